@@ -1,0 +1,1 @@
+"""Gradients of expectations over discrete random variables, on the CPU."""

@@ -1,0 +1,184 @@
+"""How kernels are compiled and run: the one module that knows Numba's options.
+
+No fast-math flag is set. Every operation rounds once, as written, and `special.fma` says where a
+product is fused; so neither vectorisation nor the choice of serial or parallel changes a bit.
+"""
+
+import functools
+import hashlib
+import math
+import os
+import pathlib
+import threading
+
+import numba
+from numba.core.caching import FunctionCache
+from numba.extending import intrinsic
+
+# error_model="numpy": a division that may raise ZeroDivisionError would not vectorise.
+OPTIONS = {"error_model": "numpy", "nogil": True}
+PARALLEL_WORK = 1 << 15  # below so many elements, waking threads costs more than it saves
+CHUNKS_PER_THREAD = 4
+
+prange = numba.prange
+
+
+@functools.cache
+def source_digest():
+    """Digest of all kernel sources: Numba's own cache key misses edits in imported files."""
+    digest = hashlib.sha256()
+    for path in sorted(pathlib.Path(__file__).parent.rglob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+class _Cache(FunctionCache):
+    """Numba's on-disk cache, keyed by all kernel sources too, for which a failure is only a miss."""
+
+    def __init__(self, dispatcher):
+        super().__init__(dispatcher.py_func)
+        # Numba's key leaves the options out: without them the parallel twin would load the serial.
+        self._extra_key = (source_digest(), repr(sorted(dispatcher.targetoptions.items())))
+
+    def _index_key(self, sig, codegen):
+        return (*super()._index_key(sig, codegen), *self._extra_key)
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:
+            return None
+
+    def save_overload(self, sig, data):
+        try:
+            super().save_overload(sig, data)
+        except Exception:
+            self.disable()
+
+
+def cached(dispatcher):
+    """Give a dispatcher the package's cache; without a writable place it simply has none."""
+    if os.environ.get("FASTGRAD_CACHE", "1") != "0":
+        try:
+            dispatcher._cache = _Cache(dispatcher)
+        except (RuntimeError, OSError):
+            pass
+    return dispatcher
+
+
+def cache_directory():
+    """Return where compiled kernels are kept, or None where nothing is writable."""
+
+    def probe():
+        pass
+
+    cache = getattr(cached(numba.njit(probe)), "_cache", None)
+    return getattr(cache, "cache_path", None)
+
+
+def inline(function):
+    """Compile a scalar function that every caller inlines (what lets LLVM vectorise its loop)."""
+    return numba.njit(forceinline=True, **OPTIONS)(function)
+
+
+def block(function):
+    """Compile the serial work on one block of rows, called from kernels."""
+    return numba.njit(**OPTIONS)(function)
+
+
+@intrinsic
+def wide_vectors(typingctx):
+    """Let LLVM use 512-bit registers in the function that calls this (it halves them on some CPUs)."""
+
+    def codegen(context, builder, signature, args):
+        # llvmlite's own `add` knows no attribute that has a value.
+        attributes = builder.function.attributes
+        set.add(attributes, '"prefer-vector-width"="512"')
+        if "alwaysinline" not in attributes:  # inlined elsewhere, the width would be lost
+            attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return numba.types.none(), codegen
+
+
+class Kernel:
+    """A `prange` driver `body(chunks, ...)`, compiled lazily both serial and parallel.
+
+    Calling ``kernel(work, ...)`` with the number of elements at stake runs the parallel twin when it
+    pays and is safe, and the serial one otherwise; both give the same bits.
+    """
+
+    def __init__(self, body):
+        self.body = body
+        functools.update_wrapper(self, body)
+
+    @functools.cached_property
+    def serial(self):
+        return cached(numba.njit(**OPTIONS)(self.body))
+
+    @functools.cached_property
+    def parallel(self):
+        return cached(numba.njit(parallel=True, **OPTIONS)(self.body))
+
+    def __call__(self, work, *args):
+        chunks = plan(work)
+        twin = self.serial if chunks == 1 else self.parallel
+        return twin(chunks, *args)
+
+
+kernel = Kernel
+
+
+def plan(work):
+    """Return the number of chunks for so much work: 1 means serial."""
+    if work < PARALLEL_WORK:
+        return 1
+    threads = numba.get_num_threads()
+    if threads == 1 or not _parallel_is_safe():
+        return 1
+    return min(threads * CHUNKS_PER_THREAD, math.ceil(work / (PARALLEL_WORK // 8)))
+
+
+_forked = False
+_layer = None
+_layer_lock = threading.Lock()
+
+
+def _mark_forked():
+    global _forked, _layer_lock
+    _forked = True
+    _layer_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_mark_forked)
+
+
+def _parallel_is_safe():
+    # OpenMP ends a forked child at its first parallel region; workqueue aborts the process when
+    # two threads enter at once.
+    if _forked:
+        return False
+    if threading_layer() == "workqueue":
+        return threading.current_thread() is threading.main_thread()
+    return True
+
+
+def threading_layer():
+    """Return the name of Numba's threading layer, starting it when it has not been."""
+    global _layer
+    if _layer is None:
+        with _layer_lock:
+            if _layer is None:
+                try:
+                    _layer = numba.threading_layer()
+                except ValueError:
+                    _start_threads()
+                    _layer = numba.threading_layer()
+    return _layer
+
+
+def _start_threads():
+    from numba.np.ufunc import parallel
+
+    parallel._launch_threads()
