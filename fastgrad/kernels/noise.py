@@ -6,60 +6,108 @@ other, so that a variate keeps its full relative precision in both tails: an exp
 """
 
 import numpy as np
-from numba import types
 from numba.extending import overload
 
-from fastgrad.kernels.jit import OPTIONS
-from fastgrad.kernels.special import FLOAT32, FLOAT64, _log_reduced, _split, cos_2pi, fma, where
-
-OPTIONS = {"forceinline": True, **OPTIONS}
-FORMATS = {types.uint32: FLOAT32, types.uint64: FLOAT64}
+from fastgrad.kernels.jit import block, inline, wide_vectors
+from fastgrad.kernels.special import (
+    FORMATS,
+    INLINE,
+    fma,
+    log_reduced,
+    split,
+    where,
+)
 
 
 def _from_bits(build):
-    """Make a compiled function of random bits from `build(format, complement)`."""
+    """Make an inlined function of (bits, i, like_real) from `build(format)`: variate i, in the type of like_real.
 
-    def stub(bits):
+    bits has shape (planes, n): the high words, and for float64 the low words too.
+    """
+
+    def stub(bits, i, like_real):
         raise NotImplementedError("for compiled code only")
 
-    def choose(bits):
-        return build(FORMATS[bits]) if bits in FORMATS else None
+    def choose(bits, i, like_real):
+        form = FORMATS[getattr(like_real, "dtype", like_real)]
+        width = 8 * np.dtype(form.float).itemsize
+        return build(form, _word(width), form.float(2.0 ** -(width + 1)), form.float(2.0**-width))
 
     stub.__name__, stub.__doc__ = build.__name__, build.__doc__
-    overload(stub, jit_options=OPTIONS)(choose)
+    overload(stub, jit_options=INLINE)(choose)
     return stub
 
 
-def _scale(form):
-    """Return what turns bits into u: the unsigned type, half a unit, and the unit."""
-    width = 8 * np.dtype(form.float).itemsize
-    unsigned = np.uint32 if width == 32 else np.uint64
-    return unsigned, form.float, form.float(2.0 ** -(width + 1)), form.float(2.0**-width)
+def _word(width):
+    """Build (bits, i) -> k, the i-th random integer of so many bits, and its complement 2^width - 1 - k."""
+    u32, u64, shift = np.uint32, np.uint64, np.uint64(32)
+
+    @inline
+    def word32(bits, i):
+        return bits[0, i], u32(~bits[0, i])
+
+    @inline
+    def word64(bits, i):
+        k = u64(u64(bits[0, i]) << shift) | u64(bits[1, i])
+        return k, ~k
+
+    return word32 if width == 32 else word64
 
 
 @_from_bits
-def uniform(form):
-    """u in (0, 1): never 0, and never 1 either, which the largest k would round to."""
-    _, real, half, unit = _scale(form)
-    below_one = np.nextafter(form.float(1), form.float(0))
+def uniform(form, word, half, unit):
+    """u in (0, 1); the largest k, which would round to 1, gives the number below it."""
+    real, below_one = form.float, np.nextafter(form.float(1), form.float(0))
 
-    def implementation(bits):
-        u = fma(real(bits), unit, half)
+    def implementation(bits, i, like_real):
+        u = fma(real(word(bits, i)[0]), unit, half)
         return where(u > below_one, below_one, u)
 
     return implementation
 
 
-@_from_bits
-def exponential(form):
-    """-log(1 - u), from whichever of u and 1 - u is exact."""
-    unsigned, real, half, unit = _scale(form)
-    split, log_reduced, zero = _split(form), _log_reduced(form), form.float(0)
+def _minus_log1m(form, half, unit):
+    """Build (k, complement) -> -log(1 - u), from whichever of u and 1 - u is exact."""
+    real, zero = form.float, form.float(0)
+    parts, assemble = split(form), log_reduced(form)
 
-    def implementation(bits):
-        u = fma(real(bits), unit, half)
-        complement = fma(real(unsigned(~bits)), unit, half)
-        e, f = split(complement)
-        return -log_reduced(e, where(e == zero, -u, f))
+    @inline
+    def implementation(k, complement):
+        u = fma(real(k), unit, half)
+        e, f = parts(fma(real(complement), unit, half))
+        return -assemble(e, where(e == zero, -u, f))
 
     return implementation
+
+
+@_from_bits
+def exponential(form, word, half, unit):
+    """-log(1 - u)."""
+    minus_log1m = _minus_log1m(form, half, unit)
+
+    def implementation(bits, i, like_real):
+        k, complement = word(bits, i)
+        return minus_log1m(k, complement)
+
+    return implementation
+
+
+@_from_bits
+def complement_exponential(form, word, half, unit):
+    """-log(u), the exponential of the complementary bits."""
+    minus_log1m = _minus_log1m(form, half, unit)
+
+    def implementation(bits, i, like_real):
+        k, complement = word(bits, i)
+        return minus_log1m(complement, k)
+
+    return implementation
+
+
+@block
+def fill_exponential(out, bits):
+    """Fill a tile with exponentials, from bits of shape (planes, *out.shape)."""
+    wide_vectors()
+    flat, bits = out.reshape(out.size), bits.reshape((bits.shape[0], out.size))
+    for i in range(flat.size):
+        flat[i] = exponential(bits, i, flat)

@@ -8,9 +8,7 @@ else, neither on threads nor on chunks.
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, overload
-
-from fastgrad.kernels.jit import OPTIONS
+from numba.extending import intrinsic
 
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -22,6 +20,7 @@ NOISE = np.uint32(0)  # perturbs logits; all of fastgrad.random
 CONDITIONAL = np.uint32(2)  # the noise of z~ given z
 UNIFORM = np.uint32(4)  # inverse CDF, one per row
 KEYS = np.uint32(6)  # fold_in and split
+ANGLE = np.uint32(8)  # the second variate of Box and Muller
 
 
 @intrinsic
@@ -52,29 +51,3 @@ def philox(typingctx, c0, c1, c2, c3, k0, k1):
         return context.make_tuple(builder, signature.return_type, (a, b, c, d))
 
     return types.UniTuple(u32, 4)(u32, u32, u32, u32, u32, u32), codegen
-
-
-def words(address, sample, purpose, key, like):
-    """Return four variates of the width of `like`: uint32, or uint64 from two calls."""
-    raise NotImplementedError("for compiled code only")
-
-
-@overload(words, jit_options={"forceinline": True, **OPTIONS})
-def _words(address, sample, purpose, key, like):
-    u32, u64, shift, one = np.uint32, np.uint64, np.uint64(32), np.uint32(1)
-
-    def single(address, sample, purpose, key, like):
-        return philox(u32(address), u32(address >> shift), sample, purpose, key[0], key[1])
-
-    def double(address, sample, purpose, key, like):
-        low, high = u32(address), u32(address >> shift)
-        a, b, c, d = philox(low, high, sample, purpose, key[0], key[1])
-        e, f, g, h = philox(low, high, sample, u32(purpose | one), key[0], key[1])
-        return (
-            u64(u64(a) << shift) | u64(e),
-            u64(u64(b) << shift) | u64(f),
-            u64(u64(c) << shift) | u64(g),
-            u64(u64(d) << shift) | u64(h),
-        )
-
-    return single if like.dtype == types.uint32 else double

@@ -70,6 +70,17 @@ def bits(typingctx, x):
     return target(x), codegen
 
 
+@intrinsic
+def sqrt(typingctx, x):
+    """Return the square root, correctly rounded."""
+
+    def codegen(context, builder, signature, args):
+        root = builder.module.declare_intrinsic("llvm.sqrt", [args[0].type])
+        return builder.call(root, args)
+
+    return x(x), codegen
+
+
 def polynomial(*coefficients):
     """Build a compiled function of x: sum of coefficients[i] * x**i, by Horner's rule."""
 
@@ -94,9 +105,8 @@ def elementary(function):
 
     stub.__name__ = function.__name__
     stub.__doc__ = function.__doc__
-    overload(stub, jit_options={"forceinline": True, **OPTIONS})(function)
+    overload(stub, jit_options=INLINE)(function)
     return stub
-
 
 
 # -- the two formats ---------------------------------------------------------------------------
@@ -155,9 +165,13 @@ FLOAT32 = _format(
         *(0.333339107306, -0.250013370904, 0.199630642246, -0.165775832118),
         *(0.149147625572, -0.142674961235, 0.0870045953815),
     ),
-    exp_tail=polynomial(0.499999981431, 0.166665431768, 0.0416672020673, 0.00836658049906, 0.00138824931085),
+    exp_tail=polynomial(
+        0.499999981431, 0.166665431768, 0.0416672020673, 0.00836658049906, 0.00138824931085
+    ),
     cos_tail=polynomial(-4.93480217341, 4.05870790449, -1.3350584643, 0.23142954287),
-    sin_over=polynomial(3.14159265358, -5.16771276882, 2.55016261897, -0.599201360307, 0.0809958781066),
+    sin_over=polynomial(
+        3.14159265358, -5.16771276882, 2.55016261897, -0.599201360307, 0.0809958781066
+    ),
 )
 FLOAT64 = _format(
     np.float64,
@@ -198,6 +212,9 @@ FLOAT64 = _format(
 FORMATS = {types.float32: FLOAT32, types.float64: FLOAT64}
 
 
+INLINE = {"forceinline": True, **OPTIONS}
+
+
 def elementary(build):
     """Make a compiled, always inlined function of x from `build(format)`, which writes it for one format."""
 
@@ -208,49 +225,49 @@ def elementary(build):
         return build(FORMATS[x]) if x in FORMATS else None
 
     stub.__name__, stub.__doc__ = build.__name__, build.__doc__
-    overload(stub, jit_options={"forceinline": True, **OPTIONS})(choose)
+    overload(stub, jit_options=INLINE)(choose)
     return stub
 
 
 # -- logarithms --------------------------------------------------------------------------------
 
 
-def _split(form):
+def split(form):
     """Build x -> (e, f) with x = 2^e (1 + f) and 1 + f in [sqrt(1/2), sqrt(2)), for positive normal x."""
     integer, mantissa, sqrt_half, one = form.int, form.mantissa, form.sqrt_half, form.float(1)
     real = form.float
 
     @inline
-    def split(x):
+    def implementation(x):
         i = bits(x)
         e = integer(integer(i - sqrt_half) >> mantissa)
         m = bits(integer(i - integer(e << mantissa)))
         return real(e), m - one
 
-    return split
+    return implementation
 
 
-def _log_reduced(form):
+def log_reduced(form):
     """Build (e, f) -> log(2^e (1 + f))."""
     tail, ln2_hi, ln2_lo, minus_half = form.log_tail, form.ln2_hi, form.ln2_lo, form.float(-0.5)
 
     @inline
-    def log_reduced(e, f):
+    def implementation(e, f):
         square = f * f
         low = fma(square * f, tail(f), fma(square, minus_half, e * ln2_lo))
         return fma(e, ln2_hi, low + f)
 
-    return log_reduced
+    return implementation
 
 
 @elementary
 def log_normal(form):
     """Logarithm of a positive, finite, normal number."""
-    split, log_reduced = _split(form), _log_reduced(form)
+    parts, assemble = split(form), log_reduced(form)
 
     def implementation(x):
-        e, f = split(x)
-        return log_reduced(e, f)
+        e, f = parts(x)
+        return assemble(e, f)
 
     return implementation
 
@@ -258,14 +275,14 @@ def log_normal(form):
 @elementary
 def log(form):
     """Natural logarithm."""
-    split, log_reduced = _split(form), _log_reduced(form)
+    parts, assemble = split(form), log_reduced(form)
     tiny, zero, inf, nan = form.tiny, form.float(0), form.float(np.inf), form.float(np.nan)
     shift, scale = form.float(form.mantissa), form.float(2.0**form.mantissa)
 
     def implementation(x):
         small = x < tiny
-        e, f = split(where(small, x * scale, x))
-        result = log_reduced(e - where(small, shift, zero), f)
+        e, f = parts(where(small, x * scale, x))
+        result = assemble(e - where(small, shift, zero), f)
         result = where(x > zero, result, where(x == zero, -inf, nan))
         return where(x < inf, result, x)
 
@@ -275,7 +292,7 @@ def log(form):
 @elementary
 def log1p(form):
     """log(1 + x), exact for small x."""
-    split, log_reduced = _split(form), _log_reduced(form)
+    parts, assemble = split(form), log_reduced(form)
     integer, real, mantissa, bias = form.int, form.float, form.mantissa, form.bias
     one, zero, inf, nan = form.float(1), form.float(0), form.float(np.inf), form.float(np.nan)
     negligible = form.float(2.0**-60)
@@ -284,9 +301,9 @@ def log1p(form):
         y = one + x
         back = y - one
         lost = (one - (y - back)) + (x - back)  # y + lost = 1 + x exactly (Knuth's two-sum)
-        e, f = split(y)
+        e, f = parts(y)
         f = fma(lost, bits(integer(integer(bias - integer(e)) << mantissa)), f)
-        result = where(abs(x) < negligible, x, log_reduced(e, f))
+        result = where(abs(x) < negligible, x, assemble(e, f))
         result = where(y > zero, result, where(y == zero, -inf, nan))
         return where(x < inf, result, x)
 
@@ -328,6 +345,22 @@ def exp(form):
         first = bits(integer(integer(half + bias) << mantissa))
         second = bits(integer(integer(integer(n - half) + bias) << mantissa))
         return p * first * second
+
+    return implementation
+
+
+@elementary
+def exp_normal(form):
+    """exp for x up to 88 (float32) or 709 (float64), whose subnormal results are flushed to 0: faster."""
+    exp_reduce, tail = _exp_reduce(form), form.exp_tail
+    integer, mantissa, bias = form.int, form.mantissa, form.bias
+    low, one, zero = np.log(form.tiny), form.float(1), form.float(0)
+
+    def implementation(x):
+        n, r = exp_reduce(where(x < low, low, x))
+        p = fma(r * r, tail(r), r) + one
+        power = bits(integer(integer(n + bias) << mantissa))
+        return where(x < low, zero, p * power)
 
     return implementation
 
@@ -376,6 +409,20 @@ def logaddexp(a, b):
     high = where(a > b, a, b)
     gap = where(a > b, b - a, a - b)
     return high + where(high == like(-np.inf, a), like(0, a), log1p(exp(gap)))
+
+
+@elementary
+def previous(form):
+    """The largest number below a finite x."""
+    zero, one, least = form.float(0), form.int(1), np.nextafter(form.float(0), form.float(-1))
+    integer = form.int
+
+    def implementation(x):
+        i = bits(x)
+        nonzero = bits(where(x > zero, integer(i - one), integer(i + one)))
+        return where(x == zero, least, nonzero)
+
+    return implementation
 
 
 @elementary

@@ -15,11 +15,13 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastgrad.kernels.jit import inline
-from fastgrad.kernels.philox import words
-from fastgrad.kernels.special import like, where
+from fastgrad.kernels.jit import block, inline, wide_vectors
+from fastgrad.kernels.philox import philox
+from fastgrad.kernels.special import like
 
-NARROW = 256  # largest K for which a column is a row
+WORD = np.uint64(32)
+
+NARROW = 512  # largest K for which a column is a row
 FOLD = 64  # columns of a wide tile: four words of 16 lanes
 TILE = 2048  # elements that keep the handful of tiles a kernel needs inside L1
 
@@ -55,7 +57,12 @@ def _transposed(builder, vectors):
     ab, cd = shuffle(a, b, 0, 4, 1, 5), shuffle(c, d, 0, 4, 1, 5)
     ab2, cd2 = shuffle(a, b, 2, 6, 3, 7), shuffle(c, d, 2, 6, 3, 7)
     low, high = (0, 1, 4, 5), (2, 3, 6, 7)
-    return [shuffle(ab, cd, *low), shuffle(ab, cd, *high), shuffle(ab2, cd2, *low), shuffle(ab2, cd2, *high)]
+    return [
+        shuffle(ab, cd, *low),
+        shuffle(ab, cd, *high),
+        shuffle(ab2, cd2, *low),
+        shuffle(ab2, cd2, *high),
+    ]
 
 
 def _transfer(into_tile):
@@ -71,7 +78,11 @@ def _transfer(into_tile):
             lane_array = context.make_array(lanes)(context, builder, args[3])
             _, r0, i0, _, g0 = args
             vector = ir.VectorType(context.get_data_type(x.dtype), 4)
-            size = vector.element.width // 8 if hasattr(vector.element, "width") else (4 if x.dtype.bitwidth == 32 else 8)
+            size = (
+                vector.element.width // 8
+                if hasattr(vector.element, "width")
+                else (4 if x.dtype.bitwidth == 32 else 8)
+            )
             index = r0.type
             _, k = cgutils.unpack_tuple(builder, x_array.shape)
             depth, four, quarter = cgutils.unpack_tuple(builder, lane_array.shape)
@@ -89,7 +100,9 @@ def _transfer(into_tile):
             def in_tile(i, lane):
                 i = add(i0, i)
                 i = builder.select(builder.icmp_signed("<", i, last), i, last)  # K < 4
-                column = builder.mul(builder.add(builder.mul(i, four), ir.Constant(index, lane)), quarter)
+                column = builder.mul(
+                    builder.add(builder.mul(i, four), ir.Constant(index, lane)), quarter
+                )
                 return pointer(lane_array, builder.add(column, g0))
 
             if into_tile:
@@ -116,22 +129,33 @@ _rows_to_tile = _transfer(into_tile=True)
 _tile_to_rows = _transfer(into_tile=False)
 
 
-@inline
+@block
+def load_flat(tile, x, padding):
+    """Fill a wide tile from the first entries of x, shape (K,), and padding where x ends."""
+    wide_vectors()
+    flat = tile.reshape(tile.size)
+    n = min(x.size, flat.size)
+    for i in range(n):
+        flat[i] = x[i]
+    rest = flat[n:]
+    for i in range(rest.size):
+        rest[i] = padding
+
+
+@block
 def load(tile, x, row, padding):
     """Fill a tile from rows of x, shape (N, K); places without an entry get `padding`."""
+    wide_vectors()
     n, k = x.shape
     depth, columns = tile.shape
     if k > NARROW:
-        flat, source = tile.reshape(depth * columns), x[row]
-        for i in range(k):
-            flat[i] = source[i]
-        for i in range(k, depth * columns):
-            flat[i] = padding
+        load_flat(tile, x[row], padding)
         return
     lanes = tile.reshape((depth, 4, columns // 4))
+    spill = 1 if k < 4 else 0  # a move of 4 then reads into the next row
     for g in range(0, columns // 4, 4):
         first = row + 4 * g
-        if first >= 0 and first + 16 < n:  # a row must follow: K < 4 reads into it
+        if first >= 0 and first + 16 + spill <= n:
             for i in range(0, k, 4):
                 _rows_to_tile(x, first, max(min(i, k - 4), 0), lanes, g)
         else:
@@ -141,9 +165,10 @@ def load(tile, x, row, padding):
                     lanes[i, j % 4, g + j // 4] = x[r, i] if 0 <= r < n else like(0, tile)
 
 
-@inline
+@block
 def store(out, tile, row):
     """Write a tile to its rows of out, shape (N, K)."""
+    wide_vectors()
     n, k = out.shape
     depth, columns = tile.shape
     if k > NARROW:
@@ -152,10 +177,12 @@ def store(out, tile, row):
             target[i] = flat[i]
         return
     lanes = tile.reshape((depth, 4, columns // 4))
+    spill = (
+        1 if k < 4 else 0
+    )  # a move of 4 then writes into the next row, which must be this tile's
     for g in range(0, columns // 4, 4):
         first = row + 4 * g
-        # K < 4 writes into the next row, which must be this tile's
-        if first >= 0 and first + 16 < min(n, row + columns):
+        if first >= 0 and first + 16 + spill <= min(n, row + columns):
             for i in range(0, k, 4):
                 _tile_to_rows(out, first, max(min(i, k - 4), 0), lanes, g)
         else:
@@ -166,21 +193,72 @@ def store(out, tile, row):
                         out[r, i] = lanes[i, j % 4, g + j // 4]
 
 
-@inline
-def fill_bits(bits, k, row, offset, sample, purpose, key):
-    """Fill a tile with random bits; those of (sample, row, category) are the same in every tile."""
-    depth, columns = bits.shape
-    quarter = columns // 4
-    lanes = bits.reshape((depth, 4, quarter))
-    if k > NARROW:
-        start, along, down = (row + offset) * quarter * depth, 1, quarter
+@block
+def store_categories(z, arg, row, fold):
+    """Write the winners of `columns.argmax` to their rows of z, shape (N,)."""
+    columns = arg.size
+    if fold:
+        for c in range(columns):
+            if arg[c] >= 0:
+                z[row] = np.int32(arg[c] * columns + c)
     else:
-        start, along, down = (row + offset) // 4 * k, k, 1
-    for i in range(depth):
-        for g in range(quarter):
-            address = np.uint64(start + i * down + g * along)
-            a, b, c, d = words(address, sample, purpose, key, bits)
-            lanes[i, 0, g] = a
-            lanes[i, 1, g] = b
-            lanes[i, 2, g] = c
-            lanes[i, 3, g] = d
+        store_statistics(z, arg, row, fold)
+
+
+@block
+def load_categories(arg, z, row, fold):
+    """Read categories in the form that `columns.argmax` leaves them."""
+    columns = arg.size
+    if fold:
+        for c in range(columns):
+            arg[c] = np.int32(z[row] // columns if z[row] % columns == c else -1)
+        return
+    lanes = arg.reshape((4, columns // 4))
+    for lane in range(4):
+        for g in range(columns // 4):
+            r = row + 4 * g + lane
+            lanes[lane, g] = z[r] if 0 <= r < z.size else np.int32(-1)
+
+
+@block
+def store_statistics(out, s, row, fold):
+    """Write a statistic of the columns to their rows of out, shape (N,)."""
+    if fold:
+        out[row] = s[0]
+        return
+    lanes = s.reshape((4, s.size // 4))
+    for lane in range(4):
+        for g in range(s.size // 4):
+            r = row + 4 * g + lane
+            if 0 <= r < out.size:
+                out[r] = lanes[lane, g]
+
+
+@inline
+def addresses(k, row, offset, columns, depth):
+    """Return (start, along, down): the Philox address of group g at depth i is start + g along + i down."""
+    if k > NARROW:
+        return (row + offset) * (columns // 4) * depth, 1, columns // 4
+    return (row + offset) // 4 * k, k, 1
+
+
+@block
+def fill_bits(bits, start, along, down, sample, purpose, key):
+    """Fill bits, shape (1 or 2, depth, columns): a second plane extends each word to 64 bits."""
+    wide_vectors()
+    planes, depth, columns = bits.shape
+    quarter = columns // 4
+    for plane in range(planes):
+        word3 = np.uint32(purpose + plane)
+        lanes = bits[plane].reshape((depth, 4, quarter))
+        for i in range(depth):
+            a_row, b_row, c_row, d_row = lanes[i, 0], lanes[i, 1], lanes[i, 2], lanes[i, 3]
+            base = start + i * down
+            for g in range(quarter):
+                address = np.uint64(base + g * along)
+                low, high = np.uint32(address), np.uint32(address >> WORD)
+                a, b, c, d = philox(low, high, sample, word3, key[0], key[1])
+                a_row[g] = a
+                b_row[g] = b
+                c_row[g] = c
+                d_row[g] = d

@@ -1,0 +1,132 @@
+"""The only validation code: what users pass is checked here, before any work, and errors name it."""
+
+import math
+import numbers
+
+import numpy as np
+
+from fastgrad.kernels import check as _check
+
+REALS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def real_array(x, name):
+    """Return x as a C-contiguous float32 or float64 array, read-only (one compiled signature)."""
+    x = np.asarray(x)
+    if x.dtype not in REALS:
+        if x.dtype.kind not in "iufb" or x.dtype.itemsize > 8:
+            raise TypeError(f"{name} must be float32 or float64, got dtype {x.dtype}")
+        x = x.astype(np.float32 if x.dtype == np.float16 else np.float64)
+    x = np.ascontiguousarray(x).view()
+    x.flags.writeable = False
+    return x
+
+
+def rows(logits, name="logits"):
+    """Return logits (*batch, K) as checked rows (N, K), and the batch shape."""
+    x = real_array(logits, name)
+    if x.ndim == 0 or x.shape[-1] < 1:
+        raise ValueError(f"{name} must have shape (*batch, K) with K >= 1, got {x.shape}")
+    flat = x.reshape(-1, x.shape[-1])
+    check_logits(flat, name, x.shape)
+    return flat, x.shape[:-1]
+
+
+def check_logits(flat, name, shape):
+    """Refuse NaN, +inf and, in (N, K) logits, a row with nothing but -inf."""
+    worst = np.zeros(64, np.int64)
+    _check.check(flat.size, flat.reshape(-1), worst)
+    worst = worst.max()
+    if worst == _check.BAD:
+        where = np.unravel_index(np.argmax(~(flat < np.inf)), flat.shape)
+        value = flat[where]
+        index = np.unravel_index(np.ravel_multi_index(where, flat.shape), shape)
+        raise ValueError(f"{name} must be below infinity, got {value} at index {_index(index)}")
+    if worst == _check.MASKED and flat.ndim == 2:
+        empty = np.isneginf(flat).all(axis=1)
+        if empty.any():
+            index = np.unravel_index(np.argmax(empty), shape[:-1]) if shape[:-1] else ()
+            raise ValueError(
+                f"{name} has only -inf in row {_index(index)}: no category is possible"
+            )
+
+
+def _index(index):
+    return "(" + ", ".join(str(int(i)) for i in index) + ("," if len(index) == 1 else "") + ")"
+
+
+def positive(value, name):
+    """Return a finite number above 0 as a float."""
+    if not isinstance(value, numbers.Real) or not 0 < value < math.inf:
+        raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
+    return float(value)
+
+
+def integer(value, name, low, high=None):
+    """Return an integer between low and high as an int."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if value < low or (high is not None and value > high):
+        bound = f"at least {low}" if high is None else f"from {low} to {high}"
+        raise ValueError(f"{name} must be {bound}, got {value}")
+    return int(value)
+
+
+def choice(value, name, options):
+    """Return a value that is one of the options."""
+    if value not in options:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}")
+    return value
+
+
+def samples(num_samples):
+    """Return (S, the leading shape of the result): None means one sample and no leading axis."""
+    if num_samples is None:
+        return 1, ()
+    count = integer(num_samples, "num_samples", 1)
+    return count, (count,)
+
+
+def categories(z, batch, k, name="z"):
+    """Return categories z, shape (*batch) or (S, *batch), as (S, N) int32, and the shape of z."""
+    z = np.asarray(z)
+    if z.dtype.kind not in "iu":
+        raise TypeError(f"{name} must hold integers, got dtype {z.dtype}")
+    if z.shape != batch and z.shape[1:] != batch:
+        raise ValueError(f"{name} must have shape {batch} or (S, *{batch}), got {z.shape}")
+    if z.size and (z.min() < 0 or z.max() >= k):
+        raise ValueError(
+            f"{name} must be from 0 to {k - 1}, got {z.min() if z.min() < 0 else z.max()}"
+        )
+    count = z.shape[0] if z.shape != batch else 1
+    flat = np.ascontiguousarray(z, np.int32).reshape(count, -1).view()
+    flat.flags.writeable = False
+    return flat, z.shape
+
+
+def like(x, shape, dtype, name):
+    """Return x as a read-only array of exactly this shape and dtype's precision."""
+    x = np.asarray(x)
+    if x.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {x.shape}")
+    if x.dtype.kind not in "iufb":
+        raise TypeError(f"{name} must be real, got dtype {x.dtype}")
+    x = np.ascontiguousarray(x, dtype).view()
+    x.flags.writeable = False
+    return x
+
+
+def output(out, shape, dtype, name="out"):
+    """Return an array to write results in: `out` when it fits exactly, a new one when it is None."""
+    if out is None:
+        return np.empty(shape, dtype)
+    if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype:
+        got = (
+            f"{out.shape} {out.dtype}" if isinstance(out, np.ndarray) else repr(type(out).__name__)
+        )
+        raise ValueError(
+            f"{name} must be an array of shape {shape} and dtype {np.dtype(dtype)}, got {got}"
+        )
+    if not (out.flags.c_contiguous and out.flags.writeable):
+        raise ValueError(f"{name} must be C-contiguous and writeable")
+    return out

@@ -1,0 +1,299 @@
+"""Batched categorical distributions, given by unnormalised log probabilities."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from fastgrad import _validate
+from fastgrad.kernels import categorical as _kernels
+from fastgrad.random import as_key
+
+__all__ = [
+    "Categorical",
+    "entropy",
+    "kl_divergence",
+    "log_prob",
+    "log_softmax",
+    "sample",
+    "score",
+]
+
+
+def log_softmax(logits, *, out=None):
+    """Normalise logits: log probabilities, ``logits - logsumexp(logits)``.
+
+    Parameters
+    ----------
+    logits : array, shape (*batch, K)
+        float32 or float64. A category with logit -inf has probability zero.
+    out : array, optional
+        Shape and dtype of the result, C-contiguous.
+
+    Returns
+    -------
+    array, shape (*batch, K)
+
+    Raises
+    ------
+    ValueError
+        If logits hold NaN or +inf, or a row of nothing but -inf.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> np.exp(fg.log_softmax(np.array([0.0, 0.0, -np.inf])))
+    array([0.5, 0.5, 0. ])
+    """
+    rows, batch = _validate.rows(logits)
+    out = _validate.output(out, (*batch, rows.shape[1]), rows.dtype)
+    flat = out.reshape(rows.shape)
+    if rows.shape[1] > _kernels.SEGMENT:
+        _kernels.subtract(rows.size, rows, log_normaliser(rows), flat)
+    else:
+        _kernels.log_softmax(rows.size, rows, flat)
+    return out
+
+
+def sample(
+    logits,
+    *,
+    num_samples=None,
+    rng,
+    method="inverse",
+    row_offset=0,
+    sample_offset=0,
+    out=None,
+):
+    """Draw categories.
+
+    Parameters
+    ----------
+    logits : array, shape (*batch, K)
+        float32 or float64, unnormalised; -inf is never drawn.
+    num_samples : int, optional
+        S; None draws one sample, without a leading axis.
+    rng : int, SeedSequence, Generator or Key
+    method : {"inverse", "gumbel"}
+        "inverse" spends one 64-bit uniform a row, and gives the rarest category its probability to
+        the rounding of the logits. "gumbel" takes the argmax of the perturbed logits, with the same
+        noise as `relax` and `gumbel_softmax` under the same key: it always equals their sample.
+    row_offset, sample_offset : int
+        Where rows and samples stand in the whole: chunks join to what one call would give.
+    out : array of int32, optional
+
+    Returns
+    -------
+    array of int32, shape (S, *batch), or (*batch) without num_samples
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> logits = np.log(np.array([[0.1, 0.9], [1.0, 0.0]]), where=[[1, 1], [1, 0]], out=np.full((2, 2), -np.inf))
+    >>> z = fg.sample(logits, num_samples=1000, rng=0)
+    >>> z.shape, z.mean(axis=0).round(1)
+    ((1000, 2), array([0.9, 0. ]))
+
+    References
+    ----------
+    Gumbel-max: Maddison, Tarlow and Minka, "A* sampling", NeurIPS 2014.
+    """
+    rows, batch = _validate.rows(logits)
+    count, lead = _validate.samples(num_samples)
+    row_offset = _validate.integer(row_offset, "row_offset", 0, 2**40)
+    sample_offset = _validate.integer(sample_offset, "sample_offset", 0, 2**32 - count)
+    _validate.choice(method, "method", ("inverse", "gumbel"))
+    out = _validate.output(out, (*lead, *batch), np.dtype(np.int32))
+    key = as_key(rng).kernel_words
+    z = out.reshape(count, -1)
+    where = (row_offset, key, sample_offset)
+    long = rows.shape[1] > _kernels.SEGMENT
+    if method == "inverse" and not long:
+        _kernels.sample_inverse(rows.size + z.size, rows, *where, z)
+    elif method == "inverse":
+        maximum, total = _partials(rows)
+        weight = total * np.exp(maximum - maximum.max(axis=1, keepdims=True), dtype=np.float64)
+        work = z.size * _kernels.SEGMENT
+        _kernels.sample_inverse_segments(work, rows, maximum, weight, *where, z)
+    elif not long:
+        _kernels.sample_gumbel(rows.size * count, rows, *where, z)
+    else:
+        maximum, _ = _partials(rows)
+        best = np.empty((count, *maximum.shape), rows.dtype)
+        arg = np.empty(best.shape, np.int32)
+        _kernels.sample_gumbel_segments(
+            rows.size * count, rows, maximum.max(axis=1), *where, best, arg
+        )
+        z[:] = np.take_along_axis(arg, best.argmax(axis=2)[..., None], axis=2)[..., 0]
+    return out
+
+
+def log_prob(logits, z):
+    """Log probability of categories.
+
+    Parameters
+    ----------
+    logits : array, shape (*batch, K)
+    z : array of int, shape (*batch) or (S, *batch)
+
+    Returns
+    -------
+    array, the shape of z
+        -inf for a masked category.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> fg.log_prob(np.log([0.25, 0.75]), np.array([0, 1, 1]))
+    array([-1.38629436, -0.28768207, -0.28768207])
+    """
+    rows, batch = _validate.rows(logits)
+    flat, shape = _validate.categories(z, batch, rows.shape[1])
+    chosen = rows[np.arange(rows.shape[0]), flat]
+    return (chosen - log_normaliser(rows)).astype(rows.dtype, copy=False).reshape(shape)
+
+
+def score(logits, z, *, out=None):
+    """Gradient of the log probability with respect to logits: one-hot(z) - softmax(logits).
+
+    Parameters
+    ----------
+    logits : array, shape (*batch, K)
+    z : array of int, shape (*batch) or (S, *batch)
+    out : array, optional
+
+    Returns
+    -------
+    array, the shape of z and (K,)
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> fg.score(np.log([0.25, 0.75]), np.array(1))
+    array([-0.25,  0.25])
+    """
+    rows, batch = _validate.rows(logits)
+    flat, shape = _validate.categories(z, batch, rows.shape[1])
+    out = _validate.output(out, (*shape, rows.shape[1]), rows.dtype)
+    _kernels.score(rows.size * flat.shape[0], rows, flat, out.reshape(*flat.shape, -1))
+    return out
+
+
+def entropy(logits):
+    """Entropy in nats, -sum p log p.
+
+    Parameters
+    ----------
+    logits : array, shape (*batch, K)
+
+    Returns
+    -------
+    array, shape (*batch)
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> fg.entropy(np.zeros((2, 4)))
+    array([1.38629436, 1.38629436])
+    """
+    rows, batch = _validate.rows(logits)
+    out = np.empty(batch, rows.dtype)
+    _kernels.entropy(rows.size, rows, out.reshape(-1))
+    return out
+
+
+def kl_divergence(p_logits, q_logits):
+    """Kullback-Leibler divergence in nats, sum p (log p - log q).
+
+    Parameters
+    ----------
+    p_logits, q_logits : array, shape (*batch, K)
+        Of one shape and dtype.
+
+    Returns
+    -------
+    array, shape (*batch)
+        inf where p allows a category that q masks.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> float(fg.kl_divergence(np.log([0.5, 0.5]), np.log([0.25, 0.75])).round(4))
+    0.1438
+    """
+    p_rows, batch = _validate.rows(p_logits, "p_logits")
+    q_rows, q_batch = _validate.rows(q_logits, "q_logits")
+    if (p_rows.shape, batch, p_rows.dtype) != (q_rows.shape, q_batch, q_rows.dtype):
+        raise ValueError(
+            f"q_logits must have the shape and dtype of p_logits, {(*batch, p_rows.shape[1])} "
+            f"{p_rows.dtype}, got {(*q_batch, q_rows.shape[1])} {q_rows.dtype}"
+        )
+    out = np.empty(batch, p_rows.dtype)
+    _kernels.kl_divergence(p_rows.size, p_rows, q_rows, out.reshape(-1))
+    return out
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Categorical:
+    """Independent categoricals, the functions of this module bound to their logits.
+
+    Parameters
+    ----------
+    logits : array, shape (*batch, K)
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> d = fg.Categorical(np.zeros((3, 2), np.float32))
+    >>> d.batch_shape, d.num_categories, d.sample(num_samples=5, rng=0).shape
+    ((3,), 2, (5, 3))
+    """
+
+    logits: np.ndarray
+
+    def __post_init__(self):
+        rows, batch = _validate.rows(self.logits)
+        object.__setattr__(self, "logits", rows.reshape(*batch, rows.shape[1]))
+
+    @property
+    def batch_shape(self):
+        """Shape of a sample."""
+        return self.logits.shape[:-1]
+
+    @property
+    def num_categories(self):
+        """K."""
+        return self.logits.shape[-1]
+
+    def sample(self, *, num_samples=None, rng, **options):
+        """Draw categories: see `fastgrad.sample`."""
+        return sample(self.logits, num_samples=num_samples, rng=rng, **options)
+
+    def log_prob(self, z):
+        """Log probability of categories: see `fastgrad.log_prob`."""
+        return log_prob(self.logits, z)
+
+    def score(self, z):
+        """Gradient of the log probability: see `fastgrad.score`."""
+        return score(self.logits, z)
+
+    def entropy(self):
+        """Entropy in nats: see `fastgrad.entropy`."""
+        return entropy(self.logits)
+
+
+def log_normaliser(rows):
+    """Log of the sum of exp over each row of checked (N, K) logits, in float64."""
+    maximum, total = _partials(rows)
+    top = maximum.max(axis=1, keepdims=True)
+    weight = total * np.exp(maximum - top, dtype=np.float64)
+    return top[:, 0] + np.log(weight.sum(axis=1))
+
+
+def _partials(rows):
+    segments = -(-rows.shape[1] // _kernels.SEGMENT)
+    maximum = np.empty((rows.shape[0], segments), rows.dtype)
+    total = np.empty(maximum.shape)
+    _kernels.partials(rows.size, rows, maximum, total)
+    return maximum, total

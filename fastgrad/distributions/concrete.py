@@ -1,0 +1,424 @@
+"""The Concrete distribution: relaxations of categoricals, and of their noise given the sample.
+
+With Gumbel noise G, ``z = argmax(logits + G)`` is a categorical sample and
+``softmax((logits + G) / temperature)`` its relaxation (Gumbel-softmax). Control variates such as
+REBAR's also need fresh noise of the same law given z: the conditional relaxation.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import gammaln
+
+from fastgrad import _validate
+from fastgrad.distributions.categorical import log_normaliser
+from fastgrad.kernels import concrete as _kernels
+from fastgrad.random import as_key
+
+__all__ = [
+    "Relaxation",
+    "concrete_log_prob",
+    "exp_concrete_log_prob",
+    "gumbel_softmax",
+    "gumbel_softmax_vjp",
+    "relax",
+    "relax_vjp",
+]
+
+
+def gumbel_softmax(
+    logits,
+    *,
+    temperature,
+    num_samples=None,
+    rng,
+    hard=False,
+    log=False,
+    row_offset=0,
+    sample_offset=0,
+    out=None,
+):
+    """Draw from the Concrete distribution: softmax((logits + Gumbel noise) / temperature).
+
+    Parameters
+    ----------
+    logits : array, shape (*batch, K)
+        float32 or float64, unnormalised; -inf gives a relaxed value of zero.
+    temperature : float
+        Above 0. Near 0 samples are nearly one-hot: `log` keeps them exact.
+    num_samples : int, optional
+        S; None draws one sample, without a leading axis.
+    rng : int, SeedSequence, Generator or Key
+    hard : bool
+        Return the one-hot argmax instead (straight-through: `gumbel_softmax_vjp` is its gradient).
+    log : bool
+        Return the logarithm of the relaxed sample (ExpConcrete).
+    row_offset, sample_offset : int
+        Where rows and samples stand in the whole: chunks join to what one call would give.
+    out : array, optional
+
+    Returns
+    -------
+    array, shape (S, *batch, K), or (*batch, K) without num_samples
+        On the simplex; its argmax is `sample` of the same key with method="gumbel", strictly.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> x = fg.gumbel_softmax(np.zeros((4, 3)), temperature=0.5, num_samples=10, rng=0)
+    >>> x.shape, bool(np.allclose(x.sum(-1), 1))
+    ((10, 4, 3), True)
+
+    References
+    ----------
+    Jang, Gu and Poole, "Categorical reparameterization with Gumbel-softmax", ICLR 2017.
+    Maddison, Mnih and Teh, "The Concrete distribution", ICLR 2017.
+    """
+    if hard and log:
+        raise ValueError(
+            "log=True does not go with hard=True: a one-hot sample has no finite logarithm"
+        )
+    rows, batch, count, lead, where = _arguments(
+        logits, temperature, num_samples, rng, row_offset, sample_offset
+    )
+    out = _validate.output(out, (*lead, *batch, rows.shape[1]), rows.dtype)
+    mode = _kernels.HARD if hard else _kernels.LOG if log else _kernels.SOFT
+    _kernels.gumbel_softmax(rows.size * count, rows, *where, mode, out.reshape(count, *rows.shape))
+    return out
+
+
+def gumbel_softmax_vjp(
+    logits, cotangent, *, temperature, rng, log=False, row_offset=0, sample_offset=0
+):
+    """Product of a cotangent with the Jacobian of `gumbel_softmax`, summed over samples.
+
+    The noise is drawn again from the key, never stored.
+
+    Parameters
+    ----------
+    logits : array, shape (*batch, K)
+    cotangent : array, shape (S, *batch, K) or (*batch, K)
+        Derivative of a loss with respect to the relaxed samples (their logarithm for `log`). For
+        hard samples, with respect to those: the straight-through estimate.
+    temperature, log, row_offset, sample_offset
+        As in the forward call.
+    rng : int, SeedSequence or Key
+        What the forward call was given; not a Generator, whose state has moved on.
+
+    Returns
+    -------
+    array, shape (*batch, K)
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> logits, key = np.zeros((4, 3)), fg.Key(0)
+    >>> x = fg.gumbel_softmax(logits, temperature=0.5, rng=key)
+    >>> fg.gumbel_softmax_vjp(logits, 2 * x, temperature=0.5, rng=key).shape
+    (4, 3)
+    """
+    rows, batch, cotangents, where = _vjp_arguments(
+        logits, {"cotangent": cotangent}, temperature, rng, row_offset, sample_offset
+    )
+    grad = np.empty((*batch, rows.shape[1]), rows.dtype)
+    (r,) = cotangents
+    _kernels.gumbel_softmax_vjp(r.size, rows, r, *where, bool(log), grad.reshape(rows.shape))
+    return grad
+
+
+class Relaxation(NamedTuple):
+    """A discrete sample with its relaxation, the conditional relaxation and the score.
+
+    Attributes
+    ----------
+    sample : array of int32, shape (S, *batch)
+        z, the argmax of the perturbed logits.
+    relaxed : array, shape (S, *batch, K)
+        Softmax of the perturbed logits over the temperature.
+    conditional : array, shape (S, *batch, K)
+        The same of other noise, drawn given z.
+    score : array, shape (S, *batch, K)
+        one-hot(z) - softmax(logits).
+    """
+
+    sample: np.ndarray
+    relaxed: np.ndarray
+    conditional: np.ndarray
+    score: np.ndarray
+
+
+def relax(
+    logits,
+    *,
+    temperature,
+    num_samples=None,
+    rng,
+    coupled=False,
+    log=False,
+    row_offset=0,
+    sample_offset=0,
+    out=None,
+):
+    """Draw categories z with their relaxation, conditional relaxation and score, in one pass.
+
+    What REBAR and RELAX need of the noise. Given z, the perturbed logits are drawn again:
+    ``z~_z = -log T`` and ``z~_i = log p_i - log(T p_i + E_i)``, with T and E_i exponential.
+
+    Parameters
+    ----------
+    logits : array, shape (*batch, K)
+        float32 or float64, unnormalised; -inf is never drawn and has relaxed values of zero.
+    temperature : float
+        Above 0.
+    num_samples : int, optional
+        S; None draws one sample, without a leading axis.
+    rng : int, SeedSequence, Generator or Key
+    coupled : bool
+        Recover the conditional noise from the forward noise instead of drawing it: `conditional`
+        then equals `relaxed`, and only its derivative (`relax_vjp`) differs.
+    log : bool
+        Return logarithms of the two relaxations: exact at temperatures near 0.
+    row_offset, sample_offset : int
+        Where rows and samples stand in the whole: chunks join to what one call would give.
+    out : Relaxation, optional
+        Arrays to write in.
+
+    Returns
+    -------
+    Relaxation
+        In both relaxations the sample's entry is strictly the largest.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> r = fg.relax(np.zeros((4, 3)), temperature=0.5, num_samples=10, rng=0)
+    >>> bool((r.conditional.argmax(-1) == r.sample).all())
+    True
+
+    References
+    ----------
+    Tucker et al., "REBAR", NeurIPS 2017. Grathwohl et al., "Backpropagation through the void",
+    ICLR 2018, appendix B. Paulus, Maddison and Krause, "Rao-Blackwellizing the straight-through
+    Gumbel-softmax gradient estimator", ICLR 2021 (the exponential form).
+    """
+    rows, batch, count, lead, where = _arguments(
+        logits, temperature, num_samples, rng, row_offset, sample_offset
+    )
+    flat, full = (*lead, *batch), (*lead, *batch, rows.shape[1])
+    out = Relaxation(None, None, None, None) if out is None else out
+    result = Relaxation(
+        _validate.output(out[0], flat, np.dtype(np.int32), "out.sample"),
+        *(
+            _validate.output(out[i], full, rows.dtype, f"out.{Relaxation._fields[i]}")
+            for i in (1, 2, 3)
+        ),
+    )
+    arrays = (a.reshape(count, *rows.shape) for a in result[1:])
+    _kernels.relax(
+        rows.size * count,
+        rows,
+        *where,
+        bool(coupled),
+        bool(log),
+        result.sample.reshape(count, -1),
+        *arrays,
+    )
+    return result
+
+
+def relax_vjp(
+    logits,
+    relaxed_cotangent=None,
+    conditional_cotangent=None,
+    *,
+    temperature,
+    rng,
+    coupled=False,
+    log=False,
+    row_offset=0,
+    sample_offset=0,
+):
+    """Products of cotangents with the Jacobians of both relaxations of `relax`, summed over samples.
+
+    The noise is drawn again from the key and held constant: z~ depends on the logits through its
+    formula only, ``d z~_i / d log p_i = E_i / (T p_i + E_i)``, and 0 for the sample's own entry.
+
+    Parameters
+    ----------
+    logits : array, shape (*batch, K)
+    relaxed_cotangent, conditional_cotangent : array, shape (S, *batch, K) or (*batch, K), or None
+        Derivatives of a loss with respect to `relaxed` and `conditional`.
+    temperature, coupled, log, row_offset, sample_offset
+        As in the forward call.
+    rng : int, SeedSequence or Key
+        What the forward call was given; not a Generator, whose state has moved on.
+
+    Returns
+    -------
+    grad_through_relaxed, grad_through_conditional : array, shape (*batch, K), or None
+        None where no cotangent was given.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> logits, key = np.zeros((4, 3)), fg.Key(0)
+    >>> r = fg.relax(logits, temperature=0.5, rng=key)
+    >>> g, h = fg.relax_vjp(logits, r.relaxed, r.conditional, temperature=0.5, rng=key)
+    >>> g.shape, h.shape
+    ((4, 3), (4, 3))
+    """
+    given = {"relaxed_cotangent": relaxed_cotangent, "conditional_cotangent": conditional_cotangent}
+    rows, batch, cotangents, where = _vjp_arguments(
+        logits, given, temperature, rng, row_offset, sample_offset
+    )
+    shape = (*batch, rows.shape[1])
+    grads = [np.empty(shape if r.size else (0, 0), rows.dtype) for r in cotangents]
+    _kernels.relax_vjp(
+        sum(r.size for r in cotangents),
+        rows,
+        *cotangents,
+        *where,
+        bool(coupled),
+        bool(log),
+        *(g.reshape(-1, rows.shape[1]) if g.size else g for g in grads),
+    )
+    return tuple(None if r is None else g for r, g in zip(given.values(), grads, strict=True))
+
+
+def concrete_log_prob(logits, x, *, temperature):
+    """Log density of the Concrete distribution at points of the simplex.
+
+    Parameters
+    ----------
+    logits : array, shape (*batch, K)
+    x : array, shape (S, *batch, K) or (*batch, K)
+        Entries above 0 that sum to 1, except 0 for masked categories.
+    temperature : float
+
+    Returns
+    -------
+    array, shape (S, *batch) or (*batch)
+        With respect to the Lebesgue measure on the first K' - 1 of the K' unmasked coordinates.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> float(fg.concrete_log_prob(np.zeros(2), np.array([0.5, 0.5]), temperature=1.0))
+    0.0
+
+    References
+    ----------
+    Maddison, Mnih and Teh, "The Concrete distribution", ICLR 2017, equation 10.
+    """
+    x = np.asarray(x)
+    with np.errstate(divide="ignore"):
+        log_x = np.log(x)
+    value, allowed = _exp_concrete(logits, log_x, temperature, "x")
+    return value - np.sum(log_x, axis=-1, where=allowed)
+
+
+def exp_concrete_log_prob(logits, log_x, *, temperature):
+    """Log density of the ExpConcrete distribution, that of the logarithm of a Concrete sample.
+
+    Parameters
+    ----------
+    logits : array, shape (*batch, K)
+    log_x : array, shape (S, *batch, K) or (*batch, K)
+        With logsumexp 0; -inf for masked categories.
+    temperature : float
+
+    Returns
+    -------
+    array, shape (S, *batch) or (*batch)
+        Finite at any temperature for samples of ``gumbel_softmax(..., log=True)``.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> float(fg.exp_concrete_log_prob(np.zeros(2), np.log([0.5, 0.5]), temperature=1.0).round(4))
+    -1.3863
+
+    References
+    ----------
+    Maddison, Mnih and Teh, "The Concrete distribution", ICLR 2017, equation 22.
+    """
+    return _exp_concrete(logits, log_x, temperature, "log_x")[0]
+
+
+def _exp_concrete(logits, log_x, temperature, name):
+    """Return the ExpConcrete log density and which categories are unmasked."""
+    rows, batch = _validate.rows(logits)
+    temperature = _validate.positive(temperature, "temperature")
+    log_x = np.asarray(log_x, rows.dtype)
+    k = rows.shape[1]
+    if log_x.shape[-1:] != (k,) or (log_x.shape[:-1] != batch and log_x.shape[1:-1] != batch):
+        raise ValueError(
+            f"{name} must have shape {(*batch, k)} or (S, *{(*batch, k)}), got {log_x.shape}"
+        )
+    logits = rows.reshape(*batch, k)
+    allowed = np.broadcast_to(logits > -np.inf, log_x.shape)
+    inside = np.isfinite(log_x) | ~allowed
+    if not inside.all():
+        bad = tuple(int(i) for i in np.argwhere(~inside)[0])
+        raise ValueError(
+            f"{name} must be inside the simplex where logits are finite, but not at index {bad}"
+        )
+    exponent = np.subtract(
+        logits, temperature * log_x, where=allowed, out=np.full(log_x.shape, -np.inf, rows.dtype)
+    )
+    n = allowed.sum(axis=-1)
+    normaliser = log_normaliser(exponent.reshape(-1, k)).reshape(log_x.shape[:-1])
+    value = (
+        gammaln(n)
+        + (n - 1) * np.log(temperature)
+        + exponent.sum(axis=-1, where=allowed)
+        - n * normaliser
+    )
+    return value.astype(rows.dtype), allowed
+
+
+def _arguments(logits, temperature, num_samples, rng, row_offset, sample_offset):
+    """Check what drawing takes; return rows, batch, S, its axis, and where and how to draw."""
+    rows, batch = _validate.rows(logits)
+    count, lead = _validate.samples(num_samples)
+    return (
+        rows,
+        batch,
+        count,
+        lead,
+        _where(rows, temperature, rng, row_offset, sample_offset, count),
+    )
+
+
+def _vjp_arguments(logits, cotangents, temperature, rng, row_offset, sample_offset):
+    """Check what a product takes; return rows, batch, (S, N, K) cotangents, and how to draw again."""
+    if isinstance(rng, np.random.Generator):
+        raise TypeError(
+            "rng must be the key of the forward call, not a Generator, whose state has moved on"
+        )
+    rows, batch = _validate.rows(logits)
+    shapes = {np.shape(r) for r in cotangents.values() if r is not None}
+    if len(shapes) != 1:
+        raise ValueError(
+            f"{' and '.join(cotangents)} must be given and agree in shape, got {sorted(shapes)}"
+        )
+    (shape,) = shapes
+    full = (*batch, rows.shape[1])
+    count = shape[0] if shape != full and len(shape) == len(full) + 1 else 1
+    expected = (count, *full) if shape != full else full
+    flat = [
+        np.empty((0, 0, 0), rows.dtype)
+        if r is None
+        else _validate.like(r, expected, rows.dtype, name).reshape(count, *rows.shape)
+        for name, r in cotangents.items()
+    ]
+    return rows, batch, flat, _where(rows, temperature, rng, row_offset, sample_offset, count)
+
+
+def _where(rows, temperature, rng, row_offset, sample_offset, count):
+    scale = rows.dtype.type(1.0 / _validate.positive(temperature, "temperature"))
+    row_offset = _validate.integer(row_offset, "row_offset", 0, 2**40)
+    sample_offset = _validate.integer(sample_offset, "sample_offset", 0, 2**32 - count)
+    return row_offset, scale, as_key(rng).kernel_words, sample_offset

@@ -1,0 +1,338 @@
+"""Categoricals: normalisers, samples, log probabilities and scores of rows of logits.
+
+Three sizes of row: narrow and wide ones fill tiles (`tile`); a row longer than SEGMENT is cut into
+segments that threads share, described by `partials` and combined in order.
+"""
+
+import numpy as np
+
+from fastgrad.kernels import columns as col
+from fastgrad.kernels import tile
+from fastgrad.kernels.concrete import draw, draw_at
+from fastgrad.kernels.jit import block, kernel, prange, wide_vectors
+from fastgrad.kernels.philox import UNIFORM, philox
+from fastgrad.kernels.special import like, where
+
+SEGMENT = 4096  # categories; a multiple of tile.FOLD
+BELOW_ONE = np.float64(1.0 - 2.0**-52)
+HIGH, UNIT = np.float64(2.0**-32), np.float64(2.0**-64)
+
+
+@block
+def fill_uniform(u, bits):
+    """u = 53-bit uniforms below 1, from bits of shape (2, 1, columns)."""
+    wide_vectors()
+    high, low = bits[0, 0], bits[1, 0]
+    for c in range(u.size):
+        u[c] = np.float64(high[c]) * HIGH
+    for c in range(u.size):
+        u[c] += np.float64(low[c]) * UNIT
+
+
+@block
+def accumulate(total, e):
+    """total = column sums of e, in float64: exact to the rounding of e itself."""
+    wide_vectors()
+    for c in range(total.size):
+        total[c] = 0.0
+    for i in range(e.shape[0]):
+        for c in range(total.size):
+            total[c] += np.float64(e[i, c])
+
+
+@block
+def invert(z, e, total, u, running):
+    """z = number of categories whose cumulative weight is at most u total: the inverse CDF."""
+    wide_vectors()
+    for c in range(z.size):
+        # Below total even where the product rounds up to it: the last positive weight is then chosen.
+        target, below = u[c] * total[c], total[c] * BELOW_ONE
+        u[c] = where(target < below, target, below)
+        running[c] = 0.0
+        z[c] = 0
+    for i in range(e.shape[0]):
+        for c in range(z.size):
+            running[c] += np.float64(e[i, c])
+            z[c] += np.int32(running[c] <= u[c])
+
+
+@block
+def invert_folded(e, total, u):
+    """Return the category of one wide tile at u: by column first, then down it."""
+    columns = total.size
+    whole = 0.0
+    for c in range(columns):
+        whole += total[c]
+    target = min(u * whole, whole * BELOW_ONE)
+    running, column = 0.0, 0
+    for c in range(columns):
+        if total[c] > 0.0:
+            column = c
+            if running + total[c] > target:
+                break
+            running += total[c]
+    depth = 0
+    for i in range(e.shape[0]):
+        if e[i, column] > 0:
+            depth = i
+            running += np.float64(e[i, column])
+            if running > target:
+                break
+    return depth * columns + column
+
+
+@block
+def uniform_at(row, sample, key):
+    """Return the float64 uniform of (sample, row)."""
+    address, lane = np.uint64(row // 4), row % 4
+    low, high = np.uint32(address), np.uint32(address >> tile.WORD)
+    a = philox(low, high, sample, UNIFORM, key[0], key[1])[lane]
+    b = philox(low, high, sample, np.uint32(UNIFORM + 1), key[0], key[1])[lane]
+    return np.float64(a) * HIGH + np.float64(b) * UNIT
+
+
+@kernel
+def sample_inverse(chunks, logits, offset, key, first_sample, z):
+    """Draw z, shape (S, N), by inverse CDF: one uniform a row and sample."""
+    n, k = logits.shape
+    fold = k > tile.NARROW
+    columns, depth = tile.shape(n, k)
+    blocks = tile.count(n, k, columns, offset)
+    real = logits.dtype
+    for chunk in prange(chunks):
+        e = np.empty((depth, columns), real)
+        m, s = np.empty(columns, real), np.empty(columns, real)
+        arg = np.empty(columns, np.int32)
+        total, u, running = np.empty(columns), np.empty(columns), np.empty(columns)
+        bits = np.empty((2, 1, columns), np.uint32)
+        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
+            row = tile.first_row(b, k, columns, offset)
+            tile.load(e, logits, row, like(-np.inf, e))
+            col.maximum(e, m, fold)
+            col.exponentiate(e, m, like(1, e), s, fold)
+            accumulate(total, e)
+            for i in range(z.shape[0]):
+                sample = np.uint32(first_sample + i)
+                if fold:
+                    z[i, row] = invert_folded(e, total, uniform_at(row + offset, sample, key))
+                else:
+                    tile.fill_bits(bits, (row + offset) // 4, 1, 0, sample, UNIFORM, key)
+                    fill_uniform(u, bits)
+                    invert(arg, e, total, u, running)
+                    tile.store_categories(z[i], arg, row, fold)
+
+
+@kernel
+def sample_gumbel(chunks, logits, offset, key, first_sample, z):
+    """Draw z, shape (S, N), as the argmax of perturbed logits: the noise of `concrete`."""
+    n, k = logits.shape
+    fold = k > tile.NARROW
+    columns, depth = tile.shape(n, k)
+    blocks = tile.count(n, k, columns, offset)
+    real = logits.dtype
+    for chunk in prange(chunks):
+        t, w = np.empty((depth, columns), real), np.empty((depth, columns), real)
+        bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
+        best, arg = np.empty(columns, real), np.empty(columns, np.int32)
+        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
+            row = tile.first_row(b, k, columns, offset)
+            tile.load(t, logits, row, like(-np.inf, t))
+            col.subtract_maximum(t, best, fold)
+            for i in range(z.shape[0]):
+                sample = np.uint32(first_sample + i)
+                draw(w, t, bits, k, row, offset, sample, key, best, arg, fold)
+                tile.store_categories(z[i], arg, row, fold)
+
+
+# -- rows longer than SEGMENT ------------------------------------------------------------------
+
+
+@kernel
+def partials(chunks, logits, maximum, total):
+    """Describe each segment of each row by its maximum and its sum of exp(x - maximum), both (N, C)."""
+    n, segments = maximum.shape
+    items = n * segments
+    real = logits.dtype
+    for chunk in prange(chunks):
+        e = np.empty((SEGMENT // tile.FOLD, tile.FOLD), real)
+        m, s = np.empty(tile.FOLD, real), np.empty(tile.FOLD, real)
+        sums = np.empty(tile.FOLD)
+        for item in range(chunk * items // chunks, (chunk + 1) * items // chunks):
+            row, segment = item // segments, item % segments
+            tile.load_flat(e, logits[row, segment * SEGMENT :], like(-np.inf, e))
+            col.maximum(e, m, True)
+            maximum[row, segment] = m[0]
+            if m[0] == -np.inf:
+                total[row, segment] = 0.0
+                continue
+            col.exponentiate(e, m, like(1, e), s, True)
+            accumulate(sums, e)
+            total[row, segment] = sums.sum()
+
+
+@kernel
+def sample_inverse_segments(chunks, logits, maximum, weight, offset, key, first_sample, z):
+    """Draw z, shape (S, N), given `partials`: a segment by its weight, then a category in it."""
+    n, segments = weight.shape
+    items = z.size
+    real = logits.dtype
+    for chunk in prange(chunks):
+        e = np.empty((SEGMENT // tile.FOLD, tile.FOLD), real)
+        m, s = np.empty(tile.FOLD, real), np.empty(tile.FOLD, real)
+        sums = np.empty(tile.FOLD)
+        for item in range(chunk * items // chunks, (chunk + 1) * items // chunks):
+            i, row = item // n, item % n
+            whole = weight[row].sum()
+            u = uniform_at(row + offset, np.uint32(first_sample + i), key)
+            target = min(u * whole, whole * BELOW_ONE)
+            segment, running = 0, 0.0
+            for j in range(segments):
+                if weight[row, j] > 0.0:
+                    segment = j
+                    if running + weight[row, j] > target:
+                        break
+                    running += weight[row, j]
+            # What is left of u inside the segment is uniform again.
+            inside = max(0.0, target - running) / weight[row, segment]
+            tile.load_flat(e, logits[row, segment * SEGMENT :], like(-np.inf, e))
+            m[:] = maximum[row, segment]
+            col.exponentiate(e, m, like(1, e), s, True)
+            accumulate(sums, e)
+            z[i, row] = segment * SEGMENT + invert_folded(e, sums, inside)
+
+
+@kernel
+def sample_gumbel_segments(chunks, logits, maximum, offset, key, first_sample, best, arg):
+    """Find the largest perturbed logit of each segment and where it is: best and arg, (S, N, C)."""
+    samples, n, segments = best.shape
+    items = n * segments
+    row_depth = (logits.shape[1] + tile.FOLD - 1) // tile.FOLD
+    shape = (SEGMENT // tile.FOLD, tile.FOLD)
+    real = logits.dtype
+    for chunk in prange(chunks):
+        t, w = np.empty(shape, real), np.empty(shape, real)
+        bits = np.empty((logits.itemsize // 4, *shape), np.uint32)
+        top, winner = np.empty(tile.FOLD, real), np.empty(tile.FOLD, np.int32)
+        for item in range(chunk * items // chunks, (chunk + 1) * items // chunks):
+            row, segment = item // segments, item % segments
+            tile.load_flat(t, logits[row, segment * SEGMENT :], like(-np.inf, t))
+            col.shift(t, maximum[row])
+            start = ((row + offset) * row_depth + segment * shape[0]) * (tile.FOLD // 4)
+            for i in range(samples):
+                sample = np.uint32(first_sample + i)
+                draw_at(w, t, bits, start, 1, tile.FOLD // 4, sample, key, top, winner, True)
+                best[i, row, segment] = top[0]
+                tile.store_categories(arg[i, row], winner, segment, True)
+                arg[i, row, segment] += segment * SEGMENT
+
+
+# -- functions of logits and categories --------------------------------------------------------
+
+
+@kernel
+def log_softmax(chunks, logits, out):
+    """out = log_softmax(logits)."""
+    n, k = logits.shape
+    fold = k > tile.NARROW
+    columns, depth = tile.shape(n, k)
+    blocks = tile.count(n, k, columns, 0)
+    real = logits.dtype
+    for chunk in prange(chunks):
+        t, w = np.empty((depth, columns), real), np.empty((depth, columns), real)
+        m, s = np.empty(columns, real), np.empty(columns, real)
+        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
+            row = tile.first_row(b, k, columns, 0)
+            tile.load(t, logits, row, like(-np.inf, t))
+            col.subtract_maximum(t, m, fold)
+            m[:] = like(0, m)
+            col.log_softmax(t, m, s, w, fold)
+            tile.store(out, t, row)
+
+
+@kernel
+def subtract(chunks, logits, log_normaliser, out):
+    """out = logits - log_normaliser[:, None]."""
+    n, k = logits.shape
+    for chunk in prange(chunks):
+        for row in range(n):
+            begin, end = chunk * k // chunks, (chunk + 1) * k // chunks
+            col.subtract(out[row, begin:end], logits[row, begin:end], log_normaliser[row])
+
+
+@kernel
+def score(chunks, logits, z, out):
+    """out = one-hot(z) - softmax(logits): z is (S, N), out (S, N, K)."""
+    n, k = logits.shape
+    fold = k > tile.NARROW
+    columns, depth = tile.shape(n, k)
+    blocks = tile.count(n, k, columns, 0)
+    real = logits.dtype
+    for chunk in prange(chunks):
+        p, w = np.empty((depth, columns), real), np.empty((depth, columns), real)
+        m, s = np.empty(columns, real), np.empty(columns, real)
+        arg = np.empty(columns, np.int32)
+        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
+            row = tile.first_row(b, k, columns, 0)
+            tile.load(p, logits, row, like(-np.inf, p))
+            col.maximum(p, m, fold)
+            col.softmax(p, m, s, fold)
+            for i in range(z.shape[0]):
+                tile.load_categories(arg, z[i], row, fold)
+                col.one_hot_minus(w, arg, p)
+                tile.store(out[i], w, row)
+
+
+@kernel
+def entropy(chunks, logits, out):
+    """out = -sum p log p of each row."""
+    n, k = logits.shape
+    fold = k > tile.NARROW
+    columns, depth = tile.shape(n, k)
+    blocks = tile.count(n, k, columns, 0)
+    real = logits.dtype
+    for chunk in prange(chunks):
+        t, p = np.empty((depth, columns), real), np.empty((depth, columns), real)
+        m, s = np.empty(columns, real), np.empty(columns, real)
+        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
+            row = tile.first_row(b, k, columns, 0)
+            tile.load(t, logits, row, like(-np.inf, t))
+            log_softmax_and_softmax(t, p, m, s, fold)
+            col.expectation(p, t, s, fold)
+            for c in range(columns):
+                s[c] = -s[c]
+            tile.store_statistics(out, s, row, fold)
+
+
+@kernel
+def kl_divergence(chunks, p_logits, q_logits, out):
+    """out = sum p (log p - log q) of each row."""
+    n, k = p_logits.shape
+    fold = k > tile.NARROW
+    columns, depth = tile.shape(n, k)
+    blocks = tile.count(n, k, columns, 0)
+    real = p_logits.dtype
+    for chunk in prange(chunks):
+        t, p = np.empty((depth, columns), real), np.empty((depth, columns), real)
+        q, w = np.empty((depth, columns), real), np.empty((depth, columns), real)
+        m, s = np.empty(columns, real), np.empty(columns, real)
+        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
+            row = tile.first_row(b, k, columns, 0)
+            tile.load(t, p_logits, row, like(-np.inf, t))
+            tile.load(q, q_logits, row, like(-np.inf, q))
+            log_softmax_and_softmax(t, p, m, s, fold)
+            col.subtract_maximum(q, m, fold)
+            m[:] = like(0, m)
+            col.log_softmax(q, m, s, w, fold)
+            col.difference(t, q)
+            col.expectation(p, t, s, fold)
+            tile.store_statistics(out, s, row, fold)
+
+
+@block
+def log_softmax_and_softmax(t, p, m, s, fold):
+    """t = log_softmax(t), p = softmax(t)."""
+    col.subtract_maximum(t, m, fold)
+    m[:] = like(0, m)
+    col.copy(p, t)
+    col.softmax(p, m, s, fold)
+    col.add_log(t, s)

@@ -1,0 +1,79 @@
+"""Flat arrays of noise: element e of a stream stands in a wide tile of one endless row."""
+
+import numpy as np
+
+from fastgrad.kernels import tile
+from fastgrad.kernels.jit import block, inline, kernel, prange, wide_vectors
+from fastgrad.kernels.noise import complement_exponential, exponential, uniform
+from fastgrad.kernels.philox import ANGLE, KEYS, NOISE, philox
+from fastgrad.kernels.special import cos_2pi, like, log_normal, sqrt
+
+UNIFORM, EXPONENTIAL, GUMBEL, LOGISTIC, NORMAL = range(5)
+DEPTH = tile.TILE // tile.FOLD
+
+
+@block
+def derive(key, data):
+    """Return the two words of a key folded with data."""
+    words = philox(
+        np.uint32(data), np.uint32(data >> tile.WORD), np.uint32(0), KEYS, key[0], key[1]
+    )
+    return words[0], words[1]
+
+
+@inline
+def fill_flat_bits(bits, block_index, sample, purpose, key):
+    """Fill the bits of the elements from block_index * tile.TILE on."""
+    start = block_index * (tile.TILE // 4)
+    tile.fill_bits(bits, start, 1, tile.FOLD // 4, np.uint32(sample), purpose, key)
+
+
+@block
+def transform(out, bits, kind):
+    """Turn bits, shape (planes, n), into uniform, exponential, Gumbel or logistic noise, or sqrt(2 E)."""
+    wide_vectors()
+    if kind == UNIFORM:
+        for i in range(out.size):
+            out[i] = uniform(bits, i, out)
+        return
+    for i in range(out.size):
+        out[i] = exponential(bits, i, out)
+    if kind == GUMBEL:
+        for i in range(out.size):
+            out[i] = -log_normal(out[i])
+    elif kind == LOGISTIC:
+        for i in range(out.size):
+            out[i] -= complement_exponential(bits, i, out)
+    elif kind == NORMAL:
+        for i in range(out.size):
+            out[i] = sqrt(out[i] + out[i])
+
+
+@block
+def turn(out, bits):
+    """Multiply each radius in out by the cosine of a random angle."""
+    wide_vectors()
+    for i in range(out.size):
+        out[i] *= cos_2pi(uniform(bits, i, out))
+
+
+@kernel
+def fill(chunks, out, kind, key, sample, offset):
+    """Fill flat out with the elements of a stream from `offset` on."""
+    first = offset // tile.TILE
+    blocks = (offset + out.size + tile.TILE - 1) // tile.TILE - first
+    for chunk in prange(chunks):
+        noise = np.empty(tile.TILE, out.dtype)
+        bits = np.empty((out.itemsize // 4, DEPTH, tile.FOLD), np.uint32)
+        flat_bits = bits.reshape((out.itemsize // 4, tile.TILE))
+        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
+            begin = (first + b) * tile.TILE - offset
+            head, tail = max(begin, 0), min(begin + tile.TILE, out.size)
+            target = out[head:tail] if tail - head == tile.TILE else noise
+            fill_flat_bits(bits, first + b, sample, NOISE, key)
+            transform(target, flat_bits, kind)
+            if kind == NORMAL:
+                fill_flat_bits(bits, first + b, sample, ANGLE, key)
+                turn(target, flat_bits)
+            if tail - head < tile.TILE:
+                out[head:tail] = noise[head - begin : tail - begin]
