@@ -1,4 +1,4 @@
-"""The only validation code: what users pass is checked here, before any work, and errors name it."""
+"""The only validation code: what users pass is checked here, before any work."""
 
 import math
 import numbers
@@ -117,7 +117,7 @@ def like(x, shape, dtype, name):
 
 
 def output(out, shape, dtype, name="out"):
-    """Return an array to write results in: `out` when it fits exactly, a new one when it is None."""
+    """Return an array for results: `out` when it fits exactly, a new one when it is None."""
     if out is None:
         return np.empty(shape, dtype)
     if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype:

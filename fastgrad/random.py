@@ -1,4 +1,4 @@
-"""Counter-based randomness: every variate is a function of a key and an address, never of a state."""
+"""Counter-based randomness: a variate is a function of a key and an address, not of a state."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad.kernels import categorical as _kernels
+from fastgrad.kernels import segments as _segments
 from fastgrad.random import as_key
 
 __all__ = [
@@ -49,8 +50,8 @@ def log_softmax(logits, *, out=None):
     rows, batch = _validate.rows(logits)
     out = _validate.output(out, (*batch, rows.shape[1]), rows.dtype)
     flat = out.reshape(rows.shape)
-    if rows.shape[1] > _kernels.SEGMENT:
-        _kernels.subtract(rows.size, rows, log_normaliser(rows), flat)
+    if rows.shape[1] > _segments.SEGMENT:
+        _segments.subtract(rows.size, rows, log_normaliser(rows), flat)
     else:
         _kernels.log_softmax(rows.size, rows, flat)
     return out
@@ -90,7 +91,7 @@ def sample(
     Examples
     --------
     >>> import numpy as np, fastgrad as fg
-    >>> logits = np.log(np.array([[0.1, 0.9], [1.0, 0.0]]), where=[[1, 1], [1, 0]], out=np.full((2, 2), -np.inf))
+    >>> logits = np.array([[-1.0, 1.0], [0.0, -np.inf]])
     >>> z = fg.sample(logits, num_samples=1000, rng=0)
     >>> z.shape, z.mean(axis=0).round(1)
     ((1000, 2), array([0.9, 0. ]))
@@ -108,23 +109,21 @@ def sample(
     key = as_key(rng).kernel_words
     z = out.reshape(count, -1)
     where = (row_offset, key, sample_offset)
-    long = rows.shape[1] > _kernels.SEGMENT
+    long = rows.shape[1] > _segments.SEGMENT
     if method == "inverse" and not long:
         _kernels.sample_inverse(rows.size + z.size, rows, *where, z)
     elif method == "inverse":
         maximum, total = _partials(rows)
         weight = total * np.exp(maximum - maximum.max(axis=1, keepdims=True), dtype=np.float64)
-        work = z.size * _kernels.SEGMENT
-        _kernels.sample_inverse_segments(work, rows, maximum, weight, *where, z)
+        work = z.size * _segments.SEGMENT
+        _segments.sample_inverse(work, rows, maximum, weight, *where, z)
     elif not long:
         _kernels.sample_gumbel(rows.size * count, rows, *where, z)
     else:
         maximum, _ = _partials(rows)
         best = np.empty((count, *maximum.shape), rows.dtype)
         arg = np.empty(best.shape, np.int32)
-        _kernels.sample_gumbel_segments(
-            rows.size * count, rows, maximum.max(axis=1), *where, best, arg
-        )
+        _segments.sample_gumbel(rows.size * count, rows, maximum.max(axis=1), *where, best, arg)
         z[:] = np.take_along_axis(arg, best.argmax(axis=2)[..., None], axis=2)[..., 0]
     return out
 
@@ -292,8 +291,8 @@ def log_normaliser(rows):
 
 
 def _partials(rows):
-    segments = -(-rows.shape[1] // _kernels.SEGMENT)
+    segments = -(-rows.shape[1] // _segments.SEGMENT)
     maximum = np.empty((rows.shape[0], segments), rows.dtype)
     total = np.empty(maximum.shape)
-    _kernels.partials(rows.size, rows, maximum, total)
+    _segments.partials(rows.size, rows, maximum, total)
     return maximum, total

@@ -15,6 +15,7 @@ from scipy.special import gammaln
 from fastgrad import _validate
 from fastgrad.distributions.categorical import log_normaliser
 from fastgrad.kernels import concrete as _kernels
+from fastgrad.kernels import products as _products
 from fastgrad.random import as_key
 
 __all__ = [
@@ -124,7 +125,7 @@ def gumbel_softmax_vjp(
     )
     grad = np.empty((*batch, rows.shape[1]), rows.dtype)
     (r,) = cotangents
-    _kernels.gumbel_softmax_vjp(r.size, rows, r, *where, bool(log), grad.reshape(rows.shape))
+    _products.gumbel_softmax_vjp(r.size, rows, r, *where, bool(log), grad.reshape(rows.shape))
     return grad
 
 
@@ -240,7 +241,7 @@ def relax_vjp(
     row_offset=0,
     sample_offset=0,
 ):
-    """Products of cotangents with the Jacobians of both relaxations of `relax`, summed over samples.
+    """Products of cotangents with the Jacobians of both results of `relax`, summed over samples.
 
     The noise is drawn again from the key and held constant: z~ depends on the logits through its
     formula only, ``d z~_i / d log p_i = E_i / (T p_i + E_i)``, and 0 for the sample's own entry.
@@ -275,7 +276,7 @@ def relax_vjp(
     )
     shape = (*batch, rows.shape[1])
     grads = [np.empty(shape if r.size else (0, 0), rows.dtype) for r in cotangents]
-    _kernels.relax_vjp(
+    _products.relax_vjp(
         sum(r.size for r in cotangents),
         rows,
         *cotangents,
@@ -393,7 +394,7 @@ def _arguments(logits, temperature, num_samples, rng, row_offset, sample_offset)
 
 
 def _vjp_arguments(logits, cotangents, temperature, rng, row_offset, sample_offset):
-    """Check what a product takes; return rows, batch, (S, N, K) cotangents, and how to draw again."""
+    """Check what a product takes; return rows, batch, (S, N, K) cotangents and how to draw."""
     if isinstance(rng, np.random.Generator):
         raise TypeError(
             "rng must be the key of the forward call, not a Generator, whose state has moved on"

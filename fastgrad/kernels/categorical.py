@@ -1,19 +1,14 @@
-"""Categoricals: normalisers, samples, log probabilities and scores of rows of logits.
-
-Three sizes of row: narrow and wide ones fill tiles (`tile`); a row longer than SEGMENT is cut into
-segments that threads share, described by `partials` and combined in order.
-"""
+"""Categoricals: samples, scores and entropies of rows of logits, a tile at a time."""
 
 import numpy as np
 
 from fastgrad.kernels import columns as col
-from fastgrad.kernels import tile
-from fastgrad.kernels.concrete import draw, draw_at
+from fastgrad.kernels import elementwise, tile
+from fastgrad.kernels.concrete import draw
+from fastgrad.kernels.intrinsics import like, where
 from fastgrad.kernels.jit import block, kernel, prange, wide_vectors
 from fastgrad.kernels.philox import UNIFORM, philox
-from fastgrad.kernels.special import like, where
 
-SEGMENT = 4096  # categories; a multiple of tile.FOLD
 BELOW_ONE = np.float64(1.0 - 2.0**-52)
 HIGH, UNIT = np.float64(2.0**-32), np.float64(2.0**-64)
 
@@ -45,7 +40,7 @@ def invert(z, e, total, u, running):
     """z = number of categories whose cumulative weight is at most u total: the inverse CDF."""
     wide_vectors()
     for c in range(z.size):
-        # Below total even where the product rounds up to it: the last positive weight is then chosen.
+        # Below total even where the product rounds up to it: some weight lies above.
         target, below = u[c] * total[c], total[c] * BELOW_ONE
         u[c] = where(target < below, target, below)
         running[c] = 0.0
@@ -144,88 +139,6 @@ def sample_gumbel(chunks, logits, offset, key, first_sample, z):
                 tile.store_categories(z[i], arg, row, fold)
 
 
-# -- rows longer than SEGMENT ------------------------------------------------------------------
-
-
-@kernel
-def partials(chunks, logits, maximum, total):
-    """Describe each segment of each row by its maximum and its sum of exp(x - maximum), both (N, C)."""
-    n, segments = maximum.shape
-    items = n * segments
-    real = logits.dtype
-    for chunk in prange(chunks):
-        e = np.empty((SEGMENT // tile.FOLD, tile.FOLD), real)
-        m, s = np.empty(tile.FOLD, real), np.empty(tile.FOLD, real)
-        sums = np.empty(tile.FOLD)
-        for item in range(chunk * items // chunks, (chunk + 1) * items // chunks):
-            row, segment = item // segments, item % segments
-            tile.load_flat(e, logits[row, segment * SEGMENT :], like(-np.inf, e))
-            col.maximum(e, m, True)
-            maximum[row, segment] = m[0]
-            if m[0] == -np.inf:
-                total[row, segment] = 0.0
-                continue
-            col.exponentiate(e, m, like(1, e), s, True)
-            accumulate(sums, e)
-            total[row, segment] = sums.sum()
-
-
-@kernel
-def sample_inverse_segments(chunks, logits, maximum, weight, offset, key, first_sample, z):
-    """Draw z, shape (S, N), given `partials`: a segment by its weight, then a category in it."""
-    n, segments = weight.shape
-    items = z.size
-    real = logits.dtype
-    for chunk in prange(chunks):
-        e = np.empty((SEGMENT // tile.FOLD, tile.FOLD), real)
-        m, s = np.empty(tile.FOLD, real), np.empty(tile.FOLD, real)
-        sums = np.empty(tile.FOLD)
-        for item in range(chunk * items // chunks, (chunk + 1) * items // chunks):
-            i, row = item // n, item % n
-            whole = weight[row].sum()
-            u = uniform_at(row + offset, np.uint32(first_sample + i), key)
-            target = min(u * whole, whole * BELOW_ONE)
-            segment, running = 0, 0.0
-            for j in range(segments):
-                if weight[row, j] > 0.0:
-                    segment = j
-                    if running + weight[row, j] > target:
-                        break
-                    running += weight[row, j]
-            # What is left of u inside the segment is uniform again.
-            inside = max(0.0, target - running) / weight[row, segment]
-            tile.load_flat(e, logits[row, segment * SEGMENT :], like(-np.inf, e))
-            m[:] = maximum[row, segment]
-            col.exponentiate(e, m, like(1, e), s, True)
-            accumulate(sums, e)
-            z[i, row] = segment * SEGMENT + invert_folded(e, sums, inside)
-
-
-@kernel
-def sample_gumbel_segments(chunks, logits, maximum, offset, key, first_sample, best, arg):
-    """Find the largest perturbed logit of each segment and where it is: best and arg, (S, N, C)."""
-    samples, n, segments = best.shape
-    items = n * segments
-    row_depth = (logits.shape[1] + tile.FOLD - 1) // tile.FOLD
-    shape = (SEGMENT // tile.FOLD, tile.FOLD)
-    real = logits.dtype
-    for chunk in prange(chunks):
-        t, w = np.empty(shape, real), np.empty(shape, real)
-        bits = np.empty((logits.itemsize // 4, *shape), np.uint32)
-        top, winner = np.empty(tile.FOLD, real), np.empty(tile.FOLD, np.int32)
-        for item in range(chunk * items // chunks, (chunk + 1) * items // chunks):
-            row, segment = item // segments, item % segments
-            tile.load_flat(t, logits[row, segment * SEGMENT :], like(-np.inf, t))
-            col.shift(t, maximum[row])
-            start = ((row + offset) * row_depth + segment * shape[0]) * (tile.FOLD // 4)
-            for i in range(samples):
-                sample = np.uint32(first_sample + i)
-                draw_at(w, t, bits, start, 1, tile.FOLD // 4, sample, key, top, winner, True)
-                best[i, row, segment] = top[0]
-                tile.store_categories(arg[i, row], winner, segment, True)
-                arg[i, row, segment] += segment * SEGMENT
-
-
 # -- functions of logits and categories --------------------------------------------------------
 
 
@@ -247,16 +160,6 @@ def log_softmax(chunks, logits, out):
             m[:] = like(0, m)
             col.log_softmax(t, m, s, w, fold)
             tile.store(out, t, row)
-
-
-@kernel
-def subtract(chunks, logits, log_normaliser, out):
-    """out = logits - log_normaliser[:, None]."""
-    n, k = logits.shape
-    for chunk in prange(chunks):
-        for row in range(n):
-            begin, end = chunk * k // chunks, (chunk + 1) * k // chunks
-            col.subtract(out[row, begin:end], logits[row, begin:end], log_normaliser[row])
 
 
 @kernel
@@ -323,7 +226,7 @@ def kl_divergence(chunks, p_logits, q_logits, out):
             col.subtract_maximum(q, m, fold)
             m[:] = like(0, m)
             col.log_softmax(q, m, s, w, fold)
-            col.difference(t, q)
+            elementwise.difference(t, q)
             col.expectation(p, t, s, fold)
             tile.store_statistics(out, s, row, fold)
 
@@ -333,6 +236,6 @@ def log_softmax_and_softmax(t, p, m, s, fold):
     """t = log_softmax(t), p = softmax(t)."""
     col.subtract_maximum(t, m, fold)
     m[:] = like(0, m)
-    col.copy(p, t)
+    elementwise.copy(p, t)
     col.softmax(p, m, s, fold)
     col.add_log(t, s)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from fastgrad.kernels.intrinsics import like
 from fastgrad.kernels.jit import block, kernel, prange, wide_vectors
-from fastgrad.kernels.special import like
 
 FINE, MASKED, BAD = 0, 1, 2
 BLOCK = 4096

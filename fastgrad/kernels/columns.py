@@ -7,8 +7,10 @@ fit in the registers.
 
 import numpy as np
 
+from fastgrad.kernels import elementwise
+from fastgrad.kernels.intrinsics import like, where
 from fastgrad.kernels.jit import block, inline, wide_vectors
-from fastgrad.kernels.special import exp_normal, like, log_normal, previous, where
+from fastgrad.kernels.special import exp_normal, log_normal, previous
 
 
 @inline
@@ -58,17 +60,8 @@ def subtract_maximum(t, m, fold):
 
 
 @block
-def copy(w, t):
-    """w = t."""
-    wide_vectors()
-    flat_w, flat_t = w.reshape(w.size), t.reshape(t.size)
-    for i in range(flat_w.size):
-        flat_w[i] = flat_t[i]
-
-
-@block
 def exponentiate(w, m, scale, s, fold):
-    """w = exp((w - m) scale), with its column sums in s. (Loops over overlapping arrays stay scalar.)"""
+    """w = exp((w - m) scale), in place (overlapping arrays do not vectorise); s its column sums."""
     wide_vectors()
     depth, columns = w.shape
     for c in range(columns):
@@ -105,7 +98,7 @@ def softmax(w, m, s, fold):
 def log_softmax(t, m, s, scratch, fold):
     """t = log_softmax(t), given its column maxima m."""
     wide_vectors()
-    copy(scratch, t)
+    elementwise.copy(scratch, t)
     exponentiate(scratch, m, like(1, t), s, fold)
     depth, columns = t.shape
     for c in range(columns):
@@ -117,7 +110,7 @@ def log_softmax(t, m, s, scratch, fold):
 
 @block
 def sharpen(w, best, arg, scale, s, cap, fold):
-    """w = softmax(w scale), the winner (best, arg) strictly above the rest: rounding can make ties."""
+    """w = softmax(w scale), the winner strictly above the rest, which rounding could tie."""
     wide_vectors()
     depth, columns = w.shape
     exponentiate(w, best, scale, s, fold)
@@ -136,7 +129,7 @@ def sharpen(w, best, arg, scale, s, cap, fold):
 def log_sharpen(w, best, arg, scale, s, cap, scratch, fold):
     """w = log_softmax(w scale), the winner strictly above the rest."""
     wide_vectors()
-    copy(scratch, w)
+    elementwise.copy(scratch, w)
     exponentiate(scratch, best, scale, s, fold)
     depth, columns = w.shape
     for c in range(columns):
@@ -199,33 +192,6 @@ def one_hot_minus(w, arg, p):
 
 
 @block
-def subtract(out, x, constant):
-    """out = x - constant, on flat arrays."""
-    wide_vectors()
-    for i in range(out.size):
-        out[i] = x[i] - constant
-
-
-@block
-def shift(t, constant):
-    """t -= constant."""
-    wide_vectors()
-    for i in range(t.shape[0]):
-        for c in range(t.shape[1]):
-            t[i, c] -= constant
-
-
-@block
-def difference(a, b):
-    """a -= b, where -inf less -inf is 0."""
-    wide_vectors()
-    depth, columns = a.shape
-    for i in range(depth):
-        for c in range(columns):
-            a[i, c] = where(a[i, c] == b[i, c], like(0, a), a[i, c] - b[i, c])
-
-
-@block
 def add_log(t, s):
     """t += log(s), one s a column."""
     wide_vectors()
@@ -249,15 +215,6 @@ def expectation(p, x, s, fold):
             s[c] += where(p[i, c] > like(0, p), p[i, c] * x[i, c], like(0, s))
     if fold:
         fold_sum(s)
-
-
-@block
-def add(g, r):
-    """g += r."""
-    wide_vectors()
-    flat_g, flat_r = g.reshape(g.size), r.reshape(r.size)
-    for i in range(flat_g.size):
-        flat_g[i] += flat_r[i]
 
 
 @block

@@ -33,7 +33,7 @@ def source_digest():
 
 
 class _Cache(FunctionCache):
-    """Numba's on-disk cache, keyed by all kernel sources too, for which a failure is only a miss."""
+    """Numba's on-disk cache, keyed by all kernel sources too; a failure is only a miss."""
 
     def __init__(self, dispatcher):
         super().__init__(dispatcher.py_func)
@@ -88,7 +88,7 @@ def block(function):
 
 @intrinsic
 def wide_vectors(typingctx):
-    """Let LLVM use 512-bit registers in the function that calls this (it halves them on some CPUs)."""
+    """Let LLVM use 512-bit registers in the calling function (it halves them on some CPUs)."""
 
     def codegen(context, builder, signature, args):
         # llvmlite's own `add` knows no attribute that has a value.
@@ -104,8 +104,8 @@ def wide_vectors(typingctx):
 class Kernel:
     """A `prange` driver `body(chunks, ...)`, compiled lazily both serial and parallel.
 
-    Calling ``kernel(work, ...)`` with the number of elements at stake runs the parallel twin when it
-    pays and is safe, and the serial one otherwise; both give the same bits.
+    Calling ``kernel(work, ...)`` with the number of elements at stake runs the parallel twin where
+    that pays and is safe, and the serial one otherwise; both give the same bits.
     """
 
     def __init__(self, body):

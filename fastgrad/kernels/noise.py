@@ -8,19 +8,14 @@ other, so that a variate keeps its full relative precision in both tails: an exp
 import numpy as np
 from numba.extending import overload
 
+from fastgrad.kernels.formats import FORMATS
+from fastgrad.kernels.intrinsics import fma, where
 from fastgrad.kernels.jit import block, inline, wide_vectors
-from fastgrad.kernels.special import (
-    FORMATS,
-    INLINE,
-    fma,
-    log_reduced,
-    split,
-    where,
-)
+from fastgrad.kernels.special import INLINE, log_reduced, split
 
 
 def _from_bits(build):
-    """Make an inlined function of (bits, i, like_real) from `build(format)`: variate i, in the type of like_real.
+    """Make an inlined function of (bits, i, like_real) from `build`: variate i in that real type.
 
     bits has shape (planes, n): the high words, and for float64 the low words too.
     """
@@ -39,7 +34,7 @@ def _from_bits(build):
 
 
 def _word(width):
-    """Build (bits, i) -> k, the i-th random integer of so many bits, and its complement 2^width - 1 - k."""
+    """Build (bits, i) -> (k, its complement 2^width - 1 - k), the i-th random integer."""
     u32, u64, shift = np.uint32, np.uint64, np.uint64(32)
 
     @inline

@@ -3,10 +3,11 @@
 import numpy as np
 
 from fastgrad.kernels import tile
+from fastgrad.kernels.intrinsics import sqrt
 from fastgrad.kernels.jit import block, inline, kernel, prange, wide_vectors
 from fastgrad.kernels.noise import complement_exponential, exponential, uniform
 from fastgrad.kernels.philox import ANGLE, KEYS, NOISE, philox
-from fastgrad.kernels.special import cos_2pi, like, log_normal, sqrt
+from fastgrad.kernels.special import cos_2pi, log_normal
 
 UNIFORM, EXPONENTIAL, GUMBEL, LOGISTIC, NORMAL = range(5)
 DEPTH = tile.TILE // tile.FOLD
@@ -30,7 +31,7 @@ def fill_flat_bits(bits, block_index, sample, purpose, key):
 
 @block
 def transform(out, bits, kind):
-    """Turn bits, shape (planes, n), into uniform, exponential, Gumbel or logistic noise, or sqrt(2 E)."""
+    """Turn bits, (planes, n), into uniform, exponential, Gumbel or logistic noise, or sqrt(2 E)."""
     wide_vectors()
     if kind == UNIFORM:
         for i in range(out.size):

@@ -3,21 +3,18 @@
 A tile is an array of shape (depth, columns). Reductions over categories
 run down the columns, all of them at once, so neither a small K nor an odd one slows them.
 
-- narrow (K <= 256): a column is a row of the logits, depth = K. Row 4g + l of the block stands in
+- narrow (K <= 512): a column is a row of the logits, depth = K. Row 4g + l of the block stands in
   column l * columns/4 + g, which makes the four words of a Philox call four contiguous stores.
-- wide: the tile is one row, folded: category 64 i + c stands in column c. Places beyond K hold -inf,
-  and statistics of the 64 columns are folded into one and spread again.
+- wide: the tile is one row, folded: category 64 i + c stands in column c. Places beyond K hold
+  -inf, and statistics of the 64 columns are folded into one and spread again.
 """
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
+from fastgrad.kernels.intrinsics import like
 from fastgrad.kernels.jit import block, inline, wide_vectors
 from fastgrad.kernels.philox import philox
-from fastgrad.kernels.special import like
+from fastgrad.kernels.transpose import rows_to_tile, tile_to_rows
 
 WORD = np.uint64(32)
 
@@ -37,96 +34,14 @@ def shape(n, k):
 
 @inline
 def count(n, k, columns, offset):
-    """Return the number of tiles that cover n rows, the first of which is row `offset` of the whole."""
+    """Return the number of tiles that cover n rows, of which the first is row `offset` overall."""
     return n if k > NARROW else (n + offset % 4 + columns - 1) // columns
 
 
 @inline
 def first_row(block, k, columns, offset):
-    """Return the row at which a tile starts; up to 3 rows before the first, so groups of 4 align."""
+    """Return the row at which a tile starts, up to 3 before the first: groups of 4 align."""
     return block if k > NARROW else block * columns - offset % 4
-
-
-def _transposed(builder, vectors):
-    """Emit the 4 x 4 transpose of four <4 x float> vectors."""
-
-    def shuffle(a, b, *mask):
-        return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), 4), mask))
-
-    a, b, c, d = vectors
-    ab, cd = shuffle(a, b, 0, 4, 1, 5), shuffle(c, d, 0, 4, 1, 5)
-    ab2, cd2 = shuffle(a, b, 2, 6, 3, 7), shuffle(c, d, 2, 6, 3, 7)
-    low, high = (0, 1, 4, 5), (2, 3, 6, 7)
-    return [
-        shuffle(ab, cd, *low),
-        shuffle(ab, cd, *high),
-        shuffle(ab2, cd2, *low),
-        shuffle(ab2, cd2, *high),
-    ]
-
-
-def _transfer(into_tile):
-    """Build the move of 16 rows x 4 categories between rows x[r0 : r0+16, i0 : i0+4] and a tile.
-
-    Shuffles in registers: scalar code, or the gathers LLVM would choose, take five times as long.
-    """
-
-    @intrinsic
-    def transfer(typingctx, x, r0, i0, lanes, g0):
-        def codegen(context, builder, signature, args):
-            x_array = context.make_array(x)(context, builder, args[0])
-            lane_array = context.make_array(lanes)(context, builder, args[3])
-            _, r0, i0, _, g0 = args
-            vector = ir.VectorType(context.get_data_type(x.dtype), 4)
-            size = (
-                vector.element.width // 8
-                if hasattr(vector.element, "width")
-                else (4 if x.dtype.bitwidth == 32 else 8)
-            )
-            index = r0.type
-            _, k = cgutils.unpack_tuple(builder, x_array.shape)
-            depth, four, quarter = cgutils.unpack_tuple(builder, lane_array.shape)
-            last = builder.sub(depth, ir.Constant(index, 1))
-
-            def add(a, n):
-                return builder.add(a, ir.Constant(index, n))
-
-            def pointer(array, offset):
-                return builder.bitcast(builder.gep(array.data, [offset]), vector.as_pointer())
-
-            def in_rows(j):
-                return pointer(x_array, builder.add(builder.mul(add(r0, j), k), i0))
-
-            def in_tile(i, lane):
-                i = add(i0, i)
-                i = builder.select(builder.icmp_signed("<", i, last), i, last)  # K < 4
-                column = builder.mul(
-                    builder.add(builder.mul(i, four), ir.Constant(index, lane)), quarter
-                )
-                return pointer(lane_array, builder.add(column, g0))
-
-            if into_tile:
-                for lane in range(4):
-                    rows = [builder.load(in_rows(4 * j + lane), align=size) for j in range(4)]
-                    for i, v in reversed(list(enumerate(_transposed(builder, rows)))):
-                        builder.store(v, in_tile(i, lane), align=size)
-            else:
-                rows = {}
-                for lane in range(4):
-                    columns = [builder.load(in_tile(i, lane), align=size) for i in range(4)]
-                    for j, v in enumerate(_transposed(builder, columns)):
-                        rows[4 * j + lane] = v
-                for j in range(16):  # in order: for K < 4 each row is repaired by the next
-                    builder.store(rows[j], in_rows(j), align=size)
-            return context.get_dummy_value()
-
-        return types.none(x, r0, i0, lanes, g0), codegen
-
-    return transfer
-
-
-_rows_to_tile = _transfer(into_tile=True)
-_tile_to_rows = _transfer(into_tile=False)
 
 
 @block
@@ -152,12 +67,12 @@ def load(tile, x, row, padding):
         load_flat(tile, x[row], padding)
         return
     lanes = tile.reshape((depth, 4, columns // 4))
-    spill = 1 if k < 4 else 0  # a move of 4 then reads into the next row
+    spill = 3 // k  # rows that a move of 4 categories reads beyond its own, for K < 4
     for g in range(0, columns // 4, 4):
         first = row + 4 * g
         if first >= 0 and first + 16 + spill <= n:
             for i in range(0, k, 4):
-                _rows_to_tile(x, first, max(min(i, k - 4), 0), lanes, g)
+                rows_to_tile(x, first, max(min(i, k - 4), 0), lanes, g)
         else:
             for j in range(16):
                 r = first + j
@@ -184,7 +99,7 @@ def store(out, tile, row):
         first = row + 4 * g
         if first >= 0 and first + 16 + spill <= min(n, row + columns):
             for i in range(0, k, 4):
-                _tile_to_rows(out, first, max(min(i, k - 4), 0), lanes, g)
+                tile_to_rows(out, first, max(min(i, k - 4), 0), lanes, g)
         else:
             for j in range(16):
                 r = first + j
@@ -236,7 +151,7 @@ def store_statistics(out, s, row, fold):
 
 @inline
 def addresses(k, row, offset, columns, depth):
-    """Return (start, along, down): the Philox address of group g at depth i is start + g along + i down."""
+    """Return (start, along, down): group g at depth i has address start + g along + i down."""
     if k > NARROW:
         return (row + offset) * (columns // 4) * depth, 1, columns // 4
     return (row + offset) // 4 * k, k, 1
