@@ -141,7 +141,7 @@ def exp(form):
         x = where(x < low, low, x)
         x = where(x > high, high, x)
         n, r = exp_reduce(x)
-        p = fma(r * r, tail(r), r) + one
+        p = fma(fma(tail(r), r, one), r, one)
         half = integer(n >> 1)  # two factors: 2^n itself may be subnormal or overflow
         first = bits(integer(integer(half + bias) << mantissa))
         second = bits(integer(integer(integer(n - half) + bias) << mantissa))
@@ -153,15 +153,17 @@ def exp(form):
 @elementary
 def exp_normal(form):
     """exp for x up to 88 (float32) or 709 (float64), subnormal results flushed to 0: faster."""
-    exp_reduce, tail = _exp_reduce(form), form.exp_tail
-    integer, mantissa, bias = form.int, form.mantissa, form.bias
+    mantissa, tail, integer = form.mantissa, form.exp_tail, form.int
     low, one, zero = np.log(form.tiny), form.float(1), form.float(0)
+    per_ln2, ln2_hi, ln2_lo = form.float(1 / np.log(2)), -form.ln2_hi, -form.ln2_lo
+    biased = form.magic + form.float(form.bias)  # shifted up, its low bits are 2^n's exponent
 
     def implementation(x):
-        n, r = exp_reduce(where(x < low, low, x))
-        p = fma(r * r, tail(r), r) + one
-        power = bits(integer(integer(n + bias) << mantissa))
-        return where(x < low, zero, p * power)
+        shifted = fma(x, per_ln2, biased)
+        n = shifted - biased
+        r = fma(n, ln2_lo, fma(n, ln2_hi, x))
+        p = fma(fma(tail(r), r, one), r, one)
+        return where(x < low, zero, p * bits(integer(bits(shifted) << mantissa)))
 
     return implementation
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from fastgrad.kernels.intrinsics import like
 from fastgrad.kernels.jit import block, inline, wide_vectors
-from fastgrad.kernels.philox import philox
+from fastgrad.kernels.philox import LANES, philox_lanes
 from fastgrad.kernels.transpose import rows_to_tile, tile_to_rows
 
 WORD = np.uint64(32)
@@ -162,18 +162,10 @@ def fill_bits(bits, start, along, down, sample, purpose, key):
     """Fill bits, shape (1 or 2, depth, columns): a second plane extends each word to 64 bits."""
     wide_vectors()
     planes, depth, columns = bits.shape
-    quarter = columns // 4
     for plane in range(planes):
         word3 = np.uint32(purpose + plane)
-        lanes = bits[plane].reshape((depth, 4, quarter))
+        lanes = bits[plane].reshape((depth, 4, columns // 4))
         for i in range(depth):
-            a_row, b_row, c_row, d_row = lanes[i, 0], lanes[i, 1], lanes[i, 2], lanes[i, 3]
             base = start + i * down
-            for g in range(quarter):
-                address = np.uint64(base + g * along)
-                low, high = np.uint32(address), np.uint32(address >> WORD)
-                a, b, c, d = philox(low, high, sample, word3, key[0], key[1])
-                a_row[g] = a
-                b_row[g] = b
-                c_row[g] = c
-                d_row[g] = d
+            for g in range(0, columns // 4, LANES):
+                philox_lanes(lanes[i], g, base + g * along, along, sample, word3, key[0], key[1])
