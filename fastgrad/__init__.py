@@ -1,7 +1,9 @@
 """Gradients of expectations over discrete random variables, on the CPU."""
 
-from fastgrad import random
+from fastgrad import exact, objectives, random
 from fastgrad._version import __version__
+from fastgrad.distributions import bernoulli
+from fastgrad.distributions.bernoulli import Bernoulli
 from fastgrad.distributions.categorical import (
     Categorical,
     entropy,
@@ -20,21 +22,36 @@ from fastgrad.distributions.concrete import (
     relax,
     relax_vjp,
 )
+from fastgrad.dithering import Dithering, dither
+from fastgrad.estimators import Estimate, Estimator, estimator, list_estimators
+from fastgrad.objectives import Objective, objective
 from fastgrad.random import Key
 
 __all__ = [
+    "Bernoulli",
     "Categorical",
+    "Dithering",
+    "Estimate",
+    "Estimator",
     "Key",
+    "Objective",
     "Relaxation",
     "__version__",
+    "bernoulli",
     "concrete_log_prob",
+    "dither",
     "entropy",
+    "estimator",
+    "exact",
     "exp_concrete_log_prob",
     "gumbel_softmax",
     "gumbel_softmax_vjp",
     "kl_divergence",
+    "list_estimators",
     "log_prob",
     "log_softmax",
+    "objective",
+    "objectives",
     "random",
     "relax",
     "relax_vjp",

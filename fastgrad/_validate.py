@@ -10,14 +10,23 @@ from fastgrad.kernels import check as _check
 REALS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
+def array(x, name):
+    """Return x as an array of whatever dtype."""
+    try:
+        return np.asarray(x)
+    except ValueError:
+        raise ValueError(f"{name} must be an array: its rows differ in length") from None
+
+
 def real_array(x, name):
     """Return x as a C-contiguous float32 or float64 array, read-only (one compiled signature)."""
-    x = np.asarray(x)
+    x = array(x, name)
     if x.dtype not in REALS:
         if x.dtype.kind not in "iufb" or x.dtype.itemsize > 8:
             raise TypeError(f"{name} must be float32 or float64, got dtype {x.dtype}")
-        x = x.astype(np.float32 if x.dtype == np.float16 else np.float64)
-    x = np.ascontiguousarray(x).view()
+        single = x.dtype.kind == "f" and x.dtype.itemsize <= 4
+        x = x.astype(np.float32 if single else np.float64)
+    x = np.asarray(x, order="C").view()  # ascontiguousarray would give a scalar an axis
     x.flags.writeable = False
     return x
 
@@ -32,11 +41,18 @@ def rows(logits, name="logits"):
     return flat, x.shape[:-1]
 
 
+def sites(logits, name="logits"):
+    """Return Bernoulli logits, which may be infinite, as checked flat (N,), and their shape."""
+    x = real_array(logits, name)
+    if np.isnan(x.min(initial=0)):
+        index = np.unravel_index(np.argmax(np.isnan(x)), x.shape)
+        raise ValueError(f"{name} must not hold NaN, got nan at index {_index(index)}")
+    return x.reshape(-1), x.shape
+
+
 def check_logits(flat, name, shape):
     """Refuse NaN, +inf and, in (N, K) logits, a row with nothing but -inf."""
-    worst = np.zeros(64, np.int64)
-    _check.check(flat.size, flat.reshape(-1), worst)
-    worst = worst.max()
+    worst = _check.worst(flat.reshape(-1))
     if worst == _check.BAD:
         where = np.unravel_index(np.argmax(~(flat < np.inf)), flat.shape)
         value = flat[where]
@@ -57,9 +73,22 @@ def _index(index):
 
 def positive(value, name):
     """Return a finite number above 0 as a float."""
-    if not isinstance(value, numbers.Real) or not 0 < value < math.inf:
+    try:
+        real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        number = float(value) if real else math.nan
+    except OverflowError:
+        number = math.inf
+    if not 0 < number < math.inf:
         raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
-    return float(value)
+    return number
+
+
+def temperature(value):
+    """Return a temperature as a float: in float32 too, its inverse and products are finite."""
+    value = positive(value, "temperature")
+    if not 2.0**-60 <= value <= 2.0**60:
+        raise ValueError(f"temperature must be from 2**-60 to 2**60, got {value!r}")
+    return value
 
 
 def integer(value, name, low, high=None):
@@ -79,6 +108,14 @@ def choice(value, name, options):
     return value
 
 
+def real_dtype(dtype):
+    """Return what means float32 or float64 as a dtype."""
+    try:
+        return choice(np.dtype(dtype), "dtype", REALS)
+    except TypeError:
+        raise TypeError(f"dtype must be float32 or float64, got {dtype!r}") from None
+
+
 def samples(num_samples):
     """Return (S, the leading shape of the result): None means one sample and no leading axis."""
     if num_samples is None:
@@ -89,7 +126,7 @@ def samples(num_samples):
 
 def categories(z, batch, k, name="z"):
     """Return categories z, shape (*batch) or (S, *batch), as (S, N) int32, and the shape of z."""
-    z = np.asarray(z)
+    z = array(z, name)
     if z.dtype.kind not in "iu":
         raise TypeError(f"{name} must hold integers, got dtype {z.dtype}")
     if z.shape != batch and z.shape[1:] != batch:
@@ -99,14 +136,14 @@ def categories(z, batch, k, name="z"):
             f"{name} must be from 0 to {k - 1}, got {z.min() if z.min() < 0 else z.max()}"
         )
     count = z.shape[0] if z.shape != batch else 1
-    flat = np.ascontiguousarray(z, np.int32).reshape(count, -1).view()
+    flat = np.ascontiguousarray(z, np.int32).reshape(count, math.prod(batch)).view()
     flat.flags.writeable = False
     return flat, z.shape
 
 
 def like(x, shape, dtype, name):
     """Return x as a read-only array of exactly this shape and dtype's precision."""
-    x = np.asarray(x)
+    x = array(x, name)
     if x.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {x.shape}")
     if x.dtype.kind not in "iufb":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import numbers
 
 import numpy as np
@@ -79,7 +80,7 @@ class Key:
         """
         return [self.fold_in(i) for i in range(_validate.integer(n, "n", 1))]
 
-    @property
+    @functools.cached_property
     def kernel_words(self):
         """The key as kernels take it: two uint32."""
         return np.uint32(self.words[0]), np.uint32(self.words[1])
@@ -109,9 +110,17 @@ def as_key(rng):
         return rng
     if isinstance(rng, np.random.Generator):
         return Key._from_words(rng.integers(0, 2**32, 2, np.uint32))
-    if isinstance(rng, (numbers.Integral, np.random.SeedSequence)) and not isinstance(rng, bool):
+    if isinstance(rng, np.random.SeedSequence):
         return Key(rng)
+    if isinstance(rng, numbers.Integral) and not isinstance(rng, bool):
+        return _seeded(int(rng))
     raise TypeError(f"rng must be an int, SeedSequence, Generator or fastgrad.Key, got {rng!r}")
+
+
+@functools.lru_cache(256)
+def _seeded(seed):
+    """Return Key(seed), remembered: a SeedSequence takes longer than a small kernel."""
+    return Key(seed)
 
 
 def uniform(shape=(), *, rng, dtype=np.float32, offset=0, out=None):
@@ -199,7 +208,7 @@ def _fill(kind, shape, rng, dtype, offset, out):
         _validate.integer(n, "shape", 0)
         for n in (shape if isinstance(shape, tuple | list) else (shape,))
     )
-    dtype = _validate.choice(np.dtype(dtype), "dtype", _validate.REALS)
+    dtype = _validate.real_dtype(dtype)
     offset = _validate.integer(offset, "offset", 0, 2**62)
     out = _validate.output(out, shape, dtype)
     key = as_key(rng).kernel_words

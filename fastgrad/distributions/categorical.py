@@ -8,18 +8,11 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad.kernels import categorical as _kernels
+from fastgrad.kernels import inverse as _inverse
 from fastgrad.kernels import segments as _segments
 from fastgrad.random import as_key
 
-__all__ = [
-    "Categorical",
-    "entropy",
-    "kl_divergence",
-    "log_prob",
-    "log_softmax",
-    "sample",
-    "score",
-]
+__all__ = ["Categorical", "entropy", "kl_divergence", "log_prob", "log_softmax", "sample", "score"]
 
 
 def log_softmax(logits, *, out=None):
@@ -111,7 +104,7 @@ def sample(
     where = (row_offset, key, sample_offset)
     long = rows.shape[1] > _segments.SEGMENT
     if method == "inverse" and not long:
-        _kernels.sample_inverse(rows.size + z.size, rows, *where, z)
+        _inverse.sample(rows.size + z.size, rows, *where, z)
     elif method == "inverse":
         maximum, total = _partials(rows)
         weight = total * np.exp(maximum - maximum.max(axis=1, keepdims=True), dtype=np.float64)
@@ -150,7 +143,7 @@ def log_prob(logits, z):
     rows, batch = _validate.rows(logits)
     flat, shape = _validate.categories(z, batch, rows.shape[1])
     chosen = rows[np.arange(rows.shape[0]), flat]
-    return (chosen - log_normaliser(rows)).astype(rows.dtype, copy=False).reshape(shape)
+    return (chosen - log_normaliser(rows)).reshape(shape)
 
 
 def score(logits, z, *, out=None):
@@ -175,7 +168,7 @@ def score(logits, z, *, out=None):
     rows, batch = _validate.rows(logits)
     flat, shape = _validate.categories(z, batch, rows.shape[1])
     out = _validate.output(out, (*shape, rows.shape[1]), rows.dtype)
-    _kernels.score(rows.size * flat.shape[0], rows, flat, out.reshape(*flat.shape, -1))
+    _kernels.score(rows.size * flat.shape[0], rows, flat, out.reshape(*flat.shape, rows.shape[1]))
     return out
 
 
@@ -283,11 +276,15 @@ class Categorical:
 
 
 def log_normaliser(rows):
-    """Log of the sum of exp over each row of checked (N, K) logits, in float64."""
+    """Log of the sum of exp over each row of checked (N, K) logits, shape (N,)."""
+    if rows.shape[1] <= _segments.SEGMENT:
+        out = np.empty(rows.shape[0], rows.dtype)
+        _kernels.log_normaliser(rows.size, rows, out)
+        return out
     maximum, total = _partials(rows)
     top = maximum.max(axis=1, keepdims=True)
     weight = total * np.exp(maximum - top, dtype=np.float64)
-    return top[:, 0] + np.log(weight.sum(axis=1))
+    return (top[:, 0] + np.log(weight.sum(axis=1))).astype(rows.dtype)
 
 
 def _partials(rows):

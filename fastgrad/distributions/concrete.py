@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import gammaln
 
 from fastgrad import _validate
-from fastgrad.distributions.categorical import log_normaliser
+from fastgrad.distributions.concrete_density import concrete_log_prob, exp_concrete_log_prob
 from fastgrad.kernels import concrete as _kernels
 from fastgrad.kernels import products as _products
 from fastgrad.random import as_key
@@ -209,6 +208,8 @@ def relax(
     )
     flat, full = (*lead, *batch), (*lead, *batch, rows.shape[1])
     out = Relaxation(None, None, None, None) if out is None else out
+    if not isinstance(out, tuple) or len(out) != 4:
+        raise TypeError(f"out must be a Relaxation of arrays, got {out!r}")
     result = Relaxation(
         _validate.output(out[0], flat, np.dtype(np.int32), "out.sample"),
         *(
@@ -275,7 +276,7 @@ def relax_vjp(
         logits, given, temperature, rng, row_offset, sample_offset
     )
     shape = (*batch, rows.shape[1])
-    grads = [np.empty(shape if r.size else (0, 0), rows.dtype) for r in cotangents]
+    grads = [np.empty((0, 0) if r is None else shape, rows.dtype) for r in given.values()]
     _products.relax_vjp(
         sum(r.size for r in cotangents),
         rows,
@@ -283,101 +284,9 @@ def relax_vjp(
         *where,
         bool(coupled),
         bool(log),
-        *(g.reshape(-1, rows.shape[1]) if g.size else g for g in grads),
+        *(g.reshape(-1, rows.shape[1]) for g in grads),
     )
     return tuple(None if r is None else g for r, g in zip(given.values(), grads, strict=True))
-
-
-def concrete_log_prob(logits, x, *, temperature):
-    """Log density of the Concrete distribution at points of the simplex.
-
-    Parameters
-    ----------
-    logits : array, shape (*batch, K)
-    x : array, shape (S, *batch, K) or (*batch, K)
-        Entries above 0 that sum to 1, except 0 for masked categories.
-    temperature : float
-
-    Returns
-    -------
-    array, shape (S, *batch) or (*batch)
-        With respect to the Lebesgue measure on the first K' - 1 of the K' unmasked coordinates.
-
-    Examples
-    --------
-    >>> import numpy as np, fastgrad as fg
-    >>> float(fg.concrete_log_prob(np.zeros(2), np.array([0.5, 0.5]), temperature=1.0))
-    0.0
-
-    References
-    ----------
-    Maddison, Mnih and Teh, "The Concrete distribution", ICLR 2017, equation 10.
-    """
-    x = np.asarray(x)
-    with np.errstate(divide="ignore"):
-        log_x = np.log(x)
-    value, allowed = _exp_concrete(logits, log_x, temperature, "x")
-    return value - np.sum(log_x, axis=-1, where=allowed)
-
-
-def exp_concrete_log_prob(logits, log_x, *, temperature):
-    """Log density of the ExpConcrete distribution, that of the logarithm of a Concrete sample.
-
-    Parameters
-    ----------
-    logits : array, shape (*batch, K)
-    log_x : array, shape (S, *batch, K) or (*batch, K)
-        With logsumexp 0; -inf for masked categories.
-    temperature : float
-
-    Returns
-    -------
-    array, shape (S, *batch) or (*batch)
-        Finite at any temperature for samples of ``gumbel_softmax(..., log=True)``.
-
-    Examples
-    --------
-    >>> import numpy as np, fastgrad as fg
-    >>> float(fg.exp_concrete_log_prob(np.zeros(2), np.log([0.5, 0.5]), temperature=1.0).round(4))
-    -1.3863
-
-    References
-    ----------
-    Maddison, Mnih and Teh, "The Concrete distribution", ICLR 2017, equation 22.
-    """
-    return _exp_concrete(logits, log_x, temperature, "log_x")[0]
-
-
-def _exp_concrete(logits, log_x, temperature, name):
-    """Return the ExpConcrete log density and which categories are unmasked."""
-    rows, batch = _validate.rows(logits)
-    temperature = _validate.positive(temperature, "temperature")
-    log_x = np.asarray(log_x, rows.dtype)
-    k = rows.shape[1]
-    if log_x.shape[-1:] != (k,) or (log_x.shape[:-1] != batch and log_x.shape[1:-1] != batch):
-        raise ValueError(
-            f"{name} must have shape {(*batch, k)} or (S, *{(*batch, k)}), got {log_x.shape}"
-        )
-    logits = rows.reshape(*batch, k)
-    allowed = np.broadcast_to(logits > -np.inf, log_x.shape)
-    inside = np.isfinite(log_x) | ~allowed
-    if not inside.all():
-        bad = tuple(int(i) for i in np.argwhere(~inside)[0])
-        raise ValueError(
-            f"{name} must be inside the simplex where logits are finite, but not at index {bad}"
-        )
-    exponent = np.subtract(
-        logits, temperature * log_x, where=allowed, out=np.full(log_x.shape, -np.inf, rows.dtype)
-    )
-    n = allowed.sum(axis=-1)
-    normaliser = log_normaliser(exponent.reshape(-1, k)).reshape(log_x.shape[:-1])
-    value = (
-        gammaln(n)
-        + (n - 1) * np.log(temperature)
-        + exponent.sum(axis=-1, where=allowed)
-        - n * normaliser
-    )
-    return value.astype(rows.dtype), allowed
 
 
 def _arguments(logits, temperature, num_samples, rng, row_offset, sample_offset):
@@ -419,7 +328,7 @@ def _vjp_arguments(logits, cotangents, temperature, rng, row_offset, sample_offs
 
 
 def _where(rows, temperature, rng, row_offset, sample_offset, count):
-    scale = rows.dtype.type(1.0 / _validate.positive(temperature, "temperature"))
+    scale = rows.dtype.type(1.0 / _validate.temperature(temperature))
     row_offset = _validate.integer(row_offset, "row_offset", 0, 2**40)
     sample_offset = _validate.integer(sample_offset, "sample_offset", 0, 2**32 - count)
     return row_offset, scale, as_key(rng).kernel_words, sample_offset

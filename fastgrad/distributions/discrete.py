@@ -7,7 +7,7 @@ the logits is diag(p) - p p^T of each variable, which for a single feature is p 
 
 import numpy as np
 
-from fastgrad.distributions import concrete
+from fastgrad.distributions import bernoulli, concrete
 from fastgrad.distributions.categorical import Categorical
 from fastgrad.kernels import estimators as _kernels
 
@@ -17,25 +17,28 @@ def as_distribution(distribution):
     return distribution if hasattr(distribution, "logits") else Categorical(distribution)
 
 
+def single_logit(distribution):
+    """Return whether a variable has one logit, that of outcome 1 against outcome 0."""
+    return distribution.logits.shape == distribution.batch_shape
+
+
 def num_outcomes(distribution):
     """Return how many outcomes a variable has: K, or 2 with a single logit."""
-    logits = distribution.logits
-    return 2 if logits.shape == distribution.batch_shape else logits.shape[-1]
+    return 2 if single_logit(distribution) else distribution.logits.shape[-1]
 
 
 def num_features(distribution):
     """Return how many features a variable has: K, or 1 with a single logit."""
-    logits = distribution.logits
-    return 1 if logits.shape == distribution.batch_shape else logits.shape[-1]
+    return 1 if single_logit(distribution) else distribution.logits.shape[-1]
 
 
 def features(distribution, z):
     """Return the features of outcomes z, shape (S, *batch): an array (S, *logits.shape)."""
-    logits = distribution.logits
-    if logits.shape == distribution.batch_shape:
-        return z.astype(logits.dtype)
-    x = np.empty((*z.shape, logits.shape[-1]), logits.dtype)
-    _kernels.one_hot(x.size, z.reshape(-1), x.reshape(-1, logits.shape[-1]))
+    dtype = distribution.logits.dtype
+    if single_logit(distribution):
+        return z.astype(dtype)
+    x = np.empty((*z.shape, num_features(distribution)), dtype)
+    _kernels.one_hot(x.size, z.reshape(-1), x.reshape(z.size, x.shape[-1]))
     return x
 
 
@@ -56,5 +59,5 @@ def mean_and_product(distribution, weights):
 
 
 def relaxations(distribution):
-    """Return the module with the relaxations of such a distribution."""
-    return concrete
+    """Return the module with `gumbel_softmax`, `relax` and their products for its logits."""
+    return concrete if isinstance(distribution, Categorical) else bernoulli

@@ -117,12 +117,29 @@ def add_softmax_product(g, y, w, scale, s, fold):
             g[i, c] += scale * (y[i, c] * (w[i, c] - s[c]))
 
 
+@block
+def add_sigmoid_product(g, y, w, scale):
+    """g += scale y (1 - y) w."""
+    wide_vectors()
+    for c in range(g.size):
+        g[c] += scale * (y[c] * (w[c] - y[c] * w[c]))
+
+
+@kernel
+def sigmoid_products(chunks, x, r, scale, total):
+    """total += sum over samples of scale x (1 - x) r: x and r are (S, N)."""
+    samples, n = x.shape
+    blocks = (n + ROWS - 1) // ROWS
+    for chunk in prange(chunks):
+        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
+            sites = slice(b * ROWS, min((b + 1) * ROWS, n))
+            for i in range(samples):
+                add_sigmoid_product(total[sites], x[i, sites], r[i, sites], scale)
+
+
 @kernel
 def softmax_products(chunks, x, r, scale, total):
-    """total += sum over samples of scale x (r - <x, r>): r times the Jacobian of a softmax x.
-
-    x and r are (S, N, K). With one column this is scale x (1 - x) r, that of a sigmoid.
-    """
+    """total += sum over samples of scale x (r - <x, r>): x and r are (S, N, K)."""
     n, k = total.shape
     fold = k > tile.NARROW
     columns, depth = tile.shape(n, k)

@@ -37,11 +37,13 @@ class _Cache(FunctionCache):
 
     def __init__(self, dispatcher):
         super().__init__(dispatcher.py_func)
+        stamp = self._cache_file._source_stamp  # an index of other sources is dropped, not added to
+        self._cache_file._source_stamp = (stamp, source_digest())
         # Numba's key leaves the options out: without them the parallel twin would load the serial.
-        self._extra_key = (source_digest(), repr(sorted(dispatcher.targetoptions.items())))
+        self._options = repr(sorted(dispatcher.targetoptions.items()))
 
     def _index_key(self, sig, codegen):
-        return (*super()._index_key(sig, codegen), *self._extra_key)
+        return (*super()._index_key(sig, codegen), self._options)
 
     def load_overload(self, sig, target_context):
         try:
@@ -61,7 +63,7 @@ def cached(dispatcher):
     if os.environ.get("FASTGRAD_CACHE", "1") != "0":
         try:
             dispatcher._cache = _Cache(dispatcher)
-        except (RuntimeError, OSError):
+        except (RuntimeError, OSError, AttributeError):
             pass
     return dispatcher
 

@@ -61,13 +61,14 @@ def uniform(form, word, half, unit):
     return implementation
 
 
-def _minus_log1m(form, half, unit):
-    """Build (k, complement) -> -log(1 - u), from whichever of u and 1 - u is exact."""
+@_from_bits
+def exponential(form, word, half, unit):
+    """-log(1 - u), from whichever of u and 1 - u is exact."""
     real, zero = form.float, form.float(0)
     parts, assemble = split(form), log_reduced(form)
 
-    @inline
-    def implementation(k, complement):
+    def implementation(bits, i, like_real):
+        k, complement = word(bits, i)
         u = fma(real(k), unit, half)
         e, f = parts(fma(real(complement), unit, half))
         return -assemble(e, where(e == zero, -u, f))
@@ -76,25 +77,13 @@ def _minus_log1m(form, half, unit):
 
 
 @_from_bits
-def exponential(form, word, half, unit):
-    """-log(1 - u)."""
-    minus_log1m = _minus_log1m(form, half, unit)
+def odds(form, word, half, unit):
+    """u / (1 - u), whose logarithm is logistic noise: within [2^-33, 2^33] (float32)."""
+    real = form.float
 
     def implementation(bits, i, like_real):
         k, complement = word(bits, i)
-        return minus_log1m(k, complement)
-
-    return implementation
-
-
-@_from_bits
-def complement_exponential(form, word, half, unit):
-    """-log(u), the exponential of the complementary bits."""
-    minus_log1m = _minus_log1m(form, half, unit)
-
-    def implementation(bits, i, like_real):
-        k, complement = word(bits, i)
-        return minus_log1m(complement, k)
+        return fma(real(k), unit, half) / fma(real(complement), unit, half)
 
     return implementation
 

@@ -5,7 +5,7 @@ import numpy as np
 from fastgrad.kernels import tile
 from fastgrad.kernels.intrinsics import sqrt
 from fastgrad.kernels.jit import block, inline, kernel, prange, wide_vectors
-from fastgrad.kernels.noise import complement_exponential, exponential, uniform
+from fastgrad.kernels.noise import exponential, odds, uniform
 from fastgrad.kernels.philox import ANGLE, KEYS, NOISE, philox
 from fastgrad.kernels.special import cos_2pi, log_normal
 
@@ -37,14 +37,17 @@ def transform(out, bits, kind):
         for i in range(out.size):
             out[i] = uniform(bits, i, out)
         return
+    if kind == LOGISTIC:
+        for i in range(out.size):
+            out[i] = odds(bits, i, out)
+        for i in range(out.size):
+            out[i] = log_normal(out[i])
+        return
     for i in range(out.size):
         out[i] = exponential(bits, i, out)
     if kind == GUMBEL:
         for i in range(out.size):
             out[i] = -log_normal(out[i])
-    elif kind == LOGISTIC:
-        for i in range(out.size):
-            out[i] -= complement_exponential(bits, i, out)
     elif kind == NORMAL:
         for i in range(out.size):
             out[i] = sqrt(out[i] + out[i])

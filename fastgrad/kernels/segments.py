@@ -7,9 +7,9 @@ import numpy as np
 
 from fastgrad.kernels import columns as col
 from fastgrad.kernels import elementwise, tile
-from fastgrad.kernels.categorical import BELOW_ONE, accumulate, invert_folded, uniform_at
 from fastgrad.kernels.concrete import draw_at
 from fastgrad.kernels.intrinsics import like
+from fastgrad.kernels.inverse import BELOW_ONE, accumulate, invert_folded, uniform_at
 from fastgrad.kernels.jit import kernel, prange
 
 SEGMENT = 4096  # categories; a multiple of tile.FOLD

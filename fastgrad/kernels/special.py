@@ -93,7 +93,12 @@ def log(form):
 def log1p(form):
     """log(1 + x), exact for small x."""
     parts, assemble = split(form), log_reduced(form)
-    integer, mantissa, twice, half = form.int, form.mantissa, form.int(form.bias + 1), form.float(0.5)
+    integer, mantissa, twice, half = (
+        form.int,
+        form.mantissa,
+        form.int(form.bias + 1),
+        form.float(0.5),
+    )
     one, zero, inf, nan = form.float(1), form.float(0), form.float(np.inf), form.float(np.nan)
     negligible = form.float(2.0**-60)
 

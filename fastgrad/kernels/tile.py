@@ -93,8 +93,8 @@ def store(out, tile, row):
         return
     lanes = tile.reshape((depth, 4, columns // 4))
     spill = (
-        1 if k < 4 else 0
-    )  # a move of 4 then writes into the next row, which must be this tile's
+        3 // k
+    )  # as in load; rows written beyond their own must be this tile's, as the next repairs
     for g in range(0, columns // 4, 4):
         first = row + 4 * g
         if first >= 0 and first + 16 + spill <= min(n, row + columns):

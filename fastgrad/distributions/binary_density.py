@@ -1,0 +1,97 @@
+"""Densities of the binary Concrete distribution, of its samples and of their log odds."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastgrad import _validate
+
+__all__ = ["concrete_log_prob", "exp_concrete_log_prob"]
+
+
+def concrete_log_prob(logits, x, *, temperature):
+    """Log density of the binary Concrete distribution at points between 0 and 1.
+
+    Parameters
+    ----------
+    logits : array, shape (*batch)
+    x : array, shape (S, *batch) or (*batch)
+    temperature : float
+
+    Returns
+    -------
+    array, the shape of x
+        For an infinite logit, 0 at the certain outcome (0 or 1) and -inf elsewhere.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> float(fg.bernoulli.concrete_log_prob(np.array(0.0), np.array(0.5), temperature=1.0))
+    0.0
+
+    References
+    ----------
+    Maddison, Mnih and Teh, "The Concrete distribution", ICLR 2017, appendix B.
+    """
+    sites, x, certain = _points(logits, x, "x")
+    inside = np.where(certain, (x >= 0) & (x <= 1), (x > 0) & (x < 1))
+    _check(inside, "x must be above 0 and below 1, or 0 or 1 where a logit is infinite")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_x, log_rest = np.log(x), np.log1p(-x)
+        value = _logistic(sites, log_x - log_rest, temperature)
+        return np.where(certain, value, value - log_x - log_rest)
+
+
+def exp_concrete_log_prob(logits, log_odds, *, temperature):
+    """Log density of the log odds of a binary Concrete sample: a logistic distribution.
+
+    Parameters
+    ----------
+    logits : array, shape (*batch)
+    log_odds : array, shape (S, *batch) or (*batch)
+        Such as samples of ``gumbel_softmax(..., log=True)``.
+    temperature : float
+
+    Returns
+    -------
+    array, the shape of log_odds
+        For an infinite logit, 0 at that infinity and -inf elsewhere.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> logits, z = np.array(0.0), np.array(0.0)
+    >>> float(fg.bernoulli.exp_concrete_log_prob(logits, z, temperature=1.0).round(4))
+    -1.3863
+
+    References
+    ----------
+    Maddison, Mnih and Teh, "The Concrete distribution", ICLR 2017, appendix B.
+    """
+    sites, z, certain = _points(logits, log_odds, "log_odds")
+    _check(np.isfinite(z) | (certain & ~np.isnan(z)), "log_odds must be finite where logits are")
+    return _logistic(sites, z, temperature)
+
+
+def _points(logits, x, name):
+    """Check logits and points; return both in the shape of the points, and where x is certain."""
+    sites, batch = _validate.sites(logits)
+    x = np.asarray(x, sites.dtype)
+    if x.shape != batch and x.shape[1:] != batch:
+        raise ValueError(f"{name} must have shape {batch} or (S, *{batch}), got {x.shape}")
+    sites = np.broadcast_to(sites.reshape(batch), x.shape)
+    return sites, x, np.isinf(sites)
+
+
+def _check(good, message):
+    if not good.all():
+        raise ValueError(f"{message}, but not at index {tuple(np.argwhere(~good)[0].tolist())}")
+
+
+def _logistic(sites, z, temperature):
+    """Log density of z, where temperature z - logits is standard logistic."""
+    temperature = _validate.positive(temperature, "temperature")
+    with np.errstate(invalid="ignore"):
+        gap = abs(sites - temperature * z)
+    value = np.log(temperature) - gap - 2 * np.log1p(np.exp(-gap))
+    return np.where(np.isinf(sites), np.where(z == sites, 0, -np.inf), value).astype(sites.dtype)

@@ -1,0 +1,101 @@
+"""Densities of the Concrete distribution and of its logarithm."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import gammaln
+
+from fastgrad import _validate
+from fastgrad.distributions.categorical import log_normaliser
+
+
+def concrete_log_prob(logits, x, *, temperature):
+    """Log density of the Concrete distribution at points of the simplex.
+
+    Parameters
+    ----------
+    logits : array, shape (*batch, K)
+    x : array, shape (S, *batch, K) or (*batch, K)
+        Entries above 0 that sum to 1, except 0 for masked categories.
+    temperature : float
+
+    Returns
+    -------
+    array, shape (S, *batch) or (*batch)
+        With respect to the Lebesgue measure on the first K' - 1 of the K' unmasked coordinates.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> float(fg.concrete_log_prob(np.zeros(2), np.array([0.5, 0.5]), temperature=1.0))
+    0.0
+
+    References
+    ----------
+    Maddison, Mnih and Teh, "The Concrete distribution", ICLR 2017, equation 10.
+    """
+    x = _validate.real_array(x, "x")
+    with np.errstate(divide="ignore", invalid="ignore"):  # refused below, unless masked
+        log_x = np.log(x)
+    value, allowed = _exp_concrete(logits, log_x, temperature, "x")
+    return value - np.sum(log_x, axis=-1, where=allowed)
+
+
+def exp_concrete_log_prob(logits, log_x, *, temperature):
+    """Log density of the ExpConcrete distribution, that of the logarithm of a Concrete sample.
+
+    Parameters
+    ----------
+    logits : array, shape (*batch, K)
+    log_x : array, shape (S, *batch, K) or (*batch, K)
+        With logsumexp 0; -inf for masked categories.
+    temperature : float
+
+    Returns
+    -------
+    array, shape (S, *batch) or (*batch)
+        Finite at any temperature for samples of ``gumbel_softmax(..., log=True)``.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> float(fg.exp_concrete_log_prob(np.zeros(2), np.log([0.5, 0.5]), temperature=1.0).round(4))
+    -1.3863
+
+    References
+    ----------
+    Maddison, Mnih and Teh, "The Concrete distribution", ICLR 2017, equation 22.
+    """
+    return _exp_concrete(logits, log_x, temperature, "log_x")[0]
+
+
+def _exp_concrete(logits, log_x, temperature, name):
+    """Return the ExpConcrete log density and which categories are unmasked."""
+    rows, batch = _validate.rows(logits)
+    temperature = _validate.temperature(temperature)
+    log_x = _validate.real_array(log_x, name).astype(rows.dtype, copy=False)
+    k = rows.shape[1]
+    if log_x.shape[-1:] != (k,) or (log_x.shape[:-1] != batch and log_x.shape[1:-1] != batch):
+        raise ValueError(
+            f"{name} must have shape {(*batch, k)} or (S, *{(*batch, k)}), got {log_x.shape}"
+        )
+    logits = rows.reshape(*batch, k)
+    allowed = np.broadcast_to(logits > -np.inf, log_x.shape)
+    inside = np.isfinite(log_x) | ~allowed
+    if not inside.all():
+        bad = tuple(int(i) for i in np.argwhere(~inside)[0])
+        raise ValueError(
+            f"{name} must be inside the simplex where logits are finite, but not at index {bad}"
+        )
+    exponent = np.subtract(
+        logits, temperature * log_x, where=allowed, out=np.full(log_x.shape, -np.inf, rows.dtype)
+    )
+    n = allowed.sum(axis=-1)
+    normaliser = log_normaliser(exponent.reshape(-1, k)).reshape(log_x.shape[:-1])
+    value = (
+        gammaln(n)
+        + (n - 1) * np.log(temperature)
+        + exponent.sum(axis=-1, where=allowed)
+        - n * normaliser
+    )
+    return value.astype(rows.dtype), allowed

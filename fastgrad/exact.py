@@ -1,0 +1,128 @@
+"""The true mean of f and its gradient on small problems, by enumerating every outcome."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from fastgrad import _validate
+from fastgrad.distributions.discrete import as_distribution, log_probabilities
+from fastgrad.objectives import as_objective
+
+__all__ = ["grad", "value", "value_and_grad"]
+
+BLOCK = 1 << 20  # features handed to f at once
+
+
+def value_and_grad(f, distribution, *, budget=2**20):
+    """Compute E[f] and its gradient with respect to the logits, in float64.
+
+    An objective that knows its own expectation is asked for it; otherwise f is evaluated at all
+    joint outcomes. Categories of probability zero are left out. Where f returns one value for each
+    example of a minibatch, examples are enumerated side by side: the number of outcomes is that of
+    one example.
+
+    Parameters
+    ----------
+    f : callable or Objective
+    distribution : distribution, or array of logits
+    budget : int
+        The largest number of joint outcomes to enumerate.
+
+    Returns
+    -------
+    value : array
+        The shape of f's values without the samples.
+    grad : array
+        The shape of the logits: gradient of the sum of the values.
+
+    Raises
+    ------
+    ValueError
+        If there are more outcomes than the budget allows; it says how many.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> value, grad = fg.exact.value_and_grad(lambda x: x[:, 0, 0] * x[:, 1, 0], np.zeros((2, 2)))
+    >>> float(value), grad
+    (0.25, array([[ 0.125, -0.125], [ 0.125, -0.125]]))
+    """
+    objective = as_objective(f)
+    distribution = as_distribution(distribution)
+    budget = _validate.integer(budget, "budget", 1)
+    distribution = type(distribution)(distribution.logits.astype(np.float64))
+    if objective.expectation is not None:
+        return objective.expectation(distribution)
+
+    table = log_probabilities(distribution)
+    allowed = (table > -np.inf).reshape(len(table), -1).T  # (N, K)
+    batch, variables = table.shape[1:], len(allowed)
+    likeliest = table.argmax(axis=0)[None].astype(np.int32)
+    origin = objective.outcomes(distribution, likeliest).value[0]
+    examples = origin.size
+    counts = allowed.sum(axis=1).reshape(examples, variables // max(examples, 1))
+    sizes = [math.prod(map(int, row)) for row in counts]
+    outcomes = max(sizes, default=1)
+    if outcomes > budget:
+        raise ValueError(f"{_amount(outcomes)} joint outcomes are more than budget={budget}")
+
+    # Outcome t in mixed radix; examples with fewer outcomes go round again, with no weight.
+    categories = np.argsort(~allowed, axis=1, kind="stable").reshape(*counts.shape, len(table))
+    strides = np.ones_like(counts)
+    strides[:, 1:] = np.cumprod(counts[:, :-1], axis=1)
+    value = np.zeros(examples)
+    grad = np.zeros((examples, distribution.logits.size // max(examples, 1)))
+    step = max(1, BLOCK // max(1, distribution.logits.size))
+    for begin in range(0, outcomes, step):
+        t = np.arange(begin, min(begin + step, outcomes))
+        digits = t[:, None, None] // strides % counts
+        z = np.take_along_axis(categories[None], digits[..., None], axis=3)[..., 0]
+        z = z.astype(np.int32).reshape(len(t), *batch)
+        weight = np.exp(distribution.log_prob(z).reshape(digits.shape).sum(axis=2))
+        weight *= t[:, None] < np.array(sizes)
+        # Scores have mean zero, so f counts from any origin.
+        f_z = objective.outcomes(distribution, z, offset=begin).value
+        weight *= (f_z - origin).reshape(weight.shape)
+        value += weight.sum(axis=0)
+        score = distribution.score(z).reshape(len(t), *grad.shape)
+        grad += np.einsum("te,tef->ef", weight, score)
+    return (origin + value.reshape(origin.shape))[()], grad.reshape(distribution.logits.shape)
+
+
+def value(f, distribution, *, budget=2**20):
+    """Compute E[f] in float64: the first result of `value_and_grad`.
+
+    Returns
+    -------
+    array
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> float(fg.exact.value(lambda x: x[:, 1], np.log([0.25, 0.75])))
+    0.75
+    """
+    return value_and_grad(f, distribution, budget=budget)[0]
+
+
+def grad(f, distribution, *, budget=2**20):
+    """Compute the gradient of E[f] in float64: the second result of `value_and_grad`.
+
+    Returns
+    -------
+    array, the shape of the logits
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> fg.exact.grad(lambda x: x[:, 1], np.log([0.25, 0.75])).round(6)
+    array([-0.1875,  0.1875])
+    """
+    return value_and_grad(f, distribution, budget=budget)[1]
+
+
+def _amount(n):
+    """Write a number that may be astronomical."""
+    return str(n) if n < 10**15 else f"about 10**{round(math.log10(n))}"

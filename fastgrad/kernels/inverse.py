@@ -1,0 +1,141 @@
+"""Sampling by inverse CDF: one 64-bit uniform a row, cumulative weights in float64.
+
+So the rarest category keeps its probability to the rounding of its weight, and one of weight zero
+is never drawn.
+"""
+
+import numpy as np
+
+from fastgrad.kernels import columns as col
+from fastgrad.kernels import tile
+from fastgrad.kernels.intrinsics import like, where
+from fastgrad.kernels.jit import block, kernel, prange, wide_vectors
+from fastgrad.kernels.philox import UNIFORM, philox
+
+BELOW_ONE = np.float64(1.0 - 2.0**-52)
+HIGH, UNIT = np.float64(2.0**-32), np.float64(2.0**-64)
+
+
+@block
+def fill_uniform(u, bits):
+    """u = 53-bit uniforms below 1, from bits of shape (2, 1, columns)."""
+    wide_vectors()
+    high, low = bits[0, 0], bits[1, 0]
+    for c in range(u.size):
+        u[c] = np.float64(high[c]) * HIGH
+    for c in range(u.size):
+        u[c] += np.float64(low[c]) * UNIT
+
+
+@block
+def accumulate(total, e):
+    """total = column sums of e, in float64: exact to the rounding of e itself."""
+    wide_vectors()
+    depth = e.shape[0]
+    for c in range(total.size):
+        total[c] = 0.0
+    for i in range(depth // 4):
+        a, b, x, y = e[4 * i], e[4 * i + 1], e[4 * i + 2], e[4 * i + 3]
+        for c in range(total.size):
+            t = (total[c] + np.float64(a[c])) + np.float64(b[c])
+            total[c] = (t + np.float64(x[c])) + np.float64(y[c])
+    for i in range(depth // 4 * 4, depth):
+        for c in range(total.size):
+            total[c] += np.float64(e[i, c])
+
+
+@block
+def invert(z, e, total, u, running):
+    """z = number of categories whose cumulative weight is at most u total: the inverse CDF.
+
+    Four categories at a time, which saves loads; the sums are those of `accumulate`, in its order.
+    """
+    wide_vectors()
+    depth = e.shape[0]
+    for c in range(z.size):
+        # Below total even where the product rounds up to it: some weight lies above.
+        target, below = u[c] * total[c], total[c] * BELOW_ONE
+        u[c] = where(target < below, target, below)
+    for c in range(z.size):
+        running[c] = 0.0
+        z[c] = 0
+    for i in range(depth // 4):
+        a, b, x, y = e[4 * i], e[4 * i + 1], e[4 * i + 2], e[4 * i + 3]
+        for c in range(z.size):
+            r1 = running[c] + np.float64(a[c])
+            r2 = r1 + np.float64(b[c])
+            r3 = r2 + np.float64(x[c])
+            r4 = r3 + np.float64(y[c])
+            z[c] += np.int32(r1 <= u[c]) + np.int32(r2 <= u[c])
+            z[c] += np.int32(r3 <= u[c]) + np.int32(r4 <= u[c])
+            running[c] = r4
+    for i in range(depth // 4 * 4, depth):
+        for c in range(z.size):
+            running[c] += np.float64(e[i, c])
+            z[c] += np.int32(running[c] <= u[c])
+
+
+@block
+def invert_folded(e, total, u):
+    """Return the category of one wide tile at u: by column first, then down it."""
+    columns = total.size
+    whole = 0.0
+    for c in range(columns):
+        whole += total[c]
+    target = min(u * whole, whole * BELOW_ONE)
+    running, column = 0.0, 0
+    for c in range(columns):
+        if total[c] > 0.0:
+            column = c
+            if running + total[c] > target:
+                break
+            running += total[c]
+    depth = 0
+    for i in range(e.shape[0]):
+        if e[i, column] > 0:
+            depth = i
+            running += np.float64(e[i, column])
+            if running > target:
+                break
+    return depth * columns + column
+
+
+@block
+def uniform_at(row, sample, key):
+    """Return the float64 uniform of (sample, row)."""
+    address, lane = np.uint64(row // 4), row % 4
+    low, high = np.uint32(address), np.uint32(address >> tile.WORD)
+    a = philox(low, high, sample, UNIFORM, key[0], key[1])[lane]
+    b = philox(low, high, sample, np.uint32(UNIFORM + 1), key[0], key[1])[lane]
+    return np.float64(a) * HIGH + np.float64(b) * UNIT
+
+
+@kernel
+def sample(chunks, logits, offset, key, first_sample, z):
+    """Draw z, shape (S, N), by inverse CDF: one uniform a row and sample."""
+    n, k = logits.shape
+    fold = k > tile.NARROW
+    columns, depth = tile.shape(n, k)
+    blocks = tile.count(n, k, columns, offset)
+    real = logits.dtype
+    for chunk in prange(chunks):
+        e = np.empty((depth, columns), real)
+        m, s = np.empty(columns, real), np.empty(columns, real)
+        arg = np.empty(columns, np.int32)
+        total, u, running = np.empty(columns), np.empty(columns), np.empty(columns)
+        bits = np.empty((2, 1, columns), np.uint32)
+        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
+            row = tile.first_row(b, k, columns, offset)
+            tile.load(e, logits, row, like(-np.inf, e))
+            col.maximum(e, m, fold)
+            col.exponentiate(e, m, like(1, e), s, fold)
+            accumulate(total, e)
+            for i in range(z.shape[0]):
+                sample = np.uint32(first_sample + i)
+                if fold:
+                    z[i, row] = invert_folded(e, total, uniform_at(row + offset, sample, key))
+                else:
+                    tile.fill_bits(bits, (row + offset) // 4, 1, 0, sample, UNIFORM, key)
+                    fill_uniform(u, bits)
+                    invert(arg, e, total, u, running)
+                    tile.store_categories(z[i], arg, row, fold)
