@@ -1,0 +1,1 @@
+"""Speed, memory and import time of fastgrad, for asv; `python -m benchmarks.rivals` compares."""

@@ -1,0 +1,49 @@
+"""The application, on a smooth synthetic picture with noise."""
+
+import numpy as np
+
+from . import common
+
+
+def picture(size):
+    """Colour ramps with some texture, uint8."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[0:size, 0:size] / (size - 1)
+    ramps = np.stack([x, y, 1 - (x + y) / 2], axis=-1)
+    return (255 * np.clip(ramps + 0.1 * rng.normal(size=ramps.shape), 0, 1)).astype(np.uint8)
+
+
+class Dither:
+    params = ([2, 16, 64], [1, 2])
+    param_names = ("colors", "threads")
+
+    def setup(self, colors, threads):
+        from fastgrad.dithering import dither
+
+        common.set_threads(threads)
+        image = picture(128)
+        self.call = lambda: dither(image, colors=colors, steps=20, rng=0)
+        self.call()
+
+    def time_dither(self, colors, threads):
+        self.call()
+
+
+class Photograph:
+    """A megapixel: seconds and memory."""
+
+    timeout = 600
+
+    def setup(self):
+        from fastgrad.dithering import dither
+
+        dither(picture(64), colors=16, steps=2, rng=0)
+        self.image = picture(1024)
+
+    def time_dither(self):
+        from fastgrad.dithering import dither
+
+        dither(self.image, colors=16, steps=20, rng=0)
+
+    def peakmem_dither(self):
+        self.time_dither()

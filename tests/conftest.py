@@ -1,0 +1,22 @@
+"""What every test needs: one hypothesis profile, and Numba's thread count left as it was."""
+
+import hypothesis
+import numba
+import pytest
+
+# Kernels compile inside the first example, so no deadline; the same examples on every run.
+hypothesis.settings.register_profile(
+    "fastgrad",
+    deadline=None,
+    derandomize=True,
+    print_blob=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("fastgrad")
+
+
+@pytest.fixture(autouse=True)
+def _restore_threads():
+    threads = numba.get_num_threads()
+    yield
+    numba.set_num_threads(threads)

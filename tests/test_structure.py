@@ -1,0 +1,211 @@
+"""The layering of the package, read from its sources."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fastgrad
+
+ROOT = Path(fastgrad.__file__).resolve().parent
+SOURCES = sorted(ROOT.rglob("*.py"))
+
+# From the bottom up; a module imports from its own layer and from those before it.
+LAYERS = [
+    ("kernels", "_version"),
+    ("_validate", "random"),
+    ("distributions",),
+    ("objectives",),
+    ("exact",),
+    ("estimators",),
+    ("comparison",),
+    ("graph", "optim"),
+    ("dithering",),
+    ("interop",),
+    ("cli",),
+    ("__init__", "__main__"),
+]
+RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+OPTIONAL = {"torch", "jax", "dask", "matplotlib", "PIL", "tqdm", "skimage"}
+REQUIRED = {"numpy", "scipy", "numba", "llvmlite"}
+LINES = {"kernels": 250, "estimators": 150}
+PUBLIC_LINES = 300
+LIBM = {"log", "log1p", "log2", "log10", "exp", "expm1", "exp2", "pow", "power", "logaddexp"}
+LIBM |= {"sin", "cos", "tan", "tanh", "hypot"}
+
+
+def name_of(path):
+    """The dotted name inside the package: kernels.jit; a package is named by its folder."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+MODULES = {name_of(path): path for path in SOURCES}
+each_module = pytest.mark.parametrize("name", MODULES)
+
+
+def tree_of(name):
+    return ast.parse(MODULES[name].read_text(encoding="utf-8"))
+
+
+def imports(tree, name):
+    """Yield the absolute dotted names that the nodes of a tree import, with their line."""
+    package = name if MODULES[name].name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = [p for p in ("fastgrad." + package).split(".") if p and p != "__init__"]
+                parents = parents[: len(parents) - node.level + 1]
+                base = ".".join([*parents, base] if base else parents)
+            for alias in node.names:
+                yield f"{base}.{alias.name}", node.lineno
+
+
+def imported_modules(name):
+    """Yield the modules of the package which a module imports, by their inner names."""
+    for target, line in imports(tree_of(name), name):
+        parts = target.split(".")
+        if parts[0] != "fastgrad":
+            continue
+        inner = ".".join(parts[1:])
+        while inner and inner not in MODULES:
+            inner = inner.rpartition(".")[0]
+        yield inner or "__init__", line
+
+
+def at_import(tree):
+    """Empty the functions: what is left runs when the module is imported."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.body = []
+    return tree
+
+
+def test_every_module_has_a_place():
+    assert {name.split(".")[0] for name in MODULES} <= set(RANK)
+
+
+@each_module
+def test_imports_only_from_above(name):
+    own = RANK[name.split(".")[0]]
+    for target, line in imported_modules(name):
+        top = target.split(".")[0]
+        assert RANK[top] <= own, f"{MODULES[name].name}:{line} imports {target}"
+
+
+def test_no_import_cycles():
+    graph = {name: {t for t, _ in imported_modules(name)} - {name} for name in MODULES}
+    done, path = set(), []
+
+    def visit(name):
+        assert name not in path, " -> ".join([*path, name])
+        if name in done:
+            return
+        path.append(name)
+        for target in graph[name]:
+            if not target.startswith(name + "."):  # a package imports its own modules
+                visit(target)
+        path.pop()
+        done.add(name)
+
+    for name in sorted(graph):
+        visit(name)
+
+
+@pytest.mark.parametrize("name", [n for n in MODULES if n.startswith("kernels")])
+def test_kernels_stand_alone(name):
+    allowed = set(sys.stdlib_module_names) | REQUIRED - {"scipy"}
+    for target, line in imports(tree_of(name), name):
+        inner = target.startswith("fastgrad.kernels")
+        assert inner or target.split(".")[0] in allowed, f"line {line} imports {target}"
+
+
+@each_module
+def test_optional_packages_are_imported_inside_functions(name):
+    allowed = set(sys.stdlib_module_names) | REQUIRED | {"fastgrad"}
+    for target, line in imports(at_import(tree_of(name)), name):
+        assert target.split(".")[0] in allowed, f"line {line} imports {target}"
+    for target, line in imports(tree_of(name), name):
+        assert target.split(".")[0] in allowed | OPTIONAL, f"line {line} imports {target}"
+
+
+@each_module
+def test_length(name):
+    limit = LINES.get(name.split(".")[0], PUBLIC_LINES)
+    lines = len(MODULES[name].read_text(encoding="utf-8").splitlines())
+    assert lines <= limit, f"{lines} lines, at most {limit}"
+
+
+@each_module
+def test_names(name):
+    last = name.split(".")[-1]
+    assert last.strip("_") not in {"utils", "util", "core", "helpers", "misc", "common"}
+
+
+def test_no_module_hides_a_top_level_function():
+    functions = {n for n in dir(fastgrad) if callable(getattr(fastgrad, n))}
+    assert not functions & {part for name in MODULES for part in name.split(".")}
+
+
+@pytest.mark.parametrize("name", [n for n in MODULES if n.startswith("kernels")])
+def test_kernels_use_no_libm_and_no_fast_math(name):
+    constants = set()  # functions of literals, or of the entries of a table of formats
+    for node in ast.walk(tree_of(name)):  # breadth first: a call comes before its function
+        if isinstance(node, ast.Call):
+            known = (re.fullmatch(r"[\d.]+|form\.\w+", ast.unparse(a)) for a in node.args)
+            if all(known):
+                constants.add(node.func)
+        if isinstance(node, ast.keyword):
+            assert node.arg != "fastmath", f"line {node.value.lineno}"
+        if isinstance(node, ast.Constant):
+            assert node.value != "fastmath", f"line {node.lineno}"
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            libm = node.value.id in {"np", "numpy", "math"} and node.attr in LIBM
+            assert not libm or node in constants, f"line {node.lineno} uses {node.attr}"
+
+
+def test_public_names_exist_and_are_documented():
+    assert len(fastgrad.__all__) == len(set(fastgrad.__all__))
+    for name in fastgrad.__all__:
+        value = getattr(fastgrad, name)
+        assert isinstance(value, str) or value.__doc__, name
+
+
+def test_every_public_module_has_its_tests():
+    tests = {path.stem for path in Path(__file__).parent.glob("test_*.py")}
+    for name, path in MODULES.items():
+        if not path.name.startswith("_") and not name.startswith("kernels"):
+            parts = name.split(".")
+            assert {f"test_{parts[0]}", f"test_{parts[-1]}"} & tests, f"{name} has no tests"
+
+
+def run(code):
+    """Run Python code in a new process that imports this tree; return what it prints."""
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT.parent, timeout=300)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_importing_pulls_in_no_optional_package():
+    code = "import fastgrad, json, sys; print(json.dumps(sorted(sys.modules)))"
+    assert not OPTIONAL & {module.split(".")[0] for module in json.loads(run(code))}
+
+
+def test_import_time():
+    """Under 0.6 s; on a slow machine, at most twice the time of the packages below it."""
+    timed = "import time; t = time.perf_counter(); {}; print(time.perf_counter() - t)"
+    below = "import numba, numpy.random, numba.extending"
+    alone = whole = float("inf")
+    for _ in range(5):  # in turns, so that a slow spell hits both
+        alone = min(alone, float(run(timed.format(below))))
+        whole = min(whole, float(run(timed.format("import fastgrad"))))
+    assert whole < max(0.6, 2 * alone), f"{whole:.2f} s, of which {alone:.2f} s are Numba and NumPy"
