@@ -31,13 +31,14 @@ def real_array(x, name):
     return x
 
 
-def rows(logits, name="logits"):
+def rows(logits, name="logits", *, check=True):
     """Return logits (*batch, K) as checked rows (N, K), and the batch shape."""
     x = real_array(logits, name)
     if x.ndim == 0 or x.shape[-1] < 1:
         raise ValueError(f"{name} must have shape (*batch, K) with K >= 1, got {x.shape}")
     flat = x.reshape(-1, x.shape[-1])
-    check_logits(flat, name, x.shape)
+    if check:
+        check_logits(flat, name, x.shape)
     return flat, x.shape[:-1]
 
 
@@ -59,9 +60,9 @@ def check_logits(flat, name, shape):
         index = np.unravel_index(np.ravel_multi_index(where, flat.shape), shape)
         raise ValueError(f"{name} must be below infinity, got {value} at index {_index(index)}")
     if worst == _check.MASKED and flat.ndim == 2:
-        empty = np.isneginf(flat).all(axis=1)
-        if empty.any():
-            index = np.unravel_index(np.argmax(empty), shape[:-1]) if shape[:-1] else ()
+        empty = _check.first_empty(flat)
+        if empty >= 0:
+            index = np.unravel_index(empty, shape[:-1]) if shape[:-1] else ()
             raise ValueError(
                 f"{name} has only -inf in row {_index(index)}: no category is possible"
             )
@@ -74,7 +75,7 @@ def _index(index):
 def positive(value, name):
     """Return a finite number above 0 as a float."""
     try:
-        real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        real = isinstance(value, (float, numbers.Real)) and not isinstance(value, bool)
         number = float(value) if real else math.nan
     except OverflowError:
         number = math.inf
@@ -93,7 +94,10 @@ def temperature(value):
 
 def integer(value, name, low, high=None):
     """Return an integer between low and high as an int."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+    # A plain int is told at once: asking an abstract class takes as long as a small kernel.
+    if type(value) is not int and (
+        isinstance(value, bool) or not isinstance(value, numbers.Integral)
+    ):
         raise TypeError(f"{name} must be an integer, got {value!r}")
     if value < low or (high is not None and value > high):
         bound = f"at least {low}" if high is None else f"from {low} to {high}"
@@ -146,11 +150,38 @@ def like(x, shape, dtype, name):
     x = array(x, name)
     if x.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {x.shape}")
-    if x.dtype.kind not in "iufb":
+    if x.dtype != dtype and x.dtype.kind not in "iufb":
         raise TypeError(f"{name} must be real, got dtype {x.dtype}")
-    x = np.ascontiguousarray(x, dtype).view()
+    x = np.asarray(x, dtype, order="C").view()
     x.flags.writeable = False
     return x
+
+
+def cotangents(given, full, dtype):
+    """Return S and cotangents, {name: array of shape (S, *full) or full, or None}, each as (S, n).
+
+    They agree in shape; None becomes an array of no samples.
+    """
+    shapes = [np.shape(r) for r in given.values() if r is not None]
+    if not shapes or shapes != shapes[:1] * len(shapes):
+        names = " and ".join(given)
+        raise ValueError(f"{names} must be given and agree in shape, got {shapes}")
+    shape = shapes[0]
+    lead = shape[:1] if shape != full and len(shape) == len(full) + 1 else ()
+    count, n = lead[0] if lead else 1, math.prod(full)
+    none = np.empty((0, n), dtype)
+    none.flags.writeable = False  # as given ones are: one compiled signature
+    flat = [
+        none if r is None else like(r, (*lead, *full), dtype, name).reshape(count, n)
+        for name, r in given.items()
+    ]
+    return count, flat
+
+
+def offsets(row, sample, count, row_name="row_offset"):
+    """Return where rows and samples stand in the whole."""
+    row = integer(row, row_name, 0, 2**40)
+    return row, integer(sample, "sample_offset", 0, 2**32 - count)
 
 
 def output(out, shape, dtype, name="out"):

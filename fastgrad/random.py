@@ -117,6 +117,15 @@ def as_key(rng):
     raise TypeError(f"rng must be an int, SeedSequence, Generator or fastgrad.Key, got {rng!r}")
 
 
+def replayed_key(rng):
+    """Return the key that an earlier call's ``rng=`` meant: not a Generator, which has moved on."""
+    if isinstance(rng, np.random.Generator):
+        raise TypeError(
+            "rng must be the key of the forward call, not a Generator, whose state has moved on"
+        )
+    return as_key(rng)
+
+
 @functools.lru_cache(256)
 def _seeded(seed):
     """Return Key(seed), remembered: a SeedSequence takes longer than a small kernel."""

@@ -12,7 +12,7 @@ import numpy as np
 from fastgrad import _validate
 from fastgrad.distributions.concrete import Relaxation
 from fastgrad.kernels import binary_concrete as _kernels
-from fastgrad.random import as_key
+from fastgrad.random import as_key, replayed_key
 
 __all__ = [
     "gumbel_softmax",
@@ -73,7 +73,8 @@ def gumbel_softmax(
         )
     sites, batch = _validate.sites(logits)
     count, lead = _validate.samples(num_samples)
-    where = _where(sites, temperature, rng, site_offset, sample_offset, count)
+    first, sample = _validate.offsets(site_offset, sample_offset, count, "site_offset")
+    where = (first, _scale(sites, temperature), as_key(rng).kernel_words, sample)
     out = _validate.output(out, (*lead, *batch), sites.dtype)
     mode = _kernels.HARD if hard else _kernels.LOG if log else _kernels.SOFT
     _kernels.gumbel_softmax(out.size, sites, *where, mode, out.reshape(count, sites.size))
@@ -158,7 +159,8 @@ def relax(
     """
     sites, batch = _validate.sites(logits)
     count, lead = _validate.samples(num_samples)
-    where = _where(sites, temperature, rng, site_offset, sample_offset, count)
+    first, sample = _validate.offsets(site_offset, sample_offset, count, "site_offset")
+    where = (first, _scale(sites, temperature), as_key(rng).kernel_words, sample)
     types = (np.dtype(np.int32), *3 * (sites.dtype,))
     result = Relaxation(
         *(
@@ -216,39 +218,23 @@ def relax_vjp(
     return _products(logits, given, temperature, rng, coupled, log, site_offset, sample_offset)
 
 
-def _where(sites, temperature, rng, site_offset, sample_offset, count):
-    """Return where and how to draw, as kernels take it."""
+def _scale(sites, temperature):
     low, high = SCALES[sites.dtype]
-    scale = min(max(1.0 / _validate.positive(temperature, "temperature"), low), high)
-    site_offset = _validate.integer(site_offset, "site_offset", 0, 2**40)
-    sample_offset = _validate.integer(sample_offset, "sample_offset", 0, 2**32 - count)
-    return site_offset, sites.dtype.type(scale), as_key(rng).kernel_words, sample_offset
+    return sites.dtype.type(
+        min(max(1.0 / _validate.positive(temperature, "temperature"), low), high)
+    )
 
 
-def _products(logits, cotangents, temperature, rng, coupled, log, site_offset, sample_offset):
+def _products(logits, given, temperature, rng, coupled, log, site_offset, sample_offset):
     """Return the product of each cotangent, or None: of `relaxed`, then of `conditional`."""
-    if isinstance(rng, np.random.Generator):
-        raise TypeError(
-            "rng must be the key of the forward call, not a Generator, whose state has moved on"
-        )
+    key = replayed_key(rng).kernel_words
     sites, batch = _validate.sites(logits)
-    shapes = {np.shape(r) for r in cotangents.values() if r is not None}
-    if len(shapes) != 1:
-        raise ValueError(
-            f"{' and '.join(cotangents)} must be given and agree in shape, got {sorted(shapes)}"
-        )
-    (shape,) = shapes
-    lead = shape[: len(shape) - len(batch)] if len(shape) <= len(batch) + 1 else ()
-    count = lead[0] if lead else 1
-    none = np.empty((0, 0), sites.dtype)
-    none.flags.writeable = False  # as given ones are: one compiled signature
-    flat, grads = [none, none], [np.empty(0, sites.dtype)] * 2
-    for i, (name, r) in enumerate(cotangents.items()):
-        if r is not None:
-            r = _validate.like(r, (*lead, *batch), sites.dtype, name)
-            flat[i], grads[i] = r.reshape(count, sites.size), np.empty(sites.size, sites.dtype)
-    work = sum(r.size for r in flat)
-    where = _where(sites, temperature, rng, site_offset, sample_offset, count)
-    _kernels.relax_vjp(work, sites, *flat, *where, bool(coupled), bool(log), *grads)
-    given = zip(cotangents.values(), grads, strict=False)
-    return tuple(None if r is None else g.reshape(batch) for r, g in given)
+    count, cotangents = _validate.cotangents(given, batch, sites.dtype)
+    first, sample = _validate.offsets(site_offset, sample_offset, count, "site_offset")
+    where = (first, _scale(sites, temperature), key, sample)
+    given = [*given.values(), None][:2]
+    cotangents += [cotangents[0][:0]] * (2 - len(cotangents))
+    grads = [np.zeros(0 if r is None else sites.size, sites.dtype) for r in given]
+    work = sum(r.size for r in cotangents)
+    _kernels.relax_vjp(work, sites, *cotangents, *where, bool(coupled), bool(log), *grads)
+    return tuple(None if r is None else g.reshape(batch) for r, g in zip(given, grads))

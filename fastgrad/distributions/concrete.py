@@ -15,7 +15,7 @@ from fastgrad import _validate
 from fastgrad.distributions.concrete_density import concrete_log_prob, exp_concrete_log_prob
 from fastgrad.kernels import concrete as _kernels
 from fastgrad.kernels import products as _products
-from fastgrad.random import as_key
+from fastgrad.random import as_key, replayed_key
 
 __all__ = [
     "Relaxation",
@@ -80,9 +80,10 @@ def gumbel_softmax(
         raise ValueError(
             "log=True does not go with hard=True: a one-hot sample has no finite logarithm"
         )
-    rows, batch, count, lead, where = _arguments(
-        logits, temperature, num_samples, rng, row_offset, sample_offset
-    )
+    rows, batch = _validate.rows(logits)
+    count, lead = _validate.samples(num_samples)
+    first, sample = _validate.offsets(row_offset, sample_offset, count)
+    where = (first, _scale(rows, temperature), as_key(rng).kernel_words, sample)
     out = _validate.output(out, (*lead, *batch, rows.shape[1]), rows.dtype)
     mode = _kernels.HARD if hard else _kernels.LOG if log else _kernels.SOFT
     _kernels.gumbel_softmax(rows.size * count, rows, *where, mode, out.reshape(count, *rows.shape))
@@ -119,11 +120,9 @@ def gumbel_softmax_vjp(
     >>> fg.gumbel_softmax_vjp(logits, 2 * x, temperature=0.5, rng=key).shape
     (4, 3)
     """
-    rows, batch, cotangents, where = _vjp_arguments(
-        logits, {"cotangent": cotangent}, temperature, rng, row_offset, sample_offset
-    )
-    grad = np.empty((*batch, rows.shape[1]), rows.dtype)
-    (r,) = cotangents
+    given = {"cotangent": cotangent}
+    rows, (r,), where = _replay(logits, given, temperature, rng, row_offset, sample_offset)
+    grad = np.empty(np.shape(logits), rows.dtype)
     _products.gumbel_softmax_vjp(r.size, rows, r, *where, bool(log), grad.reshape(rows.shape))
     return grad
 
@@ -203,9 +202,10 @@ def relax(
     ICLR 2018, appendix B. Paulus, Maddison and Krause, "Rao-Blackwellizing the straight-through
     Gumbel-softmax gradient estimator", ICLR 2021 (the exponential form).
     """
-    rows, batch, count, lead, where = _arguments(
-        logits, temperature, num_samples, rng, row_offset, sample_offset
-    )
+    rows, batch = _validate.rows(logits)
+    count, lead = _validate.samples(num_samples)
+    first, sample = _validate.offsets(row_offset, sample_offset, count)
+    where = (first, _scale(rows, temperature), as_key(rng).kernel_words, sample)
     flat, full = (*lead, *batch), (*lead, *batch, rows.shape[1])
     out = Relaxation(None, None, None, None) if out is None else out
     if not isinstance(out, tuple) or len(out) != 4:
@@ -272,63 +272,23 @@ def relax_vjp(
     ((4, 3), (4, 3))
     """
     given = {"relaxed_cotangent": relaxed_cotangent, "conditional_cotangent": conditional_cotangent}
-    rows, batch, cotangents, where = _vjp_arguments(
-        logits, given, temperature, rng, row_offset, sample_offset
-    )
-    shape = (*batch, rows.shape[1])
-    grads = [np.empty((0, 0) if r is None else shape, rows.dtype) for r in given.values()]
-    _products.relax_vjp(
-        sum(r.size for r in cotangents),
-        rows,
-        *cotangents,
-        *where,
-        bool(coupled),
-        bool(log),
-        *(g.reshape(-1, rows.shape[1]) for g in grads),
-    )
-    return tuple(None if r is None else g for r, g in zip(given.values(), grads, strict=True))
+    rows, flat, where = _replay(logits, given, temperature, rng, row_offset, sample_offset)
+    grads = [np.zeros((0, 0) if r is None else rows.shape, rows.dtype) for r in given.values()]
+    work = sum(r.size for r in flat)
+    _products.relax_vjp(work, rows, *flat, *where, bool(coupled), bool(log), *grads)
+    shape = np.shape(logits)
+    return tuple(None if r is None else g.reshape(shape) for r, g in zip(given.values(), grads))
 
 
-def _arguments(logits, temperature, num_samples, rng, row_offset, sample_offset):
-    """Check what drawing takes; return rows, batch, S, its axis, and where and how to draw."""
+def _replay(logits, given, temperature, rng, row_offset, sample_offset):
+    """Return rows, (S, N, K) cotangents, and where and how to draw the forward call's noise."""
+    key = replayed_key(rng).kernel_words
     rows, batch = _validate.rows(logits)
-    count, lead = _validate.samples(num_samples)
-    return (
-        rows,
-        batch,
-        count,
-        lead,
-        _where(rows, temperature, rng, row_offset, sample_offset, count),
-    )
+    count, flat = _validate.cotangents(given, (*batch, rows.shape[1]), rows.dtype)
+    first, sample = _validate.offsets(row_offset, sample_offset, count)
+    cotangents = [r.reshape(len(r), *rows.shape) for r in flat]
+    return rows, cotangents, (first, _scale(rows, temperature), key, sample)
 
 
-def _vjp_arguments(logits, cotangents, temperature, rng, row_offset, sample_offset):
-    """Check what a product takes; return rows, batch, (S, N, K) cotangents and how to draw."""
-    if isinstance(rng, np.random.Generator):
-        raise TypeError(
-            "rng must be the key of the forward call, not a Generator, whose state has moved on"
-        )
-    rows, batch = _validate.rows(logits)
-    shapes = {np.shape(r) for r in cotangents.values() if r is not None}
-    if len(shapes) != 1:
-        raise ValueError(
-            f"{' and '.join(cotangents)} must be given and agree in shape, got {sorted(shapes)}"
-        )
-    (shape,) = shapes
-    full = (*batch, rows.shape[1])
-    count = shape[0] if shape != full and len(shape) == len(full) + 1 else 1
-    expected = (count, *full) if shape != full else full
-    flat = [
-        np.empty((0, 0, 0), rows.dtype)
-        if r is None
-        else _validate.like(r, expected, rows.dtype, name).reshape(count, *rows.shape)
-        for name, r in cotangents.items()
-    ]
-    return rows, batch, flat, _where(rows, temperature, rng, row_offset, sample_offset, count)
-
-
-def _where(rows, temperature, rng, row_offset, sample_offset, count):
-    scale = rows.dtype.type(1.0 / _validate.temperature(temperature))
-    row_offset = _validate.integer(row_offset, "row_offset", 0, 2**40)
-    sample_offset = _validate.integer(sample_offset, "sample_offset", 0, 2**32 - count)
-    return row_offset, scale, as_key(rng).kernel_words, sample_offset
+def _scale(rows, temperature):
+    return rows.dtype.type(1.0 / _validate.temperature(temperature))

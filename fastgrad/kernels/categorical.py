@@ -137,9 +137,7 @@ def kl_divergence(chunks, p_logits, q_logits, out):
             tile.load(t, p_logits, row, like(-np.inf, t))
             tile.load(q, q_logits, row, like(-np.inf, q))
             log_softmax_and_softmax(t, p, m, s, fold)
-            col.subtract_maximum(q, m, fold)
-            m[:] = like(0, m)
-            col.log_softmax(q, m, s, w, fold)
+            log_softmax_and_softmax(q, w, m, s, fold)  # by the same steps: 0 where p is q
             elementwise.difference(t, q)
             col.expectation(p, t, s, fold)
             tile.store_statistics(out, s, row, fold)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastgrad.kernels.intrinsics import like
+from fastgrad.kernels.intrinsics import like, where
 from fastgrad.kernels.jit import PARALLEL_WORK, block, cached, kernel, prange, wide_vectors
 
 FINE, MASKED, BAD = 0, 1, 2
@@ -23,11 +23,27 @@ def worst(x):
 def flags(x):
     """Return the worst of x."""
     wide_vectors()
-    bad, masked = np.uint8(0), np.uint8(0)
+    zero, one = np.int32(0), np.int32(1)
+    bad, masked = zero, zero
     for i in range(x.size):
-        bad |= np.uint8(not x[i] < like(np.inf, x))
-        masked |= np.uint8(x[i] == like(-np.inf, x))
+        bad |= where(x[i] < like(np.inf, x), zero, one)
+        masked |= where(x[i] == like(-np.inf, x), one, zero)
     return BAD if bad else (MASKED if masked else FINE)
+
+
+@cached
+@block
+def first_empty(x):
+    """Return the first row of x, (N, K), with nothing above -inf, or -1."""
+    for row in range(x.shape[0]):
+        empty = True
+        for i in range(x.shape[1]):
+            if x[row, i] > -np.inf:
+                empty = False
+                break
+        if empty:
+            return row
+    return -1
 
 
 @kernel

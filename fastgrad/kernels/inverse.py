@@ -8,7 +8,8 @@ import numpy as np
 
 from fastgrad.kernels import columns as col
 from fastgrad.kernels import tile
-from fastgrad.kernels.intrinsics import like, where
+from fastgrad.kernels.intrinsics import fma, like, where
+from fastgrad.kernels.jit import MAX_CHUNKS as MAX_CHUNKS
 from fastgrad.kernels.jit import block, kernel, prange, wide_vectors
 from fastgrad.kernels.philox import UNIFORM, philox
 
@@ -22,36 +23,43 @@ def fill_uniform(u, bits):
     wide_vectors()
     high, low = bits[0, 0], bits[1, 0]
     for c in range(u.size):
-        u[c] = np.float64(high[c]) * HIGH
-    for c in range(u.size):
-        u[c] += np.float64(low[c]) * UNIT
+        u[c] = fma(np.float64(low[c]), UNIT, np.float64(high[c]) * HIGH)
 
 
 @block
 def accumulate(total, e):
-    """total = column sums of e, in float64: exact to the rounding of e itself."""
+    """total = column sums of e, in float64: exact to the rounding of e itself.
+
+    Four categories at a time, which saves loads; the depth is a multiple of 4.
+    """
     wide_vectors()
-    depth = e.shape[0]
     for c in range(total.size):
         total[c] = 0.0
-    for i in range(depth // 4):
+    for i in range(e.shape[0] // 4):
         a, b, x, y = e[4 * i], e[4 * i + 1], e[4 * i + 2], e[4 * i + 3]
         for c in range(total.size):
             t = (total[c] + np.float64(a[c])) + np.float64(b[c])
             total[c] = (t + np.float64(x[c])) + np.float64(y[c])
-    for i in range(depth // 4 * 4, depth):
-        for c in range(total.size):
-            total[c] += np.float64(e[i, c])
+
+
+@block
+def any_nan(total):
+    """Return whether a sum is NaN: that of a row with NaN, +inf or nothing above -inf."""
+    wide_vectors()
+    found = np.int64(0)
+    for c in range(total.size):
+        found |= where(total[c] == total[c], np.int64(0), np.int64(1))
+    return found != 0
 
 
 @block
 def invert(z, e, total, u, running):
     """z = number of categories whose cumulative weight is at most u total: the inverse CDF.
 
-    Four categories at a time, which saves loads; the sums are those of `accumulate`, in its order.
+    The sums are those of `accumulate`, in its order, and u total lies below the last: what pads the
+    depth, of weight zero, is never counted.
     """
     wide_vectors()
-    depth = e.shape[0]
     for c in range(z.size):
         # Below total even where the product rounds up to it: some weight lies above.
         target, below = u[c] * total[c], total[c] * BELOW_ONE
@@ -59,7 +67,7 @@ def invert(z, e, total, u, running):
     for c in range(z.size):
         running[c] = 0.0
         z[c] = 0
-    for i in range(depth // 4):
+    for i in range(e.shape[0] // 4):
         a, b, x, y = e[4 * i], e[4 * i + 1], e[4 * i + 2], e[4 * i + 3]
         for c in range(z.size):
             r1 = running[c] + np.float64(a[c])
@@ -69,10 +77,6 @@ def invert(z, e, total, u, running):
             z[c] += np.int32(r1 <= u[c]) + np.int32(r2 <= u[c])
             z[c] += np.int32(r3 <= u[c]) + np.int32(r4 <= u[c])
             running[c] = r4
-    for i in range(depth // 4 * 4, depth):
-        for c in range(z.size):
-            running[c] += np.float64(e[i, c])
-            z[c] += np.int32(running[c] <= u[c])
 
 
 @block
@@ -111,15 +115,19 @@ def uniform_at(row, sample, key):
 
 
 @kernel
-def sample(chunks, logits, offset, key, first_sample, z):
-    """Draw z, shape (S, N), by inverse CDF: one uniform a row and sample."""
+def sample(chunks, logits, offset, key, first_sample, z, bad):
+    """Draw z, shape (S, N), by inverse CDF: one uniform a row and sample.
+
+    bad[chunk] is set where logits are invalid: their sum is NaN, which costs nothing to see.
+    """
     n, k = logits.shape
     fold = k > tile.NARROW
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, offset)
     real = logits.dtype
     for chunk in prange(chunks):
-        e = np.empty((depth, columns), real)
+        weights = np.zeros(((depth + 3) // 4 * 4, columns), real)
+        e = weights[:depth]
         m, s = np.empty(columns, real), np.empty(columns, real)
         arg = np.empty(columns, np.int32)
         total, u, running = np.empty(columns), np.empty(columns), np.empty(columns)
@@ -129,7 +137,8 @@ def sample(chunks, logits, offset, key, first_sample, z):
             tile.load(e, logits, row, like(-np.inf, e))
             col.maximum(e, m, fold)
             col.exponentiate(e, m, like(1, e), s, fold)
-            accumulate(total, e)
+            accumulate(total, weights)
+            bad[chunk] |= any_nan(total)
             for i in range(z.shape[0]):
                 sample = np.uint32(first_sample + i)
                 if fold:
@@ -137,5 +146,5 @@ def sample(chunks, logits, offset, key, first_sample, z):
                 else:
                     tile.fill_bits(bits, (row + offset) // 4, 1, 0, sample, UNIFORM, key)
                     fill_uniform(u, bits)
-                    invert(arg, e, total, u, running)
+                    invert(arg, weights, total, u, running)
                     tile.store_categories(z[i], arg, row, fold)

@@ -19,6 +19,7 @@ from numba.extending import intrinsic
 OPTIONS = {"error_model": "numpy", "nogil": True}
 PARALLEL_WORK = 1 << 15  # below so many elements, waking threads costs more than it saves
 CHUNKS_PER_THREAD = 4
+MAX_CHUNKS = 512
 
 prange = numba.prange
 
@@ -138,7 +139,8 @@ def plan(work):
     threads = numba.get_num_threads()
     if threads == 1 or not _parallel_is_safe():
         return 1
-    return min(threads * CHUNKS_PER_THREAD, math.ceil(work / (PARALLEL_WORK // 8)))
+    most = min(threads * CHUNKS_PER_THREAD, MAX_CHUNKS)
+    return min(most, math.ceil(work / (PARALLEL_WORK // 8)))
 
 
 _forked = False

@@ -93,14 +93,9 @@ def log(form):
 def log1p(form):
     """log(1 + x), exact for small x."""
     parts, assemble = split(form), log_reduced(form)
-    integer, mantissa, twice, half = (
-        form.int,
-        form.mantissa,
-        form.int(form.bias + 1),
-        form.float(0.5),
-    )
+    integer, mantissa, twice = form.int, form.mantissa, form.int(form.bias + 1)
     one, zero, inf, nan = form.float(1), form.float(0), form.float(np.inf), form.float(np.nan)
-    negligible = form.float(2.0**-60)
+    half, negligible = form.float(0.5), form.float(2.0**-60)
 
     def implementation(x):
         y = one + x
@@ -222,8 +217,8 @@ def logaddexp(a, b):
 @elementary
 def previous(form):
     """The largest number below a finite x."""
-    zero, one, least = form.float(0), form.int(1), np.nextafter(form.float(0), form.float(-1))
-    integer = form.int
+    zero, integer, one = form.float(0), form.int, form.int(1)
+    least = np.nextafter(zero, form.float(-1))
 
     def implementation(x):
         i = bits(x)
@@ -238,8 +233,8 @@ def cos_2pi(form):
     """cos(2 pi x) for 0 <= x <= 1, exact at the multiples of 1/8 up to rounding."""
     cos_tail, sin_over, integer, magic = form.cos_tail, form.sin_over, form.int, form.magic
     magic_bits = magic.view(integer)
-    one, two, half = form.float(1), form.float(2), form.float(0.5)
-    bit0, bit1, none = integer(1), integer(2), integer(0)
+    one, two, half, none = form.float(1), form.float(2), form.float(0.5), integer(0)
+    bit0, bit1 = integer(1), integer(2)
 
     def implementation(x):
         w = two * x

@@ -138,12 +138,23 @@ def load_categories(arg, z, row, fold):
 @block
 def store_statistics(out, s, row, fold):
     """Write a statistic of the columns to their rows of out, shape (N,)."""
+    wide_vectors()
     if fold:
         out[row] = s[0]
         return
-    lanes = s.reshape((4, s.size // 4))
+    columns = s.size
+    lanes = s.reshape((4, columns // 4))
+    if row >= 0 and row + columns <= out.size:
+        groups = out[row : row + columns].reshape((columns // 4, 4))
+        a, b, c, d = lanes[0], lanes[1], lanes[2], lanes[3]
+        for g in range(columns // 4):
+            groups[g, 0] = a[g]
+            groups[g, 1] = b[g]
+            groups[g, 2] = c[g]
+            groups[g, 3] = d[g]
+        return
     for lane in range(4):
-        for g in range(s.size // 4):
+        for g in range(columns // 4):
             r = row + 4 * g + lane
             if 0 <= r < out.size:
                 out[r] = lanes[lane, g]
