@@ -125,12 +125,13 @@ def exponential_noise(shape, key, width, purpose, row_offset=0, sample_offset=0)
     return minus_log1m(random_bits(key, where, sample, purpose, width), width)
 
 
-def row_uniforms(samples, n, key, row_offset=0, sample_offset=0):
-    """Return the uniforms k 2^-64 of inverse-CDF sampling, shape (S, N)."""
+def row_uniforms(samples, n, key, width, row_offset=0, sample_offset=0):
+    """Return the uniforms of inverse-CDF sampling, shape (S, N): (k + 1/2) 2^-32 or k 2^-64."""
     rows = np.arange(row_offset, row_offset + n)
     sample = np.arange(sample_offset, sample_offset + samples)[:, None]
-    k = random_bits(key, (rows // 4, rows % 4), sample, UNIFORM, 64)
-    return k.astype(np.longdouble) * np.longdouble(2.0) ** -64
+    k = random_bits(key, (rows // 4, rows % 4), sample, UNIFORM, width)
+    half = np.longdouble(0.5 if width == 32 else 0)
+    return (k.astype(np.longdouble) + half) * np.longdouble(2.0) ** -width
 
 
 # -- categoricals ------------------------------------------------------------------------------

@@ -66,3 +66,12 @@ def logits(draw, *, max_rows=8, max_k=20, dtypes=DTYPES, masks=True, largest=30.
         masked[..., draw(st.integers(0, shape[-1] - 1))] = False
         x[masked] = -np.inf
     return restride(x, draw(st.sampled_from(WAYS)))
+
+
+def some_logits(n, k, dtype, seed=0):
+    rng = np.random.default_rng([seed, n, k])
+    x = rng.normal(size=(n, k)) * rng.choice([0.1, 1, 4, 30], size=(n, 1))
+    if k > 1:
+        x[::3][rng.random(x[::3].shape) < 0.3] = -np.inf
+        x[np.isneginf(x).all(axis=1), rng.integers(k)] = 0
+    return x.astype(dtype)

@@ -7,7 +7,7 @@ import reference
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from strategies import DTYPES, WAYS, WIDTH, logits, restride
+from strategies import DTYPES, WAYS, WIDTH, logits, restride, some_logits
 
 import fastgrad as fg
 
@@ -33,15 +33,6 @@ HARD_ROWS = np.array(
         [30.0, 0.0, -30.0, 29.0],
     ]
 )
-
-
-def some_logits(n, k, dtype, seed=0):
-    rng = np.random.default_rng([seed, n, k])
-    x = rng.normal(size=(n, k)) * rng.choice([0.1, 1, 4, 30], size=(n, 1))
-    if k > 1:
-        x[::3][rng.random(x[::3].shape) < 0.3] = -INF
-        x[np.isneginf(x).all(axis=1), rng.integers(k)] = 0
-    return x.astype(dtype)
 
 
 # -- values ------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import reference
 from scipy import integrate
-from strategies import DTYPES
+from strategies import DTYPES, some_logits
 
 import fastgrad as fg
 

@@ -70,9 +70,9 @@ def sample(
         S; None draws one sample, without a leading axis.
     rng : int, SeedSequence, Generator or Key
     method : {"inverse", "gumbel"}
-        "inverse" spends one 64-bit uniform a row, and gives the rarest category its probability to
-        the rounding of the logits. "gumbel" takes the argmax of the perturbed logits, with the same
-        noise as `relax` and `gumbel_softmax` under the same key: it always equals their sample.
+        "inverse" spends one uniform a row (64 bits; 32 for float32 up to K = 512), and gives the
+        rarest category its probability to their last bit. "gumbel" takes the argmax of perturbed
+        logits, with the noise of `relax` and `gumbel_softmax`: under one key, always their sample.
     row_offset, sample_offset : int
         Where rows and samples stand in the whole: chunks join to what one call would give.
     out : array of int32, optional

@@ -1,7 +1,7 @@
-"""Sampling by inverse CDF: one 64-bit uniform a row, cumulative weights in float64.
+"""Sampling by inverse CDF: one uniform a row, cumulative weights in float64.
 
-So the rarest category keeps its probability to the rounding of its weight, and one of weight zero
-is never drawn.
+So the rarest category keeps its probability, to the rounding of its weight and the last of 64 bits
+(32 in narrow float32 rows), and one of weight zero is never drawn.
 """
 
 import numpy as np
@@ -14,16 +14,21 @@ from fastgrad.kernels.jit import block, kernel, prange, wide_vectors
 from fastgrad.kernels.philox import UNIFORM, philox
 
 BELOW_ONE = np.float64(1.0 - 2.0**-52)
-HIGH, UNIT = np.float64(2.0**-32), np.float64(2.0**-64)
+HIGH, HALF, UNIT = np.float64(2.0**-32), np.float64(2.0**-33), np.float64(2.0**-64)
 
 
 @block
 def fill_uniform(u, bits):
-    """u = 53-bit uniforms below 1, from bits of shape (2, 1, columns)."""
+    """u = uniforms below 1 from bits, (1 or 2, 1, columns): 32 or 64 of them."""
     wide_vectors()
-    high, low = bits[0, 0], bits[1, 0]
-    for c in range(u.size):
-        u[c] = fma(np.float64(low[c]), UNIT, np.float64(high[c]) * HIGH)
+    high = bits[0, 0]
+    if bits.shape[0] == 1:
+        for c in range(u.size):
+            u[c] = fma(np.float64(high[c]), HIGH, HALF)
+    else:
+        low = bits[1, 0]
+        for c in range(u.size):
+            u[c] = fma(np.float64(low[c]), UNIT, np.float64(high[c]) * HIGH)
 
 
 @block
@@ -131,7 +136,7 @@ def sample(chunks, logits, offset, key, first_sample, z, bad):
         m, s = np.empty(columns, real), np.empty(columns, real)
         arg = np.empty(columns, np.int32)
         total, u, running = np.empty(columns), np.empty(columns), np.empty(columns)
-        bits = np.empty((2, 1, columns), np.uint32)
+        bits = np.empty((logits.itemsize // 4, 1, columns), np.uint32)
         for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
             row = tile.first_row(b, k, columns, offset)
             tile.load(e, logits, row, like(-np.inf, e))
