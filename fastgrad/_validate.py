@@ -150,9 +150,11 @@ def like(x, shape, dtype, name):
     x = array(x, name)
     if x.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {x.shape}")
-    if x.dtype != dtype and x.dtype.kind not in "iufb":
-        raise TypeError(f"{name} must be real, got dtype {x.dtype}")
-    x = np.asarray(x, dtype, order="C").view()
+    if x.dtype != dtype:
+        if x.dtype.kind not in "iufb":
+            raise TypeError(f"{name} must be real, got dtype {x.dtype}")
+        x = x.astype(dtype)
+    x = (x if x.flags.c_contiguous else x.copy()).view()
     x.flags.writeable = False
     return x
 

@@ -187,7 +187,8 @@ def relax(
     Returns
     -------
     Relaxation
-        In both relaxations the sample's entry is strictly the largest.
+        In both relaxations the sample's entry is strictly the largest. Without `out` the last three
+        arrays share one block of memory.
 
     Examples
     --------
@@ -207,15 +208,15 @@ def relax(
     first, sample = _validate.offsets(row_offset, sample_offset, count)
     where = (first, _scale(rows, temperature), as_key(rng).kernel_words, sample)
     flat, full = (*lead, *batch), (*lead, *batch, rows.shape[1])
-    out = Relaxation(None, None, None, None) if out is None else out
-    if not isinstance(out, tuple) or len(out) != 4:
+    if out is None:
+        # One block: malloc keeps it between calls, where three would go back and fault in again.
+        out = (None, *np.empty((3, *full), rows.dtype))
+    elif not isinstance(out, tuple) or len(out) != 4:
         raise TypeError(f"out must be a Relaxation of arrays, got {out!r}")
+    fields = zip(out, (flat, full, full, full), Relaxation._fields, strict=True)
+    types = (np.dtype(np.int32), *3 * (rows.dtype,))
     result = Relaxation(
-        _validate.output(out[0], flat, np.dtype(np.int32), "out.sample"),
-        *(
-            _validate.output(out[i], full, rows.dtype, f"out.{Relaxation._fields[i]}")
-            for i in (1, 2, 3)
-        ),
+        *(_validate.output(a, n, t, f"out.{f}") for (a, n, f), t in zip(fields, types, strict=True))
     )
     arrays = (a.reshape(count, *rows.shape) for a in result[1:])
     _kernels.relax(
