@@ -92,6 +92,11 @@ def temperature(value):
     return value
 
 
+def scale(dtype, value):
+    """Return the inverse of a temperature, as kernels take it."""
+    return dtype.type(1.0 / temperature(value))
+
+
 def integer(value, name, low, high=None):
     """Return an integer between low and high as an int."""
     # A plain int is told at once: asking an abstract class takes as long as a small kernel.

@@ -128,7 +128,7 @@ def test_coupled_gives_back_the_relaxed(dtype, log):
 
 @each_dtype
 @each_log
-@pytest.mark.parametrize("temperature", [1e-300, 1e-3, 1, 1e6, 1e300])
+@pytest.mark.parametrize("temperature", [2.0**-60, 1e-3, 1, 1e6, 2.0**60])
 def test_the_sign_shows_at_any_temperature(dtype, log, temperature):
     logits = np.random.default_rng(4).normal(0, 3, 20_000).astype(dtype)
     logits[:4] = [-np.inf, np.inf, -500, 500]

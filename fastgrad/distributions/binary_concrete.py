@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad.distributions.concrete import Relaxation
+from fastgrad.distributions.concrete import empty_relaxation
 from fastgrad.kernels import binary_concrete as _kernels
 from fastgrad.random import as_key, replayed_key
 
@@ -20,9 +20,6 @@ __all__ = [
     "relax",
     "relax_vjp",
 ]
-
-# The inverse temperature is kept finite and above 0 in the type of the logits.
-SCALES = {d: (float(np.finfo(d).tiny), float(np.finfo(d).max)) for d in _validate.REALS}
 
 
 def gumbel_softmax(
@@ -74,7 +71,7 @@ def gumbel_softmax(
     sites, batch = _validate.sites(logits)
     count, lead = _validate.samples(num_samples)
     first, sample = _validate.offsets(site_offset, sample_offset, count, "site_offset")
-    where = (first, _scale(sites, temperature), as_key(rng).kernel_words, sample)
+    where = (first, _validate.scale(sites.dtype, temperature), as_key(rng).kernel_words, sample)
     out = _validate.output(out, (*lead, *batch), sites.dtype)
     mode = _kernels.HARD if hard else _kernels.LOG if log else _kernels.SOFT
     _kernels.gumbel_softmax(out.size, sites, *where, mode, out.reshape(count, sites.size))
@@ -160,14 +157,9 @@ def relax(
     sites, batch = _validate.sites(logits)
     count, lead = _validate.samples(num_samples)
     first, sample = _validate.offsets(site_offset, sample_offset, count, "site_offset")
-    where = (first, _scale(sites, temperature), as_key(rng).kernel_words, sample)
-    types = (np.dtype(np.int32), *3 * (sites.dtype,))
-    result = Relaxation(
-        *(
-            _validate.output(a, (*lead, *batch), dtype, f"out.{name}")
-            for a, dtype, name in zip(out or 4 * (None,), types, Relaxation._fields, strict=True)
-        )
-    )
+    where = (first, _validate.scale(sites.dtype, temperature), as_key(rng).kernel_words, sample)
+    shape = (*lead, *batch)
+    result = empty_relaxation(out, shape, shape, sites.dtype)
     flat = (a.reshape(count, sites.size) for a in result)
     _kernels.relax(result.sample.size, sites, *where, bool(coupled), bool(log), *flat)
     return result
@@ -218,20 +210,13 @@ def relax_vjp(
     return _products(logits, given, temperature, rng, coupled, log, site_offset, sample_offset)
 
 
-def _scale(sites, temperature):
-    low, high = SCALES[sites.dtype]
-    return sites.dtype.type(
-        min(max(1.0 / _validate.positive(temperature, "temperature"), low), high)
-    )
-
-
 def _products(logits, given, temperature, rng, coupled, log, site_offset, sample_offset):
     """Return the product of each cotangent, or None: of `relaxed`, then of `conditional`."""
     key = replayed_key(rng).kernel_words
     sites, batch = _validate.sites(logits)
     count, cotangents = _validate.cotangents(given, batch, sites.dtype)
     first, sample = _validate.offsets(site_offset, sample_offset, count, "site_offset")
-    where = (first, _scale(sites, temperature), key, sample)
+    where = (first, _validate.scale(sites.dtype, temperature), key, sample)
     given = [*given.values(), None][:2]
     cotangents += [cotangents[0][:0]] * (2 - len(cotangents))
     grads = [np.zeros(0 if r is None else sites.size, sites.dtype) for r in given]

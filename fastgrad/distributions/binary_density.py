@@ -90,7 +90,7 @@ def _check(good, message):
 
 def _logistic(sites, z, temperature):
     """Log density of z, where temperature z - logits is standard logistic."""
-    temperature = _validate.positive(temperature, "temperature")
+    temperature = _validate.temperature(temperature)
     with np.errstate(invalid="ignore"):
         gap = abs(sites - temperature * z)
     value = np.log(temperature) - gap - 2 * np.log1p(np.exp(-gap))

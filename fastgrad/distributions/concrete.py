@@ -83,7 +83,7 @@ def gumbel_softmax(
     rows, batch = _validate.rows(logits)
     count, lead = _validate.samples(num_samples)
     first, sample = _validate.offsets(row_offset, sample_offset, count)
-    where = (first, _scale(rows, temperature), as_key(rng).kernel_words, sample)
+    where = (first, _validate.scale(rows.dtype, temperature), as_key(rng).kernel_words, sample)
     out = _validate.output(out, (*lead, *batch, rows.shape[1]), rows.dtype)
     mode = _kernels.HARD if hard else _kernels.LOG if log else _kernels.SOFT
     _kernels.gumbel_softmax(rows.size * count, rows, *where, mode, out.reshape(count, *rows.shape))
@@ -206,18 +206,9 @@ def relax(
     rows, batch = _validate.rows(logits)
     count, lead = _validate.samples(num_samples)
     first, sample = _validate.offsets(row_offset, sample_offset, count)
-    where = (first, _scale(rows, temperature), as_key(rng).kernel_words, sample)
-    flat, full = (*lead, *batch), (*lead, *batch, rows.shape[1])
-    if out is None:
-        # One block: malloc keeps it between calls, where three would go back and fault in again.
-        out = (None, *np.empty((3, *full), rows.dtype))
-    elif not isinstance(out, tuple) or len(out) != 4:
-        raise TypeError(f"out must be a Relaxation of arrays, got {out!r}")
-    fields = zip(out, (flat, full, full, full), Relaxation._fields, strict=True)
-    types = (np.dtype(np.int32), *3 * (rows.dtype,))
-    result = Relaxation(
-        *(_validate.output(a, n, t, f"out.{f}") for (a, n, f), t in zip(fields, types, strict=True))
-    )
+    where = (first, _validate.scale(rows.dtype, temperature), as_key(rng).kernel_words, sample)
+    shape = (*lead, *batch)
+    result = empty_relaxation(out, shape, (*shape, rows.shape[1]), rows.dtype)
     arrays = (a.reshape(count, *rows.shape) for a in result[1:])
     _kernels.relax(
         rows.size * count,
@@ -229,6 +220,21 @@ def relax(
         *arrays,
     )
     return result
+
+
+def empty_relaxation(out, shape, full, dtype):
+    """Return the arrays to write in: those of `out` if given, with samples of `shape`."""
+    if out is None:
+        # One block: malloc keeps it between calls, where three would go back and fault in again.
+        block = np.empty((3, *full), dtype)
+        out = (None, *(block[i, ...] for i in range(3)))
+    elif not isinstance(out, tuple) or len(out) != 4:
+        raise TypeError(f"out must be a Relaxation of arrays, got {out!r}")
+    fields = zip(out, (shape, full, full, full), Relaxation._fields, strict=True)
+    types = (np.dtype(np.int32), *3 * (dtype,))
+    return Relaxation(
+        *(_validate.output(a, n, t, f"out.{f}") for (a, n, f), t in zip(fields, types, strict=True))
+    )
 
 
 def relax_vjp(
@@ -288,8 +294,4 @@ def _replay(logits, given, temperature, rng, row_offset, sample_offset):
     count, flat = _validate.cotangents(given, (*batch, rows.shape[1]), rows.dtype)
     first, sample = _validate.offsets(row_offset, sample_offset, count)
     cotangents = [r.reshape(len(r), *rows.shape) for r in flat]
-    return rows, cotangents, (first, _scale(rows, temperature), key, sample)
-
-
-def _scale(rows, temperature):
-    return rows.dtype.type(1.0 / _validate.temperature(temperature))
+    return rows, cotangents, (first, _validate.scale(rows.dtype, temperature), key, sample)
