@@ -66,6 +66,7 @@ def test_two_categories_have_the_same_density():
     )
 
 
+@pytest.mark.optional
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("temperature", [0.01, 0.3, 1.0, 10.0])
 def test_torch_agrees(dtype, temperature):

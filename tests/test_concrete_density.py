@@ -86,6 +86,7 @@ def test_points_on_the_boundary_are_refused_by_name():
     )
 
 
+@pytest.mark.optional
 def test_densities_equal_those_of_torch():
     torch = pytest.importorskip("torch")
     x = np.random.default_rng(8).normal(size=(30, 4))
