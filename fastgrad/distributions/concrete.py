@@ -227,8 +227,9 @@ def empty_relaxation(out, shape, full, dtype):
     if out is None:
         # One block: malloc keeps it between calls, where three would go back and fault in again.
         block = np.empty((3, *full), dtype)
-        out = (None, *(block[i, ...] for i in range(3)))
-    elif not isinstance(out, tuple) or len(out) != 4:
+        sample = np.empty(shape, np.int32)
+        return Relaxation(sample, block[0, ...], block[1, ...], block[2, ...])
+    if not isinstance(out, tuple) or len(out) != 4:
         raise TypeError(f"out must be a Relaxation of arrays, got {out!r}")
     fields = zip(out, (shape, full, full, full), Relaxation._fields, strict=True)
     types = (np.dtype(np.int32), *3 * (dtype,))
