@@ -21,7 +21,7 @@ def calls(x):
 
 
 class Dtype(common.Call):
-    params = (FUNCTIONS, ["float32", "float64"])
+    params = common.grid(FUNCTIONS, ["float32", "float64"])
 
     def setup(self, function, value):
         self.prepare(calls, function, dtype=value)
@@ -33,7 +33,7 @@ class Dtype(common.Call):
 
 
 class Threads(common.Call):
-    params = (["sample", "relax", "relax_vjp"], [1, 2])
+    params = common.grid(["sample", "relax", "relax_vjp"], [1, 2])
 
     def setup(self, function, value):
         self.prepare(calls, function, threads=value)

@@ -33,7 +33,7 @@ def calls(x):
 
 
 class Categories(common.Call):
-    params = (["log_softmax", "sample", "score"], [2, 16, 64, 1000])
+    params = common.grid(["log_softmax", "sample", "score"], [2, 16, 64, 1000])
 
     def setup(self, function, value):
         self.prepare(calls, function, categories=value)
@@ -43,7 +43,7 @@ class Categories(common.Call):
 
 
 class Dtype(common.Call):
-    params = (FUNCTIONS, ["float32", "float64"])
+    params = common.grid(FUNCTIONS, ["float32", "float64"])
 
     def setup(self, function, value):
         self.prepare(calls, function, dtype=value)
@@ -55,7 +55,7 @@ class Dtype(common.Call):
 
 
 class Threads(common.Call):
-    params = (["log_softmax", "sample", "score"], [1, 2])
+    params = common.grid(["log_softmax", "sample", "score"], [1, 2])
 
     def setup(self, function, value):
         self.prepare(calls, function, threads=value)
@@ -67,7 +67,7 @@ class Threads(common.Call):
 class Vocabulary(common.Call):
     """A few rows of very many categories: threads share a row."""
 
-    params = (["log_softmax", "sample", "sample_gumbel"], [1, 2])
+    params = common.grid(["log_softmax", "sample", "sample_gumbel"], [1, 2])
 
     def setup(self, function, value):
         common.set_threads(value)

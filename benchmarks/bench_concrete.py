@@ -21,7 +21,7 @@ def calls(x):
 
 
 class Categories(common.Call):
-    params = (["gumbel_softmax", "relax", "relax_vjp"], [2, 16, 64, 1000])
+    params = common.grid(["gumbel_softmax", "relax", "relax_vjp"], [2, 16, 64, 1000])
 
     def setup(self, function, value):
         self.prepare(calls, function, categories=value)
@@ -31,7 +31,7 @@ class Categories(common.Call):
 
 
 class Dtype(common.Call):
-    params = (FUNCTIONS, ["float32", "float64"])
+    params = common.grid(FUNCTIONS, ["float32", "float64"])
 
     def setup(self, function, value):
         self.prepare(calls, function, dtype=value)
@@ -43,7 +43,7 @@ class Dtype(common.Call):
 
 
 class Threads(common.Call):
-    params = (["gumbel_softmax", "relax", "relax_vjp"], [1, 2])
+    params = common.grid(["gumbel_softmax", "relax", "relax_vjp"], [1, 2])
 
     def setup(self, function, value):
         self.prepare(calls, function, threads=value)

@@ -14,7 +14,7 @@ def picture(size):
 
 
 class Dither:
-    params = ([2, 16, 64], [1, 2])
+    params = common.grid([2, 16, 64], [1, 2])
     param_names = ("colors", "threads")
 
     def setup(self, colors, threads):

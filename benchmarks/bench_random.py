@@ -8,7 +8,9 @@ SHAPE = (common.ROWS, common.CATEGORIES)
 
 
 class Noise:
-    params = (["uniform", "exponential", "gumbel", "logistic", "normal"], ["float32", "float64"])
+    params = common.grid(
+        ["uniform", "exponential", "gumbel", "logistic", "normal"], ["float32", "float64"]
+    )
     param_names = ("law", "dtype")
 
     def setup(self, law, dtype):

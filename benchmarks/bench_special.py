@@ -23,7 +23,7 @@ def loop_over(name):
 
 
 class Elementary:
-    params = (FUNCTIONS, ["float32", "float64"])
+    params = common.grid(FUNCTIONS, ["float32", "float64"])
     param_names = ("function", "dtype")
 
     def setup(self, function, dtype):
