@@ -10,6 +10,7 @@ from fastgrad import _validate
 from fastgrad.kernels import categorical as _kernels
 from fastgrad.kernels import inverse as _inverse
 from fastgrad.kernels import segments as _segments
+from fastgrad.kernels.jit import MAX_CHUNKS
 from fastgrad.random import as_key
 
 __all__ = ["Categorical", "entropy", "kl_divergence", "log_prob", "log_softmax", "sample", "score"]
@@ -104,7 +105,7 @@ def sample(
     long = rows.shape[1] > _segments.SEGMENT
     if method == "inverse" and not long:
         # The kernel sees invalid rows by the way: a pass of their own would cost it a sixth.
-        bad = np.zeros(_inverse.MAX_CHUNKS, np.bool_)
+        bad = np.zeros(MAX_CHUNKS, np.bool_)
         _inverse.sample(rows.size + z.size, rows, *where, z, bad)
         if bad.any():
             _validate.check_logits(rows, "logits", np.shape(logits))

@@ -9,7 +9,6 @@ import numpy as np
 from fastgrad.kernels import columns as col
 from fastgrad.kernels import tile
 from fastgrad.kernels.intrinsics import fma, like, where
-from fastgrad.kernels.jit import MAX_CHUNKS as MAX_CHUNKS
 from fastgrad.kernels.jit import block, kernel, prange, wide_vectors
 from fastgrad.kernels.philox import UNIFORM, philox
 
