@@ -2,13 +2,18 @@
 
 import dataclasses
 
+from fastgrad.estimators import pathwise, score_function
 from fastgrad.estimators.base import Estimate, Estimator
-from fastgrad.estimators.pathwise import GumbelSoftmax
-from fastgrad.estimators.score_function import RLOO
 
 __all__ = ["ESTIMATORS", "Estimate", "Estimator", "estimator", "list_estimators"]
 
-ESTIMATORS = {cls.name: cls for cls in (RLOO, GumbelSoftmax)}
+FAMILIES = (
+    score_function,
+    pathwise,
+)
+ESTIMATORS = {
+    cls.name: cls for family in FAMILIES for cls in (getattr(family, n) for n in family.__all__)
+}
 
 
 def estimator(name, **options):

@@ -99,9 +99,15 @@ class Estimator:
                 f"{self.name} needs at least {self.min_samples} samples, "
                 f"got num_samples={num_samples}"
             )
+        group = self.group(num_samples)
+        if num_samples % group:
+            raise ValueError(
+                f"{self.name} draws its samples in groups: num_samples must be a multiple of "
+                f"{group}, got {num_samples}"
+            )
         size = num_samples
         if block_size is not None:
-            size = _validate.integer(block_size, "block_size", 1)
+            size = max(1, _validate.integer(block_size, "block_size", 1) // group) * group
         key = as_key(rng)
 
         def blocks():
@@ -111,6 +117,18 @@ class Estimator:
                 yield draws, self.ask(objective, distribution, draws, offset=offset)
 
         return self.combine(distribution, blocks(), state)
+
+    def group(self, num_samples):
+        """Return how many consecutive samples depend on each other: blocks are whole groups."""
+        return 1
+
+    def nodes(self, distribution, num_samples):
+        """Return all draws of a small problem with their weights, or None where there are too many.
+
+        They stand side by side as the examples of a minibatch: draws as of a distribution with C
+        copies of the logits, (C, *logits.shape), and weights (C,), which sum to 1.
+        """
+        return None
 
     def draw(self, distribution, num_samples, key, *, offset=0, state=None) -> Any:
         """Draw samples number `offset` and on; what f is asked at must be read-only."""

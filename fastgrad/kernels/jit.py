@@ -4,6 +4,7 @@ No fast-math flag is set. Every operation rounds once, as written, and `special.
 product is fused; so neither vectorisation nor the choice of serial or parallel changes a bit.
 """
 
+import ast
 import functools
 import hashlib
 import math
@@ -24,22 +25,42 @@ MAX_CHUNKS = 512
 prange = numba.prange
 
 
+KERNELS = "fastgrad.kernels"
+
+
+def sources(path):
+    """Return the file at path and those of all kernel modules that it imports, however deep."""
+    root, found, queue = pathlib.Path(__file__).parent, set(), [pathlib.Path(path)]
+    while queue:
+        path = queue.pop()
+        if path in found or not path.is_file():
+            continue
+        found.add(path)
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith(f"{KERNELS}."):
+                folder = root.joinpath(*node.module.split(".")[2:])
+                names = [folder, *(folder / alias.name for alias in node.names)]
+                queue += [name.with_suffix(".py") for name in names]
+    return sorted(found)
+
+
 @functools.cache
-def source_digest():
-    """Digest of all kernel sources: Numba's own cache key misses edits in imported files."""
+def source_digest(path):
+    """Digest of `sources`: Numba's own cache key misses edits in imported files."""
     digest = hashlib.sha256()
-    for path in sorted(pathlib.Path(__file__).parent.rglob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    for source in sources(path):
+        digest.update(source.name.encode() + b"\0" + source.read_bytes())
     return digest.hexdigest()
 
 
 class _Cache(FunctionCache):
-    """Numba's on-disk cache, keyed by all kernel sources too; a failure is only a miss."""
+    """Numba's on-disk cache, keyed by imported sources too; a failure is only a miss."""
 
     def __init__(self, dispatcher):
         super().__init__(dispatcher.py_func)
         stamp = self._cache_file._source_stamp  # an index of other sources is dropped, not added to
-        self._cache_file._source_stamp = (stamp, source_digest())
+        digest = source_digest(dispatcher.py_func.__code__.co_filename)
+        self._cache_file._source_stamp = (stamp, digest)
         # Numba's key leaves the options out: without them the parallel twin would load the serial.
         self._options = repr(sorted(dispatcher.targetoptions.items()))
 
