@@ -77,6 +77,7 @@ def sample(
     row_offset, sample_offset : int
         Where rows and samples stand in the whole: chunks join to what one call would give.
     out : array of int32, optional
+        What it then holds is undefined if the logits are refused.
 
     Returns
     -------
@@ -99,9 +100,8 @@ def sample(
     count, lead = _validate.samples(num_samples)
     first, sample_offset = _validate.offsets(row_offset, sample_offset, count)
     out = _validate.output(out, (*lead, *batch), np.dtype(np.int32))
-    key = as_key(rng).kernel_words
     z = out.reshape(count, -1)
-    where = (first, key, sample_offset)
+    where = (first, as_key(rng).kernel_words, sample_offset)
     long = rows.shape[1] > _segments.SEGMENT
     if method == "inverse" and not long:
         # The kernel sees invalid rows by the way: a pass of their own would cost it a sixth.

@@ -15,6 +15,7 @@ from fastgrad import _validate
 from fastgrad.distributions.concrete_density import concrete_log_prob, exp_concrete_log_prob
 from fastgrad.kernels import concrete as _kernels
 from fastgrad.kernels import products as _products
+from fastgrad.kernels.jit import MAX_CHUNKS
 from fastgrad.random import as_key, replayed_key
 
 __all__ = [
@@ -182,7 +183,7 @@ def relax(
     row_offset, sample_offset : int
         Where rows and samples stand in the whole: chunks join to what one call would give.
     out : Relaxation, optional
-        Arrays to write in.
+        Arrays to write in; what they then hold is undefined if the logits are refused.
 
     Returns
     -------
@@ -203,22 +204,17 @@ def relax(
     ICLR 2018, appendix B. Paulus, Maddison and Krause, "Rao-Blackwellizing the straight-through
     Gumbel-softmax gradient estimator", ICLR 2021 (the exponential form).
     """
-    rows, batch = _validate.rows(logits)
+    rows, batch = _validate.rows(logits, check=False)
     count, lead = _validate.samples(num_samples)
     first, sample = _validate.offsets(row_offset, sample_offset, count)
     where = (first, _validate.scale(rows.dtype, temperature), as_key(rng).kernel_words, sample)
     shape = (*lead, *batch)
     result = empty_relaxation(out, shape, (*shape, rows.shape[1]), rows.dtype)
-    arrays = (a.reshape(count, *rows.shape) for a in result[1:])
-    _kernels.relax(
-        rows.size * count,
-        rows,
-        *where,
-        bool(coupled),
-        bool(log),
-        result.sample.reshape(count, -1),
-        *arrays,
-    )
+    arrays = [a.reshape(count, *rows.shape) for a in result[1:]]
+    z, bad = result.sample.reshape(count, -1), np.zeros(MAX_CHUNKS, np.bool_)
+    _kernels.relax(rows.size * count, rows, *where, bool(coupled), bool(log), z, *arrays, bad)
+    if bad.any():
+        _validate.check_logits(rows, "logits", np.shape(logits))
     return result
 
 

@@ -31,6 +31,16 @@ def flags(x):
     return BAD if bad else (MASKED if masked else FINE)
 
 
+@block
+def any_nan(sums):
+    """Return whether a sum is NaN: that of a row with NaN, +inf or nothing above -inf."""
+    wide_vectors()
+    found = np.int32(0)
+    for c in range(sums.size):
+        found |= where(sums[c] == sums[c], np.int32(0), np.int32(1))
+    return found != 0
+
+
 @cached
 @block
 def first_empty(x):

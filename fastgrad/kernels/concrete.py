@@ -11,6 +11,7 @@ import numpy as np
 
 from fastgrad.kernels import columns as col
 from fastgrad.kernels import elementwise, tile
+from fastgrad.kernels.check import any_nan
 from fastgrad.kernels.intrinsics import fma, like, where
 from fastgrad.kernels.jit import block, inline, kernel, prange, wide_vectors
 from fastgrad.kernels.noise import fill_exponential
@@ -111,9 +112,24 @@ def gumbel_softmax(chunks, logits, offset, scale, key, first_sample, mode, out):
 
 @kernel
 def relax(
-    chunks, logits, offset, scale, key, first_sample, coupled, log, z, relaxed, conditional, score
+    chunks,
+    logits,
+    offset,
+    scale,
+    key,
+    first_sample,
+    coupled,
+    log,
+    z,
+    relaxed,
+    conditional,
+    score,
+    bad,
 ):
-    """Draw z, shape (S, N), with relaxed, conditional and score, each (S, N, K)."""
+    """Draw z, shape (S, N), with relaxed, conditional and score, each (S, N, K).
+
+    bad[chunk] is set where logits are invalid: their sum is NaN, which costs nothing to see.
+    """
     n, k = logits.shape
     fold = k > tile.NARROW
     columns, depth = tile.shape(n, k)
@@ -136,6 +152,7 @@ def relax(
             elementwise.copy(p, t)
             best[:] = like(0, t)
             col.softmax(p, best, total, fold)
+            bad[chunk] |= any_nan(total)
             for i in range(z.shape[0]):
                 sample = np.uint32(first_sample + i)
                 draw(w, t, bits, k, row, offset, sample, key, best, arg, fold)

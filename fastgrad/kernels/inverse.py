@@ -8,6 +8,7 @@ import numpy as np
 
 from fastgrad.kernels import columns as col
 from fastgrad.kernels import tile
+from fastgrad.kernels.check import any_nan
 from fastgrad.kernels.intrinsics import fma, like, where
 from fastgrad.kernels.jit import block, kernel, prange, wide_vectors
 from fastgrad.kernels.philox import UNIFORM, philox
@@ -44,16 +45,6 @@ def accumulate(total, e):
         for c in range(total.size):
             t = (total[c] + np.float64(a[c])) + np.float64(b[c])
             total[c] = (t + np.float64(x[c])) + np.float64(y[c])
-
-
-@block
-def any_nan(total):
-    """Return whether a sum is NaN: that of a row with NaN, +inf or nothing above -inf."""
-    wide_vectors()
-    found = np.int64(0)
-    for c in range(total.size):
-        found |= where(total[c] == total[c], np.int64(0), np.int64(1))
-    return found != 0
 
 
 @block

@@ -5,6 +5,8 @@ A 128-bit counter and a 64-bit key give 128 random bits, with no state. The coun
 else, neither on threads nor on chunks.
 """
 
+from functools import partial
+
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -25,11 +27,11 @@ KEYS = np.uint32(6)  # fold_in and split
 ANGLE = np.uint32(8)  # the second variate of Box and Muller
 
 
-def _rounds(builder, counter, key, spread):
+def _rounds(builder, counter, key, spread, high_half):
     """Emit the ten rounds on the four words of a counter, each in 64-bit lanes.
 
-    `spread` makes a scalar fill the lanes. Their high halves are left unspecified: a vector
-    multiply reads the low ones.
+    `spread` makes a scalar fill the lanes; `high_half` brings the high half of each lane to the
+    low one. What their high halves then hold is left open: a vector multiply reads the low ones.
     """
     word = ir.IntType(32)
     key = list(key)
@@ -39,7 +41,7 @@ def _rounds(builder, counter, key, spread):
 
     def multiply(multiplier, x):
         product = builder.mul(builder.and_(x, constant(0xFFFFFFFF)), constant(multiplier))
-        return builder.lshr(product, constant(32)), product
+        return high_half(product), product
 
     a, b, c, d = counter
     for i in range(ROUNDS):
@@ -62,7 +64,8 @@ def philox(typingctx, c0, c1, c2, c3, k0, k1):
         word, lane = ir.IntType(32), ir.IntType(64)
         *counter, key0, key1 = args
         counter = [builder.zext(x, lane) for x in counter]
-        words = _rounds(builder, counter, (key0, key1), lambda x: x)
+        high_half = partial(builder.lshr, rhs=ir.Constant(lane, 32))
+        words = _rounds(builder, counter, (key0, key1), lambda x: x, high_half)
         words = [builder.trunc(x, word) for x in words]
         return context.make_tuple(builder, signature.return_type, words)
 
@@ -90,11 +93,18 @@ def philox_lanes(typingctx, out, column, address, along, sample, purpose, k0, k1
             zeros = ir.Constant(ir.VectorType(word, LANES), [0] * LANES)
             return builder.shuffle_vector(one, blank, zeros)
 
+        def high_half(x):
+            # A shuffle, since vector shifts queue for the port of the multiplications.
+            halves = ir.VectorType(word, 2 * LANES)
+            x, blank = builder.bitcast(x, halves), ir.Constant(halves, ir.Undefined)
+            odd = ir.Constant(halves, [i | 1 for i in range(2 * LANES)])
+            return builder.bitcast(builder.shuffle_vector(x, blank, odd), vector)
+
         steps = builder.mul(spread(along), ir.Constant(vector, list(range(LANES))))
         low = builder.add(spread(address), steps)
         high = builder.lshr(low, spread(ir.Constant(lane, 32)))
         rest = [spread(builder.zext(x, lane)) for x in (sample, purpose)]
-        words = _rounds(builder, (low, high, *rest), (key0, key1), spread)
+        words = _rounds(builder, (low, high, *rest), (key0, key1), spread, high_half)
         array = context.make_array(signature.args[0])(context, builder, out)
         _, columns = cgutils.unpack_tuple(builder, array.shape)
         target = ir.VectorType(word, LANES)

@@ -14,7 +14,13 @@ import numpy as np
 from fastgrad.kernels.intrinsics import like
 from fastgrad.kernels.jit import block, inline, wide_vectors
 from fastgrad.kernels.philox import LANES, philox_lanes
-from fastgrad.kernels.transpose import rows_to_tile, tile_to_rows
+from fastgrad.kernels.transpose import (
+    interleave,
+    many_rows_to_tile,
+    rows_to_tile,
+    tile_to_many_rows,
+    tile_to_rows,
+)
 
 WORD = np.uint64(32)
 
@@ -67,17 +73,24 @@ def load(tile, x, row, padding):
         load_flat(tile, x[row], padding)
         return
     lanes = tile.reshape((depth, 4, columns // 4))
-    spill = 3 // k  # rows that a move of 4 categories reads beyond its own, for K < 4
-    for g in range(0, columns // 4, 4):
+    end = n - 3 // k  # for K < 4 a move of 4 categories reads beyond its own rows
+    g = 0
+    while g < columns // 4:
         first = row + 4 * g
-        if first >= 0 and first + 16 + spill <= n:
+        if first >= 0 and first + 64 <= end:
+            for i in range(0, k, 4):
+                many_rows_to_tile(x, first, max(min(i, k - 4), 0), lanes, g)
+            g += 16
+        elif first >= 0 and first + 16 <= end:
             for i in range(0, k, 4):
                 rows_to_tile(x, first, max(min(i, k - 4), 0), lanes, g)
+            g += 4
         else:
             for j in range(16):
                 r = first + j
                 for i in range(k):
                     lanes[i, j % 4, g + j // 4] = x[r, i] if 0 <= r < n else like(0, tile)
+            g += 4
 
 
 @block
@@ -92,20 +105,26 @@ def store(out, tile, row):
             target[i] = flat[i]
         return
     lanes = tile.reshape((depth, 4, columns // 4))
-    spill = (
-        3 // k
-    )  # as in load; rows written beyond their own must be this tile's, as the next repairs
-    for g in range(0, columns // 4, 4):
+    # As in load; what is written beyond must be this tile's own, as its next move repairs it.
+    end = min(n, row + columns) - 3 // k
+    g = 0
+    while g < columns // 4:
         first = row + 4 * g
-        if first >= 0 and first + 16 + spill <= min(n, row + columns):
+        if first >= 0 and first + 64 <= end:
+            for i in range(0, k, 4):
+                tile_to_many_rows(out, first, max(min(i, k - 4), 0), lanes, g)
+            g += 16
+        elif first >= 0 and first + 16 <= end:
             for i in range(0, k, 4):
                 tile_to_rows(out, first, max(min(i, k - 4), 0), lanes, g)
+            g += 4
         else:
             for j in range(16):
                 r = first + j
                 if 0 <= r < n:
                     for i in range(k):
                         out[r, i] = lanes[i, j % 4, g + j // 4]
+            g += 4
 
 
 @block
@@ -145,13 +164,8 @@ def store_statistics(out, s, row, fold):
     columns = s.size
     lanes = s.reshape((4, columns // 4))
     if row >= 0 and row + columns <= out.size:
-        groups = out[row : row + columns].reshape((columns // 4, 4))
-        a, b, c, d = lanes[0], lanes[1], lanes[2], lanes[3]
-        for g in range(columns // 4):
-            groups[g, 0] = a[g]
-            groups[g, 1] = b[g]
-            groups[g, 2] = c[g]
-            groups[g, 3] = d[g]
+        for g in range(0, columns // 4, 16):
+            interleave(out, row + 4 * g, lanes, g)
         return
     for lane in range(4):
         for g in range(columns // 4):

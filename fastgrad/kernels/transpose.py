@@ -1,4 +1,4 @@
-"""Moves between rows in memory and tiles: 4 x 4 transposes in registers.
+"""Moves between rows in memory and tiles: 4 x 4 transposes in registers, one or four at a time.
 
 Scalar loops, or the gathers that LLVM would make of them, take five times as long.
 """
@@ -8,12 +8,21 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+INT = ir.IntType(32)
+
+
+def _shuffle(builder, a, b, mask):
+    mask = list(mask)
+    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(INT, len(mask)), mask))
+
 
 def _transposed(builder, vectors):
-    """Emit the 4 x 4 transpose of four <4 x float> vectors."""
+    """Emit the transposes of the 4 x 4 blocks that stand side by side in four vectors."""
+    width = vectors[0].type.count
 
     def shuffle(a, b, *mask):
-        return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), 4), mask))
+        each = [4 * block + i + (width - 4) * (i >= 4) for block in range(width // 4) for i in mask]
+        return _shuffle(builder, a, b, each)
 
     a, b, c, d = vectors
     ab, cd = shuffle(a, b, 0, 4, 1, 5), shuffle(c, d, 0, 4, 1, 5)
@@ -27,11 +36,25 @@ def _transposed(builder, vectors):
     ]
 
 
-def _transfer(into_tile):
-    """Build the move of 16 rows x 4 categories between rows x[r0 : r0+16, i0 : i0+4] and a tile.
+def _joined(builder, vectors):
+    """Emit the concatenation of vectors, a power of two of them."""
+    while len(vectors) > 1:
+        mask = range(2 * vectors[0].type.count)
+        pairs = zip(vectors[::2], vectors[1::2], strict=True)
+        vectors = [_shuffle(builder, a, b, mask) for a, b in pairs]
+    return vectors[0]
 
-    Shuffles in registers: scalar code, or the gathers LLVM would choose, take five times as long.
-    """
+
+def _kept(builder, vector):
+    """Emit a vector that LLVM must have whole, not by the parts that are used."""
+    name = f"llvm.arithmetic.fence.v{vector.type.count}{vector.type.element.intrinsic_name}"
+    signature = ir.FunctionType(vector.type, [vector.type])
+    fence = cgutils.get_or_insert_function(builder.module, signature, name)
+    return builder.call(fence, [vector])
+
+
+def _transfer(blocks, into_tile):
+    """Build the move of 16 blocks rows x 4 categories between x[r0 :, i0 : i0+4] and a tile."""
 
     @intrinsic
     def transfer(typingctx, x, r0, i0, lanes, g0):
@@ -39,7 +62,8 @@ def _transfer(into_tile):
             x_array = context.make_array(x)(context, builder, args[0])
             lane_array = context.make_array(lanes)(context, builder, args[3])
             _, r0, i0, _, g0 = args
-            vector = ir.VectorType(context.get_data_type(x.dtype), 4)
+            real = context.get_data_type(x.dtype)
+            four_rows, quad = ir.VectorType(real, 4 * blocks), ir.VectorType(real, 4)
             size = x.dtype.bitwidth // 8
             index = r0.type
             _, k = cgutils.unpack_tuple(builder, x_array.shape)
@@ -49,11 +73,11 @@ def _transfer(into_tile):
             def add(a, n):
                 return builder.add(a, ir.Constant(index, n))
 
-            def pointer(array, offset):
+            def pointer(array, offset, vector):
                 return builder.bitcast(builder.gep(array.data, [offset]), vector.as_pointer())
 
             def in_rows(j):
-                return pointer(x_array, builder.add(builder.mul(add(r0, j), k), i0))
+                return pointer(x_array, builder.add(builder.mul(add(r0, j), k), i0), quad)
 
             def in_tile(i, lane):
                 i = add(i0, i)
@@ -61,11 +85,15 @@ def _transfer(into_tile):
                 column = builder.mul(
                     builder.add(builder.mul(i, four), ir.Constant(index, lane)), quarter
                 )
-                return pointer(lane_array, builder.add(column, g0))
+                return pointer(lane_array, builder.add(column, g0), four_rows)
 
             if into_tile:
                 for lane in range(4):
-                    rows = [builder.load(in_rows(4 * j + lane), align=size) for j in range(4)]
+                    starts = [[16 * b + 4 * j + lane for b in range(blocks)] for j in range(4)]
+                    rows = [
+                        _joined(builder, [builder.load(in_rows(j), align=size) for j in group])
+                        for group in starts
+                    ]
                     for i, v in reversed(list(enumerate(_transposed(builder, rows)))):
                         builder.store(v, in_tile(i, lane), align=size)
             else:
@@ -73,8 +101,11 @@ def _transfer(into_tile):
                 for lane in range(4):
                     columns = [builder.load(in_tile(i, lane), align=size) for i in range(4)]
                     for j, v in enumerate(_transposed(builder, columns)):
-                        rows[4 * j + lane] = v
-                for j in range(16):  # in order: for K < 4 each row is repaired by the next
+                        v = _kept(builder, v)
+                        for b in range(blocks):
+                            part = _shuffle(builder, v, v, range(4 * b, 4 * b + 4))
+                            rows[16 * b + 4 * j + lane] = part
+                for j in range(16 * blocks):  # in order: for K < 4 each row is repaired by the next
                     builder.store(rows[j], in_rows(j), align=size)
             return context.get_dummy_value()
 
@@ -83,5 +114,39 @@ def _transfer(into_tile):
     return transfer
 
 
-rows_to_tile = _transfer(into_tile=True)
-tile_to_rows = _transfer(into_tile=False)
+NEAR, FAR = 1, 4  # blocks in a move: of 16 rows, and of 64
+rows_to_tile, many_rows_to_tile = _transfer(NEAR, True), _transfer(FAR, True)
+tile_to_rows, tile_to_many_rows = _transfer(NEAR, False), _transfer(FAR, False)
+
+
+@intrinsic
+def interleave(typingctx, out, start, lanes, g0):
+    """Set out[start + 4 j + l] = lanes[l, g0 + j] for l < 4, j < 16."""
+
+    def codegen(context, builder, signature, args):
+        out_array = context.make_array(out)(context, builder, args[0])
+        lane_array = context.make_array(lanes)(context, builder, args[2])
+        _, start, _, g0 = args
+        data, index = context.get_data_type(out.dtype), start.type
+        vector, size = ir.VectorType(data, 16), out.dtype.bitwidth // 8
+        _, quarter = cgutils.unpack_tuple(builder, lane_array.shape)
+
+        def pointer(array, offset):
+            return builder.bitcast(builder.gep(array.data, [offset]), vector.as_pointer())
+
+        parts = []
+        for lane in range(4):
+            offset = builder.add(builder.mul(quarter, ir.Constant(index, lane)), g0)
+            parts.append(builder.load(pointer(lane_array, offset), align=size))
+        pairs = [
+            _shuffle(builder, parts[a], parts[b], [j // 2 + 16 * (j % 2) for j in range(32)])
+            for a, b in ((0, 1), (2, 3))
+        ]
+        whole = [j // 4 * 2 + j % 2 + 32 * (j % 4 // 2) for j in range(64)]
+        for i in range(4):
+            part = _shuffle(builder, *pairs, whole[16 * i : 16 * i + 16])
+            offset = builder.add(start, ir.Constant(index, 16 * i))
+            builder.store(part, pointer(out_array, offset), align=size)
+        return context.get_dummy_value()
+
+    return types.none(out, start, lanes, g0), codegen
