@@ -288,7 +288,7 @@ def _replay(logits, given, temperature, rng, row_offset, sample_offset):
     """Return rows, (S, N, K) cotangents, and where and how to draw the forward call's noise."""
     key = replayed_key(rng).kernel_words
     rows, batch = _validate.rows(logits)
-    count, flat = _validate.cotangents(given, (*batch, rows.shape[1]), rows.dtype)
+    full = (*batch, rows.shape[1])
+    count, cotangents = _validate.cotangents(given, full, rows.dtype, rows.shape)
     first, sample = _validate.offsets(row_offset, sample_offset, count)
-    cotangents = [r.reshape(len(r), *rows.shape) for r in flat]
     return rows, cotangents, (first, _validate.scale(rows.dtype, temperature), key, sample)
