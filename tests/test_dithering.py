@@ -10,7 +10,7 @@ from scipy import ndimage, stats
 
 import fastgrad
 from fastgrad.dithering import BlurredError, annealing, blur, colour, dither, files, palette, start
-from fastgrad.dithering.quality import psnr
+from fastgrad.dithering.quality import psnr, s_cielab
 
 PHOTOGRAPH = Path(fastgrad.__file__).parent / "data" / "astronaut.jpg"
 
@@ -359,3 +359,20 @@ def test_callback_sees_progress_and_can_take_a_snapshot(photograph):
 def test_dither_refuses_bad_arguments(arguments, error, message):
     with pytest.raises(error, match=message):
         dither(**{"image": np.zeros((4, 4, 3), np.uint8), **arguments})
+
+
+def test_s_cielab_sees_a_fine_pattern_as_its_mean_in_linear_light():
+    board = np.indices((96, 96)).sum(axis=0) % 2
+    pattern = np.repeat(board[..., None], 3, axis=2).astype(float)
+    linear_mean = np.full(pattern.shape, colour.encode(np.array(0.5)))
+    assert s_cielab(pattern, pattern) == 0
+    assert s_cielab(pattern, linear_mean, ppd=200) < 0.2 < s_cielab(pattern, linear_mean, ppd=8)
+    assert s_cielab(pattern, np.full(pattern.shape, 0.5), ppd=200) > 10
+
+
+def test_s_cielab_of_flat_pictures_is_the_colour_difference():
+    skcolor = pytest.importorskip("skimage.color", reason="scikit-image judges")
+    first, second = np.array([[[0.9, 0.2, 0.3]]]), np.array([[[0.1, 0.6, 0.2]]])
+    expected = skcolor.deltaE_cie76(skcolor.rgb2lab(first), skcolor.rgb2lab(second)).item()
+    flat = [np.tile(x, (20, 20, 1)) for x in (first, second)]
+    assert s_cielab(*flat) == pytest.approx(expected, rel=1e-3)
