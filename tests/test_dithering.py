@@ -366,7 +366,7 @@ def test_s_cielab_sees_a_fine_pattern_as_its_mean_in_linear_light():
     pattern = np.repeat(board[..., None], 3, axis=2).astype(float)
     linear_mean = np.full(pattern.shape, colour.encode(np.array(0.5)))
     assert s_cielab(pattern, pattern) == 0
-    assert s_cielab(pattern, linear_mean, ppd=200) < 0.2 < s_cielab(pattern, linear_mean, ppd=8)
+    assert s_cielab(pattern, linear_mean, ppd=400) < 1 < s_cielab(pattern, linear_mean, ppd=8)
     assert s_cielab(pattern, np.full(pattern.shape, 0.5), ppd=200) > 10
 
 
