@@ -204,6 +204,21 @@ def test_gumbel_samples_are_those_of_the_relaxations(dtype, k):
 # -- the same bits, however cut ----------------------------------------------------------------
 
 
+@by_dtype
+@pytest.mark.parametrize("k", [1, 3, 7, 16, 100])
+@pytest.mark.parametrize("row", [1, 2, 3, 66, 131])
+def test_a_long_chunk_may_start_at_any_row(dtype, k, row):
+    x = some_logits(1500, k, dtype)
+    for method in METHODS:
+        whole = fg.sample(x, num_samples=2, rng=3, method=method)
+        chunk = fg.sample(x[row:], num_samples=2, rng=3, method=method, row_offset=row)
+        assert np.array_equal(chunk, whole[:, row:])
+    options = {"temperature": 0.5, "rng": 3}
+    whole, chunk = fg.relax(x, **options), fg.relax(x[row:], row_offset=row, **options)
+    for a, b in zip(whole, chunk, strict=True):
+        assert np.array_equal(a[row:], b)
+
+
 @given(
     st.sampled_from(METHODS),
     st.sampled_from(DTYPES),

@@ -73,7 +73,8 @@ def load(tile, x, row, padding):
         load_flat(tile, x[row], padding)
         return
     lanes = tile.reshape((depth, 4, columns // 4))
-    end = n - 3 // k  # for K < 4 a move of 4 categories reads beyond its own rows
+    # For K < 4 a move of 4 categories reads beyond its own rows.
+    end = min(n - 3 // k, row + columns)
     g = 0
     while g < columns // 4:
         first = row + 4 * g
