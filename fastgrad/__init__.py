@@ -1,8 +1,9 @@
 """Gradients of expectations over discrete random variables, on the CPU."""
 
-from fastgrad import exact, objectives, random
+from fastgrad import exact, graph, objectives, optim, random
 from fastgrad._version import __version__
-from fastgrad.distributions import bernoulli
+from fastgrad.comparison import Comparison, compare, moments
+from fastgrad.distributions import bernoulli, continuous, permutation, perturbed, subset
 from fastgrad.distributions.bernoulli import Bernoulli
 from fastgrad.distributions.categorical import (
     Categorical,
@@ -24,12 +25,15 @@ from fastgrad.distributions.concrete import (
 )
 from fastgrad.dithering import Dithering, dither
 from fastgrad.estimators import Estimate, Estimator, estimator, list_estimators
+from fastgrad.estimators.score_functions import baselines
+from fastgrad.graph import expectation_grad
 from fastgrad.objectives import Objective, objective
 from fastgrad.random import Key
 
 __all__ = [
     "Bernoulli",
     "Categorical",
+    "Comparison",
     "Dithering",
     "Estimate",
     "Estimator",
@@ -37,24 +41,34 @@ __all__ = [
     "Objective",
     "Relaxation",
     "__version__",
+    "baselines",
     "bernoulli",
+    "compare",
     "concrete_log_prob",
+    "continuous",
     "dither",
     "entropy",
     "estimator",
     "exact",
     "exp_concrete_log_prob",
+    "expectation_grad",
+    "graph",
     "gumbel_softmax",
     "gumbel_softmax_vjp",
     "kl_divergence",
     "list_estimators",
     "log_prob",
     "log_softmax",
+    "moments",
     "objective",
     "objectives",
+    "optim",
+    "permutation",
+    "perturbed",
     "random",
     "relax",
     "relax_vjp",
     "sample",
     "score",
+    "subset",
 ]

@@ -84,6 +84,16 @@ def positive(value, name):
     return number
 
 
+def not_negative(value, name):
+    """Return a finite number from 0 up as a float."""
+    if isinstance(value, numbers.Real) and not isinstance(value, bool) and value == 0:
+        return 0.0
+    try:
+        return positive(value, name)
+    except ValueError:
+        raise ValueError(f"{name} must be a finite number, at least 0, got {value!r}") from None
+
+
 def temperature(value):
     """Return a temperature as a float: in float32 too, its inverse and products are finite."""
     value = positive(value, "temperature")
@@ -164,10 +174,33 @@ def like(x, shape, dtype, name):
     return x
 
 
-def cotangents(given, full, dtype):
-    """Return S and cotangents, {name: array of shape (S, *full) or full, or None}, each as (S, n).
+def finite(x, name):
+    """Return an array unless it holds NaN or infinity: say then where."""
+    fine = np.isfinite(x)
+    if not fine.all():
+        where = np.unravel_index(np.argmin(fine), x.shape)
+        raise ValueError(f"{name} must be finite, got {x[where]} at index {_index(where)}")
+    return x
 
-    They agree in shape; None becomes an array of no samples.
+
+def exponent(x, name):
+    """Return an array unless its exponentials leave the normal numbers of its type."""
+    info = np.finfo(x.dtype)
+    low, high = np.log(info.tiny), np.log(info.max)
+    fine = (x >= low) & (x <= high)
+    if not fine.all():
+        where = np.unravel_index(np.argmin(fine), x.shape)
+        raise ValueError(
+            f"{name} must be from {low:.1f} to {high:.1f} in {x.dtype}, "
+            f"got {x[where]} at index {_index(where)}"
+        )
+    return x
+
+
+def cotangents(given, full, dtype, rows=None):
+    """Return S and cotangents, {name: array of shape (S, *full) or full, or None}, as (S, *rows).
+
+    They agree in shape; None becomes an array of no samples. By default rows is (n,), flat.
     """
     shapes = [np.shape(r) for r in given.values() if r is not None]
     if not shapes or shapes != shapes[:1] * len(shapes):
@@ -175,13 +208,15 @@ def cotangents(given, full, dtype):
         raise ValueError(f"{names} must be given and agree in shape, got {shapes}")
     shape = shapes[0]
     lead = shape[:1] if shape != full and len(shape) == len(full) + 1 else ()
-    count, n = lead[0] if lead else 1, math.prod(full)
-    none = np.empty((0, n), dtype)
-    none.flags.writeable = False  # as given ones are: one compiled signature
-    flat = [
-        none if r is None else like(r, (*lead, *full), dtype, name).reshape(count, n)
-        for name, r in given.items()
-    ]
+    count, rows = lead[0] if lead else 1, rows or (math.prod(full),)
+    flat = []
+    for name, r in given.items():
+        if r is None:
+            r = np.empty((0, *rows), dtype)
+            r.flags.writeable = False  # as given ones are: one compiled signature
+            flat.append(r)
+        else:
+            flat.append(like(r, (*lead, *full), dtype, name).reshape(count, *rows))
     return count, flat
 
 

@@ -30,7 +30,7 @@ LAYERS = [
     ("__init__", "__main__"),
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
-OPTIONAL = {"torch", "jax", "dask", "matplotlib", "PIL", "tqdm", "skimage"}
+OPTIONAL = {"torch", "jax", "dask", "matplotlib", "PIL", "tqdm", "skimage", "imagequant"}
 REQUIRED = {"numpy", "scipy", "numba", "llvmlite"}
 LINES = {"kernels": 250, "estimators": 150}
 PUBLIC_LINES = 300

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import gammaln
+import scipy
 
 from fastgrad import _validate
 from fastgrad.distributions.categorical import log_normaliser
@@ -93,7 +93,7 @@ def _exp_concrete(logits, log_x, temperature, name):
     n = allowed.sum(axis=-1)
     normaliser = log_normaliser(exponent.reshape(-1, k)).reshape(log_x.shape[:-1])
     value = (
-        gammaln(n)
+        scipy.special.gammaln(n)
         + (n - 1) * np.log(temperature)
         + exponent.sum(axis=-1, where=allowed)
         - n * normaliser

@@ -14,7 +14,7 @@ from fastgrad.kernels import estimators as _kernels
 
 def as_distribution(distribution):
     """Return the distribution that a user means: an array is logits of categoricals."""
-    return distribution if hasattr(distribution, "logits") else Categorical(distribution)
+    return distribution if hasattr(distribution, "batch_shape") else Categorical(distribution)
 
 
 def single_logit(distribution):

@@ -39,10 +39,11 @@ class Mean:
 
 
 class CentredScores:
-    """The sum over samples of (signal - its mean) score, in one pass and O(logits) of memory.
+    """Sums over samples of (signal - baseline) score, in one pass and O(logits) of memory.
 
-    Since the weights sum to zero, the softmax in score = one-hot - softmax cancels: what is left is
-    a sum of the signal for each category, and how often that was drawn.
+    With their mean as the baseline, the weights sum to zero and the softmax in score = one-hot -
+    softmax cancels: what is left is a sum of the signal for each category, and how often that was
+    drawn. So other baselines, too, may wait until the last sample has been seen.
     """
 
     def __init__(self, distribution):
@@ -54,18 +55,59 @@ class CentredScores:
 
     def add(self, z, signal):
         """Take outcomes (S, *batch) and their signal, whose shape is a leading part of theirs."""
-        d = self.distribution
-        z, _ = _validate.categories(z, d.batch_shape, discrete.num_outcomes(d))
+        z = outcomes(self.distribution, z)
         self.mean.add(signal)
         x = _validate.real_array(signal, "signal").reshape(len(signal), -1)
         _kernels.scatter(z.size, z, x, self.mean.first, self.sums, self.counts)
 
     @property
     def total(self):
-        """The sum, of the shape of the logits."""
-        total = np.empty_like(self.sums)
-        _kernels.centre(total.size, self.sums, self.counts, self.mean.deviation, total)
+        """The sum about the mean, of the shape of the logits."""
+        return self._centred().reshape(self.distribution.logits.shape)
+
+    def about(self, baseline, p=None):
+        """Return the sum about a baseline that is the same for all samples of an example.
+
+        The mean features p may be given where they are known.
+        """
+        total, mean = self._centred(), self.mean
+        shift = mean.first - np.broadcast_to(baseline, mean.shape).reshape(-1) + mean.deviation
+        p = mean_features(self.distribution) if p is None else p
+        _kernels.add_scores(total.size, self.counts, mean.count, shift, p, total)
         return total.reshape(self.distribution.logits.shape)
+
+    @property
+    def optimum(self):
+        """The sum about sum(signal score**2) / sum(score**2) over all samples but each itself."""
+        total, p = self._centred(), mean_features(self.distribution)
+        _kernels.optima(total.size, total, self.counts, self.mean.count, p)
+        return total.reshape(self.distribution.logits.shape)
+
+    def _centred(self):
+        total = np.empty_like(self.sums)
+        args = self.counts, self.mean.count, self.mean.deviation, total
+        _kernels.centre(total.size, self.sums, *args)
+        return total
+
+
+def outcomes(distribution, z):
+    """Return checked outcomes (S, N) as kernels take them: of a single feature, it is its value."""
+    k = discrete.num_outcomes(distribution)
+    z, _ = _validate.categories(z, distribution.batch_shape, k)
+    if k == 1:
+        z = np.ones_like(z)
+        z.flags.writeable = False
+    return z
+
+
+def mean_features(distribution):
+    """Return the mean of the features, (N, K): the softmax or sigmoid of the logits."""
+    logits = distribution.logits
+    rows = logits.reshape(-1, discrete.num_features(distribution))
+    p = np.empty_like(rows)
+    single = discrete.single_logit(distribution)
+    (_kernels.sigmoids if single else _kernels.softmax)(rows.size, rows, p)
+    return p
 
 
 class SoftmaxProducts:

@@ -10,8 +10,9 @@ import numpy as np
 
 from fastgrad.kernels import columns as col
 from fastgrad.kernels import tile
-from fastgrad.kernels.intrinsics import like
+from fastgrad.kernels.intrinsics import like, where
 from fastgrad.kernels.jit import block, kernel, prange, wide_vectors
+from fastgrad.kernels.special import sigmoid
 
 ROWS = 256  # of a block: with K = 16, its sums stay in L1
 
@@ -66,9 +67,11 @@ def add_chosen(sums, counts, z, d):
         for c in range(n):
             count[c] += z[c]
     else:
+        flat, often = sums.reshape(n * k), counts.reshape(n * k)
         for c in range(n):
-            sums[c, z[c]] += d[c]
-            counts[c, z[c]] += np.int32(1)
+            i = np.uint64(c) * np.uint64(k) + np.uint64(z[c])  # unsigned: no wraparound to test
+            flat[i] += d[c]
+            often[i] += np.int32(1)
 
 
 @kernel
@@ -89,7 +92,7 @@ def scatter(chunks, z, x, first, sums, counts):
 
 
 @kernel
-def centre(chunks, sums, counts, mean, out):
+def centre(chunks, sums, counts, samples, mean, out):
     """out = sums - mean counts: the sum over samples of (x - mean) one-hot(z); mean is (M,)."""
     n, k = sums.shape
     per = n // max(mean.size, 1)
@@ -103,7 +106,53 @@ def centre(chunks, sums, counts, mean, out):
             spread(d, mean, origin, row, per)
             for c in range(d.size):
                 for i in range(k):
-                    out[row + c, i] = sums[row + c, i] - d[c] * like(counts[row + c, i], d)
+                    x = sums[row + c, i] - d[c] * like(counts[row + c, i], d)
+                    # Where all samples agree, it is their sum less itself, up to rounding.
+                    out[row + c, i] = like(0, d) if counts[row + c, i] == samples else x
+
+
+@kernel
+def add_scores(chunks, counts, samples, shift, p, out):
+    """out += shift (counts - samples p), the sum of scores times the shift of their cell, (M,)."""
+    n, k = counts.shape
+    per = n // max(shift.size, 1)
+    for chunk in prange(chunks):
+        for row in range(chunk * n // chunks, (chunk + 1) * n // chunks):
+            d, s = like(shift[row // per], p), like(samples, p)
+            for i in range(k):
+                out[row, i] += d * (like(counts[row, i], p) - s * p[row, i])
+
+
+@block
+def optimum(a, p, often, samples):
+    """a = the sum over samples of (x - c) score, given a, that of (x - mean) one-hot, and counts.
+
+    The optimum c = sum x score^2 / sum score^2 over the other samples depends on whether a sample
+    shows this category; the sum over all of them has a closed form.
+    """
+    wide_vectors()
+    zero, one, s = like(0, p), like(1, p), like(samples, p)
+    for c in range(a.size):
+        n, x = like(often[c], p), p[c]
+        m, y = s - n, one - x
+        # For n = 1, or m = 1, the squares of p, or q, cancel, which could underflow.
+        shown, absent = n == one, m == one
+        up = where(shown, y, y * x * x)
+        down = where(shown, m, y * y * (n - one) + x * x * m)
+        up_too = where(absent, x, x * y * y)
+        down_too = where(absent, n, y * y * n + x * x * (m - one))
+        both = (n > zero) & (m > zero)
+        a[c] *= s * where(both, up / down + up_too / down_too, zero)
+
+
+@kernel
+def optima(chunks, centred, counts, samples, p):
+    """centred = the sum over samples of (x - optimum for each coordinate) score."""
+    n = len(counts)
+    for chunk in prange(chunks):
+        rows = slice(chunk * n // chunks, (chunk + 1) * n // chunks)
+        a, q, often = centred[rows], p[rows], counts[rows]
+        optimum(a.reshape(a.size), q.reshape(q.size), often.reshape(often.size), samples)
 
 
 @block
@@ -157,6 +206,34 @@ def softmax_products(chunks, x, r, scale, total):
                 tile.load(w, r[i], row, zero)
                 add_softmax_product(g, y, w, scale, s, fold)
             tile.store(total, g, row)
+
+
+@kernel
+def softmax(chunks, logits, p):
+    """Fill p with the softmax of each row of logits, (N, K)."""
+    n, k = logits.shape
+    fold = k > tile.NARROW
+    columns, depth = tile.shape(n, k)
+    blocks = tile.count(n, k, columns, 0)
+    real = logits.dtype
+    for chunk in prange(chunks):
+        t = np.empty((depth, columns), real)
+        m, s = np.empty(columns, real), np.empty(columns, real)
+        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
+            row = tile.first_row(b, k, columns, 0)
+            tile.load(t, logits, row, like(-np.inf, t))
+            col.maximum(t, m, fold)
+            col.softmax(t, m, s, fold)
+            tile.store(p, t, row)
+
+
+@kernel
+def sigmoids(chunks, logits, p):
+    """Fill p with the sigmoid of logits, (N, 1)."""
+    n = logits.size
+    for chunk in prange(chunks):
+        for i in range(chunk * n // chunks, (chunk + 1) * n // chunks):
+            p[i, 0] = sigmoid(logits[i, 0])
 
 
 @kernel

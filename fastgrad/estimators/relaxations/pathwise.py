@@ -7,6 +7,7 @@ import dataclasses
 from fastgrad import _validate
 from fastgrad.distributions import discrete
 from fastgrad.estimators.base import Estimate, Estimator, read_only
+from fastgrad.estimators.relaxations import logistic
 from fastgrad.estimators.sums import Mean, SoftmaxProducts
 
 __all__ = ["GumbelSoftmax"]
@@ -41,7 +42,21 @@ class GumbelSoftmax(Estimator):
     paper = "Jang, Gu and Poole, 2017; Maddison, Mnih and Teh, 2017"
 
     def __post_init__(self):
-        _validate.positive(self.temperature, "temperature")
+        _validate.temperature(self.temperature)
+
+    @property
+    def slope(self):
+        """Factor of the Jacobian of the relaxed samples."""
+        return 1 / self.temperature
+
+    def nodes(self, distribution, num_samples):
+        """Return quadrature nodes for one or two relaxed samples of two outcomes each."""
+        odds = logistic.log_odds(distribution)
+        found = logistic.nodes(distribution, num_samples, [odds], self.temperature)
+        if found is None:
+            return None
+        noise, weights = found
+        return logistic.features(distribution, (odds + noise) / self.temperature), weights
 
     def draw(self, distribution, num_samples, key, *, offset=0, state=None):
         """Draw relaxed samples, shape (S, *logits.shape)."""
@@ -64,7 +79,7 @@ class GumbelSoftmax(Estimator):
         value, products = Mean(), SoftmaxProducts(distribution)
         for x, (f_x, gradient) in blocks:
             value.add(f_x)
-            products.add(x, gradient, 1 / self.temperature)
+            products.add(x, gradient, self.slope)
         grad = products.total / value.count
         dtype = grad.dtype
         return Estimate(value.result.astype(dtype), grad, state, value.count)

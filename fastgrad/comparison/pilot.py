@@ -1,0 +1,117 @@
+"""The estimator that chooses: a short comparison on the user's f, once, and then its winner."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+
+import numpy as np
+
+from fastgrad import _validate
+from fastgrad.comparison.measuring import compare, contenders
+from fastgrad.comparison.replicas import with_logits
+from fastgrad.comparison.runs import most_samples
+from fastgrad.estimators import BUILDERS, Estimator
+from fastgrad.random import as_key
+
+LOG = logging.getLogger("fastgrad")
+OFTEN_BEST = (  # few, since the kernels of all are compiled; what refuses a problem is skipped
+    *("enumerate", "local_expectation", "rloo", "disarm", "carms", "unordered_set"),
+    *("gumbel_softmax", "straight_through", "reinmax"),
+)
+OWN = ("auto_winner", "auto_reason", "auto_samples", "auto_budget")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Auto(Estimator):
+    """The estimator that a short comparison on the user's f finds best, at the first call.
+
+    The winner goes with the state from call to call: ``state["auto_winner"]`` names it and
+    ``state["auto_reason"]`` says why; so does a message of level INFO to the logger "fastgrad".
+    A call without state compares again. As in `compare`, ``num_samples`` is the number of
+    evaluations of f that an estimate may spend; those of the first call include the comparison's.
+
+    Parameters
+    ----------
+    estimators : sequence of str or Estimator, optional
+        To choose among; by default a few that are often best. Names as of `list_estimators`. A
+        biased one may win: its bias counts as error.
+    repeats : int
+        Estimates of each, at least 2.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> f = fg.objectives.separable(np.full((3, 4), 0.45))
+    >>> auto = fg.estimator("auto", estimators=["rloo"])
+    >>> estimate = auto(f, np.zeros((3, 4)), num_samples=8, rng=0)
+    >>> print(estimate.state["auto_reason"])
+    rloo has the smallest error per second: nothing else could be compared
+    >>> estimate = auto(f, np.zeros((3, 4)), num_samples=8, rng=1, state=estimate.state)
+    >>> estimate.evaluations
+    8
+    """
+
+    estimators: tuple | None = None
+    repeats: int = 32
+
+    name = "auto"
+    unbiased = False
+    evaluations = "at most S, after a comparison at the first call"
+    paper = "none: see `fastgrad.compare`"
+
+    def __post_init__(self):
+        _validate.integer(self.repeats, "repeats", 2)
+        if self.estimators is not None:
+            given = self.estimators
+            if isinstance(given, (str, Estimator)):
+                raise TypeError(f"estimators must be a sequence of estimators, got {given!r}")
+            object.__setattr__(self, "estimators", tuple(given))
+        self._contenders  # noqa: B018 - names and options are checked now
+
+    def __call__(self, f, distribution, *, num_samples, rng, state=None, block_size=None):
+        """Estimate E[f] and its gradient: see `Estimator`."""
+        distribution, key, known = with_logits(distribution), as_key(rng), self._contenders
+        num_samples = _validate.integer(num_samples, "num_samples", 1)
+        spent = 0
+        if state is None or OWN[0] not in state:
+            found = compare(
+                f,
+                distribution,
+                estimators=known.values(),
+                num_samples=num_samples,
+                repeats=self.repeats,
+                rng=key.fold_in(0),
+                budget=self.repeats * num_samples,
+                warm_up=self.repeats,
+                block_size=block_size,
+            )
+            LOG.info("auto: %s", found.reason)
+            spent, best = found.evaluations, found.best
+            own = dict(zip(OWN, (best.label, found.reason, best.num_samples, num_samples)))
+            state = {name: np.array(value) for name, value in own.items()} | (best.state or {})
+            key = key.fold_in(1)
+        name, _, samples, budget = (state[own].item() for own in OWN)
+        if name not in known:
+            raise ValueError(f"state must come from this estimator, got the winner {name!r}")
+        if num_samples != budget:
+            samples = most_samples(known[name], samples * num_samples // budget)
+        estimate = known[name](
+            f,
+            distribution,
+            num_samples=samples,
+            rng=key,
+            state={k: v for k, v in state.items() if k not in OWN} or None,
+            block_size=block_size,
+        )
+        state = {own: state[own] for own in OWN} | (estimate.state or {})
+        return estimate._replace(state=state, evaluations=estimate.evaluations + spent)
+
+    @functools.cached_property
+    def _contenders(self):
+        """The estimators to choose among, by label."""
+        return contenders(OFTEN_BEST if self.estimators is None else self.estimators)[0]
+
+
+BUILDERS[Auto.name] = Auto

@@ -1,0 +1,160 @@
+"""Assignments: which row goes to which column, at the largest sum of entries."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import itertools
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from fastgrad import _validate
+from fastgrad.kernels import permutation as _kernels
+from fastgrad.random import as_key
+
+__all__ = ["gumbel_matching", "matching"]
+
+SERIAL = 1 << 14  # entries below which handing out work costs more than it saves
+
+
+class Problem(NamedTuple):
+    """Checked problems with no more rows than columns: logits (B, n, m), n <= m.
+
+    `batch` and `shape` are those of the user's array, whose problems were transposed or not.
+    """
+
+    logits: np.ndarray
+    batch: tuple[int, ...]
+    shape: tuple[int, int]
+    transposed: bool
+
+
+def canonical(log_alpha):
+    """Return the checked problems of a user's (*batch, N, M) array."""
+    x = _validate.real_array(log_alpha, "log_alpha")
+    if x.ndim < 2 or 0 in x.shape[-2:]:
+        raise ValueError(f"log_alpha must have shape (*batch, N, M) with N, M >= 1, got {x.shape}")
+    batch, shape = x.shape[:-2], x.shape[-2:]
+    logits, transposed = x.reshape(-1, *shape), shape[0] > shape[1]
+    _validate.check_logits(logits.reshape(-1), "log_alpha", x.shape)
+    for axis, lines in ((2, "row"), (1, "column")):
+        if shape[2 - axis] <= shape[axis - 1]:  # these are all to be matched
+            empty = np.argwhere(np.isneginf(logits.max(axis=axis)))
+            if len(empty):
+                problem, line = empty[0].tolist()
+                raise ValueError(f"log_alpha has only -inf in {lines} {line} of problem {problem}")
+    if transposed:
+        logits = np.ascontiguousarray(logits.swapaxes(1, 2)).view()
+        logits.flags.writeable = False
+    return Problem(logits, batch, shape, transposed)
+
+
+def restored(x, problem, lead):
+    """Return results (S, B, n, m) in the user's shape, with the leading axes `lead`."""
+    x = np.ascontiguousarray(x.swapaxes(-1, -2)) if problem.transposed else x
+    return x.reshape(*lead, *problem.batch, *problem.shape)
+
+
+def address(problem, noise_scale, rng, problem_offset, sample_offset, count):
+    """Return how and where to draw noise, as kernels take it."""
+    scale = problem.logits.dtype.type(_validate.not_negative(noise_scale, "noise_scale"))
+    offsets = _validate.offsets(problem_offset, sample_offset, count, "problem_offset")
+    return scale, as_key(rng).kernel_words, *offsets
+
+
+def matching(log_alpha):
+    """Find the permutations with the largest sums of entries.
+
+    Parameters
+    ----------
+    log_alpha : array, shape (*batch, N, M)
+        -inf is a pair that is never matched.
+
+    Returns
+    -------
+    array of int32, shape (*batch, N)
+        The column of each row; -1 for rows without one, of which there are some when N > M.
+
+    Raises
+    ------
+    ValueError
+        If the pairs left by -inf admit no matching, naming the problem.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> fg.permutation.matching(np.array([[5.0, 4.0], [4.0, 0.0]]))
+    array([1, 0], dtype=int32)
+
+    References
+    ----------
+    Crouse, "On implementing 2D rectangular assignment algorithms", 2016 (SciPy's solver, here on
+    as many threads as kernels use).
+    """
+    problem = canonical(log_alpha)
+    return best_assignments(problem.logits[None], problem)[0]
+
+
+def gumbel_matching(
+    log_alpha, *, num_samples=None, rng, noise_scale=1.0, problem_offset=0, sample_offset=0
+):
+    """Draw permutations: `matching` of log_alpha plus Gumbel noise.
+
+    With one key it has the noise of `gumbel_sinkhorn`, and is its limit at temperature 0.
+
+    Parameters
+    ----------
+    log_alpha : array, shape (*batch, N, M)
+    num_samples, rng, noise_scale, problem_offset, sample_offset
+        As in `gumbel_sinkhorn`.
+
+    Returns
+    -------
+    array of int32, shape (S, *batch, N), or (*batch, N) without num_samples
+        The column of each row, as in `matching`.
+    """
+    problem = canonical(log_alpha)
+    count, lead = _validate.samples(num_samples)
+    where = address(problem, noise_scale, rng, problem_offset, sample_offset, count)
+    noisy = np.empty((count, *problem.logits.shape), problem.logits.dtype)
+    _kernels.perturb(noisy.size, problem.logits, *where, noisy)
+    z = best_assignments(noisy, problem)
+    return z if lead else z[0]
+
+
+def best_assignments(x, problem):
+    """Return the column of each row, (S, *batch, N), for problems x, (S, B, n, m)."""
+    flat = x.reshape(-1, *x.shape[2:])
+    parts = 1 if flat.size < SERIAL else min(numba.get_num_threads(), len(flat))
+    found = np.empty((len(flat), flat.shape[1]), np.int32)
+    bounds = [i * len(flat) // parts for i in range(parts + 1)]
+    if parts == 1:
+        _solve(flat, found, len(problem.logits), 0, len(flat))
+    else:
+        with concurrent.futures.ThreadPoolExecutor(parts) as pool:
+            work = [
+                pool.submit(_solve, flat, found, len(problem.logits), begin, end)
+                for begin, end in itertools.pairwise(bounds)
+            ]
+            for part in work:
+                part.result()
+    if problem.transposed:
+        rows = np.full((len(flat), problem.shape[0]), -1, np.int32)
+        np.put_along_axis(rows, found, np.arange(found.shape[1], dtype=np.int32)[None], axis=1)
+        found = rows
+    return found.reshape(x.shape[0], *problem.batch, problem.shape[0])
+
+
+def _solve(flat, found, batch, begin, end):
+    """Assign problems begin to end."""
+    from scipy.optimize import linear_sum_assignment  # takes longer to import than all the rest
+
+    for i in range(begin, end):
+        try:
+            found[i] = linear_sum_assignment(flat[i], maximize=True)[1]
+        except ValueError:
+            raise ValueError(
+                f"log_alpha admits no matching in problem {i % batch}: "
+                "too many of its entries are -inf"
+            ) from None

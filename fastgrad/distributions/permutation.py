@@ -1,0 +1,65 @@
+"""Permutations: Sinkhorn scaling, its Gumbel-perturbed samples, matchings, Plackett-Luce.
+
+Relaxed permutations are `sinkhorn` and `gumbel_sinkhorn`, with their products; at temperature 0
+they become `matching` and `gumbel_matching`. `sample`, `log_prob` and `score` are the Plackett-Luce
+distribution over orders of K items, for gradients without bias: the score function's.
+
+A rectangular problem (N, M) matches as many as it can: lines of the shorter axis sum to 1, of the
+longer to at most 1. An entry of -inf is a pair that is never matched.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastgrad.distributions.assignment import gumbel_matching, matching
+from fastgrad.distributions.plackett_luce import gumbel_top_k, log_prob, score
+from fastgrad.distributions.sinkhorn import (
+    Sinkhorn,
+    gumbel_sinkhorn,
+    gumbel_sinkhorn_vjp,
+    sinkhorn,
+    sinkhorn_vjp,
+)
+
+__all__ = [
+    "Sinkhorn",
+    "gumbel_matching",
+    "gumbel_sinkhorn",
+    "gumbel_sinkhorn_vjp",
+    "log_prob",
+    "matching",
+    "sample",
+    "score",
+    "sinkhorn",
+    "sinkhorn_vjp",
+]
+
+
+def sample(logits, *, num_samples=None, rng, row_offset=0, sample_offset=0):
+    """Draw permutations of the Plackett-Luce distribution: one by one, without replacement.
+
+    Parameters
+    ----------
+    logits : array, shape (*batch, K)
+        float32 or float64, none of them -inf.
+    num_samples, rng, row_offset, sample_offset
+        As in `fastgrad.subset.gumbel_top_k`, of which this is the case k = K.
+
+    Returns
+    -------
+    array of int32, shape (S, *batch, K), or (*batch, K) without num_samples
+        Items in the order of choice. ``log_prob`` and ``score`` take it.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> logits = np.array([3.0, 0.0, -3.0])
+    >>> z = fg.permutation.sample(logits, num_samples=1000, rng=0)
+    >>> grad = (fg.permutation.score(logits, z) * (z[:, :1] == 0)).mean(axis=0)
+    >>> grad.shape  # an unbiased gradient of P(the first is 0) by the logits
+    (3,)
+    """
+    k = np.shape(logits)[-1] if np.ndim(logits) else 0
+    options = {"row_offset": row_offset, "sample_offset": sample_offset}
+    return gumbel_top_k(logits, max(k, 1), num_samples=num_samples, rng=rng, **options)

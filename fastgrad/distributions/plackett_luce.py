@@ -1,0 +1,206 @@
+"""The Plackett-Luce distribution: k of K items chosen one by one, without replacement, in order.
+
+Each item is chosen with odds exp(logit) among those left. Gumbel noise decides it all at once: the
+k largest perturbed logits, in their order, are such a sample.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastgrad import _validate
+from fastgrad.kernels import choice_entropy as _entropy
+from fastgrad.kernels import plackett_luce as _kernels
+from fastgrad.random import as_key
+
+__all__ = ["entropy", "gumbel_top_k", "log_prob", "score"]
+
+EXACT = 16  # items up to which the entropy is summed over all sets
+
+
+def gumbel_top_k(logits, k, *, num_samples=None, rng, row_offset=0, sample_offset=0, out=None):
+    """Draw k different items in the order of choice: the k largest perturbed logits.
+
+    Parameters
+    ----------
+    logits : array, shape (*batch, K)
+        float32 or float64, unnormalised; -inf is never drawn.
+    k : int
+        At most the number of logits above -inf in every row.
+    num_samples : int, optional
+        S; None draws one sample, without a leading axis.
+    rng : int, SeedSequence, Generator or Key
+        With one key, the first item is the `fastgrad.sample` of method="gumbel".
+    row_offset, sample_offset : int
+        Where rows and samples stand in the whole: chunks join to what one call would give.
+    out : array of int32, optional
+
+    Returns
+    -------
+    array of int32, shape (S, *batch, k), or (*batch, k) without num_samples
+        Of equal perturbed logits the lower index comes first.
+
+    Raises
+    ------
+    ValueError
+        If a row has fewer than k logits above -inf.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> fg.subset.gumbel_top_k(np.array([0.0, -np.inf, 9.0, 50.0]), 2, rng=0)
+    array([3, 2], dtype=int32)
+
+    References
+    ----------
+    Kool, van Hoof and Welling, "Stochastic beams and where to find them", ICML 2019.
+    """
+    rows, batch = _validate.rows(logits)
+    k = size(rows, k, np.shape(logits))
+    count, lead = _validate.samples(num_samples)
+    first, sample = _validate.offsets(row_offset, sample_offset, count)
+    out = _validate.output(out, (*lead, *batch, k), np.dtype(np.int32))
+    key, z = as_key(rng).kernel_words, out.reshape(count, len(rows), k)
+    _kernels.gumbel_top_k(rows.size * count, rows, first, key, sample, z)
+    return out
+
+
+def log_prob(logits, z):
+    """Log probability of choosing items z in this order.
+
+    Parameters
+    ----------
+    logits : array, shape (*batch, K)
+    z : array of int, shape (*batch, k) or (S, *batch, k)
+        Different items; k = K for whole permutations.
+
+    Returns
+    -------
+    array, the shape of z without k
+        -inf where an item is masked.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> z = np.array([1, 0])
+    >>> float(np.exp(fg.subset.log_prob(np.log([0.5, 0.25, 0.25]), z)).round(9))  # 1/4 * 2/3
+    0.166666667
+    """
+    rows, z, shape = _choices(logits, z)
+    out = np.empty(shape[:-1], rows.dtype)
+    _kernels.log_prob(z.shape[0] * rows.size, rows, z, out.reshape(-1))
+    return out
+
+
+def score(logits, z):
+    """Gradient of `log_prob` with respect to the logits.
+
+    Its products with a function of z are unbiased estimates of the gradient of its expectation.
+
+    Parameters
+    ----------
+    logits : array, shape (*batch, K)
+    z : array of int, shape (*batch, k) or (S, *batch, k)
+
+    Returns
+    -------
+    array, shape (*batch, K) or (S, *batch, K)
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> fg.subset.score(np.log([0.5, 0.25, 0.25]), np.array([1, 0])).round(3)
+    array([-0.167,  0.75 , -0.583])
+
+    References
+    ----------
+    Kool, van Hoof and Welling, "Estimating gradients for discrete random variables by sampling
+    without replacement", ICLR 2020.
+    """
+    rows, z, shape = _choices(logits, z)
+    out = np.empty((*shape[:-1], rows.shape[1]), rows.dtype)
+    _kernels.score(out.size, rows, z, out.reshape(-1, rows.shape[1]))
+    return out
+
+
+def entropy(logits, k=None, *, num_samples=None, rng=None):
+    """Entropy in nats of k choices in order.
+
+    Parameters
+    ----------
+    logits : array, shape (*batch, K)
+    k : int, optional
+        By default K, of whole permutations.
+    num_samples : int, optional
+        None sums over all sets of items, for K <= 16. Otherwise an unbiased estimate from so many
+        samples of the choices: the mean of the entropies of each choice given those before it.
+    rng : int, SeedSequence, Generator or Key
+        Needed with num_samples.
+
+    Returns
+    -------
+    array, shape (*batch)
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> float(np.exp(fg.subset.entropy(np.zeros(4), 2)).round(9))  # 4 * 3 orders, equally likely
+    12.0
+    """
+    rows, batch = _validate.rows(logits)
+    k = size(rows, rows.shape[1] if k is None else k, np.shape(logits))
+    if num_samples is None:
+        if rows.shape[1] > EXACT:
+            raise ValueError(
+                f"entropy needs num_samples and rng for more than {EXACT} items, "
+                f"got {rows.shape[1]}"
+            )
+        out = np.empty(batch, rows.dtype)
+        work = len(rows) * rows.shape[1] << rows.shape[1]
+        _entropy.entropy(work, rows, k, out.reshape(-1))
+        return out
+    z = gumbel_top_k(logits, k, num_samples=num_samples, rng=rng)
+    given = np.empty(z.shape[:-1], rows.dtype)
+    z = z.reshape(len(z), len(rows), k)
+    z.flags.writeable = False
+    _entropy.entropy_given(z.shape[0] * rows.size, rows, z, given.reshape(-1))
+    return given.mean(axis=0)
+
+
+def size(rows, k, shape):
+    """Return k, checked to be from 1 to the number of logits above -inf in every row."""
+    k = _validate.integer(k, "k", 1)
+    if k > rows.shape[1]:
+        raise ValueError(f"k must be at most the number of logits, {rows.shape[1]}, got {k}")
+    support = rows.shape[1] - np.isneginf(rows).sum(axis=1)
+    if rows.size and support.min() < k:
+        index = np.unravel_index(support.argmin(), shape[:-1]) if shape[:-1] else ()
+        raise ValueError(
+            f"k must be at most the number of logits above -inf, {support.min()} in row "
+            f"{tuple(int(i) for i in index)}, got {k}"
+        )
+    return k
+
+
+def _choices(logits, z):
+    """Return checked rows (N, K), choices (S, N, k) and the shape of the latter as given."""
+    rows, batch = _validate.rows(logits)
+    z = _validate.array(z, "z")
+    if z.dtype.kind not in "iu":
+        raise TypeError(f"z must hold integers, got dtype {z.dtype}")
+    if z.ndim == 0 or not (z.shape[:-1] == batch or (z.shape[1:-1] == batch and z.ndim > 1)):
+        raise ValueError(f"z must have shape (*{batch}, k) or (S, *{batch}, k), got {z.shape}")
+    count = 1 if z.shape[:-1] == batch else z.shape[0]
+    k = z.shape[-1]
+    if not 1 <= k <= rows.shape[1]:
+        raise ValueError(f"z must choose from 1 to {rows.shape[1]} items, got {k}")
+    if z.size and (z.min() < 0 or z.max() >= rows.shape[1]):
+        bad = z.min() if z.min() < 0 else z.max()
+        raise ValueError(f"z must be from 0 to {rows.shape[1] - 1}, got {bad}")
+    flat = np.ascontiguousarray(z, np.int32).reshape(count, len(rows), k)
+    ordered = np.sort(flat, axis=2)
+    if (ordered[..., 1:] == ordered[..., :-1]).any():
+        raise ValueError("z must choose different items: one of them is chosen twice")
+    flat = flat.view()
+    flat.flags.writeable = False
+    return rows, flat, z.shape

@@ -1,0 +1,45 @@
+"""A user's solver of ``argmax <y, theta>``, and the noise that perturbs what it is given."""
+
+import numpy as np
+
+from fastgrad import _validate
+from fastgrad.random import gumbel, normal
+
+NOISES = {"gumbel": gumbel, "normal": normal}
+
+
+def parameters(theta):
+    """Return theta, checked."""
+    theta = _validate.real_array(theta, "theta")
+    _validate.check_logits(theta.reshape(-1), "theta", theta.shape)
+    return theta
+
+
+def problem_axes(theta, problem_ndim):
+    """Return the axes of samples that make up one problem."""
+    return tuple(range(-_validate.integer(problem_ndim, "problem_ndim", 0, theta.ndim), 0))
+
+
+def per_sample(cotangent, theta):
+    """Return cotangents of the shape of theta as (S, *theta.shape)."""
+    count, (r,) = _validate.cotangents({"cotangent": cotangent}, theta.shape, theta.dtype)
+    return r.reshape(count, *theta.shape)
+
+
+def draw_noise(theta, count, key, noise, noise_scale, sample_offset):
+    """Return noise for each sample of each parameter."""
+    draw = NOISES[_validate.choice(noise, "noise", tuple(NOISES))]
+    scale = theta.dtype.type(_validate.not_negative(noise_scale, "noise_scale"))
+    offset = _validate.integer(sample_offset, "sample_offset", 0, 2**32 - count) * theta.size
+    z = draw((count, *theta.shape), rng=key, dtype=theta.dtype, offset=offset)
+    return np.multiply(z, scale, out=z)
+
+
+def call(solver, theta):
+    """Return the solutions of perturbed problems, checked."""
+    y = np.asarray(solver(theta))
+    if y.shape != theta.shape:
+        raise ValueError(f"solver must return solutions of shape {theta.shape}, got {y.shape}")
+    if y.dtype.kind not in "iufb" or not np.isfinite(y).all():
+        raise ValueError(f"solver must return finite real numbers, got dtype {y.dtype}")
+    return y.astype(theta.dtype, copy=False)

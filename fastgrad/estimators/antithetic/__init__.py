@@ -1,0 +1,1 @@
+"""Estimators whose samples are drawn to differ."""

@@ -1,0 +1,1 @@
+"""Estimators for `fastgrad.continuous`, whose gradients are dicts by parameter."""

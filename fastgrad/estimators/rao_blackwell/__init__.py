@@ -1,0 +1,1 @@
+"""Estimators that sum over outcomes, some or all, rather than sample them one by one."""

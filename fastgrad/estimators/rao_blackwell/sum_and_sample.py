@@ -1,0 +1,124 @@
+"""The likeliest outcomes summed, the others sampled."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+
+from fastgrad import _validate
+from fastgrad.estimators.base import read_only
+from fastgrad.estimators.rao_blackwell import weighted
+from fastgrad.estimators.rao_blackwell.distinct import Distinct, First, search
+from fastgrad.estimators.rao_blackwell.distinct_laws import tuples
+
+__all__ = ["SumAndSample"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SumAndSample(Distinct):
+    """The likeliest outcomes of each example summed, the others sampled.
+
+    The estimate is the sum over the likeliest of ``p(z) (f(z) - b) score(z)``, and over samples of
+    the others, each with its share of their probability for p. Ties go to the lower category. With
+    credit, f and b are each variable's own.
+
+    Parameters
+    ----------
+    summed : int, optional
+        How many of the S outcomes are summed; by default all but one.
+    baseline : {"summed", "independent"} or None
+        The mean of f over the summed outcomes, which costs nothing (0 if there are none); or f at
+        a fresh outcome for each of the S.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> sum_and_sample = fg.estimator("sum_and_sample", summed=3)
+    >>> f = fg.objectives.bernoulli3()
+    >>> estimate = sum_and_sample(f, np.zeros(8), num_samples=4, rng=0)
+    >>> estimate.grad.shape, estimate.evaluations
+    ((8,), 4)
+
+    References
+    ----------
+    Liu, Regier, Tripuraneni, Jordan and McAuliffe, "Rao-Blackwellized stochastic gradients for
+    discrete distributions", ICML 2019.
+    """
+
+    summed: int | None = None
+    baseline: str | None = "summed"
+
+    name = "sum_and_sample"
+    unbiased = True
+    evaluations = "S; 2 S with baseline='independent'"
+    min_samples = 2
+    paper = "Liu, Regier, Tripuraneni, Jordan and McAuliffe, 2019"
+
+    def __post_init__(self):
+        if self.summed is not None:
+            _validate.integer(self.summed, "summed", 0)
+        _validate.choice(self.baseline, "baseline", ("summed", "independent", None))
+
+    def count(self, num_samples):
+        """Return how many outcomes are summed."""
+        if self.summed is None:
+            return num_samples - 1
+        if self.summed > num_samples:
+            raise ValueError(
+                f"num_samples must be at least the {self.summed} summed, got {num_samples}"
+            )
+        return self.summed
+
+    def draw(self, distribution, num_samples, key, *, offset=0, state=None):
+        """Take the likeliest outcome; if none is summed, draw one."""
+        order = None if self.count(num_samples) else key.fold_in(0)
+        first = super().draw(distribution, num_samples, order)
+        return First(first.z, num_samples, key)
+
+    def complete(self, distribution, cells, first):
+        """Return the likeliest outcomes of each cell, and samples of the others."""
+        summed, key = self.count(first.num_samples), first.key
+        top = search(distribution, cells, summed, None, who=self.name)
+        if summed == first.num_samples and top.rest.max(initial=-np.inf) > -np.inf:
+            raise ValueError(
+                f"num_samples must be above the {summed} summed, as there are more, got {summed}"
+            )
+        per = math.prod(distribution.batch_shape) // max(cells, 1)
+        seen, z = top.z.reshape(summed, cells, per), [*top.z]
+        for i in range(first.num_samples - summed):
+            # The first in a random order that is not summed is a sample of all that are not.
+            order = search(distribution, cells, summed + 1, key.fold_in(i), who=self.name).z
+            order = order.reshape(summed + 1, cells, per)
+            new = [(seen != each).any(axis=2).all(axis=0) for each in order]
+            z.append(order[np.argmax(new, axis=0), np.arange(cells)].reshape(order.shape[1:]))
+        z = np.array([each.reshape(distribution.batch_shape) for each in z], np.int32)
+        others = None
+        if self.baseline == "independent":
+            others = distribution.sample(num_samples=len(z), rng=key)
+        return top._replace(z=read_only(z), others=others)
+
+    def law(self, cell, num_samples):
+        """Return all `Outcomes` of one cell, and their weights."""
+        top = search(cell, 1, self.count(num_samples), None, who=self.name)
+        return tuples(cell, top, num_samples, others=self.baseline == "independent")
+
+    def combine(self, distribution, blocks, state=None):
+        """Make the estimate of the one pair (draws, (outcomes, values))."""
+        ((_, (outcomes, values)),) = blocks
+        samples, summed = len(outcomes.z), len(outcomes.log_p)
+        share = np.exp(outcomes.rest) / max(samples - summed, 1)
+        weights = np.concatenate([np.exp(outcomes.log_p), np.tile(share, (samples - summed, 1))])
+        f, x = weighted.flat(values.value[:samples]), weighted.flat(values.signal)
+        x, baseline = x[:samples], x[samples:]
+        if self.baseline == "summed" and summed:
+            # Weighed relative to the likeliest, which may have no probability to speak of.
+            p = weighted.spread(np.exp(outcomes.log_p - outcomes.log_p[0]), x)
+            baseline = weighted.mean(p / p.sum(axis=0), x[:summed])
+        elif self.baseline != "independent":
+            baseline = 0.0
+        grad = weighted.scores(
+            distribution, outcomes.z, weighted.spread(weights, x) * (x - baseline)
+        )
+        return weighted.estimate_of(distribution, values, weighted.mean(weights, f), grad, state)

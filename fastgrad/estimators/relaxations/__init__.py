@@ -1,0 +1,1 @@
+"""Estimators that differentiate f, at relaxed or discrete points, and carry that to the logits."""

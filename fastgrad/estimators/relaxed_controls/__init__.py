@@ -1,0 +1,1 @@
+"""REBAR and RELAX: score functions with a relaxed control variate."""

@@ -1,0 +1,92 @@
+"""Least squares over past calls: how baselines and the scales of control variates are learned."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from fastgrad import _validate
+from fastgrad.estimators.score_functions.baselines.simple import (
+    Baseline,
+    check_decay,
+    finite,
+    recall,
+)
+
+
+class Regression:
+    """Least squares of a target on columns: the sums of products are the state; old ones fade.
+
+    Examples of one call learn from those of past calls, never from each other.
+    """
+
+    def __init__(self, state, columns):
+        start = {"gram": np.zeros((columns + 1, columns + 1)), "weight": np.zeros(())}
+        self.past = recall(state, **start)
+
+    @property
+    def square(self):
+        """The mean square of the target over past calls, 0 before the first."""
+        return self.past["gram"][-1, -1] / max(self.past["weight"], 1.0)
+
+    def solve(self, ridge):
+        """Return the coefficients, drawn to zero by a number for each: zero before any call."""
+        gram = self.past["gram"]
+        return np.linalg.lstsq(gram[:-1, :-1] + np.diag(ridge), gram[:-1, -1], rcond=None)[0]
+
+    def learn(self, rows, decay):
+        """Return the state after one more call: rows are the columns and the target, (C + 1, n)."""
+        gram = decay * self.past["gram"] + rows @ rows.T
+        return {"gram": gram, "weight": np.asarray(decay * self.past["weight"] + 1.0)}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class LeastSquares(Baseline):
+    """Ridge regression of f on features of the input, over the examples of past calls (NVIL).
+
+    Parameters
+    ----------
+    features : array, shape (*examples, D), or callable
+        For each value that f returns for a sample (each variable, with credit); as a function it
+        takes the distribution. A constant is added to them.
+    decay : float
+        As of `MovingAverage`.
+    ridge : float
+        Above 0; squares of coefficients, but not of the constant's, cost so much.
+
+    References
+    ----------
+    Mnih and Gregor, "Neural variational inference and learning in belief networks", ICML 2014.
+    """
+
+    features: Any
+    decay: float = 0.99
+    ridge: float = 1.0
+
+    def __post_init__(self):
+        check_decay(self.decay)
+        _validate.positive(self.ridge, "ridge")
+
+    def at(self, distribution, shape, state):
+        """Predict f."""
+        x = self._columns(distribution, shape)
+        ridge = np.full(len(x), self.ridge)
+        ridge[0] = 0.0
+        return (Regression(state, len(x)).solve(ridge) @ x).reshape(shape)
+
+    def learn(self, sums, state):
+        """Add the mean of these samples, for each example, to what is fitted."""
+        x = self._columns(sums.distribution, sums.mean.shape)
+        rows = np.vstack([x, np.reshape(sums.mean.result, -1)])
+        return Regression(state, len(x)).learn(rows, self.decay)
+
+    def _columns(self, distribution, shape):
+        x = self.features(distribution) if callable(self.features) else self.features
+        x = finite(_validate.array(x, "features"), "features").astype(np.float64)
+        if x.shape[:-1] != shape or x.ndim == 0:
+            expected = ", ".join([*map(str, shape), "D"])
+            raise ValueError(f"features must have shape ({expected}), got {x.shape}")
+        x = x.reshape(-1, x.shape[-1]).T
+        return np.vstack([np.ones(x.shape[1]), x])

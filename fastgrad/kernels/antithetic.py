@@ -1,0 +1,208 @@
+"""Coupled Bernoulli draws, in pairs and in larger groups, and the sums that they call for.
+
+Signals x are (S, M): N variables belong to M cells, as in `estimators`. Sums are float64, take the
+groups in their order and start from what the array holds.
+"""
+
+import numpy as np
+
+from fastgrad.kernels import logistic as lg
+from fastgrad.kernels import tile
+from fastgrad.kernels.estimators import ROWS, spread
+from fastgrad.kernels.intrinsics import like, where
+from fastgrad.kernels.jit import block, inline, kernel, prange, wide_vectors
+from fastgrad.kernels.noise import fill_exponential
+from fastgrad.kernels.philox import NOISE
+from fastgrad.kernels.special import log_normal
+
+# -- draws -------------------------------------------------------------------------------------
+
+
+@block
+def centre_uniform(d, w):
+    """d = u - 1/2, w holding u / (1 - u)."""
+    wide_vectors()
+    for c in range(d.size):
+        d[c] = like(0.5, d) * (w[c] - like(1, w)) / (w[c] + like(1, w))
+
+
+@block
+def decide_pair(x, y, t, w):
+    """x = [t + log(w) > 0], y = [t - log(w) > 0]: u and 1 - u. w is left with log(w)."""
+    wide_vectors()
+    for c in range(t.size):
+        w[c] = log_normal(w[c])
+    for c in range(t.size):
+        x[c] = where(t[c] + w[c] > like(0, t), like(1, x), like(0, x))
+    for c in range(t.size):
+        y[c] = where(t[c] - w[c] > like(0, t), like(1, y), like(0, y))
+
+
+@kernel
+def sample_pairs(chunks, logits, key, first_pair, z, noise):
+    """Fill z, (2 P, N), with antithetic pairs, and noise, (P, N) or (0, N), with u - 1/2."""
+    n = logits.size
+    blocks, depth = lg.layout(n, 0)
+    for chunk in prange(chunks):
+        bits = np.empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
+        odds = np.empty(bits[0].size, logits.dtype)
+        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
+            start, head, tail, _ = lg.span(b, depth, n, 0)
+            w = odds[: tail - head]
+            for i in range(z.shape[0] // 2):
+                lg.fill_odds(odds, bits, start, np.uint32(first_pair + i), NOISE, key)
+                if noise.shape[0]:
+                    centre_uniform(noise[i, head:tail], w)
+                decide_pair(z[2 * i, head:tail], z[2 * i + 1, head:tail], logits[head:tail], w)
+
+
+@inline
+def width(n, size):
+    """Return how many of n variables to draw groups of `size` for at a time: their noise in L2."""
+    most = min(max(4 * tile.TILE // size, tile.FOLD), tile.TILE)
+    return min(most, n + tile.FOLD - 1) // tile.FOLD * tile.FOLD
+
+
+@block
+def add_to(total, a, b):
+    """total = a + b."""
+    wide_vectors()
+    for c in range(total.size):
+        total[c] = a[c] + b[c]
+
+
+@block
+def compare(hit, e, threshold, before, after):
+    """hit = [e > threshold (before + after)]; before += e."""
+    wide_vectors()
+    for c in range(hit.size):
+        rest = before[c] + after[c]
+        hit[c] = where(e[c] > threshold[c] * rest, np.int32(1), np.int32(0))
+        before[c] += e[c]
+
+
+@block
+def exceed(hit, e, after, before, threshold):
+    """hit[j] = [e[j] > threshold (sum of the other e)], which are summed, never subtracted.
+
+    With d = e / sum e, the coupled uniform (1 - d)**(n - 1) lies below p if and only if this holds
+    for threshold = p**(-1 / (n - 1)) - 1.
+    """
+    last = e.shape[0] - 1
+    after[last], before[:] = like(0, e), like(0, e)
+    for j in range(last, 0, -1):
+        add_to(after[j - 1], after[j], e[j])
+    for j in range(last + 1):
+        compare(hit[j], e[j], threshold, before, after[j])
+
+
+@block
+def flip(z, hit, t):
+    """z = hit, or 1 - hit where the logit t is above 0."""
+    wide_vectors()
+    for c in range(z.size):
+        z[c] = where(t[c] > like(0, t), np.int32(1 - hit[c]), hit[c])
+
+
+@kernel
+def sample_groups(chunks, logits, threshold, size, key, first_sample, z):
+    """Fill z, (S, N), with groups of `size`: the rarer outcome is where `exceed` says."""
+    samples, n = z.shape
+    columns = width(n, size)
+    blocks = (n + columns - 1) // max(columns, 1)
+    real = logits.dtype
+    for chunk in prange(chunks):
+        bits = np.empty((logits.itemsize // 4, columns // tile.FOLD, tile.FOLD), np.uint32)
+        e, after = np.empty((size, columns), real), np.empty((size, columns), real)
+        hit, before = np.empty((size, columns), np.int32), np.empty(columns, real)
+        limit = np.zeros(columns, real)
+        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
+            head, tail = b * columns, min((b + 1) * columns, n)
+            limit[: tail - head] = threshold[head:tail]
+            start = head // 4
+            for i in range(0, samples, size):
+                for j in range(size):
+                    sample = np.uint32(first_sample + i + j)
+                    tile.fill_bits(bits, start, 1, tile.FOLD // 4, sample, NOISE, key)
+                    fill_exponential(e[j].reshape(bits[0].shape), bits)
+                exceed(hit, e, after, before, limit)
+                for j in range(size):
+                    flip(z[i + j, head:tail], hit[j, : tail - head], logits[head:tail])
+
+
+# -- sums --------------------------------------------------------------------------------------
+
+
+@block
+def add_product(total, d, r):
+    """total += d r, in float64."""
+    wide_vectors()
+    for c in range(total.size):
+        total[c] += d[c] * np.float64(r[c])
+
+
+@block
+def add_sample(total, mass, count, d, z):
+    """total += d z, mass += d, count += z."""
+    wide_vectors()
+    for c in range(total.size):
+        one = np.float64(z[c])
+        total[c] += d[c] * one
+        mass[c] += d[c]
+        count[c] += one
+
+
+@block
+def subtract_mean(total, mass, count, size):
+    """total -= mass count / size."""
+    wide_vectors()
+    for c in range(total.size):
+        total[c] -= mass[c] * (count[c] / size)
+
+
+@block
+def add_pair(total, d, z, twin):
+    """total += d (z - twin) / 2."""
+    wide_vectors()
+    for c in range(total.size):
+        total[c] += d[c] * np.float64(np.int32(z[c] - twin[c])) * 0.5
+
+
+@kernel
+def group_scores(chunks, z, x, size, total):
+    """total += sum over groups of (x - its mean in the group) z: z is (S, N), x (S, M)."""
+    samples, n = z.shape
+    per = n // max(x.shape[1], 1)
+    blocks = (n + ROWS - 1) // ROWS
+    for chunk in prange(chunks):
+        scratch, mass, count = np.empty(ROWS), np.empty(ROWS), np.empty(ROWS)
+        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
+            head, tail = b * ROWS, min((b + 1) * ROWS, n)
+            m = tail - head
+            d = scratch[:m]
+            for i in range(0, samples, size):
+                if size == 2:
+                    spread(d, x[i], x[i + 1], head, per)
+                    add_pair(total[head:tail], d, z[i, head:tail], z[i + 1, head:tail])
+                    continue
+                mass[:], count[:] = 0.0, 0.0
+                for j in range(i, i + size):
+                    spread(d, x[j], x[i], head, per)  # from the first: 0 where x is constant
+                    add_sample(total[head:tail], mass[:m], count[:m], d, z[j, head:tail])
+                subtract_mean(total[head:tail], mass[:m], count[:m], np.float64(size))
+
+
+@kernel
+def pair_products(chunks, x, noise, total):
+    """total += sum over pairs of (x - x of the twin) noise: x is (2 P, M), noise (P, N)."""
+    pairs, n = noise.shape
+    per = n // max(x.shape[1], 1)
+    blocks = (n + ROWS - 1) // ROWS
+    for chunk in prange(chunks):
+        scratch = np.empty(ROWS)
+        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
+            head, tail = b * ROWS, min((b + 1) * ROWS, n)
+            d = scratch[: tail - head]
+            for i in range(pairs):
+                spread(d, x[2 * i], x[2 * i + 1], head, per)
+                add_product(total[head:tail], d, noise[i, head:tail])
