@@ -4,12 +4,12 @@ No fast-math flag is set. Every operation rounds once, as written, and `special.
 product is fused; so neither vectorisation nor the choice of serial or parallel changes a bit.
 """
 
-import ast
 import functools
 import hashlib
 import math
 import os
 import pathlib
+import re
 import threading
 
 import numba
@@ -25,7 +25,7 @@ MAX_CHUNKS = 512
 prange = numba.prange
 
 
-KERNELS = "fastgrad.kernels"
+IMPORT = re.compile(r"^from fastgrad\.kernels([.\w]*) import (\([^)]*\)|.*)", re.MULTILINE)
 
 
 def sources(path):
@@ -36,11 +36,10 @@ def sources(path):
         if path in found or not path.is_file():
             continue
         found.add(path)
-        for node in ast.walk(ast.parse(path.read_bytes())):
-            if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith(f"{KERNELS}."):
-                folder = root.joinpath(*node.module.split(".")[2:])
-                names = [folder, *(folder / alias.name for alias in node.names)]
-                queue += [name.with_suffix(".py") for name in names]
+        for module, names in IMPORT.findall(path.read_text(encoding="utf-8")):
+            folder = root.joinpath(*module.split(".")[1:])
+            queue += [folder.with_suffix(".py")]
+            queue += [folder / f"{name}.py" for name in re.findall(r"\w+", names)]
     return sorted(found)
 
 
