@@ -15,7 +15,7 @@ import pytest
 
 import fastgrad
 from fastgrad import cli, comparison, dithering
-from fastgrad.cli import problems
+from fastgrad.cli import problems, results
 from fastgrad.comparison import measuring
 from fastgrad.dithering.presets import PRESETS
 from fastgrad.estimators import ESTIMATORS
@@ -407,6 +407,26 @@ def test_one_pixel(folder, capsys):
     assert load("dot-dithered.png")[0, 0].tolist() == [12, 200, 99]
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (300, 1), (2, 3)])
+def test_thin_pictures(folder, capsys, size):
+    values = np.random.default_rng(0).integers(0, 256, (*size[::-1], 3)).astype(np.uint8)
+    Image.fromarray(values).save("thin.png")
+    options = ["-k", "3", "--steps", "5", "--compare", "--preview", "--report", "thin.json"]
+    assert cli.main(["dither", "thin.png", *options]) == 0
+    assert load("thin-dithered.png").shape == values.shape
+    with Image.open("thin-comparison.png") as sheet:
+        assert sheet.height > size[1]
+
+
+def test_fewer_colours_than_asked_for_are_kept(folder, capsys):
+    colours = np.uint8([[1, 2, 3], [250, 0, 0], [9, 99, 200]])
+    values = colours[np.random.default_rng(0).integers(0, 3, (30, 20))]
+    Image.fromarray(values).save("three.png")
+    assert cli.main(["dither", "three.png", "-k", "200"]) == 0
+    np.testing.assert_array_equal(load("three-dithered.png"), values)
+    assert Path("three-dithered.png").read_bytes()[24] == 2  # bits for three
+
+
 @pytest.mark.parametrize("mode", ["L", "1", "P", "RGBA", "LA", "CMYK", "I;16", "I"])
 def test_modes(folder, capsys, mode):
     grey = np.tile(np.arange(0, 256, 8, dtype=np.uint8), (24, 1))
@@ -452,6 +472,20 @@ def test_opacity_stays(leaf, capsys, mode):
     with Image.open("leaf-dithered.png") as image:
         assert image.mode == "P"
         assert len(image.getpalette()) // 3 <= (11 if mode == "keep" else 6)
+
+
+@needs("mask")
+def test_an_indexed_picture_with_a_transparent_colour(folder, capsys):
+    indices = np.random.default_rng(0).integers(0, 4, (12, 17)).astype(np.uint8)
+    image = Image.frombytes("P", (17, 12), indices.tobytes())
+    image.putpalette([0, 0, 0, 255, 0, 0, 77, 77, 77, 0, 0, 255])
+    for name in ("few.png", "few.gif"):
+        image.save(name, transparency=2)
+        assert cli.main(["dither", name, "-o", "new.png"]) == 0
+        found = load("new.png", "RGBA")
+        np.testing.assert_array_equal(found[..., 3] == 0, indices == 2)
+        seen = np.asarray(image.convert("RGB"))[indices != 2]
+        np.testing.assert_array_equal(found[indices != 2][:, :3], seen)
 
 
 @needs("mask")
@@ -657,10 +691,11 @@ def test_a_file_that_claims_too_many_pixels(folder, capsys, size):
     tracemalloc.stop()
 
 
-def test_an_animation_of_too_many_pixels(folder, capsys):
-    frames = [Image.new("L", (4000, 4000), i) for i in (0, 255)] * 9
+def test_an_animation_of_too_many_pixels(folder, capsys, monkeypatch):
+    monkeypatch.setattr(dithering.files, "MAX_ANIMATED", 999)
+    frames = [Image.new("L", (10, 10), 20 * i) for i in range(10)]
     frames[0].save("bomb.gif", save_all=True, append_images=frames[1:], duration=20)
-    assert "more than 268435456 pixels in all frames" in refused(capsys, "dither", "bomb.gif")
+    assert "more than 999 pixels in all frames" in refused(capsys, "dither", "bomb.gif")
 
 
 def test_bad_options(picture, capsys):
@@ -750,7 +785,7 @@ def test_an_interrupt_writes_the_best_picture_so_far(picture, capsys, monkeypatc
     def interrupted(values, *, callback, **options):
         def watch(progress):
             callback(progress)
-            if progress.step == 30:
+            if progress.step == 8:
                 raise KeyboardInterrupt
 
         return whole(values, callback=watch, **options)
@@ -762,6 +797,16 @@ def test_an_interrupt_writes_the_best_picture_so_far(picture, capsys, monkeypatc
     written = load("picture-dithered.png")
     assert dithering.quality.psnr(written, original, sigma=1.5) > 25
     assert not Path("picture-comparison.png").exists()
+
+
+def test_an_interrupt_of_the_comparison_keeps_the_picture(picture, capsys, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(results, "metrics", interrupted)
+    assert cli.main(["dither", "picture.png", "--steps", "3", "--compare"]) == 130
+    assert "the best picture so far is in picture-dithered.png" in capsys.readouterr().err
+    assert names() == ["picture-dithered.png", "picture.png"]
 
 
 def test_an_early_interrupt_writes_nothing(picture, capsys, monkeypatch):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import fastgrad
+from fastgrad.cli.versions import estimators
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -29,6 +30,12 @@ def test_version_comes_from_one_place():
     assert not re.search(r'^version = "\d', pyproject, re.MULTILINE)
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert f"## [{fastgrad.__version__}]" in changelog
+
+
+def test_the_readme_has_the_table_of_estimators():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert estimators() in readme
+    assert len(readme.splitlines()) < 110
 
 
 def test_package_data():

@@ -201,11 +201,11 @@ def test_importing_pulls_in_no_optional_package():
 
 
 def test_import_time():
-    """Under 0.6 s; on a slow machine, at most twice the time of the packages below it."""
+    """Under 0.6 s; on a slow or busy machine, at most 2.5 times that of the packages below it."""
     timed = "import time; t = time.perf_counter(); {}; print(time.perf_counter() - t)"
     below = "import numba, numpy.random, numba.extending"
     alone = whole = float("inf")
     for _ in range(5):  # in turns, so that a slow spell hits both
         alone = min(alone, float(run(timed.format(below))))
         whole = min(whole, float(run(timed.format("import fastgrad"))))
-    assert whole < max(0.6, 2 * alone), f"{whole:.2f} s, of which {alone:.2f} s are Numba and NumPy"
+    assert whole < max(0.6, 2.5 * alone), f"{whole:.2f} s, {alone:.2f} of them Numba and NumPy"

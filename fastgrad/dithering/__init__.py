@@ -1,8 +1,8 @@
 """Dithering: the choice of a palette and of one of its colours for each pixel, as an optimisation.
 
-`dither` does it all. The parts: `colour` (sRGB and linear light), `blur` (the eye), `loss` (the
-objective and its gradient), `palette`, `annealing` and `start` (the optimiser); `files` and
-`quality` serve the command line.
+`dither` does it all. The parts: `problem` (the arguments), `colour` (spaces), `blur` (the eye),
+`loss` (the objective and its gradient), `palette`, `annealing`, `start` and `search` (the
+optimiser); `files` and `quality` serve the command line.
 """
 
 import time
@@ -12,14 +12,17 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fastgrad import random
-from fastgrad.dithering import annealing, colour
-from fastgrad.dithering import palette as palettes
+from fastgrad.dithering.annealing import Annealing, anneal, schedule
 from fastgrad.dithering.loss import BlurredError, Gradient
+from fastgrad.dithering.palette import Fit, Sample, spacing
+from fastgrad.dithering.problem import Problem, amount, count
+from fastgrad.dithering.search import Search
 from fastgrad.dithering.start import choose_palette
 
 __all__ = ["BlurredError", "Dithering", "Gradient", "Progress", "dither"]
 
-ROUNDS = 4  # of descent and fit, after the annealing
+ROUNDS = 3  # of fit and descent, after the annealing
+LAST_SAMPLE = 1 << 20  # pixels that the fits of these rounds see
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,9 @@ class Dithering:
         The colours in sRGB.
     loss : tuple of float
         The loss after each step, of the expected and at last of the actual picture.
+    metrics : dict of str to float
+        ``"psnr"`` and ``"blurred_psnr"`` (decibels, in the space that was dithered in, for a peak
+        of 1; the blur is that of the loss), ``"colors"`` (the number that the picture has).
     seconds : float
         Time taken.
     """
@@ -41,6 +47,7 @@ class Dithering:
     indices: np.ndarray
     palette: np.ndarray
     loss: tuple
+    metrics: dict
     seconds: float
 
     @property
@@ -56,7 +63,7 @@ class Progress:
     Attributes
     ----------
     step, steps : int
-        Steps done, and to be done in all.
+        Steps done, and to be done in all, as far as that is known.
     loss : float
         The present loss.
     snapshot : callable
@@ -69,7 +76,24 @@ class Progress:
     snapshot: Callable[[], Dithering] = field(repr=False)
 
 
-def dither(image, *, colors=16, palette=None, sigma=1.0, nu=0.05, steps=60, rng=0, callback=None):
+def dither(
+    image,
+    *,
+    colors=16,
+    palette=None,
+    lock_colors=False,
+    space="linear",
+    sigma=1.0,
+    ppd=None,
+    nu=0.05,
+    mask=None,
+    previous=None,
+    flicker=0.1,
+    steps=12,
+    time_budget=None,
+    rng=0,
+    callback=None,
+):
     """Dither a picture: choose the colours of a palette, and one of them for each pixel.
 
     Minimises the squared error in linear light under a Gaussian blur, plus ``nu`` times the plain
@@ -85,12 +109,30 @@ def dither(image, *, colors=16, palette=None, sigma=1.0, nu=0.05, steps=60, rng=
         Size K of the palette, 2 to 256.
     palette : array_like of uint8, shape (K, 3), optional
         A fixed palette in sRGB. By default the palette is learned.
+    lock_colors : bool, optional
+        Whether more colours are learned, up to ``colors``, after those of ``palette``.
+    space : {"linear", "srgb", "oklab", "opponent"}, optional
+        In which space errors are measured and blurred: linear light, sRGB values, Oklab, or
+        luminance and two differences of linear light that weigh half.
     sigma : float, optional
         Standard deviation of the blur in pixels, 0 to 8.
+    ppd : float, optional
+        Pixels per degree of the visual field, 1 to 200: the blur is not Gaussian but Nasanen's
+        model of the eye at this distance.
     nu : float, optional
         Weight of the plain squared error: larger is less grainy, and tones are less true.
+    mask : array_like of bool, shape (height, width), optional
+        The pixels that count, by default all. The others, transparent ones, get some index.
+    previous : Dithering or array_like of uint8, shape (height, width), optional
+        The frame before, or its indices, with the same palette.
+    flicker : float, optional
+        How much nearer than it is the previous colour of a pixel is taken to be, in squared
+        distance, as a share of the mean one between neighbouring colours.
     steps : int, optional
         Steps of annealing: more are slower and better.
+    time_budget : float, optional
+        Seconds, by which the number of steps is chosen, instead of ``steps``. The result then
+        depends on the machine.
     rng : int, Key, SeedSequence or Generator, optional
         Source of randomness.
     callback : callable, optional
@@ -118,74 +160,85 @@ def dither(image, *, colors=16, palette=None, sigma=1.0, nu=0.05, steps=60, rng=
     False
     """
     began = time.perf_counter()
-    linear = colour.to_linear(_rgb(image))
-    loss = BlurredError(linear, sigma=sigma, nu=nu)
-    steps, colors = _count("steps", steps, 1, None), _count("colors", colors, 2, 256)
+    problem = Problem(
+        image,
+        colors=colors,
+        palette=palette,
+        lock_colors=lock_colors,
+        space=space,
+        mask=mask,
+        previous=previous,
+    )
+    steps, flicker = count("steps", steps, 1, None), amount("flicker", flicker, 0, 1e9)
+    deadlines = [None] * 3  # of the palette, the annealing and the descent
+    if time_budget is not None:
+        budget = amount("time_budget", time_budget, 0, 1e9)
+        deadlines = [began + share * budget for share in (0.2, 0.75, 0.95)]
     key, history = random.as_key(rng), []
-    if palette is None:
-        palette = palettes.distinct(linear, colors)
-    learned = palette is None
-    if learned:
-        start = choose_palette(linear, colors, rng=key.fold_in(0), sigma=sigma, nu=nu)
+    linear, chosen = problem.linear, problem.space
+    options = {"sigma": sigma, "nu": nu, "ppd": ppd}
+    loss = BlurredError(chosen.into(linear), mask=problem.mask, **options)
+    fit = None
+    if problem.fixed is not None:
+        start = problem.colours(problem.fixed)
     else:
-        start = colour.to_linear(_palette(palette))
-    state = annealing.Annealing(loss, start, rng=key.fold_in(1))
+        start = choose_palette(
+            linear,
+            problem.colors,
+            rng=key.fold_in(0),
+            space=chosen,
+            locked=problem.locked,
+            mask=problem.mask,
+            deadline=deadlines[0],
+            **options,
+        )
+        fit = Fit(Sample(loss), chosen, len(problem.locked))
+    del linear
+    problem.linear = None
+    before = {"previous": problem.previous, "gap": flicker * spacing(start)}
+    state = Annealing(loss, start, rng=key.fold_in(1), **before)
 
     def result(indices, colours):
-        rounded = colour.to_srgb(colours) if learned else np.array(palette)
-        colours, indices = colour.to_linear(rounded), indices.copy()
-        annealing.descend(loss, indices, colours)
-        values = (*history, loss.of(indices, colours))
-        return Dithering(indices, rounded, values, time.perf_counter() - began)
+        rounded = problem.fixed if fit is None else problem.rounded(colours)
+        indices = indices.copy()
+        search = Search(loss, indices, problem.colours(rounded), **before)
+        search.sweep()
+        value, plain = search.errors()
+        metrics = {
+            "psnr": _decibels(plain / len(loss.planes)),
+            "blurred_psnr": _decibels((value - float(loss.nu) * plain) / len(loss.planes)),
+            "colors": int(np.count_nonzero(np.bincount(indices.ravel()))),
+        }
+        seconds = time.perf_counter() - began
+        return Dithering(indices, np.array(rounded), (*history, value), metrics, seconds)
 
-    def report(value, indices=None):
+    def report(value, steps, indices=None):
         history.append(value)
         if callback is not None:
             callback(Progress(len(history), steps + ROUNDS, value, lambda: snapshot(indices)))
 
     def snapshot(indices):
         if indices is None:
-            indices = state.argmax()
-        return result(indices, state.palette)
+            return result(state.argmax(), state.palette)
+        return result(indices, colours)
 
-    for value in annealing.anneal(state, steps, learn=annealing.LEARN_EVERY if learned else 0):
-        report(value)
-    indices = state.argmax()
+    for value, total in anneal(state, schedule(steps, deadlines[1]), fit=fit):
+        report(value, total)
+    indices, colours = state.argmax(), state.palette
+    state = None
+    if fit is not None:
+        fit = fit._replace(sample=Sample(loss, LAST_SAMPLE))
     for _ in range(ROUNDS):
-        if learned:
-            state.palette = palettes.fit(loss, indices, state.palette)
-        annealing.descend(loss, indices, state.palette)
-        report(loss.of(indices, state.palette), indices)
-    return result(indices, state.palette)
+        if fit is not None:
+            colours = fit(fit.sample.cut(indices[None])[:, 0], colours)
+        search = Search(loss, indices, colours, **before)
+        search.sweep()
+        report(search.errors()[0], total, indices)
+        if deadlines[2] is not None and time.perf_counter() > deadlines[2]:
+            break
+    return result(indices, colours)
 
 
-def _rgb(image):
-    """Check the shape of an image and make three channels of one."""
-    image = np.asarray(image)
-    if image.ndim == 2:
-        image = np.repeat(image[..., None], 3, axis=2)
-    if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-        raise ValueError(
-            f"image must have shape (height, width) or (height, width, 3), not {image.shape}"
-        )
-    return image
-
-
-def _palette(palette):
-    """Check a palette."""
-    palette = np.asarray(palette)
-    if palette.dtype != np.uint8:
-        raise TypeError(f"palette must be uint8, not {palette.dtype}")
-    if palette.ndim != 2 or palette.shape[1] != 3 or not 2 <= len(palette) <= 256:
-        raise ValueError(f"palette must have shape (2 to 256, 3), not {palette.shape}")
-    return palette
-
-
-def _count(name, value, low, high):
-    """Check an integer argument."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be an integer, not {value!r}")
-    if value < low or (high is not None and value > high):
-        wanted = f"at least {low}" if high is None else f"{low} to {high}"
-        raise ValueError(f"{name} must be {wanted}, not {value}")
-    return int(value)
+def _decibels(mean):
+    """Return the peak signal-to-noise ratio of a mean squared error."""
+    return -10 * float(np.log10(mean)) if mean > 0 else float("inf")

@@ -1,25 +1,30 @@
-"""The optimiser: mean-field annealing by natural gradient, then descent on the picture itself.
+"""Mean-field annealing by natural gradient.
 
 With probabilities p = softmax(logits), colours c, means m and the field
 ``g = b * (m - x) + nu (m - x)``, the expected loss has the derivative
 ``dE/dp_ik = 2 <g_i - own m_i, c_k> + own |c_k|^2``. A natural gradient step on the free energy
 E - T H (H the entropy) moves the logits themselves by ``-rate (dE/dp / T + logits)``. So logits
 which are quadratic in the colour, ``-(own / T) |c_k - t_i|^2``, stay so, and the step is
-``t_i += rate (m_i - g_i / own - t_i)``: three numbers a pixel, its target t, stand for its K
-logits. As T falls, p tends to a single colour.
+``t_i += rate (m_i - g_i / own - t_i)``: as many numbers a pixel as there are channels, its target
+t, stand for its K logits. As T falls, p tends to a single colour. Pixels are updated in turns, in
+place: each sees the news of those before it, and with rate 1 none overshoots.
 """
+
+import time
 
 import numpy as np
 
 from fastgrad import random
-from fastgrad.dithering.palette import fit, spacing
-from fastgrad.kernels.dithering import field as kernels
-from fastgrad.kernels.dithering import labels
+from fastgrad.dithering.palette import spacing
+from fastgrad.kernels.dithering import annealing as kernels
+from fastgrad.kernels.dithering import response
 
-RATE = 0.65  # over the gain of a step; faster, and neighbours correct one error all at once
+RATE = 0.65  # over the gain of a step
 NOISE = 0.01  # breaks the tie between a pattern and its mirror images
 HOT, COLD = 0.3, 0.02  # temperatures, over the squared distance between neighbouring colours
-LEARN_EVERY = 5  # steps between two fits of the palette
+LEARN_EVERY = 2  # steps between two fits of the palette
+LEARN_FROM = 0.6  # progress: a fit to hot pictures makes colours that a cold one does not need
+BAND = 32  # rows that are updated one after the other, whatever the number of threads
 
 
 class Annealing:
@@ -29,33 +34,59 @@ class Annealing:
     ----------
     loss : BlurredError
         The loss, in float32.
-    palette : numpy.ndarray, shape (K, 3)
-        The colours in linear light; may be replaced at any time.
+    palette : numpy.ndarray, shape (K, channels)
+        The colours in the space of the loss; may be replaced at any time.
     rng : Key, int, SeedSequence or Generator
         Source of the initial disturbance and of `draw`.
+    previous : numpy.ndarray of uint8, shape (height, width), optional
+        The picture before this one.
+    gap : float, optional
+        How much nearer, in squared distance, the previous colour is taken to be.
 
     Attributes
     ----------
-    target : numpy.ndarray, shape (3, height, width)
-        The target t of each pixel.
-    error : numpy.ndarray, shape (3, height, width)
-        The mean colour of each pixel minus the image.
+    target : numpy.ndarray, shape (channels, height, 4, columns)
+        The target t of each pixel; its column x is in list x % 4 at x // 4, see `gather`.
     """
 
-    def __init__(self, loss, palette, *, rng):
+    def __init__(self, loss, palette, *, rng, previous=None, gap=0.0):
         key = random.as_key(rng)
         self.loss, self.palette, self._key = loss, palette, key.fold_in(1)
-        self.target = random.normal(loss.planes.shape, rng=key.fold_in(0), dtype=loss.dtype)
+        self.image, self.counts = self.spread(loss.planes), self.spread(loss.counts[None])[0]
+        self.target = random.normal(self.image.shape, rng=key.fold_in(0), dtype=loss.dtype)
         self.target *= loss.dtype(NOISE)
-        self.target += loss.planes
-        self.error = np.zeros_like(loss.planes)
-        self._spare = np.empty_like(loss.planes)
-        self._variance = 0.0
-        self._steps = 0
-        self._precision = loss.dtype(1)
+        self.target += self.image
+        radius = loss.radius
+        channels, height, lists, columns = self.image.shape
+        self._error = np.zeros((channels, height + 2 * radius, lists, columns), loss.dtype)
+        self._previous = np.empty((0, lists, columns), np.uint8)
+        if previous is not None:
+            self._previous = self.spread(np.asarray(previous)[None])[0]
+        self._gap = loss.dtype(gap)
+        # A shift of all pixels of a list is answered by each for all those that it blurs.
+        gain = np.abs(loss.table[radius, radius % lists :: lists]).sum() + loss.nu
+        self._rate = loss.dtype(min(1.0, RATE * loss.own / gain))
+        self._steps, self._precision = 0, loss.dtype(1)
 
-    def step(self, precision, *, rate=None):
-        """Take one step.
+    def spread(self, planes):
+        """Return planes, shape (n, height, width), as lists of columns (n, height, 4, columns)."""
+        n, height, width = planes.shape
+        lists, lanes = response.PHASES, response.LANES
+        columns = lanes * -(-width // (lists * lanes))
+        out = np.zeros((n, height, lists, columns), planes.dtype)
+        for i in range(min(lists, width)):
+            part = planes[:, :, i::lists]
+            out[:, :, i, : part.shape[2]] = part
+        return out
+
+    def gather(self, lists):
+        """Return lists of columns as planes: the reverse of `spread`."""
+        n, height = lists.shape[:2]
+        planes = lists.transpose(0, 1, 3, 2).reshape(n, height, -1)
+        return np.ascontiguousarray(planes[:, :, : self.loss.shape[1]])
+
+    def step(self, precision, *, rate=None, pull=None):
+        """Update every pixel once.
 
         Parameters
         ----------
@@ -64,46 +95,65 @@ class Annealing:
             ``-precision d^2``.
         rate : float, optional
             The step, between 0 and 1; by default one that is stable.
+        pull : numpy.ndarray, shape (channels, height, width), optional
+            Half the gradient of a further term, unnormalised, with respect to the means.
 
         Returns
         -------
         float
-            The expected loss before the step.
+            The expected loss, as the pixels were met.
         """
-        loss, energies = self.loss, np.empty((2, self.loss.shape[0]))
+        loss, energies = self.loss, np.empty(self.loss.shape[0])
         self._precision = loss.dtype(precision)
-        if rate is None:  # a shift of all pixels is answered by each for all those that it blurs
-            rate = RATE * loss.own / (1 + loss.nu)
-        kernels.step(
-            loss.pixels * len(self.palette),
-            self.target,
-            self._spare,
-            self.error,
-            loss.planes,
-            self.palette,
-            loss.taps,
-            loss.nu,
-            loss.own,
-            self._precision,
-            loss.dtype(rate),
-            energies,
-        )
-        self.error, self._spare = self._spare, self.error
+        pull = self.image[:, :0] if pull is None else self.spread(np.asarray(pull, loss.dtype))
+        for turn in range(2):
+            kernels.sweep(
+                loss.counts.size * len(self.palette),
+                self.target,
+                self._error,
+                self.image,
+                self.counts,
+                pull,
+                self._previous,
+                self._gap,
+                self._colours(),
+                loss.terms,
+                loss.nu,
+                loss.own,
+                self._precision,
+                self._rate if rate is None else loss.dtype(rate),
+                energies,
+                max(BAND, loss.radius),
+                turn,
+            )
         self._steps += 1
-        value = energies[0].sum() / loss.pixels + self._variance
-        self._variance = float(loss.own) * energies[1].sum() / loss.pixels
-        return float(value)
+        return float(energies.sum()) / loss.pixels
 
-    def draw(self):
+    def mean(self):
+        """Return the mean colour of each pixel, shape (channels, height, width)."""
+        radius = self.loss.radius
+        error = self._error[:, radius : radius + self.loss.shape[0]]
+        return self.gather(self.image + error)
+
+    def draw(self, sample=None):
         """Draw a picture from the present probabilities.
+
+        Parameters
+        ----------
+        sample : Sample, optional
+            The tiles wanted; by default the whole picture.
 
         Returns
         -------
-        numpy.ndarray of uint8, shape (height, width)
+        numpy.ndarray of uint8, shape (height, width) or (tiles, rows, columns)
             Palette indices.
         """
-        key = self._key.fold_in(self._steps)
-        return self._draw(self._precision, random.uniform(self.loss.shape, rng=key))
+        target, previous = self.target, self._previous
+        if sample is not None and len(sample.corners) > 1:
+            return self._tiles(sample)
+        chance = random.uniform(target.shape[1:], rng=self._key.fold_in(self._steps))
+        labels = self.gather(self._draw(target, previous, self._precision, chance)[None])
+        return labels if sample is not None else labels[0]
 
     def argmax(self):
         """Return the picture of the most probable colours.
@@ -113,77 +163,110 @@ class Annealing:
         numpy.ndarray of uint8, shape (height, width)
             Palette indices.
         """
-        # So cold that only equal distances share the chance.
-        return self._draw(1e30, np.full(self.loss.shape, 0.5, np.float32))
+        labels = np.empty(self.target.shape[1:], np.uint8)
+        for y in range(0, len(labels), BAND):  # no array of chances for the whole picture
+            rows = slice(y, y + BAND)
+            target = np.ascontiguousarray(self.target[:, rows])
+            chance = np.full(target.shape[1:], 0.5, np.float32)
+            # So cold that only equal distances share the chance.
+            labels[rows] = self._draw(target, self._previous[rows], 1e30, chance)
+        return self.gather(labels[None])[0]
 
-    def _draw(self, precision, chance):
-        indices = np.empty(self.loss.shape, np.uint8)
-        work = self.loss.pixels * len(self.palette)
-        precision = self.loss.dtype(precision)
-        kernels.draw(work, indices, self.target, self.palette, precision, chance)
-        return indices
+    def _tiles(self, sample):
+        """Draw the pixels of some tiles."""
+        rows, columns = sample.shape
+        lists = response.PHASES
+        wide = -(-columns // lists) + 1  # columns of a list that a tile can touch
+        parts = [
+            (slice(y, y + rows), slice(x // lists, x // lists + wide)) for y, x in sample.corners
+        ]
+
+        def cut(array):
+            out = np.zeros((*array.shape[:-3], len(parts) * rows, lists, wide), array.dtype)
+            for i, (y, x) in enumerate(parts):
+                part = array[..., y, :, x]
+                out[..., i * rows : (i + 1) * rows, :, : part.shape[-1]] = part
+            return out
+
+        target = cut(self.target)
+        previous = cut(self._previous) if self._previous.size else self._previous
+        chance = random.uniform(target.shape[1:], rng=self._key.fold_in(self._steps))
+        drawn = self._draw(target, previous, self._precision, chance)
+        planes = drawn.transpose(0, 2, 1).reshape(len(parts), rows, wide * lists)
+        return np.stack(
+            [p[:, x % lists : x % lists + columns] for p, (_, x) in zip(planes, sample.corners)]
+        )
+
+    def _draw(self, target, previous, precision, chance):
+        labels = np.empty(target.shape[1:], np.uint8)
+        work, precision = labels.size * len(self.palette), self.loss.dtype(precision)
+        gap = self._gap
+        response.draw(work, labels, target, previous, gap, self._colours(), precision, chance)
+        return labels
+
+    def _colours(self):
+        """Return the palette with the squares of each colour, summed, in a last column."""
+        squares = np.square(self.palette).sum(axis=1, keepdims=True)
+        return np.ascontiguousarray(np.hstack([self.palette, squares]), self.loss.dtype)
 
 
-def anneal(state, steps, *, learn=LEARN_EVERY):
+def schedule(steps, deadline=None):
+    """Yield the progress of an annealing, from 0 to 1, and the number of steps in all.
+
+    Parameters
+    ----------
+    steps : int
+        The number of steps.
+    deadline : float, optional
+        The value of `time.perf_counter` at which to end; then the number of steps depends on
+        the time that they take, and is at least 2.
+
+    Yields
+    ------
+    progress : float
+        From 0 to 1.
+    steps : int
+        The number of steps in all, as far as it is known.
+    """
+    if deadline is None:
+        for i in range(steps):
+            yield i / max(steps - 1, 1), steps
+        return
+    began, done, progress, left = time.perf_counter(), 0, 0.0, 1
+    while True:
+        yield progress, done + left
+        if progress >= 1:
+            return
+        now, done = time.perf_counter(), done + 1
+        left = max(1, int((deadline - now) * done / (now - began)))
+        progress = min(1.0, progress + (1 - progress) / left)
+
+
+def anneal(state, plan, *, fit=None, learn=LEARN_EVERY):
     """Cool a state down, step by step.
 
     Parameters
     ----------
     state : Annealing
-        The state; its palette is learned on the way.
-    steps : int
-        The number of steps.
+        The state.
+    plan : iterable of tuple
+        A `schedule`.
+    fit : Fit, optional
+        How its palette is learned on the way; by default it stays.
     learn : int, optional
-        Steps between two fits of the palette; 0 leaves it as it is.
+        Steps between two fits.
 
     Yields
     ------
-    float
-        The expected loss before each step.
+    loss : float
+        The expected loss at each step.
+    steps : int
+        The number of steps in all.
     """
     scale = spacing(state.palette)
-    for i in range(steps):
-        temperature = scale * HOT * (COLD / HOT) ** (i / max(steps - 1, 1))
+    for i, (progress, steps) in enumerate(plan):
+        temperature = scale * HOT * (COLD / HOT) ** progress
         value = state.step(1 / temperature)
-        if learn and (i + 1) % learn == 0:
-            state.palette = fit(state.loss, state.draw(), state.palette)
-        yield value
-
-
-def descend(loss, indices, palette, *, sweeps=1):
-    """Lower the loss of a picture by changing labels and swapping those of neighbours, in place.
-
-    Parameters
-    ----------
-    loss : BlurredError
-        The loss.
-    indices : numpy.ndarray of uint8, shape (height, width)
-        The palette index of each pixel; changed in place.
-    palette : numpy.ndarray, shape (K, 3)
-        The colours in linear light.
-    sweeps : int, optional
-        At most so many rounds over the picture; fewer once nothing moves.
-
-    Returns
-    -------
-    int
-        The moves made in the last sweep.
-
-    References
-    ----------
-    .. [1] M. Analoui and J. P. Allebach, "Model-based halftoning using direct binary search",
-       Proc. SPIE 1666, 1992.
-    """
-    radius = loss.taps.size // 2
-    planar = np.ascontiguousarray(palette.T, loss.dtype)
-    error = np.pad(planar[:, indices] - loss.planes, ((0, 0), (radius, radius), (radius, radius)))
-    field, table = loss.field(error), np.outer(loss.taps, loss.taps)
-    size = max(32, 2 * radius)
-    moves = np.zeros([-(-n // size) for n in loss.shape], np.int64)
-    work = loss.pixels * (len(palette) + table.size)
-    for _ in range(sweeps):
-        for phase in range(4):
-            labels.descend(work, moves, indices, field, planar, table, loss.nu, size, phase)
-        if not moves.any():
-            break
-    return int(moves.sum())
+        if fit is not None and progress >= LEARN_FROM and (i + 1) % learn == 0:
+            state.palette = fit(state.draw(fit.sample), state.palette)
+        yield value, steps

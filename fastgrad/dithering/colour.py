@@ -1,5 +1,8 @@
 """sRGB as stored in files, and linear light, in which colours mix as the eye mixes them."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 
 
@@ -109,3 +112,69 @@ def decode(encoded):
     array([0. , 0.5, 1. ])
     """
     return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+
+
+# Linear sRGB to the responses of cones, and their cube roots to Oklab (B. Ottosson, 2020).
+TO_CONES = np.array(
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+)
+TO_OKLAB = np.array(
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+)
+CHROMA = 0.5  # weight of the differences of linear light that are not in luminance
+TO_OPPONENT = np.array(
+    [
+        [3**0.5 * 0.2126, 3**0.5 * 0.7152, 3**0.5 * 0.0722],
+        [CHROMA * 0.5**0.5, -CHROMA * 0.5**0.5, 0.0],
+        [-CHROMA * 6**-0.5, -CHROMA * 6**-0.5, CHROMA * (2 / 3) ** 0.5],
+    ]
+)
+
+
+class Space(NamedTuple):
+    """A colour space to dither in: the way from linear light and back, along the last axis."""
+
+    into: Callable[[np.ndarray], np.ndarray]
+    back: Callable[[np.ndarray], np.ndarray]
+    bounds: tuple = (-np.inf, np.inf)  # of every channel
+    mixed: bool = True  # whether a channel depends on several of linear light
+
+    def clip(self, colours):
+        """Bring colours into the gamut of sRGB."""
+        if not self.mixed:
+            return colours
+        inside = np.clip(self.back(colours), 0, 1)
+        return np.ascontiguousarray(self.into(inside), colours.dtype)
+
+
+def _oklab(linear):
+    """Convert linear light to Oklab."""
+    return np.cbrt(linear @ TO_CONES.T.astype(linear.dtype)) @ TO_OKLAB.T.astype(linear.dtype)
+
+
+def _from_oklab(colours):
+    """Convert Oklab to linear light."""
+    return (colours @ np.linalg.inv(TO_OKLAB).T) ** 3 @ np.linalg.inv(TO_CONES).T
+
+
+def _unchanged(linear):
+    return linear
+
+
+SPACES = {
+    "linear": Space(_unchanged, _unchanged, (0.0, 1.0), mixed=False),
+    "srgb": Space(encode, decode, (0.0, 1.0), mixed=False),
+    "oklab": Space(_oklab, _from_oklab),
+    "opponent": Space(
+        lambda linear: linear @ TO_OPPONENT.T.astype(linear.dtype),
+        lambda colours: colours @ np.linalg.inv(TO_OPPONENT).T,
+    ),
+}

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgrad.dithering.blur import autocorrelation, convolve, gaussian
+from fastgrad.dithering.blur import autocorrelation, convolve, gaussian, nasanen, separated
 from fastgrad.kernels.dithering import expectation as kernels
 
 
@@ -28,19 +28,25 @@ class BlurredError:
 
     Parameters
     ----------
-    image : array_like, shape (height, width, 3)
+    image : array_like, shape (height, width, channels)
         The image x in linear light, float32 or float64: the type in which all is computed.
     sigma : float, optional
         Standard deviation in pixels of the Gaussian h.
     nu : float, optional
         Weight of the plain squared error: larger is less grainy, and tones are less true.
+    ppd : float, optional
+        Pixels per degree of the visual field: h is Nasanen's model of the eye, not a Gaussian.
+    mask : array_like of bool, shape (height, width), optional
+        The pixels that count; by default all. The others have no error.
 
     Attributes
     ----------
-    planes : numpy.ndarray, shape (3, height, width)
-        The image, one plane per channel.
-    taps : numpy.ndarray
-        One direction of b, which is separable.
+    planes : numpy.ndarray, shape (channels, height, width)
+        The image, one plane per channel; zero where pixels do not count.
+    counts : numpy.ndarray of uint8, shape (height, width)
+        Which pixels count.
+    terms : numpy.ndarray, shape (n, 2, 2 r + 1)
+        Kernels down and across: b is the sum of their products.
     own : float
         ``b(0) + nu``.
 
@@ -61,53 +67,69 @@ class BlurredError:
     True
     """
 
-    def __init__(self, image, *, sigma=1.0, nu=0.05):
+    def __init__(self, image, *, sigma=1.0, nu=0.05, ppd=None, mask=None):
         image = np.asarray(image)
-        if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-            raise ValueError(f"image must have shape (height, width, 3), not {image.shape}")
+        if image.ndim != 3 or image.size == 0:
+            raise ValueError(f"image must have shape (height, width, channels), not {image.shape}")
         if image.dtype not in (np.float32, np.float64):
             raise TypeError(f"image must be float32 or float64, not {image.dtype}")
         if not 0 <= sigma <= 8:
             raise ValueError(f"sigma must be between 0 and 8 pixels, not {sigma}")
         if not 0 <= nu < np.inf:
             raise ValueError(f"nu must be finite and not negative, not {nu}")
+        if ppd is not None and not 1 <= ppd <= 200:
+            raise ValueError(f"ppd must be between 1 and 200 pixels a degree, not {ppd}")
         self.planes = np.ascontiguousarray(image.transpose(2, 0, 1))
+        self.counts = np.ones(image.shape[:2], np.uint8)
+        if mask is not None:
+            mask = np.asarray(mask)
+            if mask.shape != image.shape[:2] or mask.dtype != np.bool_:
+                raise ValueError(f"mask must be bool of shape {image.shape[:2]}")
+            self.counts[:] = mask
+            self.planes = self.planes * self.counts.astype(image.dtype)
         self.dtype = image.dtype.type
-        self.sigma, self.nu = float(sigma), self.dtype(nu)
-        self.taps = autocorrelation(gaussian(sigma)).astype(self.dtype)
-        self.own = self.dtype(self.taps.max() ** 2 + self.nu)
+        self.nu = self.dtype(nu)
+        if ppd is None:
+            taps = np.tile(autocorrelation(gaussian(sigma)), (1, 2, 1))
+        else:
+            taps = separated(nasanen(ppd))
+        self.terms = taps.astype(self.dtype)
+        self.own = self.table.max() + self.nu
+
+    @cached_property
+    def table(self):
+        """The kernel b, shape (2 r + 1, 2 r + 1)."""
+        return np.einsum("ti,tj->ij", self.terms[:, 0], self.terms[:, 1])
+
+    @property
+    def radius(self):
+        """The radius r of b."""
+        return self.terms.shape[2] // 2
 
     @property
     def shape(self):
         """Height and width."""
         return self.planes.shape[1:]
 
-    @property
-    def pixels(self):
-        """Number of pixels."""
-        return self.planes[0].size
-
     @cached_property
-    def blurred(self):
-        """The field of the image itself: what the palette's fit compares with."""
-        return self.field(self.planes)
+    def pixels(self):
+        """Number of pixels that count; 1 if none does."""
+        return max(1, int(np.count_nonzero(self.counts)))
 
     def field(self, error):
         """Return half the gradient of the unnormalised loss: ``b * error + nu error``.
 
         Parameters
         ----------
-        error : numpy.ndarray, shape (3, height, width)
-            The error ``y - x``, in planes.
+        error : numpy.ndarray, shape (n, height, width)
+            The error ``y - x``, in planes; of any size.
 
         Returns
         -------
-        numpy.ndarray, shape (3, height, width)
+        numpy.ndarray, shape (n, height, width)
             The field.
         """
-        field = convolve(error, self.taps)
-        field += self.nu * error
-        return field
+        return convolve(error, self.terms, nu=self.nu)
 
     def of(self, indices, palette):
         """Return the loss of one picture.
@@ -116,7 +138,7 @@ class BlurredError:
         ----------
         indices : array_like of integers, shape (height, width)
             The palette index of each pixel.
-        palette : array_like, shape (K, 3)
+        palette : array_like, shape (K, channels)
             The colours in linear light.
 
         Returns
@@ -125,6 +147,7 @@ class BlurredError:
             The loss.
         """
         error = np.asarray(palette, self.dtype).T[:, indices] - self.planes
+        error *= self.counts
         return self._quadratic(error, self.field(error))
 
     def expected(self, logits, palette):
@@ -134,7 +157,7 @@ class BlurredError:
         ----------
         logits : array_like, shape (height, width, K)
             The logits of each pixel; -inf is a colour that the pixel never takes.
-        palette : array_like, shape (K, 3)
+        palette : array_like, shape (K, channels)
             The colours in linear light.
 
         Returns
@@ -145,7 +168,7 @@ class BlurredError:
         """
         logits, palette = self._check(logits, palette)
         mean, variance = self._moments(logits, palette)
-        error = mean - self.planes
+        error = (mean - self.planes) * self.counts.astype(self.dtype)
         return self._quadratic(error, self.field(error)) + float(self.own) * variance
 
     def gradient(self, logits, palette):
@@ -155,26 +178,29 @@ class BlurredError:
         ----------
         logits : array_like, shape (height, width, K)
             The logits of each pixel; -inf is a colour that the pixel never takes.
-        palette : array_like, shape (K, 3)
+        palette : array_like, shape (K, channels)
             The colours in linear light.
 
         Returns
         -------
         Gradient
-            ``value``, ``logits`` of shape (height, width, K), ``palette`` of shape (K, 3).
+            ``value``, ``logits`` of shape (height, width, K), ``palette`` of shape
+            (K, channels).
         """
         logits, palette = self._check(logits, palette)
         mean, variance = self._moments(logits, palette)
-        error = mean - self.planes
+        error = (mean - self.planes) * self.counts.astype(self.dtype)
         field = self.field(error)
         value = self._quadratic(error, field) + float(self.own) * variance
         slope = 2 * (field - self.own * mean)
         out = np.empty_like(logits)
-        sums = np.zeros((kernels.BLOCKS, palette.shape[0], 4))
+        sums = np.zeros((kernels.BLOCKS, palette.shape[0], palette.shape[1] + 1))
         scale = self.dtype(1 / self.pixels)
-        kernels.gradient(logits.size, out, sums, logits, palette, slope, self.own, scale)
+        kernels.gradient(
+            logits.size, out, sums, logits, palette, self.counts, slope, self.own, scale
+        )
         sums = sums.sum(axis=0)
-        colours = (sums[:, :3] + 2 * self.own * sums[:, 3:] * palette) / self.pixels
+        colours = (sums[:, :-1] + 2 * self.own * sums[:, -1:] * palette) / self.pixels
         return Gradient(value, out, colours.astype(self.dtype))
 
     def _quadratic(self, error, field):
@@ -184,14 +210,16 @@ class BlurredError:
     def _moments(self, logits, palette):
         mean = np.empty_like(self.planes)
         variances = np.empty(self.shape[0])
-        kernels.moments(logits.size, mean, variances, logits, palette)
+        kernels.moments(logits.size, mean, variances, logits, palette, self.counts)
         return mean, float(variances.sum()) / self.pixels
 
     def _check(self, logits, palette):
         logits = np.ascontiguousarray(logits, self.dtype)
         palette = np.ascontiguousarray(palette, self.dtype)
-        if palette.ndim != 2 or palette.shape[1] != 3 or palette.size == 0:
-            raise ValueError(f"palette must have shape (K, 3), not {palette.shape}")
+        if palette.ndim != 2 or palette.shape[1] != len(self.planes) or palette.size == 0:
+            raise ValueError(
+                f"palette must have shape (K, {len(self.planes)}), not {palette.shape}"
+            )
         if logits.shape != (*self.shape, palette.shape[0]):
             expected = (*self.shape, palette.shape[0])
             raise ValueError(f"logits must have shape {expected}, not {logits.shape}")

@@ -105,6 +105,76 @@ def _seen(image, ppd):
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
 
 
+def ssim(picture, original):
+    """Return the mean structural similarity of the sRGB values, over windows and channels.
+
+    Parameters
+    ----------
+    picture, original : array_like, shape (height, width, 3)
+        sRGB values, uint8 or float in [0, 1].
+
+    Returns
+    -------
+    float
+        At most 1, where they are equal.
+
+    References
+    ----------
+    Z. Wang, A. C. Bovik, H. R. Sheikh and E. P. Simoncelli, "Image quality assessment: from error
+    visibility to structural similarity", IEEE Transactions on Image Processing 13, 2004: Gaussian
+    windows of 1.5 pixels; those that the border cuts are left out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> image = np.random.default_rng(0).random((20, 30, 3))
+    >>> round(ssim(image, image), 6), ssim(1 - image, image) < 0
+    (1.0, True)
+    """
+    from scipy import ndimage
+
+    radius, small_mean, small_variance = 5, 0.01**2, 0.03**2
+    whole = min(np.shape(picture)[:2]) > 2 * radius  # else the border cuts each window
+    inside = (slice(radius, -radius),) * 2 if whole else ...
+    found = []
+    for channel in range(3):
+        x, y = (_values(np.asarray(i)[..., channel], False) for i in (picture, original))
+        mean = [ndimage.gaussian_filter(z, 1.5, radius=radius) for z in (x, y, x * x, y * y, x * y)]
+        var_x, var_y = mean[2] - mean[0] ** 2, mean[3] - mean[1] ** 2
+        both = mean[4] - mean[0] * mean[1]
+        luminance = (2 * mean[0] * mean[1] + small_mean) / (
+            mean[0] ** 2 + mean[1] ** 2 + small_mean
+        )
+        structure = (2 * both + small_variance) / (var_x + var_y + small_variance)
+        found.append((luminance * structure)[inside].mean())
+    return float(np.mean(found))
+
+
+def flicker(indices, values, previous_indices, previous_values):
+    """Return how many of the pixels that stay in an animation change in the dithered one.
+
+    Parameters
+    ----------
+    indices, previous_indices : numpy.ndarray of uint8, shape (height, width)
+        The dithered frame and the one before it.
+    values, previous_values : numpy.ndarray, shape (height, width, 3)
+        The originals.
+
+    Returns
+    -------
+    changed, still : int
+        Pixels that change though the original does not, of those where it does not.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> flicker(np.uint8([[0, 1]]), np.ones((1, 2, 3)), np.uint8([[0, 0]]), np.ones((1, 2, 3)))
+    (1, 2)
+    """
+    still = (values == previous_values).all(axis=-1)
+    return int((still & (indices != previous_indices)).sum()), int(still.sum())
+
+
 def _values(image, linear):
     """Convert sRGB values to the float64 numbers that are compared."""
     image = np.asarray(image)

@@ -1,56 +1,78 @@
 """Where to start: the palette is what local optima are about, so several are tried out."""
 
+import time
+
 import numpy as np
 
 from fastgrad import random
 from fastgrad.dithering import colour
-from fastgrad.dithering.annealing import Annealing, anneal, descend
+from fastgrad.dithering.annealing import Annealing, anneal, schedule
 from fastgrad.dithering.loss import BlurredError
-from fastgrad.dithering.palette import fit, initial
+from fastgrad.dithering.palette import Fit, Sample, initial
+from fastgrad.dithering.search import Search
 
 TRIALS = 6
-STEPS = 30
+STEPS = 10
 PIXELS = 1 << 14  # of the small copy of the picture on which the trials are run
 
 
-def choose_palette(image, colors, *, rng, sigma, nu):
+def choose_palette(image, colors, *, rng, space, locked, mask=None, deadline=None, **options):
     """Dither a small copy of an image from several palettes, and return the best one learned.
 
     Parameters
     ----------
-    image : numpy.ndarray of float32, shape (height, width, 3)
+    image : numpy.ndarray of float32, shape (height, width, channels)
         The image in linear light.
     colors : int
         The number of colours K.
     rng : Key, int, SeedSequence or Generator
         Source of randomness.
-    sigma, nu : float
-        The loss, see `BlurredError`.
+    space : colour.Space
+        The space of the loss.
+    locked : numpy.ndarray, shape (L, channels)
+        Colours in linear light that come first, and stay.
+    mask : numpy.ndarray of bool, shape (height, width), optional
+        The pixels that count.
+    deadline : float, optional
+        The value of `time.perf_counter` after which no further trial is begun.
+    **options
+        Of the loss, see `BlurredError`.
 
     Returns
     -------
-    numpy.ndarray of float32, shape (K, 3)
-        The palette.
+    numpy.ndarray of float32, shape (K, channels)
+        The palette in the space of the loss.
     """
     key = random.as_key(rng)
     small = shrink(image, PIXELS)
-    loss = BlurredError(small, sigma=sigma, nu=nu)
+    if mask is not None:
+        share = shrink(mask[..., None].astype(image.dtype), PIXELS)
+        small = shrink(image * mask[..., None], PIXELS) / np.maximum(share, 1e-9)
+        mask = share[..., 0] >= share.max() / 2
     encoded = colour.encode(small)
-    seen = BlurredError(encoded, sigma=sigma, nu=nu)
+    loss = BlurredError(space.into(small), mask=mask, **options)
+    seen = BlurredError(encoded, mask=mask, **options)
+    counting = encoded if mask is None else encoded[mask][None]
+    fit = Fit(Sample(loss), space, len(locked))
+    fixed = colour.encode(locked)
+    first = initial(counting, colors, rng=key.fold_in(0), trials=TRIALS, locked=fixed)
     best, least = None, np.inf
-    for trial in key.split(TRIALS):
-        first = colour.decode(initial(encoded, colors, rng=trial))
-        state = Annealing(loss, first, rng=trial.fold_in(0))
-        for _ in anneal(state, STEPS):
+    for trial, encoded_palette in zip(key.split(TRIALS), first):
+        palette = space.into(colour.decode(encoded_palette))
+        state = Annealing(loss, palette, rng=trial)
+        for _ in anneal(state, schedule(STEPS), fit=fit):
             pass
         indices = state.argmax()
-        descend(loss, indices, state.palette)
-        palette = fit(loss, indices, state.palette)
+        Search(loss, indices, state.palette).sweep()
+        palette = fit(indices[None], state.palette)
         # Tones near black hardly count in linear light, but the eye tells them apart: of palettes
         # that are about as good, the one to take is good for the sRGB values too.
-        value = loss.of(indices, palette) * seen.of(indices, colour.encode(palette))
+        values = colour.encode(np.clip(space.back(palette), 0, 1))
+        value = loss.of(indices, palette) * seen.of(indices, values)
         if value < least:
             best, least = palette, value
+        if deadline is not None and time.perf_counter() > deadline:
+            break
     return best
 
 

@@ -3,20 +3,23 @@
 import numpy as np
 
 from fastgrad.kernels.jit import block, kernel, prange, wide_vectors
-from fastgrad.kernels.special import fma
+from fastgrad.kernels.special import fma, like
 
 
 @block
-def blur_row(out, plane, y, taps, padded):
-    """Set out to row y of a plane under symmetric taps x taps; padded stays zero at both ends."""
+def blur_row(out, plane, y, down, across, nu, padded):
+    """Add row y of a plane under symmetric down x across, and nu times itself, to out.
+
+    padded is scratch that stays zero at both ends.
+    """
     wide_vectors()
     height, width = plane.shape
-    radius = taps.size // 2
+    radius = down.size // 2
     middle, row = padded[radius : radius + width], plane[y]
     for c in range(width):
-        middle[c] = taps[radius] * row[c]
+        middle[c] = down[radius] * row[c]
     for t in range(1, radius + 1):
-        tap = taps[radius + t]
+        tap = down[radius + t]
         if y >= t:
             row = plane[y - t]
             for c in range(width):
@@ -25,21 +28,30 @@ def blur_row(out, plane, y, taps, padded):
             row = plane[y + t]
             for c in range(width):
                 middle[c] = fma(tap, row[c], middle[c])
+    tap, row = across[radius], plane[y]
     for c in range(width):
-        out[c] = taps[radius] * middle[c]
+        out[c] += fma(tap, middle[c], nu * row[c])
     for t in range(1, radius + 1):
-        tap = taps[radius + t]
+        tap = across[radius + t]
         left, right = padded[radius - t :], padded[radius + t :]
         for c in range(width):
             out[c] = fma(tap, left[c] + right[c], out[c])
 
 
 @kernel
-def blur(chunks, out, planes, taps):
-    """Convolve each plane, shape (n, height, width), with taps x taps."""
+def blur(chunks, out, planes, taps, nu, margin):
+    """Set out, inside its margin, to the planes under a sum of down x across, plus nu planes.
+
+    taps has the shape (terms, 2, 2 radius + 1), planes (n, height, width).
+    """
     n, height, width = planes.shape
+    none = like(0, nu)
     for chunk in prange(chunks):
-        padded = np.zeros(width + taps.size, planes.dtype)
+        padded = np.zeros(width + taps.shape[2], planes.dtype)
         for r in range(chunk * n * height // chunks, (chunk + 1) * n * height // chunks):
             plane, y = r // height, r % height
-            blur_row(out[plane, y], planes[plane], y, taps, padded)
+            row = out[plane, margin + y, margin : margin + width]
+            row[:] = none
+            for i in range(taps.shape[0]):
+                weight = nu if i == 0 else none
+                blur_row(row, planes[plane], y, taps[i, 0], taps[i, 1], weight, padded)

@@ -34,44 +34,47 @@ def least(low, d):
 
 
 @block
-def expect(mean, variance, total, d, low, palette, beta):
-    """Set mean, shape (3, n), and variance to those of the colour under softmax(-beta d)."""
+def expect(mean, variance, total, d, low, palette):
+    """Set mean, shape (channels, n), and variance to those of the colour under softmax(-d)."""
     wide_vectors()
     n = low.size
-    red, green, blue = mean[0], mean[1], mean[2]
     for c in range(n):
-        red[c] = like(0, low)
-        green[c] = like(0, low)
-        blue[c] = like(0, low)
-        variance[c] = like(0, low)
         total[c] = like(0, low)
+        variance[c] = like(0, low)
     for k in range(palette.shape[0]):
-        r, g, b = palette[k, 0], palette[k, 1], palette[k, 2]
-        square = fma(r, r, fma(g, g, b * b))
         row = d[k]
         for c in range(n):
-            p = exp_normal(beta * (low[c] - row[c]))
-            total[c] += p
-            red[c] = fma(p, r, red[c])
-            green[c] = fma(p, g, green[c])
-            blue[c] = fma(p, b, blue[c])
-            variance[c] = fma(p, square, variance[c])
+            row[c] = exp_normal(low[c] - row[c])
+            total[c] += row[c]
     for c in range(n):
-        scale = like(1, low) / total[c]
-        red[c] *= scale
-        green[c] *= scale
-        blue[c] *= scale
-        square = fma(red[c], red[c], fma(green[c], green[c], blue[c] * blue[c]))
-        variance[c] = fma(scale, variance[c], -square)
+        total[c] = like(1, low) / total[c]
+    for channel in range(mean.shape[0]):
+        out = mean[channel]
+        for c in range(n):
+            out[c] = like(0, low)
+        for k in range(palette.shape[0]):
+            row, x = d[k], palette[k, channel]
+            square = x * x
+            for c in range(n):
+                out[c] = fma(row[c], x, out[c])
+                variance[c] = fma(row[c], square, variance[c])
+        for c in range(n):
+            out[c] *= total[c]
+    for c in range(n):
+        variance[c] *= total[c]
+    for channel in range(mean.shape[0]):
+        out = mean[channel]
+        for c in range(n):
+            variance[c] = fma(-out[c], out[c], variance[c])
 
 
 @kernel
-def moments(chunks, mean, variances, logits, palette):
-    """Set mean, shape (3, height, width), and the sum of the variances of each row."""
+def moments(chunks, mean, variances, logits, palette, counts):
+    """Set mean, shape (channels, height, width), and the sum of the variances of each row."""
     height, width, k = logits.shape
     for chunk in prange(chunks):
         d = np.empty((k, SEGMENT), logits.dtype)
-        row = np.empty((3, SEGMENT), logits.dtype)
+        row = np.empty((palette.shape[1], SEGMENT), logits.dtype)
         variance = np.empty(SEGMENT, logits.dtype)
         low = np.empty(SEGMENT, logits.dtype)
         total = np.empty(SEGMENT, logits.dtype)
@@ -81,10 +84,11 @@ def moments(chunks, mean, variances, logits, palette):
                 n = min(SEGMENT, width - first)
                 load(d[:, :n], logits[y, first : first + n])
                 least(low[:n], d)
-                expect(row, variance, total, d, low[:n], palette, like(1, logits))
+                expect(row, variance, total, d, low[:n], palette)
                 for c in range(n):
-                    variances[y] += np.float64(variance[c])
-                    for channel in range(3):
+                    if counts[y, first + c] != 0:
+                        variances[y] += np.float64(variance[c])
+                    for channel in range(palette.shape[1]):
                         mean[channel, y, first + c] = row[channel, c]
 
 
@@ -93,7 +97,6 @@ def differentiate(d, q, low, total, slope, palette, own, scale):
     """Turn d into probabilities p, and q into scale * d(error)/d(logits), given the slopes."""
     wide_vectors()
     n = low.size
-    red, green, blue = slope[0], slope[1], slope[2]
     for c in range(n):
         total[c] = like(0, low)
     for k in range(palette.shape[0]):
@@ -106,11 +109,15 @@ def differentiate(d, q, low, total, slope, palette, own, scale):
         total[c] = like(1, low) / total[c]
         low[c] = like(0, low)
     for k in range(palette.shape[0]):
-        r, g, b = palette[k, 0], palette[k, 1], palette[k, 2]
-        cost = own * fma(r, r, fma(g, g, b * b))
         row, out = d[k], q[k]
         for c in range(n):
-            out[c] = fma(red[c], r, fma(green[c], g, fma(blue[c], b, cost)))
+            out[c] = like(0, low)
+        for channel in range(palette.shape[1]):
+            x, by_mean = palette[k, channel], slope[channel]
+            cost = own * x * x
+            for c in range(n):
+                out[c] += fma(by_mean[c], x, cost)
+        for c in range(n):
             row[c] *= total[c]
             low[c] = fma(row[c], out[c], low[c])
     for k in range(palette.shape[0]):
@@ -120,11 +127,12 @@ def differentiate(d, q, low, total, slope, palette, own, scale):
 
 
 @kernel
-def gradient(chunks, out, sums, logits, palette, slope, own, scale):
+def gradient(chunks, out, sums, logits, palette, counts, slope, own, scale):
     """Set out to the gradient with respect to the logits, and add up what the palette's needs.
 
-    slope is 2 (g - own m), shape (3, height, width), for the gradient g with respect to the mean m.
-    sums[block, k] becomes (sum of p slope for each channel, sum of p) of colour k.
+    slope is 2 (g - own m), (channels, height, width), for the gradient g with respect to the mean
+    m. sums[block, k] becomes (sum of p slope for each channel, sum of p) of colour k. Pixels that
+    do not count have the gradient 0.
     """
     height, width, k = logits.shape
     for chunk in prange(chunks):
@@ -140,24 +148,22 @@ def gradient(chunks, out, sums, logits, palette, slope, own, scale):
                     load(d[:, :n], logits[y, first : first + n])
                     least(low[:n], d)
                     differentiate(d, q, low[:n], total, part, palette, own, scale)
+                    target, counting = out[y, first : first + n], counts[y, first : first + n]
                     for i in range(k):
-                        add_up(sums[b, i], d[i, :n], part)
-                    target = out[y, first : first + n]
+                        add_up(sums[b, i], d[i, :n], part, counting)
                     for c in range(n):
                         for i in range(k):
-                            target[c, i] = q[i, c]
+                            target[c, i] = q[i, c] if counting[c] != 0 else like(0, out)
 
 
 @block
-def add_up(sums, p, slope):
-    """Add the sums over pixels of p times each slope, and of p."""
-    red, green, blue, total = 0.0, 0.0, 0.0, 0.0
-    for c in range(p.size):
-        red += np.float64(p[c] * slope[0, c])
-        green += np.float64(p[c] * slope[1, c])
-        blue += np.float64(p[c] * slope[2, c])
-        total += np.float64(p[c])
-    sums[0] += red
-    sums[1] += green
-    sums[2] += blue
-    sums[3] += total
+def add_up(sums, p, slope, counts):
+    """Add the sums over the pixels that count of p times each slope, and of p."""
+    channels = slope.shape[0]
+    for channel in range(channels + 1):
+        total = 0.0
+        for c in range(p.size):
+            weight = slope[channel, c] if channel < channels else like(1, p)
+            if counts[c] != 0:
+                total += np.float64(p[c] * weight)
+        sums[channel] += total

@@ -1,0 +1,81 @@
+"""``fastgrad compare``: all estimators on the problems that the literature shares."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+
+from fastgrad import comparison, objectives
+from fastgrad.cli.progress import progress_bar
+from fastgrad.distributions.bernoulli import Bernoulli
+from fastgrad.distributions.categorical import Categorical
+from fastgrad.dithering import files
+
+OUTPUT = "fastgrad-compare.png"
+
+
+def rebar():
+    """REBAR's toy with 3 bits: mean of (b - 0.45)^2, logits 0."""
+    return objectives.separable(np.full(3, 0.45)), Bernoulli(np.zeros(3))
+
+
+def separable():
+    """Double control variates' toy: mean of (b - 0.499)^2 over 200 bits, logits 0."""
+    return objectives.separable(np.full(200, 0.499)), Bernoulli(np.zeros(200))
+
+
+def bernoulli3():
+    """Three bits as one variable of 8 categories: sum of (b - (0.6, 0.51, 0.48))^2, logits 0."""
+    return objectives.bernoulli3(), Categorical(np.zeros(8))
+
+
+def polynomial():
+    """ReinMax's programme at its start: mean of |x - 0.45|^1.5 over 128 pairs of categories."""
+    target, weights = np.tile([0.45, 0.0], (128, 1)), np.tile([1 / 128, 0.0], (128, 1))
+    logits = np.random.default_rng(0).uniform(-0.01, 0.01, (128, 2))
+    return objectives.separable(target, weights=weights, power=1.5), Categorical(logits)
+
+
+PROBLEMS = {problem.__name__: problem for problem in (rebar, separable, bernoulli3, polynomial)}
+
+
+def compare(arguments):
+    """Run the command."""
+    out, problems = Path(arguments.output), dict.fromkeys(arguments.problem or PROBLEMS)
+    files.check_targets([out])
+    try:
+        from matplotlib.figure import Figure
+        from PIL import Image
+    except ImportError:
+        raise files.FileError("Matplotlib is needed: pip install fastgrad[plot]") from None
+
+    with progress_bar("step") as bar:
+        for i, name in enumerate(problems):
+
+            def show(done, total, label, i=i, name=name):
+                bar.total = total * len(problems)
+                bar.set_postfix_str(f"{name}: {label}", refresh=False)
+                bar.update(i * total + done - bar.n)
+
+            f, distribution = PROBLEMS[name]()
+            problems[name] = comparison.compare(
+                f,
+                distribution,
+                num_samples=arguments.samples,
+                repeats=arguments.repeats,
+                rng=arguments.seed,
+                callback=show,
+            )
+    for name, found in problems.items():
+        print(f"{name}: {PROBLEMS[name].__doc__}\n\n{found}\n")
+
+    heights = [1.2 + 0.25 * max(8, len(found.rows)) for found in problems.values()]
+    figure = Figure(figsize=(11, sum(heights)), layout="constrained")
+    parts = figure.subfigures(len(problems), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for part, (name, found) in zip(parts, problems.items()):
+        found.plot(figure=part, title=name)
+    data = io.BytesIO()
+    figure.savefig(data, dpi=120)
+    files.write(Image.open(data), out)
+    print(f"wrote {out}")
+    return 0

@@ -1,0 +1,56 @@
+"""``fastgrad info``: versions, threads, the kernel cache; or the table of estimators."""
+
+import os
+import platform
+
+import llvmlite.binding
+import numba
+import numpy
+import scipy
+
+from fastgrad._version import __version__
+from fastgrad.estimators import ESTIMATORS
+from fastgrad.kernels import jit
+
+
+def info(arguments):
+    """Run the command."""
+    if arguments.estimators:
+        print(estimators())
+        return 0
+
+    packages = {"numba": numba, "llvmlite": llvmlite, "numpy": numpy, "scipy": scipy}
+    rows = {"fastgrad": __version__}
+    rows |= {name: package.__version__ for name, package in packages.items()}
+    rows |= {
+        "python": platform.python_version(),
+        "threads": f"{numba.get_num_threads()} of {os.cpu_count()} processors",
+        "threading layer": jit.threading_layer(),
+        "vectors": _vector_width(),
+        "kernel cache": jit.cache_directory() or "none: no place is writable",
+    }
+    for name, value in rows.items():
+        print(f"{name:16}{value}")
+    return 0
+
+
+def _vector_width():
+    """Name the widest vectors that LLVM finds on this machine."""
+    try:
+        features = llvmlite.binding.get_host_cpu_features()
+    except RuntimeError:
+        return "unknown"
+    for bits, name in ((512, "avx512f"), (256, "avx2"), (128, "sse2"), (128, "neon")):
+        if features.get(name):
+            return f"{bits} bits ({name})"
+    return "unknown"
+
+
+def estimators():
+    """Return the table of all estimators, in Markdown."""
+    rows = [("estimator", "unbiased", "needs", "evaluations of f", "paper"), ("---",) * 5]
+    for name, cls in ESTIMATORS.items():
+        needs = ", ".join(f"`{part}`" for part in cls.needs)
+        unbiased = "yes" if cls.unbiased else "no"
+        rows.append((f"`{name}`", unbiased, needs, cls.evaluations, cls.paper))
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -1,0 +1,69 @@
+"""What other tools make of a picture, to be set beside ours."""
+
+import numpy as np
+
+
+def pillow(values, colors, palette=None):
+    """Dither by Pillow: a palette by maximum coverage, then Floyd-Steinberg.
+
+    Parameters
+    ----------
+    values : numpy.ndarray of uint8, shape (height, width, 3)
+        sRGB values.
+    colors : int
+        The number of colours.
+    palette : numpy.ndarray of uint8, shape (K, 3), optional
+        A palette to use instead.
+
+    Returns
+    -------
+    numpy.ndarray of uint8, shape (height, width, 3)
+        The dithered picture.
+    """
+    from PIL import Image
+
+    image = Image.fromarray(values)
+    if palette is None:
+        chosen = image.quantize(colors, method=Image.Quantize.MAXCOVERAGE)
+    else:
+        chosen = Image.new("P", (1, 1))
+        full = np.tile(palette, (256, 1))[:256]  # else what is missing counts as black
+        chosen.putpalette(full.tobytes())
+    dithered = image.quantize(palette=chosen, dither=Image.Dither.FLOYDSTEINBERG)
+    return np.asarray(dithered.convert("RGB"))
+
+
+def imagequant(values, colors, palette=None):
+    """Dither by libimagequant, at full strength.
+
+    Parameters
+    ----------
+    values : numpy.ndarray of uint8, shape (height, width, 3)
+        sRGB values.
+    colors : int
+        The number of colours.
+    palette : None
+        It takes no palette.
+
+    Returns
+    -------
+    numpy.ndarray of uint8, shape (height, width, 3), or None
+        The dithered picture; None if the package is not installed or there is a palette.
+    """
+    if palette is not None:
+        return None
+    try:
+        import imagequant
+    except ImportError:
+        return None
+    height, width = values.shape[:2]
+    opaque = np.full((height, width, 1), 255, np.uint8)
+    data = np.concatenate([values, opaque], axis=2).tobytes()
+    indices, chosen = imagequant.quantize_raw_rgba_bytes(
+        data, width, height, dithering_level=1.0, max_colors=colors
+    )
+    chosen = np.array(chosen, np.uint8).reshape(-1, 4)[:, :3]
+    return chosen[np.frombuffer(indices, np.uint8)].reshape(values.shape)
+
+
+RIVALS = {"Pillow": pillow, "imagequant": imagequant}
