@@ -1,0 +1,70 @@
+"""Every example runs to its end by itself, is short, and leaves its picture where it was run."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+NO_PICTURE = ("01_colour_a_map",)
+LONGEST, SECONDS = 79, 1800  # lines; time for a cold cache on a busy machine
+
+
+def test_there_are_examples():
+    numbers = [path.stem.split("_")[0] for path in EXAMPLES]
+    assert len(numbers) >= 6
+    assert numbers == [f"{i:02}" for i in range(1, len(numbers) + 1)]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_is_short(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_runs(path, tmp_path):
+    pictured = path.stem not in NO_PICTURE
+    if pictured:
+        pytest.importorskip("matplotlib")
+    answer = _run(path, tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout
+    if "sklearn" in path.read_text(encoding="utf-8") and not importlib.util.find_spec("sklearn"):
+        pytest.skip("scikit-learn is not installed")
+    pictures = [found.name for found in tmp_path.iterdir()]
+    assert pictures == ([f"{path.stem}.png"] if pictured else [])
+    for name in pictures:
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG\r\n")
+
+
+def test_says_how_to_get_the_digits(tmp_path):
+    pytest.importorskip("matplotlib")
+    package = tmp_path / "sklearn"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise ImportError", encoding="utf-8")
+    answer = _run(ROOT / "examples" / "04_digits_vae.py", tmp_path, tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout == "the digits are scikit-learn's: pip install scikit-learn\n"
+
+
+def _run(path, folder, *first):
+    """Run a script in a folder, with these places looked at first for imports."""
+    environment = dict(os.environ)
+    places = [*map(str, first), str(ROOT), *filter(None, [environment.get("PYTHONPATH")])]
+    environment |= {"PYTHONPATH": os.pathsep.join(places), "MPLBACKEND": "Agg"}
+    environment["OPENBLAS_NUM_THREADS"] = "1"  # small products: threads wait for each other
+    return subprocess.run(
+        [sys.executable, str(path)],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
