@@ -11,6 +11,7 @@ import pytest
 import fastgrad
 from fastgrad.dithering import colour, dither, files, rivals
 from fastgrad.dithering.quality import psnr, s_cielab
+from fastgrad.dithering.structure import cssim
 
 PHOTOGRAPH = Path(fastgrad.__file__).parent / "data" / "astronaut.jpg"
 
@@ -249,3 +250,18 @@ def test_s_cielab_of_flat_pictures_is_the_colour_difference():
     expected = skcolor.deltaE_cie76(skcolor.rgb2lab(first), skcolor.rgb2lab(second)).item()
     flat = [np.tile(x, (20, 20, 1)) for x in (first, second)]
     assert s_cielab(*flat) == pytest.approx(expected, rel=1e-3)
+
+
+def test_structure_raises_cssim_and_any_objective_is_weighed(photograph):
+    values = photograph[200:232, 200:240]
+    fixed = np.uint8([[0, 0, 0], [255, 255, 255]])
+    plain = dither(values, palette=fixed)
+    better = dither(values, palette=fixed, structure=0.3)
+    f = cssim(values, fixed, space="linear")
+    first, second = (f.index(d.indices[None].astype(np.int32)) for d in (plain, better))
+    first, second = (np.ravel(x[0] if isinstance(x, tuple) else x)[0] for x in (first, second))
+    assert second < first
+    same = dither(
+        values, palette=fixed, structure=0.3, objective=lambda p: cssim(values, p, space="linear")
+    )
+    np.testing.assert_array_equal(same.indices, better.indices)

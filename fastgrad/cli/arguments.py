@@ -89,12 +89,13 @@ def add_dither(parser):
     )
     eye.add_argument(
         "--ppd",
-        type=number(float, 1, 1000),
+        type=number(float, 1, 200),
         metavar="X",
         help="pixels per degree of the visual field, instead of --sigma",
     )
     for name, kind, low, high, text in (
         ("--nu", float, 0, 1e6, "weight of the error without blur: larger is less grainy"),
+        ("--structure", float, 0, 1e6, "weight of structure, 1 - CSSIM (default: 0)"),
         ("--steps", int, 1, 10**6, "steps of annealing"),
         ("--time-budget", float, 0.001, 1e6, "seconds for each picture"),
         ("--seed", int, 0, 2**63 - 1, "seed of the randomness (default: 0)"),
@@ -102,6 +103,12 @@ def add_dither(parser):
         kind_name = "X" if kind is float else "N"
         parse = number(kind, low, high)
         optimiser.add_argument(name, type=parse, metavar=kind_name, help=text)
+
+    optimiser.add_argument(
+        "--estimator",
+        choices=("local_expectation", "rloo", "gumbel_softmax", "rebar"),
+        help="of the gradient of the mean of --structure (default: local_expectation)",
+    )
 
     picture = parser.add_argument_group("picture")
     picture.add_argument(

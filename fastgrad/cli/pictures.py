@@ -82,7 +82,7 @@ def _settings(given):
             given.refuse(f"--lock-colors needs more --colors than the {len(palette)} given")
     elif palette is not None and given.colors:
         given.refuse("--colors goes with --palette or --preset only when there is --lock-colors")
-    names = ("space", "sigma", "ppd", "nu", "steps", "time_budget")
+    names = ("space", "sigma", "ppd", "nu", "structure", "estimator", "steps", "time_budget")
     options = {name: getattr(given, name) for name in names if getattr(given, name) is not None}
     alpha = given.alpha or ("blend" if given.preset else "keep")
     if alpha == "keep" and given.output and given.output.lower().endswith(".gif"):

@@ -16,8 +16,11 @@ from fastgrad.dithering.annealing import Annealing, anneal, schedule
 from fastgrad.dithering.loss import BlurredError, Gradient
 from fastgrad.dithering.palette import Fit, Sample, spacing
 from fastgrad.dithering.problem import Problem, amount, count
+from fastgrad.dithering.refinement import refine
 from fastgrad.dithering.search import Search
 from fastgrad.dithering.start import choose_palette
+from fastgrad.dithering.structure import cssim
+from fastgrad.objectives import Objective
 
 __all__ = ["BlurredError", "Dithering", "Gradient", "Progress", "dither"]
 
@@ -89,6 +92,9 @@ def dither(
     mask=None,
     previous=None,
     flicker=0.1,
+    structure=0.0,
+    objective=None,
+    estimator=None,
     steps=12,
     time_budget=None,
     rng=0,
@@ -128,6 +134,14 @@ def dither(
     flicker : float, optional
         How much nearer than it is the previous colour of a pixel is taken to be, in squared
         distance, as a share of the mean one between neighbouring colours.
+    structure : float, optional
+        Weight of 1 - CSSIM, or of ``objective``, which a second annealing and descent then lower
+        too, with the palette as it is: 0.01 to 0.1 for colour pictures, up to 0.3 for two colours.
+    objective : Objective or callable, optional
+        What ``structure`` weighs: an objective of the public kind over the pixels' colours, or a
+        function that makes one of the palette, uint8 of shape (K, 3).
+    estimator : str or Estimator, optional
+        Of the gradient of its mean, see `fastgrad.dithering.refinement.refine`.
     steps : int, optional
         Steps of annealing: more are slower and better.
     time_budget : float, optional
@@ -170,6 +184,7 @@ def dither(
         previous=previous,
     )
     steps, flicker = count("steps", steps, 1, None), amount("flicker", flicker, 0, 1e9)
+    structure = amount("structure", structure, 0, 1e9)
     deadlines = [None] * 3  # of the palette, the annealing and the descent
     if time_budget is not None:
         budget = amount("time_budget", time_budget, 0, 1e9)
@@ -198,11 +213,12 @@ def dither(
     before = {"previous": problem.previous, "gap": flicker * spacing(start)}
     state = Annealing(loss, start, rng=key.fold_in(1), **before)
 
-    def result(indices, colours):
+    def result(indices, colours, *, sweep=True):
         rounded = problem.fixed if fit is None else problem.rounded(colours)
         indices = indices.copy()
         search = Search(loss, indices, problem.colours(rounded), **before)
-        search.sweep()
+        if sweep:
+            search.sweep()
         value, plain = search.errors()
         metrics = {
             "psnr": _decibels(plain / len(loss.planes)),
@@ -236,7 +252,19 @@ def dither(
         report(search.errors()[0], total, indices)
         if deadlines[2] is not None and time.perf_counter() > deadlines[2]:
             break
-    return result(indices, colours)
+    if not structure:
+        return result(indices, colours)
+    rounded = problem.fixed if fit is None else problem.rounded(colours)
+    if objective is None:
+        rgb = np.asarray(image)
+        rgb = rgb if rgb.ndim == 3 else np.repeat(rgb[..., None], 3, axis=2)
+        # Tones must be the same for both terms.
+        objective = cssim(rgb, rounded, space="srgb" if space == "srgb" else "linear")
+    elif not isinstance(objective, Objective):
+        objective = objective(rounded)
+    options = {"objective": objective, "weight": structure, "estimator": estimator}
+    indices = refine(indices, loss, problem.colours(rounded), rng=key.fold_in(2), **options)
+    return result(indices, colours, sweep=False)
 
 
 def _decibels(mean):
