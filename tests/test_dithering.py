@@ -253,7 +253,7 @@ def test_s_cielab_of_flat_pictures_is_the_colour_difference():
 
 
 def test_structure_raises_cssim_and_any_objective_is_weighed(photograph):
-    values = photograph[200:232, 200:240]
+    values = photograph[200:264, 200:280]
     fixed = np.uint8([[0, 0, 0], [255, 255, 255]])
     plain = dither(values, palette=fixed)
     better = dither(values, palette=fixed, structure=0.3)
