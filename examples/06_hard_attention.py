@@ -73,9 +73,7 @@ left.set(title=f"share of looks at the lit tile, mean of {RUNS} runs", xlabel="s
 figure.legend(loc="outside lower center", ncols=len(WAYS))
 right.imshow(tiles[0].reshape(5, 5, 5, 5).swapaxes(1, 2).reshape(25, 25), cmap="gray")
 row, column = divmod(int(choice[0]), 5)
-right.plot(
-    column * 5 + 2, row * 5 + 2, "s", color="C1", fillstyle="none", ms=54, mew=4, clip_on=False
-)
+right.plot(column * 5 + 2, row * 5 + 2, "s", c="C1", fillstyle="none", ms=54, mew=4, clip_on=False)
 right.set(title="a scene, and where attention looks", xticks=[], yticks=[])
 figure.savefig("06_hard_attention.png", dpi=100)
 print("wrote 06_hard_attention.png")

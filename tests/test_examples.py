@@ -57,7 +57,8 @@ def _run(path, folder, *first):
     environment = dict(os.environ)
     places = [*map(str, first), str(ROOT), *filter(None, [environment.get("PYTHONPATH")])]
     environment |= {"PYTHONPATH": os.pathsep.join(places), "MPLBACKEND": "Agg"}
-    environment["OPENBLAS_NUM_THREADS"] = "1"  # small products: threads wait for each other
+    # On a busy machine, threads that spin while they wait for others take all the time there is.
+    environment |= {"OMP_WAIT_POLICY": "passive", "OPENBLAS_NUM_THREADS": "1"}
     return subprocess.run(
         [sys.executable, str(path)],
         cwd=folder,
