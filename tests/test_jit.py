@@ -1,8 +1,6 @@
-"""How kernels run: twins, cache, threads, forks, processes. No call may end the process."""
+"""How kernels run: chunks, threads, forks, processes. No call may end the process."""
 
-import hashlib
 import os
-import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +16,7 @@ from fastgrad.kernels import random as random_kernels
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 
-# Work above the threshold of the parallel twin; prints the digest of its bits.
+# Work above the threshold of parallel work; prints the digest of its bits.
 WORK = """
 import hashlib, numpy as np, fastgrad as fg
 def work():
@@ -36,14 +34,6 @@ for t in threads: t.join()
 assert len(results) == 8 and all(r == {main} for r in results), results
 print(main)
 """
-# Runs the smallest kernel and tells whether its code came from the cache.
-SMALLEST = """
-import numpy as np
-from fastgrad.kernels import check
-check.scan(1, np.zeros(8, np.float32), np.zeros(1, np.uint8))
-stats = check.scan.serial.stats
-print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
-"""
 
 
 def work():
@@ -57,7 +47,7 @@ def digest():
     return work()
 
 
-# -- twins -------------------------------------------------------------------------------------
+# -- chunks -------------------------------------------------------------------------------------
 
 
 def test_small_work_is_serial_and_large_work_is_cut():
@@ -71,29 +61,86 @@ def test_small_work_is_serial_and_large_work_is_cut():
 
 @pytest.mark.parametrize("kind", range(5))
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_twins_and_chunks_give_the_same_bits(kind, dtype):
+def test_chunks_give_the_same_bits_in_turn_and_in_parallel(kind, dtype):
     key = fg.Key(5).kernel_words
     results = []
-    for twin, chunks in (
-        ("serial", 1),
-        ("serial", 3),
-        ("parallel", 1),
-        ("parallel", 2),
-        ("parallel", 7),
-    ):
+    for parallel, chunks in ((False, 1), (False, 3), (True, 1), (True, 2), (True, 7)):
         out = np.zeros(20_011, dtype)
-        getattr(random_kernels.fill, twin)(chunks, out, kind, key, 0, 12_345)
+        args = out, kind, key, 0, 12_345
+        if parallel:
+            random_kernels.fill.run(chunks, *args)
+        else:
+            for chunk in reversed(range(chunks)):
+                random_kernels.fill.dispatcher(chunk, chunks, *args)
         results.append(out)
     for result in results[1:]:
         assert np.array_equal(result, results[0])
 
 
-def test_a_twin_is_compiled_when_first_needed():
-    kernel = jit.Kernel(lambda chunks, x: None)
-    assert not {"serial", "parallel"} & set(vars(kernel))
+def test_bounds_of_chunks_cover_all_once():
+    @numba.njit
+    def cover(n, chunks):
+        seen = np.zeros((2, n), np.int64)
+        for chunk in range(chunks):
+            first, last = jit.chunk_bounds(n, chunk, chunks)
+            seen[0, first:last] += 1
+            for i in jit.chunk_range(n, chunk, chunks):
+                seen[1, i] += 1
+        return seen
+
+    for n in (0, 1, 5, 64):
+        for chunks in (1, 2, 7, 100):
+            assert (cover(n, chunks) == 1).all()
+
+
+def fails(chunk, chunks, x):
+    """A kernel that fails in one chunk, as where memory runs out."""
+    if chunk == 2:
+        raise MemoryError
+    x[chunk] = chunks
+
+
+def test_a_failure_in_a_chunk_is_raised():
+    kernel = jit.Kernel(fails)
+    with pytest.raises(MemoryError):
+        kernel.dispatcher(2, 4, np.zeros(4))
+    for _ in range(3):
+        x = np.zeros(4)
+        with pytest.raises(MemoryError, match="scratch memory"):
+            kernel.run(4, x)
+        assert x.tolist() == [4, 4, 0, 4]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_arguments_of_any_type_reach_the_chunks(dtype):
+    """Arrays of any layout, read-only ones, scalars, and tuples in tuples."""
+
+    def add(chunk, chunks, out, x, scale, flag, pair):
+        first, last = jit.chunk_bounds(out.size, chunk, chunks)
+        for i in range(first, last):
+            out[i] = x[0, i] * scale + pair[0][1] * flag + pair[1][i % 2]
+
+    out, x = np.zeros(1001, dtype), np.arange(4004, dtype=dtype).reshape(2, 2002)[:, ::2]
+    x.flags.writeable = False
+    pair = ((np.uint32(1), np.uint32(7)), np.array([5, 6], dtype))
+    jit.Kernel(add).run(5, out, x, dtype(2), True, pair)
+    assert np.array_equal(out, 2 * x[0] + 7 + np.array([5, 6])[np.arange(1001) % 2])
+
+
+def test_a_kernel_is_compiled_when_first_needed():
+    kernel = jit.Kernel(lambda chunk, chunks, x: None)
+    assert kernel._dispatcher is None
     kernel(1, np.zeros(1))
-    assert "serial" in vars(kernel)
-    assert "parallel" not in vars(kernel)
+    assert len(kernel.dispatcher.signatures) == 1
+    kernel.run(2, np.zeros(1))
+    assert len(kernel.dispatcher.signatures) == 1
+
+
+def test_threads_that_meet_an_uncompiled_kernel_share_one_dispatcher():
+    kernel = jit.Kernel(lambda chunk, chunks, x: None)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: kernel.dispatcher, range(64)))
+    assert len(set(map(id, found))) == 1
 
 
 def test_importing_compiles_nothing_and_starts_no_threads():
@@ -104,9 +151,9 @@ from fastgrad.kernels import jit
 import threading
 assert jit._layer is None
 modules = [m for name, m in list(sys.modules.items()) if name.startswith("fastgrad.kernels")]
-kernels = [k for m in modules for k in vars(m).values() if isinstance(k, jit.Kernel)]
+kernels = [k for m in modules for k in vars(m).values() if isinstance(k, jit.Compiled)]
 assert len(kernels) > 5
-built = [k for k in kernels if {"serial", "parallel"} & set(vars(k))]
+built = [k for k in kernels if k._dispatcher is not None]
 print(len(built), threading.active_count())
 """
     assert run(code) == "0 1"
@@ -195,139 +242,6 @@ def test_a_spawned_process_gives_the_same_bits(digest, tmp_path):
     assert (result.stdout.strip(), result.returncode) == (digest, 0), result.stderr
 
 
-# -- cache -------------------------------------------------------------------------------------
-
-
-def test_a_second_process_compiles_nothing(tmp_path):
-    cache = {"NUMBA_CACHE_DIR": str(tmp_path)}
-    assert run(SMALLEST, **cache) == "0 1"
-    assert run(SMALLEST, **cache) == "1 0"
-
-
-def test_twins_do_not_share_cache_entries(tmp_path):
-    """Numba's own key is the same for both: the parallel twin would load the serial code."""
-    both = """
-import numpy as np
-from fastgrad.kernels import check
-args = (np.zeros(8, np.float32), np.zeros(1, np.uint8))
-for name in {twins}:
-    twin = getattr(check.scan, name)
-    twin(1, *args)
-    print(name, sum(twin.stats.cache_hits.values()), sum(twin.stats.cache_misses.values()), end=" ")
-"""
-    cache = {"NUMBA_CACHE_DIR": str(tmp_path)}
-    assert run(both.format(twins=["serial"]), **cache) == "serial 0 1"
-    assert run(both.format(twins=["parallel"]), **cache) == "parallel 0 1"
-    assert run(both.format(twins=["parallel", "serial"]), **cache) == "parallel 1 0 serial 1 0"
-
-
-def copy_of_the_package(tmp_path):
-    root = tmp_path / "copy"
-    shutil.copytree(
-        ROOT / "fastgrad", root / "fastgrad", ignore=shutil.ignore_patterns("__pycache__", "data")
-    )
-    return root
-
-
-@pytest.mark.slow
-def test_an_edit_in_another_file_is_seen(tmp_path):
-    """Numba's key knows the kernel's own file only."""
-    root = copy_of_the_package(tmp_path)
-    cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-    assert run(SMALLEST, root=root, **cache) == "0 1"
-    assert run(SMALLEST, root=root, **cache) == "1 0"
-    with open(root / "fastgrad" / "kernels" / "intrinsics.py", "a", encoding="utf-8") as file:
-        file.write("\n# edited\n")
-    assert run(SMALLEST, root=root, **cache) == "0 1"
-
-
-def test_the_digest_covers_what_a_kernel_module_imports(tmp_path, monkeypatch):
-    root = copy_of_the_package(tmp_path) / "fastgrad" / "kernels"
-    monkeypatch.setattr(jit, "__file__", str(root / "jit.py"))
-    digest, path = jit.source_digest.__wrapped__, root / "concrete.py"
-    covered = {p.name for p in jit.sources(path)}
-    assert {"concrete.py", "jit.py", "tile.py", "transpose.py", "formats.py"} <= covered
-    assert not {"bernoulli.py", "products.py"} & covered
-    before = digest(path)
-    for other in sorted(root.rglob("*.py")):
-        other.write_text(other.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
-        after = digest(path)
-        assert (after != before) == (other.name in covered), other
-        before = after
-
-
-def test_no_writable_place_means_no_cache(tmp_path):
-    """Every place that Numba would try lies below a regular file: true even for the superuser."""
-    root = copy_of_the_package(tmp_path)
-    blocked = tmp_path / "file"
-    blocked.write_text("")
-    for folder in (root / "fastgrad").rglob("*"):
-        if folder.is_dir():
-            (folder / "__pycache__").write_text("")
-    (root / "fastgrad" / "__pycache__").write_text("")
-    below = str(blocked / "cache")
-    nowhere = {"NUMBA_CACHE_DIR": below, "HOME": below, "XDG_CACHE_HOME": below}
-    code = SMALLEST + "from fastgrad.kernels import jit; print(jit.cache_directory())"
-    assert run(code, root=root, PYTHONDONTWRITEBYTECODE="1", **nowhere) == "0 1\nNone"
-
-
-@pytest.mark.slow
-def test_a_cache_that_fails_later_is_only_a_miss(tmp_path):
-    """The place vanishes after the import, or holds rubbish."""
-    cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-    vanish = """
-import os, shutil
-import fastgrad.kernels.check as c
-c.scan.serial
-shutil.rmtree(os.environ["NUMBA_CACHE_DIR"]); open(os.environ["NUMBA_CACHE_DIR"], "w").close()
-"""
-    assert run(vanish + SMALLEST, **cache).split()[0] == "0"
-    os.remove(tmp_path / "cache")
-    assert run(SMALLEST, **cache) == "0 1"
-    files = [p for p in (tmp_path / "cache").rglob("*") if p.is_file()]
-    assert any(p.suffix == ".nbc" for p in files)
-    for suffix in (".nbc", ".nbi"):
-        for path in files:
-            if path.suffix == suffix:
-                path.write_bytes(b"rubbish")
-        assert run(SMALLEST, **cache).split()[0] == "0"
-
-
-def test_the_cache_can_be_turned_off(tmp_path):
-    options = {"NUMBA_CACHE_DIR": str(tmp_path), "FASTGRAD_CACHE": "0"}
-    assert run(SMALLEST, **options) == "0 1"
-    assert run(SMALLEST, **options) == "0 1"
-    assert not list(tmp_path.rglob("*.nb?"))
-
-
-def test_cache_directory_is_a_place():
-    assert jit.cache_directory() is None or os.path.isabs(jit.cache_directory())
-
-
-EVERY_TWIN = """
-import numpy as np
-from fastgrad.kernels import check
-for x in (np.zeros(9000, np.float32), np.zeros(9000)):
-    x[-1] = np.nan
-    for twin in (check.scan.serial, check.scan.parallel):
-        found = np.zeros(3, np.uint8)
-        twin(2, x, found)
-        assert list(found) == [0, 0, 2], found
-print("fine")
-"""
-
-
-@pytest.mark.slow
-def test_processes_may_fill_the_cache_at_once(tmp_path):
-    """Six cold processes at a time write two types of both twins into one place."""
-    cache = {"NUMBA_CACHE_DIR": str(tmp_path)}
-    for _ in range(2):
-        with ThreadPoolExecutor(6) as pool:
-            results = list(pool.map(lambda _: run(EVERY_TWIN, **cache), range(6)))
-        assert set(results) == {"fine"}
-
-
 def test_kernels_keep_their_names_and_documentation():
     assert check.scan.__name__ == "scan"
     assert check.scan.__doc__
-    assert hashlib.sha256().digest_size * 2 == len(jit.source_digest(jit.__file__))

@@ -10,7 +10,7 @@ import scipy
 
 from fastgrad._version import __version__
 from fastgrad.estimators import ESTIMATORS
-from fastgrad.kernels import jit
+from fastgrad.kernels import cache, jit
 
 
 def info(arguments):
@@ -27,7 +27,7 @@ def info(arguments):
         "threads": f"{numba.get_num_threads()} of {os.cpu_count()} processors",
         "threading layer": jit.threading_layer(),
         "vectors": _vector_width(),
-        "kernel cache": jit.cache_directory() or "none: no place is writable",
+        "kernel cache": cache.cache_directory() or "none: no place is writable",
     }
     for name, value in rows.items():
         print(f"{name:16}{value}")

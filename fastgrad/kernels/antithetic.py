@@ -10,7 +10,7 @@ from fastgrad.kernels import logistic as lg
 from fastgrad.kernels import tile
 from fastgrad.kernels.estimators import ROWS, spread
 from fastgrad.kernels.intrinsics import like, where
-from fastgrad.kernels.jit import block, inline, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.noise import fill_exponential
 from fastgrad.kernels.philox import NOISE
 from fastgrad.kernels.special import log_normal
@@ -39,21 +39,20 @@ def decide_pair(x, y, t, w):
 
 
 @kernel
-def sample_pairs(chunks, logits, key, first_pair, z, noise):
+def sample_pairs(chunk, chunks, logits, key, first_pair, z, noise):
     """Fill z, (2 P, N), with antithetic pairs, and noise, (P, N) or (0, N), with u - 1/2."""
     n = logits.size
     blocks, depth = lg.layout(n, 0)
-    for chunk in prange(chunks):
-        bits = np.empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
-        odds = np.empty(bits[0].size, logits.dtype)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            start, head, tail, _ = lg.span(b, depth, n, 0)
-            w = odds[: tail - head]
-            for i in range(z.shape[0] // 2):
-                lg.fill_odds(odds, bits, start, np.uint32(first_pair + i), NOISE, key)
-                if noise.shape[0]:
-                    centre_uniform(noise[i, head:tail], w)
-                decide_pair(z[2 * i, head:tail], z[2 * i + 1, head:tail], logits[head:tail], w)
+    bits = np.empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
+    odds = np.empty(bits[0].size, logits.dtype)
+    for b in chunk_range(blocks, chunk, chunks):
+        start, head, tail, _ = lg.span(b, depth, n, 0)
+        w = odds[: tail - head]
+        for i in range(z.shape[0] // 2):
+            lg.fill_odds(odds, bits, start, np.uint32(first_pair + i), NOISE, key)
+            if noise.shape[0]:
+                centre_uniform(noise[i, head:tail], w)
+            decide_pair(z[2 * i, head:tail], z[2 * i + 1, head:tail], logits[head:tail], w)
 
 
 @inline
@@ -105,29 +104,28 @@ def flip(z, hit, t):
 
 
 @kernel
-def sample_groups(chunks, logits, threshold, size, key, first_sample, z):
+def sample_groups(chunk, chunks, logits, threshold, size, key, first_sample, z):
     """Fill z, (S, N), with groups of `size`: the rarer outcome is where `exceed` says."""
     samples, n = z.shape
     columns = width(n, size)
     blocks = (n + columns - 1) // max(columns, 1)
     real = logits.dtype
-    for chunk in prange(chunks):
-        bits = np.empty((logits.itemsize // 4, columns // tile.FOLD, tile.FOLD), np.uint32)
-        e, after = np.empty((size, columns), real), np.empty((size, columns), real)
-        hit, before = np.empty((size, columns), np.int32), np.empty(columns, real)
-        limit = np.zeros(columns, real)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            head, tail = b * columns, min((b + 1) * columns, n)
-            limit[: tail - head] = threshold[head:tail]
-            start = head // 4
-            for i in range(0, samples, size):
-                for j in range(size):
-                    sample = np.uint32(first_sample + i + j)
-                    tile.fill_bits(bits, start, 1, tile.FOLD // 4, sample, NOISE, key)
-                    fill_exponential(e[j].reshape(bits[0].shape), bits)
-                exceed(hit, e, after, before, limit)
-                for j in range(size):
-                    flip(z[i + j, head:tail], hit[j, : tail - head], logits[head:tail])
+    bits = np.empty((logits.itemsize // 4, columns // tile.FOLD, tile.FOLD), np.uint32)
+    e, after = np.empty((size, columns), real), np.empty((size, columns), real)
+    hit, before = np.empty((size, columns), np.int32), np.empty(columns, real)
+    limit = np.zeros(columns, real)
+    for b in chunk_range(blocks, chunk, chunks):
+        head, tail = b * columns, min((b + 1) * columns, n)
+        limit[: tail - head] = threshold[head:tail]
+        start = head // 4
+        for i in range(0, samples, size):
+            for j in range(size):
+                sample = np.uint32(first_sample + i + j)
+                tile.fill_bits(bits, start, 1, tile.FOLD // 4, sample, NOISE, key)
+                fill_exponential(e[j].reshape(bits[0].shape), bits)
+            exceed(hit, e, after, before, limit)
+            for j in range(size):
+                flip(z[i + j, head:tail], hit[j, : tail - head], logits[head:tail])
 
 
 # -- sums --------------------------------------------------------------------------------------
@@ -169,40 +167,38 @@ def add_pair(total, d, z, twin):
 
 
 @kernel
-def group_scores(chunks, z, x, size, total):
+def group_scores(chunk, chunks, z, x, size, total):
     """total += sum over groups of (x - its mean in the group) z: z is (S, N), x (S, M)."""
     samples, n = z.shape
     per = n // max(x.shape[1], 1)
     blocks = (n + ROWS - 1) // ROWS
-    for chunk in prange(chunks):
-        scratch, mass, count = np.empty(ROWS), np.empty(ROWS), np.empty(ROWS)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            head, tail = b * ROWS, min((b + 1) * ROWS, n)
-            m = tail - head
-            d = scratch[:m]
-            for i in range(0, samples, size):
-                if size == 2:
-                    spread(d, x[i], x[i + 1], head, per)
-                    add_pair(total[head:tail], d, z[i, head:tail], z[i + 1, head:tail])
-                    continue
-                mass[:], count[:] = 0.0, 0.0
-                for j in range(i, i + size):
-                    spread(d, x[j], x[i], head, per)  # from the first: 0 where x is constant
-                    add_sample(total[head:tail], mass[:m], count[:m], d, z[j, head:tail])
-                subtract_mean(total[head:tail], mass[:m], count[:m], np.float64(size))
+    scratch, mass, count = np.empty(ROWS), np.empty(ROWS), np.empty(ROWS)
+    for b in chunk_range(blocks, chunk, chunks):
+        head, tail = b * ROWS, min((b + 1) * ROWS, n)
+        m = tail - head
+        d = scratch[:m]
+        for i in range(0, samples, size):
+            if size == 2:
+                spread(d, x[i], x[i + 1], head, per)
+                add_pair(total[head:tail], d, z[i, head:tail], z[i + 1, head:tail])
+                continue
+            mass[:], count[:] = 0.0, 0.0
+            for j in range(i, i + size):
+                spread(d, x[j], x[i], head, per)  # from the first: 0 where x is constant
+                add_sample(total[head:tail], mass[:m], count[:m], d, z[j, head:tail])
+            subtract_mean(total[head:tail], mass[:m], count[:m], np.float64(size))
 
 
 @kernel
-def pair_products(chunks, x, noise, total):
+def pair_products(chunk, chunks, x, noise, total):
     """total += sum over pairs of (x - x of the twin) noise: x is (2 P, M), noise (P, N)."""
     pairs, n = noise.shape
     per = n // max(x.shape[1], 1)
     blocks = (n + ROWS - 1) // ROWS
-    for chunk in prange(chunks):
-        scratch = np.empty(ROWS)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            head, tail = b * ROWS, min((b + 1) * ROWS, n)
-            d = scratch[: tail - head]
-            for i in range(pairs):
-                spread(d, x[2 * i], x[2 * i + 1], head, per)
-                add_product(total[head:tail], d, noise[i, head:tail])
+    scratch = np.empty(ROWS)
+    for b in chunk_range(blocks, chunk, chunks):
+        head, tail = b * ROWS, min((b + 1) * ROWS, n)
+        d = scratch[: tail - head]
+        for i in range(pairs):
+            spread(d, x[2 * i], x[2 * i + 1], head, per)
+            add_product(total[head:tail], d, noise[i, head:tail])

@@ -5,26 +5,25 @@ import numpy as np
 from fastgrad.kernels import logistic as lg
 from fastgrad.kernels import tile
 from fastgrad.kernels.intrinsics import like, where
-from fastgrad.kernels.jit import block, inline, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_bounds, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.philox import NOISE
 from fastgrad.kernels.special import sigmoid, softplus
 
 
 @kernel
-def sample(chunks, logits, offset, key, first_sample, out):
+def sample(chunk, chunks, logits, offset, key, first_sample, out):
     """Fill out, shape (S, N), with samples."""
     n = logits.size
     blocks, depth = lg.layout(n, offset)
-    for chunk in prange(chunks):
-        bits = np.empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
-        w, scratch = np.empty(bits[0].size, logits.dtype), np.empty(bits[0].size, logits.dtype)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            start, head, tail, low = lg.span(b, depth, n, offset)
-            z, noise = scratch[: tail - head], w[low : low + tail - head]
-            for i in range(out.shape[0]):
-                lg.fill_odds(w, bits, start, np.uint32(first_sample + i), NOISE, key)
-                lg.perturb(z, logits[head:tail], noise)
-                lg.decide(out[i][head:tail], z)
+    bits = np.empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
+    w, scratch = np.empty(bits[0].size, logits.dtype), np.empty(bits[0].size, logits.dtype)
+    for b in chunk_range(blocks, chunk, chunks):
+        start, head, tail, low = lg.span(b, depth, n, offset)
+        z, noise = scratch[: tail - head], w[low : low + tail - head]
+        for i in range(out.shape[0]):
+            lg.fill_odds(w, bits, start, np.uint32(first_sample + i), NOISE, key)
+            lg.perturb(z, logits[head:tail], noise)
+            lg.decide(out[i][head:tail], z)
 
 
 # -- functions of logits and samples -----------------------------------------------------------
@@ -54,23 +53,21 @@ def score_block(out, t, x):
 
 
 @kernel
-def log_prob(chunks, logits, x, out):
+def log_prob(chunk, chunks, logits, x, out):
     """out = log probability of x, both (S, N)."""
     n = logits.size
-    for chunk in prange(chunks):
-        head, tail = chunk * n // chunks, (chunk + 1) * n // chunks
-        for i in range(out.shape[0]):
-            log_prob_block(out[i][head:tail], logits[head:tail], x[i][head:tail])
+    head, tail = chunk_bounds(n, chunk, chunks)
+    for i in range(out.shape[0]):
+        log_prob_block(out[i][head:tail], logits[head:tail], x[i][head:tail])
 
 
 @kernel
-def score(chunks, logits, x, out):
+def score(chunk, chunks, logits, x, out):
     """out = x - sigmoid(logits), x and out (S, N)."""
     n = logits.size
-    for chunk in prange(chunks):
-        head, tail = chunk * n // chunks, (chunk + 1) * n // chunks
-        for i in range(out.shape[0]):
-            score_block(out[i][head:tail], logits[head:tail], x[i][head:tail])
+    head, tail = chunk_bounds(n, chunk, chunks)
+    for i in range(out.shape[0]):
+        score_block(out[i][head:tail], logits[head:tail], x[i][head:tail])
 
 
 @inline
@@ -104,18 +101,16 @@ def entropy_block(out, t):
 
 
 @kernel
-def kl_divergence(chunks, p_logits, q_logits, out):
+def kl_divergence(chunk, chunks, p_logits, q_logits, out):
     """out = Kullback-Leibler divergence of each site."""
     n = out.size
-    for chunk in prange(chunks):
-        head, tail = chunk * n // chunks, (chunk + 1) * n // chunks
-        kl_divergence_block(out[head:tail], p_logits[head:tail], q_logits[head:tail])
+    head, tail = chunk_bounds(n, chunk, chunks)
+    kl_divergence_block(out[head:tail], p_logits[head:tail], q_logits[head:tail])
 
 
 @kernel
-def entropy(chunks, logits, out):
+def entropy(chunk, chunks, logits, out):
     """out = entropy of each site."""
     n = out.size
-    for chunk in prange(chunks):
-        head, tail = chunk * n // chunks, (chunk + 1) * n // chunks
-        entropy_block(out[head:tail], logits[head:tail])
+    head, tail = chunk_bounds(n, chunk, chunks)
+    entropy_block(out[head:tail], logits[head:tail])

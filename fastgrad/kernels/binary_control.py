@@ -8,7 +8,7 @@ odds being those against the sample b.
 import numpy as np
 
 from fastgrad.kernels.intrinsics import like, where
-from fastgrad.kernels.jit import block, inline, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.logistic import copy, probabilities
 from fastgrad.kernels.relaxed_control import accumulate
 from fastgrad.kernels.special import exp_normal, log_normal
@@ -106,43 +106,58 @@ def add_products(products, sites, g, h, s):
 
 @kernel
 def bernoulli(
-    chunks, logits, z, x, y, r, q, temperature, eta, d, c_y, grad, products, along_x, along_y, dots
+    chunk,
+    chunks,
+    logits,
+    z,
+    x,
+    y,
+    r,
+    q,
+    temperature,
+    eta,
+    d,
+    c_y,
+    grad,
+    products,
+    along_x,
+    along_y,
+    dots,
 ):
     """`relaxed_control.categorical` for sites: logits (N,), all else without K."""
     n = logits.size
     coupled = y.shape[0] == 0
     real, per = logits.dtype, n // max(d.shape[1], 1)
     blocks = (n + SITES - 1) // SITES
-    for chunk in prange(chunks):
-        scratch = np.empty((8, SITES), real)
-        for block_ in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            row = block_ * SITES
-            sites = slice(row, min(row + SITES, n))
-            size = sites.stop - row
-            p, no, a, e = scratch[0][:size], scratch[1][:size], scratch[2][:size], scratch[3][:size]
-            keep, s = scratch[4][:size], scratch[5][:size]
-            signal, control = scratch[6][:size], scratch[7][:size]
-            at, scale = temperature[sites], eta[sites]
-            probabilities(p, no, logits[sites])
-            for i in range(z.shape[0]):
-                b, t = z[i][sites], x[i][sites]
-                spread(signal, d[i], row, per)
-                spread(control, c_y[i], row, per)
-                through_sigmoid(a, t, r[i][sites], at)
-                if coupled:
-                    u = t
-                    copy(e, a)
-                else:
-                    u = y[i][sites]
-                    through_sigmoid(e, u, q[i][sites], at)
-                find_keep(keep, u, at, b, p, no)
-                multiply(e, keep)
-                assemble(a, e, b, p, no, signal, control, scale)
-                add(grad[sites], a)
-                if products.shape[1]:
-                    add_products(products, sites, a, e, s)
-                if dots.shape[0]:
-                    score_product(dots[i][sites], a, b, p, no)
-                    through_sigmoid(along_x[i][sites], t, a, at)
-                    multiply(a, keep)
-                    through_sigmoid(along_y[i][sites], u, a, at)
+    scratch = np.empty((8, SITES), real)
+    for block_ in chunk_range(blocks, chunk, chunks):
+        row = block_ * SITES
+        sites = slice(row, min(row + SITES, n))
+        size = sites.stop - row
+        p, no, a, e = scratch[0][:size], scratch[1][:size], scratch[2][:size], scratch[3][:size]
+        keep, s = scratch[4][:size], scratch[5][:size]
+        signal, control = scratch[6][:size], scratch[7][:size]
+        at, scale = temperature[sites], eta[sites]
+        probabilities(p, no, logits[sites])
+        for i in range(z.shape[0]):
+            b, t = z[i][sites], x[i][sites]
+            spread(signal, d[i], row, per)
+            spread(control, c_y[i], row, per)
+            through_sigmoid(a, t, r[i][sites], at)
+            if coupled:
+                u = t
+                copy(e, a)
+            else:
+                u = y[i][sites]
+                through_sigmoid(e, u, q[i][sites], at)
+            find_keep(keep, u, at, b, p, no)
+            multiply(e, keep)
+            assemble(a, e, b, p, no, signal, control, scale)
+            add(grad[sites], a)
+            if products.shape[1]:
+                add_products(products, sites, a, e, s)
+            if dots.shape[0]:
+                score_product(dots[i][sites], a, b, p, no)
+                through_sigmoid(along_x[i][sites], t, a, at)
+                multiply(a, keep)
+                through_sigmoid(along_y[i][sites], u, a, at)

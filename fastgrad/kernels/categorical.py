@@ -6,141 +6,135 @@ from fastgrad.kernels import columns as col
 from fastgrad.kernels import elementwise, tile
 from fastgrad.kernels.concrete import draw
 from fastgrad.kernels.intrinsics import like
-from fastgrad.kernels.jit import block, kernel, prange
+from fastgrad.kernels.jit import block, chunk_range, kernel
 from fastgrad.kernels.special import log_normal
 
 
 @kernel
-def sample_gumbel(chunks, logits, offset, key, first_sample, z):
+def sample_gumbel(chunk, chunks, logits, offset, key, first_sample, z):
     """Draw z, shape (S, N), as the argmax of perturbed logits: the noise of `concrete`."""
     n, k = logits.shape
     fold = k > tile.NARROW
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, offset)
     real = logits.dtype
-    for chunk in prange(chunks):
-        t, w = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
-        best, arg = np.empty(columns, real), np.empty(columns, np.int32)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            row = tile.first_row(b, k, columns, offset)
-            tile.load(t, logits, row, like(-np.inf, t))
-            col.subtract_maximum(t, best, fold)
-            for i in range(z.shape[0]):
-                sample = np.uint32(first_sample + i)
-                draw(w, t, bits, k, row, offset, sample, key, best, arg, fold)
-                tile.store_categories(z[i], arg, row, fold)
+    t, w = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
+    best, arg = np.empty(columns, real), np.empty(columns, np.int32)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, k, columns, offset)
+        tile.load(t, logits, row, like(-np.inf, t))
+        col.subtract_maximum(t, best, fold)
+        for i in range(z.shape[0]):
+            sample = np.uint32(first_sample + i)
+            draw(w, t, bits, k, row, offset, sample, key, best, arg, fold)
+            tile.store_categories(z[i], arg, row, fold)
 
 
 # -- functions of logits and categories --------------------------------------------------------
 
 
 @kernel
-def log_normaliser(chunks, logits, out):
+def log_normaliser(chunk, chunks, logits, out):
     """out = logsumexp of each row."""
     n, k = logits.shape
     fold = k > tile.NARROW
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, 0)
     real = logits.dtype
-    for chunk in prange(chunks):
-        t = np.empty((depth, columns), real)
-        m, s = np.empty(columns, real), np.empty(columns, real)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            row = tile.first_row(b, k, columns, 0)
-            tile.load(t, logits, row, like(-np.inf, t))
-            col.maximum(t, m, fold)
-            col.exponentiate(t, m, like(1, t), s, fold)
-            for c in range(columns):
-                m[c] += log_normal(s[c])
-            tile.store_statistics(out, m, row, fold)
+    t = np.empty((depth, columns), real)
+    m, s = np.empty(columns, real), np.empty(columns, real)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, k, columns, 0)
+        tile.load(t, logits, row, like(-np.inf, t))
+        col.maximum(t, m, fold)
+        col.exponentiate(t, m, like(1, t), s, fold)
+        for c in range(columns):
+            m[c] += log_normal(s[c])
+        tile.store_statistics(out, m, row, fold)
 
 
 @kernel
-def log_softmax(chunks, logits, out):
+def log_softmax(chunk, chunks, logits, out):
     """out = log_softmax(logits)."""
     n, k = logits.shape
     fold = k > tile.NARROW
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, 0)
     real = logits.dtype
-    for chunk in prange(chunks):
-        t, w = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        m, s = np.empty(columns, real), np.empty(columns, real)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            row = tile.first_row(b, k, columns, 0)
-            tile.load(t, logits, row, like(-np.inf, t))
-            col.subtract_maximum(t, m, fold)
-            m[:] = like(0, m)
-            col.log_softmax(t, m, s, w, fold)
-            tile.store(out, t, row)
+    t, w = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    m, s = np.empty(columns, real), np.empty(columns, real)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, k, columns, 0)
+        tile.load(t, logits, row, like(-np.inf, t))
+        col.subtract_maximum(t, m, fold)
+        m[:] = like(0, m)
+        col.log_softmax(t, m, s, w, fold)
+        tile.store(out, t, row)
 
 
 @kernel
-def score(chunks, logits, z, out):
+def score(chunk, chunks, logits, z, out):
     """out = one-hot(z) - softmax(logits): z is (S, N), out (S, N, K)."""
     n, k = logits.shape
     fold = k > tile.NARROW
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, 0)
     real = logits.dtype
-    for chunk in prange(chunks):
-        p, w = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        m, s = np.empty(columns, real), np.empty(columns, real)
-        arg = np.empty(columns, np.int32)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            row = tile.first_row(b, k, columns, 0)
-            tile.load(p, logits, row, like(-np.inf, p))
-            col.maximum(p, m, fold)
-            col.softmax(p, m, s, fold)
-            for i in range(z.shape[0]):
-                tile.load_categories(arg, z[i], row, fold)
-                col.one_hot_minus(w, arg, p)
-                tile.store(out[i], w, row)
+    p, w = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    m, s = np.empty(columns, real), np.empty(columns, real)
+    arg = np.empty(columns, np.int32)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, k, columns, 0)
+        tile.load(p, logits, row, like(-np.inf, p))
+        col.maximum(p, m, fold)
+        col.softmax(p, m, s, fold)
+        for i in range(z.shape[0]):
+            tile.load_categories(arg, z[i], row, fold)
+            col.one_hot_minus(w, arg, p)
+            tile.store(out[i], w, row)
 
 
 @kernel
-def entropy(chunks, logits, out):
+def entropy(chunk, chunks, logits, out):
     """out = -sum p log p of each row."""
     n, k = logits.shape
     fold = k > tile.NARROW
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, 0)
     real = logits.dtype
-    for chunk in prange(chunks):
-        t, p = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        m, s = np.empty(columns, real), np.empty(columns, real)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            row = tile.first_row(b, k, columns, 0)
-            tile.load(t, logits, row, like(-np.inf, t))
-            log_softmax_and_softmax(t, p, m, s, fold)
-            col.expectation(p, t, s, fold)
-            for c in range(columns):
-                s[c] = -s[c]
-            tile.store_statistics(out, s, row, fold)
+    t, p = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    m, s = np.empty(columns, real), np.empty(columns, real)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, k, columns, 0)
+        tile.load(t, logits, row, like(-np.inf, t))
+        log_softmax_and_softmax(t, p, m, s, fold)
+        col.expectation(p, t, s, fold)
+        for c in range(columns):
+            s[c] = -s[c]
+        tile.store_statistics(out, s, row, fold)
 
 
 @kernel
-def kl_divergence(chunks, p_logits, q_logits, out):
+def kl_divergence(chunk, chunks, p_logits, q_logits, out):
     """out = sum p (log p - log q) of each row."""
     n, k = p_logits.shape
     fold = k > tile.NARROW
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, 0)
     real = p_logits.dtype
-    for chunk in prange(chunks):
-        t, p = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        q, w = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        m, s = np.empty(columns, real), np.empty(columns, real)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            row = tile.first_row(b, k, columns, 0)
-            tile.load(t, p_logits, row, like(-np.inf, t))
-            tile.load(q, q_logits, row, like(-np.inf, q))
-            log_softmax_and_softmax(t, p, m, s, fold)
-            log_softmax_and_softmax(q, w, m, s, fold)  # by the same steps: 0 where p is q
-            elementwise.difference(t, q)
-            col.expectation(p, t, s, fold)
-            tile.store_statistics(out, s, row, fold)
+    t, p = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    q, w = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    m, s = np.empty(columns, real), np.empty(columns, real)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, k, columns, 0)
+        tile.load(t, p_logits, row, like(-np.inf, t))
+        tile.load(q, q_logits, row, like(-np.inf, q))
+        log_softmax_and_softmax(t, p, m, s, fold)
+        log_softmax_and_softmax(q, w, m, s, fold)  # by the same steps: 0 where p is q
+        elementwise.difference(t, q)
+        col.expectation(p, t, s, fold)
+        tile.store_statistics(out, s, row, fold)
 
 
 @block

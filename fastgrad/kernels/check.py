@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastgrad.kernels.intrinsics import like, where
-from fastgrad.kernels.jit import PARALLEL_WORK, block, cached, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import PARALLEL_WORK, block, cached, chunk_range, kernel, wide_vectors
 
 FINE, MASKED, BAD = 0, 1, 2
 BLOCK = 4096
@@ -57,8 +57,7 @@ def first_empty(x):
 
 
 @kernel
-def scan(chunks, x, found):
+def scan(chunk, chunks, x, found):
     """Put the worst of each BLOCK of x in found."""
-    for chunk in prange(chunks):
-        for b in range(chunk * found.size // chunks, (chunk + 1) * found.size // chunks):
-            found[b] = flags(x[b * BLOCK : (b + 1) * BLOCK])
+    for b in chunk_range(found.size, chunk, chunks):
+        found[b] = flags(x[b * BLOCK : (b + 1) * BLOCK])

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastgrad.kernels.intrinsics import like, where
-from fastgrad.kernels.jit import block, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.plackett_luce import PAIRS, gather, log_left
 from fastgrad.kernels.special import exp, log
 
@@ -39,21 +39,20 @@ def entropies_left(g, levels, w, best, s, h):
 
 
 @kernel
-def entropy_given(chunks, logits, z, out):
+def entropy_given(chunk, chunks, logits, z, out):
     """out = sum over the choices z of the entropy of each given those before it: (S N,)."""
     blocks, k = (out.size + PAIRS - 1) // PAIRS, z.shape[2]
     real = logits.dtype
-    for chunk in prange(chunks):
-        w = np.empty((logits.shape[1], PAIRS), real)
-        g, levels = np.empty((k, PAIRS), real), np.empty((k, PAIRS), real)
-        best, s, h = np.empty(PAIRS, real), np.empty(PAIRS, real), np.empty(PAIRS, real)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            first = b * PAIRS
-            gather(w, g, logits, z, first)
-            log_left(levels, g, w, best, s)
-            entropies_left(g, levels, w, best, s, h)
-            for c in range(min(PAIRS, out.size - first)):
-                out[first + c] = g[:, c].sum()
+    w = np.empty((logits.shape[1], PAIRS), real)
+    g, levels = np.empty((k, PAIRS), real), np.empty((k, PAIRS), real)
+    best, s, h = np.empty(PAIRS, real), np.empty(PAIRS, real), np.empty(PAIRS, real)
+    for b in chunk_range(blocks, chunk, chunks):
+        first = b * PAIRS
+        gather(w, g, logits, z, first)
+        log_left(levels, g, w, best, s)
+        entropies_left(g, levels, w, best, s, h)
+        for c in range(min(PAIRS, out.size - first)):
+            out[first + c] = g[:, c].sum()
 
 
 @block
@@ -86,10 +85,9 @@ def entropy_of_row(row, k, reach):
 
 
 @kernel
-def entropy(chunks, logits, k, out):
+def entropy(chunk, chunks, logits, k, out):
     """out = entropy of k choices from each row, exactly: time and memory grow as 2^K."""
     n = logits.shape[0]
-    for chunk in prange(chunks):
-        reach = np.empty(1 << logits.shape[1])
-        for row in range(chunk * n // chunks, (chunk + 1) * n // chunks):
-            out[row] = entropy_of_row(logits[row], k, reach)
+    reach = np.empty(1 << logits.shape[1])
+    for row in chunk_range(n, chunk, chunks):
+        out[row] = entropy_of_row(logits[row], k, reach)

@@ -13,7 +13,7 @@ from fastgrad.kernels import columns as col
 from fastgrad.kernels import elementwise, tile
 from fastgrad.kernels.check import any_nan
 from fastgrad.kernels.intrinsics import fma, like, where
-from fastgrad.kernels.jit import block, inline, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.noise import fill_exponential
 from fastgrad.kernels.philox import CONDITIONAL, NOISE
 from fastgrad.kernels.special import log_normal
@@ -82,36 +82,36 @@ def winner_time(time, top, w, arg, total, fold):
 
 
 @kernel
-def gumbel_softmax(chunks, logits, offset, scale, key, first_sample, mode, out):
+def gumbel_softmax(chunk, chunks, logits, offset, scale, key, first_sample, mode, out):
     """Fill out, (S, N, K), with relaxed samples (SOFT), one-hot (HARD) or log relaxed (LOG)."""
     n, k = logits.shape
     fold = k > tile.NARROW
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, offset)
     real = logits.dtype
-    for chunk in prange(chunks):
-        t = np.empty((depth, columns), real)
-        w = np.empty((depth, columns), real)
-        scratch = np.empty((depth, columns), real)
-        bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
-        best, s, cap = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
-        arg = np.empty(columns, np.int32)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            row = tile.first_row(b, k, columns, offset)
-            tile.load(t, logits, row, like(-np.inf, t))
-            col.subtract_maximum(t, best, fold)
-            for i in range(out.shape[0]):
-                sample = np.uint32(first_sample + i)
-                draw(w, t, bits, k, row, offset, sample, key, best, arg, fold)
-                if mode == HARD:
-                    col.one_hot(w, arg)
-                else:
-                    relax_winner(w, best, arg, scale, s, cap, scratch, fold, mode == LOG)
-                tile.store(out[i], w, row)
+    t = np.empty((depth, columns), real)
+    w = np.empty((depth, columns), real)
+    scratch = np.empty((depth, columns), real)
+    bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
+    best, s, cap = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
+    arg = np.empty(columns, np.int32)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, k, columns, offset)
+        tile.load(t, logits, row, like(-np.inf, t))
+        col.subtract_maximum(t, best, fold)
+        for i in range(out.shape[0]):
+            sample = np.uint32(first_sample + i)
+            draw(w, t, bits, k, row, offset, sample, key, best, arg, fold)
+            if mode == HARD:
+                col.one_hot(w, arg)
+            else:
+                relax_winner(w, best, arg, scale, s, cap, scratch, fold, mode == LOG)
+            tile.store(out[i], w, row)
 
 
 @kernel
 def relax(
+    chunk,
     chunks,
     logits,
     offset,
@@ -135,36 +135,35 @@ def relax(
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, offset)
     real = logits.dtype
-    for chunk in prange(chunks):
-        t = np.empty((depth, columns), real)
-        p = np.empty((depth, columns), real)
-        w = np.empty((depth, columns), real)
-        bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
-        scratch = np.empty((depth, columns), real)
-        best, s, cap = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
-        arg = np.empty(columns, np.int32)
-        total, time = np.empty(columns, real), np.empty(columns, real)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            row = tile.first_row(b, k, columns, offset)
-            start, along, down = tile.addresses(k, row, offset, columns, depth)
-            tile.load(t, logits, row, like(-np.inf, t))
-            col.subtract_maximum(t, best, fold)
-            elementwise.copy(p, t)
-            best[:] = like(0, t)
-            col.softmax(p, best, total, fold)
-            bad[chunk] |= any_nan(total)
-            for i in range(z.shape[0]):
-                sample = np.uint32(first_sample + i)
-                draw(w, t, bits, k, row, offset, sample, key, best, arg, fold)
-                tile.store_categories(z[i], arg, row, fold)
+    t = np.empty((depth, columns), real)
+    p = np.empty((depth, columns), real)
+    w = np.empty((depth, columns), real)
+    bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
+    scratch = np.empty((depth, columns), real)
+    best, s, cap = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
+    arg = np.empty(columns, np.int32)
+    total, time = np.empty(columns, real), np.empty(columns, real)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, k, columns, offset)
+        start, along, down = tile.addresses(k, row, offset, columns, depth)
+        tile.load(t, logits, row, like(-np.inf, t))
+        col.subtract_maximum(t, best, fold)
+        elementwise.copy(p, t)
+        best[:] = like(0, t)
+        col.softmax(p, best, total, fold)
+        bad[chunk] |= any_nan(total)
+        for i in range(z.shape[0]):
+            sample = np.uint32(first_sample + i)
+            draw(w, t, bits, k, row, offset, sample, key, best, arg, fold)
+            tile.store_categories(z[i], arg, row, fold)
+            relax_winner(w, best, arg, scale, s, cap, scratch, fold, log)
+            tile.store(relaxed[i], w, row)
+            if not coupled:
+                tile.fill_bits(bits, start, along, down, sample, CONDITIONAL, key)
+                fill_exponential(w, bits)
+                winner_time(time, best, w, arg, total, fold)
+                condition(w, t, p, time, best, arg)
                 relax_winner(w, best, arg, scale, s, cap, scratch, fold, log)
-                tile.store(relaxed[i], w, row)
-                if not coupled:
-                    tile.fill_bits(bits, start, along, down, sample, CONDITIONAL, key)
-                    fill_exponential(w, bits)
-                    winner_time(time, best, w, arg, total, fold)
-                    condition(w, t, p, time, best, arg)
-                    relax_winner(w, best, arg, scale, s, cap, scratch, fold, log)
-                tile.store(conditional[i], w, row)
-                col.one_hot_minus(w, arg, p)
-                tile.store(score[i], w, row)
+            tile.store(conditional[i], w, row)
+            col.one_hot_minus(w, arg, p)
+            tile.store(score[i], w, row)

@@ -9,7 +9,7 @@ in order: results do not depend on blocks.
 import numpy as np
 
 from fastgrad.kernels.intrinsics import fma, like, where
-from fastgrad.kernels.jit import block, inline, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.special import expm1
 
 LANES = 16
@@ -92,22 +92,21 @@ def differentiate(slope, w, h, units, hidden):
 
 
 @kernel
-def value_and_gradient(chunks, weights, hidden, x, value, gradient):
+def value_and_gradient(chunk, chunks, weights, hidden, x, value, gradient):
     """Fill value (S, M) and gradient (S, M, D) of c at x (S, M, D); weights are (M, P)."""
     samples, m, d = x.shape
     work, blocks = samples * m, (hidden + LANES - 1) // LANES
-    for chunk in prange(chunks):
-        units = np.empty((d + 2, blocks, LANES), x.dtype)
-        h, last = np.empty((blocks, LANES), x.dtype), -1
-        for pair in range(chunk * work // chunks, (chunk + 1) * work // chunks):
-            cell, i = pair // samples, pair % samples
-            w = weights[cell]
-            if cell != last:
-                spread(units, w, hidden)
-                last = cell
-            activate(h, units, x[i, cell])
-            c = differentiate(gradient[i, cell], w, h, units, hidden)
-            value[i, cell] = c + w[hidden * (d + 2)]
+    units = np.empty((d + 2, blocks, LANES), x.dtype)
+    h, last = np.empty((blocks, LANES), x.dtype), -1
+    for pair in chunk_range(work, chunk, chunks):
+        cell, i = pair // samples, pair % samples
+        w = weights[cell]
+        if cell != last:
+            spread(units, w, hidden)
+            last = cell
+        activate(h, units, x[i, cell])
+        c = differentiate(gradient[i, cell], w, h, units, hidden)
+        value[i, cell] = c + w[hidden * (d + 2)]
 
 
 @block
@@ -134,22 +133,21 @@ def add_unit_gradients(total, h, q, units, x, u, a):
 
 
 @kernel
-def add_parameter_gradient(chunks, weights, hidden, x, factor, direction, total):
+def add_parameter_gradient(chunk, chunks, weights, hidden, x, factor, direction, total):
     """total (M, P) += gradient by the weights of sum of factor c(x) + direction . grad c(x)."""
     samples, m, d = x.shape
     blocks = (hidden + LANES - 1) // LANES
-    for chunk in prange(chunks):
-        units = np.empty((d + 2, blocks, LANES), x.dtype)
-        sums = np.empty((d + 2, blocks, LANES), x.dtype)
-        h, q = np.empty((blocks, LANES), x.dtype), np.empty((blocks, LANES), x.dtype)
-        for cell in range(chunk * m // chunks, (chunk + 1) * m // chunks):
-            spread(units, weights[cell], hidden)
-            spread(sums, total[cell], hidden)
-            for i in range(samples):
-                point, u, a = x[i, cell], direction[i, cell], factor[i, cell]
-                activate(h, units, point)
-                q[:] = like(0, q)
-                add_inputs(q, units, u, like(2, u), like(0, u))
-                add_unit_gradients(sums, h, q, units, point, u, a)
-                total[cell, hidden * (d + 2)] += a
-            collect(total[cell], sums, hidden)
+    units = np.empty((d + 2, blocks, LANES), x.dtype)
+    sums = np.empty((d + 2, blocks, LANES), x.dtype)
+    h, q = np.empty((blocks, LANES), x.dtype), np.empty((blocks, LANES), x.dtype)
+    for cell in chunk_range(m, chunk, chunks):
+        spread(units, weights[cell], hidden)
+        spread(sums, total[cell], hidden)
+        for i in range(samples):
+            point, u, a = x[i, cell], direction[i, cell], factor[i, cell]
+            activate(h, units, point)
+            q[:] = like(0, q)
+            add_inputs(q, units, u, like(2, u), like(0, u))
+            add_unit_gradients(sums, h, q, units, point, u, a)
+            total[cell, hidden * (d + 2)] += a
+        collect(total[cell], sums, hidden)

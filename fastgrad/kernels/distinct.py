@@ -14,7 +14,7 @@ from fastgrad.kernels import columns as col
 from fastgrad.kernels import elementwise, tile
 from fastgrad.kernels.concrete import draw
 from fastgrad.kernels.intrinsics import like, where
-from fastgrad.kernels.jit import block, inline, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_bounds, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.special import exp_normal, expm1, log, log1p, logaddexp
 
 NEGLIGIBLE = 60.0  # exp(-60) is nothing to 1
@@ -60,39 +60,38 @@ def shift_by_log(s, total):
 
 
 @kernel
-def rows(chunks, logits, key, noisy, z, log_p, rest, last):
+def rows(chunk, chunks, logits, key, noisy, z, log_p, rest, last):
     """Fill `search`'s results where each row of logits is a cell."""
     n, k = logits.shape
     fold = k > tile.NARROW
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, 0)
     real = logits.dtype
-    for chunk in prange(chunks):
-        t, w = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        e, bits = np.empty_like(t), np.empty((logits.itemsize // 4, depth, columns), np.uint32)
-        best, arg = np.empty(columns, real), np.empty(columns, np.int32)
-        s, total, none = np.empty(columns, real), np.empty(columns, real), np.zeros(columns, real)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            row = tile.first_row(b, k, columns, 0)
-            tile.load(t, logits, row, like(-np.inf, t))
-            col.subtract_maximum(t, best, fold)
-            elementwise.copy(e, t)
-            col.exponentiate(e, none, like(1, e), total, fold)
-            elementwise.copy(w, t)
-            if noisy:
-                draw(w, t, bits, k, row, 0, np.uint32(0), key, best, arg, fold)
-            for i in range(z.shape[0]):
-                col.argmax(w, best, arg, fold)
-                tile.store_categories(z[i], arg, row, fold)
-                take_winner(w, t, arg, s, fold)
-                shift_by_log(s, total)
-                tile.store_statistics(log_p[i], s, row, fold)
-            shift_by_log(best, total)
-            tile.store_statistics(last, best, row, fold)
-            sum_left(w, e, s, fold)
-            for c in range(columns):
-                s[c] = log(s[c] / total[c])
-            tile.store_statistics(rest, s, row, fold)
+    t, w = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    e, bits = np.empty_like(t), np.empty((logits.itemsize // 4, depth, columns), np.uint32)
+    best, arg = np.empty(columns, real), np.empty(columns, np.int32)
+    s, total, none = np.empty(columns, real), np.empty(columns, real), np.zeros(columns, real)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, k, columns, 0)
+        tile.load(t, logits, row, like(-np.inf, t))
+        col.subtract_maximum(t, best, fold)
+        elementwise.copy(e, t)
+        col.exponentiate(e, none, like(1, e), total, fold)
+        elementwise.copy(w, t)
+        if noisy:
+            draw(w, t, bits, k, row, 0, np.uint32(0), key, best, arg, fold)
+        for i in range(z.shape[0]):
+            col.argmax(w, best, arg, fold)
+            tile.store_categories(z[i], arg, row, fold)
+            take_winner(w, t, arg, s, fold)
+            shift_by_log(s, total)
+            tile.store_statistics(log_p[i], s, row, fold)
+        shift_by_log(best, total)
+        tile.store_statistics(last, best, row, fold)
+        sum_left(w, e, s, fold)
+        for c in range(columns):
+            s[c] = log(s[c] / total[c])
+        tile.store_statistics(rest, s, row, fold)
 
 
 # -- several variables: a beam -----------------------------------------------------------------
@@ -193,58 +192,58 @@ def trace(z, up, held):
 
 
 @kernel
-def beams(chunks, logits, key, noisy, z, log_p, rest, last):
+def beams(chunk, chunks, logits, key, noisy, z, log_p, rest, last):
     """Fill `search`'s results where a cell is several rows of logits."""
     (n, k), most, m = logits.shape, z.shape[0], rest.size
     per, real = n // m, logits.dtype
     fold = k > tile.NARROW
     columns, depth = tile.shape(n, k)
-    for chunk in prange(chunks):
-        t, w = np.empty((depth, columns), real), np.empty((most, depth, columns), real)
-        bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
-        best, arg = np.empty(columns, real), np.empty(columns, np.int32)
-        x, e, h, score = np.empty((4, k))
-        g, phi, values, mass = np.empty((4, most))
-        sources, held = np.empty((most, 2), np.int64), np.empty((most, 2), np.int64)
-        up = np.zeros((most, per), np.int32)
-        begin, end = chunk * m // chunks * per, (chunk + 1) * m // chunks * per
-        aligned = begin // 4 * 4
-        for b in range(tile.count(end - aligned, k, columns, 0)):
-            first = tile.first_row(b, k, columns, 0)
-            tile.load(t, logits[aligned:end], first, like(-np.inf, t))
-            col.subtract_maximum(t, best, fold)
-            for j in range(most if noisy else 0):
-                draw(w[j], t, bits, k, first, aligned, np.uint32(j), key, best, arg, fold)
-            first += aligned
-            for r in range(max(0, begin - first), min(1 if fold else columns, end - first)):
-                row = first + r
-                cell, step = row // per, row % per
-                if step == 0:
-                    alive, left, phi[0] = 1, -np.inf, 0.0
-                read(x, t, r)
-                count, mode = 0, x.argmax()
-                normalise(x, e)
-                for j in range(alive):
-                    winner = mode
-                    if noisy:
-                        read(h, w[j], r)
-                        winner = h.argmax()
-                        own = h[winner] + x[mode]  # x[mode] is minus the log of the total
-                        g[j] = own if step == 0 else g[j]
-                        race(score, h, h[winner], g[j] - phi[j] - own, g[j])
-                    else:
-                        score[:] = phi[j] + x
-                    count = keep(values, sources, count, score[winner], j, winner)
-                    for i in range(k):
-                        if i != winner:
-                            count = keep(values, sources, count, score[i], j, i)
-                left = left_behind(left, phi, alive, e, sources, count)
-                for i in range(count):
-                    z[i, row], up[i, step] = sources[i, 1], sources[i, 0]
-                    mass[i] = phi[sources[i, 0]] + x[sources[i, 1]]
-                alive = count
-                g[:], phi[:] = values, mass
-                if step == per - 1:
-                    trace(z[:, row - step : row + 1], up, held)
-                    log_p[:, cell], rest[cell] = phi, left
-                    last[cell] = g[most - 1] if alive == most else -np.inf
+    t, w = np.empty((depth, columns), real), np.empty((most, depth, columns), real)
+    bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
+    best, arg = np.empty(columns, real), np.empty(columns, np.int32)
+    x, e, h, score = np.empty((4, k))
+    g, phi, values, mass = np.empty((4, most))
+    sources, held = np.empty((most, 2), np.int64), np.empty((most, 2), np.int64)
+    up = np.zeros((most, per), np.int32)
+    begin, end = chunk_bounds(m, chunk, chunks)
+    begin, end = begin * per, end * per
+    aligned = begin // 4 * 4
+    for b in range(tile.count(end - aligned, k, columns, 0)):
+        first = tile.first_row(b, k, columns, 0)
+        tile.load(t, logits[aligned:end], first, like(-np.inf, t))
+        col.subtract_maximum(t, best, fold)
+        for j in range(most if noisy else 0):
+            draw(w[j], t, bits, k, first, aligned, np.uint32(j), key, best, arg, fold)
+        first += aligned
+        for r in range(max(0, begin - first), min(1 if fold else columns, end - first)):
+            row = first + r
+            cell, step = row // per, row % per
+            if step == 0:
+                alive, left, phi[0] = 1, -np.inf, 0.0
+            read(x, t, r)
+            count, mode = 0, x.argmax()
+            normalise(x, e)
+            for j in range(alive):
+                winner = mode
+                if noisy:
+                    read(h, w[j], r)
+                    winner = h.argmax()
+                    own = h[winner] + x[mode]  # x[mode] is minus the log of the total
+                    g[j] = own if step == 0 else g[j]
+                    race(score, h, h[winner], g[j] - phi[j] - own, g[j])
+                else:
+                    score[:] = phi[j] + x
+                count = keep(values, sources, count, score[winner], j, winner)
+                for i in range(k):
+                    if i != winner:
+                        count = keep(values, sources, count, score[i], j, i)
+            left = left_behind(left, phi, alive, e, sources, count)
+            for i in range(count):
+                z[i, row], up[i, step] = sources[i, 1], sources[i, 0]
+                mass[i] = phi[sources[i, 0]] + x[sources[i, 1]]
+            alive = count
+            g[:], phi[:] = values, mass
+            if step == per - 1:
+                trace(z[:, row - step : row + 1], up, held)
+                log_p[:, cell], rest[cell] = phi, left
+                last[cell] = g[most - 1] if alive == most else -np.inf

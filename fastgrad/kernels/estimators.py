@@ -11,7 +11,7 @@ import numpy as np
 from fastgrad.kernels import columns as col
 from fastgrad.kernels import tile
 from fastgrad.kernels.intrinsics import like, where
-from fastgrad.kernels.jit import block, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_bounds, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.special import sigmoid
 
 ROWS = 256  # of a block: with K = 16, its sums stay in L1
@@ -26,15 +26,14 @@ def add_deviations(total, x, first):
 
 
 @kernel
-def accumulate(chunks, x, first, total):
+def accumulate(chunk, chunks, x, first, total):
     """total += sum over samples of x - first: x is (S, M)."""
     samples, m = x.shape
     blocks = (m + ROWS - 1) // ROWS
-    for chunk in prange(chunks):
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            cells = slice(b * ROWS, min((b + 1) * ROWS, m))
-            for i in range(samples):
-                add_deviations(total[cells], x[i, cells], first[cells])
+    for b in chunk_range(blocks, chunk, chunks):
+        cells = slice(b * ROWS, min((b + 1) * ROWS, m))
+        for i in range(samples):
+            add_deviations(total[cells], x[i, cells], first[cells])
 
 
 @block
@@ -75,52 +74,49 @@ def add_chosen(sums, counts, z, d):
 
 
 @kernel
-def scatter(chunks, z, x, first, sums, counts):
+def scatter(chunk, chunks, z, x, first, sums, counts):
     """Add x - first to sums, and 1 to counts, in column z: z is (S, N), x (S, M), sums (N, K)."""
     samples, n = z.shape
     per = n // max(x.shape[1], 1)
     blocks = (n + ROWS - 1) // ROWS
-    for chunk in prange(chunks):
-        scratch = np.empty(ROWS, sums.dtype)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            row = b * ROWS
-            rows = slice(row, min(row + ROWS, n))
-            d = scratch[: rows.stop - row]
-            for i in range(samples):
-                spread(d, x[i], first, row, per)
-                add_chosen(sums[rows], counts[rows], z[i, rows], d)
+    scratch = np.empty(ROWS, sums.dtype)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = b * ROWS
+        rows = slice(row, min(row + ROWS, n))
+        d = scratch[: rows.stop - row]
+        for i in range(samples):
+            spread(d, x[i], first, row, per)
+            add_chosen(sums[rows], counts[rows], z[i, rows], d)
 
 
 @kernel
-def centre(chunks, sums, counts, samples, mean, out):
+def centre(chunk, chunks, sums, counts, samples, mean, out):
     """out = sums - mean counts: the sum over samples of (x - mean) one-hot(z); mean is (M,)."""
     n, k = sums.shape
     per = n // max(mean.size, 1)
     blocks = (n + ROWS - 1) // ROWS
     origin = np.zeros(mean.size)
-    for chunk in prange(chunks):
-        scratch = np.empty(ROWS, sums.dtype)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            row = b * ROWS
-            d = scratch[: min(ROWS, n - row)]
-            spread(d, mean, origin, row, per)
-            for c in range(d.size):
-                for i in range(k):
-                    x = sums[row + c, i] - d[c] * like(counts[row + c, i], d)
-                    # Where all samples agree, it is their sum less itself, up to rounding.
-                    out[row + c, i] = like(0, d) if counts[row + c, i] == samples else x
+    scratch = np.empty(ROWS, sums.dtype)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = b * ROWS
+        d = scratch[: min(ROWS, n - row)]
+        spread(d, mean, origin, row, per)
+        for c in range(d.size):
+            for i in range(k):
+                x = sums[row + c, i] - d[c] * like(counts[row + c, i], d)
+                # Where all samples agree, it is their sum less itself, up to rounding.
+                out[row + c, i] = like(0, d) if counts[row + c, i] == samples else x
 
 
 @kernel
-def add_scores(chunks, counts, samples, shift, p, out):
+def add_scores(chunk, chunks, counts, samples, shift, p, out):
     """out += shift (counts - samples p), the sum of scores times the shift of their cell, (M,)."""
     n, k = counts.shape
     per = n // max(shift.size, 1)
-    for chunk in prange(chunks):
-        for row in range(chunk * n // chunks, (chunk + 1) * n // chunks):
-            d, s = like(shift[row // per], p), like(samples, p)
-            for i in range(k):
-                out[row, i] += d * (like(counts[row, i], p) - s * p[row, i])
+    for row in chunk_range(n, chunk, chunks):
+        d, s = like(shift[row // per], p), like(samples, p)
+        for i in range(k):
+            out[row, i] += d * (like(counts[row, i], p) - s * p[row, i])
 
 
 @block
@@ -146,13 +142,12 @@ def optimum(a, p, often, samples):
 
 
 @kernel
-def optima(chunks, centred, counts, samples, p):
+def optima(chunk, chunks, centred, counts, samples, p):
     """centred = the sum over samples of (x - optimum for each coordinate) score."""
     n = len(counts)
-    for chunk in prange(chunks):
-        rows = slice(chunk * n // chunks, (chunk + 1) * n // chunks)
-        a, q, often = centred[rows], p[rows], counts[rows]
-        optimum(a.reshape(a.size), q.reshape(q.size), often.reshape(often.size), samples)
+    rows = slice(*chunk_bounds(n, chunk, chunks))
+    a, q, often = centred[rows], p[rows], counts[rows]
+    optimum(a.reshape(a.size), q.reshape(q.size), often.reshape(often.size), samples)
 
 
 @block
@@ -175,19 +170,18 @@ def add_sigmoid_product(g, y, w, scale):
 
 
 @kernel
-def sigmoid_products(chunks, x, r, scale, total):
+def sigmoid_products(chunk, chunks, x, r, scale, total):
     """total += sum over samples of scale x (1 - x) r: x and r are (S, N)."""
     samples, n = x.shape
     blocks = (n + ROWS - 1) // ROWS
-    for chunk in prange(chunks):
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            sites = slice(b * ROWS, min((b + 1) * ROWS, n))
-            for i in range(samples):
-                add_sigmoid_product(total[sites], x[i, sites], r[i, sites], scale)
+    for b in chunk_range(blocks, chunk, chunks):
+        sites = slice(b * ROWS, min((b + 1) * ROWS, n))
+        for i in range(samples):
+            add_sigmoid_product(total[sites], x[i, sites], r[i, sites], scale)
 
 
 @kernel
-def softmax_products(chunks, x, r, scale, total):
+def softmax_products(chunk, chunks, x, r, scale, total):
     """total += sum over samples of scale x (r - <x, r>): x and r are (S, N, K)."""
     n, k = total.shape
     fold = k > tile.NARROW
@@ -195,52 +189,48 @@ def softmax_products(chunks, x, r, scale, total):
     blocks = tile.count(n, k, columns, 0)
     real = total.dtype
     zero = like(0, total)
-    for chunk in prange(chunks):
-        y, w = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        g, s = np.empty((depth, columns), real), np.empty(columns, real)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            row = tile.first_row(b, k, columns, 0)
-            tile.load(g, total, row, zero)
-            for i in range(x.shape[0]):
-                tile.load(y, x[i], row, zero)
-                tile.load(w, r[i], row, zero)
-                add_softmax_product(g, y, w, scale, s, fold)
-            tile.store(total, g, row)
+    y, w = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    g, s = np.empty((depth, columns), real), np.empty(columns, real)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, k, columns, 0)
+        tile.load(g, total, row, zero)
+        for i in range(x.shape[0]):
+            tile.load(y, x[i], row, zero)
+            tile.load(w, r[i], row, zero)
+            add_softmax_product(g, y, w, scale, s, fold)
+        tile.store(total, g, row)
 
 
 @kernel
-def softmax(chunks, logits, p):
+def softmax(chunk, chunks, logits, p):
     """Fill p with the softmax of each row of logits, (N, K)."""
     n, k = logits.shape
     fold = k > tile.NARROW
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, 0)
     real = logits.dtype
-    for chunk in prange(chunks):
-        t = np.empty((depth, columns), real)
-        m, s = np.empty(columns, real), np.empty(columns, real)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            row = tile.first_row(b, k, columns, 0)
-            tile.load(t, logits, row, like(-np.inf, t))
-            col.maximum(t, m, fold)
-            col.softmax(t, m, s, fold)
-            tile.store(p, t, row)
+    t = np.empty((depth, columns), real)
+    m, s = np.empty(columns, real), np.empty(columns, real)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, k, columns, 0)
+        tile.load(t, logits, row, like(-np.inf, t))
+        col.maximum(t, m, fold)
+        col.softmax(t, m, s, fold)
+        tile.store(p, t, row)
 
 
 @kernel
-def sigmoids(chunks, logits, p):
+def sigmoids(chunk, chunks, logits, p):
     """Fill p with the sigmoid of logits, (N, 1)."""
     n = logits.size
-    for chunk in prange(chunks):
-        for i in range(chunk * n // chunks, (chunk + 1) * n // chunks):
-            p[i, 0] = sigmoid(logits[i, 0])
+    for i in chunk_range(n, chunk, chunks):
+        p[i, 0] = sigmoid(logits[i, 0])
 
 
 @kernel
-def one_hot(chunks, z, x):
+def one_hot(chunk, chunks, z, x):
     """Fill x, shape (N, K), with zeros and a one at category z."""
     n = z.size
-    for chunk in prange(chunks):
-        for row in range(chunk * n // chunks, (chunk + 1) * n // chunks):
-            x[row] = like(0, x)
-            x[row, z[row]] = like(1, x)
+    for row in chunk_range(n, chunk, chunks):
+        x[row] = like(0, x)
+        x[row, z[row]] = like(1, x)

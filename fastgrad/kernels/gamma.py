@@ -17,7 +17,7 @@ D = sum over k of x^k / ((a + 1) ... (a + k)) (digamma(a + k + 1) - log x).
 import numpy as np
 
 from fastgrad.kernels.intrinsics import sqrt, where
-from fastgrad.kernels.jit import block, inline, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.quadrature import NODES, SIZE, WEIGHTS, total
 from fastgrad.kernels.rejection import (
     ATTEMPT,
@@ -90,34 +90,33 @@ def subtract_boost(log_v, bits, boost):
 
 
 @kernel
-def draw(chunks, d, log_d, boost, key, offset, out):
+def draw(chunk, chunks, d, log_d, boost, key, offset, out):
     """Fill flat out from element `offset` of the key's stream on.
 
     Element e of out has parameters number e % N: d = a - 1/3 (or a + 2/3), log d, and boost, which
     is 1 / a (or 0), each of shape (N,).
     """
     blocks = (out.size + ROWS - 1) // ROWS
-    for chunk in prange(chunks):
-        scratch, bits = np.empty((4, ROWS)), np.empty((4, ROWS), np.uint32)
-        c, own_d, own_boost, radius = scratch[0], scratch[1], scratch[2], scratch[3]
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            begin = b * ROWS
-            target = out[begin : begin + ROWS]
-            gather(own_d, d, begin)
-            gather(own_boost, boost, begin)
-            for i in range(ROWS):
-                c[i] = 1.0 / sqrt(9.0 * own_d[i])
-            fill_words(bits, offset + begin, ATTEMPT, key)
-            first_attempts(target, radius, bits, c)
-            for i in range(target.size):
-                if target[i] != target[i]:
-                    target[i] = one_draw(own_d[i], c[i], np.uint64(offset + begin + i), key)
-            if own_boost.max() > 0.0:
-                fill_words(bits, offset + begin, BOOST, key)
-                subtract_boost(target, bits, own_boost)
-            gather(own_d, log_d, begin)
-            for i in range(target.size):
-                target[i] += own_d[i]
+    scratch, bits = np.empty((4, ROWS)), np.empty((4, ROWS), np.uint32)
+    c, own_d, own_boost, radius = scratch[0], scratch[1], scratch[2], scratch[3]
+    for b in chunk_range(blocks, chunk, chunks):
+        begin = b * ROWS
+        target = out[begin : begin + ROWS]
+        gather(own_d, d, begin)
+        gather(own_boost, boost, begin)
+        for i in range(ROWS):
+            c[i] = 1.0 / sqrt(9.0 * own_d[i])
+        fill_words(bits, offset + begin, ATTEMPT, key)
+        first_attempts(target, radius, bits, c)
+        for i in range(target.size):
+            if target[i] != target[i]:
+                target[i] = one_draw(own_d[i], c[i], np.uint64(offset + begin + i), key)
+        if own_boost.max() > 0.0:
+            fill_words(bits, offset + begin, BOOST, key)
+            subtract_boost(target, bits, own_boost)
+        gather(own_d, log_d, begin)
+        for i in range(target.size):
+            target[i] += own_d[i]
 
 
 @inline
@@ -185,17 +184,16 @@ def slope_block(out, log_x, a, digamma_next, scratch):
 
 
 @kernel
-def slope(chunks, log_x, a, digamma_next, out):
+def slope(chunk, chunks, log_x, a, digamma_next, out):
     """out = D at flat draws log_x, of which number e has shape a[e % N].
 
     a and digamma_next = digamma(a + 1) are (N,).
     """
     blocks = (out.size + ROWS - 1) // ROWS
-    for chunk in prange(chunks):
-        scratch, own = np.empty((2, SIZE)), np.empty((2, ROWS))
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            begin = b * ROWS
-            rows = slice(begin, min(begin + ROWS, out.size))
-            gather(own[0], a, begin)
-            gather(own[1], digamma_next, begin)
-            slope_block(out[rows], log_x[rows], own[0], own[1], scratch)
+    scratch, own = np.empty((2, SIZE)), np.empty((2, ROWS))
+    for b in chunk_range(blocks, chunk, chunks):
+        begin = b * ROWS
+        rows = slice(begin, min(begin + ROWS, out.size))
+        gather(own[0], a, begin)
+        gather(own[1], digamma_next, begin)
+        slope_block(out[rows], log_x[rows], own[0], own[1], scratch)

@@ -16,7 +16,7 @@ from fastgrad.kernels import tile
 from fastgrad.kernels.concrete import condition, winner_time
 from fastgrad.kernels.estimators import add_softmax_product
 from fastgrad.kernels.intrinsics import like, where
-from fastgrad.kernels.jit import block, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.noise import fill_exponential
 from fastgrad.kernels.philox import CONDITIONAL
 from fastgrad.kernels.straight_through import softmax
@@ -31,7 +31,7 @@ def multiply(w, factor):
 
 
 @kernel
-def products(chunks, logits, z, w, scale, rarity, weight, inner, key, first_sample, total):
+def products(chunk, chunks, logits, z, w, scale, rarity, weight, inner, key, first_sample, total):
     """total += sum over samples and inner draws of weight scale J(y) w.
 
     w is (S, N, K), the outcomes z are (S, N).
@@ -41,36 +41,35 @@ def products(chunks, logits, z, w, scale, rarity, weight, inner, key, first_samp
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, 0)
     real = logits.dtype
-    for chunk in prange(chunks):
-        t, p = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        y, r = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        g = np.empty((depth, columns), real)
-        bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
-        best, s, cap = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
-        share, time = np.empty(columns, real), np.empty(columns, real)
-        zero = np.zeros(columns, real)
-        arg = np.empty(columns, np.int32)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            row = tile.first_row(b, k, columns, 0)
-            start, along, down = tile.addresses(k, row, 0, columns, depth)
-            tile.load(t, logits, row, like(-np.inf, t))
-            col.subtract_maximum(t, best, fold)
-            softmax(p, t, like(1, t), zero, share, fold)
-            tile.load(g, total, row, like(0, g))
-            for i in range(w.shape[0]):
-                tile.load(r, w[i], row, like(0, r))
-                tile.load_categories(arg, z[i], row, fold)
-                for j in range(inner):
-                    number = np.uint32((first_sample + i) * inner + j)
-                    tile.fill_bits(bits, start, along, down, number, CONDITIONAL, key)
-                    fill_exponential(y, bits)
-                    winner_time(time, best, y, arg, share, fold)
-                    if rarity != like(1, rarity):
-                        multiply(y.reshape(y.size), rarity)
-                    condition(y, t, p, time, best, arg)
-                    col.sharpen(y, best, arg, scale, s, cap, fold)
-                    add_softmax_product(g, y, r, weight * scale, s, fold)
-            tile.store(total, g, row)
+    t, p = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    y, r = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    g = np.empty((depth, columns), real)
+    bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
+    best, s, cap = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
+    share, time = np.empty(columns, real), np.empty(columns, real)
+    zero = np.zeros(columns, real)
+    arg = np.empty(columns, np.int32)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, k, columns, 0)
+        start, along, down = tile.addresses(k, row, 0, columns, depth)
+        tile.load(t, logits, row, like(-np.inf, t))
+        col.subtract_maximum(t, best, fold)
+        softmax(p, t, like(1, t), zero, share, fold)
+        tile.load(g, total, row, like(0, g))
+        for i in range(w.shape[0]):
+            tile.load(r, w[i], row, like(0, r))
+            tile.load_categories(arg, z[i], row, fold)
+            for j in range(inner):
+                number = np.uint32((first_sample + i) * inner + j)
+                tile.fill_bits(bits, start, along, down, number, CONDITIONAL, key)
+                fill_exponential(y, bits)
+                winner_time(time, best, y, arg, share, fold)
+                if rarity != like(1, rarity):
+                    multiply(y.reshape(y.size), rarity)
+                condition(y, t, p, time, best, arg)
+                col.sharpen(y, best, arg, scale, s, cap, fold)
+                add_softmax_product(g, y, r, weight * scale, s, fold)
+        tile.store(total, g, row)
 
 
 @block
@@ -82,31 +81,32 @@ def sign(z, x):
 
 
 @kernel
-def site_products(chunks, logits, x, w, scale, rarity, weight, inner, key, first_sample, total):
+def site_products(
+    chunk, chunks, logits, x, w, scale, rarity, weight, inner, key, first_sample, total
+):
     """`products` of sites: w and the outcomes x are (S, N)."""
     n = logits.size
     blocks, depth = lg.layout(n, 0)
     real = logits.dtype
-    for chunk in prange(chunks):
-        bits = np.empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
-        odds, scratch = np.empty(bits[0].size, real), np.empty((6, bits[0].size), real)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            start, head, tail, low = lg.span(b, depth, n, 0)
-            size = tail - head
-            t, g, noise = logits[head:tail], total[head:tail], odds[low : low + size]
-            z, m, d = scratch[0][:size], scratch[1][:size], scratch[2][:size]
-            p, q, r = scratch[3][:size], scratch[4][:size], scratch[5][:size]
-            lg.probabilities(p, q, t)
-            for i in range(w.shape[0]):
-                sign(z, x[i][head:tail])
-                lg.copy(r, w[i][head:tail])
-                multiply(r, weight)
-                for j in range(inner):
-                    number = np.uint32((first_sample + i) * inner + j)
-                    lg.fill_odds(odds, bits, start, number, CONDITIONAL, key)
-                    if rarity != like(1, rarity):
-                        multiply(odds, rarity)
-                    lg.condition(m, noise, z, t, p, q)
-                    lg.slope(d, m, scale, False)
-                    lg.accumulate(g, d, r)
-            lg.mask(g, t)
+    bits = np.empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
+    odds, scratch = np.empty(bits[0].size, real), np.empty((6, bits[0].size), real)
+    for b in chunk_range(blocks, chunk, chunks):
+        start, head, tail, low = lg.span(b, depth, n, 0)
+        size = tail - head
+        t, g, noise = logits[head:tail], total[head:tail], odds[low : low + size]
+        z, m, d = scratch[0][:size], scratch[1][:size], scratch[2][:size]
+        p, q, r = scratch[3][:size], scratch[4][:size], scratch[5][:size]
+        lg.probabilities(p, q, t)
+        for i in range(w.shape[0]):
+            sign(z, x[i][head:tail])
+            lg.copy(r, w[i][head:tail])
+            multiply(r, weight)
+            for j in range(inner):
+                number = np.uint32((first_sample + i) * inner + j)
+                lg.fill_odds(odds, bits, start, number, CONDITIONAL, key)
+                if rarity != like(1, rarity):
+                    multiply(odds, rarity)
+                lg.condition(m, noise, z, t, p, q)
+                lg.slope(d, m, scale, False)
+                lg.accumulate(g, d, r)
+        lg.mask(g, t)

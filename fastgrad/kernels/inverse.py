@@ -10,7 +10,7 @@ from fastgrad.kernels import columns as col
 from fastgrad.kernels import tile
 from fastgrad.kernels.check import any_nan
 from fastgrad.kernels.intrinsics import fma, like, where
-from fastgrad.kernels.jit import block, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.philox import UNIFORM, philox
 
 BELOW_ONE = np.float64(1.0 - 2.0**-52)
@@ -110,7 +110,7 @@ def uniform_at(row, sample, key):
 
 
 @kernel
-def sample(chunks, logits, offset, key, first_sample, z, bad):
+def sample(chunk, chunks, logits, offset, key, first_sample, z, bad):
     """Draw z, shape (S, N), by inverse CDF: one uniform a row and sample.
 
     bad[chunk] is set where logits are invalid: their sum is NaN, which costs nothing to see.
@@ -120,26 +120,25 @@ def sample(chunks, logits, offset, key, first_sample, z, bad):
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, offset)
     real = logits.dtype
-    for chunk in prange(chunks):
-        weights = np.zeros(((depth + 3) // 4 * 4, columns), real)
-        e = weights[:depth]
-        m, s = np.empty(columns, real), np.empty(columns, real)
-        arg = np.empty(columns, np.int32)
-        total, u, running = np.empty(columns), np.empty(columns), np.empty(columns)
-        bits = np.empty((logits.itemsize // 4, 1, columns), np.uint32)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            row = tile.first_row(b, k, columns, offset)
-            tile.load(e, logits, row, like(-np.inf, e))
-            col.maximum(e, m, fold)
-            col.exponentiate(e, m, like(1, e), s, fold)
-            accumulate(total, weights)
-            bad[chunk] |= any_nan(total)
-            for i in range(z.shape[0]):
-                sample = np.uint32(first_sample + i)
-                if fold:
-                    z[i, row] = invert_folded(e, total, uniform_at(row + offset, sample, key))
-                else:
-                    tile.fill_bits(bits, (row + offset) // 4, 1, 0, sample, UNIFORM, key)
-                    fill_uniform(u, bits)
-                    invert(arg, weights, total, u, running)
-                    tile.store_categories(z[i], arg, row, fold)
+    weights = np.zeros(((depth + 3) // 4 * 4, columns), real)
+    e = weights[:depth]
+    m, s = np.empty(columns, real), np.empty(columns, real)
+    arg = np.empty(columns, np.int32)
+    total, u, running = np.empty(columns), np.empty(columns), np.empty(columns)
+    bits = np.empty((logits.itemsize // 4, 1, columns), np.uint32)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, k, columns, offset)
+        tile.load(e, logits, row, like(-np.inf, e))
+        col.maximum(e, m, fold)
+        col.exponentiate(e, m, like(1, e), s, fold)
+        accumulate(total, weights)
+        bad[chunk] |= any_nan(total)
+        for i in range(z.shape[0]):
+            sample = np.uint32(first_sample + i)
+            if fold:
+                z[i, row] = invert_folded(e, total, uniform_at(row + offset, sample, key))
+            else:
+                tile.fill_bits(bits, (row + offset) // 4, 1, 0, sample, UNIFORM, key)
+                fill_uniform(u, bits)
+                invert(arg, weights, total, u, running)
+                tile.store_categories(z[i], arg, row, fold)

@@ -1,20 +1,22 @@
 """How kernels are compiled and run: the one module that knows Numba's options.
 
-No fast-math flag is set. Every operation rounds once, as written, and `special.fma` says where a
-product is fused; so neither vectorisation nor the choice of serial or parallel changes a bit.
+A kernel is written, and compiled, as the work on one chunk of many. Run serially it does all as one
+chunk; in parallel, `run_chunks` calls the same machine code for every chunk, so only the bounds of
+chunks can make a difference. No fast-math flag is set: every operation rounds once, as written, and
+`special.fma` says where a product is fused.
 """
 
 import functools
-import hashlib
 import math
 import os
-import pathlib
-import re
 import threading
 
 import numba
-from numba.core.caching import FunctionCache
+from numba._dispatcher import compute_fingerprint
 from numba.extending import intrinsic
+
+from fastgrad.kernels.cache import cached
+from fastgrad.kernels.launch import launch, run_chunks
 
 # error_model="numpy": a division that may raise ZeroDivisionError would not vectorise.
 OPTIONS = {"error_model": "numpy", "nogil": True}
@@ -22,81 +24,7 @@ PARALLEL_WORK = 1 << 15  # below so many elements, waking threads costs more tha
 CHUNKS_PER_THREAD = 4
 MAX_CHUNKS = 512
 
-prange = numba.prange
-
-
-IMPORT = re.compile(r"^from fastgrad\.kernels([.\w]*) import (\([^)]*\)|.*)", re.MULTILINE)
-
-
-def sources(path):
-    """Return the file at path and those of all kernel modules that it imports, however deep."""
-    root, found, queue = pathlib.Path(__file__).parent, set(), [pathlib.Path(path)]
-    while queue:
-        path = queue.pop()
-        if path in found or not path.is_file():
-            continue
-        found.add(path)
-        for module, names in IMPORT.findall(path.read_text(encoding="utf-8")):
-            folder = root.joinpath(*module.split(".")[1:])
-            queue += [folder.with_suffix(".py")]
-            queue += [folder / f"{name}.py" for name in re.findall(r"\w+", names)]
-    return sorted(found)
-
-
-@functools.cache
-def source_digest(path):
-    """Digest of `sources`: Numba's own cache key misses edits in imported files."""
-    digest = hashlib.sha256()
-    for source in sources(path):
-        digest.update(source.name.encode() + b"\0" + source.read_bytes())
-    return digest.hexdigest()
-
-
-class _Cache(FunctionCache):
-    """Numba's on-disk cache, keyed by imported sources too; a failure is only a miss."""
-
-    def __init__(self, dispatcher):
-        super().__init__(dispatcher.py_func)
-        stamp = self._cache_file._source_stamp  # an index of other sources is dropped, not added to
-        digest = source_digest(dispatcher.py_func.__code__.co_filename)
-        self._cache_file._source_stamp = (stamp, digest)
-        # Numba's key leaves the options out: without them the parallel twin would load the serial.
-        self._options = repr(sorted(dispatcher.targetoptions.items()))
-
-    def _index_key(self, sig, codegen):
-        return (*super()._index_key(sig, codegen), self._options)
-
-    def load_overload(self, sig, target_context):
-        try:
-            return super().load_overload(sig, target_context)
-        except Exception:
-            return None
-
-    def save_overload(self, sig, data):
-        try:
-            super().save_overload(sig, data)
-        except Exception:
-            self.disable()
-
-
-def cached(dispatcher):
-    """Give a dispatcher the package's cache; without a writable place it simply has none."""
-    if os.environ.get("FASTGRAD_CACHE", "1") != "0":
-        try:
-            dispatcher._cache = _Cache(dispatcher)
-        except (RuntimeError, OSError, AttributeError):
-            pass
-    return dispatcher
-
-
-def cache_directory():
-    """Return where compiled kernels are kept, or None where nothing is writable."""
-
-    def probe():
-        pass
-
-    cache = getattr(cached(numba.njit(probe)), "_cache", None)
-    return getattr(cache, "cache_path", None)
+_lock = threading.Lock()  # of whatever is made when it is first needed
 
 
 def inline(function):
@@ -124,32 +52,73 @@ def wide_vectors(typingctx):
     return numba.types.none(), codegen
 
 
-class Kernel:
-    """A `prange` driver `body(chunks, ...)`, compiled lazily both serial and parallel.
+@inline
+def chunk_bounds(n, chunk, chunks):
+    """Return the first of n items that belongs to a chunk, and the one after its last."""
+    return chunk * n // chunks, (chunk + 1) * n // chunks
 
-    Calling ``kernel(work, ...)`` with the number of elements at stake runs the parallel twin where
-    that pays and is safe, and the serial one otherwise; both give the same bits.
+
+@inline
+def chunk_range(n, chunk, chunks):
+    """Return the range of those of n items that belong to a chunk."""
+    return range(chunk * n // chunks, (chunk + 1) * n // chunks)
+
+
+class Compiled:
+    """A function that is compiled when it is first needed, for the types that it then meets."""
+
+    def __init__(self, function, **options):
+        self.function, self.options = function, OPTIONS | options
+        self._dispatcher, self._addresses = None, {}
+        functools.update_wrapper(self, function)
+
+    @property
+    def dispatcher(self):
+        """What Numba makes of the function: only ever one, since addresses outlive calls."""
+        if self._dispatcher is None:
+            with _lock:
+                if self._dispatcher is None:
+                    self._dispatcher = cached(numba.njit(**self.options)(self.function))
+        return self._dispatcher
+
+    def address(self, *args):
+        """Return where the machine code for arguments of these types is."""
+        fingerprint = compute_fingerprint(args)
+        found = self._addresses.get(fingerprint)
+        if found is None:
+            signature = tuple(map(numba.typeof, args))
+            self.dispatcher.compile(signature)
+            overload = self.dispatcher.overloads[signature]
+            name = overload.fndesc.llvm_func_name
+            found = self._addresses[fingerprint] = overload.library.get_pointer_to_function(name)
+        return found
+
+
+class Kernel(Compiled):
+    """The work `function(chunk, chunks, ...)` on one chunk of many.
+
+    Calling ``kernel(work, ...)`` with the number of elements at stake runs several chunks in
+    parallel where that pays and is safe, and otherwise all as one; both give the same bits.
     """
-
-    def __init__(self, body):
-        self.body = body
-        functools.update_wrapper(self, body)
-
-    @functools.cached_property
-    def serial(self):
-        return cached(numba.njit(**OPTIONS)(self.body))
-
-    @functools.cached_property
-    def parallel(self):
-        return cached(numba.njit(parallel=True, **OPTIONS)(self.body))
 
     def __call__(self, work, *args):
         chunks = plan(work)
-        twin = self.serial if chunks == 1 else self.parallel
-        return twin(chunks, *args)
+        if chunks == 1:
+            self.dispatcher(0, 1, *args)
+        else:
+            self.run(chunks, *args)
+
+    def run(self, chunks, *args):
+        """Run the chunks in parallel."""
+        runner, address = _runner.address(0, 0, 0), self.address(0, chunks, *args)
+        _launcher.dispatcher(runner, address, chunks, args)
 
 
 kernel = Kernel
+_launcher, _runner = Compiled(launch), Compiled(run_chunks, parallel=True)
+
+
+# -- whether to --------------------------------------------------------------------------------
 
 
 def plan(work):
@@ -165,13 +134,11 @@ def plan(work):
 
 _forked = False
 _layer = None
-_layer_lock = threading.Lock()
 
 
 def _mark_forked():
-    global _forked, _layer_lock
-    _forked = True
-    _layer_lock = threading.Lock()
+    global _forked, _lock
+    _forked, _lock = True, threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -192,7 +159,7 @@ def threading_layer():
     """Return the name of Numba's threading layer, starting it when it has not been."""
     global _layer
     if _layer is None:
-        with _layer_lock:
+        with _lock:
             if _layer is None:
                 try:
                     _layer = numba.threading_layer()

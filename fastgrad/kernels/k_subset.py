@@ -10,7 +10,7 @@ import numpy as np
 
 from fastgrad.kernels import tile
 from fastgrad.kernels.intrinsics import fma, like
-from fastgrad.kernels.jit import block, inline, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.noise import uniform
 from fastgrad.kernels.philox import NOISE
 from fastgrad.kernels.special import log, sigmoid, softplus
@@ -148,18 +148,17 @@ def marginals_of(out, q, b, a, following, partial):
 
 
 @kernel
-def marginals(chunks, logits, k, out, log_sum):
+def marginals(chunk, chunks, logits, k, out, log_sum):
     """out = probability that each item is chosen; log_sum = log of the sum over subsets."""
     n, items = logits.shape
     size = entries(k)
-    for chunk in prange(chunks):
-        x, q, b = np.empty(items), np.empty((2, items)), np.empty((items + 1, size))
-        a, following, partial = np.empty(size), np.empty(size), np.empty(LANES)
-        for row in range(chunk * n // chunks, (chunk + 1) * n // chunks):
-            c = tilt(q, x, logits[row], k)
-            tables(b, q, k)
-            log_sum[row] = normaliser(x, q, c, k, b[0, 0])
-            marginals_of(out[row], q, b, a, following, partial)
+    x, q, b = np.empty(items), np.empty((2, items)), np.empty((items + 1, size))
+    a, following, partial = np.empty(size), np.empty(size), np.empty(LANES)
+    for row in chunk_range(n, chunk, chunks):
+        c = tilt(q, x, logits[row], k)
+        tables(b, q, k)
+        log_sum[row] = normaliser(x, q, c, k, b[0, 0])
+        marginals_of(out[row], q, b, a, following, partial)
 
 
 @block
@@ -191,21 +190,20 @@ def slopes_of(out, q, b, d, r, cotangent, k, slope_pair, a_pair, partial):
 
 
 @kernel
-def marginals_vjp(chunks, logits, cotangent, k, out):
+def marginals_vjp(chunk, chunks, logits, cotangent, k, out):
     """out = product of the cotangent with the Jacobian of the marginals, their covariance.
 
     That is symmetric: it is the derivative of the marginals along the cotangent.
     """
     n, items = logits.shape
     size = entries(k)
-    for chunk in prange(chunks):
-        x, q, r = np.empty(items), np.empty((2, items)), np.empty(items)
-        b, d = np.empty((items + 1, size)), np.empty((items + 1, size))
-        slope, a, partial = np.empty((2, size)), np.empty((2, size)), np.empty(LANES)
-        for row in range(chunk * n // chunks, (chunk + 1) * n // chunks):
-            tilt(q, x, logits[row], k)
-            tables(b, q, k)
-            slopes_of(out[row], q, b, d, r, cotangent[row], k, slope, a, partial)
+    x, q, r = np.empty(items), np.empty((2, items)), np.empty(items)
+    b, d = np.empty((items + 1, size)), np.empty((items + 1, size))
+    slope, a, partial = np.empty((2, size)), np.empty((2, size)), np.empty(LANES)
+    for row in chunk_range(n, chunk, chunks):
+        tilt(q, x, logits[row], k)
+        tables(b, q, k)
+        slopes_of(out[row], q, b, d, r, cotangent[row], k, slope, a, partial)
 
 
 @block
@@ -219,24 +217,23 @@ def draw(out, q, b, u, k):
 
 
 @kernel
-def sample(chunks, logits, k, offset, key, first_sample, out):
+def sample(chunk, chunks, logits, k, offset, key, first_sample, out):
     """Fill out, (S, N, K), with ones at the k items of a subset: one uniform an item."""
     n, items = logits.shape
     depth = (items + tile.FOLD - 1) // tile.FOLD
     size = entries(k)
-    for chunk in prange(chunks):
-        x, q, b = np.empty(items), np.empty((2, items)), np.empty((items + 1, size))
-        bits, u = np.empty((2, depth, tile.FOLD), np.uint32), np.empty(depth * tile.FOLD)
-        flat = bits.reshape((2, u.size))
-        for row in range(chunk * n // chunks, (chunk + 1) * n // chunks):
-            tilt(q, x, logits[row], k)
-            tables(b, q, k)
-            start = (row + offset) * (u.size // 4)
-            for s in range(out.shape[0]):
-                number = np.uint32(first_sample + s)
-                tile.fill_bits(bits, start, 1, tile.FOLD // 4, number, NOISE, key)
-                fill_uniform(u, flat)
-                draw(out[s, row], q, b, u, k)
+    x, q, b = np.empty(items), np.empty((2, items)), np.empty((items + 1, size))
+    bits, u = np.empty((2, depth, tile.FOLD), np.uint32), np.empty(depth * tile.FOLD)
+    flat = bits.reshape((2, u.size))
+    for row in chunk_range(n, chunk, chunks):
+        tilt(q, x, logits[row], k)
+        tables(b, q, k)
+        start = (row + offset) * (u.size // 4)
+        for s in range(out.shape[0]):
+            number = np.uint32(first_sample + s)
+            tile.fill_bits(bits, start, 1, tile.FOLD // 4, number, NOISE, key)
+            fill_uniform(u, flat)
+            draw(out[s, row], q, b, u, k)
 
 
 @block

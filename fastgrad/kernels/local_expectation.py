@@ -6,36 +6,34 @@ are order[i], the counts[i] possible ones first, and place[i] tells where each s
 """
 
 from fastgrad.kernels.intrinsics import like
-from fastgrad.kernels.jit import kernel, prange
+from fastgrad.kernels.jit import chunk_range, kernel
 
 
 @kernel
-def change(chunks, z, moves, order, place, counts, per, begin, points):
+def change(chunk, chunks, z, moves, order, place, counts, per, begin, points):
     """Fill points (P, N) from number `begin` on; z is (S, N), `per` rows to a cell."""
     samples, n = z.shape
     total = points.shape[0]
-    for chunk in prange(chunks):
-        for p in range(chunk * total // chunks, (chunk + 1) * total // chunks):
-            move, s = (begin + p) // samples, (begin + p) % samples
-            j, turn = moves[move, 0], moves[move, 1]
-            points[p] = z[s]
-            for i in range(j, n, per):
-                at = place[i, z[s, i]] + turn
-                while at >= counts[i]:
-                    at -= counts[i]
-                points[p, i] = order[i, at]
+    for p in chunk_range(total, chunk, chunks):
+        move, s = (begin + p) // samples, (begin + p) % samples
+        j, turn = moves[move, 0], moves[move, 1]
+        points[p] = z[s]
+        for i in range(j, n, per):
+            at = place[i, z[s, i]] + turn
+            while at >= counts[i]:
+                at -= counts[i]
+            points[p, i] = order[i, at]
 
 
 @kernel
-def enter(chunks, points, moves, begin, f, table):
+def enter(chunk, chunks, points, moves, begin, f, table):
     """Set table (S, N, K) to f (P, M) at the categories to which these points were changed."""
     samples, n, _ = table.shape
     cells = f.shape[1]
     per = n // max(cells, 1)
-    for chunk in prange(chunks):
-        for p in range(f.shape[0]):
-            move, s = (begin + p) // samples, (begin + p) % samples
-            j = moves[move, 0]
-            for cell in range(chunk * cells // chunks, (chunk + 1) * cells // chunks):
-                i = cell * per + j
-                table[s, i, points[p, i]] = like(f[p, cell], table)
+    for p in range(f.shape[0]):
+        move, s = (begin + p) // samples, (begin + p) % samples
+        j = moves[move, 0]
+        for cell in chunk_range(cells, chunk, chunks):
+            i = cell * per + j
+            table[s, i, points[p, i]] = like(f[p, cell], table)

@@ -9,7 +9,7 @@ any sum is 1.
 import numpy as np
 
 from fastgrad.kernels.intrinsics import where
-from fastgrad.kernels.jit import block, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.special import exp, log_normal
 
 COLUMNS = 64
@@ -95,7 +95,7 @@ def worth(x, e, best, second, arg, total, rest, sums, scratch):
 
 
 @kernel
-def bounds(chunks, x, size, log_size, bound, signal):
+def bounds(chunk, chunks, x, size, log_size, bound, signal):
     """Bound of each group of `size` samples, log mean exp(x), and the worth of each sample.
 
     x and signal are (S, M), bound is (S / size, M).
@@ -103,22 +103,21 @@ def bounds(chunks, x, size, log_size, bound, signal):
     groups, m = bound.shape
     blocks = (m + COLUMNS - 1) // COLUMNS
     items = groups * blocks
-    for chunk in prange(chunks):
-        y, e = np.zeros((size, COLUMNS)), np.empty((size, COLUMNS))
-        rest, sums = np.empty((size, COLUMNS)), np.empty((size, COLUMNS))
-        best, second, total = np.empty(COLUMNS), np.empty(COLUMNS), np.empty(COLUMNS)
-        scratch, arg = np.empty(COLUMNS), np.empty(COLUMNS, np.int64)
-        for item in range(chunk * items // chunks, (chunk + 1) * items // chunks):
-            group, begin = item // blocks, item % blocks * COLUMNS
-            width = min(COLUMNS, m - begin)
-            for k in range(size):
-                for c in range(width):
-                    y[k, c] = np.float64(x[group * size + k, begin + c])
-            two_largest(y, best, second, arg)
-            weigh(y, second, arg, e)
-            worth(y, e, best, second, arg, total, rest, sums, scratch)
+    y, e = np.zeros((size, COLUMNS)), np.empty((size, COLUMNS))
+    rest, sums = np.empty((size, COLUMNS)), np.empty((size, COLUMNS))
+    best, second, total = np.empty(COLUMNS), np.empty(COLUMNS), np.empty(COLUMNS)
+    scratch, arg = np.empty(COLUMNS), np.empty(COLUMNS, np.int64)
+    for item in chunk_range(items, chunk, chunks):
+        group, begin = item // blocks, item % blocks * COLUMNS
+        width = min(COLUMNS, m - begin)
+        for k in range(size):
             for c in range(width):
-                bound[group, begin + c] = total[c] - log_size
-            for k in range(size):
-                for c in range(width):
-                    signal[group * size + k, begin + c] = y[k, c]
+                y[k, c] = np.float64(x[group * size + k, begin + c])
+        two_largest(y, best, second, arg)
+        weigh(y, second, arg, e)
+        worth(y, e, best, second, arg, total, rest, sums, scratch)
+        for c in range(width):
+            bound[group, begin + c] = total[c] - log_size
+        for k in range(size):
+            for c in range(width):
+                signal[group * size + k, begin + c] = y[k, c]

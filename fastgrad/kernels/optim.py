@@ -4,7 +4,7 @@ What a step makes goes into new arrays. An infinite parameter, as of a masked lo
 """
 
 from fastgrad.kernels.intrinsics import fma, sqrt
-from fastgrad.kernels.jit import block, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, kernel, wide_vectors
 
 PART = 1024  # elements: the seven arrays of Adam fill 28 kB in float32
 
@@ -42,24 +42,24 @@ def descend(out, p, rate, m, scale, v, epsilon):
 
 
 @kernel
-def sgd(chunks, p, g, velocity, momentum, rate, new_p, new_velocity):
+def sgd(chunk, chunks, p, g, velocity, momentum, rate, new_p, new_velocity):
     """Set new_velocity = momentum velocity + g, new_p = p - rate new_velocity."""
     parts = (p.size + PART - 1) // PART
-    for chunk in prange(chunks):
-        for b in range(chunk * parts // chunks, (chunk + 1) * parts // chunks):
-            part = slice(b * PART, min((b + 1) * PART, p.size))
-            accumulate(new_velocity[part], momentum, velocity[part], g[part])
-            accumulate(new_p[part], -rate, new_velocity[part], p[part])
+    for b in chunk_range(parts, chunk, chunks):
+        part = slice(b * PART, min((b + 1) * PART, p.size))
+        accumulate(new_velocity[part], momentum, velocity[part], g[part])
+        accumulate(new_p[part], -rate, new_velocity[part], p[part])
 
 
 @kernel
-def adam(chunks, p, g, mean, square, keep, keep_square, rate, scale, epsilon, new_p, new_m, new_v):
+def adam(
+    chunk, chunks, p, g, mean, square, keep, keep_square, rate, scale, epsilon, new_p, new_m, new_v
+):
     """Take a step of Adam: keep and keep_square are pairs (beta, 1 - beta)."""
     parts = (p.size + PART - 1) // PART
-    for chunk in prange(chunks):
-        for b in range(chunk * parts // chunks, (chunk + 1) * parts // chunks):
-            part = slice(b * PART, min((b + 1) * PART, p.size))
-            m, v, gradient = new_m[part], new_v[part], g[part]
-            mix(m, keep[0], mean[part], keep[1], gradient)
-            mix_squares(v, keep_square[0], square[part], keep_square[1], gradient)
-            descend(new_p[part], p[part], rate, m, scale, v, epsilon)
+    for b in chunk_range(parts, chunk, chunks):
+        part = slice(b * PART, min((b + 1) * PART, p.size))
+        m, v, gradient = new_m[part], new_v[part], g[part]
+        mix(m, keep[0], mean[part], keep[1], gradient)
+        mix_squares(v, keep_square[0], square[part], keep_square[1], gradient)
+        descend(new_p[part], p[part], rate, m, scale, v, epsilon)

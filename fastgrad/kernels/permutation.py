@@ -3,16 +3,13 @@
 Problems are (n, m) with n <= m: rows sum to 1, columns too or, where n < m, to at most 1 (`clip`).
 Sinkhorn's iteration comes first; a problem on which it is slow is handed to Newton's method, in
 float64. Entry e of problem b has its noise at the address of entry e in row b of a wide tile.
-
-What is written inside a `prange` loop moves freely past what it does not visibly depend on, and the
-fields of a tuple hide that: only calls stand there.
 """
 
 import numpy as np
 
 from fastgrad.kernels import newton, sinkhorn, tile, unrolled
 from fastgrad.kernels.intrinsics import like
-from fastgrad.kernels.jit import block, inline, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.noise import fill_exponential
 from fastgrad.kernels.philox import NOISE
 from fastgrad.kernels.special import log_normal
@@ -48,17 +45,16 @@ def perturb_one(y, x, noise, bits, scale, address, sample, key):
 
 
 @kernel
-def perturb(chunks, logits, noise_scale, key, first, first_sample, out):
+def perturb(chunk, chunks, logits, noise_scale, key, first, first_sample, out):
     """Fill out, (S, B, n, m), with logits + noise_scale Gumbel noise."""
     samples, batch, n, m = out.shape
     shape, work = (depth_of(n, m), tile.FOLD), samples * batch
-    for chunk in prange(chunks):
-        noise = np.empty(shape, out.dtype)
-        bits = np.empty((out.itemsize // 4, *shape), np.uint32)
-        for w in range(chunk * work // chunks, (chunk + 1) * work // chunks):
-            s, b = w // batch, w % batch
-            sample = np.uint32(first_sample + s)
-            perturb_one(out[s, b], logits[b], noise, bits, noise_scale, first + b, sample, key)
+    noise = np.empty(shape, out.dtype)
+    bits = np.empty((out.itemsize // 4, *shape), np.uint32)
+    for w in chunk_range(work, chunk, chunks):
+        s, b = w // batch, w % batch
+        sample = np.uint32(first_sample + s)
+        perturb_one(out[s, b], logits[b], noise, bits, noise_scale, first + b, sample, key)
 
 
 @block
@@ -93,6 +89,7 @@ def solve_one(p, exact, s, y, scale, tolerance, most, use_newton, past_f, past_g
 
 @kernel
 def solve(
+    chunk,
     chunks,
     logits,
     noise_scale,
@@ -110,24 +107,21 @@ def solve(
     """Fill out, (S, B, n, m), with scaled matrices, with their errors and numbers of iterations."""
     samples, batch, n, m = out.shape
     shape, work = (depth_of(n, m), tile.FOLD), samples * batch
-    for chunk in prange(chunks):
-        noise, y = np.empty(shape, out.dtype), np.empty((n, m), out.dtype)
-        bits = np.empty((out.itemsize // 4, *shape), np.uint32)
-        p, past = sinkhorn.problem(n, m, out.dtype), np.empty((0, 0), out.dtype)
-        exact, s = sinkhorn.problem(n, m, np.float64), newton.system(m)
-        for w in range(chunk * work // chunks, (chunk + 1) * work // chunks):
-            i, b = w // batch, w % batch
-            sample = np.uint32(first_sample + i)
-            perturb_one(y, logits[b], noise, bits, noise_scale, first + b, sample, key)
-            count, exactly = solve_one(
-                p, exact, s, y, scale, tolerance, most, use_newton, past, past
-            )
-            if exactly:
-                cast(out[i, b], exact.k, 1.0)
-            else:
-                sinkhorn.store(out[i, b], p)
-            errors[i, b] = sinkhorn.error(out[i, b], n < m)
-            counts[i, b] = count
+    noise, y = np.empty(shape, out.dtype), np.empty((n, m), out.dtype)
+    bits = np.empty((out.itemsize // 4, *shape), np.uint32)
+    p, past = sinkhorn.problem(n, m, out.dtype), np.empty((0, 0), out.dtype)
+    exact, s = sinkhorn.problem(n, m, np.float64), newton.system(m)
+    for w in chunk_range(work, chunk, chunks):
+        i, b = w // batch, w % batch
+        sample = np.uint32(first_sample + i)
+        perturb_one(y, logits[b], noise, bits, noise_scale, first + b, sample, key)
+        count, exactly = solve_one(p, exact, s, y, scale, tolerance, most, use_newton, past, past)
+        if exactly:
+            cast(out[i, b], exact.k, 1.0)
+        else:
+            sinkhorn.store(out[i, b], p)
+        errors[i, b] = sinkhorn.error(out[i, b], n < m)
+        counts[i, b] = count
 
 
 @block
@@ -145,6 +139,7 @@ def derive(out, result, w, p, exact, s, y, exactly, scale):
 
 @kernel
 def vjp(
+    chunk,
     chunks,
     logits,
     cotangent,
@@ -163,24 +158,23 @@ def vjp(
     samples, batch, n, m = out.shape
     shape, work = (depth_of(n, m), tile.FOLD), samples * batch
     kept = 0 if implicit else patience(most, m, use_newton)
-    for chunk in prange(chunks):
-        noise, y = np.empty(shape, out.dtype), np.empty((n, m), out.dtype)
-        bits = np.empty((out.itemsize // 4, *shape), np.uint32)
-        p = sinkhorn.problem(n, m, out.dtype)
-        a, total = np.zeros(p.x.shape, out.dtype), np.zeros(p.x.shape, out.dtype)
-        past_f = np.empty((kept, p.f.size), out.dtype)
-        past_g = np.empty((kept, p.g.size), out.dtype)
-        exact, s = sinkhorn.problem(n, m, np.float64), newton.system(m)
-        result = np.empty((n, m))
-        for w in range(chunk * work // chunks, (chunk + 1) * work // chunks):
-            i, b = w // batch, w % batch
-            sample = np.uint32(first_sample + i)
-            perturb_one(y, logits[b], noise, bits, noise_scale, first + b, sample, key)
-            count, exactly = solve_one(
-                p, exact, s, y, scale, tolerance, most, use_newton, past_f, past_g
-            )
-            if implicit:
-                derive(out[i, b], result, cotangent[i, b], p, exact, s, y, exactly, scale)
-            else:
-                unrolled.unroll(p, cotangent[i, b], past_f, past_g, count, n < m, a, total)
-                cast(out[i, b], total, scale)
+    noise, y = np.empty(shape, out.dtype), np.empty((n, m), out.dtype)
+    bits = np.empty((out.itemsize // 4, *shape), np.uint32)
+    p = sinkhorn.problem(n, m, out.dtype)
+    a, total = np.zeros(p.x.shape, out.dtype), np.zeros(p.x.shape, out.dtype)
+    past_f = np.empty((kept, p.f.size), out.dtype)
+    past_g = np.empty((kept, p.g.size), out.dtype)
+    exact, s = sinkhorn.problem(n, m, np.float64), newton.system(m)
+    result = np.empty((n, m))
+    for w in chunk_range(work, chunk, chunks):
+        i, b = w // batch, w % batch
+        sample = np.uint32(first_sample + i)
+        perturb_one(y, logits[b], noise, bits, noise_scale, first + b, sample, key)
+        count, exactly = solve_one(
+            p, exact, s, y, scale, tolerance, most, use_newton, past_f, past_g
+        )
+        if implicit:
+            derive(out[i, b], result, cotangent[i, b], p, exact, s, y, exactly, scale)
+        else:
+            unrolled.unroll(p, cotangent[i, b], past_f, past_g, count, n < m, a, total)
+            cast(out[i, b], total, scale)

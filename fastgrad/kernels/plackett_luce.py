@@ -12,7 +12,7 @@ from fastgrad.kernels import columns as col
 from fastgrad.kernels import tile
 from fastgrad.kernels.concrete import draw
 from fastgrad.kernels.intrinsics import like, where
-from fastgrad.kernels.jit import block, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.special import exp, exp_normal, log, logaddexp
 
 PAIRS = 64  # columns of a tile
@@ -47,7 +47,7 @@ def store_choices(z, found, row, fold):
 
 
 @kernel
-def gumbel_top_k(chunks, logits, offset, key, first_sample, z):
+def gumbel_top_k(chunk, chunks, logits, offset, key, first_sample, z):
     """Fill z, (S, N, k), with the k largest perturbed logits in order: the noise of `concrete`."""
     n, categories = logits.shape
     k = z.shape[2]
@@ -55,23 +55,22 @@ def gumbel_top_k(chunks, logits, offset, key, first_sample, z):
     columns, depth = tile.shape(n, categories)
     blocks = tile.count(n, categories, columns, offset)
     real = logits.dtype
-    for chunk in prange(chunks):
-        t, w = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
-        best, arg = np.empty(columns, real), np.empty(columns, np.int32)
-        found = np.empty((k, columns), np.int32)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            row = tile.first_row(b, categories, columns, offset)
-            tile.load(t, logits, row, like(-np.inf, t))
-            col.subtract_maximum(t, best, fold)
-            for s in range(z.shape[0]):
-                sample = np.uint32(first_sample + s)
-                draw(w, t, bits, categories, row, offset, sample, key, best, arg, fold)
-                for i in range(k):
-                    if i > 0:
-                        col.argmax(w, best, arg, fold)
-                    take(w, arg, found, i, fold)
-                store_choices(z[s], found, row, fold)
+    t, w = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
+    best, arg = np.empty(columns, real), np.empty(columns, np.int32)
+    found = np.empty((k, columns), np.int32)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, categories, columns, offset)
+        tile.load(t, logits, row, like(-np.inf, t))
+        col.subtract_maximum(t, best, fold)
+        for s in range(z.shape[0]):
+            sample = np.uint32(first_sample + s)
+            draw(w, t, bits, categories, row, offset, sample, key, best, arg, fold)
+            for i in range(k):
+                if i > 0:
+                    col.argmax(w, best, arg, fold)
+                take(w, arg, found, i, fold)
+            store_choices(z[s], found, row, fold)
 
 
 # -- the law -----------------------------------------------------------------------------------
@@ -152,38 +151,36 @@ def score_others(out, row, top, sum_):
 
 
 @kernel
-def log_prob(chunks, logits, z, out):
+def log_prob(chunk, chunks, logits, z, out):
     """out = log probability of choices z, (S, N, k), in their order: out is (S N,)."""
     blocks, k = (out.size + PAIRS - 1) // PAIRS, z.shape[2]
     real = logits.dtype
-    for chunk in prange(chunks):
-        w = np.empty((logits.shape[1], PAIRS), real)
-        g, levels = np.empty((k, PAIRS), real), np.empty((k, PAIRS), real)
-        best, s = np.empty(PAIRS, real), np.empty(PAIRS, real)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            first = b * PAIRS
-            gather(w, g, logits, z, first)
-            log_left(levels, g, w, best, s)
-            for c in range(min(PAIRS, out.size - first)):
-                total = like(0, out)
-                for i in range(k):
-                    possible = g[i, c] > like(-np.inf, g)
-                    total += g[i, c] - levels[i, c] if possible else like(-np.inf, g)
-                out[first + c] = total
+    w = np.empty((logits.shape[1], PAIRS), real)
+    g, levels = np.empty((k, PAIRS), real), np.empty((k, PAIRS), real)
+    best, s = np.empty(PAIRS, real), np.empty(PAIRS, real)
+    for b in chunk_range(blocks, chunk, chunks):
+        first = b * PAIRS
+        gather(w, g, logits, z, first)
+        log_left(levels, g, w, best, s)
+        for c in range(min(PAIRS, out.size - first)):
+            total = like(0, out)
+            for i in range(k):
+                possible = g[i, c] > like(-np.inf, g)
+                total += g[i, c] - levels[i, c] if possible else like(-np.inf, g)
+            out[first + c] = total
 
 
 @kernel
-def score(chunks, logits, z, out):
+def score(chunk, chunks, logits, z, out):
     """out = derivative of `log_prob` by the logits: out is (S N, K)."""
     pairs, k = out.shape[0], z.shape[2]
     blocks = (pairs + PAIRS - 1) // PAIRS
     real = logits.dtype
-    for chunk in prange(chunks):
-        w = np.empty((logits.shape[1], PAIRS), real)
-        g, levels = np.empty((k, PAIRS), real), np.empty((k, PAIRS), real)
-        best, s = np.empty(PAIRS, real), np.empty(PAIRS, real)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            first = b * PAIRS
-            gather(w, g, logits, z, first)
-            log_left(levels, g, w, best, s)
-            score_columns(out, g, levels, z.reshape((pairs, k)), logits, first, s)
+    w = np.empty((logits.shape[1], PAIRS), real)
+    g, levels = np.empty((k, PAIRS), real), np.empty((k, PAIRS), real)
+    best, s = np.empty(PAIRS, real), np.empty(PAIRS, real)
+    for b in chunk_range(blocks, chunk, chunks):
+        first = b * PAIRS
+        gather(w, g, logits, z, first)
+        log_left(levels, g, w, best, s)
+        score_columns(out, g, levels, z.reshape((pairs, k)), logits, first, s)

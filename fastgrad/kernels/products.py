@@ -10,7 +10,7 @@ from fastgrad.kernels import columns as col
 from fastgrad.kernels import elementwise, tile
 from fastgrad.kernels.concrete import condition, draw, draw_at, winner_time
 from fastgrad.kernels.intrinsics import fma, like, where
-from fastgrad.kernels.jit import block, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.noise import fill_exponential
 from fastgrad.kernels.philox import CONDITIONAL
 from fastgrad.kernels.special import expm1
@@ -74,36 +74,38 @@ def add_through_softmax(g, a, keep, p, s, fold):
 
 
 @kernel
-def gumbel_softmax_vjp(chunks, logits, cotangent, offset, scale, key, first_sample, log, grad):
+def gumbel_softmax_vjp(
+    chunk, chunks, logits, cotangent, offset, scale, key, first_sample, log, grad
+):
     """grad = sum over samples of cotangent (S, N, K) times the Jacobian, noise drawn again."""
     n, k = logits.shape
     fold = k > tile.NARROW
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, offset)
     real = logits.dtype
-    for chunk in prange(chunks):
-        t, w = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        r, g = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
-        best, s, cap = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
-        arg = np.empty(columns, np.int32)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            row = tile.first_row(b, k, columns, offset)
-            tile.load(t, logits, row, like(-np.inf, t))
-            col.subtract_maximum(t, best, fold)
-            g[:] = like(0, g)
-            for i in range(cotangent.shape[0]):
-                sample = np.uint32(first_sample + i)
-                draw(w, t, bits, k, row, offset, sample, key, best, arg, fold)
-                col.sharpen(w, best, arg, scale, s, cap, fold)
-                tile.load(r, cotangent[i], row, like(0, r))
-                softmax_product(w, r, t, scale, log, s, fold)
-                elementwise.add(g, r)
-            tile.store(grad, g, row)
+    t, w = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    r, g = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
+    best, s, cap = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
+    arg = np.empty(columns, np.int32)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, k, columns, offset)
+        tile.load(t, logits, row, like(-np.inf, t))
+        col.subtract_maximum(t, best, fold)
+        g[:] = like(0, g)
+        for i in range(cotangent.shape[0]):
+            sample = np.uint32(first_sample + i)
+            draw(w, t, bits, k, row, offset, sample, key, best, arg, fold)
+            col.sharpen(w, best, arg, scale, s, cap, fold)
+            tile.load(r, cotangent[i], row, like(0, r))
+            softmax_product(w, r, t, scale, log, s, fold)
+            elementwise.add(g, r)
+        tile.store(grad, g, row)
 
 
 @kernel
 def relax_vjp(
+    chunk,
     chunks,
     logits,
     relaxed,
@@ -123,49 +125,48 @@ def relax_vjp(
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, offset)
     real = logits.dtype
-    for chunk in prange(chunks):
-        t, p = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        w, r = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        keep = np.empty((depth, columns), real)
-        g, h = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
-        best, s, cap = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
-        total, time, arg = (
-            np.empty(columns, real),
-            np.empty(columns, real),
-            np.empty(columns, np.int32),
-        )
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            row = tile.first_row(b, k, columns, offset)
-            start, along, down = tile.addresses(k, row, offset, columns, depth)
-            tile.load(t, logits, row, like(-np.inf, t))
-            col.subtract_maximum(t, best, fold)
-            elementwise.copy(p, t)
-            best[:] = like(0, best)
-            col.softmax(p, best, total, fold)
-            g[:] = like(0, g)
-            h[:] = like(0, h)
-            for i in range(max(relaxed.shape[0], conditional.shape[0])):
-                sample = np.uint32(first_sample + i)
-                draw_at(w, t, bits, start, along, down, sample, key, best, arg, fold)
-                if conditional.shape[0] and coupled:
-                    coupled_product(w, keep, best, arg)
-                col.sharpen(w, best, arg, scale, s, cap, fold)
-                if relaxed.shape[0]:
-                    tile.load(r, relaxed[i], row, like(0, r))
-                    softmax_product(w, r, t, scale, log, s, fold)
-                    elementwise.add(g, r)
-                if conditional.shape[0]:
-                    if not coupled:
-                        tile.fill_bits(bits, start, along, down, sample, CONDITIONAL, key)
-                        fill_exponential(w, bits)
-                        winner_time(time, best, w, arg, total, fold)
-                        condition_product(w, keep, t, p, time, best, arg)
-                        col.sharpen(w, best, arg, scale, s, cap, fold)
-                    tile.load(r, conditional[i], row, like(0, r))
-                    softmax_product(w, r, t, scale, log, s, fold)
-                    add_through_softmax(h, r, keep, p, s, fold)
+    t, p = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    w, r = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    keep = np.empty((depth, columns), real)
+    g, h = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
+    best, s, cap = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
+    total, time, arg = (
+        np.empty(columns, real),
+        np.empty(columns, real),
+        np.empty(columns, np.int32),
+    )
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, k, columns, offset)
+        start, along, down = tile.addresses(k, row, offset, columns, depth)
+        tile.load(t, logits, row, like(-np.inf, t))
+        col.subtract_maximum(t, best, fold)
+        elementwise.copy(p, t)
+        best[:] = like(0, best)
+        col.softmax(p, best, total, fold)
+        g[:] = like(0, g)
+        h[:] = like(0, h)
+        for i in range(max(relaxed.shape[0], conditional.shape[0])):
+            sample = np.uint32(first_sample + i)
+            draw_at(w, t, bits, start, along, down, sample, key, best, arg, fold)
+            if conditional.shape[0] and coupled:
+                coupled_product(w, keep, best, arg)
+            col.sharpen(w, best, arg, scale, s, cap, fold)
             if relaxed.shape[0]:
-                tile.store(grad, g, row)
+                tile.load(r, relaxed[i], row, like(0, r))
+                softmax_product(w, r, t, scale, log, s, fold)
+                elementwise.add(g, r)
             if conditional.shape[0]:
-                tile.store(grad_conditional, h, row)
+                if not coupled:
+                    tile.fill_bits(bits, start, along, down, sample, CONDITIONAL, key)
+                    fill_exponential(w, bits)
+                    winner_time(time, best, w, arg, total, fold)
+                    condition_product(w, keep, t, p, time, best, arg)
+                    col.sharpen(w, best, arg, scale, s, cap, fold)
+                tile.load(r, conditional[i], row, like(0, r))
+                softmax_product(w, r, t, scale, log, s, fold)
+                add_through_softmax(h, r, keep, p, s, fold)
+        if relaxed.shape[0]:
+            tile.store(grad, g, row)
+        if conditional.shape[0]:
+            tile.store(grad_conditional, h, row)

@@ -4,7 +4,7 @@ import numpy as np
 
 from fastgrad.kernels import tile
 from fastgrad.kernels.intrinsics import sqrt
-from fastgrad.kernels.jit import block, inline, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.noise import exponential, odds, uniform
 from fastgrad.kernels.philox import ANGLE, KEYS, NOISE, philox
 from fastgrad.kernels.special import cos_2pi, log_normal
@@ -62,22 +62,21 @@ def turn(out, bits):
 
 
 @kernel
-def fill(chunks, out, kind, key, sample, offset):
+def fill(chunk, chunks, out, kind, key, sample, offset):
     """Fill flat out with the elements of a stream from `offset` on."""
     first = offset // tile.TILE
     blocks = (offset + out.size + tile.TILE - 1) // tile.TILE - first
-    for chunk in prange(chunks):
-        noise = np.empty(tile.TILE, out.dtype)
-        bits = np.empty((out.itemsize // 4, DEPTH, tile.FOLD), np.uint32)
-        flat_bits = bits.reshape((out.itemsize // 4, tile.TILE))
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            begin = (first + b) * tile.TILE - offset
-            head, tail = max(begin, 0), min(begin + tile.TILE, out.size)
-            target = out[head:tail] if tail - head == tile.TILE else noise
-            fill_flat_bits(bits, first + b, sample, NOISE, key)
-            transform(target, flat_bits, kind)
-            if kind == NORMAL:
-                fill_flat_bits(bits, first + b, sample, ANGLE, key)
-                turn(target, flat_bits)
-            if tail - head < tile.TILE:
-                out[head:tail] = noise[head - begin : tail - begin]
+    noise = np.empty(tile.TILE, out.dtype)
+    bits = np.empty((out.itemsize // 4, DEPTH, tile.FOLD), np.uint32)
+    flat_bits = bits.reshape((out.itemsize // 4, tile.TILE))
+    for b in chunk_range(blocks, chunk, chunks):
+        begin = (first + b) * tile.TILE - offset
+        head, tail = max(begin, 0), min(begin + tile.TILE, out.size)
+        target = out[head:tail] if tail - head == tile.TILE else noise
+        fill_flat_bits(bits, first + b, sample, NOISE, key)
+        transform(target, flat_bits, kind)
+        if kind == NORMAL:
+            fill_flat_bits(bits, first + b, sample, ANGLE, key)
+            turn(target, flat_bits)
+        if tail - head < tile.TILE:
+            out[head:tail] = noise[head - begin : tail - begin]

@@ -16,7 +16,7 @@ import numpy as np
 from fastgrad.kernels import columns as col
 from fastgrad.kernels import elementwise, tile
 from fastgrad.kernels.intrinsics import like, where
-from fastgrad.kernels.jit import block, inline, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.relaxed_pairs import row_of
 from fastgrad.kernels.special import exp_normal, log_normal
 
@@ -140,7 +140,23 @@ def score_product(s, g, p, arg, fold):
 
 @kernel
 def categorical(
-    chunks, logits, z, x, y, r, q, temperature, eta, d, c_y, grad, products, along_x, along_y, dots
+    chunk,
+    chunks,
+    logits,
+    z,
+    x,
+    y,
+    r,
+    q,
+    temperature,
+    eta,
+    d,
+    c_y,
+    grad,
+    products,
+    along_x,
+    along_y,
+    dots,
 ):
     """Add g to grad (N, K) and g . h, h . h, g . g to products (3, N) or (3, 0).
 
@@ -154,61 +170,60 @@ def categorical(
     blocks = tile.count(n, k, columns, 0)
     real, per = logits.dtype, n // max(d.shape[1], 1)
     zero = like(0, grad)
-    for chunk in prange(chunks):
-        p, total = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        t, u = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        a, e = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        keep, w = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        s, top, at = np.empty(columns, real), np.zeros(columns, real), np.empty(columns, real)
-        inverse, scale = np.empty(columns, real), np.empty(columns, real)
-        signal, control = np.empty(columns, real), np.empty(columns, real)
-        sums = np.zeros((3, columns))
-        arg = np.empty(columns, np.int32)
-        rows, cells = np.empty(columns, np.int64), np.empty(columns, np.int64)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            row = tile.first_row(b, k, columns, 0)
-            tile.load(p, logits, row, like(-np.inf, p))
-            col.maximum(p, top, fold)
-            col.softmax(p, top, s, fold)
-            tile.load(total, grad, row, zero)
-            for c in range(columns):
-                rows[c] = row_of(c, row, columns, n, fold)
-                cells[c] = rows[c] // per
-            gather(at, temperature, rows)
-            invert(inverse, at)
-            gather(scale, eta, rows)
+    p, total = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    t, u = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    a, e = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    keep, w = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    s, top, at = np.empty(columns, real), np.zeros(columns, real), np.empty(columns, real)
+    inverse, scale = np.empty(columns, real), np.empty(columns, real)
+    signal, control = np.empty(columns, real), np.empty(columns, real)
+    sums = np.zeros((3, columns))
+    arg = np.empty(columns, np.int32)
+    rows, cells = np.empty(columns, np.int64), np.empty(columns, np.int64)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, k, columns, 0)
+        tile.load(p, logits, row, like(-np.inf, p))
+        col.maximum(p, top, fold)
+        col.softmax(p, top, s, fold)
+        tile.load(total, grad, row, zero)
+        for c in range(columns):
+            rows[c] = row_of(c, row, columns, n, fold)
+            cells[c] = rows[c] // per
+        gather(at, temperature, rows)
+        invert(inverse, at)
+        gather(scale, eta, rows)
+        if products.shape[1]:
+            for j in range(3):
+                gather(sums[j], products[j], rows)
+        for i in range(z.shape[0]):
+            tile.load_categories(arg, z[i], row, fold)
+            gather(signal, d[i], cells)
+            gather(control, c_y[i], cells)
+            tile.load(t, x[i], row, zero)
+            tile.load(a, r[i], row, zero)
+            through_softmax(a, t, inverse, s, fold)
+            if coupled:
+                elementwise.copy(u, t)
+                elementwise.copy(e, a)
+            else:
+                tile.load(u, y[i], row, zero)
+                tile.load(e, q[i], row, zero)
+                through_softmax(e, u, inverse, s, fold)
+            find_keep(keep, u, at, arg, top, fold)
+            through_condition(e, keep, p, s, fold)
+            assemble(a, e, p, arg, signal, control, scale)
+            elementwise.add(total, a)
             if products.shape[1]:
-                for j in range(3):
-                    gather(sums[j], products[j], rows)
-            for i in range(z.shape[0]):
-                tile.load_categories(arg, z[i], row, fold)
-                gather(signal, d[i], cells)
-                gather(control, c_y[i], cells)
-                tile.load(t, x[i], row, zero)
-                tile.load(a, r[i], row, zero)
+                add_products(sums, a, e, s, fold)
+            if dots.shape[0]:
+                score_product(s, a, p, arg, fold)
+                tile.store_statistics(dots[i], s, row, fold)
+                differentiate(w, a, p, keep, s, fold)
+                through_softmax(w, u, inverse, s, fold)
+                tile.store(along_y[i], w, row)
                 through_softmax(a, t, inverse, s, fold)
-                if coupled:
-                    elementwise.copy(u, t)
-                    elementwise.copy(e, a)
-                else:
-                    tile.load(u, y[i], row, zero)
-                    tile.load(e, q[i], row, zero)
-                    through_softmax(e, u, inverse, s, fold)
-                find_keep(keep, u, at, arg, top, fold)
-                through_condition(e, keep, p, s, fold)
-                assemble(a, e, p, arg, signal, control, scale)
-                elementwise.add(total, a)
-                if products.shape[1]:
-                    add_products(sums, a, e, s, fold)
-                if dots.shape[0]:
-                    score_product(s, a, p, arg, fold)
-                    tile.store_statistics(dots[i], s, row, fold)
-                    differentiate(w, a, p, keep, s, fold)
-                    through_softmax(w, u, inverse, s, fold)
-                    tile.store(along_y[i], w, row)
-                    through_softmax(a, t, inverse, s, fold)
-                    tile.store(along_x[i], a, row)
-            tile.store(grad, total, row)
-            if products.shape[1]:
-                for j in range(3):
-                    tile.store_statistics(products[j], sums[j], row, fold)
+                tile.store(along_x[i], a, row)
+        tile.store(grad, total, row)
+        if products.shape[1]:
+            for j in range(3):
+                tile.store_statistics(products[j], sums[j], row, fold)

@@ -11,7 +11,7 @@ from fastgrad.kernels import elementwise, tile
 from fastgrad.kernels import logistic as lg
 from fastgrad.kernels.concrete import condition, draw_at, winner_time
 from fastgrad.kernels.intrinsics import like
-from fastgrad.kernels.jit import block, inline, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.noise import fill_exponential
 from fastgrad.kernels.philox import CONDITIONAL, NOISE
 
@@ -43,40 +43,39 @@ def relax_into(out, w, best, zero, arg, inverse, s, cap, row, fold):
 
 
 @kernel
-def categorical(chunks, logits, inverse, key, first_sample, z, relaxed, conditional):
+def categorical(chunk, chunks, logits, inverse, key, first_sample, z, relaxed, conditional):
     """Draw z, (S, N), with relaxed and conditional, (S, N, K); coupled noise if that is empty."""
     n, k = logits.shape
     fold = k > tile.NARROW
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, 0)
     real = logits.dtype
-    for chunk in prange(chunks):
-        t, p = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        w = np.empty((depth, columns), real)
-        bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
-        best, zero, s = np.empty(columns, real), np.zeros(columns, real), np.empty(columns, real)
-        cap, total, time = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
-        scale, arg = np.empty(columns, real), np.empty(columns, np.int32)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            row = tile.first_row(b, k, columns, 0)
-            start, along, down = tile.addresses(k, row, 0, columns, depth)
-            tile.load(t, logits, row, like(-np.inf, t))
-            col.subtract_maximum(t, best, fold)
-            elementwise.copy(p, t)
-            col.softmax(p, zero, total, fold)
-            for c in range(columns):
-                scale[c] = inverse[row_of(c, row, columns, n, fold)]
-            for i in range(z.shape[0]):
-                sample = np.uint32(first_sample + i)
-                draw_at(w, t, bits, start, along, down, sample, key, best, arg, fold)
-                tile.store_categories(z[i], arg, row, fold)
-                relax_into(relaxed[i], w, best, zero, arg, scale, s, cap, row, fold)
-                if conditional.shape[0]:
-                    tile.fill_bits(bits, start, along, down, sample, CONDITIONAL, key)
-                    fill_exponential(w, bits)
-                    winner_time(time, best, w, arg, total, fold)
-                    condition(w, t, p, time, best, arg)
-                    relax_into(conditional[i], w, best, zero, arg, scale, s, cap, row, fold)
+    t, p = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    w = np.empty((depth, columns), real)
+    bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
+    best, zero, s = np.empty(columns, real), np.zeros(columns, real), np.empty(columns, real)
+    cap, total, time = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
+    scale, arg = np.empty(columns, real), np.empty(columns, np.int32)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, k, columns, 0)
+        start, along, down = tile.addresses(k, row, 0, columns, depth)
+        tile.load(t, logits, row, like(-np.inf, t))
+        col.subtract_maximum(t, best, fold)
+        elementwise.copy(p, t)
+        col.softmax(p, zero, total, fold)
+        for c in range(columns):
+            scale[c] = inverse[row_of(c, row, columns, n, fold)]
+        for i in range(z.shape[0]):
+            sample = np.uint32(first_sample + i)
+            draw_at(w, t, bits, start, along, down, sample, key, best, arg, fold)
+            tile.store_categories(z[i], arg, row, fold)
+            relax_into(relaxed[i], w, best, zero, arg, scale, s, cap, row, fold)
+            if conditional.shape[0]:
+                tile.fill_bits(bits, start, along, down, sample, CONDITIONAL, key)
+                fill_exponential(w, bits)
+                winner_time(time, best, w, arg, total, fold)
+                condition(w, t, p, time, best, arg)
+                relax_into(conditional[i], w, best, zero, arg, scale, s, cap, row, fold)
 
 
 @block
@@ -88,31 +87,30 @@ def multiply(z, inverse):
 
 
 @kernel
-def bernoulli(chunks, logits, inverse, key, first_sample, x, relaxed, conditional):
+def bernoulli(chunk, chunks, logits, inverse, key, first_sample, x, relaxed, conditional):
     """The same for sites, one logit each: all (S, N)."""
     n = logits.size
     blocks, depth = lg.layout(n, 0)
     real = logits.dtype
-    for chunk in prange(chunks):
-        bits = np.empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
-        size = bits[0].size
-        w, p_all, q_all = np.empty(size, real), np.empty(size, real), np.empty(size, real)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            start, head, tail, _ = lg.span(b, depth, n, 0)
-            t, noise, scale = logits[head:tail], w[: tail - head], inverse[head:tail]
-            p, q = p_all[: tail - head], q_all[: tail - head]
-            lg.probabilities(p, q, t)
-            for i in range(x.shape[0]):
-                number = np.uint32(first_sample + i)
-                z = relaxed[i][head:tail]
-                lg.fill_odds(w, bits, start, number, NOISE, key)
-                lg.perturb(z, t, noise)
-                lg.decide(x[i][head:tail], z)
-                if conditional.shape[0]:
-                    m = conditional[i][head:tail]
-                    lg.fill_odds(w, bits, start, number, CONDITIONAL, key)
-                    lg.condition(m, noise, z, t, p, q)
-                    multiply(m, scale)
-                    lg.sharpen(m, like(1, m), False)
-                multiply(z, scale)
-                lg.sharpen(z, like(1, z), False)
+    bits = np.empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
+    size = bits[0].size
+    w, p_all, q_all = np.empty(size, real), np.empty(size, real), np.empty(size, real)
+    for b in chunk_range(blocks, chunk, chunks):
+        start, head, tail, _ = lg.span(b, depth, n, 0)
+        t, noise, scale = logits[head:tail], w[: tail - head], inverse[head:tail]
+        p, q = p_all[: tail - head], q_all[: tail - head]
+        lg.probabilities(p, q, t)
+        for i in range(x.shape[0]):
+            number = np.uint32(first_sample + i)
+            z = relaxed[i][head:tail]
+            lg.fill_odds(w, bits, start, number, NOISE, key)
+            lg.perturb(z, t, noise)
+            lg.decide(x[i][head:tail], z)
+            if conditional.shape[0]:
+                m = conditional[i][head:tail]
+                lg.fill_odds(w, bits, start, number, CONDITIONAL, key)
+                lg.condition(m, noise, z, t, p, q)
+                multiply(m, scale)
+                lg.sharpen(m, like(1, m), False)
+            multiply(z, scale)
+            lg.sharpen(z, like(1, z), False)

@@ -9,24 +9,23 @@ import numpy as np
 
 from fastgrad.kernels import tile
 from fastgrad.kernels.estimators import spread
-from fastgrad.kernels.jit import block, kernel, prange
+from fastgrad.kernels.jit import block, chunk_range, kernel
 
 
 @kernel
-def pair_scores(chunks, logits, ratios, z, x, total):
+def pair_scores(chunk, chunks, logits, ratios, z, x, total):
     """total += sum over pairs of ratio (x - x of the twin) (one-hot(z) - that of the twin) / 2."""
     samples, n = z.shape
     per = n // max(x.shape[1], 1)
-    for chunk in prange(chunks):
-        for i in range(0, samples, 2):
-            for row in range(chunk * n // chunks, (chunk + 1) * n // chunks):
-                a, b, cell = z[i, row], z[i + 1, row], row // per
-                low, high = logits[row, a], logits[row, b]
-                first = a if low < high or (low == high and a < b) else b
-                d = np.float64(x[i, cell]) - np.float64(x[i + 1, cell])
-                d = 0.5 * ratios[row, first] * d if a != b else 0.0
-                total[row, a] += d
-                total[row, b] -= d
+    for i in range(0, samples, 2):
+        for row in chunk_range(n, chunk, chunks):
+            a, b, cell = z[i, row], z[i + 1, row], row // per
+            low, high = logits[row, a], logits[row, b]
+            first = a if low < high or (low == high and a < b) else b
+            d = np.float64(x[i, cell]) - np.float64(x[i + 1, cell])
+            d = 0.5 * ratios[row, first] * d if a != b else 0.0
+            total[row, a] += d
+            total[row, b] -= d
 
 
 @block
@@ -52,24 +51,23 @@ def add_group(total, mass, count, order, ratios, size):
 
 
 @kernel
-def group_scores(chunks, order, ratios, z, x, size, total):
+def group_scores(chunk, chunks, order, ratios, z, x, size, total):
     """total += sum over groups of what `add_group` says; z is (S, N), x (S, M), total (N, K)."""
     samples, n = z.shape
     k = order.shape[1]
     per = n // max(x.shape[1], 1)
     rows = max(1, 2 * tile.TILE // k)
     blocks = (n + rows - 1) // rows
-    for chunk in prange(chunks):
-        mass, count, scratch = np.zeros((rows, k)), np.zeros((rows, k)), np.empty(rows)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            head, tail = b * rows, min((b + 1) * rows, n)
-            d = scratch[: tail - head]
-            for i in range(0, samples, size):
-                for j in range(i, i + size):
-                    spread(d, x[j], x[i], head, per)  # from the first: 0 where x is constant
-                    for r in range(d.size):
-                        mass[r, z[j, head + r]] += d[r]
-                        count[r, z[j, head + r]] += 1.0
+    mass, count, scratch = np.zeros((rows, k)), np.zeros((rows, k)), np.empty(rows)
+    for b in chunk_range(blocks, chunk, chunks):
+        head, tail = b * rows, min((b + 1) * rows, n)
+        d = scratch[: tail - head]
+        for i in range(0, samples, size):
+            for j in range(i, i + size):
+                spread(d, x[j], x[i], head, per)  # from the first: 0 where x is constant
                 for r in range(d.size):
-                    row = head + r
-                    add_group(total[row], mass[r], count[r], order[row], ratios[row], float(size))
+                    mass[r, z[j, head + r]] += d[r]
+                    count[r, z[j, head + r]] += 1.0
+            for r in range(d.size):
+                row = head + r
+                add_group(total[row], mass[r], count[r], order[row], ratios[row], float(size))

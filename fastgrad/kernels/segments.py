@@ -10,95 +10,91 @@ from fastgrad.kernels import elementwise, tile
 from fastgrad.kernels.concrete import draw_at
 from fastgrad.kernels.intrinsics import like
 from fastgrad.kernels.inverse import BELOW_ONE, accumulate, invert_folded, uniform_at
-from fastgrad.kernels.jit import kernel, prange
+from fastgrad.kernels.jit import chunk_bounds, chunk_range, kernel
 
 SEGMENT = 4096  # categories; a multiple of tile.FOLD
 
 
 @kernel
-def partials(chunks, logits, maximum, total):
+def partials(chunk, chunks, logits, maximum, total):
     """Describe each segment by its maximum and its sum of exp(x - maximum), both (N, C)."""
     n, segments = maximum.shape
     items = n * segments
     real = logits.dtype
-    for chunk in prange(chunks):
-        e = np.empty((SEGMENT // tile.FOLD, tile.FOLD), real)
-        m, s = np.empty(tile.FOLD, real), np.empty(tile.FOLD, real)
-        sums = np.empty(tile.FOLD)
-        for item in range(chunk * items // chunks, (chunk + 1) * items // chunks):
-            row, segment = item // segments, item % segments
-            tile.load_flat(e, logits[row, segment * SEGMENT :], like(-np.inf, e))
-            col.maximum(e, m, True)
-            maximum[row, segment] = m[0]
-            if m[0] == -np.inf:
-                total[row, segment] = 0.0
-                continue
-            col.exponentiate(e, m, like(1, e), s, True)
-            accumulate(sums, e)
-            total[row, segment] = sums.sum()
+    e = np.empty((SEGMENT // tile.FOLD, tile.FOLD), real)
+    m, s = np.empty(tile.FOLD, real), np.empty(tile.FOLD, real)
+    sums = np.empty(tile.FOLD)
+    for item in chunk_range(items, chunk, chunks):
+        row, segment = item // segments, item % segments
+        tile.load_flat(e, logits[row, segment * SEGMENT :], like(-np.inf, e))
+        col.maximum(e, m, True)
+        maximum[row, segment] = m[0]
+        if m[0] == -np.inf:
+            total[row, segment] = 0.0
+            continue
+        col.exponentiate(e, m, like(1, e), s, True)
+        accumulate(sums, e)
+        total[row, segment] = sums.sum()
 
 
 @kernel
-def sample_inverse(chunks, logits, maximum, weight, offset, key, first_sample, z):
+def sample_inverse(chunk, chunks, logits, maximum, weight, offset, key, first_sample, z):
     """Draw z, shape (S, N), given `partials`: a segment by its weight, then a category in it."""
     n, segments = weight.shape
     items = z.size
     real = logits.dtype
-    for chunk in prange(chunks):
-        e = np.empty((SEGMENT // tile.FOLD, tile.FOLD), real)
-        m, s = np.empty(tile.FOLD, real), np.empty(tile.FOLD, real)
-        sums = np.empty(tile.FOLD)
-        for item in range(chunk * items // chunks, (chunk + 1) * items // chunks):
-            i, row = item // n, item % n
-            whole = weight[row].sum()
-            u = uniform_at(row + offset, np.uint32(first_sample + i), key)
-            target = min(u * whole, whole * BELOW_ONE)
-            segment, running = 0, 0.0
-            for j in range(segments):
-                if weight[row, j] > 0.0:
-                    segment = j
-                    if running + weight[row, j] > target:
-                        break
-                    running += weight[row, j]
-            # What is left of u inside the segment is uniform again.
-            inside = max(0.0, target - running) / weight[row, segment]
-            tile.load_flat(e, logits[row, segment * SEGMENT :], like(-np.inf, e))
-            m[:] = maximum[row, segment]
-            col.exponentiate(e, m, like(1, e), s, True)
-            accumulate(sums, e)
-            z[i, row] = segment * SEGMENT + invert_folded(e, sums, inside)
+    e = np.empty((SEGMENT // tile.FOLD, tile.FOLD), real)
+    m, s = np.empty(tile.FOLD, real), np.empty(tile.FOLD, real)
+    sums = np.empty(tile.FOLD)
+    for item in chunk_range(items, chunk, chunks):
+        i, row = item // n, item % n
+        whole = weight[row].sum()
+        u = uniform_at(row + offset, np.uint32(first_sample + i), key)
+        target = min(u * whole, whole * BELOW_ONE)
+        segment, running = 0, 0.0
+        for j in range(segments):
+            if weight[row, j] > 0.0:
+                segment = j
+                if running + weight[row, j] > target:
+                    break
+                running += weight[row, j]
+        # What is left of u inside the segment is uniform again.
+        inside = max(0.0, target - running) / weight[row, segment]
+        tile.load_flat(e, logits[row, segment * SEGMENT :], like(-np.inf, e))
+        m[:] = maximum[row, segment]
+        col.exponentiate(e, m, like(1, e), s, True)
+        accumulate(sums, e)
+        z[i, row] = segment * SEGMENT + invert_folded(e, sums, inside)
 
 
 @kernel
-def sample_gumbel(chunks, logits, maximum, offset, key, first_sample, best, arg):
+def sample_gumbel(chunk, chunks, logits, maximum, offset, key, first_sample, best, arg):
     """Find the largest perturbed logit of each segment and where it is: best and arg, (S, N, C)."""
     samples, n, segments = best.shape
     items = n * segments
     row_depth = (logits.shape[1] + tile.FOLD - 1) // tile.FOLD
     shape = (SEGMENT // tile.FOLD, tile.FOLD)
     real = logits.dtype
-    for chunk in prange(chunks):
-        t, w = np.empty(shape, real), np.empty(shape, real)
-        bits = np.empty((logits.itemsize // 4, *shape), np.uint32)
-        top, winner = np.empty(tile.FOLD, real), np.empty(tile.FOLD, np.int32)
-        for item in range(chunk * items // chunks, (chunk + 1) * items // chunks):
-            row, segment = item // segments, item % segments
-            tile.load_flat(t, logits[row, segment * SEGMENT :], like(-np.inf, t))
-            elementwise.shift(t, maximum[row])
-            start = ((row + offset) * row_depth + segment * shape[0]) * (tile.FOLD // 4)
-            for i in range(samples):
-                sample = np.uint32(first_sample + i)
-                draw_at(w, t, bits, start, 1, tile.FOLD // 4, sample, key, top, winner, True)
-                best[i, row, segment] = top[0]
-                tile.store_categories(arg[i, row], winner, segment, True)
-                arg[i, row, segment] += segment * SEGMENT
+    t, w = np.empty(shape, real), np.empty(shape, real)
+    bits = np.empty((logits.itemsize // 4, *shape), np.uint32)
+    top, winner = np.empty(tile.FOLD, real), np.empty(tile.FOLD, np.int32)
+    for item in chunk_range(items, chunk, chunks):
+        row, segment = item // segments, item % segments
+        tile.load_flat(t, logits[row, segment * SEGMENT :], like(-np.inf, t))
+        elementwise.shift(t, maximum[row])
+        start = ((row + offset) * row_depth + segment * shape[0]) * (tile.FOLD // 4)
+        for i in range(samples):
+            sample = np.uint32(first_sample + i)
+            draw_at(w, t, bits, start, 1, tile.FOLD // 4, sample, key, top, winner, True)
+            best[i, row, segment] = top[0]
+            tile.store_categories(arg[i, row], winner, segment, True)
+            arg[i, row, segment] += segment * SEGMENT
 
 
 @kernel
-def subtract(chunks, logits, log_normaliser, out):
+def subtract(chunk, chunks, logits, log_normaliser, out):
     """out = logits - log_normaliser[:, None]."""
     n, k = logits.shape
-    for chunk in prange(chunks):
-        for row in range(n):
-            begin, end = chunk * k // chunks, (chunk + 1) * k // chunks
-            elementwise.subtract(out[row, begin:end], logits[row, begin:end], log_normaliser[row])
+    for row in range(n):
+        begin, end = chunk_bounds(k, chunk, chunks)
+        elementwise.subtract(out[row, begin:end], logits[row, begin:end], log_normaliser[row])

@@ -7,13 +7,13 @@ from fastgrad.kernels import logistic as lg
 from fastgrad.kernels import tile
 from fastgrad.kernels.concrete import draw_at, perturb
 from fastgrad.kernels.intrinsics import like
-from fastgrad.kernels.jit import kernel, prange
+from fastgrad.kernels.jit import chunk_range, kernel
 from fastgrad.kernels.noise import fill_exponential
 from fastgrad.kernels.philox import NOISE
 
 
 @kernel
-def draw(chunks, forward, backward, coupled, scale, key, first_sample, x, y):
+def draw(chunk, chunks, forward, backward, coupled, scale, key, first_sample, x, y):
     """Fill x with one-hot argmax(forward + G), y with softmax((backward + G) scale), (S, N, K).
 
     G is Gumbel noise, that of `concrete`; coupled: forward and backward are the same logits.
@@ -23,48 +23,46 @@ def draw(chunks, forward, backward, coupled, scale, key, first_sample, x, y):
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, 0)
     real = forward.dtype
-    for chunk in prange(chunks):
-        t, u = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        w, h = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        bits = np.empty((forward.itemsize // 4, depth, columns), np.uint32)
-        best, s, cap = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
-        arg = np.empty(columns, np.int32)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            row = tile.first_row(b, k, columns, 0)
-            start, along, down = tile.addresses(k, row, 0, columns, depth)
-            tile.load(t, forward, row, like(-np.inf, t))
-            col.subtract_maximum(t, best, fold)
-            tile.load(u, backward, row, like(-np.inf, u))
-            col.subtract_maximum(u, best, fold)
-            for i in range(x.shape[0]):
-                sample = np.uint32(first_sample + i)
-                draw_at(w, t, bits, start, along, down, sample, key, best, arg, fold)
-                col.one_hot(h, arg)
-                tile.store(x[i], h, row)
-                if not coupled:
-                    fill_exponential(w, bits)
-                    perturb(w, u)
-                    col.argmax(w, best, arg, fold)
-                col.sharpen(w, best, arg, scale, s, cap, fold)
-                tile.store(y[i], w, row)
+    t, u = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    w, h = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    bits = np.empty((forward.itemsize // 4, depth, columns), np.uint32)
+    best, s, cap = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
+    arg = np.empty(columns, np.int32)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, k, columns, 0)
+        start, along, down = tile.addresses(k, row, 0, columns, depth)
+        tile.load(t, forward, row, like(-np.inf, t))
+        col.subtract_maximum(t, best, fold)
+        tile.load(u, backward, row, like(-np.inf, u))
+        col.subtract_maximum(u, best, fold)
+        for i in range(x.shape[0]):
+            sample = np.uint32(first_sample + i)
+            draw_at(w, t, bits, start, along, down, sample, key, best, arg, fold)
+            col.one_hot(h, arg)
+            tile.store(x[i], h, row)
+            if not coupled:
+                fill_exponential(w, bits)
+                perturb(w, u)
+                col.argmax(w, best, arg, fold)
+            col.sharpen(w, best, arg, scale, s, cap, fold)
+            tile.store(y[i], w, row)
 
 
 @kernel
-def draw_sites(chunks, forward, backward, coupled, scale, key, first_sample, x, y):
+def draw_sites(chunk, chunks, forward, backward, coupled, scale, key, first_sample, x, y):
     """Fill x with [forward + L > 0], y with sigmoid((backward + L) scale), L logistic, (S, N)."""
     n = forward.size
     blocks, depth = lg.layout(n, 0)
-    for chunk in prange(chunks):
-        bits = np.empty((forward.itemsize // 4, depth, tile.FOLD), np.uint32)
-        w = np.empty(bits[0].size, forward.dtype)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            start, head, tail, low = lg.span(b, depth, n, 0)
-            noise = w[low : low + tail - head]
-            for i in range(x.shape[0]):
-                one, z = x[i][head:tail], y[i][head:tail]
-                lg.fill_odds(w, bits, start, np.uint32(first_sample + i), NOISE, key)
-                lg.perturb(z, forward[head:tail], noise)
-                lg.decide(one, z)
-                if not coupled:
-                    lg.perturb(z, backward[head:tail], noise)
-                lg.sharpen(z, scale, False)
+    bits = np.empty((forward.itemsize // 4, depth, tile.FOLD), np.uint32)
+    w = np.empty(bits[0].size, forward.dtype)
+    for b in chunk_range(blocks, chunk, chunks):
+        start, head, tail, low = lg.span(b, depth, n, 0)
+        noise = w[low : low + tail - head]
+        for i in range(x.shape[0]):
+            one, z = x[i][head:tail], y[i][head:tail]
+            lg.fill_odds(w, bits, start, np.uint32(first_sample + i), NOISE, key)
+            lg.perturb(z, forward[head:tail], noise)
+            lg.decide(one, z)
+            if not coupled:
+                lg.perturb(z, backward[head:tail], noise)
+            lg.sharpen(z, scale, False)

@@ -6,7 +6,7 @@ from fastgrad.kernels import tile
 from fastgrad.kernels.antithetic import exceed, width
 from fastgrad.kernels.intrinsics import where
 from fastgrad.kernels.inverse import BELOW_ONE, HALF, HIGH, UNIT
-from fastgrad.kernels.jit import block, inline, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.noise import fill_exponential
 from fastgrad.kernels.philox import NOISE, UNIFORM
 
@@ -60,7 +60,7 @@ def last_above(x, row, begin, u):
 
 
 @kernel
-def sample_pairs(chunks, planes, rest, reach, order, key, first_pair, z):
+def sample_pairs(chunk, chunks, planes, rest, reach, order, key, first_pair, z):
     """Fill z, (2 P, N), with antithetic pairs, from three numbers: the first place, whose, and
 
     where the other one, which is not bound any more, breaks its own stick.
@@ -69,25 +69,24 @@ def sample_pairs(chunks, planes, rest, reach, order, key, first_pair, z):
     k = order.shape[1]
     columns = tile.FOLD
     blocks = (n + columns - 1) // columns
-    for chunk in prange(chunks):
-        bits = np.empty((planes, 2, columns), np.uint32)
-        u, v, first = np.empty(columns), np.empty(columns), np.empty(columns, np.bool_)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            head = b * columns
-            for i in range(0, samples, 2):
-                pair = np.uint32(first_pair + i // 2)
-                tile.fill_bits(bits, head // 4 * 2, 2, 1, pair, UNIFORM, key)
-                fill_uniforms(first, u, v, bits)
-                for r in range(min(columns, n - head)):
-                    row, c = head + r, r % 4 * (columns // 4) + r // 4
-                    place = first_above(reach, row, k - 1, u[c])
-                    other = place
-                    if place < k - 1:
-                        left = rest[row, place + 1]
-                        target = min(v[c] * left, left * BELOW_ONE)
-                        other = last_above(rest, row, place + 1, target)
-                    place, other = (place, other) if first[c] else (other, place)
-                    z[i, row], z[i + 1, row] = order[row, place], order[row, other]
+    bits = np.empty((planes, 2, columns), np.uint32)
+    u, v, first = np.empty(columns), np.empty(columns), np.empty(columns, np.bool_)
+    for b in chunk_range(blocks, chunk, chunks):
+        head = b * columns
+        for i in range(0, samples, 2):
+            pair = np.uint32(first_pair + i // 2)
+            tile.fill_bits(bits, head // 4 * 2, 2, 1, pair, UNIFORM, key)
+            fill_uniforms(first, u, v, bits)
+            for r in range(min(columns, n - head)):
+                row, c = head + r, r % 4 * (columns // 4) + r // 4
+                place = first_above(reach, row, k - 1, u[c])
+                other = place
+                if place < k - 1:
+                    left = rest[row, place + 1]
+                    target = min(v[c] * left, left * BELOW_ONE)
+                    other = last_above(rest, row, place + 1, target)
+                place, other = (place, other) if first[c] else (other, place)
+                z[i, row], z[i + 1, row] = order[row, place], order[row, other]
 
 
 @block
@@ -102,33 +101,32 @@ def take(rank, hit, place):
 
 
 @kernel
-def sample_groups(chunks, threshold, order, size, key, first_sample, z):
+def sample_groups(chunk, chunks, threshold, order, size, key, first_sample, z):
     """Fill z, (S, N), with groups of `size`: coupled Bernoulli draws at every place."""
     samples, n = z.shape
     k = order.shape[1]
     columns = width(n, size)
     blocks = (n + columns - 1) // max(columns, 1)
     real = threshold.dtype
-    for chunk in prange(chunks):
-        bits = np.empty((threshold.itemsize // 4, 1, columns), np.uint32)
-        e, after = np.empty((size, columns), real), np.empty((size, columns), real)
-        hit, rank = np.empty((size, columns), np.int32), np.empty((size, columns), np.int32)
-        before, limit = np.empty(columns, real), np.zeros(columns, real)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            head = b * columns
-            rows = min(columns, n - head)
-            for i in range(0, samples, size):
-                rank[:] = np.int32(k - 1)
-                for place in range(k - 1):
-                    for r in range(rows):
-                        limit[r % 4 * (columns // 4) + r // 4] = threshold[head + r, place]
-                    for j in range(size):
-                        sample = np.uint32(first_sample + i + j)
-                        tile.fill_bits(bits, head // 4 * k + place, k, 0, sample, NOISE, key)
-                        fill_exponential(e[j].reshape((1, columns)), bits)
-                    exceed(hit, e, after, before, limit)
-                    take(rank, hit, np.int32(place))
+    bits = np.empty((threshold.itemsize // 4, 1, columns), np.uint32)
+    e, after = np.empty((size, columns), real), np.empty((size, columns), real)
+    hit, rank = np.empty((size, columns), np.int32), np.empty((size, columns), np.int32)
+    before, limit = np.empty(columns, real), np.zeros(columns, real)
+    for b in chunk_range(blocks, chunk, chunks):
+        head = b * columns
+        rows = min(columns, n - head)
+        for i in range(0, samples, size):
+            rank[:] = np.int32(k - 1)
+            for place in range(k - 1):
+                for r in range(rows):
+                    limit[r % 4 * (columns // 4) + r // 4] = threshold[head + r, place]
                 for j in range(size):
-                    for r in range(rows):
-                        c = r % 4 * (columns // 4) + r // 4
-                        z[i + j, head + r] = order[head + r, rank[j, c]]
+                    sample = np.uint32(first_sample + i + j)
+                    tile.fill_bits(bits, head // 4 * k + place, k, 0, sample, NOISE, key)
+                    fill_exponential(e[j].reshape((1, columns)), bits)
+                exceed(hit, e, after, before, limit)
+                take(rank, hit, np.int32(place))
+            for j in range(size):
+                for r in range(rows):
+                    c = r % 4 * (columns // 4) + r // 4
+                    z[i + j, head + r] = order[head + r, rank[j, c]]

@@ -10,7 +10,7 @@ to that under the coupling depends only on which place comes first: `ratios` has
 import numpy as np
 
 from fastgrad.kernels.intrinsics import like, where
-from fastgrad.kernels.jit import block, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.special import exp, expm1, log, log1p
 
 
@@ -27,15 +27,14 @@ def count_before(rank, x):
 
 
 @kernel
-def sort(chunks, logits, order):
+def sort(chunk, chunks, logits, order):
     """Fill the order of each row: for few categories, counting beats sorting."""
     n, k = order.shape
-    for chunk in prange(chunks):
-        rank = np.empty(k, np.int32)
-        for row in range(chunk * n // chunks, (chunk + 1) * n // chunks):
-            count_before(rank, logits[row])
-            for i in range(k):
-                order[row, rank[i]] = i
+    rank = np.empty(k, np.int32)
+    for row in chunk_range(n, chunk, chunks):
+        count_before(rank, logits[row])
+        for i in range(k):
+            order[row, rank[i]] = i
 
 
 @block
@@ -59,18 +58,17 @@ def break_stick(p, rest, w, logits, order):
 
 
 @kernel
-def pair_tables(chunks, logits, order, rest, reach):
+def pair_tables(chunk, chunks, logits, order, rest, reach):
     """rest as above; reach[i] = probability that the twins part at place i or before it."""
     n, k = order.shape
-    for chunk in prange(chunks):
-        p, w = np.empty(k), np.empty(k)
-        for row in range(chunk * n // chunks, (chunk + 1) * n // chunks):
-            break_stick(p, rest[row], w, logits[row], order[row])
-            together, parted = 1.0, 0.0
-            for i in range(k):
-                parted += together * (p[i] + p[i])
-                together *= 1.0 - (p[i] + p[i])
-                reach[row, i] = parted
+    p, w = np.empty(k), np.empty(k)
+    for row in chunk_range(n, chunk, chunks):
+        break_stick(p, rest[row], w, logits[row], order[row])
+        together, parted = 1.0, 0.0
+        for i in range(k):
+            parted += together * (p[i] + p[i])
+            together *= 1.0 - (p[i] + p[i])
+            reach[row, i] = parted
 
 
 @block
@@ -94,32 +92,30 @@ def fill_overlaps(t, size):
 
 
 @kernel
-def thresholds(chunks, logits, order, size, out):
+def thresholds(chunk, chunks, logits, order, size, out):
     """out = the thresholds of all places, as `antithetic.exceed` takes them."""
     n, k = order.shape
-    for chunk in prange(chunks):
-        p, rest, w = np.empty(k), np.empty(k), np.empty(k)
-        for row in range(chunk * n // chunks, (chunk + 1) * n // chunks):
-            break_stick(p, rest, w, logits[row], order[row])
-            fill_thresholds(w, p, size)
-            for i in range(k):
-                out[row, i] = like(w[i], out)
+    p, rest, w = np.empty(k), np.empty(k), np.empty(k)
+    for row in chunk_range(n, chunk, chunks):
+        break_stick(p, rest, w, logits[row], order[row])
+        fill_thresholds(w, p, size)
+        for i in range(k):
+            out[row, i] = like(w[i], out)
 
 
 @kernel
-def pair_ratios(chunks, logits, order, size, out):
+def pair_ratios(chunk, chunks, logits, order, size, out):
     """out[c] = ratio for two of `size` coupled draws, of which category c comes first."""
     n, k = order.shape
-    for chunk in prange(chunks):
-        p, rest, w = np.empty(k), np.empty(k), np.empty(k)
-        for row in range(chunk * n // chunks, (chunk + 1) * n // chunks):
-            break_stick(p, rest, w, logits[row], order[row])
-            w[:] = 0.0  # p <= 1/2: of two draws, not both take a place
-            if size > 2:
-                fill_thresholds(w, p, size)
-                fill_overlaps(w, size)
-            together = 1.0  # the probability that both draws pass all places before
-            for i in range(k - 1):
-                out[row, order[row, i]] = rest[i] * rest[i + 1] / (together * (1.0 - w[i]))
-                together *= 1.0 - p[i] * (2.0 - w[i])
-            out[row, order[row, k - 1]] = 0.0
+    p, rest, w = np.empty(k), np.empty(k), np.empty(k)
+    for row in chunk_range(n, chunk, chunks):
+        break_stick(p, rest, w, logits[row], order[row])
+        w[:] = 0.0  # p <= 1/2: of two draws, not both take a place
+        if size > 2:
+            fill_thresholds(w, p, size)
+            fill_overlaps(w, size)
+        together = 1.0  # the probability that both draws pass all places before
+        for i in range(k - 1):
+            out[row, order[row, i]] = rest[i] * rest[i + 1] / (together * (1.0 - w[i]))
+            together *= 1.0 - p[i] * (2.0 - w[i])
+        out[row, order[row, k - 1]] = 0.0

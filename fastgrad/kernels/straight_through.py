@@ -12,20 +12,19 @@ from fastgrad.kernels import columns as col
 from fastgrad.kernels import elementwise, tile
 from fastgrad.kernels.estimators import ROWS
 from fastgrad.kernels.intrinsics import like, where
-from fastgrad.kernels.jit import block, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, kernel, wide_vectors
 
 
 @kernel
-def add(chunks, w, total):
+def add(chunk, chunks, w, total):
     """total += sum over samples of w: w is (S, M)."""
     samples, m = w.shape
     size = 16 * ROWS
     blocks = (m + size - 1) // size
-    for chunk in prange(chunks):
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            part = slice(b * size, min((b + 1) * size, m))
-            for i in range(samples):
-                elementwise.add(total[part], w[i, part])
+    for b in chunk_range(blocks, chunk, chunks):
+        part = slice(b * size, min((b + 1) * size, m))
+        for i in range(samples):
+            elementwise.add(total[part], w[i, part])
 
 
 @block
@@ -37,27 +36,26 @@ def softmax(p, t, scale, zero, s, fold):
 
 
 @kernel
-def straight_through(chunks, logits, w, factor, scale, total):
+def straight_through(chunk, chunks, logits, w, factor, scale, total):
     """total = factor scale J(softmax(logits scale)) w, of shapes (N, K)."""
     n, k = logits.shape
     fold = k > tile.NARROW
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, 0)
     real = logits.dtype
-    for chunk in prange(chunks):
-        t, p = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        s, zero = np.empty(columns, real), np.zeros(columns, real)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            row = tile.first_row(b, k, columns, 0)
-            tile.load(t, logits, row, like(-np.inf, t))
-            col.subtract_maximum(t, s, fold)
-            softmax(p, t, scale, zero, s, fold)
-            tile.load(t, w, row, like(0, t))
-            col.dot(p, t, s, fold)
-            for i in range(depth):
-                for c in range(columns):
-                    t[i, c] = factor * scale * (p[i, c] * (t[i, c] - s[c]))
-            tile.store(total, t, row)
+    t, p = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    s, zero = np.empty(columns, real), np.zeros(columns, real)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, k, columns, 0)
+        tile.load(t, logits, row, like(-np.inf, t))
+        col.subtract_maximum(t, s, fold)
+        softmax(p, t, scale, zero, s, fold)
+        tile.load(t, w, row, like(0, t))
+        col.dot(p, t, s, fold)
+        for i in range(depth):
+            for c in range(columns):
+                t[i, c] = factor * scale * (p[i, c] * (t[i, c] - s[c]))
+        tile.store(total, t, row)
 
 
 @block
@@ -109,34 +107,33 @@ def add_reinmax(g, a, p, p1, w, arg, s, s1, at, fold):
 
 
 @kernel
-def reinmax(chunks, logits, z, w, scale, total):
+def reinmax(chunk, chunks, logits, z, w, scale, total):
     """total += sum over samples of `add_reinmax`: w is (S, N, K), the outcomes z are (S, N)."""
     n, k = logits.shape
     fold = k > tile.NARROW
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, 0)
     real = logits.dtype
-    for chunk in prange(chunks):
-        a, p = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        p1, r = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        g = np.empty((depth, columns), real)
-        s, s1, at = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
-        zero, arg = np.zeros(columns, real), np.empty(columns, np.int32)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            row = tile.first_row(b, k, columns, 0)
-            tile.load(a, logits, row, like(-np.inf, a))
-            col.subtract_maximum(a, s, fold)
-            softmax(p, a, scale, zero, s, fold)
-            softmax(p1, a, like(1, a), zero, s, fold)
-            for i in range(depth):
-                for c in range(columns):
-                    a[i, c] = p[i, c] - like(0.5, a) * p1[i, c]
-            tile.load(g, total, row, like(0, g))
-            for i in range(w.shape[0]):
-                tile.load(r, w[i], row, like(0, r))
-                tile.load_categories(arg, z[i], row, fold)
-                add_reinmax(g, a, p, p1, r, arg, s, s1, at, fold)
-            tile.store(total, g, row)
+    a, p = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    p1, r = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    g = np.empty((depth, columns), real)
+    s, s1, at = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
+    zero, arg = np.zeros(columns, real), np.empty(columns, np.int32)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, k, columns, 0)
+        tile.load(a, logits, row, like(-np.inf, a))
+        col.subtract_maximum(a, s, fold)
+        softmax(p, a, scale, zero, s, fold)
+        softmax(p1, a, like(1, a), zero, s, fold)
+        for i in range(depth):
+            for c in range(columns):
+                a[i, c] = p[i, c] - like(0.5, a) * p1[i, c]
+        tile.load(g, total, row, like(0, g))
+        for i in range(w.shape[0]):
+            tile.load(r, w[i], row, like(0, r))
+            tile.load_categories(arg, z[i], row, fold)
+            add_reinmax(g, a, p, p1, r, arg, s, s1, at, fold)
+        tile.store(total, g, row)
 
 
 @block
@@ -172,7 +169,7 @@ def limit(t, top):
 
 
 @kernel
-def gapped_straight_through(chunks, logits, z, w, gap, scale, total):
+def gapped_straight_through(chunk, chunks, logits, z, w, gap, scale, total):
     """total += sum over samples of `add_gapped`; shapes as in `reinmax`.
 
     The outcome's logit becomes the maximum, 0, and the others are at most -gap.
@@ -182,23 +179,22 @@ def gapped_straight_through(chunks, logits, z, w, gap, scale, total):
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, 0)
     real = logits.dtype
-    for chunk in prange(chunks):
-        e, r = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        g, sums = np.empty((depth, columns), real), np.empty(columns, real)
-        s, mine, at = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
-        zero, arg = np.zeros(columns, real), np.empty(columns, np.int32)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            row = tile.first_row(b, k, columns, 0)
-            tile.load(e, logits, row, like(-np.inf, e))
-            col.subtract_maximum(e, s, fold)
-            limit(e, -gap)
-            col.exponentiate(e, zero, scale, sums, fold)
-            tile.load(g, total, row, like(0, g))
-            for i in range(w.shape[0]):
-                tile.load(r, w[i], row, like(0, r))
-                tile.load_categories(arg, z[i], row, fold)
-                add_gapped(g, e, sums, r, scale, arg, s, mine, at, fold)
-            tile.store(total, g, row)
+    e, r = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    g, sums = np.empty((depth, columns), real), np.empty(columns, real)
+    s, mine, at = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
+    zero, arg = np.zeros(columns, real), np.empty(columns, np.int32)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, k, columns, 0)
+        tile.load(e, logits, row, like(-np.inf, e))
+        col.subtract_maximum(e, s, fold)
+        limit(e, -gap)
+        col.exponentiate(e, zero, scale, sums, fold)
+        tile.load(g, total, row, like(0, g))
+        for i in range(w.shape[0]):
+            tile.load(r, w[i], row, like(0, r))
+            tile.load_categories(arg, z[i], row, fold)
+            add_gapped(g, e, sums, r, scale, arg, s, mine, at, fold)
+        tile.store(total, g, row)
 
 
 @block
@@ -210,12 +206,11 @@ def add_slope(g, x, w, slope0, slope1):
 
 
 @kernel
-def site_products(chunks, x, w, slope0, slope1, total):
+def site_products(chunk, chunks, x, w, slope0, slope1, total):
     """total += sum over samples of w times slope0 or slope1 as x is 0 or 1: w and x are (S, N)."""
     samples, n = x.shape
     blocks = (n + ROWS - 1) // ROWS
-    for chunk in prange(chunks):
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            part = slice(b * ROWS, min((b + 1) * ROWS, n))
-            for i in range(samples):
-                add_slope(total[part], x[i, part], w[i, part], slope0[part], slope1[part])
+    for b in chunk_range(blocks, chunk, chunks):
+        part = slice(b * ROWS, min((b + 1) * ROWS, n))
+        for i in range(samples):
+            add_slope(total[part], x[i, part], w[i, part], slope0[part], slope1[part])

@@ -11,7 +11,7 @@ from fastgrad.kernels import columns as col
 from fastgrad.kernels import elementwise, tile
 from fastgrad.kernels.concrete import draw
 from fastgrad.kernels.intrinsics import like, where
-from fastgrad.kernels.jit import block, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.special import log, log1p, log_normal
 
 
@@ -93,65 +93,63 @@ def choose_back(g, r, e, arg, s, rest, scale, a, t, d, fold):
 
 
 @kernel
-def relaxed_top_k(chunks, logits, k, offset, scale, key, first_sample, out):
+def relaxed_top_k(chunk, chunks, logits, k, offset, scale, key, first_sample, out):
     """Fill out, (S, N, K), with relaxed choices of k items."""
     n, categories = logits.shape
     fold = categories > tile.NARROW
     columns, depth = tile.shape(n, categories)
     blocks = tile.count(n, categories, columns, offset)
     real = logits.dtype
-    for chunk in prange(chunks):
-        t, alpha = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        e, sums = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
-        best, arg = np.empty(columns, real), np.empty(columns, np.int32)
-        s, rest, scratch = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            row = tile.first_row(b, categories, columns, offset)
-            tile.load(t, logits, row, like(-np.inf, t))
-            col.subtract_maximum(t, best, fold)
-            for i in range(out.shape[0]):
-                sample = np.uint32(first_sample + i)
-                draw(alpha, t, bits, categories, row, offset, sample, key, best, arg, fold)
-                sums[:] = like(0, sums)
-                for _ in range(k):
-                    soften(e, alpha, best, arg, scale, s, rest, fold)
-                    choose(sums, alpha, e, arg, s, rest, scratch)
-                tile.store(out[i], sums, row)
+    t, alpha = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    e, sums = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
+    best, arg = np.empty(columns, real), np.empty(columns, np.int32)
+    s, rest, scratch = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, categories, columns, offset)
+        tile.load(t, logits, row, like(-np.inf, t))
+        col.subtract_maximum(t, best, fold)
+        for i in range(out.shape[0]):
+            sample = np.uint32(first_sample + i)
+            draw(alpha, t, bits, categories, row, offset, sample, key, best, arg, fold)
+            sums[:] = like(0, sums)
+            for _ in range(k):
+                soften(e, alpha, best, arg, scale, s, rest, fold)
+                choose(sums, alpha, e, arg, s, rest, scratch)
+            tile.store(out[i], sums, row)
 
 
 @kernel
-def relaxed_top_k_vjp(chunks, logits, cotangent, k, offset, scale, key, first_sample, grad):
+def relaxed_top_k_vjp(chunk, chunks, logits, cotangent, k, offset, scale, key, first_sample, grad):
     """grad = product of the cotangent, (S, N, K), with the Jacobian of `relaxed_top_k`."""
     n, categories = logits.shape
     fold = categories > tile.NARROW
     columns, depth = tile.shape(n, categories)
     blocks = tile.count(n, categories, columns, offset)
     real = logits.dtype
-    for chunk in prange(chunks):
-        t, past = np.empty((depth, columns), real), np.empty((k + 1, depth, columns), real)
-        e, g = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        r, total = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
-        best, arg = np.empty(columns, real), np.empty(columns, np.int32)
-        s, rest, scratch = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
-        left, lost = np.empty(columns, real), np.empty(columns, real)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            row = tile.first_row(b, categories, columns, offset)
-            tile.load(t, logits, row, like(-np.inf, t))
-            col.subtract_maximum(t, best, fold)
-            total[:] = like(0, total)
-            for i in range(cotangent.shape[0]):
-                sample = np.uint32(first_sample + i)
-                draw(past[0], t, bits, categories, row, offset, sample, key, best, arg, fold)
-                for step in range(k - 1):
-                    elementwise.copy(past[step + 1], past[step])
-                    soften(e, past[step + 1], best, arg, scale, s, rest, fold)
-                    choose(r, past[step + 1], e, arg, s, rest, scratch)
-                tile.load(r, cotangent[i], row, like(0, r))
-                g[:] = like(0, g)
-                for step in range(k - 1, -1, -1):
-                    soften(e, past[step], best, arg, scale, s, rest, fold)
-                    choose_back(g, r, e, arg, s, rest, scale, scratch, left, lost, fold)
-                elementwise.add(total, g)
-            tile.store(grad, total, row)
+    t, past = np.empty((depth, columns), real), np.empty((k + 1, depth, columns), real)
+    e, g = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    r, total = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
+    best, arg = np.empty(columns, real), np.empty(columns, np.int32)
+    s, rest, scratch = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
+    left, lost = np.empty(columns, real), np.empty(columns, real)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, categories, columns, offset)
+        tile.load(t, logits, row, like(-np.inf, t))
+        col.subtract_maximum(t, best, fold)
+        total[:] = like(0, total)
+        for i in range(cotangent.shape[0]):
+            sample = np.uint32(first_sample + i)
+            draw(past[0], t, bits, categories, row, offset, sample, key, best, arg, fold)
+            for step in range(k - 1):
+                elementwise.copy(past[step + 1], past[step])
+                soften(e, past[step + 1], best, arg, scale, s, rest, fold)
+                choose(r, past[step + 1], e, arg, s, rest, scratch)
+            tile.load(r, cotangent[i], row, like(0, r))
+            g[:] = like(0, g)
+            for step in range(k - 1, -1, -1):
+                soften(e, past[step], best, arg, scale, s, rest, fold)
+                choose_back(g, r, e, arg, s, rest, scale, scratch, left, lost, fold)
+            elementwise.add(total, g)
+        tile.store(grad, total, row)

@@ -5,7 +5,7 @@ import numpy as np
 from fastgrad.kernels import columns as col
 from fastgrad.kernels import tile
 from fastgrad.kernels.intrinsics import like, where
-from fastgrad.kernels.jit import block, inline, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.noise import fill_exponential
 from fastgrad.kernels.philox import NOISE
 
@@ -31,7 +31,7 @@ def speeds(e, w):
 
 
 @kernel
-def race(chunks, weights, key, first_sample, shares, z):
+def race(chunk, chunks, weights, key, first_sample, shares, z):
     """Fill shares, (S, N, K), uniform on the simplex of weights > 0, and z, (S, N), the winners.
 
     The winner is the category of the least share / weight; its noise is that of `concrete`.
@@ -41,25 +41,24 @@ def race(chunks, weights, key, first_sample, shares, z):
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, 0)
     real = weights.dtype
-    for chunk in prange(chunks):
-        w, e = np.empty((depth, columns), real), np.empty((depth, columns), real)
-        bits = np.empty((weights.itemsize // 4, depth, columns), np.uint32)
-        s, arg = np.empty(columns, real), np.empty(columns, np.int32)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            row = tile.first_row(b, k, columns, 0)
-            tile.load(w, weights, row, like(0, w))
-            start, along, down = tile.addresses(k, row, 0, columns, depth)
-            for i in range(z.shape[0]):
-                sample = np.uint32(first_sample + i)
-                tile.fill_bits(bits, start, along, down, sample, NOISE, key)
-                fill_exponential(e, bits)
-                keep(e, w)
-                col.total(e, s, fold)
-                col.divide(e, s)
-                tile.store(shares[i], e, row)
-                speeds(e, w)
-                col.argmax(e, s, arg, fold)
-                tile.store_categories(z[i], arg, row, fold)
+    w, e = np.empty((depth, columns), real), np.empty((depth, columns), real)
+    bits = np.empty((weights.itemsize // 4, depth, columns), np.uint32)
+    s, arg = np.empty(columns, real), np.empty(columns, np.int32)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, k, columns, 0)
+        tile.load(w, weights, row, like(0, w))
+        start, along, down = tile.addresses(k, row, 0, columns, depth)
+        for i in range(z.shape[0]):
+            sample = np.uint32(first_sample + i)
+            tile.fill_bits(bits, start, along, down, sample, NOISE, key)
+            fill_exponential(e, bits)
+            keep(e, w)
+            col.total(e, s, fold)
+            col.divide(e, s)
+            tile.store(shares[i], e, row)
+            speeds(e, w)
+            col.argmax(e, s, arg, fold)
+            tile.store_categories(z[i], arg, row, fold)
 
 
 @inline
@@ -86,17 +85,16 @@ def swapped(w, share, i, row, winner, a, b):
 
 
 @kernel
-def swap(chunks, weights, shares, z, a, b, out):
+def swap(chunk, chunks, weights, shares, z, a, b, out):
     """out = winners of the races of z when categories a and b swap places."""
     samples, n = z.shape
-    for chunk in prange(chunks):
-        for i in range(samples):
-            for row in range(chunk * n // chunks, (chunk + 1) * n // chunks):
-                out[i, row] = swapped(weights, shares, i, row, z[i, row], a, b)
+    for i in range(samples):
+        for row in chunk_range(n, chunk, chunks):
+            out[i, row] = swapped(weights, shares, i, row, z[i, row], a, b)
 
 
 @kernel
-def swap_products(chunks, shares, x, total):
+def swap_products(chunk, chunks, shares, x, total):
     """total += sum over samples and j of (x_cj - mean x_.j) (1 / K - share_j), for category c.
 
     x is (S, M, K (K - 1) / 2), of pairs c < j in order, less that of no swap; categories with no
@@ -104,25 +102,24 @@ def swap_products(chunks, shares, x, total):
     """
     samples, n, k = shares.shape
     per = n // max(x.shape[1], 1)
-    for chunk in prange(chunks):
-        h = np.empty(k)
-        for row in range(chunk * n // chunks, (chunk + 1) * n // chunks):
-            for i in range(samples):
-                share, signal = shares[i, row], x[i, row // per]
-                kept = 0
-                for c in range(k):
-                    h[c] = 0.0
-                    kept += share[c] > like(0, share)
-                pair = 0
-                for a in range(k):
-                    for b in range(a + 1, k):
-                        if share[a] > like(0, share) and share[b] > like(0, share):
-                            h[a] += signal[pair] * (1.0 / kept - np.float64(share[b]))
-                            h[b] += signal[pair] * (1.0 / kept - np.float64(share[a]))
-                        pair += 1
-                mean = 0.0
-                for c in range(k):
-                    mean += h[c] / kept
-                for c in range(k):
-                    if share[c] > like(0, share):
-                        total[row, c] += h[c] - mean
+    h = np.empty(k)
+    for row in chunk_range(n, chunk, chunks):
+        for i in range(samples):
+            share, signal = shares[i, row], x[i, row // per]
+            kept = 0
+            for c in range(k):
+                h[c] = 0.0
+                kept += share[c] > like(0, share)
+            pair = 0
+            for a in range(k):
+                for b in range(a + 1, k):
+                    if share[a] > like(0, share) and share[b] > like(0, share):
+                        h[a] += signal[pair] * (1.0 / kept - np.float64(share[b]))
+                        h[b] += signal[pair] * (1.0 / kept - np.float64(share[a]))
+                    pair += 1
+            mean = 0.0
+            for c in range(k):
+                mean += h[c] / kept
+            for c in range(k):
+                if share[c] > like(0, share):
+                    total[row, c] += h[c] - mean

@@ -15,7 +15,7 @@ of the two, one has an integrand of one sign, so nothing cancels.
 import numpy as np
 
 from fastgrad.kernels.intrinsics import sqrt, where
-from fastgrad.kernels.jit import block, inline, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.quadrature import NODES, SIZE, WEIGHTS, total
 from fastgrad.kernels.rejection import ATTEMPT, ATTEMPTS, ROWS, fill_words, gather, unit, words
 from fastgrad.kernels.special import cos_2pi, exp, log_normal
@@ -67,27 +67,26 @@ def first_attempts(y, bits, ratio, scale, inverse):
 
 
 @kernel
-def draw(chunks, ratio, scale, inverse, key, offset, out):
+def draw(chunk, chunks, ratio, scale, inverse, key, offset, out):
     """Fill flat out with y from element `offset` of the key's stream on.
 
     Element e of out has parameters number e % N, each of shape (N,): with r the proposal's
     concentration, ratio = sqrt((r - 1) / (r + 1)), scale = k (r + 1) and inverse = 1 / (r - 1).
     """
     blocks = (out.size + ROWS - 1) // ROWS
-    for chunk in prange(chunks):
-        own, bits = np.empty((3, ROWS)), np.empty((4, ROWS), np.uint32)
-        for b in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            begin = b * ROWS
-            target = out[begin : begin + ROWS]
-            gather(own[0], ratio, begin)
-            gather(own[1], scale, begin)
-            gather(own[2], inverse, begin)
-            fill_words(bits, offset + begin, ATTEMPT, key)
-            first_attempts(target, bits, own[0], own[1], own[2])
-            for i in range(target.size):
-                if target[i] != target[i]:
-                    element = np.uint64(offset + begin + i)
-                    target[i] = one_draw(own[0, i], own[1, i], own[2, i], element, key)
+    own, bits = np.empty((3, ROWS)), np.empty((4, ROWS), np.uint32)
+    for b in chunk_range(blocks, chunk, chunks):
+        begin = b * ROWS
+        target = out[begin : begin + ROWS]
+        gather(own[0], ratio, begin)
+        gather(own[1], scale, begin)
+        gather(own[2], inverse, begin)
+        fill_words(bits, offset + begin, ATTEMPT, key)
+        first_attempts(target, bits, own[0], own[1], own[2])
+        for i in range(target.size):
+            if target[i] != target[i]:
+                element = np.uint64(offset + begin + i)
+                target[i] = one_draw(own[0, i], own[1, i], own[2, i], element, key)
 
 
 @inline
@@ -125,14 +124,13 @@ def slope_block(out, y, k, b, values):
 
 
 @kernel
-def slope(chunks, y, k, b, out):
+def slope(chunk, chunks, y, k, b, out):
     """out = dt / dk at flat draws y; number e has concentration k[e % N] and B b[e % N]."""
     blocks = (out.size + ROWS - 1) // ROWS
-    for chunk in prange(chunks):
-        values, own = np.empty(SIZE), np.empty((2, ROWS))
-        for j in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            begin = j * ROWS
-            rows = slice(begin, min(begin + ROWS, out.size))
-            gather(own[0], k, begin)
-            gather(own[1], b, begin)
-            slope_block(out[rows], y[rows], own[0], own[1], values)
+    values, own = np.empty(SIZE), np.empty((2, ROWS))
+    for j in chunk_range(blocks, chunk, chunks):
+        begin = j * ROWS
+        rows = slice(begin, min(begin + ROWS, out.size))
+        gather(own[0], k, begin)
+        gather(own[1], b, begin)
+        slope_block(out[rows], y[rows], own[0], own[1], values)

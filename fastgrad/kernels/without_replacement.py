@@ -10,7 +10,7 @@ and multiply positive numbers. Cells stand in columns, worked on together.
 import numpy as np
 
 from fastgrad.kernels.intrinsics import sqrt, where
-from fastgrad.kernels.jit import block, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.special import exp_normal, expm1, log
 
 SUBSETS = 11  # largest k for which 2^k subsets take less time than an integral
@@ -212,7 +212,7 @@ def set_coefficients(out, pair, x):
 
 
 @kernel
-def unordered(chunks, log_p, log_q, signal, log_set, weight, coefficient):
+def unordered(chunk, chunks, log_p, log_q, signal, log_set, weight, coefficient):
     """Weigh the sets log_p (k, M), and fill coefficient_s = sum over t of pair_st (x_s - x_t).
 
     The signal x and its coefficients are (k, n), n / M consecutive ones to each set.
@@ -221,28 +221,27 @@ def unordered(chunks, log_p, log_q, signal, log_set, weight, coefficient):
     per = signal.shape[1] // max(m, 1)
     columns = min(CELLS, (m + 7) // 8 * 8)
     blocks = (m + columns - 1) // max(columns, 1)
-    for chunk in prange(chunks):
-        few = k <= SUBSETS
-        table, pair = np.empty((1 << k if few else 1, columns)), np.empty((k, k, columns))
-        x, y, a, b, w = np.empty((5, k, columns))
-        lq, ls = np.empty(columns), np.empty(columns)
-        for i in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
-            begin, end = i * columns, min((i + 1) * columns, m)
-            for c in range(columns):  # the last set again where sets end
-                lq[c] = max(log_q[min(begin + c, m - 1)], LEAST)
+    few = k <= SUBSETS
+    table, pair = np.empty((1 << k if few else 1, columns)), np.empty((k, k, columns))
+    x, y, a, b, w = np.empty((5, k, columns))
+    lq, ls = np.empty(columns), np.empty(columns)
+    for i in chunk_range(blocks, chunk, chunks):
+        begin, end = i * columns, min((i + 1) * columns, m)
+        for c in range(columns):  # the last set again where sets end
+            lq[c] = max(log_q[min(begin + c, m - 1)], LEAST)
+        for s in range(k):
+            for c in range(columns):
+                x[s, c] = log_p[s, min(begin + c, m - 1)]
+        if few:
+            recurse(x, lq, table, a, b, ls, w, pair)
+        else:
+            integrate(x, lq, a, b, ls, w, pair)
+        log_set[begin:end], weight[:, begin:end] = ls[: end - begin], w[:, : end - begin]
+        for v in range(per):
             for s in range(k):
-                for c in range(columns):
-                    x[s, c] = log_p[s, min(begin + c, m - 1)]
-            if few:
-                recurse(x, lq, table, a, b, ls, w, pair)
-            else:
-                integrate(x, lq, a, b, ls, w, pair)
-            log_set[begin:end], weight[:, begin:end] = ls[: end - begin], w[:, : end - begin]
-            for v in range(per):
-                for s in range(k):
-                    for c in range(end - begin):
-                        x[s, c] = signal[s, (begin + c) * per + v]
-                set_coefficients(y, pair, x)
-                for s in range(k):
-                    for c in range(end - begin):
-                        coefficient[s, (begin + c) * per + v] = y[s, c]
+                for c in range(end - begin):
+                    x[s, c] = signal[s, (begin + c) * per + v]
+            set_coefficients(y, pair, x)
+            for s in range(k):
+                for c in range(end - begin):
+                    coefficient[s, (begin + c) * per + v] = y[s, c]

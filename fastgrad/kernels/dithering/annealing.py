@@ -14,7 +14,7 @@ from fastgrad.kernels.dithering.response import (
     score,
     variance,
 )
-from fastgrad.kernels.jit import block, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.special import fma, like, where
 
 
@@ -81,6 +81,7 @@ def add(middle, change, tap):
 
 @kernel
 def sweep(
+    chunk,
     chunks,
     target,
     error,
@@ -108,63 +109,62 @@ def sweep(
     radius = taps.shape[2] // 2
     margin = radius // PHASES + 1
     bands = (-(-height // size) - turn + 1) // 2
-    for chunk in prange(chunks):
-        middle = np.zeros((channels, taps.shape[0], PHASES, width + 2 * margin), image.dtype)
-        field = np.empty(width, image.dtype)
-        energy = np.empty(width, image.dtype)
-        logits = np.empty((colours.shape[0], SEGMENT), image.dtype)
-        theta = np.empty((channels, SEGMENT), image.dtype)
-        mean = np.empty((channels + 1, SEGMENT), image.dtype)
-        high = np.empty(SEGMENT, image.dtype)
-        total = np.empty(SEGMENT, image.dtype)
-        bias = -beta * colours[:, channels]
-        for b in range(chunk * bands // chunks, (chunk + 1) * bands // chunks):
-            top = (2 * b + turn) * size
-            for y in range(top, min(top + size, height)):
-                energy[:] = like(0, field)
+    middle = np.zeros((channels, taps.shape[0], PHASES, width + 2 * margin), image.dtype)
+    field = np.empty(width, image.dtype)
+    energy = np.empty(width, image.dtype)
+    logits = np.empty((colours.shape[0], SEGMENT), image.dtype)
+    theta = np.empty((channels, SEGMENT), image.dtype)
+    mean = np.empty((channels + 1, SEGMENT), image.dtype)
+    high = np.empty(SEGMENT, image.dtype)
+    total = np.empty(SEGMENT, image.dtype)
+    bias = -beta * colours[:, channels]
+    for b in chunk_range(bands, chunk, chunks):
+        top = (2 * b + turn) * size
+        for y in range(top, min(top + size, height)):
+            energy[:] = like(0, field)
+            for channel in range(channels):
+                for i in range(taps.shape[0]):
+                    for p in range(PHASES):
+                        row = middle[channel, i, p, margin : margin + width]
+                        down(row, error, channel, y, p, taps[i, 0])
+            for p in range(PHASES):
                 for channel in range(channels):
+                    field[:] = like(0, field)
                     for i in range(taps.shape[0]):
-                        for p in range(PHASES):
-                            row = middle[channel, i, p, margin : margin + width]
-                            down(row, error, channel, y, p, taps[i, 0])
-                for p in range(PHASES):
+                        across(field, middle[channel, i], p, taps[i, 1], margin)
+                    if pull.size > 0:
+                        field += pull[channel, y, p]
+                    approach(
+                        target[channel, y, p],
+                        energy,
+                        error[channel, y + radius, p],
+                        image[channel, y, p],
+                        field,
+                        own,
+                        nu,
+                        rate,
+                    )
+                for first in range(0, width, SEGMENT):
+                    n = min(SEGMENT, width - first)
+                    last = first + n
+                    score(logits, theta, target[:, y, p], first, n, colours, bias, 2 * beta)
+                    if previous.size > 0:
+                        for c in range(n):
+                            logits[previous[y, p, first + c], c] += beta * gap
+                    greatest(high[:n], logits)
+                    expect(mean, total, logits, high[:n], colours)
+                    variance(energy[first:last], mean, counts[y, p, first:last], own)
                     for channel in range(channels):
-                        field[:] = like(0, field)
-                        for i in range(taps.shape[0]):
-                            across(field, middle[channel, i], p, taps[i, 1], margin)
-                        if pull.size > 0:
-                            field += pull[channel, y, p]
-                        approach(
-                            target[channel, y, p],
-                            energy,
-                            error[channel, y + radius, p],
-                            image[channel, y, p],
-                            field,
-                            own,
-                            nu,
-                            rate,
+                        settle(
+                            error[channel, y + radius, p, first:last],
+                            total[:n],
+                            image[channel, y, p, first:last],
+                            mean[channel, :n],
+                            counts[y, p, first:last],
                         )
-                    for first in range(0, width, SEGMENT):
-                        n = min(SEGMENT, width - first)
-                        last = first + n
-                        score(logits, theta, target[:, y, p], first, n, colours, bias, 2 * beta)
-                        if previous.size > 0:
-                            for c in range(n):
-                                logits[previous[y, p, first + c], c] += beta * gap
-                        greatest(high[:n], logits)
-                        expect(mean, total, logits, high[:n], colours)
-                        variance(energy[first:last], mean, counts[y, p, first:last], own)
-                        for channel in range(channels):
-                            settle(
-                                error[channel, y + radius, p, first:last],
-                                total[:n],
-                                image[channel, y, p, first:last],
-                                mean[channel, :n],
-                                counts[y, p, first:last],
-                            )
-                            for i in range(taps.shape[0]):
-                                row = middle[channel, i, p, margin + first : margin + last]
-                                add(row, total[:n], taps[i, 0, radius])
-                energies[y] = 0.0
-                for c in range(width):
-                    energies[y] += np.float64(energy[c])
+                        for i in range(taps.shape[0]):
+                            row = middle[channel, i, p, margin + first : margin + last]
+                            add(row, total[:n], taps[i, 0, radius])
+            energies[y] = 0.0
+            for c in range(width):
+                energies[y] += np.float64(energy[c])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastgrad.kernels.jit import block, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.special import fma, like
 
 
@@ -39,19 +39,18 @@ def blur_row(out, plane, y, down, across, nu, padded):
 
 
 @kernel
-def blur(chunks, out, planes, taps, nu, margin):
+def blur(chunk, chunks, out, planes, taps, nu, margin):
     """Set out, inside its margin, to the planes under a sum of down x across, plus nu planes.
 
     taps has the shape (terms, 2, 2 radius + 1), planes (n, height, width).
     """
     n, height, width = planes.shape
     none = like(0, nu)
-    for chunk in prange(chunks):
-        padded = np.zeros(width + taps.shape[2], planes.dtype)
-        for r in range(chunk * n * height // chunks, (chunk + 1) * n * height // chunks):
-            plane, y = r // height, r % height
-            row = out[plane, margin + y, margin : margin + width]
-            row[:] = none
-            for i in range(taps.shape[0]):
-                weight = nu if i == 0 else none
-                blur_row(row, planes[plane], y, taps[i, 0], taps[i, 1], weight, padded)
+    padded = np.zeros(width + taps.shape[2], planes.dtype)
+    for r in chunk_range(n * height, chunk, chunks):
+        plane, y = r // height, r % height
+        row = out[plane, margin + y, margin : margin + width]
+        row[:] = none
+        for i in range(taps.shape[0]):
+            weight = nu if i == 0 else none
+            blur_row(row, planes[plane], y, taps[i, 0], taps[i, 1], weight, padded)

@@ -9,7 +9,7 @@ corner in the maps is (y, c). Unsigned indices vectorise: they cannot mean place
 import numpy as np
 
 from fastgrad.kernels.dithering.windows import MARGIN
-from fastgrad.kernels.jit import block, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.special import fma, like
 
 ROWS, COLUMNS = 2 * MARGIN + 1, 16
@@ -189,7 +189,7 @@ def descend_tile(labels, counts, blurred, structure, top, left, size):
 
 
 @kernel
-def descend(chunks, moves, labels, counts, blurred, structure, size, phase):
+def descend(chunk, chunks, moves, labels, counts, blurred, structure, size, phase):
     """Lower the loss over every second tile, every second row of tiles: one phase of four.
 
     blurred holds the field, half the gradient of the error, padded by the radius of b; the palette,
@@ -200,8 +200,7 @@ def descend(chunks, moves, labels, counts, blurred, structure, size, phase):
     """
     rows, columns = moves.shape
     across, down = (columns - phase % 2 + 1) // 2, (rows - phase // 2 + 1) // 2
-    for chunk in prange(chunks):
-        for t in range(chunk * across * down // chunks, (chunk + 1) * across * down // chunks):
-            i, j = 2 * (t // across) + phase // 2, 2 * (t % across) + phase % 2
-            corner = i * size, j * size
-            moves[i, j] = descend_tile(labels, counts, blurred, structure, *corner, size)
+    for t in chunk_range(across * down, chunk, chunks):
+        i, j = 2 * (t // across) + phase // 2, 2 * (t % across) + phase % 2
+        corner = i * size, j * size
+        moves[i, j] = descend_tile(labels, counts, blurred, structure, *corner, size)

@@ -5,7 +5,7 @@ Pixels are worked on in segments of a row, laid out (K, pixels): one loop serves
 
 import numpy as np
 
-from fastgrad.kernels.jit import block, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.special import exp_normal, fma, like, where
 
 SEGMENT = 128  # pixels whose numbers for all K colours stay in the nearest caches
@@ -69,27 +69,26 @@ def expect(mean, variance, total, d, low, palette):
 
 
 @kernel
-def moments(chunks, mean, variances, logits, palette, counts):
+def moments(chunk, chunks, mean, variances, logits, palette, counts):
     """Set mean, shape (channels, height, width), and the sum of the variances of each row."""
     height, width, k = logits.shape
-    for chunk in prange(chunks):
-        d = np.empty((k, SEGMENT), logits.dtype)
-        row = np.empty((palette.shape[1], SEGMENT), logits.dtype)
-        variance = np.empty(SEGMENT, logits.dtype)
-        low = np.empty(SEGMENT, logits.dtype)
-        total = np.empty(SEGMENT, logits.dtype)
-        for y in range(chunk * height // chunks, (chunk + 1) * height // chunks):
-            variances[y] = 0.0
-            for first in range(0, width, SEGMENT):
-                n = min(SEGMENT, width - first)
-                load(d[:, :n], logits[y, first : first + n])
-                least(low[:n], d)
-                expect(row, variance, total, d, low[:n], palette)
-                for c in range(n):
-                    if counts[y, first + c] != 0:
-                        variances[y] += np.float64(variance[c])
-                    for channel in range(palette.shape[1]):
-                        mean[channel, y, first + c] = row[channel, c]
+    d = np.empty((k, SEGMENT), logits.dtype)
+    row = np.empty((palette.shape[1], SEGMENT), logits.dtype)
+    variance = np.empty(SEGMENT, logits.dtype)
+    low = np.empty(SEGMENT, logits.dtype)
+    total = np.empty(SEGMENT, logits.dtype)
+    for y in chunk_range(height, chunk, chunks):
+        variances[y] = 0.0
+        for first in range(0, width, SEGMENT):
+            n = min(SEGMENT, width - first)
+            load(d[:, :n], logits[y, first : first + n])
+            least(low[:n], d)
+            expect(row, variance, total, d, low[:n], palette)
+            for c in range(n):
+                if counts[y, first + c] != 0:
+                    variances[y] += np.float64(variance[c])
+                for channel in range(palette.shape[1]):
+                    mean[channel, y, first + c] = row[channel, c]
 
 
 @block
@@ -127,7 +126,7 @@ def differentiate(d, q, low, total, slope, palette, own, scale):
 
 
 @kernel
-def gradient(chunks, out, sums, logits, palette, counts, slope, own, scale):
+def gradient(chunk, chunks, out, sums, logits, palette, counts, slope, own, scale):
     """Set out to the gradient with respect to the logits, and add up what the palette's needs.
 
     slope is 2 (g - own m), (channels, height, width), for the gradient g with respect to the mean
@@ -135,25 +134,24 @@ def gradient(chunks, out, sums, logits, palette, counts, slope, own, scale):
     do not count have the gradient 0.
     """
     height, width, k = logits.shape
-    for chunk in prange(chunks):
-        d = np.empty((k, SEGMENT), logits.dtype)
-        q = np.empty((k, SEGMENT), logits.dtype)
-        low = np.empty(SEGMENT, logits.dtype)
-        total = np.empty(SEGMENT, logits.dtype)
-        for b in range(chunk * BLOCKS // chunks, (chunk + 1) * BLOCKS // chunks):
-            for y in range(b * height // BLOCKS, (b + 1) * height // BLOCKS):
-                for first in range(0, width, SEGMENT):
-                    n = min(SEGMENT, width - first)
-                    part = slope[:, y, first : first + n]
-                    load(d[:, :n], logits[y, first : first + n])
-                    least(low[:n], d)
-                    differentiate(d, q, low[:n], total, part, palette, own, scale)
-                    target, counting = out[y, first : first + n], counts[y, first : first + n]
+    d = np.empty((k, SEGMENT), logits.dtype)
+    q = np.empty((k, SEGMENT), logits.dtype)
+    low = np.empty(SEGMENT, logits.dtype)
+    total = np.empty(SEGMENT, logits.dtype)
+    for b in chunk_range(BLOCKS, chunk, chunks):
+        for y in range(b * height // BLOCKS, (b + 1) * height // BLOCKS):
+            for first in range(0, width, SEGMENT):
+                n = min(SEGMENT, width - first)
+                part = slope[:, y, first : first + n]
+                load(d[:, :n], logits[y, first : first + n])
+                least(low[:n], d)
+                differentiate(d, q, low[:n], total, part, palette, own, scale)
+                target, counting = out[y, first : first + n], counts[y, first : first + n]
+                for i in range(k):
+                    add_up(sums[b, i], d[i, :n], part, counting)
+                for c in range(n):
                     for i in range(k):
-                        add_up(sums[b, i], d[i, :n], part, counting)
-                    for c in range(n):
-                        for i in range(k):
-                            target[c, i] = q[i, c] if counting[c] != 0 else like(0, out)
+                        target[c, i] = q[i, c] if counting[c] != 0 else like(0, out)
 
 
 @block

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastgrad.kernels.jit import block, inline, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.special import fma, like, where
 
 BLOCKS = 4  # sums over the picture are taken per block of rows, whatever the number of threads
@@ -54,29 +54,28 @@ def seed(palette, locked, pixels, chances, distance, label):
 
 
 @kernel
-def cluster(chunks, palettes, locked, pixels, chances, iterations):
+def cluster(chunk, chunks, palettes, locked, pixels, chances, iterations):
     """Make palettes of pixels by k-means++ and k-means; the first `locked` colours stay."""
     trials, channels, colors = palettes.shape
-    for chunk in prange(chunks):
-        distance = np.empty(pixels.shape[1], pixels.dtype)
-        label = np.empty(pixels.shape[1], np.int32)
-        sums = np.empty((colors, channels + 1))
-        for trial in range(chunk * trials // chunks, (chunk + 1) * trials // chunks):
-            palette = palettes[trial]
-            seed(palette, locked, pixels, chances[trial], distance, label)
-            for _ in range(iterations):
-                distance[:] = like(1e30, distance)
-                for k in range(colors):
-                    meet(distance, label, pixels, palette[:, k], k)
-                sums[:] = 0.0
-                for i in range(label.size):
-                    sums[label[i], channels] += 1.0
+    distance = np.empty(pixels.shape[1], pixels.dtype)
+    label = np.empty(pixels.shape[1], np.int32)
+    sums = np.empty((colors, channels + 1))
+    for trial in chunk_range(trials, chunk, chunks):
+        palette = palettes[trial]
+        seed(palette, locked, pixels, chances[trial], distance, label)
+        for _ in range(iterations):
+            distance[:] = like(1e30, distance)
+            for k in range(colors):
+                meet(distance, label, pixels, palette[:, k], k)
+            sums[:] = 0.0
+            for i in range(label.size):
+                sums[label[i], channels] += 1.0
+                for channel in range(channels):
+                    sums[label[i], channel] += np.float64(pixels[channel, i])
+            for k in range(locked, colors):
+                if sums[k, channels] > 0.0:
                     for channel in range(channels):
-                        sums[label[i], channel] += np.float64(pixels[channel, i])
-                for k in range(locked, colors):
-                    if sums[k, channels] > 0.0:
-                        for channel in range(channels):
-                            palette[channel, k] = sums[k, channel] / sums[k, channels]
+                        palette[channel, k] = sums[k, channel] / sums[k, channels]
 
 
 @inline
@@ -87,7 +86,7 @@ def scatter(sums, labels, weights):
 
 
 @kernel
-def normal_equations(chunks, gram, right, labels, blurred, table, nu):
+def normal_equations(chunk, chunks, gram, right, labels, blurred, table, nu):
     """Add up, per block of rows, half the Gram matrix and the right-hand side of the palette's fit.
 
     labels has the shape (pictures, height, width); blurred is the image under table and nu, both
@@ -96,30 +95,29 @@ def normal_equations(chunks, gram, right, labels, blurred, table, nu):
     pictures, height, width = labels.shape
     radius = table.shape[0] // 2
     rows = pictures * height
-    for chunk in prange(chunks):
-        for b in range(chunk * BLOCKS // chunks, (chunk + 1) * BLOCKS // chunks):
-            for r in range(b * rows // BLOCKS, (b + 1) * rows // BLOCKS):
-                i, y = r // height, r % height
-                for c in range(width):
-                    k = labels[i, y, c]
-                    sums = gram[b, k]
-                    sums[k] += 0.5 * (table[radius, radius] + nu)
-                    for channel in range(blurred.shape[1]):
-                        right[b, k, channel] += np.float64(blurred[i, channel, y, c])
-                    first, end = max(c - radius, 0), min(c + radius + 1, width)
-                    scatter(sums, labels[i, y, c + 1 : end], table[radius, radius + 1 :])
-                    for y2 in range(y + 1, min(y + radius + 1, height)):
-                        weights = table[radius + y2 - y, radius + first - c :]
-                        scatter(sums, labels[i, y2, first:end], weights)
+    for b in chunk_range(BLOCKS, chunk, chunks):
+        for r in range(b * rows // BLOCKS, (b + 1) * rows // BLOCKS):
+            i, y = r // height, r % height
+            for c in range(width):
+                k = labels[i, y, c]
+                sums = gram[b, k]
+                sums[k] += 0.5 * (table[radius, radius] + nu)
+                for channel in range(blurred.shape[1]):
+                    right[b, k, channel] += np.float64(blurred[i, channel, y, c])
+                first, end = max(c - radius, 0), min(c + radius + 1, width)
+                scatter(sums, labels[i, y, c + 1 : end], table[radius, radius + 1 :])
+                for y2 in range(y + 1, min(y + radius + 1, height)):
+                    weights = table[radius + y2 - y, radius + first - c :]
+                    scatter(sums, labels[i, y2, first:end], weights)
 
 
 @kernel
-def fit(chunks, palette, gram, right, locked, low, high, iterations):
+def fit(chunk, chunks, palette, gram, right, locked, low, high, iterations):
     """Lower <palette, gram palette> / 2 - <palette, right> by coordinate descent within bounds.
 
     A channel is a problem of its own; the first `locked` colours stay.
     """
-    for channel in prange(palette.shape[0]):
+    for channel in chunk_range(palette.shape[0], chunk, chunks):
         x = palette[channel]
         for _ in range(iterations):
             for k in range(locked, x.size):

@@ -6,7 +6,7 @@ multiple of LANES pixels. Colours have a last column more: their squares, summed
 
 import numpy as np
 
-from fastgrad.kernels.jit import block, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.special import exp_normal, fma, like, where
 
 PHASES = 4
@@ -118,26 +118,25 @@ def choose(label, logits, high, total, chance):
 
 
 @kernel
-def draw(chunks, labels, target, previous, gap, colours, beta, chance):
+def draw(chunk, chunks, labels, target, previous, gap, colours, beta, chance):
     """Draw each label from the probabilities of its pixel, with a uniform number `chance`."""
     height, phases, width = labels.shape
     channels = target.shape[0]
-    for chunk in prange(chunks):
-        logits = np.empty((colours.shape[0], SEGMENT), target.dtype)
-        theta = np.empty((channels, SEGMENT), target.dtype)
-        high = np.empty(SEGMENT, target.dtype)
-        total = np.empty(SEGMENT, target.dtype)
-        label = np.empty(SEGMENT, np.int32)
-        bias = -beta * colours[:, channels]
-        for y in range(chunk * height // chunks, (chunk + 1) * height // chunks):
-            for p in range(phases):
-                for first in range(0, width, SEGMENT):
-                    n = min(SEGMENT, width - first)
-                    score(logits, theta, target[:, y, p], first, n, colours, bias, 2 * beta)
-                    if previous.size > 0:
-                        for c in range(n):
-                            logits[previous[y, p, first + c], c] += beta * gap
-                    greatest(high[:n], logits)
-                    choose(label, logits, high[:n], total, chance[y, p, first : first + n])
+    logits = np.empty((colours.shape[0], SEGMENT), target.dtype)
+    theta = np.empty((channels, SEGMENT), target.dtype)
+    high = np.empty(SEGMENT, target.dtype)
+    total = np.empty(SEGMENT, target.dtype)
+    label = np.empty(SEGMENT, np.int32)
+    bias = -beta * colours[:, channels]
+    for y in chunk_range(height, chunk, chunks):
+        for p in range(phases):
+            for first in range(0, width, SEGMENT):
+                n = min(SEGMENT, width - first)
+                score(logits, theta, target[:, y, p], first, n, colours, bias, 2 * beta)
+                if previous.size > 0:
                     for c in range(n):
-                        labels[y, p, first + c] = label[c]
+                        logits[previous[y, p, first + c], c] += beta * gap
+                greatest(high[:n], logits)
+                choose(label, logits, high[:n], total, chance[y, p, first : first + n])
+                for c in range(n):
+                    labels[y, p, first + c] = label[c]

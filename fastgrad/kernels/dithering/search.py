@@ -6,7 +6,7 @@ is filled up with colours too far away to be the nearest.
 
 import numpy as np
 
-from fastgrad.kernels.jit import block, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.special import fma, like, where
 
 LANES = 16
@@ -147,7 +147,20 @@ def descend_tile(
 
 @kernel
 def descend(
-    chunks, moves, labels, counts, previous, gap, field, palette, reach, table, nu, size, phase
+    chunk,
+    chunks,
+    moves,
+    labels,
+    counts,
+    previous,
+    gap,
+    field,
+    palette,
+    reach,
+    table,
+    nu,
+    size,
+    phase,
 ):
     """Lower the error over every second tile, every second row of tiles: one phase of four.
 
@@ -158,59 +171,56 @@ def descend(
     """
     rows, columns = moves.shape
     across, down = (columns - phase % 2 + 1) // 2, (rows - phase // 2 + 1) // 2
-    for chunk in prange(chunks):
-        d = np.empty(palette.shape[1:], palette.dtype)
-        low = np.empty(LANES, palette.dtype)
-        label = np.empty(LANES, np.int32)
-        goal = np.empty(palette.shape[0], palette.dtype)
-        scratch = (d, low, label, goal)
-        for t in range(chunk * across * down // chunks, (chunk + 1) * across * down // chunks):
-            i, j = 2 * (t // across) + phase // 2, 2 * (t % across) + phase % 2
-            top, left = i * size, j * size
-            moves[i, j] = descend_tile(
-                labels,
-                counts,
-                previous,
-                gap,
-                field,
-                palette,
-                reach,
-                table,
-                nu,
-                top,
-                left,
-                size,
-                scratch,
-            )
+    d = np.empty(palette.shape[1:], palette.dtype)
+    low = np.empty(LANES, palette.dtype)
+    label = np.empty(LANES, np.int32)
+    goal = np.empty(palette.shape[0], palette.dtype)
+    scratch = (d, low, label, goal)
+    for t in chunk_range(across * down, chunk, chunks):
+        i, j = 2 * (t // across) + phase // 2, 2 * (t % across) + phase % 2
+        top, left = i * size, j * size
+        moves[i, j] = descend_tile(
+            labels,
+            counts,
+            previous,
+            gap,
+            field,
+            palette,
+            reach,
+            table,
+            nu,
+            top,
+            left,
+            size,
+            scratch,
+        )
 
 
 @kernel
-def errors(chunks, out, labels, counts, planes, colours):
+def errors(chunk, chunks, out, labels, counts, planes, colours):
     """Set out to the picture minus the image, where pixels count; colours is planar, (3, K)."""
     height, width = labels.shape
-    for chunk in prange(chunks):
-        for y in range(chunk * height // chunks, (chunk + 1) * height // chunks):
-            for channel in range(planes.shape[0]):
-                row, image, palette = out[channel, y], planes[channel, y], colours[channel]
-                for c in range(width):
-                    e = palette[labels[y, c]] - image[c]
-                    row[c] = e if counts[y, c] != 0 else like(0, out)
+    for y in chunk_range(height, chunk, chunks):
+        for channel in range(planes.shape[0]):
+            row, image, palette = out[channel, y], planes[channel, y], colours[channel]
+            for c in range(width):
+                e = palette[labels[y, c]] - image[c]
+                row[c] = e if counts[y, c] != 0 else like(0, out)
 
 
 @kernel
-def energies(chunks, sums, labels, counts, planes, colours, field, margin):
+def energies(chunk, chunks, sums, labels, counts, planes, colours, field, margin):
     """Set sums[y] to row y's sums of error * field and of error^2."""
     height, width = labels.shape
-    for chunk in prange(chunks):
-        for y in range(chunk * height // chunks, (chunk + 1) * height // chunks):
-            whole, plain = 0.0, 0.0
-            for channel in range(planes.shape[0]):
-                image, palette = planes[channel, y], colours[channel]
-                row = field[channel, y + margin, margin : margin + width]
-                for c in range(width):
-                    if counts[y, c] != 0:
-                        e = np.float64(palette[labels[y, c]] - image[c])
-                        whole += e * np.float64(row[c])
-                        plain += e * e
-            sums[y, 0] = whole
-            sums[y, 1] = plain
+    for y in chunk_range(height, chunk, chunks):
+        whole, plain = 0.0, 0.0
+        for channel in range(planes.shape[0]):
+            image, palette = planes[channel, y], colours[channel]
+            row = field[channel, y + margin, margin : margin + width]
+            for c in range(width):
+                if counts[y, c] != 0:
+                    e = np.float64(palette[labels[y, c]] - image[c])
+                    whole += e * np.float64(row[c])
+                    plain += e * e
+        sums[y, 0] = whole
+        sums[y, 1] = plain

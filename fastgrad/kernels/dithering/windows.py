@@ -9,7 +9,7 @@ v = both variances + c2; so a picture's maps are m, q and v. The loss is the sum
 
 import numpy as np
 
-from fastgrad.kernels.jit import block, kernel, prange, wide_vectors
+from fastgrad.kernels.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.special import fma, like
 
 MARGIN = 6  # the radius of a window, and one
@@ -63,7 +63,7 @@ def settle_row(m, q, v, mx, vx, c2):
 
 
 @kernel
-def moments(chunks, maps, planes, reference, fixed, taps, c2):
+def moments(chunk, chunks, maps, planes, reference, fixed, taps, c2):
     """Set maps (samples, 3, ...): m, q and v of pictures (samples, height, width).
 
     fixed holds mx, vx + c2 and the weights. Windows that do not count are left as they are.
@@ -72,17 +72,16 @@ def moments(chunks, maps, planes, reference, fixed, taps, c2):
     radius = taps.size // 2
     rows = height - 2 * radius
     first, last = MARGIN + radius, MARGIN + width - radius
-    for chunk in prange(chunks):
-        sums = np.empty((3, width), planes.dtype)
-        for i in range(chunk * samples * rows // chunks, (chunk + 1) * samples * rows // chunks):
-            s, y = i // rows, i % rows
-            sum_rows(sums[0], sums[2], sums[1], planes[s], reference, taps, y)
-            for j in range(3):
-                convolve_row(maps[s, j, first + y, first:last], sums[j], taps)
-            m, q, v = maps[s, 0, first + y], maps[s, 1, first + y], maps[s, 2, first + y]
-            mx, vx = fixed[0, first + y], fixed[1, first + y]
-            part = slice(first, last)
-            settle_row(m[part], q[part], v[part], mx[part], vx[part], c2)
+    sums = np.empty((3, width), planes.dtype)
+    for i in chunk_range(samples * rows, chunk, chunks):
+        s, y = i // rows, i % rows
+        sum_rows(sums[0], sums[2], sums[1], planes[s], reference, taps, y)
+        for j in range(3):
+            convolve_row(maps[s, j, first + y, first:last], sums[j], taps)
+        m, q, v = maps[s, 0, first + y], maps[s, 1, first + y], maps[s, 2, first + y]
+        mx, vx = fixed[0, first + y], fixed[1, first + y]
+        part = slice(first, last)
+        settle_row(m[part], q[part], v[part], mx[part], vx[part], c2)
 
 
 @block
@@ -101,14 +100,13 @@ def terms_row(terms, m, q, v, mx, weights, c1):
 
 
 @kernel
-def terms(chunks, out, sums, maps, fixed, c1):
+def terms(chunk, chunks, out, sums, maps, fixed, c1):
     """Set out (samples, ...) to the terms of all windows, and sums to those of their rows."""
     samples, rows = out.shape[:2]
-    for chunk in prange(chunks):
-        for i in range(chunk * samples * rows // chunks, (chunk + 1) * samples * rows // chunks):
-            s, y = i // rows, i % rows
-            m, q, v = maps[s, 0, y], maps[s, 1, y], maps[s, 2, y]
-            sums[s, y] = terms_row(out[s, y], m, q, v, fixed[0, y], fixed[2, y], c1)
+    for i in chunk_range(samples * rows, chunk, chunks):
+        s, y = i // rows, i % rows
+        m, q, v = maps[s, 0, y], maps[s, 1, y], maps[s, 2, y]
+        sums[s, y] = terms_row(out[s, y], m, q, v, fixed[0, y], fixed[2, y], c1)
 
 
 @block
@@ -126,14 +124,13 @@ def spread_row(out, windows, y, taps, sums):
 
 
 @kernel
-def spread(chunks, out, windows, taps):
+def spread(chunk, chunks, out, windows, taps):
     """Set out (samples, height, width) to what windows give their pixels."""
     height, lines = out.shape[1], out.shape[0] * out.shape[1]
-    for chunk in prange(chunks):
-        sums = np.empty(windows.shape[2], out.dtype)
-        for i in range(chunk * lines // chunks, (chunk + 1) * lines // chunks):
-            s, y = i // height, i % height
-            spread_row(out[s, y], windows[s], y, taps, sums)
+    sums = np.empty(windows.shape[2], out.dtype)
+    for i in chunk_range(lines, chunk, chunks):
+        s, y = i // height, i % height
+        spread_row(out[s, y], windows[s], y, taps, sums)
 
 
 @block
@@ -158,15 +155,14 @@ def slopes_row(m, q, v, mx, weights, c1, scale, slope):
 
 
 @kernel
-def slopes(chunks, maps, fixed, c1):
+def slopes(chunk, chunks, maps, fixed, c1):
     """Turn maps (samples, 3, ...) into derivatives, in place."""
     samples, _, rows, columns = maps.shape
-    for chunk in prange(chunks):
-        scratch = np.empty((2, columns), maps.dtype)
-        for i in range(chunk * samples * rows // chunks, (chunk + 1) * samples * rows // chunks):
-            s, y = i // rows, i % rows
-            m, q, v = maps[s, 0, y], maps[s, 1, y], maps[s, 2, y]
-            slopes_row(m, q, v, fixed[0, y], fixed[2, y], c1, scratch[0], scratch[1])
+    scratch = np.empty((2, columns), maps.dtype)
+    for i in chunk_range(samples * rows, chunk, chunks):
+        s, y = i // rows, i % rows
+        m, q, v = maps[s, 0, y], maps[s, 1, y], maps[s, 2, y]
+        slopes_row(m, q, v, fixed[0, y], fixed[2, y], c1, scratch[0], scratch[1])
 
 
 @block
@@ -179,19 +175,18 @@ def combine_row(out, by_mean, by_product, by_square, row, other):
 
 
 @kernel
-def gradient(chunks, out, slopes, planes, reference, taps):
+def gradient(chunk, chunks, out, slopes, planes, reference, taps):
     """Set out to the gradient of the loss by the pixels, (samples, height, width)."""
     samples, height, width = planes.shape
     lines = samples * height
-    for chunk in prange(chunks):
-        sums = np.empty(slopes.shape[3], planes.dtype)
-        parts = np.empty((3, width), planes.dtype)
-        for i in range(chunk * lines // chunks, (chunk + 1) * lines // chunks):
-            s, y = i // height, i % height
-            for j in range(3):
-                spread_row(parts[j], slopes[s, j], y, taps, sums)
-            row, other = planes[s, y], reference[y]
-            combine_row(out[s, y], parts[0], parts[1], parts[2], row, other)
+    sums = np.empty(slopes.shape[3], planes.dtype)
+    parts = np.empty((3, width), planes.dtype)
+    for i in chunk_range(lines, chunk, chunks):
+        s, y = i // height, i % height
+        for j in range(3):
+            spread_row(parts[j], slopes[s, j], y, taps, sums)
+        row, other = planes[s, y], reference[y]
+        combine_row(out[s, y], parts[0], parts[1], parts[2], row, other)
 
 
 @block
@@ -219,27 +214,26 @@ def add_changed(out, weight, change, square, product, m, q, v, mx, weights, c1):
 
 
 @kernel
-def changed(chunks, out, change, maps, planes, reference, fixed, taps, c1):
+def changed(chunk, chunks, out, change, maps, planes, reference, fixed, taps, c1):
     """Set out to the sum of the terms which each pixel touches, were it alone changed by so much.
 
     out and change have the shape (samples, alternatives, height, width).
     """
     samples, alternatives, height, width = out.shape
     lines, start = samples * alternatives * height, MARGIN - taps.size // 2
-    for chunk in prange(chunks):
-        square = np.empty(width, planes.dtype)
-        product = np.empty(width, planes.dtype)
-        for i in range(chunk * lines // chunks, (chunk + 1) * lines // chunks):
-            s, j, y = i // (alternatives * height), i // height % alternatives, i % height
-            row, by = out[s, j, y], change[s, j, y]
-            prepare_row(square, product, by, planes[s, y], reference[y])
-            row[:] = like(0, planes)
-            for t in range(taps.size):
-                line = start + y + t
-                m, q, v = maps[s, 0, line], maps[s, 1, line], maps[s, 2, line]
-                mx, weights = fixed[0, line], fixed[2, line]
-                for u in range(start, start + taps.size):
-                    part = slice(u, u + width)
-                    weight = taps[t] * taps[u - start]
-                    window = m[part], q[part], v[part], mx[part], weights[part]
-                    add_changed(row, weight, by, square, product, *window, c1)
+    square = np.empty(width, planes.dtype)
+    product = np.empty(width, planes.dtype)
+    for i in chunk_range(lines, chunk, chunks):
+        s, j, y = i // (alternatives * height), i // height % alternatives, i % height
+        row, by = out[s, j, y], change[s, j, y]
+        prepare_row(square, product, by, planes[s, y], reference[y])
+        row[:] = like(0, planes)
+        for t in range(taps.size):
+            line = start + y + t
+            m, q, v = maps[s, 0, line], maps[s, 1, line], maps[s, 2, line]
+            mx, weights = fixed[0, line], fixed[2, line]
+            for u in range(start, start + taps.size):
+                part = slice(u, u + width)
+                weight = taps[t] * taps[u - start]
+                window = m[part], q[part], v[part], mx[part], weights[part]
+                add_changed(row, weight, by, square, product, *window, c1)
