@@ -168,7 +168,7 @@ def test_dtypes_agree():
 @block
 def odds_of(bits, out):
     for i in range(out.size):
-        out[i] = kernel_noise.odds(bits, i, out)
+        out[i] = kernel_noise.odds(bits[0, i], bits[-1, i], out)
 
 
 @each_dtype

@@ -17,6 +17,7 @@ from strategies import DTYPES, WIDTH, run
 import fastgrad as fg
 from fastgrad.kernels import jit, noise
 from fastgrad.kernels.philox import philox
+from fastgrad.kernels.vectors import LANES, load, store
 
 KINDS = {
     "uniform": stats.uniform(),
@@ -238,9 +239,20 @@ def test_errors_name_the_argument(make, error, name):
 @jit.block
 def _from_bits(bits, like_real, out):
     for i in range(bits.shape[1]):
-        out[0, i] = noise.uniform(bits, i, like_real)
-        out[1, i] = noise.exponential(bits, i, like_real)
-        out[2, i] = noise.odds(bits, i, like_real)
+        high, low = bits[0, i], bits[-1, i]
+        out[0, i] = noise.uniform(high, low, like_real)
+        out[1, i] = noise.exponential(high, low, like_real)
+        out[2, i] = noise.odds(high, low, like_real)
+
+
+@jit.block
+def _vectors_from_bits(bits, like_real, out):
+    high, low = bits[0], bits[-1]
+    for i in range(0, bits.shape[1], LANES):
+        a, b = load(high, i), load(low, i)
+        store(out, (0, i), noise.uniform(a, b, like_real))
+        store(out, (1, i), noise.exponential(a, b, like_real))
+        store(out, (2, i), noise.odds(a, b, like_real))
 
 
 def chosen_integers(width):
@@ -262,6 +274,10 @@ def test_variates_at_chosen_bits(dtype):
     bits = np.stack(planes).astype(np.uint32)
     out = np.empty((3, len(k)), dtype)
     _from_bits(bits, out, out)
+    whole = bits[:, : len(k) // LANES * LANES]
+    vectors = np.empty((3, whole.shape[1]), dtype)
+    _vectors_from_bits(np.ascontiguousarray(whole), vectors, vectors)
+    assert np.array_equal(vectors, out[:, : whole.shape[1]])
     complement = np.uint64(2**width - 1) - k
     expected = [reference.unit(k, width)]
     expected += [reference.minus_log1m(k, width)]

@@ -112,7 +112,7 @@ def sample_groups(chunk, chunks, logits, threshold, size, key, first_sample, z):
     real = logits.dtype
     bits = np.empty((logits.itemsize // 4, columns // tile.FOLD, tile.FOLD), np.uint32)
     e, after = np.empty((size, columns), real), np.empty((size, columns), real)
-    hit, before = np.empty((size, columns), np.int32), np.empty(columns, real)
+    hit, before = np.empty((size, columns), np.int32), tile.empty((columns,), real)
     limit = np.zeros(columns, real)
     for b in chunk_range(blocks, chunk, chunks):
         head, tail = b * columns, min((b + 1) * columns, n)

@@ -4,7 +4,7 @@ import numpy as np
 
 from fastgrad.kernels import columns as col
 from fastgrad.kernels import elementwise, tile
-from fastgrad.kernels.concrete import draw
+from fastgrad.kernels.concrete import draw, softmax
 from fastgrad.kernels.intrinsics import like
 from fastgrad.kernels.jit import block, chunk_range, kernel
 from fastgrad.kernels.special import log_normal
@@ -18,16 +18,17 @@ def sample_gumbel(chunk, chunks, logits, offset, key, first_sample, z):
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, offset)
     real = logits.dtype
-    t, w = np.empty((depth, columns), real), np.empty((depth, columns), real)
-    bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
-    best, arg = np.empty(columns, real), np.empty(columns, np.int32)
+    t, w = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    bits = tile.empty((logits.itemsize // 4, depth, columns), np.uint32)
+    best, arg = tile.empty((columns,), real), tile.empty((columns,), np.int32)
     for b in chunk_range(blocks, chunk, chunks):
         row = tile.first_row(b, k, columns, offset)
         tile.load(t, logits, row, like(-np.inf, t))
         col.subtract_maximum(t, best, fold)
+        place = tile.addresses(k, row, offset, columns, depth)
         for i in range(z.shape[0]):
             sample = np.uint32(first_sample + i)
-            draw(w, t, bits, k, row, offset, sample, key, best, arg, fold)
+            draw(w, t, bits, place, sample, key, best, arg, fold, best[:0])
             tile.store_categories(z[i], arg, row, fold)
 
 
@@ -42,8 +43,8 @@ def log_normaliser(chunk, chunks, logits, out):
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, 0)
     real = logits.dtype
-    t = np.empty((depth, columns), real)
-    m, s = np.empty(columns, real), np.empty(columns, real)
+    t = tile.empty((depth, columns), real)
+    m, s = tile.empty((columns,), real), tile.empty((columns,), real)
     for b in chunk_range(blocks, chunk, chunks):
         row = tile.first_row(b, k, columns, 0)
         tile.load(t, logits, row, like(-np.inf, t))
@@ -62,8 +63,8 @@ def log_softmax(chunk, chunks, logits, out):
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, 0)
     real = logits.dtype
-    t, w = np.empty((depth, columns), real), np.empty((depth, columns), real)
-    m, s = np.empty(columns, real), np.empty(columns, real)
+    t, w = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    m, s = tile.empty((columns,), real), tile.empty((columns,), real)
     for b in chunk_range(blocks, chunk, chunks):
         row = tile.first_row(b, k, columns, 0)
         tile.load(t, logits, row, like(-np.inf, t))
@@ -81,9 +82,9 @@ def score(chunk, chunks, logits, z, out):
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, 0)
     real = logits.dtype
-    p, w = np.empty((depth, columns), real), np.empty((depth, columns), real)
-    m, s = np.empty(columns, real), np.empty(columns, real)
-    arg = np.empty(columns, np.int32)
+    p, w = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    m, s = tile.empty((columns,), real), tile.empty((columns,), real)
+    arg = tile.empty((columns,), np.int32)
     for b in chunk_range(blocks, chunk, chunks):
         row = tile.first_row(b, k, columns, 0)
         tile.load(p, logits, row, like(-np.inf, p))
@@ -103,8 +104,8 @@ def entropy(chunk, chunks, logits, out):
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, 0)
     real = logits.dtype
-    t, p = np.empty((depth, columns), real), np.empty((depth, columns), real)
-    m, s = np.empty(columns, real), np.empty(columns, real)
+    t, p = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    m, s = tile.empty((columns,), real), tile.empty((columns,), real)
     for b in chunk_range(blocks, chunk, chunks):
         row = tile.first_row(b, k, columns, 0)
         tile.load(t, logits, row, like(-np.inf, t))
@@ -123,9 +124,9 @@ def kl_divergence(chunk, chunks, p_logits, q_logits, out):
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, 0)
     real = p_logits.dtype
-    t, p = np.empty((depth, columns), real), np.empty((depth, columns), real)
-    q, w = np.empty((depth, columns), real), np.empty((depth, columns), real)
-    m, s = np.empty(columns, real), np.empty(columns, real)
+    t, p = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    q, w = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    m, s = tile.empty((columns,), real), tile.empty((columns,), real)
     for b in chunk_range(blocks, chunk, chunks):
         row = tile.first_row(b, k, columns, 0)
         tile.load(t, p_logits, row, like(-np.inf, t))
@@ -140,8 +141,5 @@ def kl_divergence(chunk, chunks, p_logits, q_logits, out):
 @block
 def log_softmax_and_softmax(t, p, m, s, fold):
     """t = log_softmax(t), p = softmax(t)."""
-    col.subtract_maximum(t, m, fold)
-    m[:] = like(0, m)
-    elementwise.copy(p, t)
-    col.softmax(p, m, s, fold)
+    softmax(t, p, m, s, fold)
     col.add_log(t, s)

@@ -10,75 +10,120 @@ Coupled noise, T = exp(lse - z_b) and E'_i = E_i - T p_i, is the forward noise a
 import numpy as np
 
 from fastgrad.kernels import columns as col
-from fastgrad.kernels import elementwise, tile
+from fastgrad.kernels import tile
 from fastgrad.kernels.check import any_nan
 from fastgrad.kernels.intrinsics import fma, like, where
 from fastgrad.kernels.jit import block, chunk_range, inline, kernel, wide_vectors
-from fastgrad.kernels.noise import fill_exponential
+from fastgrad.kernels.noise import exponential
 from fastgrad.kernels.philox import CONDITIONAL, NOISE
-from fastgrad.kernels.special import log_normal
+from fastgrad.kernels.special import exp_normal, log_normal
+from fastgrad.kernels.vectors import LANES, filled, load, prefetch, store
 
 SOFT, HARD, LOG = 0, 1, 2
 
 
 @block
-def perturb(w, t):
-    """w = t - log(w), w holding exponential noise."""
+def exponentials(t, p, best, total, fold):
+    """Subtract from t its columns' maxima, left in best; p = exp(t), total its column sums."""
     wide_vectors()
-    flat_w, flat_t = w.reshape(w.size), t.reshape(t.size)
-    for i in range(flat_w.size):
-        flat_w[i] = flat_t[i] - log_normal(flat_w[i])
-
-
-@block
-def draw_at(w, t, bits, start, along, down, sample, key, best, arg, fold):
-    """w = perturbed logits of one sample, their noise from `start`; best and arg their maximum."""
-    tile.fill_bits(bits, start, along, down, sample, NOISE, key)
-    fill_exponential(w, bits)
-    perturb(w, t)
-    col.argmax(w, best, arg, fold)
+    col.maximum(t, best, fold)
+    for c in range(0, t.shape[1], LANES):
+        high, sums = load(best, c), filled(like(0, t))
+        for i in range(t.shape[0]):
+            x = load(t, (i, c)) - high
+            store(t, (i, c), x)
+            e = exp_normal(x)
+            store(p, (i, c), e)
+            sums = sums + e
+        store(total, c, sums)
+    if fold:
+        col.fold_sum(total)
 
 
 @inline
-def draw(w, t, bits, k, row, offset, sample, key, best, arg, fold):
-    """`draw_at` the addresses of these rows."""
-    start, along, down = tile.addresses(k, row, offset, t.shape[1], t.shape[0])
-    draw_at(w, t, bits, start, along, down, sample, key, best, arg, fold)
+def softmax(t, p, best, total, fold):
+    """`exponentials`, then p = softmax(t), total = exp(-lse(t))."""
+    exponentials(t, p, best, total, fold)
+    col.divide(p, total)
 
 
 @block
-def condition(w, t, p, time, best, arg):
-    """w = z~ given z: w holds exponential noise E', time the winner's T."""
+def perturb(w, t, bits, best, arg, fold, ahead):
+    """w = t - log of exponential noise from bits; best and arg their maximum, as of `argmax`.
+
+    By the way it fetches `ahead`, where results are going to be stored.
+    """
     wide_vectors()
-    depth, columns = t.shape
-    for i in range(depth):
-        for c in range(columns):
-            x = t[i, c] - log_normal(fma(time[c], p[i, c], w[i, c]))
-            w[i, c] = where(arg[c] == np.int32(i), best[c], x)
+    first, second, at = bits[0], bits[-1], 0
+    for c in range(0, t.shape[1], LANES):
+        high, winner = filled(like(-np.inf, t)), filled(np.int32(0))
+        for i in range(t.shape[0]):
+            prefetch(ahead, at)
+            at += LANES
+            e = exponential(load(first, (i, c)), load(second, (i, c)), t)
+            x = load(t, (i, c)) - log_normal(e)
+            store(w, (i, c), x)
+            larger = x > high
+            winner = where(larger, np.int32(i), winner)
+            high = where(larger, x, high)
+        store(best, c, high)
+        store(arg, c, winner)
+    if fold:
+        col.fold_argmax(best, arg)
 
 
 @block
-def relax_winner(w, best, arg, scale, s, cap, scratch, fold, log):
-    """w = softmax(w scale), or its logarithm."""
-    if log:
-        col.log_sharpen(w, best, arg, scale, s, cap, scratch, fold)
-    else:
-        col.sharpen(w, best, arg, scale, s, cap, fold)
+def draw(w, t, bits, place, sample, key, best, arg, fold, ahead):
+    """w = perturbed logits of one sample, their noise from `tile.addresses`; see `perturb`."""
+    tile.fill_bits(bits, *place, sample, NOISE, key)
+    perturb(w, t, bits, best, arg, fold, ahead)
 
 
 @block
-def winner_time(time, top, w, arg, total, fold):
-    """time = the winner's noise in w, T; top = lse - log T, its z~; total holds exp(-lse)."""
+def race(w, bits, time, top, arg, total, fold, ahead):
+    """w = exponential noise; time = the winner's, T; top = lse - log T, its z~.
+
+    total holds exp(-lse), arg the winners.
+    """
     wide_vectors()
-    for c in range(time.size):
-        time[c] = like(0, time)
-    for i in range(w.shape[0]):
-        for c in range(time.size):
-            time[c] = where(arg[c] == np.int32(i), w[i, c], time[c])
+    first, second, zero, at = bits[0], bits[-1], like(0, time), 0
+    for c in range(0, w.shape[1], LANES):
+        mine, winner = filled(zero), load(arg, c)
+        for i in range(w.shape[0]):
+            prefetch(ahead, at)
+            at += LANES
+            e = exponential(load(first, (i, c)), load(second, (i, c)), w)
+            store(w, (i, c), e)
+            mine = where(winner == np.int32(i), e, mine)
+        store(time, c, mine)
     if fold:
         col.fold_sum(time)
-    for c in range(time.size):
-        top[c] = -log_normal(total[c] * time[c])
+    for c in range(0, w.shape[1], LANES):
+        store(top, c, -log_normal(load(total, c) * load(time, c)))
+
+
+@block
+def condition(w, t, p, time, best, arg, ahead):
+    """w = z~ given z: w holds exponential noise E', time the winner's T."""
+    wide_vectors()
+    at = 0
+    for c in range(0, t.shape[1], LANES):
+        mine, winner, high = load(time, c), load(arg, c), load(best, c)
+        for i in range(t.shape[0]):
+            prefetch(ahead, at)
+            at += LANES
+            late = fma(mine, load(p, (i, c)), load(w, (i, c)))
+            x = load(t, (i, c)) - log_normal(late)
+            store(w, (i, c), where(winner == np.int32(i), high, x))
+
+
+@block
+def relax_winner(w, best, arg, scale, s, scratch, fold, log):
+    """w = softmax(w scale), or its logarithm."""
+    if log:
+        col.log_sharpen(w, best, arg, scale, s, scratch, fold)
+    else:
+        col.sharpen(w, best, arg, scale, s, fold)
 
 
 @kernel
@@ -89,23 +134,24 @@ def gumbel_softmax(chunk, chunks, logits, offset, scale, key, first_sample, mode
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, offset)
     real = logits.dtype
-    t = np.empty((depth, columns), real)
-    w = np.empty((depth, columns), real)
-    scratch = np.empty((depth, columns), real)
-    bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
-    best, s, cap = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
-    arg = np.empty(columns, np.int32)
+    t = tile.empty((depth, columns), real)
+    w = tile.empty((depth, columns), real)
+    scratch = tile.empty((depth, columns), real)
+    bits = tile.empty((logits.itemsize // 4, depth, columns), np.uint32)
+    best, s = tile.empty((columns,), real), tile.empty((columns,), real)
+    arg = tile.empty((columns,), np.int32)
     for b in chunk_range(blocks, chunk, chunks):
         row = tile.first_row(b, k, columns, offset)
         tile.load(t, logits, row, like(-np.inf, t))
         col.subtract_maximum(t, best, fold)
+        place = tile.addresses(k, row, offset, columns, depth)
         for i in range(out.shape[0]):
-            sample = np.uint32(first_sample + i)
-            draw(w, t, bits, k, row, offset, sample, key, best, arg, fold)
+            sample, ahead = np.uint32(first_sample + i), tile.extent(out[i], row, columns)
+            draw(w, t, bits, place, sample, key, best, arg, fold, ahead)
             if mode == HARD:
                 col.one_hot(w, arg)
             else:
-                relax_winner(w, best, arg, scale, s, cap, scratch, fold, mode == LOG)
+                relax_winner(w, best, arg, scale, s, scratch, fold, mode == LOG)
             tile.store(out[i], w, row)
 
 
@@ -135,35 +181,33 @@ def relax(
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, offset)
     real = logits.dtype
-    t = np.empty((depth, columns), real)
-    p = np.empty((depth, columns), real)
-    w = np.empty((depth, columns), real)
-    bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
-    scratch = np.empty((depth, columns), real)
-    best, s, cap = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
-    arg = np.empty(columns, np.int32)
-    total, time = np.empty(columns, real), np.empty(columns, real)
+    t = tile.empty((depth, columns), real)
+    p = tile.empty((depth, columns), real)
+    w = tile.empty((depth, columns), real)
+    bits = tile.empty((logits.itemsize // 4, depth, columns), np.uint32)
+    scratch = tile.empty((depth, columns), real)
+    best, s = tile.empty((columns,), real), tile.empty((columns,), real)
+    arg = tile.empty((columns,), np.int32)
+    total, time = tile.empty((columns,), real), tile.empty((columns,), real)
     for b in chunk_range(blocks, chunk, chunks):
         row = tile.first_row(b, k, columns, offset)
-        start, along, down = tile.addresses(k, row, offset, columns, depth)
+        place = tile.addresses(k, row, offset, columns, depth)
         tile.load(t, logits, row, like(-np.inf, t))
-        col.subtract_maximum(t, best, fold)
-        elementwise.copy(p, t)
-        best[:] = like(0, t)
-        col.softmax(p, best, total, fold)
+        softmax(t, p, best, total, fold)
         bad[chunk] |= any_nan(total)
         for i in range(z.shape[0]):
-            sample = np.uint32(first_sample + i)
-            draw(w, t, bits, k, row, offset, sample, key, best, arg, fold)
+            sample, ahead = np.uint32(first_sample + i), tile.extent(relaxed[i], row, columns)
+            draw(w, t, bits, place, sample, key, best, arg, fold, ahead)
             tile.store_categories(z[i], arg, row, fold)
-            relax_winner(w, best, arg, scale, s, cap, scratch, fold, log)
+            relax_winner(w, best, arg, scale, s, scratch, fold, log)
             tile.store(relaxed[i], w, row)
             if not coupled:
-                tile.fill_bits(bits, start, along, down, sample, CONDITIONAL, key)
-                fill_exponential(w, bits)
-                winner_time(time, best, w, arg, total, fold)
-                condition(w, t, p, time, best, arg)
-                relax_winner(w, best, arg, scale, s, cap, scratch, fold, log)
+                tile.fill_bits(bits, *place, sample, CONDITIONAL, key)
+                ahead = tile.extent(conditional[i], row, columns)
+                race(w, bits, time, best, arg, total, fold, ahead)
+                ahead = tile.extent(score[i], row, columns)
+                condition(w, t, p, time, best, arg, ahead)
+                relax_winner(w, best, arg, scale, s, scratch, fold, log)
             tile.store(conditional[i], w, row)
             col.one_hot_minus(w, arg, p)
             tile.store(score[i], w, row)

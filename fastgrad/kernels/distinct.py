@@ -12,7 +12,7 @@ import numpy as np
 
 from fastgrad.kernels import columns as col
 from fastgrad.kernels import elementwise, tile
-from fastgrad.kernels.concrete import draw
+from fastgrad.kernels.concrete import draw, exponentials
 from fastgrad.kernels.intrinsics import like, where
 from fastgrad.kernels.jit import block, chunk_bounds, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.special import exp_normal, expm1, log, log1p, logaddexp
@@ -67,19 +67,19 @@ def rows(chunk, chunks, logits, key, noisy, z, log_p, rest, last):
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, 0)
     real = logits.dtype
-    t, w = np.empty((depth, columns), real), np.empty((depth, columns), real)
-    e, bits = np.empty_like(t), np.empty((logits.itemsize // 4, depth, columns), np.uint32)
-    best, arg = np.empty(columns, real), np.empty(columns, np.int32)
-    s, total, none = np.empty(columns, real), np.empty(columns, real), np.zeros(columns, real)
+    t, w = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    e = tile.empty((depth, columns), real)
+    bits = tile.empty((logits.itemsize // 4, depth, columns), np.uint32)
+    best, arg = tile.empty((columns,), real), tile.empty((columns,), np.int32)
+    s, total = tile.empty((columns,), real), tile.empty((columns,), real)
     for b in chunk_range(blocks, chunk, chunks):
         row = tile.first_row(b, k, columns, 0)
         tile.load(t, logits, row, like(-np.inf, t))
-        col.subtract_maximum(t, best, fold)
-        elementwise.copy(e, t)
-        col.exponentiate(e, none, like(1, e), total, fold)
+        exponentials(t, e, best, total, fold)
         elementwise.copy(w, t)
         if noisy:
-            draw(w, t, bits, k, row, 0, np.uint32(0), key, best, arg, fold)
+            place = tile.addresses(k, row, 0, columns, depth)
+            draw(w, t, bits, place, np.uint32(0), key, best, arg, fold, best[:0])
         for i in range(z.shape[0]):
             col.argmax(w, best, arg, fold)
             tile.store_categories(z[i], arg, row, fold)
@@ -198,9 +198,9 @@ def beams(chunk, chunks, logits, key, noisy, z, log_p, rest, last):
     per, real = n // m, logits.dtype
     fold = k > tile.NARROW
     columns, depth = tile.shape(n, k)
-    t, w = np.empty((depth, columns), real), np.empty((most, depth, columns), real)
-    bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
-    best, arg = np.empty(columns, real), np.empty(columns, np.int32)
+    t, w = tile.empty((depth, columns), real), np.empty((most, depth, columns), real)
+    bits = tile.empty((logits.itemsize // 4, depth, columns), np.uint32)
+    best, arg = tile.empty((columns,), real), tile.empty((columns,), np.int32)
     x, e, h, score = np.empty((4, k))
     g, phi, values, mass = np.empty((4, most))
     sources, held = np.empty((most, 2), np.int64), np.empty((most, 2), np.int64)
@@ -212,8 +212,9 @@ def beams(chunk, chunks, logits, key, noisy, z, log_p, rest, last):
         first = tile.first_row(b, k, columns, 0)
         tile.load(t, logits[aligned:end], first, like(-np.inf, t))
         col.subtract_maximum(t, best, fold)
+        place = tile.addresses(k, first, aligned, columns, depth)
         for j in range(most if noisy else 0):
-            draw(w[j], t, bits, k, first, aligned, np.uint32(j), key, best, arg, fold)
+            draw(w[j], t, bits, place, np.uint32(j), key, best, arg, fold, best[:0])
         first += aligned
         for r in range(max(0, begin - first), min(1 if fold else columns, end - first)):
             row = first + r

@@ -2,15 +2,16 @@
 
 from fastgrad.kernels.intrinsics import like, where
 from fastgrad.kernels.jit import block, wide_vectors
+from fastgrad.kernels.vectors import LANES, load, store
 
 
 @block
 def copy(w, t):
-    """w = t."""
+    """w = t, for tiles."""
     wide_vectors()
     flat_w, flat_t = w.reshape(w.size), t.reshape(t.size)
-    for i in range(flat_w.size):
-        flat_w[i] = flat_t[i]
+    for i in range(0, flat_w.size, LANES):
+        store(flat_w, i, load(flat_t, i))
 
 
 @block
@@ -23,21 +24,21 @@ def subtract(out, x, constant):
 
 @block
 def shift(t, constant):
-    """t -= constant."""
+    """t -= constant, for tiles."""
     wide_vectors()
-    for i in range(t.shape[0]):
-        for c in range(t.shape[1]):
-            t[i, c] -= constant
+    flat = t.reshape(t.size)
+    for i in range(0, flat.size, LANES):
+        store(flat, i, load(flat, i) - constant)
 
 
 @block
 def difference(a, b):
-    """a -= b, where -inf less -inf is 0."""
+    """a -= b, where -inf less -inf is 0, for tiles."""
     wide_vectors()
-    depth, columns = a.shape
-    for i in range(depth):
-        for c in range(columns):
-            a[i, c] = where(a[i, c] == b[i, c], like(0, a), a[i, c] - b[i, c])
+    flat_a, flat_b = a.reshape(a.size), b.reshape(b.size)
+    for i in range(0, flat_a.size, LANES):
+        x, y = load(flat_a, i), load(flat_b, i)
+        store(flat_a, i, where(x == y, like(0, a), x - y))
 
 
 @block

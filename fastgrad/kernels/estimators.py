@@ -189,8 +189,8 @@ def softmax_products(chunk, chunks, x, r, scale, total):
     blocks = tile.count(n, k, columns, 0)
     real = total.dtype
     zero = like(0, total)
-    y, w = np.empty((depth, columns), real), np.empty((depth, columns), real)
-    g, s = np.empty((depth, columns), real), np.empty(columns, real)
+    y, w = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    g, s = tile.empty((depth, columns), real), tile.empty((columns,), real)
     for b in chunk_range(blocks, chunk, chunks):
         row = tile.first_row(b, k, columns, 0)
         tile.load(g, total, row, zero)
@@ -209,8 +209,8 @@ def softmax(chunk, chunks, logits, p):
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, 0)
     real = logits.dtype
-    t = np.empty((depth, columns), real)
-    m, s = np.empty(columns, real), np.empty(columns, real)
+    t = tile.empty((depth, columns), real)
+    m, s = tile.empty((columns,), real), tile.empty((columns,), real)
     for b in chunk_range(blocks, chunk, chunks):
         row = tile.first_row(b, k, columns, 0)
         tile.load(t, logits, row, like(-np.inf, t))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import types
 
-from fastgrad.kernels.intrinsics import polynomial
+from fastgrad.kernels.intrinsics import polynomial, to_float32, to_float64, to_int32, to_int64
 
 
 class Format(NamedTuple):
@@ -16,6 +16,8 @@ class Format(NamedTuple):
 
     float: Any
     int: Any
+    to_float: Any  # conversions in compiled code, of numbers and vectors
+    to_int: Any
     mantissa: Any  # bits of the fraction
     bias: Any
     sqrt_half: Any  # the bits of sqrt(1/2)
@@ -32,7 +34,7 @@ class Format(NamedTuple):
     sin_over: Any  # sin(pi z) / z, likewise
 
 
-def _format(float_type, int_type, mantissa, exponent_bits, **numbers):
+def _format(float_type, int_type, to_float, to_int, mantissa, exponent_bits, **numbers):
     bias = (1 << (exponent_bits - 1)) - 1
     typed = {
         name: float_type(value) if isinstance(value, float) else value
@@ -41,6 +43,8 @@ def _format(float_type, int_type, mantissa, exponent_bits, **numbers):
     return Format(
         float=float_type,
         int=int_type,
+        to_float=to_float,
+        to_int=to_int,
         mantissa=int_type(mantissa),
         bias=int_type(bias),
         sqrt_half=float_type(np.sqrt(0.5)).view(int_type),
@@ -53,6 +57,8 @@ def _format(float_type, int_type, mantissa, exponent_bits, **numbers):
 FLOAT32 = _format(
     np.float32,
     np.int32,
+    to_float32,
+    to_int32,
     23,
     8,
     ln2_hi=float.fromhex("0x1.62e4p-1"),
@@ -75,6 +81,8 @@ FLOAT32 = _format(
 FLOAT64 = _format(
     np.float64,
     np.int64,
+    to_float64,
+    to_int64,
     52,
     11,
     ln2_hi=float.fromhex("0x1.62e42fefa3800p-1"),

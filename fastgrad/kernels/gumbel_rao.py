@@ -13,13 +13,11 @@ import numpy as np
 from fastgrad.kernels import columns as col
 from fastgrad.kernels import logistic as lg
 from fastgrad.kernels import tile
-from fastgrad.kernels.concrete import condition, winner_time
+from fastgrad.kernels.concrete import condition, race, softmax
 from fastgrad.kernels.estimators import add_softmax_product
 from fastgrad.kernels.intrinsics import like, where
 from fastgrad.kernels.jit import block, chunk_range, kernel, wide_vectors
-from fastgrad.kernels.noise import fill_exponential
 from fastgrad.kernels.philox import CONDITIONAL
-from fastgrad.kernels.straight_through import softmax
 
 
 @block
@@ -41,33 +39,30 @@ def products(chunk, chunks, logits, z, w, scale, rarity, weight, inner, key, fir
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, 0)
     real = logits.dtype
-    t, p = np.empty((depth, columns), real), np.empty((depth, columns), real)
-    y, r = np.empty((depth, columns), real), np.empty((depth, columns), real)
-    g = np.empty((depth, columns), real)
-    bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
-    best, s, cap = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
-    share, time = np.empty(columns, real), np.empty(columns, real)
-    zero = np.zeros(columns, real)
-    arg = np.empty(columns, np.int32)
+    t, p = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    y, r = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    g = tile.empty((depth, columns), real)
+    bits = tile.empty((logits.itemsize // 4, depth, columns), np.uint32)
+    best, s = tile.empty((columns,), real), tile.empty((columns,), real)
+    share, time = tile.empty((columns,), real), tile.empty((columns,), real)
+    arg = tile.empty((columns,), np.int32)
     for b in chunk_range(blocks, chunk, chunks):
         row = tile.first_row(b, k, columns, 0)
-        start, along, down = tile.addresses(k, row, 0, columns, depth)
+        place = tile.addresses(k, row, 0, columns, depth)
         tile.load(t, logits, row, like(-np.inf, t))
-        col.subtract_maximum(t, best, fold)
-        softmax(p, t, like(1, t), zero, share, fold)
+        softmax(t, p, best, share, fold)
         tile.load(g, total, row, like(0, g))
         for i in range(w.shape[0]):
             tile.load(r, w[i], row, like(0, r))
             tile.load_categories(arg, z[i], row, fold)
             for j in range(inner):
                 number = np.uint32((first_sample + i) * inner + j)
-                tile.fill_bits(bits, start, along, down, number, CONDITIONAL, key)
-                fill_exponential(y, bits)
-                winner_time(time, best, y, arg, share, fold)
+                tile.fill_bits(bits, *place, number, CONDITIONAL, key)
+                race(y, bits, time, best, arg, share, fold, best[:0])
                 if rarity != like(1, rarity):
                     multiply(y.reshape(y.size), rarity)
-                condition(y, t, p, time, best, arg)
-                col.sharpen(y, best, arg, scale, s, cap, fold)
+                condition(y, t, p, time, best, arg, best[:0])
+                col.sharpen(y, best, arg, scale, s, fold)
                 add_softmax_product(g, y, r, weight * scale, s, fold)
         tile.store(total, g, row)
 

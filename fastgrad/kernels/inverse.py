@@ -122,8 +122,8 @@ def sample(chunk, chunks, logits, offset, key, first_sample, z, bad):
     real = logits.dtype
     weights = np.zeros(((depth + 3) // 4 * 4, columns), real)
     e = weights[:depth]
-    m, s = np.empty(columns, real), np.empty(columns, real)
-    arg = np.empty(columns, np.int32)
+    m, s = tile.empty((columns,), real), tile.empty((columns,), real)
+    arg = tile.empty((columns,), np.int32)
     total, u, running = np.empty(columns), np.empty(columns), np.empty(columns)
     bits = np.empty((logits.itemsize // 4, 1, columns), np.uint32)
     for b in chunk_range(blocks, chunk, chunks):

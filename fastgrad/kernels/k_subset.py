@@ -241,4 +241,4 @@ def fill_uniform(u, bits):
     """u = uniform variates."""
     wide_vectors()
     for i in range(u.size):
-        u[i] = uniform(bits, i, u)
+        u[i] = uniform(bits[0, i], bits[1, i], u)

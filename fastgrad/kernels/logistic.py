@@ -38,9 +38,9 @@ def fill_odds(w, bits, start, sample, purpose, key):
     """w = u / (1 - u) of one block and sample."""
     wide_vectors()
     tile.fill_bits(bits, start, 1, tile.FOLD // 4, sample, purpose, key)
-    bits = bits.reshape((bits.shape[0], w.size))
+    high, low = bits[0].reshape(w.size), bits[-1].reshape(w.size)
     for c in range(w.size):
-        w[c] = odds(bits, c, w)
+        w[c] = odds(high[c], low[c], w)
 
 
 @block

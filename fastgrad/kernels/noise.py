@@ -9,21 +9,22 @@ import numpy as np
 from numba.extending import overload
 
 from fastgrad.kernels.formats import FORMATS
-from fastgrad.kernels.intrinsics import fma, where
+from fastgrad.kernels.intrinsics import fma, to_uint32, to_uint64, where
 from fastgrad.kernels.jit import block, inline, wide_vectors
 from fastgrad.kernels.special import INLINE, log_reduced, split
+from fastgrad.kernels.vectors import LANES, load, store
 
 
 def _from_bits(build):
-    """Make an inlined function of (bits, i, like_real) from `build`: variate i in that real type.
+    """Make an inlined function of (high, low, like_real): a variate of that real type.
 
-    bits has shape (planes, n): the high words, and for float64 the low words too.
+    high and low are words of 32 bits, numbers or vectors; float32 needs the high one alone.
     """
 
-    def stub(bits, i, like_real):
+    def stub(high, low, like_real):
         raise NotImplementedError("for compiled code only")
 
-    def choose(bits, i, like_real):
+    def choose(high, low, like_real):
         form = FORMATS[getattr(like_real, "dtype", like_real)]
         width = 8 * np.dtype(form.float).itemsize
         return build(form, _word(width), form.float(2.0 ** -(width + 1)), form.float(2.0**-width))
@@ -34,16 +35,16 @@ def _from_bits(build):
 
 
 def _word(width):
-    """Build (bits, i) -> (k, its complement 2^width - 1 - k), the i-th random integer."""
-    u32, u64, shift = np.uint32, np.uint64, np.uint64(32)
+    """Build (high, low) -> (k, its complement 2^width - 1 - k), a random integer."""
+    shift = np.uint64(32)
 
     @inline
-    def word32(bits, i):
-        return bits[0, i], u32(~bits[0, i])
+    def word32(high, low):
+        return high, to_uint32(~high)
 
     @inline
-    def word64(bits, i):
-        k = u64(u64(bits[0, i]) << shift) | u64(bits[1, i])
+    def word64(high, low):
+        k = (to_uint64(high) << shift) | to_uint64(low)
         return k, ~k
 
     return word32 if width == 32 else word64
@@ -52,10 +53,10 @@ def _word(width):
 @_from_bits
 def uniform(form, word, half, unit):
     """u in (0, 1); the largest k, which would round to 1, gives the number below it."""
-    real, below_one = form.float, np.nextafter(form.float(1), form.float(0))
+    real, below_one = form.to_float, np.nextafter(form.float(1), form.float(0))
 
-    def implementation(bits, i, like_real):
-        u = fma(real(word(bits, i)[0]), unit, half)
+    def implementation(high, low, like_real):
+        u = fma(real(word(high, low)[0]), unit, half)
         return where(u > below_one, below_one, u)
 
     return implementation
@@ -64,11 +65,11 @@ def uniform(form, word, half, unit):
 @_from_bits
 def exponential(form, word, half, unit):
     """-log(1 - u), from whichever of u and 1 - u is exact."""
-    real, zero = form.float, form.float(0)
+    real, zero = form.to_float, form.float(0)
     parts, assemble = split(form), log_reduced(form)
 
-    def implementation(bits, i, like_real):
-        k, complement = word(bits, i)
+    def implementation(high, low, like_real):
+        k, complement = word(high, low)
         u = fma(real(k), unit, half)
         e, f = parts(fma(real(complement), unit, half))
         return -assemble(e, where(e == zero, -u, f))
@@ -79,10 +80,10 @@ def exponential(form, word, half, unit):
 @_from_bits
 def odds(form, word, half, unit):
     """u / (1 - u), whose logarithm is logistic noise: within [2^-33, 2^33] (float32)."""
-    real = form.float
+    real = form.to_float
 
-    def implementation(bits, i, like_real):
-        k, complement = word(bits, i)
+    def implementation(high, low, like_real):
+        k, complement = word(high, low)
         return fma(real(k), unit, half) / fma(real(complement), unit, half)
 
     return implementation
@@ -92,6 +93,7 @@ def odds(form, word, half, unit):
 def fill_exponential(out, bits):
     """Fill a tile with exponentials, from bits of shape (planes, *out.shape)."""
     wide_vectors()
-    flat, bits = out.reshape(out.size), bits.reshape((bits.shape[0], out.size))
-    for i in range(flat.size):
-        flat[i] = exponential(bits, i, flat)
+    flat = out.reshape(out.size)
+    high, low = bits[0].reshape(out.size), bits[-1].reshape(out.size)
+    for i in range(0, out.size, LANES):
+        store(flat, i, exponential(load(high, i), load(low, i), out))

@@ -13,10 +13,12 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from fastgrad.kernels import vectors
+from fastgrad.kernels.vectors import LANES
+
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 WEYL = (0x9E3779B9, 0xBB67AE85)
 ROUNDS = 10
-LANES = 16  # addresses at a time
 
 # Purposes: the last counter word, so that streams never meet. Odd words are the low halves of
 # 64-bit variates, whose high halves are the 32-bit variates at the same address.
@@ -83,35 +85,39 @@ def philox_lanes(typingctx, out, column, address, along, sample, purpose, k0, k1
     def codegen(context, builder, signature, args):
         word, lane = ir.IntType(32), ir.IntType(64)
         out, column, address, along, sample, purpose, key0, key1 = args
-        vector = ir.VectorType(lane, LANES)
+        vector, half = ir.VectorType(lane, LANES), ir.VectorType(lane, LANES // 2)
+        target = ir.VectorType(word, LANES)
+        spread = partial(vectors.spread, builder)
 
-        def spread(x):
-            if isinstance(x, ir.Constant):
-                return ir.Constant(vector, [x.constant] * LANES)
-            blank = ir.Constant(vector, ir.Undefined)
-            one = builder.insert_element(blank, x, ir.Constant(word, 0))
-            zeros = ir.Constant(ir.VectorType(word, LANES), [0] * LANES)
-            return builder.shuffle_vector(one, blank, zeros)
+        def shuffle(x, places):
+            blank, places = ir.Constant(x.type, ir.Undefined), list(places)
+            mask = ir.Constant(ir.VectorType(word, len(places)), places)
+            return builder.shuffle_vector(x, blank, mask)
 
         def high_half(x):
             # A shuffle, since vector shifts queue for the port of the multiplications.
-            halves = ir.VectorType(word, 2 * LANES)
-            x, blank = builder.bitcast(x, halves), ir.Constant(halves, ir.Undefined)
-            odd = ir.Constant(halves, [i | 1 for i in range(2 * LANES)])
-            return builder.bitcast(builder.shuffle_vector(x, blank, odd), vector)
+            halves = builder.bitcast(x, ir.VectorType(word, 2 * LANES))
+            return builder.bitcast(shuffle(halves, [i | 1 for i in range(2 * LANES)]), vector)
 
-        steps = builder.mul(spread(along), ir.Constant(vector, list(range(LANES))))
+        def pack(x):
+            # Of even and odd addresses at once: a truncation would take four moves.
+            even, odd = shuffle(x, range(LANES // 2)), shuffle(x, range(LANES // 2, LANES))
+            even = builder.and_(even, ir.Constant(half, [0xFFFFFFFF] * (LANES // 2)))
+            odd = builder.shl(odd, ir.Constant(half, [32] * (LANES // 2)))
+            return builder.bitcast(builder.or_(even, odd), target)
+
+        order = [*range(0, LANES, 2), *range(1, LANES, 2)]
+        steps = builder.mul(spread(along), ir.Constant(vector, order))
         low = builder.add(spread(address), steps)
         high = builder.lshr(low, spread(ir.Constant(lane, 32)))
         rest = [spread(builder.zext(x, lane)) for x in (sample, purpose)]
         words = _rounds(builder, (low, high, *rest), (key0, key1), spread, high_half)
         array = context.make_array(signature.args[0])(context, builder, out)
         _, columns = cgutils.unpack_tuple(builder, array.shape)
-        target = ir.VectorType(word, LANES)
         for i, x in enumerate(words):
             offset = builder.add(builder.mul(columns, ir.Constant(lane, i)), column)
             pointer = builder.bitcast(builder.gep(array.data, [offset]), target.as_pointer())
-            builder.store(builder.trunc(x, target), pointer, align=4)
+            builder.store(pack(x), pointer, align=4)
         return context.get_dummy_value()
 
     return types.none(out, i64, i64, i64, u32, u32, u32, u32), codegen

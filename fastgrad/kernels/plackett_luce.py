@@ -55,17 +55,18 @@ def gumbel_top_k(chunk, chunks, logits, offset, key, first_sample, z):
     columns, depth = tile.shape(n, categories)
     blocks = tile.count(n, categories, columns, offset)
     real = logits.dtype
-    t, w = np.empty((depth, columns), real), np.empty((depth, columns), real)
-    bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
-    best, arg = np.empty(columns, real), np.empty(columns, np.int32)
+    t, w = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    bits = tile.empty((logits.itemsize // 4, depth, columns), np.uint32)
+    best, arg = tile.empty((columns,), real), tile.empty((columns,), np.int32)
     found = np.empty((k, columns), np.int32)
     for b in chunk_range(blocks, chunk, chunks):
         row = tile.first_row(b, categories, columns, offset)
         tile.load(t, logits, row, like(-np.inf, t))
         col.subtract_maximum(t, best, fold)
+        place = tile.addresses(categories, row, offset, columns, depth)
         for s in range(z.shape[0]):
             sample = np.uint32(first_sample + s)
-            draw(w, t, bits, categories, row, offset, sample, key, best, arg, fold)
+            draw(w, t, bits, place, sample, key, best, arg, fold, best[:0])
             for i in range(k):
                 if i > 0:
                     col.argmax(w, best, arg, fold)

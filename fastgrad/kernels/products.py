@@ -8,69 +8,79 @@ import numpy as np
 
 from fastgrad.kernels import columns as col
 from fastgrad.kernels import elementwise, tile
-from fastgrad.kernels.concrete import condition, draw, draw_at, winner_time
+from fastgrad.kernels.concrete import condition, draw, race, softmax
 from fastgrad.kernels.intrinsics import fma, like, where
 from fastgrad.kernels.jit import block, chunk_range, kernel, wide_vectors
-from fastgrad.kernels.noise import fill_exponential
 from fastgrad.kernels.philox import CONDITIONAL
 from fastgrad.kernels.special import expm1
+from fastgrad.kernels.vectors import LANES, filled, load, store
 
 
 @block
 def softmax_product(y, r, t, scale, log, s, fold):
     """r = r J, with J the Jacobian of y = softmax(t scale), or of its logarithm."""
     wide_vectors()
-    depth, columns = y.shape
+    zero = like(0, r)
     if log:
-        for i in range(depth):
-            for c in range(columns):
-                r[i, c] = where(t[i, c] == like(-np.inf, t), like(0, r), r[i, c])
+        for c in range(0, r.shape[1], LANES):
+            for i in range(r.shape[0]):
+                masked = load(t, (i, c)) == like(-np.inf, t)
+                store(r, (i, c), where(masked, zero, load(r, (i, c))))
         col.total(r, s, fold)
-        for i in range(depth):
-            for c in range(columns):
-                r[i, c] = scale * (r[i, c] - y[i, c] * s[c])
+        for c in range(0, r.shape[1], LANES):
+            whole = load(s, c)
+            for i in range(r.shape[0]):
+                store(r, (i, c), scale * (load(r, (i, c)) - load(y, (i, c)) * whole))
     else:
         col.dot(y, r, s, fold)
-        for i in range(depth):
-            for c in range(columns):
-                r[i, c] = scale * (y[i, c] * (r[i, c] - s[c]))
+        for c in range(0, r.shape[1], LANES):
+            mean = load(s, c)
+            for i in range(r.shape[0]):
+                store(r, (i, c), scale * (load(y, (i, c)) * (load(r, (i, c)) - mean)))
 
 
 @block
 def condition_product(w, keep, t, p, time, best, arg):
     """Replace noise w by z~ given z, and keep by d z~ / d log p: E' / (T p + E'), winner 0."""
     wide_vectors()
-    depth, columns = t.shape
-    for i in range(depth):
-        for c in range(columns):
-            x = w[i, c] / fma(time[c], p[i, c], w[i, c])
-            keep[i, c] = where(arg[c] == np.int32(i), like(0, x), x)
-    condition(w, t, p, time, best, arg)
+    for c in range(0, t.shape[1], LANES):
+        mine, winner = load(time, c), load(arg, c)
+        for i in range(t.shape[0]):
+            e = load(w, (i, c))
+            share = e / fma(mine, load(p, (i, c)), e)
+            store(keep, (i, c), where(winner == np.int32(i), like(0, w), share))
+    condition(w, t, p, time, best, arg, best[:0])
 
 
 @block
 def coupled_product(w, keep, best, arg):
     """Set keep for coupled noise, whose z~ is z = w: 1 - exp(z - z_b)."""
     wide_vectors()
-    depth, columns = w.shape
-    for i in range(depth):
-        for c in range(columns):
-            x = -expm1(w[i, c] - best[c])
-            keep[i, c] = where(arg[c] == np.int32(i), like(0, x), x)
+    for c in range(0, w.shape[1], LANES):
+        high, winner = load(best, c), load(arg, c)
+        for i in range(w.shape[0]):
+            share = -expm1(load(w, (i, c)) - high)
+            store(keep, (i, c), where(winner == np.int32(i), like(0, w), share))
 
 
 @block
 def add_through_softmax(g, a, keep, p, s, fold):
     """g += keep a - p sum(keep a): a product with d z~ / d logits; a is overwritten."""
     wide_vectors()
-    depth, columns = a.shape
-    for i in range(depth):
-        for c in range(columns):
-            a[i, c] *= keep[i, c]
-    col.total(a, s, fold)
-    for i in range(depth):
-        for c in range(columns):
-            g[i, c] += a[i, c] - p[i, c] * s[c]
+    for c in range(0, a.shape[1], LANES):
+        sums = filled(like(0, a))
+        for i in range(a.shape[0]):
+            x = load(a, (i, c)) * load(keep, (i, c))
+            store(a, (i, c), x)
+            sums = sums + x
+        store(s, c, sums)
+    if fold:
+        col.fold_sum(s)
+    for c in range(0, a.shape[1], LANES):
+        whole = load(s, c)
+        for i in range(a.shape[0]):
+            step = load(a, (i, c)) - load(p, (i, c)) * whole
+            store(g, (i, c), load(g, (i, c)) + step)
 
 
 @kernel
@@ -83,20 +93,21 @@ def gumbel_softmax_vjp(
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, offset)
     real = logits.dtype
-    t, w = np.empty((depth, columns), real), np.empty((depth, columns), real)
-    r, g = np.empty((depth, columns), real), np.empty((depth, columns), real)
-    bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
-    best, s, cap = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
-    arg = np.empty(columns, np.int32)
+    t, w = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    r, g = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    bits = tile.empty((logits.itemsize // 4, depth, columns), np.uint32)
+    best, s = tile.empty((columns,), real), tile.empty((columns,), real)
+    arg = tile.empty((columns,), np.int32)
     for b in chunk_range(blocks, chunk, chunks):
         row = tile.first_row(b, k, columns, offset)
         tile.load(t, logits, row, like(-np.inf, t))
         col.subtract_maximum(t, best, fold)
+        place = tile.addresses(k, row, offset, columns, depth)
         g[:] = like(0, g)
         for i in range(cotangent.shape[0]):
             sample = np.uint32(first_sample + i)
-            draw(w, t, bits, k, row, offset, sample, key, best, arg, fold)
-            col.sharpen(w, best, arg, scale, s, cap, fold)
+            draw(w, t, bits, place, sample, key, best, arg, fold, best[:0])
+            col.sharpen(w, best, arg, scale, s, fold)
             tile.load(r, cotangent[i], row, like(0, r))
             softmax_product(w, r, t, scale, log, s, fold)
             elementwise.add(g, r)
@@ -125,44 +136,37 @@ def relax_vjp(
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, offset)
     real = logits.dtype
-    t, p = np.empty((depth, columns), real), np.empty((depth, columns), real)
-    w, r = np.empty((depth, columns), real), np.empty((depth, columns), real)
-    keep = np.empty((depth, columns), real)
-    g, h = np.empty((depth, columns), real), np.empty((depth, columns), real)
-    bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
-    best, s, cap = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
-    total, time, arg = (
-        np.empty(columns, real),
-        np.empty(columns, real),
-        np.empty(columns, np.int32),
-    )
+    t, p = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    w, r = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    keep = tile.empty((depth, columns), real)
+    g, h = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    bits = tile.empty((logits.itemsize // 4, depth, columns), np.uint32)
+    best, s = tile.empty((columns,), real), tile.empty((columns,), real)
+    total, time = tile.empty((columns,), real), tile.empty((columns,), real)
+    arg = tile.empty((columns,), np.int32)
     for b in chunk_range(blocks, chunk, chunks):
         row = tile.first_row(b, k, columns, offset)
-        start, along, down = tile.addresses(k, row, offset, columns, depth)
+        place = tile.addresses(k, row, offset, columns, depth)
         tile.load(t, logits, row, like(-np.inf, t))
-        col.subtract_maximum(t, best, fold)
-        elementwise.copy(p, t)
-        best[:] = like(0, best)
-        col.softmax(p, best, total, fold)
+        softmax(t, p, best, total, fold)
         g[:] = like(0, g)
         h[:] = like(0, h)
         for i in range(max(relaxed.shape[0], conditional.shape[0])):
             sample = np.uint32(first_sample + i)
-            draw_at(w, t, bits, start, along, down, sample, key, best, arg, fold)
+            draw(w, t, bits, place, sample, key, best, arg, fold, best[:0])
             if conditional.shape[0] and coupled:
                 coupled_product(w, keep, best, arg)
-            col.sharpen(w, best, arg, scale, s, cap, fold)
+            col.sharpen(w, best, arg, scale, s, fold)
             if relaxed.shape[0]:
                 tile.load(r, relaxed[i], row, like(0, r))
                 softmax_product(w, r, t, scale, log, s, fold)
                 elementwise.add(g, r)
             if conditional.shape[0]:
                 if not coupled:
-                    tile.fill_bits(bits, start, along, down, sample, CONDITIONAL, key)
-                    fill_exponential(w, bits)
-                    winner_time(time, best, w, arg, total, fold)
+                    tile.fill_bits(bits, *place, sample, CONDITIONAL, key)
+                    race(w, bits, time, best, arg, total, fold, best[:0])
                     condition_product(w, keep, t, p, time, best, arg)
-                    col.sharpen(w, best, arg, scale, s, cap, fold)
+                    col.sharpen(w, best, arg, scale, s, fold)
                 tile.load(r, conditional[i], row, like(0, r))
                 softmax_product(w, r, t, scale, log, s, fold)
                 add_through_softmax(h, r, keep, p, s, fold)

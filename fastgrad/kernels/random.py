@@ -5,9 +5,10 @@ import numpy as np
 from fastgrad.kernels import tile
 from fastgrad.kernels.intrinsics import sqrt
 from fastgrad.kernels.jit import block, chunk_range, inline, kernel, wide_vectors
-from fastgrad.kernels.noise import exponential, odds, uniform
+from fastgrad.kernels.noise import exponential, fill_exponential, odds, uniform
 from fastgrad.kernels.philox import ANGLE, KEYS, NOISE, philox
 from fastgrad.kernels.special import cos_2pi, log_normal
+from fastgrad.kernels.vectors import LANES, load, store
 
 UNIFORM, EXPONENTIAL, GUMBEL, LOGISTIC, NORMAL = range(5)
 DEPTH = tile.TILE // tile.FOLD
@@ -33,32 +34,32 @@ def fill_flat_bits(bits, block_index, sample, purpose, key):
 def transform(out, bits, kind):
     """Turn bits, (planes, n), into uniform, exponential, Gumbel or logistic noise, or sqrt(2 E)."""
     wide_vectors()
+    high, low = bits[0], bits[-1]
     if kind == UNIFORM:
-        for i in range(out.size):
-            out[i] = uniform(bits, i, out)
-        return
-    if kind == LOGISTIC:
-        for i in range(out.size):
-            out[i] = odds(bits, i, out)
-        for i in range(out.size):
-            out[i] = log_normal(out[i])
-        return
-    for i in range(out.size):
-        out[i] = exponential(bits, i, out)
-    if kind == GUMBEL:
-        for i in range(out.size):
-            out[i] = -log_normal(out[i])
-    elif kind == NORMAL:
-        for i in range(out.size):
-            out[i] = sqrt(out[i] + out[i])
+        for i in range(0, out.size, LANES):
+            store(out, i, uniform(load(high, i), load(low, i), out))
+    elif kind == LOGISTIC:
+        for i in range(0, out.size, LANES):
+            store(out, i, log_normal(odds(load(high, i), load(low, i), out)))
+    elif kind == GUMBEL:
+        for i in range(0, out.size, LANES):
+            store(out, i, -log_normal(exponential(load(high, i), load(low, i), out)))
+    else:
+        fill_exponential(out, bits)
+    if kind == NORMAL:
+        for i in range(0, out.size, LANES):
+            e = load(out, i)
+            store(out, i, sqrt(e + e))
 
 
 @block
 def turn(out, bits):
     """Multiply each radius in out by the cosine of a random angle."""
     wide_vectors()
-    for i in range(out.size):
-        out[i] *= cos_2pi(uniform(bits, i, out))
+    high, low = bits[0], bits[-1]
+    for i in range(0, out.size, LANES):
+        angle = uniform(load(high, i), load(low, i), out)
+        store(out, i, load(out, i) * cos_2pi(angle))
 
 
 @kernel

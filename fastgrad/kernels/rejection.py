@@ -7,8 +7,9 @@ which nearly all succeed, and repeats the others one by one.
 import numpy as np
 
 from fastgrad.kernels.jit import block, inline, wide_vectors
-from fastgrad.kernels.philox import LANES, philox, philox_lanes
+from fastgrad.kernels.philox import philox, philox_lanes
 from fastgrad.kernels.special import log_normal
+from fastgrad.kernels.vectors import LANES
 
 ATTEMPT, BOOST = np.uint32(16), np.uint32(17)  # last words of counters: see philox.py
 ATTEMPTS = 10_000  # each succeeds with a probability above .65

@@ -7,13 +7,13 @@ same key that differ in it have the same noise. `inverse` holds 1 / temperature,
 import numpy as np
 
 from fastgrad.kernels import columns as col
-from fastgrad.kernels import elementwise, tile
 from fastgrad.kernels import logistic as lg
-from fastgrad.kernels.concrete import condition, draw_at, winner_time
+from fastgrad.kernels import tile
+from fastgrad.kernels.concrete import condition, draw, race, softmax
 from fastgrad.kernels.intrinsics import like
 from fastgrad.kernels.jit import block, chunk_range, inline, kernel, wide_vectors
-from fastgrad.kernels.noise import fill_exponential
 from fastgrad.kernels.philox import CONDITIONAL, NOISE
+from fastgrad.kernels.vectors import LANES, load, store
 
 
 @inline
@@ -28,17 +28,17 @@ def row_of(c, row, columns, n, fold):
 def stretch(w, best, inverse):
     """w = (w - best) inverse, the winner at 0."""
     wide_vectors()
-    depth, columns = w.shape
-    for i in range(depth):
-        for c in range(columns):
-            w[i, c] = (w[i, c] - best[c]) * inverse[c]
+    for c in range(0, w.shape[1], LANES):
+        high, scale = load(best, c), load(inverse, c)
+        for i in range(w.shape[0]):
+            store(w, (i, c), (load(w, (i, c)) - high) * scale)
 
 
 @inline
-def relax_into(out, w, best, zero, arg, inverse, s, cap, row, fold):
+def relax_into(out, w, best, zero, arg, inverse, s, row, fold):
     """Write softmax(w inverse), the winner strictly above the rest, to its rows of out."""
     stretch(w, best, inverse)
-    col.sharpen(w, zero, arg, like(1, w), s, cap, fold)
+    col.sharpen(w, zero, arg, like(1, w), s, fold)
     tile.store(out, w, row)
 
 
@@ -50,32 +50,31 @@ def categorical(chunk, chunks, logits, inverse, key, first_sample, z, relaxed, c
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, 0)
     real = logits.dtype
-    t, p = np.empty((depth, columns), real), np.empty((depth, columns), real)
-    w = np.empty((depth, columns), real)
-    bits = np.empty((logits.itemsize // 4, depth, columns), np.uint32)
-    best, zero, s = np.empty(columns, real), np.zeros(columns, real), np.empty(columns, real)
-    cap, total, time = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
-    scale, arg = np.empty(columns, real), np.empty(columns, np.int32)
+    t, p = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    w = tile.empty((depth, columns), real)
+    bits = tile.empty((logits.itemsize // 4, depth, columns), np.uint32)
+    best, zero = tile.empty((columns,), real), np.zeros(columns, real)
+    s = tile.empty((columns,), real)
+    total, time = tile.empty((columns,), real), tile.empty((columns,), real)
+    scale, arg = tile.empty((columns,), real), tile.empty((columns,), np.int32)
     for b in chunk_range(blocks, chunk, chunks):
         row = tile.first_row(b, k, columns, 0)
-        start, along, down = tile.addresses(k, row, 0, columns, depth)
+        place = tile.addresses(k, row, 0, columns, depth)
         tile.load(t, logits, row, like(-np.inf, t))
-        col.subtract_maximum(t, best, fold)
-        elementwise.copy(p, t)
-        col.softmax(p, zero, total, fold)
+        softmax(t, p, best, total, fold)
         for c in range(columns):
             scale[c] = inverse[row_of(c, row, columns, n, fold)]
         for i in range(z.shape[0]):
-            sample = np.uint32(first_sample + i)
-            draw_at(w, t, bits, start, along, down, sample, key, best, arg, fold)
+            sample, ahead = np.uint32(first_sample + i), tile.extent(relaxed[i], row, columns)
+            draw(w, t, bits, place, sample, key, best, arg, fold, ahead)
             tile.store_categories(z[i], arg, row, fold)
-            relax_into(relaxed[i], w, best, zero, arg, scale, s, cap, row, fold)
+            relax_into(relaxed[i], w, best, zero, arg, scale, s, row, fold)
             if conditional.shape[0]:
-                tile.fill_bits(bits, start, along, down, sample, CONDITIONAL, key)
-                fill_exponential(w, bits)
-                winner_time(time, best, w, arg, total, fold)
-                condition(w, t, p, time, best, arg)
-                relax_into(conditional[i], w, best, zero, arg, scale, s, cap, row, fold)
+                tile.fill_bits(bits, *place, sample, CONDITIONAL, key)
+                ahead = tile.extent(conditional[i], row, columns)
+                race(w, bits, time, best, arg, total, fold, ahead)
+                condition(w, t, p, time, best, arg, ahead[:0])
+                relax_into(conditional[i], w, best, zero, arg, scale, s, row, fold)
 
 
 @block

@@ -7,7 +7,7 @@ import numpy as np
 
 from fastgrad.kernels import columns as col
 from fastgrad.kernels import elementwise, tile
-from fastgrad.kernels.concrete import draw_at
+from fastgrad.kernels.concrete import draw
 from fastgrad.kernels.intrinsics import like
 from fastgrad.kernels.inverse import BELOW_ONE, accumulate, invert_folded, uniform_at
 from fastgrad.kernels.jit import chunk_bounds, chunk_range, kernel
@@ -83,9 +83,10 @@ def sample_gumbel(chunk, chunks, logits, maximum, offset, key, first_sample, bes
         tile.load_flat(t, logits[row, segment * SEGMENT :], like(-np.inf, t))
         elementwise.shift(t, maximum[row])
         start = ((row + offset) * row_depth + segment * shape[0]) * (tile.FOLD // 4)
+        place = start, 1, tile.FOLD // 4
         for i in range(samples):
             sample = np.uint32(first_sample + i)
-            draw_at(w, t, bits, start, 1, tile.FOLD // 4, sample, key, top, winner, True)
+            draw(w, t, bits, place, sample, key, top, winner, True, top[:0])
             best[i, row, segment] = top[0]
             tile.store_categories(arg[i, row], winner, segment, True)
             arg[i, row, segment] += segment * SEGMENT

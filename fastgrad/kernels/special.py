@@ -1,8 +1,8 @@
 """Elementary functions that LLVM vectorises (Numba's own are scalar calls into libm).
 
-Branch-free polynomials for float32 and float64, chosen by the type of the argument. Each is within
-2 ulp of the correctly rounded result, subnormals included, and follows IEEE 754 at zero, the
-infinities and NaN; `log_normal` and `exp_normal` save what positive normal numbers do not need.
+Branch-free polynomials for float32 and float64, numbers or `vectors`. Each is within 2 ulp of the
+correctly rounded result, subnormals included, and follows IEEE 754 at zero, the infinities and NaN;
+`log_normal` and `exp_normal` save what positive normal numbers do not need.
 """
 
 import numpy as np
@@ -11,6 +11,7 @@ from numba.extending import overload
 from fastgrad.kernels.formats import FORMATS
 from fastgrad.kernels.intrinsics import bits, fma, like, where
 from fastgrad.kernels.jit import OPTIONS, inline
+from fastgrad.kernels.vectors import kind
 
 INLINE = {"forceinline": True, **OPTIONS}
 
@@ -22,7 +23,7 @@ def elementary(build):
         raise NotImplementedError("for compiled code only")
 
     def choose(x):
-        return build(FORMATS[x]) if x in FORMATS else None
+        return build(FORMATS[kind(x)]) if kind(x) in FORMATS else None
 
     stub.__name__, stub.__doc__ = build.__name__, build.__doc__
     overload(stub, jit_options=INLINE)(choose)
@@ -34,8 +35,8 @@ def elementary(build):
 
 def split(form):
     """Build x -> (e, f): x = 2^e (1 + f), 1 + f in [sqrt(1/2), sqrt(2)), for positive normal x."""
-    integer, mantissa, sqrt_half, one = form.int, form.mantissa, form.sqrt_half, form.float(1)
-    real = form.float
+    mantissa, sqrt_half, one = form.mantissa, form.sqrt_half, form.float(1)
+    integer, real = form.to_int, form.to_float
 
     @inline
     def implementation(x):
@@ -93,7 +94,7 @@ def log(form):
 def log1p(form):
     """log(1 + x), exact for small x."""
     parts, assemble = split(form), log_reduced(form)
-    integer, mantissa, twice = form.int, form.mantissa, form.int(form.bias + 1)
+    integer, mantissa, twice = form.to_int, form.mantissa, form.int(form.bias + 1)
     one, zero, inf, nan = form.float(1), form.float(0), form.float(np.inf), form.float(np.nan)
     half, negligible = form.float(0.5), form.float(2.0**-60)
 
@@ -116,8 +117,8 @@ def log1p(form):
 
 def _exp_reduce(form):
     """Build x -> (n, r) with x = n log 2 + r and |r| <= log(2) / 2, n an integer."""
-    integer, magic = form.int, form.magic
-    magic_bits = magic.view(integer)
+    integer, magic = form.to_int, form.magic
+    magic_bits = magic.view(form.int)
     per_ln2, ln2_hi, ln2_lo = form.float(1 / np.log(2)), -form.ln2_hi, -form.ln2_lo
 
     @inline
@@ -134,15 +135,15 @@ def _exp_reduce(form):
 def exp(form):
     """Natural exponential."""
     exp_reduce, tail = _exp_reduce(form), form.exp_tail
-    integer, mantissa, bias = form.int, form.mantissa, form.bias
-    low, high, one = form.exp_low, form.exp_high, form.float(1)
+    integer, mantissa, bias = form.to_int, form.mantissa, form.bias
+    low, high, one, shift_one = form.exp_low, form.exp_high, form.float(1), form.int(1)
 
     def implementation(x):
         x = where(x < low, low, x)
         x = where(x > high, high, x)
         n, r = exp_reduce(x)
         p = fma(fma(tail(r), r, one), r, one)
-        half = integer(n >> 1)  # two factors: 2^n itself may be subnormal or overflow
+        half = integer(n >> shift_one)  # two factors: 2^n itself may be subnormal or overflow
         first = bits(integer(integer(half + bias) << mantissa))
         second = bits(integer(integer(integer(n - half) + bias) << mantissa))
         return p * first * second
@@ -153,7 +154,7 @@ def exp(form):
 @elementary
 def exp_normal(form):
     """exp for x up to 88 (float32) or 709 (float64), subnormal results flushed to 0: faster."""
-    mantissa, tail, integer = form.mantissa, form.exp_tail, form.int
+    mantissa, tail, integer = form.mantissa, form.exp_tail, form.to_int
     low, one, zero = np.log(form.tiny), form.float(1), form.float(0)
     per_ln2, ln2_hi, ln2_lo = form.float(1 / np.log(2)), -form.ln2_hi, -form.ln2_lo
     biased = form.magic + form.float(form.bias)  # shifted up, its low bits are 2^n's exponent
@@ -172,10 +173,10 @@ def exp_normal(form):
 def expm1(form):
     """exp(x) - 1, exact for small x."""
     exp_reduce, tail = _exp_reduce(form), form.exp_tail
-    integer, mantissa, bias = form.int, form.mantissa, form.bias
-    low, high, half = form.expm1_low, form.exp_high, form.float(0.5)
-    negligible = form.float(2.0**-60)
-    one = integer(1)
+    integer, mantissa, bias = form.to_int, form.mantissa, form.bias
+    low, high = form.expm1_low, form.exp_high
+    half, negligible = form.float(0.5), form.float(2.0**-60)
+    one = form.int(1)
 
     def implementation(x):
         z = where(x < low, low, x)
@@ -187,9 +188,6 @@ def expm1(form):
         return where(abs(x) < negligible, x, y + y)
 
     return implementation
-
-
-# -- from the above ----------------------------------------------------------------------------
 
 
 @inline
@@ -217,7 +215,7 @@ def logaddexp(a, b):
 @elementary
 def previous(form):
     """The largest number below a finite x."""
-    zero, integer, one = form.float(0), form.int, form.int(1)
+    zero, integer, one = form.float(0), form.to_int, form.int(1)
     least = np.nextafter(zero, form.float(-1))
 
     def implementation(x):
@@ -231,10 +229,10 @@ def previous(form):
 @elementary
 def cos_2pi(form):
     """cos(2 pi x) for 0 <= x <= 1, exact at the multiples of 1/8 up to rounding."""
-    cos_tail, sin_over, integer, magic = form.cos_tail, form.sin_over, form.int, form.magic
-    magic_bits = magic.view(integer)
-    one, two, half, none = form.float(1), form.float(2), form.float(0.5), integer(0)
-    bit0, bit1 = integer(1), integer(2)
+    cos_tail, sin_over, integer, magic = form.cos_tail, form.sin_over, form.to_int, form.magic
+    magic_bits = magic.view(form.int)
+    one, two, half, none = form.float(1), form.float(2), form.float(0.5), form.int(0)
+    bit0, bit1 = form.int(1), form.int(2)
 
     def implementation(x):
         w = two * x

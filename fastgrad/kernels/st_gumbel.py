@@ -5,10 +5,10 @@ import numpy as np
 from fastgrad.kernels import columns as col
 from fastgrad.kernels import logistic as lg
 from fastgrad.kernels import tile
-from fastgrad.kernels.concrete import draw_at, perturb
+from fastgrad.kernels.concrete import draw as draw_noise
+from fastgrad.kernels.concrete import perturb
 from fastgrad.kernels.intrinsics import like
 from fastgrad.kernels.jit import chunk_range, kernel
-from fastgrad.kernels.noise import fill_exponential
 from fastgrad.kernels.philox import NOISE
 
 
@@ -23,28 +23,27 @@ def draw(chunk, chunks, forward, backward, coupled, scale, key, first_sample, x,
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, 0)
     real = forward.dtype
-    t, u = np.empty((depth, columns), real), np.empty((depth, columns), real)
-    w, h = np.empty((depth, columns), real), np.empty((depth, columns), real)
-    bits = np.empty((forward.itemsize // 4, depth, columns), np.uint32)
-    best, s, cap = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
-    arg = np.empty(columns, np.int32)
+    t, u = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    w, h = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    bits = tile.empty((forward.itemsize // 4, depth, columns), np.uint32)
+    best, s = tile.empty((columns,), real), tile.empty((columns,), real)
+    arg = tile.empty((columns,), np.int32)
     for b in chunk_range(blocks, chunk, chunks):
         row = tile.first_row(b, k, columns, 0)
-        start, along, down = tile.addresses(k, row, 0, columns, depth)
+        place = tile.addresses(k, row, 0, columns, depth)
         tile.load(t, forward, row, like(-np.inf, t))
         col.subtract_maximum(t, best, fold)
         tile.load(u, backward, row, like(-np.inf, u))
         col.subtract_maximum(u, best, fold)
         for i in range(x.shape[0]):
             sample = np.uint32(first_sample + i)
-            draw_at(w, t, bits, start, along, down, sample, key, best, arg, fold)
+            ahead = tile.extent(x[i], row, columns)
+            draw_noise(w, t, bits, place, sample, key, best, arg, fold, ahead)
             col.one_hot(h, arg)
             tile.store(x[i], h, row)
             if not coupled:
-                fill_exponential(w, bits)
-                perturb(w, u)
-                col.argmax(w, best, arg, fold)
-            col.sharpen(w, best, arg, scale, s, cap, fold)
+                perturb(w, u, bits, best, arg, fold, tile.extent(y[i], row, columns))
+            col.sharpen(w, best, arg, scale, s, fold)
             tile.store(y[i], w, row)
 
 

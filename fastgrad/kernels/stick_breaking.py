@@ -111,7 +111,7 @@ def sample_groups(chunk, chunks, threshold, order, size, key, first_sample, z):
     bits = np.empty((threshold.itemsize // 4, 1, columns), np.uint32)
     e, after = np.empty((size, columns), real), np.empty((size, columns), real)
     hit, rank = np.empty((size, columns), np.int32), np.empty((size, columns), np.int32)
-    before, limit = np.empty(columns, real), np.zeros(columns, real)
+    before, limit = tile.empty((columns,), real), np.zeros(columns, real)
     for b in chunk_range(blocks, chunk, chunks):
         head = b * columns
         rows = min(columns, n - head)

@@ -43,8 +43,8 @@ def straight_through(chunk, chunks, logits, w, factor, scale, total):
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, 0)
     real = logits.dtype
-    t, p = np.empty((depth, columns), real), np.empty((depth, columns), real)
-    s, zero = np.empty(columns, real), np.zeros(columns, real)
+    t, p = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    s, zero = tile.empty((columns,), real), np.zeros(columns, real)
     for b in chunk_range(blocks, chunk, chunks):
         row = tile.first_row(b, k, columns, 0)
         tile.load(t, logits, row, like(-np.inf, t))
@@ -114,11 +114,12 @@ def reinmax(chunk, chunks, logits, z, w, scale, total):
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, 0)
     real = logits.dtype
-    a, p = np.empty((depth, columns), real), np.empty((depth, columns), real)
-    p1, r = np.empty((depth, columns), real), np.empty((depth, columns), real)
-    g = np.empty((depth, columns), real)
-    s, s1, at = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
-    zero, arg = np.zeros(columns, real), np.empty(columns, np.int32)
+    a, p = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    p1, r = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    g = tile.empty((depth, columns), real)
+    s, s1 = tile.empty((columns,), real), tile.empty((columns,), real)
+    at = tile.empty((columns,), real)
+    zero, arg = np.zeros(columns, real), tile.empty((columns,), np.int32)
     for b in chunk_range(blocks, chunk, chunks):
         row = tile.first_row(b, k, columns, 0)
         tile.load(a, logits, row, like(-np.inf, a))
@@ -179,10 +180,11 @@ def gapped_straight_through(chunk, chunks, logits, z, w, gap, scale, total):
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, 0)
     real = logits.dtype
-    e, r = np.empty((depth, columns), real), np.empty((depth, columns), real)
-    g, sums = np.empty((depth, columns), real), np.empty(columns, real)
-    s, mine, at = np.empty(columns, real), np.empty(columns, real), np.empty(columns, real)
-    zero, arg = np.zeros(columns, real), np.empty(columns, np.int32)
+    e, r = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    g, sums = tile.empty((depth, columns), real), tile.empty((columns,), real)
+    s, mine = tile.empty((columns,), real), tile.empty((columns,), real)
+    at = tile.empty((columns,), real)
+    zero, arg = np.zeros(columns, real), tile.empty((columns,), np.int32)
     for b in chunk_range(blocks, chunk, chunks):
         row = tile.first_row(b, k, columns, 0)
         tile.load(e, logits, row, like(-np.inf, e))

@@ -41,9 +41,9 @@ def race(chunk, chunks, weights, key, first_sample, shares, z):
     columns, depth = tile.shape(n, k)
     blocks = tile.count(n, k, columns, 0)
     real = weights.dtype
-    w, e = np.empty((depth, columns), real), np.empty((depth, columns), real)
-    bits = np.empty((weights.itemsize // 4, depth, columns), np.uint32)
-    s, arg = np.empty(columns, real), np.empty(columns, np.int32)
+    w, e = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    bits = tile.empty((weights.itemsize // 4, depth, columns), np.uint32)
+    s, arg = tile.empty((columns,), real), tile.empty((columns,), np.int32)
     for b in chunk_range(blocks, chunk, chunks):
         row = tile.first_row(b, k, columns, 0)
         tile.load(w, weights, row, like(0, w))

@@ -13,7 +13,7 @@ import numpy as np
 
 from fastgrad.kernels.intrinsics import like
 from fastgrad.kernels.jit import block, inline, wide_vectors
-from fastgrad.kernels.philox import LANES, philox_lanes
+from fastgrad.kernels.philox import philox_lanes
 from fastgrad.kernels.transpose import (
     interleave,
     many_rows_to_tile,
@@ -21,6 +21,7 @@ from fastgrad.kernels.transpose import (
     tile_to_many_rows,
     tile_to_rows,
 )
+from fastgrad.kernels.vectors import LANES, LINE
 
 WORD = np.uint64(32)
 
@@ -48,6 +49,26 @@ def count(n, k, columns, offset):
 def first_row(block, k, columns, offset):
     """Return the row at which a tile starts, up to 3 before the first: groups of 4 align."""
     return block if k > NARROW else block * columns - offset % 4
+
+
+@inline
+def empty(shape, dtype):
+    """Return an uninitialised array whose vectors do not straddle lines of the cache."""
+    one = np.empty(0, dtype).itemsize
+    n = np.int64(1)
+    for size in shape:
+        n *= size
+    raw = np.empty(n + LINE // one, dtype)
+    skip = np.int64(-raw.ctypes.data % LINE) // one
+    return raw[skip : skip + n].reshape(shape)
+
+
+@inline
+def extent(out, row, columns):
+    """Return those of the rows of out, flat, that a tile is going to be stored in."""
+    n, k = out.shape
+    first, last = max(row, 0), min(row + (1 if k > NARROW else columns), n)
+    return out.reshape(n * k)[first * k : last * k]
 
 
 @block
