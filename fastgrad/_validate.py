@@ -160,8 +160,11 @@ def categories(z, batch, k, name="z"):
     return flat, z.shape
 
 
-def like(x, shape, dtype, name):
-    """Return x as a read-only array of exactly this shape and dtype's precision."""
+def like(x, shape, dtype, name, view=None):
+    """Return x as a read-only array of exactly this shape and dtype's precision.
+
+    A view of another shape may be asked for.
+    """
     x = array(x, name)
     if x.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {x.shape}")
@@ -169,7 +172,7 @@ def like(x, shape, dtype, name):
         if x.dtype.kind not in "iufb":
             raise TypeError(f"{name} must be real, got dtype {x.dtype}")
         x = x.astype(dtype)
-    x = (x if x.flags.c_contiguous else x.copy()).view()
+    x = (x if x.flags.c_contiguous else x.copy()).reshape(shape if view is None else view)
     x.flags.writeable = False
     return x
 
@@ -206,9 +209,10 @@ def cotangents(given, full, dtype, rows=None):
     if not shapes or shapes != shapes[:1] * len(shapes):
         names = " and ".join(given)
         raise ValueError(f"{names} must be given and agree in shape, got {shapes}")
-    shape = shapes[0]
-    lead = shape[:1] if shape != full and len(shape) == len(full) + 1 else ()
-    count, rows = lead[0] if lead else 1, rows or (math.prod(full),)
+    shape, count, rows = full, 1, rows or (math.prod(full),)
+    if shapes[0] != full and len(shapes[0]) == len(full) + 1:
+        count = shapes[0][0]
+        shape = (count, *full)
     flat = []
     for name, r in given.items():
         if r is None:
@@ -216,7 +220,7 @@ def cotangents(given, full, dtype, rows=None):
             r.flags.writeable = False  # as given ones are: one compiled signature
             flat.append(r)
         else:
-            flat.append(like(r, (*lead, *full), dtype, name).reshape(count, *rows))
+            flat.append(like(r, shape, dtype, name, (count, *rows)))
     return count, flat
 
 

@@ -277,11 +277,15 @@ def relax_vjp(
     """
     given = {"relaxed_cotangent": relaxed_cotangent, "conditional_cotangent": conditional_cotangent}
     rows, flat, where = _replay(logits, given, temperature, rng, row_offset, sample_offset)
-    grads = [np.zeros((0, 0) if r is None else rows.shape, rows.dtype) for r in given.values()]
-    work = sum(r.size for r in flat)
+    # Where no cotangent is given, neither is there a gradient.
+    grads = [np.empty(rows.shape if r.size else (0, 0), rows.dtype) for r in flat]
+    work = flat[0].size + flat[1].size
     _products.relax_vjp(work, rows, *flat, *where, bool(coupled), bool(log), *grads)
     shape = np.shape(logits)
-    return tuple(None if r is None else g.reshape(shape) for r, g in zip(given.values(), grads))
+    return (
+        None if relaxed_cotangent is None else grads[0].reshape(shape),
+        None if conditional_cotangent is None else grads[1].reshape(shape),
+    )
 
 
 def _replay(logits, given, temperature, rng, row_offset, sample_offset):

@@ -104,7 +104,7 @@ class Kernel(Compiled):
     def __call__(self, work, *args):
         chunks = plan(work)
         if chunks == 1:
-            self.dispatcher(0, 1, *args)
+            (self._dispatcher or self.dispatcher)(0, 1, *args)
         else:
             self.run(chunks, *args)
 
