@@ -592,7 +592,7 @@ ERRORS = {
     "no samples": (
         ("rloo", f_of_first, {"num_samples": 0}),
         ValueError,
-        "num_samples must be at least 1, got 0",
+        "num_samples must be from 1 to 16777216, got 0",
     ),
     "samples are not a number": (
         ("rloo", f_of_first, {"num_samples": 2.5}),

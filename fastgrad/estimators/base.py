@@ -72,7 +72,7 @@ class Estimator:
         f : callable or Objective
         distribution : distribution, or array of logits
         num_samples : int
-            S.
+            S, at most 2**24: so far float32 can count.
         rng : int, SeedSequence, Generator or Key
         state : dict of arrays, optional
             That of the last estimate.
@@ -93,7 +93,7 @@ class Estimator:
         """
         objective, distribution = as_objective(f), as_distribution(distribution)
         objective.require(self.name, self.needs)
-        num_samples = _validate.integer(num_samples, "num_samples", 1)
+        num_samples = _validate.integer(num_samples, "num_samples", 1, 2**24)
         if num_samples < self.min_samples:
             raise ValueError(
                 f"{self.name} needs at least {self.min_samples} samples, "
@@ -105,9 +105,8 @@ class Estimator:
                 f"{self.name} draws its samples in groups: num_samples must be a multiple of "
                 f"{group}, got {num_samples}"
             )
-        size = num_samples
-        if block_size is not None:
-            size = max(1, _validate.integer(block_size, "block_size", 1) // group) * group
+        block_size = num_samples if block_size is None else block_size
+        size = max(1, _validate.integer(block_size, "block_size", 1) // group) * group
         key = as_key(rng)
 
         def blocks():

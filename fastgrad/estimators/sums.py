@@ -4,7 +4,8 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad.distributions import discrete
-from fastgrad.kernels import estimators as _kernels
+from fastgrad.kernels import features as _features
+from fastgrad.kernels import sums as _sums
 
 
 class Mean:
@@ -25,7 +26,7 @@ class Mean:
             self.first.flags.writeable = False
             self.total = np.zeros(flat.shape[1])
         self.count += len(flat)
-        _kernels.accumulate(flat.size, flat, self.first, self.total)
+        _sums.accumulate(flat.size, flat, self.first, self.total)
 
     @property
     def deviation(self):
@@ -49,8 +50,8 @@ class CentredScores:
     def __init__(self, distribution):
         self.distribution = distribution
         logits, columns = distribution.logits, discrete.num_features(distribution)
-        self.sums = np.zeros((logits.size // columns, columns), logits.dtype)
-        self.counts = np.zeros(self.sums.shape, np.int32)
+        self.shape = logits.size // columns, columns
+        self.sums = np.zeros((*self.shape, 2), logits.dtype)  # of the signal, and of 1: counts
         self.mean = Mean()
 
     def add(self, z, signal):
@@ -58,7 +59,7 @@ class CentredScores:
         z = outcomes(self.distribution, z)
         self.mean.add(signal)
         x = _validate.real_array(signal, "signal").reshape(len(signal), -1)
-        _kernels.scatter(z.size, z, x, self.mean.first, self.sums, self.counts)
+        _sums.scatter(z.size, z, x, self.mean.first, self.sums)
 
     @property
     def total(self):
@@ -70,34 +71,33 @@ class CentredScores:
 
         The mean features p may be given where they are known.
         """
-        total, mean = self._centred(), self.mean
+        mean = self.mean
         shift = mean.first - np.broadcast_to(baseline, mean.shape).reshape(-1) + mean.deviation
         p = mean_features(self.distribution) if p is None else p
-        _kernels.add_scores(total.size, self.counts, mean.count, shift, p, total)
-        return total.reshape(self.distribution.logits.shape)
+        return self._centred(shift, p).reshape(self.distribution.logits.shape)
 
     @property
     def optimum(self):
         """The sum about sum(signal score**2) / sum(score**2) over all samples but each itself."""
         total, p = self._centred(), mean_features(self.distribution)
-        _kernels.optima(total.size, total, self.counts, self.mean.count, p)
+        _sums.optima(total.size, total, self.sums, self.mean.count, p)
         return total.reshape(self.distribution.logits.shape)
 
-    def _centred(self):
-        total = np.empty_like(self.sums)
-        args = self.counts, self.mean.count, self.mean.deviation, total
-        _kernels.centre(total.size, self.sums, *args)
+    def _centred(self, shift=None, p=None):
+        total = np.empty(self.shape, self.sums.dtype)
+        shift = np.empty(0) if shift is None else shift
+        p = total[:0] if p is None else p
+        args = self.mean.count, self.mean.deviation, shift, p, total
+        _sums.centre(total.size, self.sums, *args)
         return total
 
 
 def outcomes(distribution, z):
-    """Return checked outcomes (S, N) as kernels take them: of a single feature, it is its value."""
-    k = discrete.num_outcomes(distribution)
-    z, _ = _validate.categories(z, distribution.batch_shape, k)
-    if k == 1:
+    """Return outcomes (S, *batch) as kernels take them, (S, N): of a single feature, its value."""
+    if discrete.num_outcomes(distribution) == 1:
         z = np.ones_like(z)
         z.flags.writeable = False
-    return z
+    return z.reshape(len(z), distribution.logits.size // discrete.num_features(distribution))
 
 
 def mean_features(distribution):
@@ -106,7 +106,7 @@ def mean_features(distribution):
     rows = logits.reshape(-1, discrete.num_features(distribution))
     p = np.empty_like(rows)
     single = discrete.single_logit(distribution)
-    (_kernels.sigmoids if single else _kernels.softmax)(rows.size, rows, p)
+    (_features.sigmoids if single else _features.softmax)(rows.size, rows, p)
     return p
 
 
@@ -122,7 +122,7 @@ class SoftmaxProducts:
         single = discrete.single_logit(distribution)
         self.total = np.zeros(logits.shape, logits.dtype)
         self.rows = (logits.size,) if single else (logits.size // k, k)
-        self.kernel = _kernels.sigmoid_products if single else _kernels.softmax_products
+        self.kernel = _features.sigmoid_products if single else _features.softmax_products
 
     def add(self, x, gradient, scale):
         """Take samples x and the gradients of f there, both (S, *logits.shape)."""

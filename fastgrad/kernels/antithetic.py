@@ -1,6 +1,6 @@
 """Coupled Bernoulli draws, in pairs and in larger groups, and the sums that they call for.
 
-Signals x are (S, M): N variables belong to M cells, as in `estimators`. Sums are float64, take the
+Signals x are (S, M): N variables belong to M cells, as in `sums`. Sums are float64, take the
 groups in their order and start from what the array holds.
 """
 
@@ -8,12 +8,12 @@ import numpy as np
 
 from fastgrad.kernels import logistic as lg
 from fastgrad.kernels import tile
-from fastgrad.kernels.estimators import ROWS, spread
 from fastgrad.kernels.intrinsics import like, where
 from fastgrad.kernels.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.noise import fill_exponential
 from fastgrad.kernels.philox import NOISE
 from fastgrad.kernels.special import log_normal
+from fastgrad.kernels.sums import ROWS, spread
 
 # -- draws -------------------------------------------------------------------------------------
 

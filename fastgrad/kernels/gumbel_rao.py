@@ -14,7 +14,7 @@ from fastgrad.kernels import columns as col
 from fastgrad.kernels import logistic as lg
 from fastgrad.kernels import tile
 from fastgrad.kernels.concrete import condition, race, softmax
-from fastgrad.kernels.estimators import add_softmax_product
+from fastgrad.kernels.features import add_softmax_product
 from fastgrad.kernels.intrinsics import like, where
 from fastgrad.kernels.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.philox import CONDITIONAL

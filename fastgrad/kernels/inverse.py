@@ -19,6 +19,18 @@ HIGH, HALF, UNIT = np.float64(2.0**-32), np.float64(2.0**-33), np.float64(2.0**-
 
 
 @block
+def cumulate(sums, total, e):
+    """sums = cumulative sums down each column of e, as those of `accumulate`; total the last."""
+    wide_vectors()
+    for c in range(0, total.size, LANES):
+        running = filled(0.0)
+        for i in range(e.shape[0]):
+            running = running + to_float64(load(e, (i, c)))
+            store(sums, (i, c), running)
+        store(total, c, running)
+
+
+@block
 def accumulate(total, e):
     """total = column sums of e, in float64: exact to the rounding of e itself."""
     wide_vectors()
@@ -37,11 +49,10 @@ def uniform(high, low, planes):
 
 
 @block
-def invert(z, e, total, bits):
+def invert(z, sums, total, bits):
     """z = number of categories whose cumulative weight is at most u total: the inverse CDF.
 
-    The sums are those of `accumulate`, in its order, and u total lies below the last: what pads the
-    depth, of weight zero, is never counted.
+    u total lies below the last sum, so that there is always one above.
     """
     wide_vectors()
     none, one = np.int32(0), np.int32(1)
@@ -51,10 +62,9 @@ def invert(z, e, total, bits):
         # Below total even where the product rounds up to it: some weight lies above.
         target, below = uniform(load(first, c), load(second, c), planes) * whole, whole * BELOW_ONE
         target = where(target < below, target, below)
-        running, category = filled(0.0), filled(none)
-        for i in range(e.shape[0]):
-            running = running + to_float64(load(e, (i, c)))
-            category = category + where(running <= target, one, none)
+        category = filled(none)
+        for i in range(sums.shape[0]):
+            category = category + where(load(sums, (i, c)) <= target, one, none)
         store(z, c, category)
 
 
@@ -108,13 +118,17 @@ def sample(chunk, chunks, logits, offset, key, first_sample, z, bad):
     m, s = tile.empty((columns,), real), tile.empty((columns,), real)
     arg = tile.empty((columns,), np.int32)
     total = tile.empty((columns,), np.float64)
+    sums = tile.empty((1 if fold else depth, columns), np.float64)
     bits = tile.empty((logits.itemsize // 4, 1, columns), np.uint32)
     for b in chunk_range(blocks, chunk, chunks):
         row = tile.first_row(b, k, columns, offset)
         tile.load(e, logits, row, like(-np.inf, e))
         col.maximum(e, m, fold)
         col.exponentiate(e, m, like(1, e), s, fold)
-        accumulate(total, e)
+        if fold:
+            accumulate(total, e)
+        else:
+            cumulate(sums, total, e)
         bad[chunk] |= any_nan(total)
         for i in range(z.shape[0]):
             sample = np.uint32(first_sample + i)
@@ -122,5 +136,5 @@ def sample(chunk, chunks, logits, offset, key, first_sample, z, bad):
                 z[i, row] = invert_folded(e, total, uniform_at(row + offset, sample, key))
             else:
                 tile.fill_bits(bits, (row + offset) // 4, 1, 0, sample, UNIFORM, key)
-                invert(arg, e, total, bits)
+                invert(arg, sums, total, bits)
                 tile.store_categories(z[i], arg, row, fold)

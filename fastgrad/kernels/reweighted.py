@@ -1,15 +1,15 @@
 """Sums over pairs of coupled categorical draws, each pair with its ratio: see `stick_breaking`.
 
 A pair counts ratio (x - x') (one-hot(z) - one-hot(z')), with the ratio of the category which comes
-first in the order. Signals x are (S, M): N variables belong to M cells, as in `estimators`. Sums
+first in the order. Signals x are (S, M): N variables belong to M cells, as in `sums`. Sums
 are float64, take the groups in their order and start from what the array holds.
 """
 
 import numpy as np
 
 from fastgrad.kernels import tile
-from fastgrad.kernels.estimators import spread
 from fastgrad.kernels.jit import block, chunk_range, kernel
+from fastgrad.kernels.sums import spread
 
 
 @kernel

@@ -2,7 +2,7 @@
 
 The Jacobian of a softmax y is J(y) = diag(y) - y y^T, so J(y) w = y (w - <y, w>); each estimator
 says which y. p = softmax(logits). Sums take the samples in their order and start from what the
-array holds, as in `estimators`. Variables are rows of K categories, or sites with a single logit,
+array holds, as in `sums`. Variables are rows of K categories, or sites with a single logit,
 whose Jacobian is a number that depends on the outcome.
 """
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from fastgrad.kernels import columns as col
 from fastgrad.kernels import elementwise, tile
-from fastgrad.kernels.estimators import ROWS
 from fastgrad.kernels.intrinsics import like, where
 from fastgrad.kernels.jit import block, chunk_range, kernel, wide_vectors
+from fastgrad.kernels.sums import ROWS
 
 
 @kernel

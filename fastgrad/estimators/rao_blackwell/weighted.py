@@ -5,7 +5,7 @@ import numpy as np
 from fastgrad.distributions import discrete
 from fastgrad.estimators.base import Estimate, read_only
 from fastgrad.estimators.sums import outcomes
-from fastgrad.kernels import estimators as _kernels
+from fastgrad.kernels import sums as _kernels
 
 
 def flat(values):
@@ -45,10 +45,11 @@ def scores(distribution, z, weights, *, centred=False):
     """
     logits, columns = distribution.logits, discrete.num_features(distribution)
     z, rows = outcomes(distribution, z), np.arange(logits.size // columns)
-    sums = np.zeros((len(rows), columns), logits.dtype)
+    sums = np.zeros((len(rows), columns, 2), logits.dtype)
     changed = z[1:] if columns > 1 else read_only((z[1:] != z[0]).astype(np.int32))
     given = read_only(np.ascontiguousarray(weights[1:])), read_only(np.zeros(weights.shape[1]))
-    _kernels.scatter(changed.size, changed, *given, sums, np.zeros(sums.shape, np.int32))
+    _kernels.scatter(changed.size, changed, *given, sums)
+    sums = sums[..., 0].copy()
     if columns > 1:
         sums[rows, z[0]] = 0
         sums[rows, z[0]] = -sums.sum(axis=1)

@@ -51,6 +51,17 @@ class ScoreFunction(Estimator):
         return objective.outcomes(distribution, draws, offset=offset)
 
 
+def collect(scores, blocks):
+    """Let sums of scores take in pairs (outcomes, `Values`); return the mean of f."""
+    value = scores.mean
+    for z, f_z in blocks:
+        scores.add(z, f_z.signal)
+        if f_z.credit is not None:
+            value = Mean() if value is scores.mean else value
+            value.add(f_z.value)
+    return value
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Reinforce(ScoreFunction):
     """REINFORCE: f less a baseline, times the score.
@@ -96,10 +107,8 @@ class Reinforce(ScoreFunction):
 
     def combine(self, distribution, blocks, state=None):
         """Make the estimate of pairs (outcomes, `Values`)."""
-        value, scores = Mean(), self.baseline.sums(distribution)
-        for z, f_z in blocks:
-            value.add(f_z.value)
-            scores.add(z, f_z.signal)
+        scores = self.baseline.sums(distribution)
+        value = collect(scores, blocks)
         grad = self.baseline.total(scores, state) / value.count
         learnt = self.baseline.learn(scores, state)
         dtype = grad.dtype
@@ -130,10 +139,8 @@ class RLOO(ScoreFunction):
 
     def combine(self, distribution, blocks, state=None):
         """Make the estimate of pairs (outcomes, `Values`)."""
-        value, scores = Mean(), CentredScores(distribution)
-        for z, f_z in blocks:
-            value.add(f_z.value)
-            scores.add(z, f_z.signal)
+        scores = CentredScores(distribution)
+        value = collect(scores, blocks)
         dtype = distribution.logits.dtype
         grad = scores.total / (value.count - 1)
         return Estimate(value.result.astype(dtype), grad, state, value.count)
