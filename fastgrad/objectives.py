@@ -14,6 +14,7 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad.distributions import discrete
+from fastgrad.kernels import check as _check
 
 __all__ = ["Objective", "bernoulli3", "linear", "objective", "separable"]
 
@@ -154,9 +155,8 @@ def _values(answer, shape, offset):
 
 def _finite(x, name, offset):
     """Return x, (S, ...), unless it holds NaN or infinity: say then in which sample."""
-    finite = np.isfinite(x)
-    if not finite.all():
-        sample, *rest = (int(i) for i in np.argwhere(~finite)[0])
+    if _check.worst(x.reshape(-1)) != _check.FINE:
+        sample, *rest = (int(i) for i in np.argwhere(~np.isfinite(x))[0])
         where = f" at {tuple(rest)}" if rest else ""
         value = x[(sample, *rest)]
         raise ValueError(f"{name} must be finite, got {value} for sample {sample + offset}{where}")
