@@ -2,9 +2,9 @@
 
     python -m benchmarks.rivals_storchastic [--seconds 1]
 
-f is the same, ``sum (x - t)**2`` over all features with a target t for each, at 16 samples: in torch
-for storchastic, in NumPy for fastgrad, which at outcomes looks terms up by index (for one-hot x, t**2
-of each feature and 1 - 2 t of the chosen one). Each measurement has a process of its own.
+f is the same, ``sum (x - t)**2`` over all features with a target t for each, at 16 samples: in
+torch for storchastic, in NumPy for fastgrad, which at outcomes looks terms up by index (for one-hot
+x, t**2 of each feature and 1 - 2 t of the chosen one). Each measurement has its own process.
 """
 
 import argparse

@@ -16,13 +16,16 @@ def blur_matrix(n, sigma):
     return matrix
 
 
-def loss(picture, image, sigma, nu):
-    """(|h * (y - x)|^2 + nu |y - x|^2) / pixels."""
+def loss(picture, image, sigma, nu, weights=None):
+    """(|h * e|^2 + nu |e|^2) / pixels of weight, e = weights (y - x)."""
     error = np.asarray(picture, np.float64) - image
     height, width, _ = error.shape
+    weights = np.ones((height, width)) if weights is None else weights
+    error = error * weights[..., None]
     down, across = blur_matrix(height, sigma), blur_matrix(width, sigma)
     blurred = np.einsum("ah,hwc,bw->abc", down, error, across)
-    return (np.square(blurred).sum() + nu * np.square(error).sum()) / (height * width)
+    pixels = np.count_nonzero(weights)
+    return (np.square(blurred).sum() + nu * np.square(error).sum()) / pixels
 
 
 def softmax(logits):
@@ -30,7 +33,7 @@ def softmax(logits):
     return p / p.sum(axis=-1, keepdims=True)
 
 
-def expected_loss(logits, palette, image, sigma, nu):
+def expected_loss(logits, palette, image, sigma, nu, weights=None):
     """The expectation, by enumeration of all pictures."""
     height, width, colors = logits.shape
     p = softmax(logits).reshape(-1, colors)
@@ -39,7 +42,7 @@ def expected_loss(logits, palette, image, sigma, nu):
         chance = np.prod(p[np.arange(len(p)), labels])
         if chance > 0:
             picture = palette[np.array(labels).reshape(height, width)]
-            total += chance * loss(picture, image, sigma, nu)
+            total += chance * loss(picture, image, sigma, nu, weights)
     return total
 
 
@@ -51,3 +54,23 @@ def numerical_gradient(f, x, h=1e-5):
         step[i] = h
         out[i] = (f(x + step) - f(x - step)) / (2 * h)
     return out
+
+
+def diffused(image, palette, weights, band, limit):
+    """Labels by serpentine error diffusion, which starts anew every `band` rows."""
+    height, width, channels = image.shape
+    labels, most = np.empty((height, width), np.uint8), limit * np.ptp(palette, axis=0)
+    for y in range(height):
+        if y % band == 0:
+            below = np.zeros((width + 2, channels))
+        here, below = below, np.zeros((width + 2, channels))
+        side = -1 if y % 2 else 1
+        for x in range(width)[::side]:
+            goal = image[y, x] + here[x + 1]
+            labels[y, x] = np.square(palette - goal).sum(axis=1).argmin()
+            if weights[y, x] > 0:
+                missing = np.clip(goal - palette[labels[y, x]], -most, most)
+                here[x + 1 + side] += 7 / 16 * missing
+                below[x + 1] += 5 / 16 * missing
+                below[x + 1 - side] += 4 / 16 * missing
+    return labels

@@ -1,6 +1,5 @@
 """Animations and indexed files, written and decoded again."""
 
-import inspect
 import io
 
 import numpy as np
@@ -10,10 +9,6 @@ from fastgrad import dithering
 from fastgrad.dithering import animation, files
 
 Image = pytest.importorskip("PIL.Image")
-needs_previous = pytest.mark.skipif(
-    "previous" not in inspect.signature(dithering.dither).parameters,
-    reason="dither has no argument previous yet",
-)
 
 
 def moving(count, colors, seed=0):
@@ -126,7 +121,6 @@ def test_a_contact_sheet_of_large_frames_is_small(monkeypatch):
     assert sheet[0, ::6, 0].tolist() == [0, 5]
 
 
-@needs_previous
 def test_frames_start_from_the_one_before():
     y, x = np.mgrid[:32, :48]
     values = np.stack([5 * x, 7 * y, 255 - 5 * x], axis=-1).astype(np.uint8)
@@ -144,7 +138,6 @@ def test_frames_start_from_the_one_before():
         assert changed <= 0.5 * (alone.indices != first.indices)[away].mean()
 
 
-@needs_previous
 def test_a_frame_in_which_nothing_is_seen():
     values, hidden = np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), bool)
     frames = [(values, hidden), (values, ~hidden)]

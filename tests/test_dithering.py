@@ -128,11 +128,11 @@ def test_pixels_outside_the_mask_do_not_count(photograph):
     mask = np.zeros((90, 100), bool)
     mask[20:70, 30:80] = True
     other = np.where(mask[..., None], values, 77)
-    first, second = (dither(image, colors=4, mask=mask) for image in (values, other))
+    first, second = (dither(image, colors=4, weights=mask) for image in (values, other))
     np.testing.assert_array_equal(first.palette, second.palette)
     np.testing.assert_array_equal(first.indices[mask], second.indices[mask])
     assert first.loss[-1] == second.loss[-1]
-    nothing = dither(values, colors=4, mask=np.zeros((90, 100), bool))
+    nothing = dither(values, colors=4, weights=np.zeros((90, 100)))
     assert nothing.loss[-1] == 0
 
 
@@ -221,8 +221,8 @@ def test_callback_sees_progress_and_can_take_a_snapshot(photograph):
         ),
         ({"space": "lab"}, ValueError, "space must be one of"),
         ({"ppd": 0}, ValueError, "ppd must be between 1 and 200"),
-        ({"mask": np.zeros((4, 4))}, TypeError, "mask must be bool"),
-        ({"mask": np.zeros((4, 5), bool)}, ValueError, "mask must have shape"),
+        ({"weights": np.full((4, 4), -1)}, ValueError, "weights must be finite and not negative"),
+        ({"weights": np.zeros((4, 5), bool)}, ValueError, "weights must be bool or real, of shape"),
         ({"previous": np.zeros((4, 4), int)}, TypeError, "previous must be uint8"),
         ({"previous": np.full((4, 4), 16, np.uint8)}, ValueError, "indices below 16, not 16"),
         ({"flicker": -1}, ValueError, "flicker must be between 0"),

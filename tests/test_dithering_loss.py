@@ -5,7 +5,7 @@ import pytest
 import reference_dithering as reference
 from scipy import ndimage
 
-from fastgrad.dithering import BlurredError, blur, colour
+from fastgrad.dithering import BlurredError, blur, colour, lightness
 
 
 def problem(seed=0, height=2, width=3, colors=3, dtype=np.float64):
@@ -13,6 +13,15 @@ def problem(seed=0, height=2, width=3, colors=3, dtype=np.float64):
     image = rng.random((height, width, 3)).astype(dtype)
     logits = (2 * rng.standard_normal((height, width, colors))).astype(dtype)
     return image, logits, rng.random((colors, 3)).astype(dtype)
+
+
+def some_weights(height, width, seed=9):
+    """Weights from 0.3 to 2, and 0 for every fifth pixel or so."""
+    rng = np.random.default_rng(seed)
+    return rng.uniform(0.3, 2.0, (height, width)) * (rng.random((height, width)) < 0.8)
+
+
+WEIGHTED = pytest.mark.parametrize("weighted", [False, True])
 
 
 # -- colour and blur -----------------------------------------------------------------------------
@@ -50,22 +59,26 @@ def test_autocorrelation_is_two_blurs():
 # -- the loss ------------------------------------------------------------------------------------
 
 
+@WEIGHTED
 @pytest.mark.parametrize(("sigma", "nu"), [(1.0, 0.03), (0.0, 0.2), (0.6, 0.0), (2.0, 0.1)])
-def test_expected_loss_is_the_mean_over_all_pictures(sigma, nu):
+def test_expected_loss_is_the_mean_over_all_pictures(sigma, nu, weighted):
     image, logits, colours = problem()
     logits[0, 1, 2] = -np.inf
-    loss = BlurredError(image, sigma=sigma, nu=nu)
-    expected = reference.expected_loss(logits, colours, image, sigma, nu)
+    weights = np.array([[0.5, 2.0, 1.0], [0.0, 1.5, 0.7]]) if weighted else None
+    loss = BlurredError(image, sigma=sigma, nu=nu, weights=weights)
+    expected = reference.expected_loss(logits, colours, image, sigma, nu, weights)
     assert loss.expected(logits, colours) == pytest.approx(expected, rel=1e-12)
     labels = np.array([[0, 1, 2], [2, 2, 0]])
-    expected = reference.loss(colours[labels], image, sigma, nu)
+    expected = reference.loss(colours[labels], image, sigma, nu, weights)
     assert loss.of(labels, colours) == pytest.approx(expected, rel=1e-12)
 
 
+@WEIGHTED
 @pytest.mark.parametrize(("height", "width", "colors"), [(2, 3, 3), (1, 1, 2), (5, 4, 17)])
-def test_gradient_is_that_of_finite_differences(height, width, colors):
+def test_gradient_is_that_of_finite_differences(height, width, colors, weighted):
     image, logits, colours = problem(1, height, width, colors)
-    loss = BlurredError(image, sigma=0.8, nu=0.05)
+    weights = some_weights(height, width) if weighted else None
+    loss = BlurredError(image, sigma=0.8, nu=0.05, weights=weights)
     value, by_logits, by_palette = loss.gradient(logits, colours)
     assert value == pytest.approx(loss.expected(logits, colours), rel=1e-14)
     numerical = reference.numerical_gradient(lambda x: loss.expected(x, colours), logits)
@@ -117,7 +130,7 @@ def test_pixels_that_do_not_count_change_nothing():
     image, logits, colours = problem(4, 5, 6, 3)
     mask = np.random.default_rng(0).random((5, 6)) < 0.7
     other = np.where(mask[..., None], image, 0.5)
-    losses = [BlurredError(x, mask=mask) for x in (image, other)]
+    losses = [BlurredError(x, weights=mask) for x in (image, other)]
     first, second = (loss.gradient(logits, colours) for loss in losses)
     assert first.value == second.value == losses[0].expected(logits, colours)
     np.testing.assert_array_equal(first.logits, second.logits)
@@ -129,6 +142,34 @@ def test_pixels_that_do_not_count_change_nothing():
     np.testing.assert_allclose(first.palette, numerical, rtol=1e-6, atol=1e-9)
     labels = np.random.default_rng(1).integers(0, 3, (5, 6))
     assert losses[0].of(labels, colours) == losses[1].of(labels, colours)
+
+
+def test_unweighted_is_the_loss_of_those_that_count():
+    image, logits, colours = problem(4, 5, 6, 3)
+    weights = some_weights(5, 6)
+    plain = BlurredError(image, weights=weights).unweighted()
+    expected = BlurredError(image, weights=weights > 0).expected(logits, colours)
+    assert plain.expected(logits, colours) == pytest.approx(expected, rel=1e-14)
+
+
+def test_slopes_of_lightness():
+    """Those of the root, of the blurred luminance and a share of the mean one."""
+    linear = np.random.default_rng(0).random((40, 50, 3))
+    weights = some_weights(40, 50)
+    slope = lightness.slopes(linear, weights)
+    y = linear @ np.array(lightness.LUMINANCE)
+    options = {"mode": "constant", "truncate": 3}
+    seen = (weights > 0) * 1.0
+    y = ndimage.gaussian_filter(y * seen, lightness.SIGMA, **options)
+    y /= ndimage.gaussian_filter(seen, lightness.SIGMA, **options)
+    level = lightness.ADAPTATION * y[weights > 0].mean() + lightness.FLARE
+    ratio = slope[weights > 0] / (weights / np.sqrt(y + level))[weights > 0]
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-12)
+    assert np.square(slope[weights > 0]).mean() == pytest.approx(1)
+    assert not slope[weights == 0].any()
+    assert not lightness.slopes(linear, np.zeros((40, 50))).any()
+    flat = lightness.slopes(np.full((3, 4, 1), 0.3, np.float32))
+    np.testing.assert_allclose(flat, np.ones((3, 4), np.float32), rtol=1e-6)
 
 
 def test_a_grey_loss_is_a_third_of_that_of_three_channels():
@@ -172,8 +213,14 @@ def test_loss_refuses_bad_arguments():
         BlurredError(image[..., 0])
     with pytest.raises(ValueError, match="ppd must be between 1 and 200"):
         BlurredError(image, ppd=0)
-    with pytest.raises(ValueError, match="mask must be bool of shape"):
-        BlurredError(image, mask=np.ones((2, 3)))
+    for weights in (np.ones((3, 2)), np.full((2, 3), "1")):
+        with pytest.raises(ValueError, match="weights must be bool or real, of shape"):
+            BlurredError(image, weights=weights)
+    for bad in (-1.0, np.nan, np.inf):
+        weights = np.ones((2, 3))
+        weights[1, 1] = bad
+        with pytest.raises(ValueError, match="weights must be finite and not negative"):
+            BlurredError(image, weights=weights)
     with pytest.raises(TypeError, match="float32 or float64, not int64"):
         BlurredError(np.zeros((2, 2, 3), np.int64))
     loss = BlurredError(image)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import reference_dithering as reference
 from scipy import stats
-from test_dithering_loss import problem
+from test_dithering_loss import WEIGHTED, problem, some_weights
 
-from fastgrad.dithering import BlurredError, annealing, palette, search, start
+from fastgrad.dithering import BlurredError, annealing, diffusion, palette, search, start
 
 
 def anneal(state, steps):
@@ -23,27 +23,32 @@ def sequential_step(target, mean, image, colours, loss, precision, rate):
     bands = [range(y, min(y + 32, height)) for y in range(0, height, 32)]
     for y in [y for band in bands[::2] + bands[1::2] for y in band]:
         for first in range(4):
-            error = np.pad(mean - image, ((radius, radius), (radius, radius), (0, 0)))
+            error = loss.weights[..., None] * (mean - image)
+            error = np.pad(error, ((radius, radius), (radius, radius), (0, 0)))
             for x in range(first, width, 4):
+                weight = loss.weights[y, x]
                 window = error[y : y + 2 * radius + 1, x : x + 2 * radius + 1]
                 field = np.einsum("ij,ijc->c", loss.table, window)
-                field += loss.nu * (mean - image)[y, x]
-                by_probability = 2 * (field - loss.own * mean[y, x]) @ colours.T
-                by_probability += loss.own * np.square(colours).sum(axis=1)
+                field = weight * (field + loss.nu * error[y + radius, x + radius])
+                own = loss.own * weight**2
+                by_probability = 2 * (field - own * mean[y, x]) @ colours.T
+                by_probability += own * np.square(colours).sum(axis=1)
                 logits = -precision * np.square(target[y, x] - colours).sum(axis=1)
-                logits -= rate * (precision / loss.own * by_probability + logits)
+                logits -= rate * (precision / own * by_probability + logits)
                 p = reference.softmax(logits)
-                target[y, x] += rate * (mean[y, x] - field / loss.own - target[y, x])
+                target[y, x] += rate * (mean[y, x] - field / own - target[y, x])
                 same = -precision * np.square(target[y, x] - colours).sum(axis=1)
                 assert np.ptp(same - logits) < 1e-9 * max(1, np.abs(logits).max())
                 mean[y, x] = p @ colours
 
 
+@WEIGHTED
 @pytest.mark.parametrize(("height", "width"), [(6, 7), (40, 9), (1, 130)])
 @pytest.mark.parametrize("options", [{"sigma": 1.0}, {"ppd": 20}, {"sigma": 0.0}])
-def test_a_step_is_a_natural_gradient_step_on_the_free_energy(height, width, options):
+def test_a_step_is_a_natural_gradient_step_on_the_free_energy(height, width, options, weighted):
     image, _, colours = problem(4, height, width, 5)
-    loss = BlurredError(image, nu=0.03, **options)
+    weights = np.random.default_rng(2).uniform(0.4, 1.5, (height, width)) if weighted else None
+    loss = BlurredError(image, nu=0.03, weights=weights, **options)
     state = annealing.Annealing(loss, colours, rng=0)
     target = np.moveaxis(state.gather(state.target), 0, -1).copy()
     mean = image.copy()
@@ -55,23 +60,10 @@ def test_a_step_is_a_natural_gradient_step_on_the_free_energy(height, width, opt
         np.testing.assert_allclose(np.moveaxis(state.mean(), 0, -1), mean, atol=2e-4)
 
 
-def test_a_pull_moves_targets_against_it():
-    image, _, colours = problem(4, 6, 8, 5)
-    loss = BlurredError(image)
-    states = [annealing.Annealing(loss, colours, rng=0) for _ in range(2)]
-    pull = np.zeros_like(loss.planes)
-    pull[1, 5, 7] = 0.25  # the last pixel of the last list: no other is met after it
-    states[0].step(20.0, rate=1.0)
-    states[1].step(20.0, rate=1.0, pull=pull)
-    difference = states[1].gather(states[1].target) - states[0].gather(states[0].target)
-    np.testing.assert_allclose(difference, -pull / loss.own, atol=1e-12)
-
-
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_loss_of_a_step_at_rest_is_the_expected_loss(dtype):
     image, _, colours = problem(6, 33, 50, 4, dtype)
-    mask = np.random.default_rng(0).random((33, 50)) < 0.8
-    loss = BlurredError(image, mask=mask)
+    loss = BlurredError(image, weights=some_weights(33, 50))
     state = annealing.Annealing(loss, colours, rng=0)
     state.step(9.0, rate=0.0)
     value = state.step(9.0, rate=0.0)
@@ -85,7 +77,7 @@ def test_annealing_lowers_the_expected_loss():
     state = annealing.Annealing(BlurredError(image), colours, rng=0)
     history = anneal(state, 12)
     assert history[-1] < 0.9 * history[1]
-    indices = state.argmax()
+    indices = state.draw()
     assert state.loss.of(indices, colours) < 1.2 * history[-1]
 
 
@@ -104,7 +96,6 @@ def test_draw_follows_the_probabilities():
     assert tiles.shape == sample.cut(loss.planes)[:, 0].shape == (4, 64, 64)
     counts = np.bincount(tiles.ravel(), minlength=7)
     assert stats.chisquare(counts, p * counts.sum()).pvalue > 1e-6
-    assert np.all(state.argmax() == p.argmax())
 
 
 def test_draws_of_tiles_lie_where_the_tiles_do():
@@ -113,7 +104,7 @@ def test_draws_of_tiles_lie_where_the_tiles_do():
     state = annealing.Annealing(loss, colours, rng=0)
     state.step(1e6, rate=0.0)  # so cold that a draw is certain
     sample = palette.Sample(loss, 3 * 64 * 64)
-    np.testing.assert_array_equal(state.draw(sample), sample.cut(state.argmax()[None])[:, 0])
+    np.testing.assert_array_equal(state.draw(sample), sample.cut(state.draw()[None])[:, 0])
 
 
 def test_the_previous_colour_is_nearer():
@@ -122,13 +113,11 @@ def test_the_previous_colour_is_nearer():
     before = np.random.default_rng(1).integers(0, 6, (40, 50)).astype(np.uint8)
     changed = []
     for gap in (0.0, 0.05, 0.3, 100.0):
-        state = annealing.Annealing(loss, colours, rng=0, previous=before, gap=gap)
-        anneal(state, 8)
-        indices = state.argmax()
-        changed.append(np.mean(indices != before))
+        indices = diffusion.begin(loss, colours, previous=before, gap=gap)
         searched = search.Search(loss, indices.copy(), colours, previous=before, gap=gap)
         while searched.sweep():
             pass
+        changed.append(np.mean(searched.indices != before))
         total = loss.of(searched.indices, colours) * loss.pixels
         total += gap * loss.own * np.count_nonzero(searched.indices != before)
         again = loss.of(indices, colours) * loss.pixels
@@ -141,14 +130,15 @@ def test_the_previous_colour_is_nearer():
 @pytest.mark.parametrize("previous", [False, True])
 def test_search_ends_where_no_label_and_no_swap_helps(colors, previous):
     image, _, colours = problem(7, 20, 45, colors)
-    mask = np.random.default_rng(3).random((20, 45)) < 0.9
-    loss = BlurredError(image, sigma=0.7, nu=0.02, mask=mask)
+    weights = some_weights(20, 45)
+    mask = weights > 0
+    loss = BlurredError(image, sigma=0.7, nu=0.02, weights=weights)
     labels = np.zeros((20, 45), np.uint8)
     before = np.random.default_rng(1).integers(0, colors, (20, 45)).astype(np.uint8)
     gap = 0.02 if previous else 0.0
 
     def total(labels):
-        changes = np.count_nonzero((labels != before) & mask)
+        changes = np.square(weights)[labels != before].sum()
         return loss.of(labels, colours) + gap * loss.own * changes / loss.pixels
 
     first = total(labels)
@@ -161,7 +151,7 @@ def test_search_ends_where_no_label_and_no_swap_helps(colors, previous):
     assert last < 0.7 * first
     value, plain = state.errors()
     assert value == pytest.approx(loss.of(labels, colours), rel=1e-9)
-    error = np.square(colours[labels] - image)[mask].sum() / loss.pixels
+    error = np.square(weights[..., None] * (colours[labels] - image)).sum() / loss.pixels
     assert plain == pytest.approx(error, rel=1e-12)
     rng = np.random.default_rng(0)
     for _ in range(300):
@@ -186,28 +176,31 @@ def test_reach_is_where_a_colour_is_surely_the_nearest():
     assert search.reach(colours[[0, 0]]).tolist() == [0, 0]
 
 
-def test_normal_equations_are_the_quadratic_form():
+@WEIGHTED
+def test_normal_equations_are_the_quadratic_form(weighted):
     image, _, colours = problem(8, 17, 13, 4)
-    loss = BlurredError(image, sigma=0.9, nu=0.05)
+    weights = some_weights(17, 13) if weighted else None
+    loss = BlurredError(image, sigma=0.9, nu=0.05, weights=weights)
     labels = np.random.default_rng(1).integers(0, 4, (17, 13)).astype(np.uint8)
     gram, right = palette.Sample(loss).normal_equations(labels[None], 4)
     constant = loss.of(labels, np.zeros((4, 3)))
     quadratic = np.einsum("kc,kl,lc->", colours, gram, colours) - 2 * np.sum(colours * right)
-    expected = reference.loss(colours[labels], image, 0.9, 0.05)
-    assert quadratic / labels.size + constant == pytest.approx(expected, rel=1e-12)
+    expected = reference.loss(colours[labels], image, 0.9, 0.05, weights)
+    assert quadratic / loss.pixels + constant == pytest.approx(expected, rel=1e-12)
 
 
 def test_normal_equations_of_tiles_and_masks():
     image, _, _ = problem(8, 150, 130, 4)
-    mask = np.random.default_rng(0).random((150, 130)) < 0.8
-    loss = BlurredError(image, mask=mask)
+    weights = some_weights(150, 130)
+    mask = weights > 0
+    loss = BlurredError(image, weights=weights)
     labels = np.random.default_rng(1).integers(0, 4, (150, 130)).astype(np.uint8)
     sample = palette.Sample(loss, 3 * 64 * 64)
     assert len(sample.corners) == 3
     gram, right = sample.normal_equations(sample.cut(labels[None])[:, 0], 4)
     for y, x in sample.corners:
         tile = slice(y, y + 64), slice(x, x + 64)
-        part = BlurredError(np.ascontiguousarray(image[tile]), mask=mask[tile])
+        part = BlurredError(np.ascontiguousarray(image[tile]), weights=weights[tile])
         one = palette.Sample(part).normal_equations(labels[tile][None], 4)
         gram, right = gram - one[0], right - one[1]
         unseen = np.where(mask[tile], labels[tile], 3)  # what these pixels have does not matter

@@ -417,7 +417,8 @@ def test_threads_do_not_change_a_picture(kind):
 def test_pixels_that_do_not_count_stay(kind):
     indices, _, palette, f = dithered(kind, 40, 36)
     mask = np.add.outer(np.arange(40), np.arange(36)) % 7 > 1
-    loss = BlurredError(scene(40, 36).astype(np.float32), mask=mask)
+    weights = mask * np.random.default_rng(0).uniform(0.5, 1.5, mask.shape)
+    loss = BlurredError(scene(40, 36).astype(np.float32), weights=weights)
     before = total(indices, loss, palette, f, 0.01)
     descended = indices.copy()
     descend(descended, loss, palette, f, 0.01)

@@ -5,7 +5,8 @@ import pytest
 from strategies import DTYPES
 
 from fastgrad.kernels import intrinsics, jit, special
-from fastgrad.kernels.vectors import LANES, any_of, filled, load, store
+from fastgrad.kernels.lanes import entry, first_of, least_of
+from fastgrad.kernels.vectors import LANES, filled, load, store
 
 N = 8 * LANES
 by_dtype = pytest.mark.parametrize("dtype", DTYPES)
@@ -115,18 +116,22 @@ def test_conversions():
 
 
 @jit.block
-def anywhere(a):
-    return any_of(load(a, 0) > intrinsics.like(0, a))
+def least(x):
+    v = load(x, 0)
+    low = least_of(v)
+    i = first_of(v == filled(low))
+    return low, i, entry(v, i), first_of(v < filled(low))
 
 
 @by_dtype
-def test_any_of(dtype):
-    a = np.zeros(LANES, dtype)
-    assert not anywhere(a)
-    for i in (0, 7, LANES - 1):
-        a[:] = 0
-        a[i] = 1
-        assert anywhere(a)
+def test_the_least_entry_and_the_first_place_of_it(dtype):
+    rng = np.random.default_rng(2)
+    for _ in range(200):
+        x = rng.integers(-3, 30, LANES).astype(dtype)
+        low, i, at_i, nowhere = least(x)
+        assert (low, i, at_i, nowhere) == (x.min(), x.argmin(), x.min(), LANES)
+    low, i, _, _ = least(np.full(LANES, np.inf, dtype))
+    assert (low, i) == (np.inf, 0)
 
 
 @jit.block

@@ -105,6 +105,11 @@ def add_dither(parser):
         optimiser.add_argument(name, type=parse, metavar=kind_name, help=text)
 
     optimiser.add_argument(
+        "--local-weights",
+        action=argparse.BooleanOptionalAction,
+        help="weigh errors by the local slope of lightness (default: in the spaces of light)",
+    )
+    optimiser.add_argument(
         "--estimator",
         choices=("local_expectation", "rloo", "gumbel_softmax", "rebar"),
         help="of the gradient of the mean of --structure (default: local_expectation)",

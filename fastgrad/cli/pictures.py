@@ -70,11 +70,12 @@ def _complain(message):
 
 def _settings(given):
     """Check the options that go together, and read the palette."""
-    palette = device = None
+    palette, device, options = None, None, {}
     if given.palette:
         palette, device = palette_files.read(Path(given.palette))
     elif given.preset:
-        palette, device = PRESETS[given.preset].colors, PRESETS[given.preset].device
+        preset = PRESETS[given.preset]
+        palette, device, options = preset.colors, preset.device, preset.options
     if given.lock_colors:
         if palette is None:
             given.refuse("--lock-colors needs --palette or --preset")
@@ -82,8 +83,9 @@ def _settings(given):
             given.refuse(f"--lock-colors needs more --colors than the {len(palette)} given")
     elif palette is not None and given.colors:
         given.refuse("--colors goes with --palette or --preset only when there is --lock-colors")
-    names = ("space", "sigma", "ppd", "nu", "structure", "estimator", "steps", "time_budget")
-    options = {name: getattr(given, name) for name in names if getattr(given, name) is not None}
+    names = ("space", "sigma", "ppd", "nu", "local_weights", "structure", "estimator", "steps")
+    names += ("time_budget",)
+    asked = {name: getattr(given, name) for name in names if getattr(given, name) is not None}
     alpha = given.alpha or ("blend" if given.preset else "keep")
     if alpha == "keep" and given.output and given.output.lower().endswith(".gif"):
         alpha = "key"
@@ -94,7 +96,7 @@ def _settings(given):
         given.colors or 16,
         alpha,
         given.resize,
-        {**options, "rng": given.seed or 0},
+        {**options, **asked, "rng": given.seed or 0},
     )
 
 

@@ -175,7 +175,7 @@ class _Work:
             if palette is None:
                 for frame in self.prepared():
                     hidden = frame.mask is not None and not frame.mask.any()
-                    own = {} if frame.mask is None else {"mask": frame.mask}
+                    own = {} if frame.mask is None else {"weights": frame.mask}
                     own |= self.learning(frame.alpha is not None) | self.options
                     self.take(None if hidden else dithering.dither(frame.values, **own))
             else:
@@ -222,7 +222,7 @@ class _Work:
         values, mask = animation.contact_sheet(pairs(), self.picture.count)
         if not mask.any():  # nothing is seen in those chosen: any palette will do
             values, mask = np.zeros((1, 1, 3), np.uint8), np.ones((1, 1), bool)
-        own = {} if mask.all() else {"mask": mask}
+        own = {} if mask.all() else {"weights": mask}
         own |= self.learning(transparent) | self.options
         return dithering.dither(values, **own).palette
 

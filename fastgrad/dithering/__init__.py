@@ -1,22 +1,23 @@
 """Dithering: the choice of a palette and of one of its colours for each pixel, as an optimisation.
 
-`dither` does it all. The parts: `problem` (the arguments), `colour` (spaces), `blur` (the eye),
-`loss` (the objective and its gradient), `palette`, `annealing`, `start` and `search` (the
-optimiser); `files` and `quality` serve the command line.
+`dither` does it all. The parts: `problem` (the arguments), `colour` (spaces), `blur` and
+`lightness` (the eye), `loss` (the objective and its gradient); `start`, `annealing` and `palette`
+choose the colours, `diffusion` and `search` place them; `files` and `quality` serve the command.
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from fastgrad import random
 from fastgrad.dithering.annealing import Annealing, anneal, schedule
+from fastgrad.dithering.diffusion import begin
 from fastgrad.dithering.loss import BlurredError, Gradient
 from fastgrad.dithering.palette import Fit, Sample, spacing
 from fastgrad.dithering.problem import Problem, amount, count
 from fastgrad.dithering.refinement import refine
+from fastgrad.dithering.result import Dithering, Progress, metrics
 from fastgrad.dithering.search import Search
 from fastgrad.dithering.start import choose_palette
 from fastgrad.dithering.structure import cssim
@@ -24,59 +25,9 @@ from fastgrad.objectives import Objective
 
 __all__ = ["BlurredError", "Dithering", "Gradient", "Progress", "dither"]
 
-ROUNDS = 3  # of fit and descent, after the annealing
+ROUNDS = 10  # of descent and fit, after the annealing
+SETTLED = 2e-4  # share of pixels that move in a round after which there is none
 LAST_SAMPLE = 1 << 20  # pixels that the fits of these rounds see
-
-
-@dataclass(frozen=True)
-class Dithering:
-    """A dithered picture.
-
-    Attributes
-    ----------
-    indices : numpy.ndarray of uint8, shape (height, width)
-        The palette index of each pixel.
-    palette : numpy.ndarray of uint8, shape (K, 3)
-        The colours in sRGB.
-    loss : tuple of float
-        The loss after each step, of the expected and at last of the actual picture.
-    metrics : dict of str to float
-        ``"psnr"`` and ``"blurred_psnr"`` (decibels, in the space that was dithered in, for a peak
-        of 1; the blur is that of the loss), ``"colors"`` (the number that the picture has).
-    seconds : float
-        Time taken.
-    """
-
-    indices: np.ndarray
-    palette: np.ndarray
-    loss: tuple
-    metrics: dict
-    seconds: float
-
-    @property
-    def image(self):
-        """The picture in sRGB, uint8 of shape (height, width, 3)."""
-        return self.palette[self.indices]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far `dither` has come.
-
-    Attributes
-    ----------
-    step, steps : int
-        Steps done, and to be done in all, as far as that is known.
-    loss : float
-        The present loss.
-    snapshot : callable
-        ``snapshot()`` returns the `Dithering` that would result if the work ended here.
-    """
-
-    step: int
-    steps: int
-    loss: float
-    snapshot: Callable[[], Dithering] = field(repr=False)
 
 
 def dither(
@@ -88,8 +39,9 @@ def dither(
     space="linear",
     sigma=1.0,
     ppd=None,
-    nu=0.05,
-    mask=None,
+    nu=None,
+    weights=None,
+    local_weights=None,
     previous=None,
     flicker=0.1,
     structure=0.0,
@@ -103,9 +55,10 @@ def dither(
     """Dither a picture: choose the colours of a palette, and one of them for each pixel.
 
     Minimises the squared error in linear light under a Gaussian blur, plus ``nu`` times the plain
-    squared error, over one categorical distribution per pixel and over the palette; the
-    distributions are annealed to certainty. The same arguments give the same picture, on any number
-    of threads.
+    squared error; errors weigh more where it is dark. The palette is learned while one categorical
+    distribution per pixel is annealed by the gradient of the expected error. Then error diffusion
+    and an exact search, in turns with the best palette for what they found, choose for each pixel.
+    The same arguments give the same picture, on any number of threads.
 
     Parameters
     ----------
@@ -126,9 +79,15 @@ def dither(
         Pixels per degree of the visual field, 1 to 200: the blur is not Gaussian but Nasanen's
         model of the eye at this distance.
     nu : float, optional
-        Weight of the plain squared error: larger is less grainy, and tones are less true.
-    mask : array_like of bool, shape (height, width), optional
-        The pixels that count, by default all. The others, transparent ones, get some index.
+        Weight of the plain squared error: larger is less grainy, and tones are less true. By
+        default the larger the more colours there are, 0.03 for 16.
+    weights : array_like, shape (height, width), optional
+        How important pixels are, at least 0: errors are multiplied by it. Pixels of weight 0, or
+        False, do not count, like transparent ones; they get some index.
+    local_weights : bool, optional
+        Whether errors are also multiplied by the local slope of lightness, see
+        `fastgrad.dithering.lightness.slopes`; by default in the spaces of light, linear and
+        opponent.
     previous : Dithering or array_like of uint8, shape (height, width), optional
         The frame before, or its indices, with the same palette.
     flicker : float, optional
@@ -180,7 +139,11 @@ def dither(
         palette=palette,
         lock_colors=lock_colors,
         space=space,
-        mask=mask,
+        sigma=sigma,
+        ppd=ppd,
+        nu=nu,
+        weights=weights,
+        local_weights=local_weights,
         previous=previous,
     )
     steps, flicker = count("steps", steps, 1, None), amount("flicker", flicker, 0, 1e9)
@@ -188,70 +151,58 @@ def dither(
     deadlines = [None] * 3  # of the palette, the annealing and the descent
     if time_budget is not None:
         budget = amount("time_budget", time_budget, 0, 1e9)
-        deadlines = [began + share * budget for share in (0.2, 0.75, 0.95)]
+        deadlines = [began + share * budget for share in (0.2, 0.6, 0.95)]
     key, history = random.as_key(rng), []
-    linear, chosen = problem.linear, problem.space
-    options = {"sigma": sigma, "nu": nu, "ppd": ppd}
-    loss = BlurredError(chosen.into(linear), mask=problem.mask, **options)
-    fit = None
+    loss, fit = problem.loss(), None
     if problem.fixed is not None:
         start = problem.colours(problem.fixed)
     else:
-        start = choose_palette(
-            linear,
-            problem.colors,
-            rng=key.fold_in(0),
-            space=chosen,
-            locked=problem.locked,
-            mask=problem.mask,
-            deadline=deadlines[0],
-            **options,
-        )
-        fit = Fit(Sample(loss), chosen, len(problem.locked))
-    del linear
-    problem.linear = None
+        start = choose_palette(problem, rng=key.fold_in(0), deadline=deadlines[0])
+        fit = Fit(Sample(loss), problem.space, len(problem.locked))
+    problem.linear = None  # it is large, and the loss has it in its own space
     before = {"previous": problem.previous, "gap": flicker * spacing(start)}
-    state = Annealing(loss, start, rng=key.fold_in(1), **before)
+    colours, total = start, 0
 
     def result(indices, colours, *, sweep=True):
         rounded = problem.fixed if fit is None else problem.rounded(colours)
         indices = indices.copy()
-        search = Search(loss, indices, problem.colours(rounded), **before)
+        colours = problem.colours(rounded)
+        search = Search(loss, indices, colours, **before)
         if sweep:
             search.sweep()
-        value, plain = search.errors()
-        metrics = {
-            "psnr": _decibels(plain / len(loss.planes)),
-            "blurred_psnr": _decibels((value - float(loss.nu) * plain) / len(loss.planes)),
-            "colors": int(np.count_nonzero(np.bincount(indices.ravel()))),
-        }
+        value, _ = search.errors()
+        del search  # before there is another: each holds a picture
+        measured, losses = metrics(loss, indices, colours), (*history, value)
         seconds = time.perf_counter() - began
-        return Dithering(indices, np.array(rounded), (*history, value), metrics, seconds)
+        return Dithering(indices, np.array(rounded), losses, measured, seconds)
 
-    def report(value, steps, indices=None):
+    def report(value, total, snapshot):
         history.append(value)
         if callback is not None:
-            callback(Progress(len(history), steps + ROUNDS, value, lambda: snapshot(indices)))
+            callback(Progress(len(history), total + ROUNDS, value, snapshot))
 
-    def snapshot(indices):
-        if indices is None:
-            return result(state.argmax(), state.palette)
-        return result(indices, colours)
+    def drawn(colours):
+        return result(begin(loss, colours, **before), colours)
 
-    for value, total in anneal(state, schedule(steps, deadlines[1]), fit=fit):
-        report(value, total)
-    indices, colours = state.argmax(), state.palette
-    state = None
     if fit is not None:
+        state = Annealing(loss, start, rng=key.fold_in(1))
+        for value, total in anneal(state, schedule(steps, deadlines[1]), fit=fit):
+            report(value, total, partial(drawn, state.palette))
+        colours, state = state.palette, None
         fit = fit._replace(sample=Sample(loss, LAST_SAMPLE))
+    # Diffused errors look finer than the annealed picture, and a search makes up for the rest.
+    indices = begin(loss, colours, **before)
+    search = Search(loss, indices, colours, **before)
     for _ in range(ROUNDS):
+        moves = search.sweep()
+        report(search.errors()[0], total, partial(result, indices, colours))
+        late = deadlines[2] is not None and time.perf_counter() > deadlines[2]
+        if late or moves <= SETTLED * indices.size:
+            break
         if fit is not None:
             colours = fit(fit.sample.cut(indices[None])[:, 0], colours)
-        search = Search(loss, indices, colours, **before)
-        search.sweep()
-        report(search.errors()[0], total, indices)
-        if deadlines[2] is not None and time.perf_counter() > deadlines[2]:
-            break
+            search = Search(loss, indices, colours, **before)
+    del search
     if not structure:
         return result(indices, colours)
     rounded = problem.fixed if fit is None else problem.rounded(colours)
@@ -265,8 +216,3 @@ def dither(
     options = {"objective": objective, "weight": structure, "estimator": estimator}
     indices = refine(indices, loss, problem.colours(rounded), rng=key.fold_in(2), **options)
     return result(indices, colours, sweep=False)
-
-
-def _decibels(mean):
-    """Return the peak signal-to-noise ratio of a mean squared error."""
-    return -10 * float(np.log10(mean)) if mean > 0 else float("inf")

@@ -67,7 +67,7 @@ def dither_frames(frames, *, palette, **options):
         if mask is not None and not mask.any():
             yield None
             continue
-        own = {"mask": mask, "previous": previous}
+        own = {"weights": mask, "previous": previous}
         own = {name: value for name, value in own.items() if value is not None}
         previous = dithering.dither(values, palette=palette, **own, **options)
         yield previous

@@ -1,13 +1,13 @@
 """Mean-field annealing by natural gradient.
 
-With probabilities p = softmax(logits), colours c, means m and the field
-``g = b * (m - x) + nu (m - x)``, the expected loss has the derivative
-``dE/dp_ik = 2 <g_i - own m_i, c_k> + own |c_k|^2``. A natural gradient step on the free energy
-E - T H (H the entropy) moves the logits themselves by ``-rate (dE/dp / T + logits)``. So logits
-which are quadratic in the colour, ``-(own / T) |c_k - t_i|^2``, stay so, and the step is
-``t_i += rate (m_i - g_i / own - t_i)``: as many numbers a pixel as there are channels, its target
-t, stand for its K logits. As T falls, p tends to a single colour. Pixels are updated in turns, in
-place: each sees the news of those before it, and with rate 1 none overshoots.
+With probabilities p = softmax(logits), colours c, means m, weights w and the field ``g = b * e +
+nu e`` of ``e = w (m - x)``, the expected loss has the derivative ``dE/dp_ik = 2 <w_i g_i - own
+w_i^2 m_i, c_k> + own w_i^2 |c_k|^2``. A natural gradient step on the free energy E - sum_i T_i H_i
+(H the entropy, T_i the temperature T times w_i^2) moves the logits themselves by ``-rate (dE/dp_i /
+T_i + logits)``. So logits which are quadratic in the colour, ``-(own / T) |c_k - t_i|^2``, stay so,
+and the step is ``t_i += rate (m_i - g_i / (own w_i) - t_i)``: as many numbers a pixel as there are
+channels, its target t, stand for its K logits. As T falls, p tends to a single colour. Pixels are
+updated in turns, in place: each sees the news of those before it, and with rate 1 none overshoots.
 """
 
 import time
@@ -38,10 +38,6 @@ class Annealing:
         The colours in the space of the loss; may be replaced at any time.
     rng : Key, int, SeedSequence or Generator
         Source of the initial disturbance and of `draw`.
-    previous : numpy.ndarray of uint8, shape (height, width), optional
-        The picture before this one.
-    gap : float, optional
-        How much nearer, in squared distance, the previous colour is taken to be.
 
     Attributes
     ----------
@@ -49,20 +45,16 @@ class Annealing:
         The target t of each pixel; its column x is in list x % 4 at x // 4, see `gather`.
     """
 
-    def __init__(self, loss, palette, *, rng, previous=None, gap=0.0):
+    def __init__(self, loss, palette, *, rng):
         key = random.as_key(rng)
         self.loss, self.palette, self._key = loss, palette, key.fold_in(1)
-        self.image, self.counts = self.spread(loss.planes), self.spread(loss.counts[None])[0]
+        self.image, self.weights = self.spread(loss.planes), self.spread(loss.weights[None])[0]
         self.target = random.normal(self.image.shape, rng=key.fold_in(0), dtype=loss.dtype)
         self.target *= loss.dtype(NOISE)
         self.target += self.image
         radius = loss.radius
         channels, height, lists, columns = self.image.shape
         self._error = np.zeros((channels, height + 2 * radius, lists, columns), loss.dtype)
-        self._previous = np.empty((0, lists, columns), np.uint8)
-        if previous is not None:
-            self._previous = self.spread(np.asarray(previous)[None])[0]
-        self._gap = loss.dtype(gap)
         # A shift of all pixels of a list is answered by each for all those that it blurs.
         gain = np.abs(loss.table[radius, radius % lists :: lists]).sum() + loss.nu
         self._rate = loss.dtype(min(1.0, RATE * loss.own / gain))
@@ -85,7 +77,7 @@ class Annealing:
         planes = lists.transpose(0, 1, 3, 2).reshape(n, height, -1)
         return np.ascontiguousarray(planes[:, :, : self.loss.shape[1]])
 
-    def step(self, precision, *, rate=None, pull=None):
+    def step(self, precision, *, rate=None):
         """Update every pixel once.
 
         Parameters
@@ -95,8 +87,6 @@ class Annealing:
             ``-precision d^2``.
         rate : float, optional
             The step, between 0 and 1; by default one that is stable.
-        pull : numpy.ndarray, shape (channels, height, width), optional
-            Half the gradient of a further term, unnormalised, with respect to the means.
 
         Returns
         -------
@@ -105,17 +95,13 @@ class Annealing:
         """
         loss, energies = self.loss, np.empty(self.loss.shape[0])
         self._precision = loss.dtype(precision)
-        pull = self.image[:, :0] if pull is None else self.spread(np.asarray(pull, loss.dtype))
         for turn in range(2):
             kernels.sweep(
-                loss.counts.size * len(self.palette),
+                loss.weights.size * len(self.palette),
                 self.target,
                 self._error,
                 self.image,
-                self.counts,
-                pull,
-                self._previous,
-                self._gap,
+                self.weights,
                 self._colours(),
                 loss.terms,
                 loss.nu,
@@ -133,7 +119,8 @@ class Annealing:
         """Return the mean colour of each pixel, shape (channels, height, width)."""
         radius = self.loss.radius
         error = self._error[:, radius : radius + self.loss.shape[0]]
-        return self.gather(self.image + error)
+        weights = np.where(self.weights > 0, self.weights, self.loss.dtype(1))
+        return self.gather(self.image + error / weights)
 
     def draw(self, sample=None):
         """Draw a picture from the present probabilities.
@@ -148,29 +135,10 @@ class Annealing:
         numpy.ndarray of uint8, shape (height, width) or (tiles, rows, columns)
             Palette indices.
         """
-        target, previous = self.target, self._previous
         if sample is not None and len(sample.corners) > 1:
             return self._tiles(sample)
-        chance = random.uniform(target.shape[1:], rng=self._key.fold_in(self._steps))
-        labels = self.gather(self._draw(target, previous, self._precision, chance)[None])
+        labels = self.gather(self._draw(self.target)[None])
         return labels if sample is not None else labels[0]
-
-    def argmax(self):
-        """Return the picture of the most probable colours.
-
-        Returns
-        -------
-        numpy.ndarray of uint8, shape (height, width)
-            Palette indices.
-        """
-        labels = np.empty(self.target.shape[1:], np.uint8)
-        for y in range(0, len(labels), BAND):  # no array of chances for the whole picture
-            rows = slice(y, y + BAND)
-            target = np.ascontiguousarray(self.target[:, rows])
-            chance = np.full(target.shape[1:], 0.5, np.float32)
-            # So cold that only equal distances share the chance.
-            labels[rows] = self._draw(target, self._previous[rows], 1e30, chance)
-        return self.gather(labels[None])[0]
 
     def _tiles(self, sample):
         """Draw the pixels of some tiles."""
@@ -181,27 +149,22 @@ class Annealing:
             (slice(y, y + rows), slice(x // lists, x // lists + wide)) for y, x in sample.corners
         ]
 
-        def cut(array):
-            out = np.zeros((*array.shape[:-3], len(parts) * rows, lists, wide), array.dtype)
-            for i, (y, x) in enumerate(parts):
-                part = array[..., y, :, x]
-                out[..., i * rows : (i + 1) * rows, :, : part.shape[-1]] = part
-            return out
-
-        target = cut(self.target)
-        previous = cut(self._previous) if self._previous.size else self._previous
-        chance = random.uniform(target.shape[1:], rng=self._key.fold_in(self._steps))
-        drawn = self._draw(target, previous, self._precision, chance)
+        target = np.zeros((len(self.target), len(parts) * rows, lists, wide), self.target.dtype)
+        for i, (y, x) in enumerate(parts):
+            part = self.target[:, y, :, x]
+            target[:, i * rows : (i + 1) * rows, :, : part.shape[-1]] = part
+        drawn = self._draw(target)
         planes = drawn.transpose(0, 2, 1).reshape(len(parts), rows, wide * lists)
         return np.stack(
             [p[:, x % lists : x % lists + columns] for p, (_, x) in zip(planes, sample.corners)]
         )
 
-    def _draw(self, target, previous, precision, chance):
+    def _draw(self, target):
+        """Draw labels for some of the targets."""
         labels = np.empty(target.shape[1:], np.uint8)
-        work, precision = labels.size * len(self.palette), self.loss.dtype(precision)
-        gap = self._gap
-        response.draw(work, labels, target, previous, gap, self._colours(), precision, chance)
+        chance = random.uniform(labels.shape, rng=self._key.fold_in(self._steps))
+        work = labels.size * len(self.palette)
+        response.draw(work, labels, target, self._colours(), self._precision, chance)
         return labels
 
     def _colours(self):

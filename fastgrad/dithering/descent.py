@@ -98,7 +98,7 @@ def _tiles(indices, loss, palette, objective, weight):
     moves = np.zeros([-(-n // size) for n in loss.shape], np.int64)
     labels = np.ascontiguousarray(indices, np.int32)
     while True:
-        error = (planar[:, labels] - loss.planes) * loss.counts.astype(dtype)
+        error = (planar[:, labels] - loss.planes) * loss.weights
         field = loss.field(np.pad(error, margin))
         pictures = scale.of(objective.values[labels][None])
         similar = scale.fixed[2] - pictures.terms[0]
@@ -108,7 +108,7 @@ def _tiles(indices, loss, palette, objective, weight):
         structure = maps, fixed, dtype(scale.c1), table, reference, values
         work = loss.pixels * len(palette) * kernels.ROWS * kernels.COLUMNS
         for phase in range(4):
-            kernels.descend(work, moves, labels, loss.counts, blurred, structure, size, phase)
+            kernels.descend(work, moves, labels, loss.weights, blurred, structure, size, phase)
         indices[...] = labels
         yield int(moves.sum())
 
@@ -121,18 +121,18 @@ def _far_apart(indices, loss, palette, objective, weight):
     from scipy import ndimage
 
     variables = Categorical(np.broadcast_to(loss.dtype(0), (*indices.shape, len(palette))))
-    counts, reach = loss.counts.astype(loss.dtype), 1
+    weights, reach = loss.weights, 1
     present = total(indices, loss, palette, objective, weight)
     while True:
         z = np.ascontiguousarray(indices, np.int32)[None]
         table = weight * objective.neighbours(variables, z)[0].astype(np.float64)
         own = np.take_along_axis(table, z[0, ..., None], axis=-1)
         change = palette - palette[indices][:, :, None]
-        field = loss.field((palette.T[:, indices] - loss.planes) * counts)
+        field = weights * loss.field((palette.T[:, indices] - loss.planes) * weights)
         error = 2 * np.einsum("hwkc,chw->hwk", change, field)
-        error += loss.own * np.square(change).sum(axis=-1)
+        error += loss.own * np.square(weights[..., None] * np.linalg.norm(change, axis=-1))
         table += error / loss.pixels - own
-        best, gain = table.argmin(axis=-1), table.min(axis=-1) * counts
+        best, gain = table.argmin(axis=-1), np.where(weights > 0, table.min(axis=-1), 0)
         while True:
             least = ndimage.minimum_filter(gain, 2 * reach + 1, mode="nearest")
             chosen = (gain < 0) & (gain == least)

@@ -1,5 +1,6 @@
 """The error of a dithered picture as the eye sees it: expectation and gradient in closed form."""
 
+import copy
 from functools import cached_property
 from typing import NamedTuple
 
@@ -24,7 +25,8 @@ class BlurredError:
     error is taken as zero outside the image, and the blurred one counts there too: so the loss is a
     quadratic form that depends on differences of positions alone,
     ``sum_ij b(i - j) <e_i, e_j> + nu sum_i |e_i|^2``, where e = y - x and b is the autocorrelation
-    of h. A pixel's error meets itself with the weight ``own = b(0) + nu``.
+    of h. A pixel's error meets itself with the weight ``own = b(0) + nu``. Where pixels weigh more
+    or less than 1, e is ``weights (y - x)``.
 
     Parameters
     ----------
@@ -36,15 +38,15 @@ class BlurredError:
         Weight of the plain squared error: larger is less grainy, and tones are less true.
     ppd : float, optional
         Pixels per degree of the visual field: h is Nasanen's model of the eye, not a Gaussian.
-    mask : array_like of bool, shape (height, width), optional
-        The pixels that count; by default all. The others have no error.
+    weights : array_like, shape (height, width), optional
+        What the error of each pixel is multiplied by, at least 0; by default 1. Pixels of weight 0
+        (False) do not count.
 
     Attributes
     ----------
     planes : numpy.ndarray, shape (channels, height, width)
         The image, one plane per channel; zero where pixels do not count.
-    counts : numpy.ndarray of uint8, shape (height, width)
-        Which pixels count.
+    weights : numpy.ndarray, shape (height, width)
     terms : numpy.ndarray, shape (n, 2, 2 r + 1)
         Kernels down and across: b is the sum of their products.
     own : float
@@ -67,7 +69,7 @@ class BlurredError:
     True
     """
 
-    def __init__(self, image, *, sigma=1.0, nu=0.05, ppd=None, mask=None):
+    def __init__(self, image, *, sigma=1.0, nu=0.05, ppd=None, weights=None):
         image = np.asarray(image)
         if image.ndim != 3 or image.size == 0:
             raise ValueError(f"image must have shape (height, width, channels), not {image.shape}")
@@ -80,13 +82,10 @@ class BlurredError:
         if ppd is not None and not 1 <= ppd <= 200:
             raise ValueError(f"ppd must be between 1 and 200 pixels a degree, not {ppd}")
         self.planes = np.ascontiguousarray(image.transpose(2, 0, 1))
-        self.counts = np.ones(image.shape[:2], np.uint8)
-        if mask is not None:
-            mask = np.asarray(mask)
-            if mask.shape != image.shape[:2] or mask.dtype != np.bool_:
-                raise ValueError(f"mask must be bool of shape {image.shape[:2]}")
-            self.counts[:] = mask
-            self.planes = self.planes * self.counts.astype(image.dtype)
+        self.weights = np.ones(image.shape[:2], image.dtype)
+        if weights is not None:
+            self.weights[:] = check_weights(weights, image.shape[:2])
+            self.planes = np.where(self.weights > 0, self.planes, image.dtype.type(0))
         self.dtype = image.dtype.type
         self.nu = self.dtype(nu)
         if ppd is None:
@@ -114,7 +113,13 @@ class BlurredError:
     @cached_property
     def pixels(self):
         """Number of pixels that count; 1 if none does."""
-        return max(1, int(np.count_nonzero(self.counts)))
+        return max(1, int(np.count_nonzero(self.weights)))
+
+    def unweighted(self):
+        """Return the loss in which all pixels that count weigh the same."""
+        plain = copy.copy(self)
+        plain.weights = (self.weights > 0).astype(self.dtype)
+        return plain
 
     def field(self, error):
         """Return half the gradient of the unnormalised loss: ``b * error + nu error``.
@@ -122,7 +127,7 @@ class BlurredError:
         Parameters
         ----------
         error : numpy.ndarray, shape (n, height, width)
-            The error ``y - x``, in planes; of any size.
+            The error ``weights (y - x)``, in planes; of any size.
 
         Returns
         -------
@@ -147,7 +152,7 @@ class BlurredError:
             The loss.
         """
         error = np.asarray(palette, self.dtype).T[:, indices] - self.planes
-        error *= self.counts
+        error *= self.weights
         return self._quadratic(error, self.field(error))
 
     def expected(self, logits, palette):
@@ -163,12 +168,12 @@ class BlurredError:
         Returns
         -------
         float
-            ``(|h * (m - x)|^2 + nu |m - x|^2 + own sum_i v_i) / pixels`` with the means m and
-            variances v of the pixels' colours.
+            ``(|h * e|^2 + nu |e|^2 + own sum_i weights_i^2 v_i) / pixels`` with ``e = weights (m -
+            x)``, m the means and v the variances of the pixels' colours.
         """
         logits, palette = self._check(logits, palette)
         mean, variance = self._moments(logits, palette)
-        error = (mean - self.planes) * self.counts.astype(self.dtype)
+        error = (mean - self.planes) * self.weights
         return self._quadratic(error, self.field(error)) + float(self.own) * variance
 
     def gradient(self, logits, palette):
@@ -189,16 +194,15 @@ class BlurredError:
         """
         logits, palette = self._check(logits, palette)
         mean, variance = self._moments(logits, palette)
-        error = (mean - self.planes) * self.counts.astype(self.dtype)
+        error = (mean - self.planes) * self.weights
         field = self.field(error)
         value = self._quadratic(error, field) + float(self.own) * variance
-        slope = 2 * (field - self.own * mean)
+        squares = np.square(self.weights)
+        slope = 2 * (self.weights * field - self.own * squares * mean)
         out = np.empty_like(logits)
         sums = np.zeros((kernels.BLOCKS, palette.shape[0], palette.shape[1] + 1))
         scale = self.dtype(1 / self.pixels)
-        kernels.gradient(
-            logits.size, out, sums, logits, palette, self.counts, slope, self.own, scale
-        )
+        kernels.gradient(logits.size, out, sums, logits, palette, squares, slope, self.own, scale)
         sums = sums.sum(axis=0)
         colours = (sums[:, :-1] + 2 * self.own * sums[:, -1:] * palette) / self.pixels
         return Gradient(value, out, colours.astype(self.dtype))
@@ -210,7 +214,7 @@ class BlurredError:
     def _moments(self, logits, palette):
         mean = np.empty_like(self.planes)
         variances = np.empty(self.shape[0])
-        kernels.moments(logits.size, mean, variances, logits, palette, self.counts)
+        kernels.moments(logits.size, mean, variances, logits, palette, self.weights)
         return mean, float(variances.sum()) / self.pixels
 
     def _check(self, logits, palette):
@@ -227,3 +231,13 @@ class BlurredError:
         if not np.isfinite(low).all():
             raise ValueError("logits must have a finite maximum in every pixel, and no NaN")
         return logits, palette
+
+
+def check_weights(weights, shape):
+    """Return weights of pixels as an array of this shape: bool, or finite and not negative."""
+    weights = np.asarray(weights)
+    if weights.shape != shape or weights.dtype.kind not in "biuf":
+        raise ValueError(f"weights must be bool or real, of shape {shape}, not {weights.shape}")
+    if not (np.isfinite(weights).all() and (weights >= 0).all()):
+        raise ValueError("weights must be finite and not negative")
+    return weights

@@ -129,7 +129,7 @@ class Sample:
     corners : numpy.ndarray of int, shape (tiles, 2)
         Where the tiles begin.
     blurred : numpy.ndarray, shape (tiles, channels, rows, columns)
-        The field of the image itself, tile by tile.
+        The field of the weighted image itself, tile by tile.
     """
 
     def __init__(self, loss, pixels=1 << 17):
@@ -142,9 +142,9 @@ class Sample:
         place = np.outer(np.arange(tiles), [0.7548776662, 0.5698402910]) % 1
         room = [height - self.shape[0] + 1, width - self.shape[1] + 1]
         self.corners = (place * room).astype(np.int64)
-        planes = self.cut(loss.planes)
+        self.loss, self._weights = loss, self.cut(loss.weights[None])[:, 0].astype(np.float64)
+        planes = self.cut(loss.planes * loss.weights)
         self.blurred = loss.field(planes.reshape(-1, *self.shape)).reshape(planes.shape)
-        self.loss, self._ignored = loss, self.cut(loss.counts[None])[:, 0] == 0
 
     def cut(self, planes):
         """Return the tiles of planes, shape (tiles, n, rows, columns)."""
@@ -198,15 +198,14 @@ class Sample:
         right : numpy.ndarray, shape (K, channels)
             Sum of the blurred image, by label.
         """
-        labels = labels.astype(np.uint16)
-        labels[self._ignored] = colors  # one label more, whose sums are dropped
-        gram = np.zeros((kernels.BLOCKS, colors + 1, colors + 1))
-        right = np.zeros((kernels.BLOCKS, colors + 1, self.blurred.shape[1]))
+        gram = np.zeros((kernels.BLOCKS, colors, colors))
+        right = np.zeros((kernels.BLOCKS, colors, self.blurred.shape[1]))
         work, loss = labels.size * self.loss.table.size // 2, self.loss
         table, nu = loss.table.astype(np.float64), float(loss.nu)
-        kernels.normal_equations(work, gram, right, labels, self.blurred, table, nu)
-        half = gram.sum(axis=0)[:-1, :-1]
-        return half + half.T, right.sum(axis=0)[:-1]
+        labels = np.ascontiguousarray(labels)
+        kernels.normal_equations(work, gram, right, labels, self._weights, self.blurred, table, nu)
+        half = gram.sum(axis=0)
+        return half + half.T, right.sum(axis=0)
 
 
 class Fit(NamedTuple):

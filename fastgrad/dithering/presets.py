@@ -23,6 +23,11 @@ INKS = {
 }
 
 
+# Inks are few, and many colours of a picture beyond their reach: luminance is what then counts
+# most, and a wider blur lets them mix; closer to the picture's own colours they would hide less.
+AFAR = {"space": "opponent", "sigma": 1.5, "nu": 0.0}
+
+
 @dataclass(frozen=True)
 class Preset:
     """A palette by name.
@@ -35,11 +40,14 @@ class Preset:
         The colours as they are seen, in sRGB, in the order of the driver's indices.
     device : numpy.ndarray of uint8, shape (K, 3)
         The colours that the driver expects in a file.
+    options : dict
+        Arguments of `fastgrad.dither` that suit it.
     """
 
     summary: str
     colors: np.ndarray = field(repr=False)
     device: np.ndarray = field(repr=False)
+    options: dict = field(default_factory=dict)
 
 
 def relative_to_white(colors):
@@ -68,7 +76,7 @@ def _panel(summary, **inks):
     """Make a preset of measured inks."""
     measured = [list(bytes.fromhex(value)) for value in inks.values()]
     device = [list(bytes.fromhex(INKS[name])) for name in inks]
-    return Preset(summary, relative_to_white(measured), np.array(device, np.uint8))
+    return Preset(summary, relative_to_white(measured), np.array(device, np.uint8), AFAR)
 
 
 def _greys(count, summary):

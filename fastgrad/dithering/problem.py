@@ -3,15 +3,20 @@
 import numpy as np
 
 from fastgrad.dithering import colour
+from fastgrad.dithering.lightness import slopes
+from fastgrad.dithering.loss import BlurredError, check_weights
 from fastgrad.dithering.palette import distinct
+
+NU = 0.03  # for 16 colours; with more there is less grain to gain by
+LIGHT = ("linear", "opponent")  # spaces whose numbers are light, not its lightness
 
 
 class Problem:
-    """An image, its space, and what is known of the palette.
+    """An image, how its errors are seen, and what is known of the palette.
 
     Parameters
     ----------
-    image, colors, palette, lock_colors, space, mask, previous
+    image, colors, palette, lock_colors, space, sigma, ppd, nu, weights, local_weights, previous
         See `dither`.
 
     Attributes
@@ -24,9 +29,25 @@ class Problem:
         The colours that a learned palette begins with, in linear light.
     colors : int
         The size of the palette.
+    blur : dict
+        The arguments of `BlurredError` of these names.
     """
 
-    def __init__(self, image, *, colors, palette, lock_colors, space, mask, previous):
+    def __init__(
+        self,
+        image,
+        *,
+        colors,
+        palette,
+        lock_colors,
+        space,
+        sigma,
+        ppd,
+        nu,
+        weights,
+        local_weights,
+        previous,
+    ):
         image = np.asarray(image)
         if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3) or not image.size:
             raise ValueError(
@@ -43,7 +64,12 @@ class Problem:
             raise ValueError(f"colors must be at least the {len(given)} of palette, not {colors}")
         self.fixed = None if lock_colors else given
         self.colors = colors if self.fixed is None else len(given)
-        self.mask = None if mask is None else _plane("mask", mask, image, np.bool_)
+        nu = NU * (self.colors / 16) ** 0.25 if nu is None else nu
+        self.blur = {"sigma": sigma, "ppd": ppd, "nu": nu}
+        self._local = space in LIGHT if local_weights is None else local_weights
+        self.weights = None
+        if weights is not None:
+            self.weights = check_weights(weights, image.shape[:2]).astype(np.float32)
         self.previous = None
         if previous is not None:
             previous = getattr(previous, "indices", previous)
@@ -59,11 +85,19 @@ class Problem:
         elif image.shape[2] == 1:
             image = np.repeat(image, 3, axis=2)
         self.linear = colour.to_linear(image)
-        if given is None and self.mask is None and image.dtype == np.uint8:
+        if given is None and self.weights is None and image.dtype == np.uint8:
             self.fixed = distinct(np.broadcast_to(image, (*image.shape[:2], 3)), self.colors)
         self._channels = slice(0, image.shape[2])
         self._kept = given if lock_colors else np.empty((0, 3), np.uint8)
         self.locked = colour.to_linear(self._kept[:, self._channels])
+
+    def loss(self, linear=None, weights=None):
+        """Return the loss of the image, or of another in linear light."""
+        if linear is None:
+            linear, weights = self.linear, self.weights
+        if self._local:
+            weights = slopes(linear, weights)
+        return BlurredError(self.space.into(linear), weights=weights, **self.blur)
 
     def colours(self, palette):
         """Convert sRGB values, uint8 of shape (K, 3), to colours in the space of the loss."""

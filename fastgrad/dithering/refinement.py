@@ -115,7 +115,7 @@ def refine(
         if callback is not None:
             callback(state)
     if steps:
-        pictures.append(np.where(loss.counts, state.argmax(), indices).astype(indices.dtype))
+        pictures.append(np.where(loss.weights > 0, state.argmax(), indices).astype(indices.dtype))
     arguments = loss, palette, state.objective, state.weight
     for picture in pictures:
         descend(picture, *arguments, sweeps=sweeps)
@@ -201,7 +201,9 @@ class Refinement:
         p = np.exp(log_softmax(self.logits))
         slope = error.logits / np.maximum(p, np.finfo(real).tiny)
         slope += real(self.weight) * metric.grad / np.maximum(p, real(RARE))
-        slope *= real(loss.pixels / temperature)
+        # Each pixel is as cold as its weight makes its error large.
+        weights = np.square(loss.weights)[..., None]
+        slope *= real(loss.pixels / temperature) / np.where(weights > 0, weights, real(1))
         slope -= slope.mean(axis=-1, keepdims=True)
         # A shift of all pixels is answered by each for all those that it blurs.
         rate = RATE * float(loss.own) / (1 + float(loss.nu))

@@ -37,10 +37,7 @@ class Search:
         self._gap = loss.dtype(gap)
         palette = np.asarray(palette, loss.dtype)
         self._colours = np.ascontiguousarray(palette.T)
-        blocks = -(-len(palette) // kernels.LANES)
-        filled = np.full((palette.shape[1], blocks * kernels.LANES), FAR, loss.dtype)
-        filled[:, : len(palette)] = self._colours
-        self._palette = filled.reshape(palette.shape[1], blocks, kernels.LANES)
+        self._palette = in_vectors(palette)
         self._reach = reach(palette).astype(loss.dtype)
         radius = loss.radius
         width = kernels.LANES * -(-loss.table.shape[1] // kernels.LANES)
@@ -50,7 +47,7 @@ class Search:
         height, across = loss.shape
         error = np.empty_like(loss.planes)
         work = error.size
-        kernels.errors(work, error, indices, loss.counts, loss.planes, self._colours)
+        kernels.errors(work, error, indices, loss.weights, loss.planes, self._colours)
         self._field = np.zeros(
             (len(error), height + 2 * radius, across + radius + width), loss.dtype
         )
@@ -72,7 +69,7 @@ class Search:
                 work,
                 moves,
                 self.indices,
-                loss.counts,
+                loss.weights,
                 self._previous,
                 self._gap,
                 self._field,
@@ -98,7 +95,7 @@ class Search:
             self.indices.size,
             sums,
             self.indices,
-            loss.counts,
+            loss.weights,
             loss.planes,
             self._colours,
             self._field,
@@ -106,6 +103,21 @@ class Search:
         )
         whole, plain = sums.sum(axis=0) / loss.pixels
         return float(whole), float(plain)
+
+
+def in_vectors(palette):
+    """Return a palette, (K, channels), in planes, filled up to whole vectors with far colours.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> in_vectors(np.zeros((20, 3))).shape
+    (3, 32)
+    """
+    width = kernels.LANES * -(-len(palette) // kernels.LANES)
+    filled = np.full((palette.shape[1], width), FAR, palette.dtype)
+    filled[:, : len(palette)] = palette.T
+    return filled
 
 
 def reach(palette):

@@ -7,64 +7,60 @@ import numpy as np
 from fastgrad import random
 from fastgrad.dithering import colour
 from fastgrad.dithering.annealing import Annealing, anneal, schedule
+from fastgrad.dithering.diffusion import diffuse
 from fastgrad.dithering.loss import BlurredError
 from fastgrad.dithering.palette import Fit, Sample, initial
 from fastgrad.dithering.search import Search
 
 TRIALS = 6
 STEPS = 10
+ROUNDS = 2  # of descent and fit after them
 PIXELS = 1 << 14  # of the small copy of the picture on which the trials are run
 
 
-def choose_palette(image, colors, *, rng, space, locked, mask=None, deadline=None, **options):
+def choose_palette(problem, *, rng, deadline=None):
     """Dither a small copy of an image from several palettes, and return the best one learned.
 
     Parameters
     ----------
-    image : numpy.ndarray of float32, shape (height, width, channels)
-        The image in linear light.
-    colors : int
-        The number of colours K.
+    problem : Problem
+        The image and how its errors are seen.
     rng : Key, int, SeedSequence or Generator
         Source of randomness.
-    space : colour.Space
-        The space of the loss.
-    locked : numpy.ndarray, shape (L, channels)
-        Colours in linear light that come first, and stay.
-    mask : numpy.ndarray of bool, shape (height, width), optional
-        The pixels that count.
     deadline : float, optional
         The value of `time.perf_counter` after which no further trial is begun.
-    **options
-        Of the loss, see `BlurredError`.
 
     Returns
     -------
     numpy.ndarray of float32, shape (K, channels)
         The palette in the space of the loss.
     """
-    key = random.as_key(rng)
-    small = shrink(image, PIXELS)
-    if mask is not None:
-        share = shrink(mask[..., None].astype(image.dtype), PIXELS)
-        small = shrink(image * mask[..., None], PIXELS) / np.maximum(share, 1e-9)
-        mask = share[..., 0] >= share.max() / 2
+    key, space = random.as_key(rng), problem.space
+    small, weights = shrink(problem.linear, PIXELS), problem.weights
+    if weights is not None:
+        share = shrink(weights[..., None], PIXELS)
+        small = shrink(problem.linear * weights[..., None], PIXELS) / np.maximum(share, 1e-9)
+        weights = np.where(share >= share.mean() / 2, share, 0)[..., 0]
+    loss = problem.loss(small, weights)
     encoded = colour.encode(small)
-    loss = BlurredError(space.into(small), mask=mask, **options)
-    seen = BlurredError(encoded, mask=mask, **options)
-    counting = encoded if mask is None else encoded[mask][None]
+    seen = BlurredError(encoded, weights=loss.weights, **problem.blur)
+    counting = encoded
+    if weights is not None and weights.any():
+        counting = encoded[weights > 0][None]
+    locked = colour.encode(problem.locked)
     fit = Fit(Sample(loss), space, len(locked))
-    fixed = colour.encode(locked)
-    first = initial(counting, colors, rng=key.fold_in(0), trials=TRIALS, locked=fixed)
+    first = initial(counting, problem.colors, rng=key.fold_in(0), trials=TRIALS, locked=locked)
     best, least = None, np.inf
     for trial, encoded_palette in zip(key.split(TRIALS), first):
         palette = space.into(colour.decode(encoded_palette))
         state = Annealing(loss, palette, rng=trial)
         for _ in anneal(state, schedule(STEPS), fit=fit):
             pass
-        indices = state.argmax()
-        Search(loss, indices, state.palette).sweep()
-        palette = fit(indices[None], state.palette)
+        palette = state.palette
+        indices = diffuse(loss, palette)
+        for _ in range(ROUNDS):
+            Search(loss, indices, palette).sweep()
+            palette = fit(indices[None], palette)
         # Tones near black hardly count in linear light, but the eye tells them apart: of palettes
         # that are about as good, the one to take is good for the sRGB values too.
         values = colour.encode(np.clip(space.back(palette), 0, 1))

@@ -222,14 +222,3 @@ def filled(typingctx, number):
     return Vector(number)(number), lambda context, builder, signature, values: spread(
         builder, values[0]
     )
-
-
-@intrinsic
-def any_of(typingctx, mask):
-    """Return whether a mask holds anywhere."""
-
-    def codegen(context, builder, signature, values):
-        word = ir.IntType(LANES)
-        return builder.icmp_unsigned("!=", builder.bitcast(values[0], word), ir.Constant(word, 0))
-
-    return types.boolean(MASK), codegen

@@ -49,24 +49,25 @@ def across(out, middle, phase, taps, margin):
 
 
 @block
-def approach(target, energy, error, image, field, own, nu, rate):
-    """Move targets towards mean - field / own, and add error * field to energy."""
+def approach(target, energy, error, image, weights, field, own, nu, rate):
+    """Move targets towards mean - field / (own weights), and add error * field to energy."""
     wide_vectors()
-    inverse = like(1, own) / own
+    inverse, zero = like(1, own) / own, like(0, own)
     for c in range(target.size):
         field[c] = fma(nu, error[c], field[c])
-        goal = fma(-inverse, field[c], image[c] + error[c])
+        step = fma(-inverse, field[c], error[c]) / weights[c]
+        goal = image[c] + where(weights[c] > zero, step, zero)
         target[c] = fma(rate, goal - target[c], target[c])
     for c in range(target.size):
         energy[c] = fma(error[c], field[c], energy[c])
 
 
 @block
-def settle(error, change, image, mean, counts):
+def settle(error, change, image, mean, weights):
     """Set errors to those of the means, and change to the difference."""
     wide_vectors()
     for c in range(mean.size):
-        after = where(counts[c] != 0, mean[c] - image[c], like(0, mean))
+        after = weights[c] * (mean[c] - image[c])
         change[c] = after - error[c]
         error[c] = after
 
@@ -86,10 +87,7 @@ def sweep(
     target,
     error,
     image,
-    counts,
-    pull,
-    previous,
-    gap,
+    weights,
     colours,
     taps,
     nu,
@@ -102,8 +100,7 @@ def sweep(
 ):
     """Update every second band of `size` rows: one turn of two.
 
-    pull, if not empty, is added to the field; the colour `previous`, if not empty, is nearer by
-    gap. energies[y] becomes the share of row y in the expected loss.
+    Errors are multiplied by weights. energies[y] becomes the share of row y in the expected loss.
     """
     channels, height, _, width = image.shape
     radius = taps.shape[2] // 2
@@ -132,13 +129,12 @@ def sweep(
                     field[:] = like(0, field)
                     for i in range(taps.shape[0]):
                         across(field, middle[channel, i], p, taps[i, 1], margin)
-                    if pull.size > 0:
-                        field += pull[channel, y, p]
                     approach(
                         target[channel, y, p],
                         energy,
                         error[channel, y + radius, p],
                         image[channel, y, p],
+                        weights[y, p],
                         field,
                         own,
                         nu,
@@ -148,19 +144,16 @@ def sweep(
                     n = min(SEGMENT, width - first)
                     last = first + n
                     score(logits, theta, target[:, y, p], first, n, colours, bias, 2 * beta)
-                    if previous.size > 0:
-                        for c in range(n):
-                            logits[previous[y, p, first + c], c] += beta * gap
                     greatest(high[:n], logits)
                     expect(mean, total, logits, high[:n], colours)
-                    variance(energy[first:last], mean, counts[y, p, first:last], own)
+                    variance(energy[first:last], mean, weights[y, p, first:last], own)
                     for channel in range(channels):
                         settle(
                             error[channel, y + radius, p, first:last],
                             total[:n],
                             image[channel, y, p, first:last],
                             mean[channel, :n],
-                            counts[y, p, first:last],
+                            weights[y, p, first:last],
                         )
                         for i in range(taps.shape[0]):
                             row = middle[channel, i, p, margin + first : margin + last]

@@ -85,32 +85,32 @@ def update(maps, fixed, c1, table, y, c, change, square, mine):
 
 
 @block
-def blur_change(field, palette, blur, nu, y, c, old, new):
+def blur_change(field, palette, weight, blur, nu, y, c, old, new):
     """Let a pixel change its label: keep the field up to date."""
     wide_vectors()
     side = blur.shape[0]
     for channel in range(palette.shape[0]):
-        change = palette[channel, new] - palette[channel, old]
+        change = weight * (palette[channel, new] - palette[channel, old])
         for i in range(side):
-            row, weights = field[channel, y + i, c : c + side], blur[i]
+            row, taps = field[channel, y + i, c : c + side], blur[i]
             for j in range(side):
-                row[j] = fma(change, weights[j], row[j])
+                row[j] = fma(change, taps[j], row[j])
         field[channel, y + side // 2, c + side // 2] += nu * change
 
 
 @block
-def error_change(field, palette, y, c, other_y, other_c, old, new, weight):
+def error_change(field, palette, y, c, other_y, other_c, old, new, mine, its, weight):
     """Return how the blurred error changes with a label, and the other way at another place.
 
     Also return its square: weight times that is the part that no error can change. y and c count
-    from the corner of the field.
+    from the corner of the field; mine and its are the weights of the pixels.
     """
     square, linear = like(0, weight), like(0, weight)
     for channel in range(palette.shape[0]):
         change = palette[channel, new] - palette[channel, old]
-        slope = field[channel, y, c]
+        slope = mine * field[channel, y, c]
         if other_y >= 0:
-            slope -= field[channel, other_y, other_c]
+            slope -= its * field[channel, other_y, other_c]
         square = fma(change, change, square)
         linear = fma(change, slope, linear)
     square *= weight
@@ -118,7 +118,7 @@ def error_change(field, palette, y, c, other_y, other_c, old, new, weight):
 
 
 @block
-def descend_tile(labels, counts, blurred, structure, top, left, size):
+def descend_tile(labels, weights, blurred, structure, top, left, size):
     """Make every relabelling and swap inside a tile that lowers the loss; return their number."""
     field, palette, blur, nu = blurred
     maps, fixed, c1, table, reference, values = structure
@@ -130,8 +130,10 @@ def descend_tile(labels, counts, blurred, structure, top, left, size):
     moves = 0
     for y in range(top, bottom):
         for c in range(left, right):
-            if counts[y, c] == 0:
+            own_weight, zero = weights[y, c], like(0, nu)
+            if own_weight == zero:
                 continue
+            once = own * own_weight * own_weight
             old, fy, fc = np.int64(labels[y, c]), y + radius, c + radius
             present = add_region(maps[3], y, c, sums)
             # No move gains more than perfect windows would.
@@ -140,7 +142,9 @@ def descend_tile(labels, counts, blurred, structure, top, left, size):
             best, best_y, best_x, new = like(0, nu), y, c, old
             for k in range(palette.shape[1]):
                 if k != old:
-                    by, square = error_change(field, palette, fy, fc, -1, -1, old, k, own)
+                    by, square = error_change(
+                        field, palette, fy, fc, -1, -1, old, k, own_weight, zero, once
+                    )
                     by += like(LEAST, nu) * square + rounding
                     if by + possible < best:
                         change = values[k] - values[old]
@@ -153,12 +157,14 @@ def descend_tile(labels, counts, blurred, structure, top, left, size):
             for dy, dx in NEIGHBOURS:
                 if top <= y + dy < bottom and left <= c + dx < right:
                     k = np.int64(labels[y + dy, c + dx])
-                    if k != old and counts[y + dy, c + dx] != 0:
-                        weight = two * own
+                    its = weights[y + dy, c + dx]
+                    if k != old and its > zero:
+                        weight = once + own * its * its
                         if radius > 0:
-                            weight -= two * blur[radius + dy, radius + dx]
+                            weight -= two * own_weight * its * blur[radius + dy, radius + dx]
+                        there = fy + dy, fc + dx
                         by, square = error_change(
-                            field, palette, fy, fc, fy + dy, fc + dx, old, k, weight
+                            field, palette, fy, fc, *there, old, k, own_weight, its, weight
                         )
                         by += like(LEAST, nu) * square + rounding
                         if by + possible < best:
@@ -180,7 +186,8 @@ def descend_tile(labels, counts, blurred, structure, top, left, size):
                     else:
                         at_y, at_x, before, after = y, c, old, new
                     labels[at_y, at_x] = after
-                    blur_change(field, palette, blur, nu, at_y, at_x, before, after)
+                    moved = weights[at_y, at_x]
+                    blur_change(field, palette, moved, blur, nu, at_y, at_x, before, after)
                     change = values[after] - values[before]
                     square = change * fma(two, values[before], change)
                     mine = reference[at_y, at_x]
@@ -189,7 +196,7 @@ def descend_tile(labels, counts, blurred, structure, top, left, size):
 
 
 @kernel
-def descend(chunk, chunks, moves, labels, counts, blurred, structure, size, phase):
+def descend(chunk, chunks, moves, labels, weights, blurred, structure, size, phase):
     """Lower the loss over every second tile, every second row of tiles: one phase of four.
 
     blurred holds the field, half the gradient of the error, padded by the radius of b; the palette,
@@ -203,4 +210,4 @@ def descend(chunk, chunks, moves, labels, counts, blurred, structure, size, phas
     for t in chunk_range(across * down, chunk, chunks):
         i, j = 2 * (t // across) + phase // 2, 2 * (t % across) + phase % 2
         corner = i * size, j * size
-        moves[i, j] = descend_tile(labels, counts, blurred, structure, *corner, size)
+        moves[i, j] = descend_tile(labels, weights, blurred, structure, *corner, size)

@@ -69,8 +69,8 @@ def expect(mean, variance, total, d, low, palette):
 
 
 @kernel
-def moments(chunk, chunks, mean, variances, logits, palette, counts):
-    """Set mean, shape (channels, height, width), and the sum of the variances of each row."""
+def moments(chunk, chunks, mean, variances, logits, palette, weights):
+    """Set mean, (channels, height, width), and each row's sum of weights^2 times the variances."""
     height, width, k = logits.shape
     d = np.empty((k, SEGMENT), logits.dtype)
     row = np.empty((palette.shape[1], SEGMENT), logits.dtype)
@@ -85,14 +85,14 @@ def moments(chunk, chunks, mean, variances, logits, palette, counts):
             least(low[:n], d)
             expect(row, variance, total, d, low[:n], palette)
             for c in range(n):
-                if counts[y, first + c] != 0:
-                    variances[y] += np.float64(variance[c])
+                weight = np.float64(weights[y, first + c])
+                variances[y] += weight * weight * np.float64(variance[c])
                 for channel in range(palette.shape[1]):
                     mean[channel, y, first + c] = row[channel, c]
 
 
 @block
-def differentiate(d, q, low, total, slope, palette, own, scale):
+def differentiate(d, q, low, total, slope, squares, palette, own, scale):
     """Turn d into probabilities p, and q into scale * d(error)/d(logits), given the slopes."""
     wide_vectors()
     n = low.size
@@ -115,7 +115,7 @@ def differentiate(d, q, low, total, slope, palette, own, scale):
             x, by_mean = palette[k, channel], slope[channel]
             cost = own * x * x
             for c in range(n):
-                out[c] += fma(by_mean[c], x, cost)
+                out[c] += fma(by_mean[c], x, cost * squares[c])
         for c in range(n):
             row[c] *= total[c]
             low[c] = fma(row[c], out[c], low[c])
@@ -126,12 +126,12 @@ def differentiate(d, q, low, total, slope, palette, own, scale):
 
 
 @kernel
-def gradient(chunk, chunks, out, sums, logits, palette, counts, slope, own, scale):
+def gradient(chunk, chunks, out, sums, logits, palette, squares, slope, own, scale):
     """Set out to the gradient with respect to the logits, and add up what the palette's needs.
 
-    slope is 2 (g - own m), (channels, height, width), for the gradient g with respect to the mean
-    m. sums[block, k] becomes (sum of p slope for each channel, sum of p) of colour k. Pixels that
-    do not count have the gradient 0.
+    slope is 2 (g - own squares m), (channels, height, width), for the gradient g with respect to
+    the mean m, squares those of the weights. sums[block, k] becomes (sum of p slope for each
+    channel, sum of p squares) of colour k.
     """
     height, width, k = logits.shape
     d = np.empty((k, SEGMENT), logits.dtype)
@@ -145,23 +145,22 @@ def gradient(chunk, chunks, out, sums, logits, palette, counts, slope, own, scal
                 part = slope[:, y, first : first + n]
                 load(d[:, :n], logits[y, first : first + n])
                 least(low[:n], d)
-                differentiate(d, q, low[:n], total, part, palette, own, scale)
-                target, counting = out[y, first : first + n], counts[y, first : first + n]
+                target, square = out[y, first : first + n], squares[y, first : first + n]
+                differentiate(d, q, low[:n], total, part, square, palette, own, scale)
                 for i in range(k):
-                    add_up(sums[b, i], d[i, :n], part, counting)
+                    add_up(sums[b, i], d[i, :n], part, square)
                 for c in range(n):
                     for i in range(k):
-                        target[c, i] = q[i, c] if counting[c] != 0 else like(0, out)
+                        target[c, i] = q[i, c]
 
 
 @block
-def add_up(sums, p, slope, counts):
-    """Add the sums over the pixels that count of p times each slope, and of p."""
+def add_up(sums, p, slope, squares):
+    """Add the sums over pixels of p times each slope, and of p times the squares."""
     channels = slope.shape[0]
     for channel in range(channels + 1):
         total = 0.0
         for c in range(p.size):
-            weight = slope[channel, c] if channel < channels else like(1, p)
-            if counts[c] != 0:
-                total += np.float64(p[c] * weight)
+            weight = slope[channel, c] if channel < channels else squares[c]
+            total += np.float64(p[c] * weight)
         sums[channel] += total

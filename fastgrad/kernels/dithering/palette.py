@@ -79,18 +79,18 @@ def cluster(chunk, chunks, palettes, locked, pixels, chances, iterations):
 
 
 @inline
-def scatter(sums, labels, weights):
-    """Add weights to the sums of their labels."""
+def scatter(sums, labels, table, weights, weight):
+    """Add weight times table and weights to the sums of their labels."""
     for j in range(labels.size):
-        sums[labels[j]] += weights[j]
+        sums[labels[j]] += weight * (table[j] * weights[j])
 
 
 @kernel
-def normal_equations(chunk, chunks, gram, right, labels, blurred, table, nu):
+def normal_equations(chunk, chunks, gram, right, labels, weights, blurred, table, nu):
     """Add up, per block of rows, half the Gram matrix and the right-hand side of the palette's fit.
 
-    labels has the shape (pictures, height, width); blurred is the image under table and nu, both
-    float64. The other half of the matrix is the transpose.
+    labels has the shape (pictures, height, width), like the weights of pixels, float64; blurred is
+    the weighted image under table and nu. The other half of the matrix is the transpose.
     """
     pictures, height, width = labels.shape
     radius = table.shape[0] // 2
@@ -101,14 +101,18 @@ def normal_equations(chunk, chunks, gram, right, labels, blurred, table, nu):
             for c in range(width):
                 k = labels[i, y, c]
                 sums = gram[b, k]
-                sums[k] += 0.5 * (table[radius, radius] + nu)
+                weight = weights[i, y, c]
+                sums[k] += 0.5 * weight * weight * (table[radius, radius] + nu)
                 for channel in range(blurred.shape[1]):
-                    right[b, k, channel] += np.float64(blurred[i, channel, y, c])
+                    right[b, k, channel] += weight * np.float64(blurred[i, channel, y, c])
                 first, end = max(c - radius, 0), min(c + radius + 1, width)
-                scatter(sums, labels[i, y, c + 1 : end], table[radius, radius + 1 :])
+                part = slice(c + 1, end)
+                row = table[radius, radius + 1 :]
+                scatter(sums, labels[i, y, part], row, weights[i, y, part], weight)
+                part = slice(first, end)
                 for y2 in range(y + 1, min(y + radius + 1, height)):
-                    weights = table[radius + y2 - y, radius + first - c :]
-                    scatter(sums, labels[i, y2, first:end], weights)
+                    row = table[radius + y2 - y, radius + first - c :]
+                    scatter(sums, labels[i, y2, part], row, weights[i, y2, part], weight)
 
 
 @kernel

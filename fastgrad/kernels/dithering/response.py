@@ -83,17 +83,17 @@ def expect(mean, total, logits, high, colours):
 
 
 @block
-def variance(out, mean, counts, own):
-    """Add own times the variances, given the means of the channels and of their squares, to out."""
+def variance(out, mean, weights, own):
+    """Add own weights^2 times the variances to out, given the means of colours and of squares."""
     wide_vectors()
     channels = mean.shape[0] - 1
     square = mean[channels]
     for i in range(channels):
         row = mean[i]
-        for c in range(counts.size):
+        for c in range(weights.size):
             square[c] = fma(-row[c], row[c], square[c])
-    for c in range(counts.size):
-        out[c] += where(counts[c] != 0, own * square[c], like(0, own))
+    for c in range(weights.size):
+        out[c] = fma(own * weights[c], weights[c] * square[c], out[c])
 
 
 @block
@@ -118,7 +118,7 @@ def choose(label, logits, high, total, chance):
 
 
 @kernel
-def draw(chunk, chunks, labels, target, previous, gap, colours, beta, chance):
+def draw(chunk, chunks, labels, target, colours, beta, chance):
     """Draw each label from the probabilities of its pixel, with a uniform number `chance`."""
     height, phases, width = labels.shape
     channels = target.shape[0]
@@ -133,9 +133,6 @@ def draw(chunk, chunks, labels, target, previous, gap, colours, beta, chance):
             for first in range(0, width, SEGMENT):
                 n = min(SEGMENT, width - first)
                 score(logits, theta, target[:, y, p], first, n, colours, bias, 2 * beta)
-                if previous.size > 0:
-                    for c in range(n):
-                        logits[previous[y, p, first + c], c] += beta * gap
                 greatest(high[:n], logits)
                 choose(label, logits, high[:n], total, chance[y, p, first : first + n])
                 for c in range(n):

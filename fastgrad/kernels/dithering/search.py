@@ -1,94 +1,89 @@
 """Descent on a picture of labels, one palette index per pixel: relabel pixels and swap neighbours.
 
-Palettes are planar and in blocks of LANES colours, shape (channels, blocks, LANES); the last block
-is filled up with colours too far away to be the nearest.
+Palettes are planar, shape (channels, K), with K filled up to whole vectors by colours too far away
+to be the nearest.
 """
 
 import numpy as np
 
-from fastgrad.kernels.jit import block, chunk_range, kernel, wide_vectors
-from fastgrad.kernels.special import fma, like, where
+from fastgrad.kernels.intrinsics import fma, like, where
+from fastgrad.kernels.jit import block, chunk_range, inline, kernel, wide_vectors
+from fastgrad.kernels.lanes import entry, first_of, least_of
+from fastgrad.kernels.vectors import LANES, filled, load, store
 
-LANES = 16
 NEIGHBOURS = ((0, 1), (1, -1), (1, 0), (1, 1))  # the others have met the pixel before
 MARGIN = 1e-4  # a move must gain this share of its own square, not just rounding errors
 
 
-@block
-def distances(d, palette, goal):
-    """Set d to the squared distances of all colours from a goal."""
-    wide_vectors()
-    for b in range(d.shape[0]):
-        row, colours, x = d[b], palette[0, b], goal[0]
-        for k in range(LANES):
-            row[k] = (colours[k] - x) * (colours[k] - x)
-        for channel in range(1, goal.size):
-            colours, x = palette[channel, b], goal[channel]
-            for k in range(LANES):
-                row[k] = fma(colours[k] - x, colours[k] - x, row[k])
+@inline
+def nearest(palette, goal):
+    """Return the index of the colour nearest to a goal, and its squared distance."""
+    zero = like(0, goal)
+    least, index = filled(like(np.inf, goal)), filled(np.int32(0))
+    for first in range(0, palette.shape[1], LANES):
+        distance = filled(zero)
+        for channel in range(goal.size):
+            x = load(palette, (channel, first)) - goal[channel]
+            distance = fma(x, x, distance)
+        near = distance < least
+        least = where(near, distance, least)
+        index = where(near, np.int32(first), index)
+    low = least_of(least)
+    lane = first_of(least == low)
+    return np.int64(entry(index, lane)) + lane, low
+
+
+@inline
+def nearest_but(palette, goal, kept, gap):
+    """`nearest`, the squared distance of the colour `kept` being less by gap."""
+    index, least = nearest(palette, goal)
+    distance = -gap
+    for channel in range(goal.size):
+        x = palette[channel, kept] - goal[channel]
+        distance = fma(x, x, distance)
+    return (kept, distance) if distance <= least else (index, least)
 
 
 @block
-def nearest(d, low, label):
-    """Return the index of the least distance."""
-    wide_vectors()
-    first = d[0]
-    for k in range(LANES):
-        low[k] = first[k]
-        label[k] = np.int32(0)
-    for b in range(1, d.shape[0]):
-        row, index = d[b], np.int32(b)
-        for k in range(LANES):
-            near = row[k] < low[k]
-            low[k] = where(near, row[k], low[k])
-            label[k] = where(near, index, label[k])
-    best = 0
-    for k in range(1, LANES):
-        if low[k] < low[best]:
-            best = k
-    return label[best] * LANES + best
-
-
-@block
-def relabel(labels, field, palette, table, nu, y, c, new):
+def relabel(labels, weights, field, palette, table, nu, y, c, new):
     """Give pixel (y, c) the label `new` and keep the field up to date."""
     wide_vectors()
     old = labels[y, c]
     labels[y, c] = new
     side, width = table.shape
     for channel in range(field.shape[0]):
-        change = palette[channel, new // LANES, new % LANES]
-        change -= palette[channel, old // LANES, old % LANES]
+        plane = field[channel]
+        change = weights[y, c] * (palette[channel, new] - palette[channel, old])
         for i in range(side):
-            row, weights = field[channel, y + i, c : c + width], table[i]
-            for j in range(width):
-                row[j] = fma(change, weights[j], row[j])
-        field[channel, y + side // 2, c + side // 2] += nu * change
+            for j in range(0, width, LANES):
+                place = y + i, c + j
+                store(plane, place, fma(change, load(table, (i, j)), load(plane, place)))
+        plane[y + side // 2, c + side // 2] += nu * change
 
 
 @block
-def swap_gain(labels, field, palette, table, own, y, c, dy, dx):
+def swap_gain(labels, weights, field, palette, table, own, y, c, dy, dx):
     """Return half the change of the error if a pixel and its neighbour swap labels."""
     radius = table.shape[0] // 2
     mine, other = np.int64(labels[y, c]), np.int64(labels[y + dy, c + dx])
     square, linear = like(0, own), like(0, own)
+    weight, its = weights[y, c], weights[y + dy, c + dx]
     for channel in range(field.shape[0]):
-        change = palette[channel, other // LANES, other % LANES]
-        change -= palette[channel, mine // LANES, mine % LANES]
+        change = palette[channel, other] - palette[channel, mine]
         here = field[channel, y + radius, c + radius]
         there = field[channel, y + dy + radius, c + dx + radius]
         square = fma(change, change, square)
-        linear = fma(change, here - there, linear)
-    least = own * like(MARGIN, own)
-    return fma(square, own - table[radius + dy, radius + dx] + least, linear)
+        linear = fma(change, weight * here - its * there, linear)
+    mean = like(0.5, own) * own * (weight * weight + its * its)
+    least = mean * like(MARGIN, own)
+    return fma(square, mean - weight * its * table[radius + dy, radius + dx] + least, linear)
 
 
 @block
 def descend_tile(
-    labels, counts, previous, gap, field, palette, reach, table, nu, top, left, size, scratch
+    labels, weights, previous, gap, field, palette, reach, table, nu, top, left, size, goal
 ):
     """Make every relabelling and swap inside a tile that lowers the error; return their number."""
-    d, low, label, goal = scratch
     height, width = labels.shape
     bottom, right = min(top + size, height), min(left + size, width)
     radius = table.shape[0] // 2
@@ -98,49 +93,50 @@ def descend_tile(
     moves = 0
     for y in range(top, bottom):
         for c in range(left, right):
-            if counts[y, c] == 0:
+            weight = weights[y, c]
+            if weight == like(0, own):
                 continue
             old = np.int64(labels[y, c])
-            # The error of colour k here is own |k - goal|^2 + const.
+            gain, best_y, best_x, best = like(0, own), y, c, old  # half the change of the error
+            # The error of colour k here is own weight^2 |k - goal|^2 + const.
             distance = like(0, own)
             for channel in range(goal.size):
-                shift = -inverse * field[channel, y + radius, c + radius]
-                goal[channel] = palette[channel, old // LANES, old % LANES] + shift
+                shift = -(inverse / weight) * field[channel, y + radius, c + radius]
+                goal[channel] = palette[channel, old] + shift
                 distance = fma(shift, shift, distance)
             if distance > reach[old] or paid:
-                distances(d, palette, goal)
                 if paid:
-                    d[previous[y, c] // LANES, previous[y, c] % LANES] -= gap
-                    distance = d[old // LANES, old % LANES]
-                new = np.int64(nearest(d, low, label))
-                if new != old:
-                    least = d[new // LANES, new % LANES]
-                    if distance - least > like(MARGIN, own) * abs(distance):
-                        relabel(labels, field, palette, table, nu, y, c, new)
-                        moves += 1
-                        continue
-            gain, best_y, best_x = like(0, own), y, c
+                    kept = np.int64(previous[y, c])
+                    new, least = nearest_but(palette, goal, kept, gap)
+                    distance -= gap if old == kept else like(0, gap)
+                else:
+                    new, least = nearest(palette, goal)
+                if new != old and distance - least > like(MARGIN, own) * abs(distance):
+                    gain = like(0.5, own) * own * (weight * weight) * (least - distance)
+                    best = new
             for dy, dx in NEIGHBOURS:
                 if (
                     y + dy < bottom
                     and left <= c + dx < right
                     and labels[y + dy, c + dx] != old
-                    and counts[y + dy, c + dx] != 0
+                    and weights[y + dy, c + dx] > like(0, own)
                 ):
-                    g = swap_gain(labels, field, palette, table, own, y, c, dy, dx)
+                    g = swap_gain(labels, weights, field, palette, table, own, y, c, dy, dx)
                     if paid:
-                        other, half = labels[y + dy, c + dx], like(0.5, own) * own * gap
+                        other = labels[y + dy, c + dx]
                         for a, b in ((y, c), (y + dy, c + dx)):
+                            half = like(0.5, own) * own * gap * (weights[a, b] * weights[a, b])
                             if previous[a, b] == labels[a, b]:
                                 g += half
                             elif previous[a, b] == old or previous[a, b] == other:
                                 g -= half
                     if g < gain:
                         gain, best_y, best_x = g, y + dy, c + dx
+                        best = np.int64(labels[best_y, best_x])
             if gain < like(0, own):
-                other = np.int64(labels[best_y, best_x])
-                relabel(labels, field, palette, table, nu, y, c, other)
-                relabel(labels, field, palette, table, nu, best_y, best_x, old)
+                relabel(labels, weights, field, palette, table, nu, y, c, best)
+                if best_y != y or best_x != c:
+                    relabel(labels, weights, field, palette, table, nu, best_y, best_x, old)
                 moves += 1
     return moves
 
@@ -151,7 +147,7 @@ def descend(
     chunks,
     moves,
     labels,
-    counts,
+    weights,
     previous,
     gap,
     field,
@@ -171,17 +167,13 @@ def descend(
     """
     rows, columns = moves.shape
     across, down = (columns - phase % 2 + 1) // 2, (rows - phase // 2 + 1) // 2
-    d = np.empty(palette.shape[1:], palette.dtype)
-    low = np.empty(LANES, palette.dtype)
-    label = np.empty(LANES, np.int32)
     goal = np.empty(palette.shape[0], palette.dtype)
-    scratch = (d, low, label, goal)
     for t in chunk_range(across * down, chunk, chunks):
         i, j = 2 * (t // across) + phase // 2, 2 * (t % across) + phase % 2
         top, left = i * size, j * size
         moves[i, j] = descend_tile(
             labels,
-            counts,
+            weights,
             previous,
             gap,
             field,
@@ -192,24 +184,23 @@ def descend(
             top,
             left,
             size,
-            scratch,
+            goal,
         )
 
 
 @kernel
-def errors(chunk, chunks, out, labels, counts, planes, colours):
-    """Set out to the picture minus the image, where pixels count; colours is planar, (3, K)."""
+def errors(chunk, chunks, out, labels, weights, planes, colours):
+    """Set out to weights times the picture minus the image; colours is planar, (3, K)."""
     height, width = labels.shape
     for y in chunk_range(height, chunk, chunks):
         for channel in range(planes.shape[0]):
             row, image, palette = out[channel, y], planes[channel, y], colours[channel]
             for c in range(width):
-                e = palette[labels[y, c]] - image[c]
-                row[c] = e if counts[y, c] != 0 else like(0, out)
+                row[c] = weights[y, c] * (palette[labels[y, c]] - image[c])
 
 
 @kernel
-def energies(chunk, chunks, sums, labels, counts, planes, colours, field, margin):
+def energies(chunk, chunks, sums, labels, weights, planes, colours, field, margin):
     """Set sums[y] to row y's sums of error * field and of error^2."""
     height, width = labels.shape
     for y in chunk_range(height, chunk, chunks):
@@ -218,9 +209,8 @@ def energies(chunk, chunks, sums, labels, counts, planes, colours, field, margin
             image, palette = planes[channel, y], colours[channel]
             row = field[channel, y + margin, margin : margin + width]
             for c in range(width):
-                if counts[y, c] != 0:
-                    e = np.float64(palette[labels[y, c]] - image[c])
-                    whole += e * np.float64(row[c])
-                    plain += e * e
+                e = np.float64(weights[y, c] * (palette[labels[y, c]] - image[c]))
+                whole += e * np.float64(row[c])
+                plain += e * e
         sums[y, 0] = whole
         sums[y, 1] = plain
