@@ -25,7 +25,8 @@ import numpy as np
 from PIL import Image
 
 from fastgrad.dithering import dither
-from fastgrad.dithering.quality import psnr, s_cielab
+from fastgrad.dithering.perception import s_cielab
+from fastgrad.dithering.quality import ms_ssim, psnr
 
 IMAGES = ("astronaut", "coffee", "chelsea", "rocket", "hubble_deep_field", "motorcycle_left")
 COLORS = (2, 4, 8, 16, 64, 256)
@@ -118,33 +119,6 @@ def flip(picture, original):
 
     pair = [np.float32(x / 255) for x in (original, picture)]
     return flip_evaluator.evaluate(*pair, "LDR", True, False, True, {})[1]
-
-
-def ms_ssim(picture, original):
-    """Return the MS-SSIM of luma, Wang, Simoncelli and Bovik's weights, 2 x 2 boxes between."""
-    from skimage.metrics import structural_similarity
-
-    a, b = (x @ np.array([0.299, 0.587, 0.114]) for x in (original, picture))
-    options = {"data_range": 255, "gaussian_weights": True, "use_sample_covariance": False}
-    score, weights = 1.0, (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-    for i, weight in enumerate(weights):
-        _, full = structural_similarity(a, b, full=True, **options)
-        if i < len(weights) - 1:
-            full = full / luminance(a, b)
-        score *= max(full[5:-5, 5:-5].mean(), 1e-9) ** weight
-        height, width = (n // 2 * 2 for n in a.shape)
-        boxes = (height // 2, 2, width // 2, 2)
-        a, b = (x[:height, :width].reshape(boxes).mean(axis=(1, 3)) for x in (a, b))
-    return score
-
-
-def luminance(a, b):
-    """Return SSIM's factor of luminance, of which coarser scales alone take account."""
-    from scipy.ndimage import gaussian_filter
-
-    first, second = (gaussian_filter(x, 1.5, truncate=3.5) for x in (a, b))
-    constant = (0.01 * 255) ** 2
-    return (2 * first * second + constant) / (first**2 + second**2 + constant)
 
 
 JUDGES = {

@@ -10,7 +10,8 @@ import pytest
 
 import fastgrad
 from fastgrad.dithering import colour, dither, files, rivals
-from fastgrad.dithering.quality import psnr, s_cielab
+from fastgrad.dithering.perception import s_cielab
+from fastgrad.dithering.quality import psnr
 from fastgrad.dithering.structure import cssim
 
 PHOTOGRAPH = Path(fastgrad.__file__).parent / "data" / "astronaut.jpg"

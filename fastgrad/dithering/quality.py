@@ -3,6 +3,8 @@
 import numpy as np
 
 from fastgrad.dithering.colour import to_linear
+from fastgrad.dithering.similarity import C1, C2, FLOOR, RADIUS, SIGMA, halve
+from fastgrad.dithering.structure import exponents_for, luma
 
 
 def psnr(picture, original, *, sigma=0.0, linear=True):
@@ -30,79 +32,12 @@ def psnr(picture, original, *, sigma=0.0, linear=True):
     """
     from scipy import ndimage
 
-    first, second = (_values(image, linear) for image in (picture, original))
+    first, second = (values(image, linear=linear) for image in (picture, original))
     error = first - second
     if sigma > 0:
         error = ndimage.gaussian_filter(error, (sigma, sigma, 0))
     mean = float(np.square(error).mean())
     return -10 * float(np.log10(mean)) if mean > 0 else float("inf")
-
-
-# Of the opponent channels' blurs (Zhang and Wandell): (width at half height in degrees, weight).
-BLURS = (
-    ((0.05, 1.00327), (0.225, 0.114416), (7.0, -0.117686)),  # luminance
-    ((0.0685, 0.616725), (0.826, 0.383275)),  # red and green
-    ((0.092, 0.567885), (0.6451, 0.432115)),  # blue and yellow
-)
-TO_XYZ = np.array(  # of linear sRGB
-    [
-        [0.4124564, 0.3575761, 0.1804375],
-        [0.2126729, 0.7151522, 0.0721750],
-        [0.0193339, 0.1191920, 0.9503041],
-    ]
-)
-TO_OPPONENT = np.array([[0.279, 0.72, -0.107], [-0.449, 0.29, -0.077], [0.086, -0.59, 0.501]])
-
-
-def s_cielab(picture, original, *, ppd=67):
-    """Return the mean S-CIELAB difference: that of colours as the eye has blurred them.
-
-    Parameters
-    ----------
-    picture, original : array_like, shape (height, width, 3)
-        sRGB values, uint8 or float in [0, 1].
-    ppd : float, optional
-        Pixels per degree of the visual field: 67 is a 0.7 m distance from a screen of 0.7 m and
-        3840 pixels.
-
-    Returns
-    -------
-    float
-        The mean over pixels of the CIE 1976 colour difference; about 1 can just be seen.
-
-    References
-    ----------
-    X. Zhang and B. A. Wandell, "A spatial extension of CIELAB for digital color-image
-    reproduction", Journal of the Society for Information Display 5, 1997.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> round(s_cielab(np.zeros((9, 9, 3)), np.ones((9, 9, 3))), 3)
-    100.0
-    """
-    difference = _seen(picture, ppd) - _seen(original, ppd)
-    return float(np.sqrt(np.square(difference).sum(axis=-1)).mean())
-
-
-def _seen(image, ppd):
-    """Convert sRGB values to CIELAB after the eye's blur of each opponent channel."""
-    from scipy import ndimage
-
-    opponent = _values(image, True) @ (TO_OPPONENT @ TO_XYZ).T
-    blurred = np.zeros_like(opponent)
-    for channel, blurs in enumerate(BLURS):
-        total = sum(weight for _, weight in blurs)
-        for width, weight in blurs:
-            sigma = width * ppd / (2 * np.sqrt(2 * np.log(2)))
-            part = ndimage.gaussian_filter(opponent[..., channel], sigma, mode="nearest")
-            blurred[..., channel] += weight / total * part
-    white = TO_XYZ.sum(axis=1)
-    ratio = blurred @ np.linalg.inv(TO_OPPONENT).T / white
-    bright = ratio > 216 / 24389
-    root = np.where(bright, np.cbrt(np.where(bright, ratio, 1)), (24389 / 27 * ratio + 16) / 116)
-    x, y, z = np.moveaxis(root, -1, 0)
-    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
 
 
 def ssim(picture, original):
@@ -131,23 +66,78 @@ def ssim(picture, original):
     >>> round(ssim(image, image), 6), ssim(1 - image, image) < 0
     (1.0, True)
     """
+    planes = (values(image, linear=False) for image in (picture, original))
+    found = [_windows(x, y) for x, y in zip(*(np.moveaxis(p, -1, 0) for p in planes))]
+    return float(np.mean([luminance * structure for luminance, structure, _ in found]))
+
+
+def cssim(picture, original):
+    """Return the SSIM of luma, as far as the original has structure: see `structure.cssim`.
+
+    Parameters
+    ----------
+    picture, original : array_like, shape (height, width, 3)
+        sRGB values, uint8 or float in [0, 1].
+
+    Returns
+    -------
+    float
+        At most 1, where they are equal.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> cssim(np.zeros((20, 30, 3)), np.ones((20, 30, 3)))
+    1.0
+    """
+    luminance, structure, deviation = _windows(luma(picture), luma(original))
+    share = np.minimum(2 * deviation, 1)
+    return float((share * luminance * structure + 1 - share).mean())
+
+
+def ms_ssim(picture, original):
+    """Return the structural similarity of luma at up to five scales: see `structure.ms_ssim`.
+
+    Parameters
+    ----------
+    picture, original : array_like, shape (height, width, 3)
+        sRGB values, uint8 or float in [0, 1].
+
+    Returns
+    -------
+    float
+        At most 1, where they are equal.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> image = np.random.default_rng(0).random((200, 300, 3))
+    >>> round(ms_ssim(image, image), 6)
+    1.0
+    """
+    planes = np.stack([luma(picture), luma(original)])
+    exponents, score = exponents_for(planes[0].shape), 1.0
+    for i, exponent in enumerate(exponents):
+        if i:
+            planes = halve(planes)
+        luminance, structure, _ = _windows(*planes)
+        if i == len(exponents) - 1:
+            structure = luminance * structure
+        score *= max(float(structure.mean()), FLOOR) ** exponent
+    return float(score)
+
+
+def _windows(x, y):
+    """Return of each window its luminance's and its structure's similarity, and y's deviation."""
     from scipy import ndimage
 
-    radius, small_mean, small_variance = 5, 0.01**2, 0.03**2
-    whole = min(np.shape(picture)[:2]) > 2 * radius  # else the border cuts each window
-    inside = (slice(radius, -radius),) * 2 if whole else ...
-    found = []
-    for channel in range(3):
-        x, y = (_values(np.asarray(i)[..., channel], False) for i in (picture, original))
-        mean = [ndimage.gaussian_filter(z, 1.5, radius=radius) for z in (x, y, x * x, y * y, x * y)]
-        var_x, var_y = mean[2] - mean[0] ** 2, mean[3] - mean[1] ** 2
-        both = mean[4] - mean[0] * mean[1]
-        luminance = (2 * mean[0] * mean[1] + small_mean) / (
-            mean[0] ** 2 + mean[1] ** 2 + small_mean
-        )
-        structure = (2 * both + small_variance) / (var_x + var_y + small_variance)
-        found.append((luminance * structure)[inside].mean())
-    return float(np.mean(found))
+    mean = [ndimage.gaussian_filter(z, SIGMA, radius=RADIUS) for z in (x, y, x * x, y * y, x * y)]
+    if min(x.shape) > 2 * RADIUS:  # else the border cuts each window
+        mean = [m[RADIUS:-RADIUS, RADIUS:-RADIUS] for m in mean]
+    var_x, var_y = mean[2] - mean[0] ** 2, mean[3] - mean[1] ** 2
+    luminance = (2 * mean[0] * mean[1] + C1) / (mean[0] ** 2 + mean[1] ** 2 + C1)
+    structure = (2 * (mean[4] - mean[0] * mean[1]) + C2) / (var_x + var_y + C2)
+    return luminance, structure, np.sqrt(np.maximum(var_y, 0))
 
 
 def flicker(indices, values, previous_indices, previous_values):
@@ -175,7 +165,7 @@ def flicker(indices, values, previous_indices, previous_values):
     return int((still & (indices != previous_indices)).sum()), int(still.sum())
 
 
-def _values(image, linear):
+def values(image, *, linear):
     """Convert sRGB values to the float64 numbers that are compared."""
     image = np.asarray(image)
     if linear:

@@ -1,6 +1,7 @@
 """Figures of how near a dithered picture is, each with the space in which it is measured."""
 
-from fastgrad.dithering import quality
+from fastgrad.dithering.perception import flip, s_cielab
+from fastgrad.dithering.quality import cssim, ms_ssim, psnr, ssim
 
 BLUR = 1.5  # standard deviation in pixels of the blur under which errors are reported
 
@@ -13,25 +14,25 @@ def metrics(picture, original, *, ppd=67):
     picture, original : numpy.ndarray, shape (height, width, 3)
         sRGB values, uint8 or float in [0, 1].
     ppd : float, optional
-        Pixels per degree of the visual field, for S-CIELAB.
+        Pixels per degree of the visual field, for S-CIELAB and FLIP.
 
     Returns
     -------
     dict of str to float
         The figures by name; the name says the space, and whether low or high is good.
     """
+    seen = f"at {ppd:g} pixels per degree, low is good"
     return {
-        f"S-CIELAB, mean CIE 1976 difference at {ppd:g} pixels per degree, low is good": (
-            quality.s_cielab(picture, original, ppd=ppd)
-        ),
-        f"PSNR in dB, linear light, blurred by {BLUR} pixels": quality.psnr(
-            picture, original, sigma=BLUR
-        ),
-        f"PSNR in dB, sRGB values, blurred by {BLUR} pixels": quality.psnr(
+        f"S-CIELAB, mean CIE 1976 difference {seen}": s_cielab(picture, original, ppd=ppd),
+        f"FLIP, mean, of sRGB values {seen}": flip(picture, original, ppd=ppd),
+        f"PSNR in dB, linear light, blurred by {BLUR} pixels": psnr(picture, original, sigma=BLUR),
+        f"PSNR in dB, sRGB values, blurred by {BLUR} pixels": psnr(
             picture, original, sigma=BLUR, linear=False
         ),
-        "PSNR in dB, sRGB values": quality.psnr(picture, original, linear=False),
-        "SSIM, sRGB values": quality.ssim(picture, original),
+        "PSNR in dB, sRGB values": psnr(picture, original, linear=False),
+        "SSIM, sRGB values": ssim(picture, original),
+        "MS-SSIM, luma of sRGB values": ms_ssim(picture, original),
+        "CSSIM, luma of sRGB values": cssim(picture, original),
     }
 
 

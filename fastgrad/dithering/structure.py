@@ -205,16 +205,26 @@ def ms_ssim(image, palette, *, space="srgb", dtype=np.float32):
     3
     """
     reference, values = _check(image, palette, space, dtype)
-    count = 1
-    while count < len(EXPONENTS) and min(reference.shape) >> count > 2 * RADIUS:
-        count += 1
-    scales = []
-    for i in range(count):
+    exponents, scales = exponents_for(reference.shape), []
+    for i in range(len(exponents)):
         if i:
             reference = halve(reference[None])[0]
-        scales.append(Windows(reference, luminance=i == count - 1))
-    exponents = np.array(EXPONENTS[:count])
-    return Structural(Similarity(scales, exponents / exponents.sum()), values)
+        scales.append(Windows(reference, luminance=i == len(exponents) - 1))
+    return Structural(Similarity(scales, exponents), values)
+
+
+def exponents_for(shape):
+    """Return the exponents of the scales of MS-SSIM that a picture is large enough for.
+
+    Examples
+    --------
+    >>> exponents_for((48, 60)).round(4)
+    array([0.0711, 0.453 , 0.476 ])
+    """
+    count = 1
+    while count < len(EXPONENTS) and min(shape) >> count > 2 * RADIUS:
+        count += 1
+    return np.array(EXPONENTS[:count]) / sum(EXPONENTS[:count])
 
 
 def _check(image, palette, space, dtype):
