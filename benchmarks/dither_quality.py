@@ -1,9 +1,12 @@
 """Dithered pictures of fastgrad beside those of other tools, by judges that none of them optimises.
 
     python -m benchmarks.dither_quality [--images NAME ...] [--colors K ...] [--nu X ...]
+        [--presets NAME ...]
 
 Rivals and judges, each left out where it is not installed: pillow, imagequant, pngquant-cli,
 dither-go, dithering; flip-evaluator, ssimulacra2. The pictures are those in scikit-image's wheel.
+
+With --presets, the colours are those of e-ink panels, for the tools that take a palette.
 
 - SSIMULACRA2 (higher is better), on the sRGB values, at full size
 - FLIP (lower is better), mean, 67 pixels per degree
@@ -26,7 +29,9 @@ from PIL import Image
 
 from fastgrad.dithering import dither
 from fastgrad.dithering.perception import s_cielab
+from fastgrad.dithering.presets import PRESETS
 from fastgrad.dithering.quality import ms_ssim, psnr
+from fastgrad.dithering.rivals import imagequant, pillow
 
 IMAGES = ("astronaut", "coffee", "chelsea", "rocket", "hubble_deep_field", "motorcycle_left")
 COLORS = (2, 4, 8, 16, 64, 256)
@@ -40,25 +45,10 @@ def load(name):
     return np.asarray(Image.open(path).convert("RGB"))
 
 
-# -- rivals: (picture, colours) -> picture -------------------------------------------------------
+# -- rivals: (picture, colours, a palette or None) -> picture ------------------------------------
 
 
-def pillow(image, colors):
-    """Dither by maximum coverage and Floyd-Steinberg."""
-    image = Image.fromarray(image)
-    palette = image.quantize(colors, method=Image.Quantize.MAXCOVERAGE)
-    return image.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).convert("RGB")
-
-
-def imagequant(image, colors):
-    """Dither by libimagequant, at full strength."""
-    import imagequant
-
-    image = Image.fromarray(image).convert("RGBA")
-    return imagequant.quantize_pil_image(image, dithering_level=1.0, max_colors=colors)
-
-
-def pngquant(image, colors):
+def pngquant(image, colors, palette):
     """Dither by pngquant, at its slowest."""
     program = Path(sys.executable).with_name("pngquant")
     with tempfile.TemporaryDirectory() as folder:
@@ -69,18 +59,19 @@ def pngquant(image, colors):
         return Image.open(target).convert("RGB")
 
 
-def fixed_palette(image, colors):
-    """Return libimagequant's palette, for tools that have none of their own."""
-    pixels = np.asarray(imagequant(image, colors).convert("RGB")).reshape(-1, 3)
-    return [tuple(int(x) for x in colour) for colour in np.unique(pixels, axis=0)]
+def listed(palette, image, colors):
+    """Return a palette as tuples; libimagequant's if there is none, for tools that need one."""
+    if palette is None:
+        palette = np.unique(imagequant(image, colors).reshape(-1, 3), axis=0)
+    return [tuple(int(x) for x in colour) for colour in palette]
 
 
-def dither_go(image, colors):
-    """Dither by Floyd-Steinberg in linear light, with libimagequant's palette."""
+def dither_go(image, colors, palette):
+    """Dither by Floyd-Steinberg in linear light."""
     import dither_go
 
-    palette = dither_go.create_palette([[*c, 255] for c in fixed_palette(image, colors)])
-    ditherer = dither_go.new_ditherer(palette)
+    palette = [[*c, 255] for c in listed(palette, image, colors)]
+    ditherer = dither_go.new_ditherer(dither_go.create_palette(palette))
     ditherer.Matrix = dither_go.ErrorDiffusers.FloydSteinberg
     with tempfile.TemporaryDirectory() as folder:
         source, target = str(Path(folder, "a.png")), str(Path(folder, "b.png"))
@@ -89,14 +80,15 @@ def dither_go(image, colors):
         return Image.open(target).convert("RGB")
 
 
-def dithering(image, colors):
-    """Dither by the package `dithering`: Floyd-Steinberg in linear light, the same palette."""
+def dithering(image, colors, palette):
+    """Dither by the package `dithering`: Floyd-Steinberg in linear light."""
     import dithering
 
-    return dithering.dither(image, palette=fixed_palette(image, colors), linear=True)
+    return dithering.dither(image, palette=listed(palette, image, colors), linear=True)
 
 
 RIVALS = {f.__name__: f for f in (pillow, imagequant, pngquant, dither_go, dithering)}
+TAKE_PALETTES = ("pillow", "dither_go", "dithering")
 
 
 # -- judges: (picture, original) -> number -------------------------------------------------------
@@ -137,11 +129,13 @@ CONTESTED = ("SSIMULACRA2", "FLIP", "S-CIELAB")
 # -- the report ----------------------------------------------------------------------------------
 
 
-def attempt(tool, image, colors):
+def attempt(tool, image):
     """Return a tool's picture and its seconds, or the reason why there is none."""
     began = time.perf_counter()
     try:
-        picture = tool(image, colors)
+        picture = tool(image)
+        if picture is None:
+            raise ImportError("not installed")
     except Exception as error:
         return f"{type(error).__name__}: {error}", None
     seconds = time.perf_counter() - began
@@ -161,34 +155,54 @@ def scores(picture, original):
     return found
 
 
-def report(images, colors, nus):
-    """Print the tables, and return all figures."""
-    ours = {"fastgrad": lambda image, k: dither(image, colors=k).image}
+def tools(colors, nus):
+    """Return the tools for so many colours."""
+    found = {"fastgrad": functools.partial(dithered, colors=colors)}
     for nu in nus:
-        ours[f"fastgrad, nu={nu:g}"] = lambda image, k, nu=nu: dither(image, colors=k, nu=nu).image
+        found[f"fastgrad, nu={nu:g}"] = functools.partial(dithered, colors=colors, nu=nu)
+    for name, rival in RIVALS.items():
+        found[name] = functools.partial(rival, colors=colors, palette=None)
+    return found
+
+
+def tools_with(preset):
+    """Return the tools that take a palette, for that of a preset."""
+    colors = preset.colors
+    found = {"fastgrad": functools.partial(dithered, palette=colors, **preset.options)}
+    for name in TAKE_PALETTES:
+        found[name] = functools.partial(RIVALS[name], colors=len(colors), palette=colors)
+    return found
+
+
+def dithered(image, **options):
+    """Return our picture."""
+    return dither(image, **options).image
+
+
+def report(images, cases):
+    """Print the tables, and return all figures; cases are tools by the name of the case."""
     figures, missing, won, contests = {}, {}, 0, 0
-    for name in images:
+    for case in (f"{name}, {case}" for name in images for case in cases):
+        name, _, kind = case.partition(", ")
         original = load(name)
-        for k in colors:
-            print(f"\n### {name}, {k} colours\n")
-            print("| tool | " + " | ".join(JUDGES) + " | seconds |")
-            print("|---|" + "---|" * (len(JUDGES) + 1), flush=True)
-            rows = {}
-            for tool, run in {**ours, **RIVALS}.items():
-                picture, seconds = attempt(run, original, k)
-                if seconds is None:
-                    missing[tool] = picture
-                    continue
-                rows[tool] = scores(picture, original)
-                cells = [f"{rows[tool].get(judge, np.nan):.4g}" for judge in JUDGES]
-                print(f"| {tool} | " + " | ".join(cells) + f" | {seconds:.2f} |", flush=True)
-            figures[f"{name}, {k}"] = rows
-            for judge in CONTESTED:
-                sign = -1 if judge in LOWER else 1
-                rivals = [sign * rows[r][judge] for r in rows if r in RIVALS and judge in rows[r]]
-                if rivals:
-                    contests += 1
-                    won += sign * rows["fastgrad"][judge] > max(rivals)
+        print(f"\n### {case}\n")
+        print("| tool | " + " | ".join(JUDGES) + " | seconds |")
+        print("|---|" + "---|" * (len(JUDGES) + 1), flush=True)
+        rows = figures[case] = {}
+        for tool, run in cases[kind].items():
+            picture, seconds = attempt(run, original)
+            if seconds is None:
+                missing[tool] = picture
+                continue
+            rows[tool] = scores(picture, original)
+            cells = [f"{rows[tool].get(judge, np.nan):.4g}" for judge in JUDGES]
+            print(f"| {tool} | " + " | ".join(cells) + f" | {seconds:.2f} |", flush=True)
+        for judge in CONTESTED:
+            sign = -1 if judge in LOWER else 1
+            rivals = [sign * rows[r][judge] for r in rows if r in RIVALS and judge in rows[r]]
+            if rivals:
+                contests += 1
+                won += sign * rows["fastgrad"][judge] > max(rivals)
     print(f"\n{', '.join(CONTESTED)}: better than every rival in {won} of {contests} cases")
     for tool, reason in missing.items():
         print(f"left out: {tool} ({reason})")
@@ -199,11 +213,14 @@ def main():
     """Run the report."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--images", nargs="+", default=IMAGES[:2], metavar="NAME")
-    parser.add_argument("--colors", nargs="+", type=int, default=COLORS, metavar="K")
+    parser.add_argument("--colors", nargs="*", type=int, default=COLORS, metavar="K")
     parser.add_argument("--nu", nargs="*", type=float, default=(), help="frontier: other values")
+    parser.add_argument("--presets", nargs="*", choices=PRESETS, default=("spectra6",))
     parser.add_argument("--json", type=Path, help="write all figures there")
     arguments = parser.parse_args()
-    figures = report(arguments.images, arguments.colors, arguments.nu)
+    cases = {f"{k} colours": tools(k, arguments.nu) for k in arguments.colors}
+    cases |= {name: tools_with(PRESETS[name]) for name in arguments.presets}
+    figures = report(arguments.images, cases)
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
 

@@ -122,7 +122,11 @@ def integer(value, name, low, high=None):
 
 def choice(value, name, options):
     """Return a value that is one of the options."""
-    if value not in options:
+    try:
+        known = value in set(options)
+    except TypeError:  # not hashable: an array, say, whose comparisons are no truth values
+        known = False
+    if not known:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}")
     return value
 

@@ -46,7 +46,10 @@ def test_a_file_and_its_bytes_are_read_alike(tmp_path):
 def test_modes_are_those_of_pillow(mode):
     image = Image.fromarray(VALUES).convert(mode)
     data = stored(image, "TIFF")
-    expected = np.asarray(image.convert("RGB"))
+    try:
+        expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    except OSError as error:
+        pytest.skip(f"Pillow cannot read what it has written: {error}")
     np.testing.assert_allclose(only(data).values, expected, atol=1)
 
 

@@ -464,3 +464,9 @@ def test_checked_rows_are_read_only_views():
     assert np.shares_memory(rows, x)
     assert not rows.flags.writeable
     assert x.flags.writeable
+
+
+@pytest.mark.parametrize("method", [np.array([]), np.array(["gumbel", "x"]), ["gumbel"], {}, None])
+def test_choices_are_compared_with_nothing_but_choices(method):
+    with pytest.raises(ValueError, match=r"method must be one of 'inverse', 'gumbel', got"):
+        fg.sample(X, rng=0, method=method)
