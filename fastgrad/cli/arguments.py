@@ -7,7 +7,7 @@ from fastgrad.dithering.palette_files import READERS, WRITERS
 from fastgrad.dithering.presets import PRESETS
 from fastgrad.dithering.transparency import MODES
 
-SPACES = ("linear", "srgb", "oklab", "opponent")
+SPACES = ("opponent", "linear", "srgb", "oklab")
 
 
 def number(kind, low, high):

@@ -36,7 +36,7 @@ def dither(
     colors=16,
     palette=None,
     lock_colors=False,
-    space="linear",
+    space="opponent",
     sigma=1.0,
     ppd=None,
     nu=None,
@@ -54,8 +54,9 @@ def dither(
 ):
     """Dither a picture: choose the colours of a palette, and one of them for each pixel.
 
-    Minimises the squared error in linear light under a Gaussian blur, plus ``nu`` times the plain
-    squared error; errors weigh more where it is dark. The palette is learned while one categorical
+    Minimises the squared error of luminance and, with less weight, of two differences of colours
+    under a Gaussian blur, plus ``nu`` times the plain squared error; all in linear light, and with
+    more weight where it is dark. The palette is learned while one categorical
     distribution per pixel is annealed by the gradient of the expected error. Then error diffusion
     and an exact search, in turns with the best palette for what they found, choose for each pixel.
     The same arguments give the same picture, on any number of threads.
@@ -70,9 +71,9 @@ def dither(
         A fixed palette in sRGB. By default the palette is learned.
     lock_colors : bool, optional
         Whether more colours are learned, up to ``colors``, after those of ``palette``.
-    space : {"linear", "srgb", "oklab", "opponent"}, optional
-        In which space errors are measured and blurred: linear light, sRGB values, Oklab, or
-        luminance and two differences of linear light that weigh half.
+    space : {"opponent", "linear", "srgb", "oklab"}, optional
+        In which space errors are measured and blurred: luminance and two differences of linear
+        light that weigh half, linear light itself, sRGB values, or Oklab.
     sigma : float, optional
         Standard deviation of the blur in pixels, 0 to 8.
     ppd : float, optional

@@ -23,9 +23,9 @@ INKS = {
 }
 
 
-# Inks are few, and many colours of a picture beyond their reach: luminance is what then counts
-# most, and a wider blur lets them mix; closer to the picture's own colours they would hide less.
-AFAR = {"space": "opponent", "sigma": 1.5, "nu": 0.0}
+# Inks are few, and many colours of a picture beyond their reach: a wider blur lets them mix; closer
+# to the picture's own colours they would hide less.
+AFAR = {"sigma": 1.5, "nu": 0.0}
 
 
 @dataclass(frozen=True)

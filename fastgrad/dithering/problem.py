@@ -79,8 +79,10 @@ class Problem:
                     f"previous must hold indices below {self.colors}, not {self.previous.max()}"
                 )
         image = image if image.ndim == 3 else image[..., None]
-        grey = not self.space.mixed and (given is None or _is_grey(given)) and _is_grey(image)
-        if grey:
+        grey = (given is None or _is_grey(given)) and _is_grey(image)
+        if grey and space == "opponent":
+            self.space = colour.SPACES["linear"]  # luminance is all there is
+        if grey and not self.space.mixed:
             image = image[..., :1]
         elif image.shape[2] == 1:
             image = np.repeat(image, 3, axis=2)
