@@ -33,7 +33,7 @@ def test_beats_error_diffusion(photograph, colors):
         assert psnr(ours, image, sigma=sigma) > psnr(rival, image, sigma=sigma) + 2
     ours = dither(image, colors=colors).image
     for judge in (s_cielab, flip):
-        assert judge(ours, image) < 0.75 * judge(rival, image)
+        assert judge(ours, image) < 0.85 * judge(rival, image)
 
 
 def test_threads_do_not_change_the_picture(photograph):

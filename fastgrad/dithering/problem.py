@@ -7,7 +7,7 @@ from fastgrad.dithering.lightness import slopes
 from fastgrad.dithering.loss import BlurredError, check_weights
 from fastgrad.dithering.palette import distinct
 
-NU = 0.03  # for 16 colours; with more there is less grain to gain by
+NU, AT = 0.1, 8  # with fewer colours grain is all there is, with more there is less to avoid
 LIGHT = ("linear", "opponent")  # spaces whose numbers are light, not its lightness
 
 
@@ -64,7 +64,8 @@ class Problem:
             raise ValueError(f"colors must be at least the {len(given)} of palette, not {colors}")
         self.fixed = None if lock_colors else given
         self.colors = colors if self.fixed is None else len(given)
-        nu = NU * (self.colors / 16) ** 0.25 if nu is None else nu
+        if nu is None:
+            nu = NU * min((self.colors / AT) ** 1.25, (AT / self.colors) ** 0.5)
         self.blur = {"sigma": sigma, "ppd": ppd, "nu": nu}
         self._local = space in LIGHT if local_weights is None else local_weights
         self.weights = None
