@@ -81,7 +81,7 @@ def dither(
         model of the eye at this distance.
     nu : float, optional
         Weight of the plain squared error: larger is less grainy, and tones are less true. By
-        default 0.1 for 8 colours, and less for fewer and for more: 0.07 for 16, 0.02 for 2 and 256.
+        default 0.05, and less for fewer colours than 16.
     weights : array_like, shape (height, width), optional
         How important pixels are, at least 0: errors are multiplied by it. Pixels of weight 0, or
         False, do not count, like transparent ones; they get some index.

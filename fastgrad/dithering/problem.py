@@ -7,7 +7,7 @@ from fastgrad.dithering.lightness import slopes
 from fastgrad.dithering.loss import BlurredError, check_weights
 from fastgrad.dithering.palette import distinct
 
-NU, AT = 0.1, 8  # with fewer colours grain is all there is, with more there is less to avoid
+NU = 0.05  # for 16 colours or more; with fewer, grain is all there is to make tones of
 LIGHT = ("linear", "opponent")  # spaces whose numbers are light, not its lightness
 
 
@@ -65,7 +65,7 @@ class Problem:
         self.fixed = None if lock_colors else given
         self.colors = colors if self.fixed is None else len(given)
         if nu is None:
-            nu = NU * min((self.colors / AT) ** 1.25, (AT / self.colors) ** 0.5)
+            nu = NU * min(1.0, (self.colors / 16) ** 0.5)
         self.blur = {"sigma": sigma, "ppd": ppd, "nu": nu}
         self._local = space in LIGHT if local_weights is None else local_weights
         self.weights = None

@@ -61,33 +61,31 @@ class CentredScores:
         x = _validate.real_array(signal, "signal").reshape(len(signal), -1)
         _sums.scatter(z.size, z, x, self.mean.first, self.sums)
 
-    @property
-    def total(self):
-        """The sum about the mean, of the shape of the logits."""
-        return self._centred().reshape(self.distribution.logits.shape)
+    def total(self, over):
+        """Return the sum about the mean, divided by `over`, of the shape of the logits."""
+        return self._centred(over).reshape(self.distribution.logits.shape)
 
-    def about(self, baseline, p=None):
-        """Return the sum about a baseline that is the same for all samples of an example.
+    def about(self, baseline, over, p=None):
+        """Return the sum about a baseline that is the same for all samples of an example, / over.
 
         The mean features p may be given where they are known.
         """
         mean = self.mean
         shift = mean.first - np.broadcast_to(baseline, mean.shape).reshape(-1) + mean.deviation
         p = mean_features(self.distribution) if p is None else p
-        return self._centred(shift, p).reshape(self.distribution.logits.shape)
+        return self._centred(over, shift, p).reshape(self.distribution.logits.shape)
 
-    @property
     def optimum(self):
-        """The sum about sum(signal score**2) / sum(score**2) over all samples but each itself."""
-        total, p = self._centred(), mean_features(self.distribution)
+        """Return the mean about sum(signal score**2) / sum(score**2) over the other samples."""
+        total, p = self._centred(self.mean.count), mean_features(self.distribution)
         _sums.optima(total.size, total, self.sums, self.mean.count, p)
         return total.reshape(self.distribution.logits.shape)
 
-    def _centred(self, shift=None, p=None):
+    def _centred(self, over, shift=None, p=None):
         total = np.empty(self.shape, self.sums.dtype)
         shift = np.empty(0) if shift is None else shift
         p = total[:0] if p is None else p
-        args = self.mean.count, self.mean.deviation, shift, p, total
+        args = self.mean.count, over, self.mean.deviation, shift, p, total
         _sums.centre(total.size, self.sums, *args)
         return total
 

@@ -112,18 +112,18 @@ def scatter(chunk, chunks, z, x, first, sums):
 
 
 @block
-def centre_run(out, pairs, d, samples):
-    """out = sum - d count, 0 where the outcome never varied: that sum less itself."""
+def centre_run(out, pairs, d, samples, over):
+    """out = (sum - d count) / over, 0 where the outcome never varied: that sum less itself."""
     wide_vectors()
     s, zero = like(samples, d), like(0, d)
     for i in range(out.size):
         count = pairs[2 * i + 1]
-        out[i] = where(count == s, zero, pairs[2 * i] - d * count)
+        out[i] = where(count == s, zero, (pairs[2 * i] - d * count) / over)
 
 
 @block
 def add_scores(out, pairs, shift, samples, p):
-    """out += shift (count - samples p)."""
+    """out += shift (count - samples p): shift is already divided."""
     wide_vectors()
     s = like(samples, p)
     for i in range(out.size):
@@ -131,21 +131,23 @@ def add_scores(out, pairs, shift, samples, p):
 
 
 @kernel
-def centre(chunk, chunks, sums, samples, mean, shift, p, out):
-    """out = the sum over samples of (x - mean) one-hot(z), as of `scatter`; mean is (M,).
+def centre(chunk, chunks, sums, samples, over, mean, shift, p, out):
+    """out = the sum over samples of (x - mean) one-hot(z), as of `scatter`, / over; mean is (M,).
 
     With a shift, (M,), it is that of (x - mean + shift) score: p are the mean features.
     """
     n, k = out.shape
     per = n // max(mean.size, 1)
     row, last = chunk_bounds(n, chunk, chunks)
+    divisor = like(over, out)
     while row < last:
         cell, end = cell_of(row, per, last)
         size = (end - row) * k
         pairs, target = sums[row:end].reshape(2 * size), out[row:end].reshape(size)
-        centre_run(target, pairs, like(mean[cell], out), samples)
+        centre_run(target, pairs, like(mean[cell], out), samples, divisor)
         if shift.size > 0:
-            add_scores(target, pairs, like(shift[cell], out), samples, p[row:end].reshape(size))
+            own = like(shift[cell] / over, out)
+            add_scores(target, pairs, own, samples, p[row:end].reshape(size))
         row = end
 
 

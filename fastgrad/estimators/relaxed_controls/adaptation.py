@@ -7,7 +7,11 @@ state of one problem serves copies of it, side by side, too.
 
 import numpy as np
 
-DECAYS = 0.9, 0.999  # of Adam's two moments
+from fastgrad import _validate
+from fastgrad.kernels import optim
+
+MOMENTS, DECAYS = ("first_moment", "second_moment"), (0.9, 0.999)  # of Adam
+TINY = np.finfo(np.float64).tiny  # in place of its epsilon: only 0 / 0 is to be 0
 
 
 def cell_shape(value, batch):
@@ -40,13 +44,13 @@ def descend(x, gradient, state, learning_rate):
     Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015, but with no epsilon: the
     step is the same in any unit, and 0 where all gradients have been.
     """
-    one = recall(state, "first_moment", x.shape, 0.0)
-    two = recall(state, "second_moment", x.shape, 0.0)
+    past = (recall(state, name, x.shape, 0.0) for name in MOMENTS)
     steps = recall(state, "steps", (), 0) + 1
+    arrays = [_validate.real_array(np.asarray(a, np.float64), "x") for a in (x, gradient, *past)]
+    flat, new = [a.reshape(-1) for a in arrays], [np.empty(x.size) for _ in range(3)]
     decay, slow = DECAYS
-    one = decay * one + (1 - decay) * gradient
-    two = slow * two + (1 - slow) * gradient**2
-    root = np.sqrt(two / (1 - slow**steps))
-    step = np.divide(one / (1 - decay**steps), root, out=np.zeros(x.shape), where=root > 0)
-    moments = {"first_moment": one, "second_moment": two, "steps": steps}
-    return x - learning_rate * step, moments
+    rate, scale = learning_rate / (1 - decay**steps), (1 - slow**steps) ** -0.5
+    keep = (decay, 1 - decay), (slow, 1 - slow)
+    optim.adam(x.size, *flat, *keep, float(rate), float(scale), TINY, *new)
+    x, *moments = (a.reshape(x.shape) for a in new)
+    return x, dict(zip(MOMENTS, moments)) | {"steps": steps}

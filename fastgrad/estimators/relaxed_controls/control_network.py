@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -55,10 +56,9 @@ class TanhNetwork:
         Returns
         -------
         array of float64, shape (P,)
+            Read-only.
         """
-        inputs = random.normal((self.hidden, features), rng=self.seed, dtype=np.float64)
-        rest = np.zeros(2 * self.hidden + 1)
-        return np.concatenate([inputs.reshape(-1) / max(features, 1) ** 0.5, rest])
+        return _initial(self.hidden, self.seed, features)
 
     def value_and_gradient(self, weights, x):
         """Evaluate c and its gradient by x.
@@ -97,6 +97,15 @@ class TanhNetwork:
         _kernels.add_parameter_gradient(
             x.size * self.hidden, _frozen(weights, x), self.hidden, *arrays, total
         )
+
+
+@functools.lru_cache(maxsize=2)  # each call asks for the shape at least
+def _initial(hidden, seed, features):
+    inputs = random.normal((hidden, features), rng=seed, dtype=np.float64)
+    rest = np.zeros(2 * hidden + 1)
+    weights = np.concatenate([inputs.reshape(-1) / max(features, 1) ** 0.5, rest])
+    weights.flags.writeable = False
+    return weights
 
 
 def _frozen(a, x):

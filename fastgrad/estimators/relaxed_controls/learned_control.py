@@ -106,6 +106,6 @@ class RELAX(RelaxedControl):
         slope = cells.slope(value.count, size)
         weights, new = descend(cells.kept, slope, state, self.learning_rate)
         new |= {"weights": weights, "size": DECAY * size + (1 - DECAY) * now}
-        state = {name: np.array(x) for name, x in new.items()}
+        state = {name: np.asarray(x) for name, x in new.items()}
         points = 1 + (0 if not objective else 1 if self.coupled else 2)
         return Estimate(value.result.astype(grad.dtype), grad, state, value.count * points)

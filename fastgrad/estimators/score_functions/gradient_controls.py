@@ -49,7 +49,7 @@ class ScaledControls(ScoreFunction):
         value, scores = Mean(), CentredScores(distribution)
         value.add(f_z.value)
         scores.add(z, f_z.signal)
-        rloo = scores.total / (len(z) - 1)
+        rloo = scores.total(len(z) - 1)
         signal = f_z.signal.reshape(len(z), -1)
         controls = self.controls(distribution, z, signal.shape, gradient)
         scale = 1.0 if self.scale is None else self.scale

@@ -73,5 +73,5 @@ class VIMCO(ScoreFunction):
             value.add(bound.reshape(-1, *log_weights.shape[1:]))
             scores.add(z, signal)
         dtype = distribution.logits.dtype
-        grad = scores.about(0.0) / value.count
+        grad = scores.about(0.0, value.count)
         return Estimate(value.result.astype(dtype), grad, state, scores.mean.count)

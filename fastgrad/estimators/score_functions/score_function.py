@@ -109,7 +109,7 @@ class Reinforce(ScoreFunction):
         """Make the estimate of pairs (outcomes, `Values`)."""
         scores = self.baseline.sums(distribution)
         value = collect(scores, blocks)
-        grad = self.baseline.total(scores, state) / value.count
+        grad = self.baseline.centred(scores, state)
         learnt = self.baseline.learn(scores, state)
         dtype = grad.dtype
         return Estimate(value.result.astype(dtype), grad, learnt, value.count)
@@ -142,5 +142,5 @@ class RLOO(ScoreFunction):
         scores = CentredScores(distribution)
         value = collect(scores, blocks)
         dtype = distribution.logits.dtype
-        grad = scores.total / (value.count - 1)
+        grad = scores.total(value.count - 1)
         return Estimate(value.result.astype(dtype), grad, state, value.count)

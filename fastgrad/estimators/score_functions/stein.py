@@ -56,7 +56,7 @@ class RODEO(ScaledControls):
         for step, own in zip(steps, local, strict=True):
             scores = CentredScores(distribution)
             scores.add(z, step)
-            total = scores.about(0.0, linear.mu)
-            of_g.append(scores.total / (len(z) - 1) - total / len(z))
-            of_h.append((total + own.reshape(total.shape)) / len(z))
+            mean = scores.about(0.0, len(z), linear.mu)
+            of_g.append(scores.total(len(z) - 1) - mean)
+            of_h.append(mean + own.reshape(mean.shape) / len(z))
         return of_g + of_h

@@ -38,13 +38,13 @@ class Optimal(Baseline):
         """Return what takes the samples in."""
         return PooledScores(distribution) if self.pooled else CentredScores(distribution)
 
-    def total(self, sums, state):
-        """Return the sum over samples of (signal - optimum) score."""
-        return sums.optimum
+    def centred(self, sums, state):
+        """Return the mean over samples of (signal - optimum) score."""
+        return sums.optimum()
 
 
 class PooledScores:
-    """The sum over samples of (signal - optimum) score, for each example its optimum.
+    """The mean over samples of (signal - optimum) score, for each example its optimum.
 
     That is sum(signal w) / sum(w) over the other samples, w the squared length of the score of all
     variables that a signal concerns: all have to be seen first, so the outcomes are kept.
@@ -67,9 +67,8 @@ class PooledScores:
         _kernels.sum_chosen(flat.size, self.squares, flat, w)
         self.kept.append((z, x - self.mean.first, w))
 
-    @property
     def optimum(self):
-        """The sum, of the shape of the logits."""
+        """Return the mean, of the shape of the logits."""
         outcomes, blocks, squares = zip(*self.kept, strict=True)
         x, w = np.concatenate(blocks), np.concatenate(squares)
         others = exclusive_sums(w)
@@ -79,7 +78,7 @@ class PooledScores:
         for z in outcomes:
             scores.add(z, x[begin : begin + len(z)])
             begin += len(z)
-        return scores.about(0.0, self.p)
+        return scores.about(0.0, len(x), self.p)
 
 
 def squared_scores(distribution, p):

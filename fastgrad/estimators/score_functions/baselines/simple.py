@@ -22,9 +22,10 @@ class Baseline:
         """Return what takes the samples in: outcomes and signals."""
         return CentredScores(distribution)
 
-    def total(self, sums, state):
-        """Return the sum over samples of (signal - baseline) score."""
-        return sums.about(self.at(sums.distribution, sums.mean.shape, state))
+    def centred(self, sums, state):
+        """Return the mean over samples of (signal - baseline) score."""
+        baseline = self.at(sums.distribution, sums.mean.shape, state)
+        return sums.about(baseline, sums.mean.count)
 
     def at(self, distribution, shape, state):
         """Return the baseline of each example (of each variable, where there is credit)."""
