@@ -224,7 +224,13 @@ def test_callback_sees_progress_and_can_take_a_snapshot(photograph):
         ),
         ({"space": "lab"}, ValueError, "space must be one of"),
         ({"ppd": 0}, ValueError, "ppd must be between 1 and 200"),
-        ({"weights": np.full((4, 4), -1)}, ValueError, "weights must be finite and not negative"),
+        ({"weights": np.full((4, 4), 1e-9)}, ValueError, "largest of weights .* got 1e-09"),
+        (
+            {"weights": np.full((4, 4), np.nan)},
+            ValueError,
+            "weights must be from 0 to 1e6, got nan",
+        ),
+        ({"weights": np.full((4, 4), -1)}, ValueError, "weights must be from 0 to 1e6, got -1"),
         ({"weights": np.zeros((4, 5), bool)}, ValueError, "weights must be bool or real, of shape"),
         ({"previous": np.zeros((4, 4), int)}, TypeError, "previous must be uint8"),
         ({"previous": np.full((4, 4), 16, np.uint8)}, ValueError, "indices below 16, not 16"),
@@ -268,3 +274,15 @@ def test_structure_raises_cssim_and_any_objective_is_weighed(photograph):
         values, palette=fixed, structure=0.3, objective=lambda p: cssim(values, p, space="linear")
     )
     np.testing.assert_array_equal(same.indices, better.indices)
+
+
+@pytest.mark.parametrize("small", [1e-3, 1e-9, 1e-12, 1e-20, 1e-45])
+@pytest.mark.parametrize("options", [{"palette": np.eye(3, dtype=np.uint8) * 255}, {"colors": 5}])
+def test_pixels_that_hardly_count_get_colours_of_the_palette(small, options):
+    image = np.random.default_rng(0).integers(0, 256, (60, 70, 3)).astype(np.uint8)
+    weights = np.ones((60, 70))
+    weights[::2] = small
+    for local in (False, True):
+        result = dither(image, weights=weights, local_weights=local, **options)
+        assert result.indices.max() < len(result.palette)
+        assert np.isfinite(result.loss).all()

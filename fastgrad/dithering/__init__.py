@@ -83,8 +83,9 @@ def dither(
         Weight of the plain squared error: larger is less grainy, and tones are less true. By
         default 0.05, and less for fewer colours than 16.
     weights : array_like, shape (height, width), optional
-        How important pixels are, at least 0: errors are multiplied by it. Pixels of weight 0, or
-        False, do not count, like transparent ones; they get some index.
+        How important pixels are, 0 to 1e6: errors are multiplied by it, or by a thousandth of the
+        largest if that is more. Pixels of weight 0, or False, do not count, like transparent ones;
+        they get some index.
     local_weights : bool, optional
         Whether errors are also multiplied by the local slope of lightness, see
         `fastgrad.dithering.lightness.slopes`; by default in the spaces of light, linear and

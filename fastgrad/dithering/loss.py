@@ -9,6 +9,8 @@ import numpy as np
 from fastgrad.dithering.blur import autocorrelation, convolve, gaussian, nasanen, separated
 from fastgrad.kernels.dithering import expectation as kernels
 
+LEAST = 1e-3  # share of the largest weight that pixels which count have: float32 bears its square
+
 
 class Gradient(NamedTuple):
     """An expected error and its derivatives."""
@@ -39,8 +41,8 @@ class BlurredError:
     ppd : float, optional
         Pixels per degree of the visual field: h is Nasanen's model of the eye, not a Gaussian.
     weights : array_like, shape (height, width), optional
-        What the error of each pixel is multiplied by, at least 0; by default 1. Pixels of weight 0
-        (False) do not count.
+        What the error of each pixel is multiplied by, 0 to 1e6; by default 1. Pixels of weight 0
+        (False) do not count; others weigh a thousandth of the largest at least.
 
     Attributes
     ----------
@@ -234,10 +236,14 @@ class BlurredError:
 
 
 def check_weights(weights, shape):
-    """Return weights of pixels as an array of this shape: bool, or finite and not negative."""
+    """Return weights of pixels, float64 of this shape: those above 0 are `LEAST` or more."""
     weights = np.asarray(weights)
     if weights.shape != shape or weights.dtype.kind not in "biuf":
         raise ValueError(f"weights must be bool or real, of shape {shape}, not {weights.shape}")
-    if not (np.isfinite(weights).all() and (weights >= 0).all()):
-        raise ValueError("weights must be finite and not negative")
-    return weights
+    outside = ~((weights >= 0) & (weights <= 1e6))
+    if outside.any():
+        raise ValueError(f"weights must be from 0 to 1e6, got {weights[outside][0]}")
+    weights = weights.astype(np.float64)
+    if 0 < weights.max() < 1e-6:
+        raise ValueError(f"the largest of weights must be at least 1e-6, got {weights.max()}")
+    return np.where(weights > 0, np.maximum(weights, LEAST * weights.max()), 0.0)

@@ -5,7 +5,7 @@ import numpy as np
 from fastgrad.dithering.blur import convolve
 from fastgrad.kernels.dithering import search as kernels
 
-FAR = 1e9  # the colours that fill up the last block of a palette
+FARTHEST = 1e9  # reach, squared, of a colour that has no other beside it
 NO_PREVIOUS = np.empty((0, 0), np.uint8)
 
 
@@ -106,7 +106,7 @@ class Search:
 
 
 def in_vectors(palette):
-    """Return a palette, (K, channels), in planes, filled up to whole vectors with far colours.
+    """Return a palette, (K, channels), in planes, filled up to whole vectors by infinite colours.
 
     Examples
     --------
@@ -115,7 +115,7 @@ def in_vectors(palette):
     (3, 32)
     """
     width = kernels.LANES * -(-len(palette) // kernels.LANES)
-    filled = np.full((palette.shape[1], width), FAR, palette.dtype)
+    filled = np.full((palette.shape[1], width), np.inf, palette.dtype)
     filled[:, : len(palette)] = palette.T
     return filled
 
@@ -141,4 +141,4 @@ def reach(palette):
     """
     distance = np.square(palette[:, None] - palette).sum(axis=-1)
     np.fill_diagonal(distance, np.inf)
-    return np.minimum(distance.min(axis=1) / 4, FAR)
+    return np.minimum(distance.min(axis=1) / 4, FARTHEST)

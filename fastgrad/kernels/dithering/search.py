@@ -1,7 +1,7 @@
 """Descent on a picture of labels, one palette index per pixel: relabel pixels and swap neighbours.
 
-Palettes are planar, shape (channels, K), with K filled up to whole vectors by colours too far away
-to be the nearest.
+Palettes are planar, shape (channels, K), with K filled up to whole vectors by infinitely far
+colours.
 """
 
 import numpy as np
@@ -17,7 +17,10 @@ MARGIN = 1e-4  # a move must gain this share of its own square, not just roundin
 
 @inline
 def nearest(palette, goal):
-    """Return the index of the colour nearest to a goal, and its squared distance."""
+    """Return the index of the colour nearest to a goal, and its squared distance.
+
+    It is 0 where all distances overflow.
+    """
     zero = like(0, goal)
     least, index = filled(like(np.inf, goal)), filled(np.int32(0))
     for first in range(0, palette.shape[1], LANES):
@@ -29,7 +32,7 @@ def nearest(palette, goal):
         least = where(near, distance, least)
         index = where(near, np.int32(first), index)
     low = least_of(least)
-    lane = first_of(least == low)
+    lane = first_of(least == low) % LANES
     return np.int64(entry(index, lane)) + lane, low
 
 
