@@ -20,14 +20,17 @@ def array(x, name):
 
 def real_array(x, name):
     """Return x as a C-contiguous float32 or float64 array, read-only (one compiled signature)."""
-    x = array(x, name)
-    if x.dtype not in REALS:
-        if x.dtype.kind not in "iufb" or x.dtype.itemsize > 8:
-            raise TypeError(f"{name} must be float32 or float64, got dtype {x.dtype}")
-        single = x.dtype.kind == "f" and x.dtype.itemsize <= 4
-        x = x.astype(np.float32 if single else np.float64)
-    x = np.asarray(x, order="C").view()  # ascontiguousarray would give a scalar an axis
-    x.flags.writeable = False
+    if type(x) is not np.ndarray or x.dtype not in REALS or not x.flags.c_contiguous:
+        x = array(x, name)
+        if x.dtype not in REALS:
+            if x.dtype.kind not in "iufb" or x.dtype.itemsize > 8:
+                raise TypeError(f"{name} must be float32 or float64, got dtype {x.dtype}")
+            single = x.dtype.kind == "f" and x.dtype.itemsize <= 4
+            x = x.astype(np.float32 if single else np.float64)
+        x = np.asarray(x, order="C")  # ascontiguousarray would give a scalar an axis
+    if x.flags.writeable:
+        x = x.view()
+        x.setflags(write=False)
     return x
 
 
