@@ -15,6 +15,7 @@ import fastgrad as fg
 from fastgrad import exact
 from fastgrad.distributions.bernoulli import Bernoulli
 from fastgrad.distributions.categorical import Categorical
+from fastgrad.estimators.relaxed_controls.adaptation import descend
 from fastgrad.estimators.relaxed_controls.control_network import TanhNetwork
 from fastgrad.estimators.relaxed_controls.controlled_sums import ControlledScores
 from fastgrad.estimators.relaxed_controls.learned_control import RELAX
@@ -624,6 +625,19 @@ def test_the_temperature_lowers_the_variance():
         fixed = run_on(REBAR(temperature=start), f, d, 300)
         after = spread(REBAR(temperature=temperature, scale=scale), f, d)
         assert after < 0.95 * spread(REBAR(temperature=start, scale=float(fixed["scale"][0])), f, d)
+
+
+@pytest.mark.parametrize("size", [1e150, 1.0, 1e-100, 1e-150, 1e-160, 1e-200, 1e-300, 0.0])
+def test_no_step_is_longer_than_the_learning_rate(size):
+    """Nor where squares of the gradient underflow; above that, it is the same in any unit."""
+    x, state = np.zeros(3), None
+    for _ in range(3):
+        y, state = descend(x, size * np.array([1.0, -2.0, 0.0]), state, 0.01)
+        assert np.all(np.abs(y - x) <= 0.01 * (1 + 1e-9))
+        assert y[2] == x[2]
+        if size >= 1e-100:
+            np.testing.assert_allclose(y - x, [-0.01, 0.01, 0.0])
+        x = y
 
 
 def test_each_cell_adapts_to_its_own():

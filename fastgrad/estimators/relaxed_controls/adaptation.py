@@ -11,7 +11,7 @@ from fastgrad import _validate
 from fastgrad.kernels import optim
 
 MOMENTS, DECAYS = ("first_moment", "second_moment"), (0.9, 0.999)  # of Adam
-TINY = np.finfo(np.float64).tiny  # in place of its epsilon: only 0 / 0 is to be 0
+TINY = 1e-154  # in place of its epsilon: below it, squares underflow and steps must not grow
 
 
 def cell_shape(value, batch):
