@@ -56,10 +56,10 @@ def dither(
 
     Minimises the squared error of luminance and, with less weight, of two differences of colours
     under a Gaussian blur, plus ``nu`` times the plain squared error; all in linear light, and with
-    more weight where it is dark. The palette is learned while one categorical
-    distribution per pixel is annealed by the gradient of the expected error. Then error diffusion
-    and an exact search, in turns with the best palette for what they found, choose for each pixel.
-    The same arguments give the same picture, on any number of threads.
+    more weight where it is dark. The palette is learned while one categorical distribution per
+    pixel is annealed by the gradient of the expected error. Then error diffusion and an exact
+    search, in turns with the best palette for what they found, choose for each pixel. The same
+    arguments give the same picture, on any number of threads.
 
     Parameters
     ----------

@@ -129,10 +129,11 @@ TO_OKLAB = np.array(
         [0.0259040371, 0.7827717662, -0.8086757660],
     ]
 )
+LUMINANCE = (0.2126, 0.7152, 0.0722)  # of linear sRGB (Rec. 709)
 CHROMA = 0.5  # weight of the differences of linear light that are not in luminance
 TO_OPPONENT = np.array(
     [
-        [3**0.5 * 0.2126, 3**0.5 * 0.7152, 3**0.5 * 0.0722],
+        [3**0.5 * share for share in LUMINANCE],
         [CHROMA * 0.5**0.5, -CHROMA * 0.5**0.5, 0.0],
         [-CHROMA * 6**-0.5, -CHROMA * 6**-0.5, CHROMA * (2 / 3) ** 0.5],
     ]

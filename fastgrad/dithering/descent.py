@@ -98,8 +98,7 @@ def _tiles(indices, loss, palette, objective, weight):
     moves = np.zeros([-(-n // size) for n in loss.shape], np.int64)
     labels = np.ascontiguousarray(indices, np.int32)
     while True:
-        error = (planar[:, labels] - loss.planes) * loss.weights
-        field = loss.field(np.pad(error, margin))
+        field = loss.field(np.pad(loss.error(labels, palette), margin))
         pictures = scale.of(objective.values[labels][None])
         similar = scale.fixed[2] - pictures.terms[0]
         maps = np.concatenate([pictures.moments[0], similar[None]]).astype(dtype)
@@ -128,7 +127,7 @@ def _far_apart(indices, loss, palette, objective, weight):
         table = weight * objective.neighbours(variables, z)[0].astype(np.float64)
         own = np.take_along_axis(table, z[0, ..., None], axis=-1)
         change = palette - palette[indices][:, :, None]
-        field = weights * loss.field((palette.T[:, indices] - loss.planes) * weights)
+        field = weights * loss.field(loss.error(indices, palette))
         error = 2 * np.einsum("hwkc,chw->hwk", change, field)
         error += loss.own * np.square(weights[..., None] * np.linalg.norm(change, axis=-1))
         table += error / loss.pixels - own

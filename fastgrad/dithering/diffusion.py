@@ -93,7 +93,6 @@ def begin(loss, palette, *, previous=None, gap=0.0):
 
 def _around(loss, indices, palette):
     """Return the mean share in the loss of the pixels around each."""
-    error = np.asarray(palette, loss.dtype)[indices].transpose(2, 0, 1) - loss.planes
-    error *= loss.weights
+    error = loss.error(indices, palette)
     share = (error * loss.field(error)).sum(axis=0, keepdims=True)
     return convolve(share, gaussian(AROUND))[0]

@@ -3,8 +3,8 @@
 import numpy as np
 
 from fastgrad.dithering.blur import convolve, gaussian
+from fastgrad.dithering.colour import LUMINANCE
 
-LUMINANCE = (0.2126, 0.7152, 0.0722)  # of linear sRGB
 SIGMA = 1.5  # pixels over which light is averaged first
 ADAPTATION = 0.3  # share of the picture's mean light that is added to that of each place,
 FLARE = 0.01  # and what the screen reflects

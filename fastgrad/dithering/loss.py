@@ -153,9 +153,14 @@ class BlurredError:
         float
             The loss.
         """
+        error = self.error(indices, palette)
+        return self._quadratic(error, self.field(error))
+
+    def error(self, indices, palette):
+        """Return ``weights (y - x)`` of a picture, arguments as of `of`, in planes."""
         error = np.asarray(palette, self.dtype).T[:, indices] - self.planes
         error *= self.weights
-        return self._quadratic(error, self.field(error))
+        return error
 
     def expected(self, logits, palette):
         """Return the expected loss of a picture whose pixels are drawn independently.

@@ -36,7 +36,17 @@ def psnr(picture, original, *, sigma=0.0, linear=True):
     error = first - second
     if sigma > 0:
         error = ndimage.gaussian_filter(error, (sigma, sigma, 0))
-    mean = float(np.square(error).mean())
+    return decibels(float(np.square(error).mean()))
+
+
+def decibels(mean):
+    """Return the peak signal-to-noise ratio of a mean squared error; inf if there is none.
+
+    Examples
+    --------
+    >>> decibels(0.01), decibels(0.0)
+    (20.0, inf)
+    """
     return -10 * float(np.log10(mean)) if mean > 0 else float("inf")
 
 

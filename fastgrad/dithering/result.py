@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fastgrad.dithering.quality import decibels
 from fastgrad.dithering.search import Search
 
 
@@ -72,12 +73,7 @@ def metrics(loss, indices, colours):
     loss = loss.unweighted()
     whole, plain = Search(loss, indices, colours).errors()
     return {
-        "psnr": _decibels(plain / len(loss.planes)),
-        "blurred_psnr": _decibels((whole - float(loss.nu) * plain) / len(loss.planes)),
+        "psnr": decibels(plain / len(loss.planes)),
+        "blurred_psnr": decibels((whole - float(loss.nu) * plain) / len(loss.planes)),
         "colors": int(np.count_nonzero(np.bincount(indices.ravel()))),
     }
-
-
-def _decibels(mean):
-    """Return the peak signal-to-noise ratio of a mean squared error."""
-    return -10 * float(np.log10(mean)) if mean > 0 else float("inf")

@@ -14,7 +14,7 @@ from fastgrad.objectives import Objective
 __all__ = ["Structural", "cssim", "ms_ssim", "ssim"]
 
 EXPONENTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of MS-SSIM, from fine to coarse
-LUMA = {"srgb": (0.299, 0.587, 0.114), "linear": (0.2126, 0.7152, 0.0722)}
+LUMA = {"srgb": (0.299, 0.587, 0.114), "linear": colour.LUMINANCE}
 PIXELS = 1 << 22  # of all samples that are worked on at once
 
 
