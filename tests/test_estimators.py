@@ -681,3 +681,31 @@ def test_names_and_options_that_do_not_exist():
         estimator("gumbel_softmax", tau=1.0)
     with pytest.raises(ValueError, match="temperature must be a finite number above 0, got 0"):
         estimator("gumbel_softmax", temperature=0)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", [n for n in ESTIMATORS if "grad" in ESTIMATORS[n].needs])
+@pytest.mark.parametrize("kind", [Categorical, Bernoulli])
+def test_a_gradient_that_is_not_finite_is_seen_wherever_it_stands(kind, name, bad):
+    """Also where the variable is certain, so that nothing it says counts, and in later blocks."""
+    rng = np.random.default_rng(4)
+    logits = rng.normal(size=(5, 3))
+    logits[2, 1], logits[3] = -np.inf, [0, -np.inf, -np.inf]
+    if kind is Bernoulli:
+        logits = np.array([0.1, np.inf, -np.inf, 800.0, -2.0])
+    run = estimator(name)
+    for place in itertools.product(*map(range, logits.shape)):
+        sample = 0 if name == "muprop" else int(rng.integers(4))
+        handed = itertools.count()
+
+        def grad(x, place=place, sample=sample, handed=handed):
+            numbers = [next(handed) % 4 for _ in x] if name != "muprop" else [0]
+            g = np.cos(x)
+            g[([n == sample for n in numbers], *place)] = bad
+            return g
+
+        f = objective(lambda x: np.sin(x).reshape(len(x), -1).sum(axis=1), grad=grad)
+        where = ", ".join(map(str, place)) + ("," if len(place) == 1 else "")
+        message = rf"the gradient of f must be finite, got {bad} for sample {sample} at \({where}\)"
+        with pytest.raises(ValueError, match=message):
+            run(f, kind(logits), num_samples=4, rng=0, block_size=2)

@@ -9,6 +9,7 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad.distributions.discrete import as_distribution
+from fastgrad.estimators.trust import trusting
 from fastgrad.objectives import as_objective
 from fastgrad.random import as_key
 
@@ -95,27 +96,26 @@ class Estimator:
         objective.require(self.name, self.needs)
         num_samples = _validate.integer(num_samples, "num_samples", 1, 2**24)
         if num_samples < self.min_samples:
-            raise ValueError(
-                f"{self.name} needs at least {self.min_samples} samples, "
-                f"got num_samples={num_samples}"
-            )
+            least = f"{self.name} needs at least {self.min_samples} samples"
+            raise ValueError(f"{least}, got num_samples={num_samples}")
         group = self.group(num_samples)
         if num_samples % group:
-            raise ValueError(
-                f"{self.name} draws its samples in groups: num_samples must be a multiple of "
-                f"{group}, got {num_samples}"
-            )
+            rule = f"{self.name} draws its samples in groups: num_samples must be a multiple of"
+            raise ValueError(f"{rule} {group}, got {num_samples}")
         block_size = num_samples if block_size is None else block_size
         size = max(1, _validate.integer(block_size, "block_size", 1) // group) * group
         key = as_key(rng)
 
-        def blocks():
+        def blocks(objective):
             for offset in range(0, num_samples, size):
                 n = min(size, num_samples - offset)
                 draws = self.draw(distribution, n, key, offset=offset, state=state)
                 yield draws, self.ask(objective, distribution, draws, offset=offset)
 
-        return self.combine(distribution, blocks(), state)
+        def estimate(objective):
+            return self.combine(distribution, blocks(objective), state)
+
+        return trusting(estimate, objective) if "grad" in self.needs else estimate(objective)
 
     def group(self, num_samples):
         """Return how many consecutive samples depend on each other: blocks are whole groups."""

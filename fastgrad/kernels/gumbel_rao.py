@@ -103,5 +103,5 @@ def site_products(
                     multiply(odds, rarity)
                 lg.condition(m, noise, z, t, p, q)
                 lg.slope(d, m, scale, False)
+                lg.mask(d, t)
                 lg.accumulate(g, d, r)
-        lg.mask(g, t)
