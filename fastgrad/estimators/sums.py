@@ -5,6 +5,8 @@ import numpy as np
 from fastgrad import _validate
 from fastgrad.distributions import discrete
 from fastgrad.kernels import features as _features
+from fastgrad.kernels import outcome_sums as _outcomes
+from fastgrad.kernels import scores as _scores
 from fastgrad.kernels import sums as _sums
 
 
@@ -34,9 +36,14 @@ class Mean:
         return self.total / self.count
 
     @property
+    def flat(self):
+        """The mean, flat."""
+        return self.first + self.deviation
+
+    @property
     def result(self):
         """The mean, of the shape of one sample."""
-        return (self.first + self.deviation).reshape(self.shape)[()]
+        return self.flat.reshape(self.shape)[()]
 
 
 class CentredScores:
@@ -49,51 +56,54 @@ class CentredScores:
 
     def __init__(self, distribution):
         self.distribution = distribution
-        logits, columns = distribution.logits, discrete.num_features(distribution)
-        self.shape = logits.size // columns, columns
-        self.sums = np.zeros((*self.shape, 2), logits.dtype)  # of the signal, and of 1: counts
+        k = discrete.num_features(distribution)
+        self.logits = distribution.logits.reshape(distribution.logits.size // k, k)
+        self.layout = _outcomes.layout(*self.logits.shape)
+        self.sums = np.empty((0, *self.layout[1:]), self.logits.dtype)
         self.mean = Mean()
+        self.last = None
 
     def add(self, z, signal):
         """Take outcomes (S, *batch) and their signal, whose shape is a leading part of theirs."""
         z = outcomes(self.distribution, z)
+        if self.last is not None:
+            if not len(self.sums):
+                self.sums = np.zeros(self.layout, self.logits.dtype)
+            _outcomes.scatter(z.size, self.logits.shape[1], *self.last, self.sums)
         self.mean.add(signal)
-        x = _validate.real_array(signal, "signal").reshape(len(signal), -1)
-        _sums.scatter(z.size, z, x, self.mean.first, self.sums)
+        x = np.array(signal, order="C").reshape(
+            len(signal), -1
+        )  # f may return the same array again
+        self.last = z, x, self.mean.first
 
     def total(self, over):
         """Return the sum about the mean, divided by `over`, of the shape of the logits."""
-        return self._centred(over).reshape(self.distribution.logits.shape)
+        return self._finish(_scores.centre, over, np.empty(0))
 
-    def about(self, baseline, over, p=None):
-        """Return the sum about a baseline that is the same for all samples of an example, / over.
+    def about(self, baseline, over):
+        """Return the sum about a baseline, divided by `over`.
 
-        The mean features p may be given where they are known.
+        The baseline is one number, or one for each example: of the shape of the mean.
         """
-        mean = self.mean
-        shift = mean.first - np.broadcast_to(baseline, mean.shape).reshape(-1) + mean.deviation
-        p = mean_features(self.distribution) if p is None else p
-        return self._centred(over, shift, p).reshape(self.distribution.logits.shape)
+        shift = self.mean.flat - np.reshape(baseline, -1)
+        return self._finish(_scores.centre, over, shift)
 
     def optimum(self):
         """Return the mean about sum(signal score**2) / sum(score**2) over the other samples."""
-        total, p = self._centred(self.mean.count), mean_features(self.distribution)
-        _sums.optima(total.size, total, self.sums, self.mean.count, p)
-        return total.reshape(self.distribution.logits.shape)
+        return self._finish(_scores.optima)
 
-    def _centred(self, over, shift=None, p=None):
-        total = np.empty(self.shape, self.sums.dtype)
-        shift = np.empty(0) if shift is None else shift
-        p = total[:0] if p is None else p
-        args = self.mean.count, over, self.mean.deviation, shift, p, total
-        _sums.centre(total.size, self.sums, *args)
-        return total
+    def _finish(self, kernel, *args):
+        out, single = np.empty_like(self.logits), discrete.single_logit(self.distribution)
+        seen = self.sums, *self.last, self.mean.count, self.mean.deviation
+        kernel(self.last[0].size, *seen, *args, self.logits, single, out)
+        return out.reshape(self.distribution.logits.shape)
 
 
 def outcomes(distribution, z):
     """Return outcomes (S, *batch) as kernels take them, (S, N): of a single feature, its value."""
-    if discrete.num_outcomes(distribution) == 1:
-        z = np.ones_like(z)
+    single = discrete.num_outcomes(distribution) == 1
+    if single or not z.flags.c_contiguous:
+        z = np.ones_like(z) if single else z.copy("C")
         z.flags.writeable = False
     return z.reshape(len(z), distribution.logits.size // discrete.num_features(distribution))
 

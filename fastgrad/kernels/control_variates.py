@@ -95,20 +95,6 @@ def linear_terms(chunk, chunks, g, p, z, total, mean, out):
                 out[i, row + v] = scale * (chosen - out[i, row + v])
 
 
-@block
-def load_statistics(s, x, row, fold):
-    """Read a statistic of rows of x, (N,), into columns."""
-    wide_vectors()
-    if fold:
-        s[:] = x[row]
-        return
-    lanes = s.reshape((4, s.size // 4))
-    for lane in range(4):
-        for g in range(s.size // 4):
-            r = row + 4 * g + lane
-            lanes[lane, g] = x[r] if r < x.size else like(0, s)
-
-
 # -- Stein: the Gibbs operator of w and |w|, w(x) the sum of linear terms over the cell of x ----
 
 
@@ -176,7 +162,10 @@ def stein(chunk, chunks, g, p, z, total, rest, size, linear, rectified):
         for i in range(samples):
             tile.load(x, g[i], row, zero)
             tile.load_categories(arg, z[i], row, fold)
-            load_statistics(others, rest[i], row, fold)
+            if fold:
+                others[:] = rest[i, row]
+            else:
+                tile.load_statistics(others, rest[i], row, zero)
             surrogates(y, q, t, x, scale, s, others, fold)
             add_steps(a, y, arg, s, fold)
             absolute(y)

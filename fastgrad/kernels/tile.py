@@ -15,6 +15,7 @@ from fastgrad.kernels.intrinsics import like
 from fastgrad.kernels.jit import block, inline, wide_vectors
 from fastgrad.kernels.philox import philox_lanes
 from fastgrad.kernels.transpose import (
+    deinterleave,
     interleave,
     many_rows_to_tile,
     rows_to_tile,
@@ -164,16 +165,40 @@ def store_categories(z, arg, row, fold):
 @block
 def load_categories(arg, z, row, fold):
     """Read categories in the form that `columns.argmax` leaves them."""
-    columns = arg.size
-    if fold:
-        for c in range(columns):
-            arg[c] = np.int32(z[row] // columns if z[row] % columns == c else -1)
+    if not fold:
+        load_statistics(arg, z, row, np.int32(-1))
         return
-    lanes = arg.reshape((4, columns // 4))
-    for lane in range(4):
-        for g in range(columns // 4):
-            r = row + 4 * g + lane
-            lanes[lane, g] = z[r] if 0 <= r < z.size else np.int32(-1)
+    for c in range(arg.size):
+        arg[c] = np.int32(z[row] // arg.size if z[row] % arg.size == c else -1)
+
+
+@block
+def load_statistics(s, x, row, padding):
+    """Read a statistic of rows of x, (N,), into the columns of a narrow tile."""
+    wide_vectors()
+    lane = s.size // 4
+    if row >= 0 and row + s.size <= x.size:
+        for g in range(0, lane, 16):
+            deinterleave(s, g, lane, x, row + 4 * g)
+        return
+    for c in range(s.size):
+        r = row + 4 * (c % lane) + c // lane
+        s[c] = x[r] if 0 <= r < x.size else padding
+
+
+@block
+def load_many_categories(arg, z, row):
+    """`load_categories` of each of z, (S, N), into a row of arg, of a narrow tile."""
+    wide_vectors()
+    n, columns = z.shape[1], arg.shape[1]
+    lane = columns // 4
+    if row < 0 or row + columns > n:
+        for i in range(len(z)):
+            load_statistics(arg[i], z[i], row, np.int32(-1))
+        return
+    for i in range(len(z)):
+        for g in range(0, lane, 16):
+            deinterleave(arg, i * columns + g, lane, z, i * n + row + 4 * g)
 
 
 @block

@@ -150,3 +150,31 @@ def interleave(typingctx, out, start, lanes, g0):
         return context.get_dummy_value()
 
     return types.none(out, start, lanes, g0), codegen
+
+
+@intrinsic
+def deinterleave(typingctx, out, place, lane, x, start):
+    """Set out[place + l lane + j] = x[start + 4 j + l] for l < 4, j < 16, both arrays flat."""
+
+    def codegen(context, builder, signature, args):
+        out_data = context.make_array(out)(context, builder, args[0]).data
+        x_data = context.make_array(x)(context, builder, args[3]).data
+        _, place, lane, _, start = args
+        data, index = context.get_data_type(x.dtype), start.type
+        vector, size = ir.VectorType(data, 16), x.dtype.bitwidth // 8
+
+        def pointer(array, offset):
+            return builder.bitcast(builder.gep(array, [offset]), vector.as_pointer())
+
+        parts = []
+        for i in range(4):
+            offset = builder.add(start, ir.Constant(index, 16 * i))
+            parts.append(builder.load(pointer(x_data, offset), align=size))
+        whole = _joined(builder, parts)
+        for i in range(4):
+            part = _shuffle(builder, whole, whole, [4 * j + i for j in range(16)])
+            offset = builder.add(place, builder.mul(lane, ir.Constant(index, i)))
+            builder.store(part, pointer(out_data, offset), align=size)
+        return context.get_dummy_value()
+
+    return types.none(out, types.intp, types.intp, x, types.intp), codegen

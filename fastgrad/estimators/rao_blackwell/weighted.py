@@ -45,11 +45,9 @@ def scores(distribution, z, weights, *, centred=False):
     """
     logits, columns = distribution.logits, discrete.num_features(distribution)
     z, rows = outcomes(distribution, z), np.arange(logits.size // columns)
-    sums = np.zeros((len(rows), columns, 2), logits.dtype)
+    sums = np.zeros((len(rows), columns), logits.dtype)
     changed = z[1:] if columns > 1 else read_only((z[1:] != z[0]).astype(np.int32))
-    given = read_only(np.ascontiguousarray(weights[1:])), read_only(np.zeros(weights.shape[1]))
-    _kernels.scatter(changed.size, changed, *given, sums)
-    sums = sums[..., 0].copy()
+    _kernels.scatter(changed.size, changed, read_only(np.ascontiguousarray(weights[1:])), sums)
     if columns > 1:
         sums[rows, z[0]] = 0
         sums[rows, z[0]] = -sums.sum(axis=1)

@@ -76,7 +76,7 @@ class MuProp(ScoreFunction):
         if at_mu.shape != scores.mean.shape:
             shapes = f"{scores.mean.shape} at outcomes and {at_mu.shape} at the mean"
             raise ValueError(f"f must return values and credit of one shape, got {shapes}")
-        grad = scores.about(at_mu, value.count, mu) + product(distribution, mu, table)
+        grad = scores.about(at_mu, value.count) + product(distribution, mu, table)
         return Estimate(value.result.astype(grad.dtype), grad, state, value.count + 1)
 
 

@@ -56,7 +56,7 @@ class RODEO(ScaledControls):
         for step, own in zip(steps, local, strict=True):
             scores = CentredScores(distribution)
             scores.add(z, step)
-            mean = scores.about(0.0, len(z), linear.mu)
+            mean = scores.about(0.0, len(z))
             of_g.append(scores.total(len(z) - 1) - mean)
             of_h.append(mean + own.reshape(mean.shape) / len(z))
         return of_g + of_h

@@ -78,7 +78,7 @@ class PooledScores:
         for z in outcomes:
             scores.add(z, x[begin : begin + len(z)])
             begin += len(z)
-        return scores.about(0.0, len(x), self.p)
+        return scores.about(0.0, len(x))
 
 
 def squared_scores(distribution, p):

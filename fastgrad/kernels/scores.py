@@ -1,0 +1,132 @@
+"""Sums of scores weighted by signals, made of the `outcome_sums` of what samples showed."""
+
+import numpy as np
+
+from fastgrad.kernels import columns as col
+from fastgrad.kernels import tile
+from fastgrad.kernels.intrinsics import like, where
+from fastgrad.kernels.jit import block, chunk_range, inline, kernel, wide_vectors
+from fastgrad.kernels.outcome_sums import AT_ONCE, begin, last_row, load_cells, take
+from fastgrad.kernels.special import sigmoid
+from fastgrad.kernels.vectors import LANES, filled, load, store
+
+
+@block
+def centre_tile(t, sums, mean, samples, inverse):
+    """t = (sum - mean count) inverse, 0 where the outcome never varied: that sum less itself."""
+    wide_vectors()
+    totals, counts = sums[0], sums[1]
+    s, zero = like(samples, t), like(0, t)
+    for c in range(0, t.shape[1], LANES):
+        m = load(mean, c)
+        for i in range(t.shape[0]):
+            n = load(counts, (i, c))
+            x = (load(totals, (i, c)) - m * n) * inverse
+            store(t, (i, c), where(n == s, filled(zero), x))
+
+
+@block
+def add_scores(t, sums, shift, samples, inverse, p):
+    """t += shift (count - samples p) inverse."""
+    wide_vectors()
+    counts, s = sums[1], like(samples, t)
+    for c in range(0, t.shape[1], LANES):
+        d = load(shift, c) * inverse
+        for i in range(t.shape[0]):
+            score = load(counts, (i, c)) - s * load(p, (i, c))
+            store(t, (i, c), load(t, (i, c)) + d * score)
+
+
+@block
+def mean_features(p, logits, row, m, s, single, fold):
+    """p = the mean features: the softmax of rows of logits, (N, K), or the sigmoid."""
+    wide_vectors()
+    tile.load(p, logits, row, like(0 if single else -np.inf, p))
+    if single:
+        flat = p.reshape(p.size)
+        for c in range(0, flat.size, LANES):
+            store(flat, c, sigmoid(load(flat, c)))
+    else:
+        col.maximum(p, m, fold)
+        col.softmax(p, m, s, fold)
+
+
+@kernel
+def centre(chunk, chunks, sums, z, x, first, samples, mean, over, shift, logits, single, out):
+    """out = the sum over samples of (x - mean) one-hot(z), / over; mean is (M,).
+
+    With a shift, (M,), it is that of (x - mean + shift) score, given the logits. The last samples z
+    with their signals x are not in the sums yet: a tile is finished while it is in L1.
+    """
+    n, k = out.shape
+    _, _, depth, columns = sums.shape
+    fold, real = k > tile.NARROW, sums.dtype
+    own, t = tile.empty((2, depth, columns), real), tile.empty((depth, columns), real)
+    p, m = tile.empty((depth, columns), real), tile.empty((1, columns), real)
+    d, s = tile.empty((AT_ONCE, columns), real), tile.empty((columns,), real)
+    arg, origin = tile.empty((AT_ONCE, columns), np.int32), np.zeros(mean.size)
+    inverse = like(1.0 / over, out)
+    for b in chunk_range(tile.count(n, k, columns, 0), chunk, chunks):
+        row = tile.first_row(b, k, columns, 0)
+        last = last_row(row, k, columns, n)
+        begin(own, sums, b)
+        take(own, row, k, z, x, first, arg, d, s)
+        load_cells(m, s, mean.reshape((1, mean.size)), origin, row, last, n)
+        centre_tile(t, own, m[0], samples, inverse)
+        if shift.size > 0:
+            mean_features(p, logits, row, m[0], s, single, fold)
+            load_cells(m, s, shift.reshape((1, shift.size)), origin, row, last, n)
+            add_scores(t, own, m[0], samples, inverse, p)
+        tile.store(out, t, row)
+
+
+@inline
+def optimum(n, p, s):
+    """Return the factor that makes of a sum about the mean one about the optimum.
+
+    The optimum c = sum x score^2 / sum score^2 over the other samples depends on whether a sample
+    shows this category, of probability p, as n of s do; the sum over all has a closed form.
+    """
+    zero, one = like(0, p), like(1, p)
+    m, y = s - n, one - p
+    # For n = 1, or m = 1, the squares of p, or q, cancel, which could underflow.
+    shown, absent = n == one, m == one
+    up = where(shown, y, y * p * p)
+    down = where(shown, m, y * y * (n - one) + p * p * m)
+    up_too = where(absent, p, p * y * y)
+    down_too = where(absent, n, y * y * n + p * p * (m - one))
+    both = (n > zero) & (m > zero)
+    return where(both, s * (up / down + up_too / down_too), p - p)
+
+
+@block
+def multiply_optima(t, sums, samples, p):
+    """t *= `optimum`."""
+    wide_vectors()
+    counts, s = sums[1], filled(like(samples, t))
+    for c in range(0, t.shape[1], LANES):
+        for i in range(t.shape[0]):
+            factor = optimum(load(counts, (i, c)), load(p, (i, c)), s)
+            store(t, (i, c), load(t, (i, c)) * factor)
+
+
+@kernel
+def optima(chunk, chunks, sums, z, x, first, samples, mean, logits, single, out):
+    """out = the mean over samples of (x - optimum of each coordinate) score, as in `centre`."""
+    n, k = out.shape
+    _, _, depth, columns = sums.shape
+    fold, real = k > tile.NARROW, sums.dtype
+    own, t = tile.empty((2, depth, columns), real), tile.empty((depth, columns), real)
+    p, m = tile.empty((depth, columns), real), tile.empty((1, columns), real)
+    d, s = tile.empty((AT_ONCE, columns), real), tile.empty((columns,), real)
+    arg, origin = tile.empty((AT_ONCE, columns), np.int32), np.zeros(mean.size)
+    for b in chunk_range(tile.count(n, k, columns, 0), chunk, chunks):
+        row = tile.first_row(b, k, columns, 0)
+        last = last_row(row, k, columns, n)
+        begin(own, sums, b)
+        take(own, row, k, z, x, first, arg, d, s)
+        load_cells(m, s, mean.reshape((1, mean.size)), origin, row, last, n)
+        centre_tile(t, own, m[0], samples, like(1.0 / samples, out))
+        mean_features(p, logits, row, m[0], s, single, fold)
+        multiply_optima(t, own, samples, p)
+        tile.store(out, t, row)
