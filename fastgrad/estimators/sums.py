@@ -71,9 +71,8 @@ class CentredScores:
                 self.sums = np.zeros(self.layout, self.logits.dtype)
             _outcomes.scatter(z.size, self.logits.shape[1], *self.last, self.sums)
         self.mean.add(signal)
-        x = np.array(signal, order="C").reshape(
-            len(signal), -1
-        )  # f may return the same array again
+        # A copy: f may return the same array again.
+        x = np.array(signal, order="C").reshape(len(signal), -1)
         self.last = z, x, self.mean.first
 
     def total(self, over):

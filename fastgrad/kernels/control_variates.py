@@ -162,10 +162,7 @@ def stein(chunk, chunks, g, p, z, total, rest, size, linear, rectified):
         for i in range(samples):
             tile.load(x, g[i], row, zero)
             tile.load_categories(arg, z[i], row, fold)
-            if fold:
-                others[:] = rest[i, row]
-            else:
-                tile.load_statistics(others, rest[i], row, zero)
+            tile.load_statistics(others, rest[i], row, zero, fold)
             surrogates(y, q, t, x, scale, s, others, fold)
             add_steps(a, y, arg, s, fold)
             absolute(y)

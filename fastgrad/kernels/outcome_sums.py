@@ -49,7 +49,7 @@ def load_cells(d, scratch, x, first, row, last, n):
                 store(d, (i, c), one)
         else:
             spread(scratch[: last - row], x[i], first, row, per)
-            tile.load_statistics(d[i], scratch, 0, like(0, d))
+            tile.load_statistics(d[i], scratch, 0, like(0, d), False)
 
 
 @block

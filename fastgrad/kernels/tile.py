@@ -166,16 +166,19 @@ def store_categories(z, arg, row, fold):
 def load_categories(arg, z, row, fold):
     """Read categories in the form that `columns.argmax` leaves them."""
     if not fold:
-        load_statistics(arg, z, row, np.int32(-1))
+        load_statistics(arg, z, row, np.int32(-1), fold)
         return
     for c in range(arg.size):
         arg[c] = np.int32(z[row] // arg.size if z[row] % arg.size == c else -1)
 
 
 @block
-def load_statistics(s, x, row, padding):
-    """Read a statistic of rows of x, (N,), into the columns of a narrow tile."""
+def load_statistics(s, x, row, padding, fold):
+    """Read a statistic of rows, x (N,), into the columns."""
     wide_vectors()
+    if fold:
+        s[:] = x[row]
+        return
     lane = s.size // 4
     if row >= 0 and row + s.size <= x.size:
         for g in range(0, lane, 16):
@@ -194,7 +197,7 @@ def load_many_categories(arg, z, row):
     lane = columns // 4
     if row < 0 or row + columns > n:
         for i in range(len(z)):
-            load_statistics(arg[i], z[i], row, np.int32(-1))
+            load_statistics(arg[i], z[i], row, np.int32(-1), False)
         return
     for i in range(len(z)):
         for g in range(0, lane, 16):
