@@ -67,13 +67,19 @@ class CentredScores:
         """Take outcomes (S, *batch) and their signal, whose shape is a leading part of theirs."""
         z = outcomes(self.distribution, z)
         if self.last is not None:
-            if not len(self.sums):
-                self.sums = np.zeros(self.layout, self.logits.dtype)
-            _outcomes.scatter(z.size, self.logits.shape[1], *self.last, self.sums)
+            self.settle()
         self.mean.add(signal)
         # A copy: f may return the same array again.
         x = np.array(signal, order="C").reshape(len(signal), -1)
         self.last = z, x, self.mean.first
+
+    def settle(self):
+        """Take the last block into the sums, which pays where more than one result is wanted."""
+        if not len(self.sums):
+            self.sums = np.zeros(self.layout, self.logits.dtype)
+        z, x, first = self.last
+        _outcomes.scatter(z.size, self.logits.shape[1], z, x, first, self.sums)
+        self.last = z[:0], x[:0], first
 
     def total(self, over):
         """Return the sum about the mean, divided by `over`, of the shape of the logits."""
@@ -94,7 +100,7 @@ class CentredScores:
     def _finish(self, kernel, *args):
         out, single = np.empty_like(self.logits), discrete.single_logit(self.distribution)
         seen = self.sums, *self.last, self.mean.count, self.mean.deviation
-        kernel(self.last[0].size, *seen, *args, self.logits, single, out)
+        kernel(self.last[0].size + out.size, *seen, *args, self.logits, single, out)
         return out.reshape(self.distribution.logits.shape)
 
 

@@ -16,7 +16,6 @@ from fastgrad.estimators.score_functions.gradient_controls import (
     Linear,
     ScaledControls,
     of_cells,
-    product,
     slopes,
 )
 from fastgrad.estimators.score_functions.score_function import ScoreFunction
@@ -63,11 +62,11 @@ class MuProp(ScoreFunction):
 
     def combine(self, distribution, blocks, state=None):
         """Make the estimate of pairs (outcomes, (`Values`, expansion at mu or None))."""
-        value, scores, mu = Mean(), CentredScores(distribution), mean_features(distribution)
+        value, scores = Mean(), CentredScores(distribution)
         for z, (f_z, expansion) in blocks:
             if expansion is not None:
                 at_mu, slope = expansion
-                table = slopes(distribution, slope, mu)
+                table, product = slopes(distribution, slope, mean_features(distribution))
             value.add(f_z.value)
             signal = f_z.signal.reshape(len(z), -1)
             linear = np.empty(signal.shape)
@@ -76,7 +75,7 @@ class MuProp(ScoreFunction):
         if at_mu.shape != scores.mean.shape:
             shapes = f"{scores.mean.shape} at outcomes and {at_mu.shape} at the mean"
             raise ValueError(f"f must return values and credit of one shape, got {shapes}")
-        grad = scores.about(at_mu, value.count) + product(distribution, mu, table)
+        grad = scores.about(at_mu, value.count) + product
         return Estimate(value.result.astype(grad.dtype), grad, state, value.count + 1)
 
 
@@ -110,10 +109,10 @@ class DoubleCV(ScaledControls):
     weights = (1.0,)
     paper = "Titsias and Shi, 'Double control variates', 2022"
 
-    def controls(self, distribution, z, shape, gradient):
-        """Return J mean(f') less RLOO of the linear terms."""
+    def controls(self, distribution, z, shape, gradient, out):
+        """Fill out[0] with J mean(f') less RLOO of the linear terms."""
         linear = Linear(distribution, z, gradient)
         scores = CentredScores(distribution)
         scores.add(z, of_cells(linear.terms, shape))
-        table = slopes(distribution, linear.total / len(z), linear.mu)
-        return [product(distribution, linear.mu, table) - scores.total(len(z) - 1)]
+        product = linear.product.reshape(out[0].shape)
+        np.subtract(product / len(z), scores.total(len(z) - 1), out=out[0])

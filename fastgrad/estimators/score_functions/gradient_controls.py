@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import ClassVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from fastgrad.estimators.score_functions.baselines import Regression
 from fastgrad.estimators.score_functions.score_function import ScoreFunction
 from fastgrad.estimators.sums import CentredScores, Mean, mean_features, outcomes
 from fastgrad.kernels import control_variates as _kernels
+from fastgrad.kernels import stein as _stein
 
 DECAY = 0.99  # of what weights are learned from
 
@@ -49,22 +51,34 @@ class ScaledControls(ScoreFunction):
         value, scores = Mean(), CentredScores(distribution)
         value.add(f_z.value)
         scores.add(z, f_z.signal)
-        rloo = scores.total(len(z) - 1)
         signal = f_z.signal.reshape(len(z), -1)
-        controls = self.controls(distribution, z, signal.shape, gradient)
-        scale = 1.0 if self.scale is None else self.scale
-        grad = sum((scale * w * x for w, x in zip(self.weights, controls, strict=True)), rloo)
+        count, shape = len(self.weights), distribution.logits.shape
+        # Controls, and then the estimate: as rows, what regression learns from.
+        rows = np.empty((count + 1, math.prod(shape)), distribution.logits.dtype)
+        self.controls(distribution, z, signal.shape, gradient, rows[:count].reshape(count, *shape))
+        grad = rows[count]
+        grad[:] = scores.total(len(z) - 1).reshape(-1)
+        weights = np.array(self.weights) * (1.0 if self.scale is None else self.scale)
+        _kernels.blend(rows.size, rows[:count], weights, grad)
         if self.scale is None:
-            fit = Regression(state, len(controls))
-            rows = np.array([*controls, -grad], np.float64).reshape(len(controls) + 1, -1)
-            change = fit.solve(np.full(len(controls), fit.square))  # few calls are a poor teacher
-            grad = sum((float(w) * x for w, x in zip(change, controls, strict=True)), grad)
-            state = fit.learn(rows, DECAY)
-        return Estimate(value.result.astype(grad.dtype), grad, state, len(z))
+            fit, size = Regression(state, count), rows.shape[1]
+            change = fit.solve(np.full(count, fit.square))  # few calls are a poor teacher
+            parts = np.empty((-(-size // _kernels.BLOCK), count + 1, count + 1))
+            _kernels.gram(rows.size, rows, parts)
+            state = fit.add(_with_target_negated(parts.sum(axis=0)), DECAY)
+            _kernels.blend(rows.size, rows[:count], change, grad)
+        return Estimate(value.result.astype(grad.dtype), grad.reshape(shape).copy(), state, len(z))
 
-    def controls(self, distribution, z, shape, gradient):
-        """Return control variates, of the shape of the logits; signals have this shape, (S, M)."""
+    def controls(self, distribution, z, shape, gradient, out):
+        """Fill out with control variates, each of the shape of the logits; signals are (S, M)."""
         raise NotImplementedError
+
+
+def _with_target_negated(gram):
+    """Return the products of columns and a target, the last row, with the sign of that changed."""
+    gram[-1, :-1] *= -1
+    gram[:-1, -1] *= -1
+    return gram
 
 
 class Linear:
@@ -74,21 +88,20 @@ class Linear:
         self.mu = mean_features(distribution)
         self.z = outcomes(distribution, z)
         self.gradient = gradient.reshape(len(z), *self.mu.shape)
-        self.total, means = np.empty_like(self.mu), np.empty_like(self.mu[:, 0])
+        self.total, self.product = np.empty_like(self.mu), np.empty_like(self.mu)
         self.terms = np.empty(self.z.shape, self.mu.dtype)
-        single = self.mu.shape[1] == 1
-        kernel = _kernels.binary_linear_terms if single else _kernels.linear_terms
-        args = self.gradient, self.mu, self.z, self.total, means, self.terms
+        self.single = self.mu.shape[1] == 1
+        kernel = _stein.binary_linear_terms if self.single else _stein.linear_terms
+        args = self.gradient, self.mu, self.z, self.total, self.product, self.terms
         kernel(gradient.size, *args)
 
     def steps(self, w):
-        """Return, of w and abs(w), the sums of `_kernels.stein`, and E[abs(w)], (S, N)."""
+        """Return, of w and abs(w), the sums of `_stein.stein`, and E[abs(w)], (S, N)."""
         per = self.terms.shape[1] // max(w.shape[1], 1)
         rest = np.repeat(w, per, axis=1).astype(self.mu.dtype) - self.terms
         size = np.empty_like(rest)
         linear, rectified = np.empty_like(self.mu), np.empty_like(self.mu)
-        single = self.mu.shape[1] == 1
-        kernel = _kernels.binary_stein if single else _kernels.stein
+        kernel = _stein.binary_stein if self.single else _stein.stein
         args = self.gradient, self.mu, self.z, self.total, rest, size, linear, rectified
         kernel(self.gradient.size, *args)
         return linear, rectified, size
@@ -101,13 +114,15 @@ def of_cells(terms, shape):
 
 
 def slopes(distribution, gradient, mu):
-    """Return <gradient, x - mu> of each variable for each outcome, shape (N, outcomes)."""
-    g = gradient.reshape(mu.shape)
+    """Return <gradient, x - mu> of each variable for each outcome, (N, outcomes), and J gradient.
+
+    J is the Jacobian of mu by the logits, whose shape the product has.
+    """
+    g, product = gradient.reshape(mu.shape), np.empty_like(mu)
     if discrete.single_logit(distribution):
-        return np.concatenate([-mu * g, (1 - mu) * g], axis=1)
-    return g - (mu * g).sum(axis=1, keepdims=True)
-
-
-def product(distribution, mu, table):
-    """Return J gradient, of the shape of the logits, given the gradient's `slopes`."""
-    return (mu * table[:, -mu.shape[1] :]).reshape(distribution.logits.shape)
+        table = np.concatenate([-mu * g, (1 - mu) * g], axis=1)
+        product = mu * table[:, 1:]
+    else:
+        table = np.empty_like(mu)
+        _kernels.slopes(mu.size, g, mu, table, product)
+    return table, product.reshape(distribution.logits.shape)

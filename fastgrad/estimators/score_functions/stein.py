@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
+
 from fastgrad.estimators.score_functions.gradient_controls import Linear, ScaledControls, of_cells
 from fastgrad.estimators.sums import CentredScores
 
@@ -45,18 +47,17 @@ class RODEO(ScaledControls):
     weights = (1.0, 0.0, 0.5, 0.0)
     paper = "Shi et al., 'Gradient estimation with discrete Stein operators', 2022"
 
-    def controls(self, distribution, z, shape, gradient):
-        """Return the terms of g = w and abs(w), then those of h = w and abs(w)."""
+    def controls(self, distribution, z, shape, gradient, out):
+        """Fill out with the terms of g = w and abs(w), then those of h = w and abs(w)."""
         linear = Linear(distribution, z, gradient)
         w = of_cells(linear.terms, shape)
         *local, size = linear.steps(w)
         per = size.shape[1] // max(w.shape[1], 1)
         steps = -w, of_cells(size, shape) - per * abs(w)
-        of_g, of_h = [], []
-        for step, own in zip(steps, local, strict=True):
+        for i, (step, own) in enumerate(zip(steps, local, strict=True)):
             scores = CentredScores(distribution)
             scores.add(z, step)
+            scores.settle()
             mean = scores.about(0.0, len(z))
-            of_g.append(scores.total(len(z) - 1) - mean)
-            of_h.append(mean + own.reshape(mean.shape) / len(z))
-        return of_g + of_h
+            np.subtract(scores.total(len(z) - 1), mean, out=out[i])
+            np.add(mean, own.reshape(mean.shape) / len(z), out=out[2 + i])

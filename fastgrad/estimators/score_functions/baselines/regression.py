@@ -38,7 +38,11 @@ class Regression:
 
     def learn(self, rows, decay):
         """Return the state after one more call: rows are the columns and the target, (C + 1, n)."""
-        gram = decay * self.past["gram"] + rows @ rows.T
+        return self.add(rows @ rows.T, decay)
+
+    def add(self, gram, decay):
+        """Return the state after one more call, given the products of its rows."""
+        gram = decay * self.past["gram"] + gram
         return {"gram": gram, "weight": np.asarray(decay * self.past["weight"] + 1.0)}
 
 
