@@ -108,6 +108,9 @@ def load(tile, x, row, padding):
             for i in range(0, k, 4):
                 rows_to_tile(x, first, max(min(i, k - 4), 0), lanes, g)
             g += 4
+        elif first >= n:
+            lanes[:, :, g:] = like(0, tile)
+            return
         else:
             for j in range(16):
                 r = first + j
@@ -131,7 +134,7 @@ def store(out, tile, row):
     # As in load; what is written beyond must be this tile's own, as its next move repairs it.
     end = min(n, row + columns) - 3 // k
     g = 0
-    while g < columns // 4:
+    while g < columns // 4 and row + 4 * g < n:
         first = row + 4 * g
         if first >= 0 and first + 64 <= end:
             for i in range(0, k, 4):
@@ -180,13 +183,14 @@ def load_statistics(s, x, row, padding, fold):
         s[:] = x[row]
         return
     lane = s.size // 4
-    if row >= 0 and row + s.size <= x.size:
-        for g in range(0, lane, 16):
-            deinterleave(s, g, lane, x, row + 4 * g)
-        return
-    for c in range(s.size):
-        r = row + 4 * (c % lane) + c // lane
-        s[c] = x[r] if 0 <= r < x.size else padding
+    for g in range(0, lane, 16):
+        first = row + 4 * g
+        if first >= 0 and first + 64 <= x.size:
+            deinterleave(s, g, lane, x, first)
+        else:
+            for j in range(64):
+                r = first + j
+                s[j % 4 * lane + g + j // 4] = x[r] if 0 <= r < x.size else padding
 
 
 @block
@@ -194,14 +198,13 @@ def load_many_categories(arg, z, row):
     """`load_categories` of each of z, (S, N), into a row of arg, of a narrow tile."""
     wide_vectors()
     n, columns = z.shape[1], arg.shape[1]
-    lane = columns // 4
     if row < 0 or row + columns > n:
         for i in range(len(z)):
             load_statistics(arg[i], z[i], row, np.int32(-1), False)
         return
     for i in range(len(z)):
-        for g in range(0, lane, 16):
-            deinterleave(arg, i * columns + g, lane, z, i * n + row + 4 * g)
+        for g in range(0, columns // 4, 16):
+            deinterleave(arg, i * columns + g, columns // 4, z, i * n + row + 4 * g)
 
 
 @block
@@ -213,15 +216,13 @@ def store_statistics(out, s, row, fold):
         return
     columns = s.size
     lanes = s.reshape((4, columns // 4))
-    if row >= 0 and row + columns <= out.size:
-        for g in range(0, columns // 4, 16):
-            interleave(out, row + 4 * g, lanes, g)
-        return
-    for lane in range(4):
-        for g in range(columns // 4):
-            r = row + 4 * g + lane
-            if 0 <= r < out.size:
-                out[r] = lanes[lane, g]
+    for g in range(0, columns // 4, 16):
+        first = row + 4 * g
+        if first >= 0 and first + 64 <= out.size:
+            interleave(out, first, lanes, g)
+        else:
+            for j in range(max(-first, 0), min(64, out.size - first)):
+                out[first + j] = lanes[j % 4, g + j // 4]
 
 
 @inline

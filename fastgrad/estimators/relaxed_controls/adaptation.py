@@ -29,7 +29,9 @@ def recall(state, name, shape, initial):
     if state is None:
         return np.broadcast_to(initial, shape)
     try:
-        return np.broadcast_to(state[name], shape)
+        kept = state[name]
+        # Broadcasting to the shape that an array has takes as long as a small kernel.
+        return kept if np.shape(kept) == shape else np.broadcast_to(kept, shape)
     except KeyError:
         raise ValueError(f"state must be that of this estimator: it has no {name!r}") from None
     except ValueError:

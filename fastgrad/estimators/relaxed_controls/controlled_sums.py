@@ -46,7 +46,8 @@ class ControlledScores:
         """Take samples; scale, f and the signal of c broadcast against (*batch) and (S, *batch)."""
         s, dtype = len(z), self.total.dtype
         d = f - scale * control.signal
-        c = np.broadcast_to(control.signal, d.shape)
+        c = control.signal
+        c = c if c.shape == d.shape else np.broadcast_to(c, d.shape)
         x, y, r, q = (
             _validate.like(a, (s, *self.total.shape), dtype, "a control variate").reshape(
                 s, *self.rows
@@ -62,10 +63,9 @@ class ControlledScores:
             y, q = y[NONE], q[NONE]
         along = np.empty((2, s if directions else 0, *self.rows), dtype)
         score = np.empty((s if directions else 0, self.rows[0]), dtype)
-        flat = [
-            read_only(np.broadcast_to(a, self.batch).astype(dtype).reshape(-1))
-            for a in (pair.temperature, scale)
-        ]
+        flat = np.empty((2, *self.batch), dtype)
+        flat[0], flat[1] = pair.temperature, scale
+        flat = read_only(flat.reshape(2, -1))
         cells = math.prod(d.shape[1:])
         self.kernel(
             x.size,

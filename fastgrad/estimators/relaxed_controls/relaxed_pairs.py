@@ -53,7 +53,8 @@ def draw(distribution, temperatures, num_samples, key, *, offset=0, coupled=True
     block = np.empty((len(temperatures), kinds, num_samples, *rows), logits.dtype)
     pairs = []
     for x, temperature in zip(block, temperatures, strict=True):
-        temperature = np.array(np.broadcast_to(temperature, batch), logits.dtype)
+        temperature, given = np.empty(batch, logits.dtype), temperature
+        temperature[...] = given
         inverse = read_only(1 / temperature.reshape(-1))
         conditional = x[0][:0] if coupled else x[1]
         kernel(
