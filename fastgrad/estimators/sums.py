@@ -107,8 +107,8 @@ class CentredScores:
 def outcomes(distribution, z):
     """Return outcomes (S, *batch) as kernels take them, (S, N): of a single feature, its value."""
     single = discrete.num_outcomes(distribution) == 1
-    if single or not z.flags.c_contiguous:
-        z = np.ones_like(z) if single else z.copy("C")
+    if single or not z.flags.c_contiguous or z.dtype != np.int32:
+        z = np.ones(z.shape, np.int32) if single else np.array(z, np.int32, order="C")
         z.flags.writeable = False
     return z.reshape(len(z), distribution.logits.size // discrete.num_features(distribution))
 

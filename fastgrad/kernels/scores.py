@@ -130,3 +130,71 @@ def optima(chunk, chunks, sums, z, x, first, samples, mean, logits, single, out)
         mean_features(p, logits, row, m[0], s, single, fold)
         multiply_optima(t, own, samples, p)
         tile.store(out, t, row)
+
+
+@block
+def add_change(t, start, arg, d):
+    """t += d (one-hot(arg) - one-hot(start)), in columns, where they differ."""
+    depth = t.shape[0]
+    for c in range(d.size):
+        if arg[c] != start[c]:
+            if depth > 1:
+                t[arg[c], c] += d[c]
+                t[start[c], c] -= d[c]
+            else:
+                t[0, c] += d[c] if arg[c] else -d[c]
+
+
+@block
+def add_change_folded(t, start, arg, d):
+    """`add_change` of a wide tile, whose outcomes are given by their number."""
+    flat = t.reshape(t.size)
+    if arg != start:
+        flat[arg] += d
+        flat[start] -= d
+
+
+@block
+def add_first(t, p, start, total, fold):
+    """t += total (one-hot(start) - p)."""
+    wide_vectors()
+    for c in range(0, t.shape[1], LANES):
+        d, winner, one = load(total, c), load(start, c), like(1, t)
+        for i in range(t.shape[0]):
+            x = where(winner == np.int32(i), one, like(0, t)) - load(p, (i, c))
+            store(t, (i, c), load(t, (i, c)) + d * x)
+
+
+@kernel
+def weighted(chunk, chunks, z, weights, total, logits, single, out):
+    """out = the sum over samples of weights score(z), z (S, N) and weights (S, M).
+
+    That is the sum of weights (one-hot(z) - one-hot(z_0)), and of total score(z_0), if total, (M,),
+    the sum of all weights, is not empty: what all samples agree on, and what is masked, gets 0.
+    """
+    n, k = out.shape
+    columns, depth = tile.shape(n, k)
+    fold, real = k > tile.NARROW, out.dtype
+    t, p = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    d, s = tile.empty((1, columns), real), tile.empty((columns,), real)
+    start, arg = tile.empty((columns,), np.int32), tile.empty((columns,), np.int32)
+    origin, m = np.zeros(weights.shape[1]), tile.empty((columns,), real)
+    for b in chunk_range(tile.count(n, k, columns, 0), chunk, chunks):
+        row = tile.first_row(b, k, columns, 0)
+        last = last_row(row, k, columns, n)
+        tile.load_categories(start, z[0], row, fold)
+        t[:] = like(0, t)
+        for i in range(1, len(z)):
+            load_cells(d, s, weights[i : i + 1], origin, row, last, n)
+            if fold:
+                add_change_folded(t, z[0, row], z[i, row], d[0, 0])
+            else:
+                tile.load_categories(arg, z[i], row, fold)
+                add_change(t, start, arg, d[0])
+        if total.size > 0:
+            mean_features(p, logits, row, m, s, single, fold)
+            load_cells(d, s, total.reshape((1, total.size)), origin, row, last, n)
+            if k == 1:
+                start -= np.int32(1)  # the feature is 1 at outcome 1
+            add_first(t, p, start, d[0], fold)
+        tile.store(out, t, row)

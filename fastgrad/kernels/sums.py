@@ -55,16 +55,3 @@ def cell_of(row, per, last):
     """Return the cell of a variable, and the end of those of the variables before `last`."""
     cell = row // per
     return cell, min(last, (cell + 1) * per)
-
-
-@kernel
-def scatter(chunk, chunks, z, x, sums):
-    """Add x, (S, M), to sums, (N, K), at outcomes z, (S, N); with K = 1, at outcome 1."""
-    (samples, n), k = z.shape, sums.shape[1]
-    per = n // max(x.shape[1], 1)
-    for v in chunk_range(n, chunk, chunks):
-        for i in range(samples):
-            if k > 1:
-                sums[v, z[i, v]] += like(x[i, v // per], sums)
-            elif z[i, v]:
-                sums[v, 0] += like(x[i, v // per], sums)

@@ -6,6 +6,7 @@ Scalar loops, or the gathers that LLVM would make of them, take five times as lo
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
 INT = ir.IntType(32)
@@ -155,6 +156,8 @@ def interleave(typingctx, out, start, lanes, g0):
 @intrinsic
 def deinterleave(typingctx, out, place, lane, x, start):
     """Set out[place + l lane + j] = x[start + 4 j + l] for l < 4, j < 16, both arrays flat."""
+    if x.dtype != out.dtype or x.layout != "C":
+        raise TypingError(f"out, {out}, and x, {x}, must have one dtype, and x no strides")
 
     def codegen(context, builder, signature, args):
         out_data = context.make_array(out)(context, builder, args[0]).data

@@ -5,7 +5,7 @@ import numpy as np
 from fastgrad.distributions import discrete
 from fastgrad.estimators.base import Estimate, read_only
 from fastgrad.estimators.sums import outcomes
-from fastgrad.kernels import sums as _kernels
+from fastgrad.kernels import scores as _kernels
 
 
 def flat(values):
@@ -43,21 +43,13 @@ def scores(distribution, z, weights, *, centred=False):
     one-hot(z_0), and of all weights times score(z_0), nothing if they are centred: what all samples
     agree on, and what is masked, gets exactly zero.
     """
-    logits, columns = distribution.logits, discrete.num_features(distribution)
-    z, rows = outcomes(distribution, z), np.arange(logits.size // columns)
-    sums = np.zeros((len(rows), columns), logits.dtype)
-    changed = z[1:] if columns > 1 else read_only((z[1:] != z[0]).astype(np.int32))
-    _kernels.scatter(changed.size, changed, read_only(np.ascontiguousarray(weights[1:])), sums)
-    if columns > 1:
-        sums[rows, z[0]] = 0
-        sums[rows, z[0]] = -sums.sum(axis=1)
-    else:
-        sums[z[0] > 0] *= -1
-    if not centred:
-        total = _repeated(weights.sum(axis=0)[None], len(rows)).reshape(-1, 1)
-        score = distribution.score(z[0].reshape(distribution.batch_shape))
-        sums += (total * score.reshape(sums.shape)).astype(sums.dtype)
-    return sums.reshape(logits.shape)
+    k = discrete.num_features(distribution)
+    logits = distribution.logits.reshape(distribution.logits.size // k, k)
+    total = weights.sum(axis=0)[: 0 if centred else None]
+    weights, out = read_only(np.ascontiguousarray(weights)), np.empty_like(logits)
+    single, z = discrete.single_logit(distribution), outcomes(distribution, z)
+    _kernels.weighted(out.size, z, weights, total, logits, single, out)
+    return out.reshape(distribution.logits.shape)
 
 
 def estimate_of(distribution, values, mean, grad, state):
