@@ -17,8 +17,9 @@ from fastgrad import exact
 from fastgrad.distributions.bernoulli import Bernoulli
 from fastgrad.distributions.categorical import Categorical
 from fastgrad.estimators import estimator
-from fastgrad.estimators.rao_blackwell.distinct import First, search
+from fastgrad.estimators.rao_blackwell.distinct import First
 from fastgrad.estimators.rao_blackwell.distinct_laws import weigh
+from fastgrad.estimators.rao_blackwell.distinct_outcomes import search
 from fastgrad.kernels import without_replacement as kernels
 from fastgrad.objectives import Values, as_objective, bernoulli3, objective
 

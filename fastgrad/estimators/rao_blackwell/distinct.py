@@ -14,24 +14,10 @@ import numpy as np
 from fastgrad.distributions import discrete
 from fastgrad.distributions.categorical import Categorical
 from fastgrad.estimators.base import Estimator, read_only
-from fastgrad.kernels import distinct as _kernels
+from fastgrad.estimators.rao_blackwell.distinct_outcomes import Outcomes, search
 from fastgrad.objectives import Values
 
 MOST_NODES = 2**20  # numbers in all nodes together
-
-
-class Outcomes(NamedTuple):
-    """Outcomes z, shape (S, *batch), of which the first k are distinct in each of M cells.
-
-    Those have log probabilities log_p (k, M), all else rest (M); the last of them, perturbed, is
-    last (M). At `others`, like z, f is asked only for a baseline.
-    """
-
-    z: np.ndarray
-    log_p: np.ndarray
-    rest: np.ndarray
-    last: np.ndarray | None = None
-    others: np.ndarray | None = None
 
 
 class First(NamedTuple):
@@ -40,38 +26,6 @@ class First(NamedTuple):
     z: np.ndarray
     num_samples: int
     key: Any
-
-
-def search(distribution, cells, count, key, *, who, spare=0):
-    """Return the first `count` outcomes of each cell: in a random order, or by rank if key is None.
-
-    The random order is that of sampling without replacement. There may be less than `spare` more.
-    """
-    if discrete.single_logit(distribution):
-        logits = np.moveaxis(discrete.log_probabilities(distribution), 0, -1)
-        logits = read_only(np.ascontiguousarray(logits).reshape(-1, 2))
-    else:
-        logits = distribution.logits.reshape(-1, distribution.num_categories)
-    if count > 1 and cells:
-        possible = np.log((logits > -np.inf).sum(axis=1)).reshape(cells, -1).sum(axis=1)
-        least = possible.argmin()
-        if possible[least] < math.log(count) - 1e-9:
-            where = f" in example {least}" if cells > 1 else ""
-            raise ValueError(
-                f"{who} needs {count} distinct outcomes, but only "
-                f"{round(math.exp(possible[least]))} are possible{where}"
-            )
-    z = np.zeros((count + spare, len(logits)), np.int32)
-    run, dtype = _kernels.beams, np.float64
-    if cells == len(logits):
-        run, dtype = _kernels.rows, logits.dtype
-    log_p, last = np.zeros((len(z), cells), dtype), np.zeros(cells, dtype)
-    rest = np.full(cells, -np.inf if len(z) else 0.0, dtype)
-    words = (np.uint32(0), np.uint32(0)) if key is None else key.kernel_words
-    if z.size:
-        run(logits.size * len(z), logits, words, key is not None, z, log_p, rest, last)
-    z = read_only(z.reshape(len(z), *distribution.batch_shape))
-    return Outcomes(z[:count], *(x.astype(np.float64) for x in (log_p[:count], rest, last)))
 
 
 class Distinct(Estimator):

@@ -6,7 +6,8 @@ import math
 import numpy as np
 
 from fastgrad.estimators.base import read_only
-from fastgrad.estimators.rao_blackwell.distinct import MOST_NODES, Outcomes
+from fastgrad.estimators.rao_blackwell.distinct import MOST_NODES
+from fastgrad.estimators.rao_blackwell.distinct_outcomes import Outcomes
 from fastgrad.kernels import without_replacement as _kernels
 
 STEP = 0.125  # between nodes in the logarithm of time

@@ -10,8 +10,10 @@ import numpy as np
 from fastgrad import _validate
 from fastgrad.estimators.base import read_only
 from fastgrad.estimators.rao_blackwell import weighted
-from fastgrad.estimators.rao_blackwell.distinct import Distinct, First, search
+from fastgrad.estimators.rao_blackwell.distinct import Distinct, First
 from fastgrad.estimators.rao_blackwell.distinct_laws import tuples
+from fastgrad.estimators.rao_blackwell.distinct_outcomes import search
+from fastgrad.kernels import sum_and_sample as _kernels
 
 __all__ = ["SumAndSample"]
 
@@ -85,15 +87,14 @@ class SumAndSample(Distinct):
             raise ValueError(
                 f"num_samples must be above the {summed} summed, as there are more, got {summed}"
             )
-        per = math.prod(distribution.batch_shape) // max(cells, 1)
-        seen, z = top.z.reshape(summed, cells, per), [*top.z]
-        for i in range(first.num_samples - summed):
+        z = np.empty((first.num_samples, *distribution.batch_shape), np.int32)
+        z[:summed], seen = top.z, top.z.reshape(summed, math.prod(distribution.batch_shape))
+        for i in range(summed, len(z) if cells else 0):
             # The first in a random order that is not summed is a sample of all that are not.
-            order = search(distribution, cells, summed + 1, key.fold_in(i), who=self.name).z
-            order = order.reshape(summed + 1, cells, per)
-            new = [(seen != each).any(axis=2).all(axis=0) for each in order]
-            z.append(order[np.argmax(new, axis=0), np.arange(cells)].reshape(order.shape[1:]))
-        z = np.array([each.reshape(distribution.batch_shape) for each in z], np.int32)
+            order = key.fold_in(i - summed)
+            order = search(distribution, cells, summed + 1, order, who=self.name).z
+            order = order.reshape(summed + 1, seen.shape[1])
+            _kernels.first_unseen(order.size, order, seen, z[i].reshape(cells, -1))
         others = None
         if self.baseline == "independent":
             others = distribution.sample(num_samples=len(z), rng=key)

@@ -8,8 +8,9 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad.estimators.rao_blackwell import weighted
-from fastgrad.estimators.rao_blackwell.distinct import Distinct, search
+from fastgrad.estimators.rao_blackwell.distinct import Distinct
 from fastgrad.estimators.rao_blackwell.distinct_laws import sets, thresholds, weigh
+from fastgrad.estimators.rao_blackwell.distinct_outcomes import search
 
 __all__ = ["ImportanceWeighted", "UnorderedSet"]
 
