@@ -1,9 +1,10 @@
 """Estimators with an f that costs nothing: what is left is their own work.
 
 4,096 variables of 16 categories (of two, and 8 times as many, where the literature is binary) and
-16 samples. The ratio is that of the whole call to drawing what the estimator needs: its own draws,
-with the features of outcomes where it asks for the gradient there; inner draws; for relaxed control
-variates also the products with their Jacobians.
+16 samples. The ratio is that of the whole call to drawing what the estimator needs: `sample` for
+score functions, with the features of outcomes where the gradient is asked for there; whole sets of
+distinct outcomes; coupled draws; inner draws; for what differentiates through samples, as for
+relaxed control variates, also the products of its draws' Jacobians with the gradients.
 """
 
 import numpy as np
@@ -14,9 +15,11 @@ SAMPLES = 16
 BINARY = ("arm", "arms", "disarm")
 EACH_ITS_OWN = ("unordered_set", "importance_weighted", "sum_and_sample")  # a value per variable
 FEW = 4  # samples of these: their sets cost 2^S
+SCORE_FUNCTIONS = ("rloo", "reinforce", "vimco", "muprop", "double_cv", "rodeo")
+STRAIGHT_THROUGH = ("straight_through", "reinmax", "gapped_st")
 NAMES = (
-    *("rloo", "reinforce", "vimco", "muprop", "double_cv", "rodeo"),
-    *("gumbel_softmax", "straight_through", "reinmax", "gapped_st", "st_gumbel", "gumbel_rao"),
+    *SCORE_FUNCTIONS,
+    *("gumbel_softmax", *STRAIGHT_THROUGH, "st_gumbel", "gumbel_rao"),
     *("rebar", "relax", "disarm_iw", "carms", *BINARY, *EACH_ITS_OWN),
 )
 
@@ -40,36 +43,64 @@ def problem(name, dtype=np.float32):
     return x, f, samples
 
 
-def drawing(name, x, samples):
+def drawing(name, x, objective, samples):
     """Return the call that draws what an estimator needs."""
     import fastgrad as fg
     from fastgrad.distributions import discrete
+    from fastgrad.estimators.relaxations.jacobians import Straight
 
     key, run = fg.Key(common.KEY), fg.estimator(name)
     distribution = discrete.as_distribution(x)
+    options = {"temperature": 0.5, "rng": key}
     if name in ("rebar", "relax"):
-        options = {"temperature": 0.5, "rng": key, "coupled": True}
+        options["coupled"] = True
         r = fg.relax(x, num_samples=samples, **options)
 
-        def both():
+        def draw():
             fg.relax(x, num_samples=samples, out=r, **options)
             fg.relax_vjp(x, r.relaxed, r.conditional, **options)
 
-        return both
-    if name == "gumbel_rao":
+    elif name == "gumbel_rao":
 
-        def with_inner():
+        def draw():
             fg.sample(x, num_samples=samples, rng=key)
             inner = run.inner_samples * samples
-            fg.gumbel_softmax(x, temperature=0.5, num_samples=inner, rng=key)
+            fg.gumbel_softmax(x, num_samples=inner, **options)
 
-        return with_inner
-    asks_at_outcomes = "grad" in run.needs and run.name not in ("gumbel_softmax", "st_gumbel")
+    elif name in EACH_ITS_OWN:
 
-    def draw():
-        draws = run.draw(distribution, samples, key)
-        if asks_at_outcomes:
-            discrete.features(distribution, draws)
+        def draw():
+            run.complete(distribution, len(x), run.draw(distribution, samples, key))
+
+    elif name in SCORE_FUNCTIONS:
+
+        def draw():
+            z = fg.sample(x, num_samples=samples, rng=key)
+            if name in ("double_cv", "rodeo"):
+                discrete.features(distribution, z)
+
+    elif name in STRAIGHT_THROUGH:
+        gradient = objective.grad(np.empty((samples, *x.shape), x.dtype))
+
+        def draw():
+            z = run.draw(distribution, samples, key)
+            discrete.features(distribution, z)
+            products = Straight(distribution, 1.0)
+            products.add(z, gradient)
+            return products.total
+
+    elif name in ("gumbel_softmax", "st_gumbel"):
+        gradient = objective.grad(np.empty((samples, *x.shape), x.dtype))
+
+        def draw():
+            y = fg.gumbel_softmax(x, num_samples=samples, **options)
+            fg.gumbel_softmax_vjp(x, gradient, **options)
+            return y
+
+    else:
+
+        def draw():
+            return run.draw(distribution, samples, key)
 
     return draw
 
@@ -86,7 +117,7 @@ class Estimators:
         run = fg.estimator(name)
         state = run(f, x, num_samples=samples, rng=common.KEY).state
         self.call = lambda: run(f, x, num_samples=samples, rng=common.KEY, state=state)
-        self.draw = drawing(name, x, samples)
+        self.draw = drawing(name, x, f, samples)
 
     def time_estimate(self, name, threads):
         self.call()

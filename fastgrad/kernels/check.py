@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastgrad.kernels.intrinsics import like, where
-from fastgrad.kernels.jit import PARALLEL_WORK, block, cached, chunk_range, kernel, wide_vectors
+from fastgrad.kernels.jit import block, cached, chunk_range, kernel, plan, wide_vectors
 
 FINE, MASKED, BAD = 0, 1, 2
 BLOCK = 4096
@@ -11,7 +11,7 @@ BLOCK = 4096
 
 def worst(x):
     """Return BAD where flat x has a NaN or +inf, else MASKED where it has a -inf, else FINE."""
-    if x.size < PARALLEL_WORK:
+    if plan(x.size) == 1:
         return flags(x)
     found = np.zeros(-(-x.size // BLOCK), np.uint8)
     scan(x.size, x, found)

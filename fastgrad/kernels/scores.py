@@ -12,29 +12,29 @@ from fastgrad.kernels.vectors import LANES, filled, load, store
 
 
 @block
-def centre_tile(t, sums, mean, samples, inverse):
-    """t = (sum - mean count) inverse, 0 where the outcome never varied: that sum less itself."""
+def centre_tile(sums, mean, samples, inverse):
+    """sum = (sum - mean count) inverse, 0 where the outcome never varied: that sum less itself."""
     wide_vectors()
     totals, counts = sums[0], sums[1]
-    s, zero = like(samples, t), like(0, t)
-    for c in range(0, t.shape[1], LANES):
+    s, zero = like(samples, sums), filled(like(0, sums))
+    for c in range(0, sums.shape[2], LANES):
         m = load(mean, c)
-        for i in range(t.shape[0]):
+        for i in range(sums.shape[1]):
             n = load(counts, (i, c))
             x = (load(totals, (i, c)) - m * n) * inverse
-            store(t, (i, c), where(n == s, filled(zero), x))
+            store(totals, (i, c), where(n == s, zero, x))
 
 
 @block
-def add_scores(t, sums, shift, samples, inverse, p):
-    """t += shift (count - samples p) inverse."""
+def add_scores(sums, shift, samples, inverse, p):
+    """sum += shift (count - samples p) inverse."""
     wide_vectors()
-    counts, s = sums[1], like(samples, t)
-    for c in range(0, t.shape[1], LANES):
+    totals, counts, s = sums[0], sums[1], like(samples, sums)
+    for c in range(0, sums.shape[2], LANES):
         d = load(shift, c) * inverse
-        for i in range(t.shape[0]):
+        for i in range(sums.shape[1]):
             score = load(counts, (i, c)) - s * load(p, (i, c))
-            store(t, (i, c), load(t, (i, c)) + d * score)
+            store(totals, (i, c), load(totals, (i, c)) + d * score)
 
 
 @block
@@ -61,8 +61,8 @@ def centre(chunk, chunks, sums, z, x, first, samples, mean, over, shift, logits,
     n, k = out.shape
     _, _, depth, columns = sums.shape
     fold, real = k > tile.NARROW, sums.dtype
-    own, t = tile.empty((2, depth, columns), real), tile.empty((depth, columns), real)
-    p, m = tile.empty((depth, columns), real), tile.empty((1, columns), real)
+    own, p = tile.empty((2, depth, columns), real), tile.empty((depth, columns), real)
+    m = tile.empty((1, columns), real)
     d, s = tile.empty((AT_ONCE, columns), real), tile.empty((columns,), real)
     arg, origin = tile.empty((AT_ONCE, columns), np.int32), np.zeros(mean.size)
     inverse = like(1.0 / over, out)
@@ -72,12 +72,12 @@ def centre(chunk, chunks, sums, z, x, first, samples, mean, over, shift, logits,
         begin(own, sums, b)
         take(own, row, k, z, x, first, arg, d, s)
         load_cells(m, s, mean.reshape((1, mean.size)), origin, row, last, n)
-        centre_tile(t, own, m[0], samples, inverse)
+        centre_tile(own, m[0], samples, inverse)
         if shift.size > 0:
             mean_features(p, logits, row, m[0], s, single, fold)
             load_cells(m, s, shift.reshape((1, shift.size)), origin, row, last, n)
-            add_scores(t, own, m[0], samples, inverse, p)
-        tile.store(out, t, row)
+            add_scores(own, m[0], samples, inverse, p)
+        tile.store(out, own[0], row)
 
 
 @inline
@@ -100,14 +100,14 @@ def optimum(n, p, s):
 
 
 @block
-def multiply_optima(t, sums, samples, p):
-    """t *= `optimum`."""
+def multiply_optima(sums, samples, p):
+    """sum *= `optimum`."""
     wide_vectors()
-    counts, s = sums[1], filled(like(samples, t))
-    for c in range(0, t.shape[1], LANES):
-        for i in range(t.shape[0]):
+    totals, counts, s = sums[0], sums[1], filled(like(samples, sums))
+    for c in range(0, sums.shape[2], LANES):
+        for i in range(sums.shape[1]):
             factor = optimum(load(counts, (i, c)), load(p, (i, c)), s)
-            store(t, (i, c), load(t, (i, c)) * factor)
+            store(totals, (i, c), load(totals, (i, c)) * factor)
 
 
 @kernel
@@ -116,8 +116,8 @@ def optima(chunk, chunks, sums, z, x, first, samples, mean, logits, single, out)
     n, k = out.shape
     _, _, depth, columns = sums.shape
     fold, real = k > tile.NARROW, sums.dtype
-    own, t = tile.empty((2, depth, columns), real), tile.empty((depth, columns), real)
-    p, m = tile.empty((depth, columns), real), tile.empty((1, columns), real)
+    own, p = tile.empty((2, depth, columns), real), tile.empty((depth, columns), real)
+    m = tile.empty((1, columns), real)
     d, s = tile.empty((AT_ONCE, columns), real), tile.empty((columns,), real)
     arg, origin = tile.empty((AT_ONCE, columns), np.int32), np.zeros(mean.size)
     for b in chunk_range(tile.count(n, k, columns, 0), chunk, chunks):
@@ -126,10 +126,10 @@ def optima(chunk, chunks, sums, z, x, first, samples, mean, logits, single, out)
         begin(own, sums, b)
         take(own, row, k, z, x, first, arg, d, s)
         load_cells(m, s, mean.reshape((1, mean.size)), origin, row, last, n)
-        centre_tile(t, own, m[0], samples, like(1.0 / samples, out))
+        centre_tile(own, m[0], samples, like(1.0 / samples, out))
         mean_features(p, logits, row, m[0], s, single, fold)
-        multiply_optima(t, own, samples, p)
-        tile.store(out, t, row)
+        multiply_optima(own, samples, p)
+        tile.store(out, own[0], row)
 
 
 @block
