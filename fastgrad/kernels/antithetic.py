@@ -140,30 +140,33 @@ def add_product(total, d, r):
 
 
 @block
-def add_sample(total, mass, count, d, z):
-    """total += d z, mass += d, count += z."""
+def add_multiple(total, d, r):
+    """`add_product` of one d for all."""
     wide_vectors()
     for c in range(total.size):
-        one = np.float64(z[c])
-        total[c] += d[c] * one
-        mass[c] += d[c]
-        count[c] += one
+        total[c] += d * np.float64(r[c])
 
 
 @block
-def subtract_mean(total, mass, count, size):
-    """total -= mass count / size."""
+def add_to_mean(mean, d, size):
+    """mean += d / size."""
     wide_vectors()
-    for c in range(total.size):
-        total[c] -= mass[c] * (count[c] / size)
+    for c in range(mean.size):
+        mean[c] += d[c] / size
 
 
 @block
-def add_pair(total, d, z, twin):
-    """total += d (z - twin) / 2."""
+def subtract(d, mean):
+    """d -= mean."""
     wide_vectors()
-    for c in range(total.size):
-        total[c] += d[c] * np.float64(np.int32(z[c] - twin[c])) * 0.5
+    for c in range(d.size):
+        d[c] -= mean[c]
+
+
+@inline
+def difference(x, i, j, cell):
+    """Return x of a sample less that of another."""
+    return np.float64(x[i, cell]) - np.float64(x[j, cell])
 
 
 @kernel
@@ -172,21 +175,28 @@ def group_scores(chunk, chunks, z, x, size, total):
     samples, n = z.shape
     per = n // max(x.shape[1], 1)
     blocks = (n + ROWS - 1) // ROWS
-    scratch, mass, count = np.empty(ROWS), np.empty(ROWS), np.empty(ROWS)
+    scratch = np.empty((2, ROWS))
     for b in chunk_range(blocks, chunk, chunks):
         head, tail = b * ROWS, min((b + 1) * ROWS, n)
-        m = tail - head
-        d = scratch[:m]
-        for i in range(0, samples, size):
-            if size == 2:
-                spread(d, x[i], x[i + 1], head, per)
-                add_pair(total[head:tail], d, z[i, head:tail], z[i + 1, head:tail])
+        d, means, cell = scratch[0, : tail - head], scratch[1, : tail - head], head // per
+        one = cell == (tail - 1) // per
+        for i in range(0, samples, size):  # all x from the group's first: 0 where x is constant
+            if one:
+                mean = 0.0
+                for j in range(i, i + size):
+                    mean += difference(x, j, i, cell) / size
+                for j in range(i, i + size):
+                    own = difference(x, j, i, cell) - mean
+                    add_multiple(total[head:tail], own, z[j, head:tail])
                 continue
-            mass[:], count[:] = 0.0, 0.0
+            means[:] = 0.0
             for j in range(i, i + size):
-                spread(d, x[j], x[i], head, per)  # from the first: 0 where x is constant
-                add_sample(total[head:tail], mass[:m], count[:m], d, z[j, head:tail])
-            subtract_mean(total[head:tail], mass[:m], count[:m], np.float64(size))
+                spread(d, x[j], x[i], head, per)
+                add_to_mean(means, d, np.float64(size))
+            for j in range(i, i + size):
+                spread(d, x[j], x[i], head, per)
+                subtract(d, means)
+                add_product(total[head:tail], d, z[j, head:tail])
 
 
 @kernel
@@ -199,6 +209,13 @@ def pair_products(chunk, chunks, x, noise, total):
     for b in chunk_range(blocks, chunk, chunks):
         head, tail = b * ROWS, min((b + 1) * ROWS, n)
         d = scratch[: tail - head]
+        cell = head // per
+        one = cell == (tail - 1) // per
         for i in range(pairs):
-            spread(d, x[2 * i], x[2 * i + 1], head, per)
-            add_product(total[head:tail], d, noise[i, head:tail])
+            if one:
+                add_multiple(
+                    total[head:tail], difference(x, 2 * i, 2 * i + 1, cell), noise[i, head:tail]
+                )
+            else:
+                spread(d, x[2 * i], x[2 * i + 1], head, per)
+                add_product(total[head:tail], d, noise[i, head:tail])

@@ -14,6 +14,7 @@ from fastgrad import _validate
 from fastgrad.estimators.antithetic import coupled, joint_laws
 from fastgrad.estimators.base import read_only
 from fastgrad.kernels import antithetic as _kernels
+from fastgrad.kernels import log_odds as _log_odds
 
 __all__ = ["ARMS", "DisARM"]
 
@@ -105,9 +106,8 @@ class ARMS(Antithetic):
     def draw(self, distribution, num_samples, key, *, offset=0, state=None):
         """Draw groups of antithetic outcomes, shape (S, *batch)."""
         t, size = coupled.binary_logits(distribution, self.name), self.group(num_samples)
-        with np.errstate(over="ignore"):  # infinite where the rarer outcome never shows
-            threshold = np.expm1(np.logaddexp(0, abs(t), dtype=np.float64) / (size - 1))
-            threshold = threshold.astype(t.dtype)
+        threshold = np.empty_like(t)  # infinite where the rarer outcome never shows
+        _log_odds.thresholds(t.size, t, size, threshold)
         z = np.empty((num_samples, *distribution.batch_shape), np.int32)
         flat = z.reshape(num_samples, t.size)
         _kernels.sample_groups(z.size, t, threshold, size, key.kernel_words, offset, flat)
@@ -124,24 +124,15 @@ def draw_pairs(distribution, name, num_samples, key, offset, *, noise=False):
     return read_only(z), read_only(u)
 
 
-class _Scores:
+class _Scores(coupled.BinarySums):
     """Sums over groups of (signal - its mean) outcome / (n - 1), corrected for the coupling."""
 
     def __init__(self, distribution, size, name):
-        t = abs(coupled.binary_logits(distribution, name).astype(np.float64))
-        self.factor = 1 / ((1 + np.exp(-t)) * (size - 1))
-        if size > 2:
-            # P(both are the rarer one) / its p: max(0, 2 - p**(-1 / (n - 1)))**(n - 1); else 0.
-            root = np.exp(np.minimum(np.logaddexp(0, t) / (size - 1), np.log(2)))
-            self.factor /= 1 - np.maximum(2 - root, 0) ** (size - 1)
-        self.distribution, self.size, self.sum = distribution, size, np.zeros(t.size)
+        super().__init__(distribution, name)
+        self.size = size
+        _log_odds.factors(self.t.size, self.t, size, self.factor)
 
     def add(self, z, x):
         """Take outcomes (S, *batch) and their signal (S, M)."""
         z = _validate.like(z, z.shape, np.int32, "z").reshape(len(z), self.sum.size)
         _kernels.group_scores(z.size, z, x, self.size, self.sum)
-
-    @property
-    def total(self):
-        """The sum, with the columns of the logits."""
-        return coupled.of_logits(self.distribution, self.sum * self.factor)

@@ -86,20 +86,10 @@ def intervals(t):
     return noise, np.repeat(length / 2, 2, axis=1), np.repeat(pairs, 2, axis=1)
 
 
-class _PairProducts:
+class _PairProducts(coupled.BinarySums):
     """Sums over pairs of (signal - that of the twin) (u - 1/2)."""
-
-    def __init__(self, distribution, name):
-        self.distribution = distribution
-        self.certain = np.isinf(coupled.binary_logits(distribution, name))
-        self.sum = np.zeros(self.certain.size)
 
     def add(self, draws, x):
         """Take draws and the signal (S, M)."""
         noise = _validate.real_array(draws.noise, "noise").reshape(len(x) // 2, self.sum.size)
         _kernels.pair_products(noise.size, x, noise, self.sum)
-
-    @property
-    def total(self):
-        """The sum, with the columns of the logits."""
-        return coupled.of_logits(self.distribution, np.where(self.certain, 0, self.sum))

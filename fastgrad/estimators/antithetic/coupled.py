@@ -8,6 +8,7 @@ from fastgrad import _validate
 from fastgrad.distributions import discrete
 from fastgrad.estimators.base import Estimate, Estimator, read_only
 from fastgrad.estimators.sums import Mean
+from fastgrad.kernels import log_odds as _log_odds
 from fastgrad.kernels import sticks as _kernels
 
 MANY = 64  # categories for which NumPy sorts faster than the kernel counts
@@ -18,7 +19,7 @@ class Coupled(Estimator):
 
     The whole sample is coupled, variable by variable. With credit, the signal is each variable's
     own: what is unbiased for f is so for any function. `sums(distribution, size)` makes what takes
-    blocks of (draws, signal (S, M)), in groups of that size, and has the `total` over groups.
+    blocks of (draws, signal (S, M)), in groups of that size, and has the `gradient` of them.
     """
 
     unbiased = True
@@ -45,9 +46,8 @@ class Coupled(Estimator):
             size = self.group(len(answer.value))
             sums = sums or self.sums(distribution, size)
             sums.add(draws, cells(answer.signal))
-        dtype, shape = distribution.logits.dtype, distribution.logits.shape
-        grad = (sums.total / (value.count // size)).astype(dtype).reshape(shape)
-        return Estimate(value.result.astype(dtype), grad, state, value.count)
+        grad = sums.gradient(value.count // size).reshape(distribution.logits.shape)
+        return Estimate(value.result.astype(grad.dtype), grad, state, value.count)
 
 
 def cells(signal):
@@ -65,7 +65,8 @@ def binary_logits(distribution, name):
         )
     if discrete.single_logit(distribution):
         return logits.reshape(-1)
-    t = (logits[..., 1] - logits[..., 0]).reshape(-1)
+    t = np.empty(logits.size // 2, logits.dtype)
+    _log_odds.log_odds(t.size, logits.reshape(t.size, 2), t)
     return read_only(t)
 
 
@@ -77,11 +78,22 @@ def rows(distribution):
     return read_only(logits.reshape(-1, logits.shape[-1]))
 
 
-def of_logits(distribution, total):
-    """Return the derivative by all logits, given that by the logit of outcome 1, (N,)."""
-    if discrete.single_logit(distribution):
-        return total
-    return np.stack([-total, total], axis=-1)
+class BinarySums:
+    """Sums over groups, by the log odds t (N,), that a factor for each variable multiplies."""
+
+    def __init__(self, distribution, name):
+        self.t, self.dtype = binary_logits(distribution, name), distribution.logits.dtype
+        self.single = discrete.single_logit(distribution)
+        self.sum, self.factor = np.zeros(self.t.size), np.ones(self.t.size)
+
+    def gradient(self, over):
+        """Return the derivative by all logits, with two of them (N, 2), divided by `over`."""
+        if self.single:
+            grad = np.where(np.isinf(self.t), 0, self.sum * self.factor / over)
+            return grad.astype(self.dtype)
+        grad = np.empty((self.t.size, 2), self.dtype)
+        _log_odds.gradient(grad.size, self.sum, self.factor, self.t, over, grad)
+        return grad
 
 
 def ascending(distribution):

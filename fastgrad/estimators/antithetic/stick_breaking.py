@@ -138,7 +138,7 @@ class _PairScores:
         else:
             _sums.group_scores(z.size, self.order, self.ratios, z, x, self.size, self.sum)
 
-    @property
-    def total(self):
-        """The sum, with the columns of the logits."""
-        return self.sum[:, -discrete.num_features(self.distribution) :]
+    def gradient(self, over):
+        """Return the sum, with the columns of the logits, divided by `over`."""
+        total = self.sum[:, -discrete.num_features(self.distribution) :] / over
+        return total.astype(self.distribution.logits.dtype)

@@ -1,0 +1,116 @@
+"""Binary variables with two logits: their log odds, and what coupled samples make of them.
+
+t are log odds, (N,), infinite where an outcome is certain; p is the probability of the rarer one.
+"""
+
+import numpy as np
+
+from fastgrad.kernels.intrinsics import like, where
+from fastgrad.kernels.jit import block, chunk_range, kernel, wide_vectors
+from fastgrad.kernels.special import exp, expm1, softplus
+from fastgrad.kernels.sums import ROWS
+
+LOG_2 = np.log(2.0)
+
+
+@kernel
+def log_odds(chunk, chunks, logits, t):
+    """t = logit of outcome 1 less that of outcome 0: logits are (N, 2)."""
+    for i in chunk_range(t.size, chunk, chunks):
+        t[i] = logits[i, 1] - logits[i, 0]
+
+
+@block
+def limits(out, t, others):
+    """out = p**(-1 / others) - 1."""
+    wide_vectors()
+    for c in range(t.size):
+        out[c] = expm1(softplus(abs(np.float64(t[c]))) / others)
+
+
+@kernel
+def thresholds(chunk, chunks, t, size, out):
+    """out = p**(-1 / (size - 1)) - 1."""
+    blocks = (t.size + ROWS - 1) // ROWS
+    scratch = np.empty(ROWS)
+    for b in chunk_range(blocks, chunk, chunks):
+        part = slice(b * ROWS, min((b + 1) * ROWS, t.size))
+        own = scratch[: t[part].size]
+        limits(own, t[part], np.float64(size - 1))
+        out[part] = own
+
+
+@block
+def shares(out, t, others):
+    """out = 1 / ((1 + exp(-abs(t))) others)."""
+    wide_vectors()
+    for c in range(t.size):
+        out[c] = 1.0 / ((1.0 + exp(-abs(np.float64(t[c])))) * others)
+
+
+@block
+def bases(x, t, others):
+    """x = max(0, 2 - p**(-1 / others))."""
+    wide_vectors()
+    for c in range(t.size):
+        root = softplus(abs(np.float64(t[c]))) / others
+        root = 2.0 - exp(where(root < LOG_2, root, LOG_2))
+        x[c] = where(root > 0.0, root, 0.0)
+
+
+@block
+def multiply(a, b):
+    """a *= b."""
+    wide_vectors()
+    for c in range(a.size):
+        a[c] *= b[c]
+
+
+@block
+def divide_by_rest(out, x):
+    """out /= 1 - x."""
+    wide_vectors()
+    for c in range(x.size):
+        out[c] /= 1.0 - x[c]
+
+
+@kernel
+def factors(chunk, chunks, t, size, out):
+    """out = p (1 - p) / ((p - P(two of a group are the rarer outcome)) (size - 1)).
+
+    P over p is max(0, 2 - p**(-1 / (size - 1)))**(size - 1), and 0 for pairs.
+    """
+    blocks = (t.size + ROWS - 1) // ROWS
+    scratch = np.empty((2, ROWS))
+    for b in chunk_range(blocks, chunk, chunks):
+        part = slice(b * ROWS, min((b + 1) * ROWS, t.size))
+        x, power = scratch[0, : t[part].size], scratch[1, : t[part].size]
+        shares(out[part], t[part], np.float64(size - 1))
+        if size > 2:
+            bases(x, t[part], np.float64(size - 1))
+            power[:], left = 1.0, size - 1
+            while left:
+                if left & 1:
+                    multiply(power, x)
+                multiply(x, x)
+                left >>= 1
+            divide_by_rest(out[part], power)
+
+
+@block
+def write(out, total, factor, t, over):
+    """The same as `gradient`, for a block."""
+    wide_vectors()
+    for c in range(t.size):
+        x = where(abs(t[c]) < like(np.inf, t), total[c] * factor[c] / over, 0.0)
+        out[c, 0] = -x
+        out[c, 1] = x
+
+
+@kernel
+def gradient(chunk, chunks, total, factor, t, over, out):
+    """out = total factor / over by logit 1, its negative by logit 0, (N, 2); 0 where certain."""
+    blocks = (t.size + ROWS - 1) // ROWS
+    for b in chunk_range(blocks, chunk, chunks):
+        part = slice(b * ROWS, min((b + 1) * ROWS, t.size))
+        write(out[part], total[part], factor[part], t[part], np.float64(over))
