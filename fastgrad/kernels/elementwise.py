@@ -42,6 +42,21 @@ def difference(a, b):
 
 
 @block
+def power(out, x, n):
+    """out = x**n, by squares, which are left in x: flat arrays."""
+    wide_vectors()
+    for i in range(out.size):
+        out[i] = like(1, out)
+    while n:
+        if n & 1:
+            for i in range(out.size):
+                out[i] *= x[i]
+        for i in range(out.size):
+            x[i] *= x[i]
+        n >>= 1
+
+
+@block
 def add(g, r):
     """g += r."""
     wide_vectors()

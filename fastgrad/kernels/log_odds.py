@@ -5,6 +5,7 @@ t are log odds, (N,), infinite where an outcome is certain; p is the probability
 
 import numpy as np
 
+from fastgrad.kernels import elementwise
 from fastgrad.kernels.intrinsics import like, where
 from fastgrad.kernels.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.special import exp, expm1, softplus
@@ -59,14 +60,6 @@ def bases(x, t, others):
 
 
 @block
-def multiply(a, b):
-    """a *= b."""
-    wide_vectors()
-    for c in range(a.size):
-        a[c] *= b[c]
-
-
-@block
 def divide_by_rest(out, x):
     """out /= 1 - x."""
     wide_vectors()
@@ -88,12 +81,7 @@ def factors(chunk, chunks, t, size, out):
         shares(out[part], t[part], np.float64(size - 1))
         if size > 2:
             bases(x, t[part], np.float64(size - 1))
-            power[:], left = 1.0, size - 1
-            while left:
-                if left & 1:
-                    multiply(power, x)
-                multiply(x, x)
-                left >>= 1
+            elementwise.power(power, x, size - 1)
             divide_by_rest(out[part], power)
 
 

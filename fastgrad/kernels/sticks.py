@@ -9,9 +9,10 @@ to that under the coupling depends only on which place comes first: `ratios` has
 
 import numpy as np
 
+from fastgrad.kernels import elementwise
 from fastgrad.kernels.intrinsics import like, where
 from fastgrad.kernels.jit import block, chunk_range, kernel, wide_vectors
-from fastgrad.kernels.special import exp, expm1, log, log1p
+from fastgrad.kernels.special import exp, expm1, log
 
 
 @block
@@ -82,13 +83,12 @@ def fill_thresholds(t, p, size):
 
 
 @block
-def fill_overlaps(t, size):
-    """t = max(0, 1 - t)**(size - 1), that two draws of p are 1, over p, if t is p's threshold."""
+def fill_overlaps(out, t, size):
+    """out = max(0, 1 - t)**(size - 1), that two draws of p are 1, over p, if t is p's threshold."""
     wide_vectors()
     for i in range(t.size):
-        t[i] = log1p(-where(t[i] < 1.0, t[i], 1.0))
-    for i in range(t.size):
-        t[i] = exp(t[i] * np.float64(size - 1))
+        t[i] = where(t[i] < 1.0, 1.0 - t[i], 0.0)
+    elementwise.power(out, t, size - 1)
 
 
 @kernel
@@ -107,13 +107,13 @@ def thresholds(chunk, chunks, logits, order, size, out):
 def pair_ratios(chunk, chunks, logits, order, size, out):
     """out[c] = ratio for two of `size` coupled draws, of which category c comes first."""
     n, k = order.shape
-    p, rest, w = np.empty(k), np.empty(k), np.empty(k)
+    p, rest, w, t = np.empty(k), np.empty(k), np.empty(k), np.empty(k)
     for row in chunk_range(n, chunk, chunks):
         break_stick(p, rest, w, logits[row], order[row])
         w[:] = 0.0  # p <= 1/2: of two draws, not both take a place
         if size > 2:
-            fill_thresholds(w, p, size)
-            fill_overlaps(w, size)
+            fill_thresholds(t, p, size)
+            fill_overlaps(w, t, size)
         together = 1.0  # the probability that both draws pass all places before
         for i in range(k - 1):
             out[row, order[row, i]] = rest[i] * rest[i + 1] / (together * (1.0 - w[i]))
