@@ -15,7 +15,7 @@ class CellNetworks:
     c is the network times the size of f, as far as earlier calls know it.
     """
 
-    def __init__(self, network, distribution, shape, state):
+    def __init__(self, network, distribution, shape, state, *, coupled):
         logits, cells = distribution.logits, math.prod(shape)
         self.network, self.dtype, self.shape = network, logits.dtype, shape
         self.features = cells, logits.size // max(cells, 1)
@@ -25,21 +25,22 @@ class CellNetworks:
         self.weights = self.kept.reshape(cells, -1).astype(logits.dtype)
         size = recall(state, "size", shape, 1.0)
         self.size = size.reshape(cells).astype(logits.dtype)
-        self.slopes = np.zeros((2, *self.weights.shape), logits.dtype)
+        self.slopes = np.zeros((1 if coupled else 2, *self.weights.shape), logits.dtype)
 
     def control(self, pair):
         """Return the control variate at a pair of relaxations."""
         x, y = (a.reshape(len(a), *self.features) for a in (pair.relaxed, pair.conditional))
-        c, q = self.network.value_and_gradient(self.weights, y)
-        r = q if pair.coupled else self.network.value_and_gradient(self.weights, x)[1]
-        c = _validate.like(c, y.shape[:2], self.dtype, "the value of the network") * self.size
-        r, q = (
-            _validate.like(a, y.shape, self.dtype, "the gradient of the network")
-            * self.size[:, None]
-            for a in (r, q)
-        )
+        c, q = self._at(y)
+        r = q if pair.coupled else self._at(x)[1]
         c = c.astype(np.float64).reshape(len(c), *self.shape)
         return Control(c, *(a.reshape(pair.relaxed.shape) for a in (r, q)))
+
+    def _at(self, x):
+        """Return the control variates and their gradients at features (S, cells, D)."""
+        c, g = self.network.value_and_gradient(self.weights, x)
+        c = _validate.like(c, x.shape[:2], self.dtype, "the value of the network")
+        g = _validate.like(g, x.shape, self.dtype, "the gradient of the network")
+        return c * self.size, g * self.size[:, None]
 
     def learn(self, pair, along):
         """Take the `Directions` of samples of this pair."""
@@ -57,6 +58,9 @@ class CellNetworks:
 
     def slope(self, count, size):
         """Return the gradient of the mean of g . g / size**2: the same in any unit of f."""
-        slope = 2 / count * (self.slopes[0] + self.slopes[1]).reshape(self.kept.shape)
-        size = size[..., None]
-        return np.divide(slope, size, out=np.zeros(slope.shape), where=size > 0)
+        slopes = self.slopes.reshape(len(self.slopes), *self.kept.shape)
+        unit = np.divide(2 / count, size, out=np.zeros(size.shape), where=size > 0)[..., None]
+        slope = slopes[0] * unit
+        for other in slopes[1:]:
+            slope += other * unit
+        return slope

@@ -95,7 +95,7 @@ class RELAX(RelaxedControl):
             if total is None:
                 total = ControlledScores(distribution)
                 shape = cell_shape(f, distribution.batch_shape)
-                cells = CellNetworks(self.network, distribution, shape, state)
+                cells = CellNetworks(self.network, distribution, shape, state, coupled=self.coupled)
             control = cells.control(pair)
             if objective:
                 control = Control(*(a + b for a, b in zip(objective[0], control, strict=True)))
