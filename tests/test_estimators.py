@@ -583,6 +583,20 @@ def f_of_first(x):
     return x[:, 0, 0]
 
 
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_a_variable_needs_no_axis_of_its_own(name):
+    logits, weights = np.array([0.3, -0.5]), np.array([1.0, 3.0])
+    f = objective(
+        lambda x: (x * weights).reshape(len(x), -1).sum(axis=1) ** 2,
+        grad=lambda x: 2 * (x * weights).sum(axis=-1, keepdims=True) * weights,
+    )
+    run = estimator(name)
+    alone, one = (run(f, x, num_samples=2, rng=3) for x in (logits, logits[None]))
+    assert alone.grad.shape == (2,)
+    np.testing.assert_array_equal(alone.grad, one.grad[0])
+    np.testing.assert_array_equal(alone.value, one.value)
+
+
 ERRORS = {
     "one sample": (
         ("rloo", f_of_first, {"num_samples": 1}),

@@ -17,7 +17,7 @@ from fastgrad.kernels.vectors import LANES, filled, load, store
 
 SWEEP = 96  # bytes of a column up to which all categories are compared: beyond, one is looked up
 WIDEST = 512  # columns, so that outcomes of AT_ONCE samples stay in L1
-AT_ONCE = 16
+AT_ONCE = 16  # samples
 
 
 @cached
@@ -25,7 +25,7 @@ AT_ONCE = 16
 def layout(n, k):
     """Return the shape of the sums."""
     columns, depth = tile.shape(n, k)
-    columns = min(columns, 512)
+    columns = min(columns, WIDEST)
     return tile.count(n, k, columns, 0), 2, depth, columns
 
 

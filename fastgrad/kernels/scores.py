@@ -155,7 +155,7 @@ def add_change_folded(t, start, arg, d):
 
 
 @block
-def add_first(t, p, start, total, fold):
+def add_first(t, p, start, total):
     """t += total (one-hot(start) - p)."""
     wide_vectors()
     for c in range(0, t.shape[1], LANES):
@@ -196,5 +196,5 @@ def weighted(chunk, chunks, z, weights, total, logits, single, out):
             load_cells(d, s, total.reshape((1, total.size)), origin, row, last, n)
             if k == 1:
                 start -= np.int32(1)  # the feature is 1 at outcome 1
-            add_first(t, p, start, d[0], fold)
+            add_first(t, p, start, d[0])
         tile.store(out, t, row)

@@ -87,14 +87,16 @@ class SumAndSample(Distinct):
             raise ValueError(
                 f"num_samples must be above the {summed} summed, as there are more, got {summed}"
             )
-        z = np.empty((first.num_samples, *distribution.batch_shape), np.int32)
-        z[:summed], seen = top.z, top.z.reshape(summed, math.prod(distribution.batch_shape))
-        for i in range(summed, len(z) if cells else 0):
+        n = math.prod(distribution.batch_shape)
+        z, seen = np.empty((first.num_samples, n), np.int32), top.z.reshape(summed, n)
+        z[:summed] = seen
+        for i in range(summed, len(z)):
             # The first in a random order that is not summed is a sample of all that are not.
             order = key.fold_in(i - summed)
             order = search(distribution, cells, summed + 1, order, who=self.name).z
-            order = order.reshape(summed + 1, seen.shape[1])
-            _kernels.first_unseen(order.size, order, seen, z[i].reshape(cells, -1))
+            order, own = order.reshape(summed + 1, n), z[i].reshape(cells, n // max(cells, 1))
+            _kernels.first_unseen(order.size, order, seen, own)
+        z = z.reshape(len(z), *distribution.batch_shape)
         others = None
         if self.baseline == "independent":
             others = distribution.sample(num_samples=len(z), rng=key)
