@@ -9,6 +9,8 @@ from fastgrad.kernels import outcome_sums as _outcomes
 from fastgrad.kernels import scores as _scores
 from fastgrad.kernels import sums as _sums
 
+NO_SHIFT = np.empty(0)
+
 
 class Mean:
     """The mean over samples of arrays (S, *shape), in float64, whatever blocks they come in.
@@ -83,24 +85,24 @@ class CentredScores:
 
     def total(self, over):
         """Return the sum about the mean, divided by `over`, of the shape of the logits."""
-        return self._finish(_scores.centre, over, np.empty(0))
+        return self._finish(over)
 
     def about(self, baseline, over):
         """Return the sum about a baseline, divided by `over`.
 
         The baseline is one number, or one for each example: of the shape of the mean.
         """
-        shift = self.mean.flat - np.reshape(baseline, -1)
-        return self._finish(_scores.centre, over, shift)
+        return self._finish(over, self.mean.flat - np.reshape(baseline, -1))
 
     def optimum(self):
         """Return the mean about sum(signal score**2) / sum(score**2) over the other samples."""
-        return self._finish(_scores.optima)
+        return self._finish(self.mean.count, optimal=True)
 
-    def _finish(self, kernel, *args):
+    def _finish(self, over, shift=NO_SHIFT, *, optimal=False):
         out, single = np.empty_like(self.logits), discrete.single_logit(self.distribution)
         seen = self.sums, *self.last, self.mean.count, self.mean.deviation
-        kernel(self.last[0].size + out.size, *seen, *args, self.logits, single, out)
+        work = self.last[0].size + out.size
+        _scores.centre(work, *seen, over, shift, optimal, self.logits, single, out)
         return out.reshape(self.distribution.logits.shape)
 
 

@@ -51,35 +51,6 @@ def mean_features(p, logits, row, m, s, single, fold):
         col.softmax(p, m, s, fold)
 
 
-@kernel
-def centre(chunk, chunks, sums, z, x, first, samples, mean, over, shift, logits, single, out):
-    """out = the sum over samples of (x - mean) one-hot(z), / over; mean is (M,).
-
-    With a shift, (M,), it is that of (x - mean + shift) score, given the logits. The last samples z
-    with their signals x are not in the sums yet: a tile is finished while it is in L1.
-    """
-    n, k = out.shape
-    _, _, depth, columns = sums.shape
-    fold, real = k > tile.NARROW, sums.dtype
-    own, p = tile.empty((2, depth, columns), real), tile.empty((depth, columns), real)
-    m = tile.empty((1, columns), real)
-    d, s = tile.empty((AT_ONCE, columns), real), tile.empty((columns,), real)
-    arg, origin = tile.empty((AT_ONCE, columns), np.int32), np.zeros(mean.size)
-    inverse = like(1.0 / over, out)
-    for b in chunk_range(tile.count(n, k, columns, 0), chunk, chunks):
-        row = tile.first_row(b, k, columns, 0)
-        last = last_row(row, k, columns, n)
-        begin(own, sums, b)
-        take(own, row, k, z, x, first, arg, d, s)
-        load_cells(m, s, mean.reshape((1, mean.size)), origin, row, last, n)
-        centre_tile(own, m[0], samples, inverse)
-        if shift.size > 0:
-            mean_features(p, logits, row, m[0], s, single, fold)
-            load_cells(m, s, shift.reshape((1, shift.size)), origin, row, last, n)
-            add_scores(own, m[0], samples, inverse, p)
-        tile.store(out, own[0], row)
-
-
 @inline
 def optimum(n, p, s):
     """Return the factor that makes of a sum about the mean one about the optimum.
@@ -111,8 +82,15 @@ def multiply_optima(sums, samples, p):
 
 
 @kernel
-def optima(chunk, chunks, sums, z, x, first, samples, mean, logits, single, out):
-    """out = the mean over samples of (x - optimum of each coordinate) score, as in `centre`."""
+def centre(
+    chunk, chunks, sums, z, x, first, samples, mean, over, shift, optimal, logits, single, out
+):
+    """out = the sum over samples of (x - mean) one-hot(z), / over; mean is (M,).
+
+    With a shift, (M,), it is that of (x - mean + shift) score; if optimal, that of (x - optimum of
+    each coordinate) score, both given the logits. The last samples z with their signals x are not
+    in the sums yet: a tile is finished while it is in L1.
+    """
     n, k = out.shape
     _, _, depth, columns = sums.shape
     fold, real = k > tile.NARROW, sums.dtype
@@ -120,15 +98,21 @@ def optima(chunk, chunks, sums, z, x, first, samples, mean, logits, single, out)
     m = tile.empty((1, columns), real)
     d, s = tile.empty((AT_ONCE, columns), real), tile.empty((columns,), real)
     arg, origin = tile.empty((AT_ONCE, columns), np.int32), np.zeros(mean.size)
+    inverse = like(1.0 / over, out)
     for b in chunk_range(tile.count(n, k, columns, 0), chunk, chunks):
         row = tile.first_row(b, k, columns, 0)
         last = last_row(row, k, columns, n)
         begin(own, sums, b)
         take(own, row, k, z, x, first, arg, d, s)
         load_cells(m, s, mean.reshape((1, mean.size)), origin, row, last, n)
-        centre_tile(own, m[0], samples, like(1.0 / samples, out))
-        mean_features(p, logits, row, m[0], s, single, fold)
-        multiply_optima(own, samples, p)
+        centre_tile(own, m[0], samples, inverse)
+        if optimal or shift.size > 0:
+            mean_features(p, logits, row, m[0], s, single, fold)
+        if optimal:
+            multiply_optima(own, samples, p)
+        elif shift.size > 0:
+            load_cells(m, s, shift.reshape((1, shift.size)), origin, row, last, n)
+            add_scores(own, m[0], samples, inverse, p)
         tile.store(out, own[0], row)
 
 
