@@ -310,12 +310,20 @@ def test_bad_standard_streams(picture, capsys, monkeypatch):
         assert "standard input" in refused(capsys, "dither", "-", "-o", "out.png")
 
 
-def test_a_closed_pipe(picture):
+@pytest.mark.parametrize("size", [4, 64])  # what is written stays in the buffer, or is too large
+def test_a_closed_pipe(picture, size):
+    colours = np.random.default_rng(0).integers(256, size=(size, size, 3), dtype=np.uint8)
+    Image.fromarray(colours).save("picture.png")
     root = Path(fastgrad.__file__).resolve().parent.parent
-    command = f"{sys.executable} -m fastgrad dither picture.png --steps 2 -o - | true"
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    options = {"shell": True, "capture_output": True, "text": True, "env": environment}
-    result = subprocess.run(command, timeout=300, **options)
+    command = [sys.executable, "-m", "fastgrad", "dither", "picture.png", "--steps", "2", "-o", "-"]
+    environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONUNBUFFERED": ""}
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    options = {"stderr": subprocess.PIPE, "text": True, "env": environment}
+    result = subprocess.run(command, stdout=write_end, timeout=300, **options)
+    os.close(write_end)
+    assert result.returncode == 2
+    assert "cannot write standard output: Broken pipe" in result.stderr
     assert "Traceback" not in result.stderr
     assert "Exception" not in result.stderr
 

@@ -156,25 +156,25 @@ def test_credit_is_unbiased_and_of_lower_variance():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("batch", [(), (5,), (3, 4), (2, 3, 100)])
-@pytest.mark.parametrize("k", [1, 2, 3, 16, 700])
-def test_rloo_is_its_formula(batch, k, dtype):
+@pytest.mark.parametrize(("k", "samples"), [(1, 6), (2, 6), (3, 37), (16, 6), (40, 37), (700, 6)])
+def test_rloo_is_its_formula(batch, k, samples, dtype):
     d = Categorical(RNG.normal(size=(*batch, k)).astype(dtype))
-    z = d.sample(num_samples=6, rng=1)
+    z = d.sample(num_samples=samples, rng=1)
     for lead in range(len(batch) + 2):  # values of every shape, credit last
-        signal = 100 + RNG.normal(size=(6, *batch[:lead]))
+        signal = 100 + RNG.normal(size=(samples, *batch[:lead]))
         answer = Values(signal, None)
         if lead > len(batch):
-            signal = 100 + RNG.normal(size=(6, *batch))
-            answer = Values(np.ones(6), signal)
+            signal = 100 + RNG.normal(size=(samples, *batch))
+            answer = Values(np.ones(samples), signal)
         weight = signal - signal.mean(axis=0)
         weight = weight.reshape(*weight.shape, *(1 for _ in range(z.ndim - weight.ndim + 1)))
-        expected = (weight * fg.score(d.logits.astype(float), z)).sum(axis=0) / 5
+        expected = (weight * fg.score(d.logits.astype(float), z)).sum(axis=0) / (samples - 1)
         estimate = estimator("rloo").combine(d, [(z, answer)])
         tolerance = 1e-5 if dtype == np.float32 else 1e-12
         np.testing.assert_allclose(estimate.grad, expected, rtol=0, atol=tolerance)
         assert estimate.grad.dtype == estimate.value.dtype == dtype
         np.testing.assert_allclose(estimate.value, answer.value.mean(axis=0), rtol=1e-6)
-        assert estimate.evaluations == 6
+        assert estimate.evaluations == samples
 
 
 def test_a_call_draws_asks_and_combines():

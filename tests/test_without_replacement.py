@@ -17,6 +17,7 @@ from fastgrad import exact
 from fastgrad.distributions.bernoulli import Bernoulli
 from fastgrad.distributions.categorical import Categorical
 from fastgrad.estimators import estimator
+from fastgrad.estimators.rao_blackwell import weighted
 from fastgrad.estimators.rao_blackwell.distinct import First
 from fastgrad.estimators.rao_blackwell.distinct_laws import weigh
 from fastgrad.estimators.rao_blackwell.distinct_outcomes import search
@@ -281,6 +282,24 @@ def test_threads_and_cells_do_not_matter():
         same = np.arange(len(logits)) != 7
         np.testing.assert_array_equal(other.z[:, same], found[0].z[:, same])
         np.testing.assert_array_equal(other.rest[same], found[0].rest[same])
+
+
+@pytest.mark.parametrize("centred", [False, True])
+@pytest.mark.parametrize("kind", [Bernoulli, Categorical])
+@pytest.mark.parametrize(("n", "cells"), [(6, 1), (6, 3), (6, 6), (200, 100), (1500, 750)])
+def test_weighted_scores_are_their_sum(n, cells, kind, centred):
+    for k in (2,) if kind is Bernoulli else (1, 3, 700):
+        d = kind(RNG.normal(size=n if kind is Bernoulli else (n, k)))
+        z = RNG.integers(k, size=(4, n), dtype=np.int32)
+        z[1, ::2] = z[0, ::2]
+        weights = RNG.normal(size=(4, cells))
+        if centred:
+            weights -= weights.mean(axis=0)
+        each = np.repeat(weights, n // cells, axis=1)
+        score = d.score(z)
+        expected = (each.reshape(*z.shape, *(1,) * (score.ndim - 2)) * score).sum(axis=0)
+        found = weighted.scores(d, z, weights, centred=centred)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
 
 # -- exact means and variances ------------------------------------------------------------------

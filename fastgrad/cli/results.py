@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import shutil
 import sys
 import time
@@ -35,6 +36,13 @@ def announce(job, stream):
     print(f"{name}: {size}", file=stream, flush=True)
 
 
+def _discard(stream):
+    """Let what a stream holds go nowhere: at exit Python would try again, and complain."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
 def write(given, job, settings, outcome, stream):
     """Write a picture, and what else was asked for; return its entry of the report."""
     data, frames = _encode(job, outcome)
@@ -43,6 +51,7 @@ def write(given, job, settings, outcome, stream):
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
         except OSError as error:
+            _discard(sys.stdout)
             raise files.FileError(f"cannot write standard output: {error.strerror}") from None
     else:
         files.replace(data, job.target)
