@@ -328,6 +328,20 @@ def test_a_closed_pipe(picture, size):
     assert "Exception" not in result.stderr
 
 
+@pytest.mark.parametrize("arguments", [["info"], ["info", "--estimators"]])
+def test_a_reader_that_has_gone(arguments):
+    root = Path(fastgrad.__file__).resolve().parent.parent
+    environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONUNBUFFERED": ""}
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    options = {"stderr": subprocess.PIPE, "text": True, "env": environment}
+    command = [sys.executable, "-m", "fastgrad", *arguments]
+    result = subprocess.run(command, stdout=write_end, timeout=300, **options)
+    os.close(write_end)
+    assert result.returncode == 141
+    assert result.stderr == ""
+
+
 # -- colours --------------------------------------------------------------------------------------
 
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from fastgrad._version import __version__
-from fastgrad.cli import arguments, pictures, problems, versions
+from fastgrad.cli import arguments, pictures, problems, results, versions
 from fastgrad.dithering import files
 
 
@@ -24,11 +24,17 @@ def main(argv=None):
     Returns
     -------
     int
-        The exit code: 0, 2 for bad input, 130 after an interrupt.
+        The exit code: 0, 2 for bad input, 130 after an interrupt, 141 when what is printed has no
+        reader any more.
     """
     given = _parser().parse_args(argv)
     try:
-        return given.run(given)
+        code = given.run(given)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever reads what is printed has had enough
+        results.discard(sys.stdout)
+        return 141
     except files.FileError as error:
         print(f"fastgrad {given.command}: {error}", file=sys.stderr)
         return 2

@@ -36,7 +36,7 @@ def announce(job, stream):
     print(f"{name}: {size}", file=stream, flush=True)
 
 
-def _discard(stream):
+def discard(stream):
     """Let what a stream holds go nowhere: at exit Python would try again, and complain."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
@@ -51,7 +51,7 @@ def write(given, job, settings, outcome, stream):
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
         except OSError as error:
-            _discard(sys.stdout)
+            discard(sys.stdout)
             raise files.FileError(f"cannot write standard output: {error.strerror}") from None
     else:
         files.replace(data, job.target)
