@@ -6,8 +6,8 @@ groups in their order and start from what the array holds.
 
 import numpy as np
 
+from fastgrad.kernels import elementwise, tile
 from fastgrad.kernels import logistic as lg
-from fastgrad.kernels import tile
 from fastgrad.kernels.intrinsics import like, where
 from fastgrad.kernels.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.noise import fill_exponential
@@ -140,14 +140,6 @@ def add_product(total, d, r):
 
 
 @block
-def add_multiple(total, d, r):
-    """`add_product` of one d for all."""
-    wide_vectors()
-    for c in range(total.size):
-        total[c] += d * np.float64(r[c])
-
-
-@block
 def add_to_mean(mean, d, size):
     """mean += d / size."""
     wide_vectors()
@@ -187,7 +179,7 @@ def group_scores(chunk, chunks, z, x, size, total):
                     mean += difference(x, j, i, cell) / size
                 for j in range(i, i + size):
                     own = difference(x, j, i, cell) - mean
-                    add_multiple(total[head:tail], own, z[j, head:tail])
+                    elementwise.add_multiple(total[head:tail], own, z[j, head:tail])
                 continue
             means[:] = 0.0
             for j in range(i, i + size):
@@ -213,7 +205,7 @@ def pair_products(chunk, chunks, x, noise, total):
         one = cell == (tail - 1) // per
         for i in range(pairs):
             if one:
-                add_multiple(
+                elementwise.add_multiple(
                     total[head:tail], difference(x, 2 * i, 2 * i + 1, cell), noise[i, head:tail]
                 )
             else:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastgrad.kernels import columns as col
-from fastgrad.kernels import tile
+from fastgrad.kernels import elementwise, tile
 from fastgrad.kernels.intrinsics import like, to_float64
 from fastgrad.kernels.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.lanes import entry
@@ -115,14 +115,6 @@ def gram(chunk, chunks, rows, parts):
                 parts[b, j, i] = parts[b, i, j]
 
 
-@block
-def add_multiple(out, x, weight):
-    """out += weight x."""
-    wide_vectors()
-    for i in range(out.size):
-        out[i] += weight * x[i]
-
-
 @kernel
 def blend(chunk, chunks, rows, weights, out):
     """out += sum of weights rows: rows are (C, n), out is (n,)."""
@@ -130,4 +122,4 @@ def blend(chunk, chunks, rows, weights, out):
     for b in chunk_range((n + BLOCK - 1) // BLOCK, chunk, chunks):
         part = slice(b * BLOCK, min((b + 1) * BLOCK, n))
         for i in range(weights.size):
-            add_multiple(out[part], rows[i, part], like(weights[i], out))
+            elementwise.add_multiple(out[part], like(weights[i], out), rows[i, part])

@@ -42,6 +42,14 @@ def difference(a, b):
 
 
 @block
+def add_multiple(out, weight, x):
+    """out += weight x, in the type of out: flat arrays."""
+    wide_vectors()
+    for i in range(out.size):
+        out[i] += weight * like(x[i], out)
+
+
+@block
 def power(out, x, n):
     """out = x**n, by squares, which are left in x: flat arrays."""
     wide_vectors()
