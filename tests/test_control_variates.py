@@ -207,7 +207,7 @@ def test_they_are_their_formulae(n, k, num_samples):
     residual = f - at_mu - ((x - mu) * slope).sum(axis=(1, 2))
     expected = np.tensordot(residual, x - mu, 1) / num_samples
     expected += np.einsum("nkl,nl->nk", jacobian, slope)
-    expansion = np.array(at_mu), slope[None]
+    expansion = mu, np.array(at_mu), slope[None]
     muprop = fg.estimator("muprop").combine(d, [(z, (Values(f, None), expansion))])
     np.testing.assert_allclose(muprop.grad, expected, atol=1e-12)
     assert muprop.evaluations == num_samples + 1

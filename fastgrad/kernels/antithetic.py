@@ -6,14 +6,15 @@ groups in their order and start from what the array holds.
 
 import numpy as np
 
-from fastgrad.kernels import elementwise, tile
 from fastgrad.kernels import logistic as lg
-from fastgrad.kernels.intrinsics import like, where
+from fastgrad.kernels import tile
+from fastgrad.kernels.intrinsics import like, to_float64, where
 from fastgrad.kernels.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.noise import fill_exponential
 from fastgrad.kernels.philox import NOISE
 from fastgrad.kernels.special import log_normal
 from fastgrad.kernels.sums import ROWS, spread
+from fastgrad.kernels.vectors import LANES, load, store
 
 # -- draws -------------------------------------------------------------------------------------
 
@@ -161,26 +162,52 @@ def difference(x, i, j, cell):
     return np.float64(x[i, cell]) - np.float64(x[j, cell])
 
 
+@block
+def add_rows(total, weights, rows, head):
+    """total += sum over j of weights[j] rows[j, head:], one after the other, in float64."""
+    wide_vectors()
+    whole = total.size // (2 * LANES) * 2 * LANES
+    for c in range(0, whole, 2 * LANES):  # two chains of additions, to hide their latency
+        d = c + LANES
+        s, t = load(total, c), load(total, d)
+        for j in range(weights.size):
+            s = s + weights[j] * to_float64(load(rows, (j, head + c)))
+            t = t + weights[j] * to_float64(load(rows, (j, head + d)))
+        store(total, c, s)
+        store(total, d, t)
+    for j in range(weights.size):
+        for c in range(whole, total.size):
+            total[c] += weights[j] * np.float64(rows[j, head + c])
+
+
+@block
+def centre_groups(weights, x, size, cell):
+    """weights = x less its mean in the group, from its first: 0 where x is constant."""
+    for i in range(0, weights.size, size):
+        mean = 0.0
+        for j in range(i, i + size):
+            mean += difference(x, j, i, cell) / size
+        for j in range(i, i + size):
+            weights[j] = difference(x, j, i, cell) - mean
+
+
 @kernel
 def group_scores(chunk, chunks, z, x, size, total):
     """total += sum over groups of (x - its mean in the group) z: z is (S, N), x (S, M)."""
     samples, n = z.shape
     per = n // max(x.shape[1], 1)
     blocks = (n + ROWS - 1) // ROWS
-    scratch = np.empty((2, ROWS))
+    scratch, weights, weighed = np.empty((2, ROWS)), np.empty(samples), -1
     for b in chunk_range(blocks, chunk, chunks):
         head, tail = b * ROWS, min((b + 1) * ROWS, n)
         d, means, cell = scratch[0, : tail - head], scratch[1, : tail - head], head // per
-        one = cell == (tail - 1) // per
-        for i in range(0, samples, size):  # all x from the group's first: 0 where x is constant
-            if one:
-                mean = 0.0
-                for j in range(i, i + size):
-                    mean += difference(x, j, i, cell) / size
-                for j in range(i, i + size):
-                    own = difference(x, j, i, cell) - mean
-                    elementwise.add_multiple(total[head:tail], own, z[j, head:tail])
-                continue
+        if cell == (tail - 1) // per:
+            if cell != weighed:
+                centre_groups(weights, x, size, cell)
+                weighed = cell
+            add_rows(total[head:tail], weights, z, head)
+            continue
+        for i in range(0, samples, size):
             means[:] = 0.0
             for j in range(i, i + size):
                 spread(d, x[j], x[i], head, per)
@@ -197,17 +224,17 @@ def pair_products(chunk, chunks, x, noise, total):
     pairs, n = noise.shape
     per = n // max(x.shape[1], 1)
     blocks = (n + ROWS - 1) // ROWS
-    scratch = np.empty(ROWS)
+    scratch, weights, weighed = np.empty(ROWS), np.empty(pairs), -1
     for b in chunk_range(blocks, chunk, chunks):
         head, tail = b * ROWS, min((b + 1) * ROWS, n)
-        d = scratch[: tail - head]
-        cell = head // per
-        one = cell == (tail - 1) // per
+        d, cell = scratch[: tail - head], head // per
+        if cell == (tail - 1) // per:
+            if cell != weighed:
+                for i in range(pairs):
+                    weights[i] = difference(x, 2 * i, 2 * i + 1, cell)
+                weighed = cell
+            add_rows(total[head:tail], weights, noise, head)
+            continue
         for i in range(pairs):
-            if one:
-                elementwise.add_multiple(
-                    total[head:tail], difference(x, 2 * i, 2 * i + 1, cell), noise[i, head:tail]
-                )
-            else:
-                spread(d, x[2 * i], x[2 * i + 1], head, per)
-                add_product(total[head:tail], d, noise[i, head:tail])
+            spread(d, x[2 * i], x[2 * i + 1], head, per)
+            add_product(total[head:tail], d, noise[i, head:tail])

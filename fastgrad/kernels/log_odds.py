@@ -7,18 +7,26 @@ import numpy as np
 
 from fastgrad.kernels import elementwise
 from fastgrad.kernels.intrinsics import like, where
-from fastgrad.kernels.jit import block, chunk_range, kernel, wide_vectors
+from fastgrad.kernels.jit import block, chunk_bounds, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.special import exp, expm1, softplus
 from fastgrad.kernels.sums import ROWS
 
 LOG_2 = np.log(2.0)
 
 
+@block
+def subtract_first(t, pairs):
+    """t = the second less the first of each pair: pairs are flat."""
+    wide_vectors()
+    for c in range(t.size):
+        t[c] = pairs[2 * c + 1] - pairs[2 * c]
+
+
 @kernel
 def log_odds(chunk, chunks, logits, t):
     """t = logit of outcome 1 less that of outcome 0: logits are (N, 2)."""
-    for i in chunk_range(t.size, chunk, chunks):
-        t[i] = logits[i, 1] - logits[i, 0]
+    head, tail = chunk_bounds(t.size, chunk, chunks)
+    subtract_first(t[head:tail], logits.reshape(logits.size)[2 * head : 2 * tail])
 
 
 @block
@@ -67,38 +75,46 @@ def divide_by_rest(out, x):
         out[c] /= 1.0 - x[c]
 
 
+@block
+def multiply(total, factor):
+    """total *= factor."""
+    wide_vectors()
+    for c in range(total.size):
+        total[c] *= factor[c]
+
+
 @kernel
-def factors(chunk, chunks, t, size, out):
-    """out = p (1 - p) / ((p - P(two of a group are the rarer outcome)) (size - 1)).
+def correct(chunk, chunks, t, size, total):
+    """total *= p (1 - p) / ((p - P(two of a group are the rarer outcome)) (size - 1)).
 
     P over p is max(0, 2 - p**(-1 / (size - 1)))**(size - 1), and 0 for pairs.
     """
     blocks = (t.size + ROWS - 1) // ROWS
-    scratch = np.empty((2, ROWS))
+    scratch = np.empty((3, ROWS))
     for b in chunk_range(blocks, chunk, chunks):
         part = slice(b * ROWS, min((b + 1) * ROWS, t.size))
-        x, power = scratch[0, : t[part].size], scratch[1, : t[part].size]
-        shares(out[part], t[part], np.float64(size - 1))
+        n = t[part].size
+        factor, x, power = scratch[0, :n], scratch[1, :n], scratch[2, :n]
+        shares(factor, t[part], np.float64(size - 1))
         if size > 2:
             bases(x, t[part], np.float64(size - 1))
             elementwise.power(power, x, size - 1)
-            divide_by_rest(out[part], power)
+            divide_by_rest(factor, power)
+        multiply(total[part], factor)
 
 
 @block
-def write(out, total, factor, t, over):
-    """The same as `gradient`, for a block."""
+def write(pairs, total, t, inverse):
+    """The same as `gradient`, for a block: pairs are flat."""
     wide_vectors()
     for c in range(t.size):
-        x = where(abs(t[c]) < like(np.inf, t), total[c] * factor[c] / over, 0.0)
-        out[c, 0] = -x
-        out[c, 1] = x
+        x = where(abs(t[c]) < like(np.inf, t), total[c] * inverse, 0.0)
+        pairs[2 * c], pairs[2 * c + 1] = like(-x, t), like(x, t)
 
 
 @kernel
-def gradient(chunk, chunks, total, factor, t, over, out):
-    """out = total factor / over by logit 1, its negative by logit 0, (N, 2); 0 where certain."""
-    blocks = (t.size + ROWS - 1) // ROWS
-    for b in chunk_range(blocks, chunk, chunks):
-        part = slice(b * ROWS, min((b + 1) * ROWS, t.size))
-        write(out[part], total[part], factor[part], t[part], np.float64(over))
+def gradient(chunk, chunks, total, t, over, out):
+    """out = total / over by logit 1, its negative by logit 0, (N, 2); 0 where certain."""
+    head, tail = chunk_bounds(t.size, chunk, chunks)
+    part, pairs = slice(head, tail), out.reshape(out.size)[2 * head : 2 * tail]
+    write(pairs, total[part], t[part], 1.0 / over)

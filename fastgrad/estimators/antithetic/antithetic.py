@@ -130,9 +130,13 @@ class _Scores(coupled.BinarySums):
     def __init__(self, distribution, size, name):
         super().__init__(distribution, name)
         self.size = size
-        _log_odds.factors(self.t.size, self.t, size, self.factor)
 
     def add(self, z, x):
         """Take outcomes (S, *batch) and their signal (S, M)."""
         z = _validate.like(z, z.shape, np.int32, "z").reshape(len(z), self.sum.size)
         _kernels.group_scores(z.size, z, x, self.size, self.sum)
+
+    def gradient(self, over):
+        """Return the derivative by all logits, divided by `over`."""
+        _log_odds.correct(self.t.size, self.t, self.size, self.sum)
+        return super().gradient(over)

@@ -79,20 +79,20 @@ def rows(distribution):
 
 
 class BinarySums:
-    """Sums over groups, by the log odds t (N,), that a factor for each variable multiplies."""
+    """Sums over groups for each variable, whose log odds are t: both (N,)."""
 
     def __init__(self, distribution, name):
         self.t, self.dtype = binary_logits(distribution, name), distribution.logits.dtype
         self.single = discrete.single_logit(distribution)
-        self.sum, self.factor = np.zeros(self.t.size), np.ones(self.t.size)
+        self.sum = np.zeros(self.t.size)
 
     def gradient(self, over):
         """Return the derivative by all logits, with two of them (N, 2), divided by `over`."""
         if self.single:
-            grad = np.where(np.isinf(self.t), 0, self.sum * self.factor / over)
+            grad = np.where(np.isinf(self.t), 0, self.sum / over)
             return grad.astype(self.dtype)
         grad = np.empty((self.t.size, 2), self.dtype)
-        _log_odds.gradient(grad.size, self.sum, self.factor, self.t, over, grad)
+        _log_odds.gradient(grad.size, self.sum, self.t, over, grad)
         return grad
 
 

@@ -55,18 +55,19 @@ class MuProp(ScoreFunction):
         """Evaluate f at the outcomes and, the first time, f and its gradient at the mean."""
         expansion = None
         if offset == 0:
-            mu = read_only(mean_features(distribution).reshape(1, *distribution.logits.shape))
-            at_mu = objective.relaxed(distribution, mu).signal[0].copy()  # f may reuse its buffer
-            expansion = at_mu, objective.gradient(mu)
+            mu = read_only(mean_features(distribution))
+            x = mu.reshape(1, *distribution.logits.shape)
+            at_mu = objective.relaxed(distribution, x).signal[0].copy()  # f may reuse its buffer
+            expansion = mu, at_mu, objective.gradient(x)
         return objective.outcomes(distribution, draws, offset=offset), expansion
 
     def combine(self, distribution, blocks, state=None):
-        """Make the estimate of pairs (outcomes, (`Values`, expansion at mu or None))."""
+        """Make the estimate of pairs (outcomes, (`Values`, mu with f and its gradient or None))."""
         value, scores = Mean(), CentredScores(distribution)
         for z, (f_z, expansion) in blocks:
             if expansion is not None:
-                at_mu, slope = expansion
-                table, product = slopes(distribution, slope, mean_features(distribution))
+                mu, at_mu, slope = expansion
+                table, product = slopes(distribution, slope, mu)
             value.add(f_z.value)
             signal = f_z.signal.reshape(len(z), -1)
             linear = np.empty(signal.shape)
