@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numba
 import numpy as np
 import pytest
+from numba import types
+from numba.extending import intrinsic
 from strategies import ROOT, run
 
 import fastgrad as fg
@@ -125,6 +127,31 @@ def test_arguments_of_any_type_reach_the_chunks(dtype):
     pair = ((np.uint32(1), np.uint32(7)), np.array([5, 6], dtype))
     jit.Kernel(add).run(5, out, x, dtype(2), True, pair)
     assert np.array_equal(out, 2 * x[0] + 7 + np.array([5, 6])[np.arange(1001) % 2])
+
+
+@intrinsic
+def counter(typingctx, array):
+    """Return where Numba counts the users of an array's memory, 0 if nowhere."""
+
+    def codegen(context, builder, signature, values):
+        meminfo = context.make_array(array)(context, builder, values[0]).meminfo
+        return builder.ptrtoint(meminfo, context.get_value_type(types.intp))
+
+    return types.intp(array), codegen
+
+
+def test_threads_do_not_count_the_users_of_arrays():
+    @jit.kernel
+    def count(chunk, chunks, x, out):
+        out[chunk] = counter(x[chunk])
+
+    x, out = np.ones((8, 3)), np.full(8, -1)
+    count(1, x, out)  # in turn they may: a count that no other thread touches costs little
+    assert out[0] > 0
+    users = sys.getrefcount(x)
+    count.run(8, x, out)
+    assert not out.any()
+    assert sys.getrefcount(x) == users
 
 
 def test_a_kernel_is_compiled_when_first_needed():
