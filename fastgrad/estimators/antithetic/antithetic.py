@@ -137,6 +137,6 @@ class _Scores(coupled.BinarySums):
         _kernels.group_scores(z.size, z, x, self.size, self.sum)
 
     def gradient(self, over):
-        """Return the derivative by all logits, divided by `over`."""
+        """Correct the sums, once and for all; return the derivative by all logits, over `over`."""
         _log_odds.correct(self.t.size, self.t, self.size, self.sum)
         return super().gradient(over)
