@@ -9,7 +9,8 @@ FUNCTIONS = ["log", "log_normal", "log1p", "exp", "expm1", "sigmoid", "softplus"
 
 def loop_over(name):
     """Compile out[i] = f(x[i])."""
-    from fastgrad.kernels import jit, special
+    from fastgrad.kernels.compiler import jit
+    from fastgrad.kernels.simd import special
 
     function = getattr(special, name)
 
@@ -46,7 +47,8 @@ class Logaddexp:
     param_names = ("dtype",)
 
     def setup(self, dtype):
-        from fastgrad.kernels import jit, special
+        from fastgrad.kernels.compiler import jit
+        from fastgrad.kernels.simd import special
 
         @jit.block
         def loop(a, b, out):

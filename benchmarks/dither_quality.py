@@ -28,10 +28,10 @@ import numpy as np
 from PIL import Image
 
 from fastgrad.dithering import dither
-from fastgrad.dithering.perception import s_cielab
-from fastgrad.dithering.presets import PRESETS
-from fastgrad.dithering.quality import ms_ssim, psnr
-from fastgrad.dithering.rivals import imagequant, pillow
+from fastgrad.dithering.metrics.psnr_and_ssim import ms_ssim, psnr
+from fastgrad.dithering.metrics.s_cielab_and_flip import s_cielab
+from fastgrad.dithering.pictures.other_tools import imagequant, pillow
+from fastgrad.dithering.pictures.presets import PRESETS
 
 IMAGES = ("astronaut", "coffee", "chelsea", "rocket", "hubble_deep_field", "motorcycle_left")
 COLORS = (2, 4, 8, 16, 64, 256)

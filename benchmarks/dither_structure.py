@@ -15,10 +15,11 @@ import time
 
 import numpy as np
 
-from fastgrad.dithering import BlurredError, structure
-from fastgrad.dithering.descent import descend
-from fastgrad.dithering.quality import psnr
-from fastgrad.dithering.refinement import refine
+from fastgrad.dithering import BlurredError
+from fastgrad.dithering.metrics import structure
+from fastgrad.dithering.metrics.psnr_and_ssim import psnr
+from fastgrad.dithering.optimiser.descent import descend
+from fastgrad.dithering.optimiser.refinement import refine
 
 BLACK_AND_WHITE = np.uint8([[0, 0, 0], [255, 255, 255]])
 COLOURS = BLACK_AND_WHITE / 255

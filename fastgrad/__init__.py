@@ -1,9 +1,9 @@
 """Gradients of expectations over discrete random variables, on the CPU."""
 
-from fastgrad import exact, graph, objectives, optim, random
+from fastgrad import exact, graph, objectives, optim, perturbed, random
 from fastgrad._version import __version__
 from fastgrad.comparison import Comparison, compare, moments
-from fastgrad.distributions import bernoulli, continuous, permutation, perturbed, subset
+from fastgrad.distributions import bernoulli, continuous, permutation, subset
 from fastgrad.distributions.bernoulli import Bernoulli
 from fastgrad.distributions.categorical import (
     Categorical,

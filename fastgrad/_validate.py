@@ -5,7 +5,7 @@ import numbers
 
 import numpy as np
 
-from fastgrad.kernels import check as _check
+from fastgrad.kernels.tiles import check as _check
 
 REALS = (np.dtype(np.float32), np.dtype(np.float64))
 

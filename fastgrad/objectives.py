@@ -14,7 +14,7 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad.distributions import discrete
-from fastgrad.kernels import check as _check
+from fastgrad.kernels.tiles import check as _check
 
 __all__ = ["Objective", "bernoulli3", "linear", "objective", "separable"]
 

@@ -12,8 +12,8 @@ import numbers
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad.kernels import check as _check
 from fastgrad.kernels import optim as _kernels
+from fastgrad.kernels.tiles import check as _check
 
 __all__ = ["SGD", "Adam"]
 

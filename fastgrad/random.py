@@ -9,7 +9,7 @@ import numbers
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad.kernels import random as _kernels
+from fastgrad.kernels.random import streams as _kernels
 
 __all__ = ["Key", "as_key", "exponential", "gumbel", "logistic", "normal", "uniform"]
 

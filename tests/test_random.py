@@ -15,9 +15,10 @@ from scipy import stats
 from strategies import DTYPES, WIDTH, run
 
 import fastgrad as fg
-from fastgrad.kernels import jit, noise
-from fastgrad.kernels.philox import philox
-from fastgrad.kernels.vectors import LANES, load, store
+from fastgrad.kernels.compiler import jit
+from fastgrad.kernels.random import noise
+from fastgrad.kernels.random.philox import philox
+from fastgrad.kernels.simd.vectors import LANES, load, store
 
 KINDS = {
     "uniform": stats.uniform(),

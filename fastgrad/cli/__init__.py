@@ -5,7 +5,7 @@ import sys
 
 from fastgrad._version import __version__
 from fastgrad.cli import arguments, pictures, problems, results, versions
-from fastgrad.dithering import files
+from fastgrad.dithering.pictures import images
 
 
 class _Parser(argparse.ArgumentParser):
@@ -35,7 +35,7 @@ def main(argv=None):
     except BrokenPipeError:  # whoever reads what is printed has had enough
         results.discard(sys.stdout)
         return 141
-    except files.FileError as error:
+    except images.FileError as error:
         print(f"fastgrad {given.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -3,9 +3,9 @@
 import argparse
 import re
 
-from fastgrad.dithering.palette_files import READERS, WRITERS
-from fastgrad.dithering.presets import PRESETS
-from fastgrad.dithering.transparency import MODES
+from fastgrad.dithering.pictures.palette_files import READERS, WRITERS
+from fastgrad.dithering.pictures.presets import PRESETS
+from fastgrad.dithering.pictures.transparency import MODES
 
 SPACES = ("opponent", "linear", "srgb", "oklab")
 

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from fastgrad.cli import results, running
-from fastgrad.dithering import animation, files, palette_files
-from fastgrad.dithering.presets import PRESETS
+from fastgrad.dithering.pictures import animation, images, palette_files
+from fastgrad.dithering.pictures.presets import PRESETS
 
 SUFFIX = "-dithered"
 PHOTOGRAPH = Path(__file__).parent.parent / "data" / "astronaut.jpg"
@@ -26,7 +26,7 @@ def dither(given):
     extra = [(given.report, (".json",)), (given.swatches, tuple(palette_files.WRITERS))]
     for name, endings in extra:
         if name:
-            files.check_targets([Path(name)], endings=endings)
+            images.check_targets([Path(name)], endings=endings)
 
     jobs, errors = _plan(given, sources, out)
     for error in errors:
@@ -38,7 +38,7 @@ def dither(given):
         try:
             outcome = running.run(job.picture, settings)
             entries.append(results.write(given, job, settings, outcome, stream))
-        except (files.FileError, MemoryError) as error:
+        except (images.FileError, MemoryError) as error:
             memory = f"not enough memory for {job.picture.name}"
             message = memory if isinstance(error, MemoryError) else str(error)
             errors.append({"input": job.picture.name, "error": message})
@@ -119,16 +119,18 @@ def _plan(given, sources, out):
     known = {source.resolve() for source in sources if isinstance(source, Path)}
     for source in sources:
         try:
-            picture = files.Picture(sys.stdin.buffer.read() if source == "-" else source)
+            picture = images.Picture(sys.stdin.buffer.read() if source == "-" else source)
             target, sheet = _targets(given, source, picture, out)
             if target in taken:
-                raise files.FileError(f"two pictures would be written to {target or '-'}: {source}")
+                raise images.FileError(
+                    f"two pictures would be written to {target or '-'}: {source}"
+                )
             taken.add(target)
             for path in (target, sheet):
                 if path is not None and path.exists() and path.resolve() in known:
-                    raise files.FileError(f"the output would replace the input: {path}")
+                    raise images.FileError(f"the output would replace the input: {path}")
             jobs.append(results.Job(picture, target, sheet))
-        except files.FileError as error:
+        except images.FileError as error:
             errors.append({"input": str(source), "error": str(error)})
     return jobs, errors
 
@@ -140,7 +142,7 @@ def _targets(given, source, picture, out):
     if out == "-":
         target, beside = None, Path(f"{stem}.png")
         if sys.stdout.isatty():
-            raise files.FileError("a picture is not written to a terminal: use -o or a pipe")
+            raise images.FileError("a picture is not written to a terminal: use -o or a pipe")
     elif out is None or Path(out).is_dir():
         target = beside = Path(out or "", f"{stem}{SUFFIX}{ending}")
     else:
@@ -148,8 +150,8 @@ def _targets(given, source, picture, out):
     sheet = None
     if given.compare:
         sheet = beside.with_name(beside.stem.removesuffix(SUFFIX) + "-comparison.png")
-        files.check_targets([sheet], source if isinstance(source, Path) else None)
+        images.check_targets([sheet], source if isinstance(source, Path) else None)
     if target is not None:
         path = source if isinstance(source, Path) else None
-        files.check_targets([target], path, endings=tuple(animation.FORMATS))
+        images.check_targets([target], path, endings=tuple(animation.FORMATS))
     return target, sheet

@@ -9,7 +9,7 @@ from fastgrad import comparison, objectives
 from fastgrad.cli.progress import progress_bar
 from fastgrad.distributions.bernoulli import Bernoulli
 from fastgrad.distributions.categorical import Categorical
-from fastgrad.dithering import files
+from fastgrad.dithering.pictures import images
 
 OUTPUT = "fastgrad-compare.png"
 
@@ -42,12 +42,12 @@ PROBLEMS = {problem.__name__: problem for problem in (rebar, separable, bernoull
 def compare(arguments):
     """Run the command."""
     out, problems = Path(arguments.output), dict.fromkeys(arguments.problem or PROBLEMS)
-    files.check_targets([out])
+    images.check_targets([out])
     try:
         from matplotlib.figure import Figure
         from PIL import Image
     except ImportError:
-        raise files.FileError("Matplotlib is needed: pip install fastgrad[plot]") from None
+        raise images.FileError("Matplotlib is needed: pip install fastgrad[plot]") from None
 
     with progress_bar("step") as bar:
         for i, name in enumerate(problems):
@@ -76,6 +76,6 @@ def compare(arguments):
         found.plot(figure=part, title=name)
     data = io.BytesIO()
     figure.savefig(data, dpi=120)
-    files.write(Image.open(data), out)
+    images.write(Image.open(data), out)
     print(f"wrote {out}")
     return 0

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from fastgrad._version import __version__
-from fastgrad.dithering import animation, files, palette_files, sheets, transparency
-from fastgrad.dithering.report import metrics, table
-from fastgrad.dithering.rivals import RIVALS
+from fastgrad.dithering.pictures import animation, images, palette_files, sheets, transparency
+from fastgrad.dithering.pictures.other_tools import RIVALS
+from fastgrad.dithering.pictures.report import metrics, table
 
 FLICKER = "share of pixels that change though the original stays"
 
@@ -23,7 +23,7 @@ FLICKER = "share of pixels that change though the original stays"
 class Job:
     """A picture, where it goes (None is standard output), and its comparison, if any."""
 
-    picture: files.Picture
+    picture: images.Picture
     target: Path | None
     sheet: Path | None
 
@@ -52,9 +52,9 @@ def write(given, job, settings, outcome, stream):
             sys.stdout.buffer.flush()
         except OSError as error:
             discard(sys.stdout)
-            raise files.FileError(f"cannot write standard output: {error.strerror}") from None
+            raise images.FileError(f"cannot write standard output: {error.strerror}") from None
     else:
-        files.replace(data, job.target)
+        images.replace(data, job.target)
     entry = {
         "input": job.picture.name,
         "output": str(job.target or "standard output"),
@@ -71,7 +71,7 @@ def write(given, job, settings, outcome, stream):
         entry[FLICKER] = outcome.changed / outcome.still
     if given.swatches:
         path = Path(given.swatches)
-        files.replace(palette_files.encode(outcome.palette, path.suffix.lower()), path)
+        images.replace(palette_files.encode(outcome.palette, path.suffix.lower()), path)
     written = [str(path) for path in (job.target, given.swatches) if path] or ["standard output"]
     if outcome.complete and (job.sheet or given.report):
         try:
@@ -129,7 +129,7 @@ def _compare(given, job, settings, outcome, stream):
         if picture is not None:
             panels[name] = picture
             figures[name] = {**metrics(picture, outcome.original, ppd=ppd), "seconds": seconds}
-    files.write(sheets.comparison(panels), job.sheet)
+    images.write(sheets.comparison(panels), job.sheet)
     if len(outcome.frames) > 1:
         print("of the first frame:", file=stream)
     print(table(figures), file=stream)
@@ -144,7 +144,7 @@ def report(path, given, entries, errors):
         if value is not None and name not in ("run", "refuse", "command")
     }
     found = {"fastgrad": __version__, "options": options, "pictures": entries, "errors": errors}
-    files.replace(f"{json.dumps(_finite(found), indent=2)}\n".encode(), path)
+    images.replace(f"{json.dumps(_finite(found), indent=2)}\n".encode(), path)
 
 
 def _finite(value):

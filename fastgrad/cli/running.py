@@ -8,8 +8,8 @@ import numpy as np
 
 from fastgrad import dithering
 from fastgrad.cli.progress import progress_bar
-from fastgrad.dithering import animation, files, transparency
-from fastgrad.dithering.quality import flicker
+from fastgrad.dithering.metrics.psnr_and_ssim import flicker
+from fastgrad.dithering.pictures import animation, images, transparency
 
 
 @dataclass(frozen=True)
@@ -140,9 +140,9 @@ class _Work:
     def __init__(self, picture, settings, bar):
         self.picture, self.settings, self.bar, self.outcome = picture, settings, bar, Outcome()
         self.size = target_size(settings.size, picture.width, picture.height)
-        most = files.MAX_PIXELS if picture.count == 1 else files.MAX_ANIMATED
+        most = images.MAX_PIXELS if picture.count == 1 else images.MAX_ANIMATED
         if self.size[0] * self.size[1] * picture.count > most:
-            raise files.FileError(f"too many pixels after --resize: {picture.name}")
+            raise images.FileError(f"too many pixels after --resize: {picture.name}")
         self.fixed = settings.palette is not None and not settings.lock
         self.colors = len(settings.palette) if self.fixed else settings.colors
         self.runs = picture.count  # of the optimiser; one more if the palette is learned apart
@@ -198,7 +198,7 @@ class _Work:
             parts = transparency.to_dither(values, alpha, self.settings.alpha)
             if parts[2] is not None and palette is not None and len(palette) == 256:
                 reason = "a palette of 256 colours has no room for a transparent one"
-                raise files.FileError(f"{name}: {reason}: use --alpha blend")
+                raise images.FileError(f"{name}: {reason}: use --alpha blend")
             self.now = Prepared(*parts, original, frame.duration)
             yield self.now
 

@@ -10,7 +10,7 @@ import scipy
 
 from fastgrad._version import __version__
 from fastgrad.estimators import ESTIMATORS
-from fastgrad.kernels import cache, jit
+from fastgrad.kernels.compiler import cache, jit
 
 
 def info(arguments):

@@ -10,7 +10,7 @@ import numba
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad.kernels import permutation as _kernels
+from fastgrad.kernels.distributions import sinkhorn_batch as _kernels
 from fastgrad.random import as_key
 
 __all__ = ["gumbel_matching", "matching"]

@@ -20,7 +20,7 @@ from fastgrad.distributions.binary_concrete import (
     relax_vjp,
 )
 from fastgrad.distributions.binary_density import concrete_log_prob, exp_concrete_log_prob
-from fastgrad.kernels import bernoulli as _kernels
+from fastgrad.kernels.distributions import bernoulli as _kernels
 from fastgrad.random import as_key
 
 __all__ = [

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad.distributions.concrete import empty_relaxation
-from fastgrad.kernels import binary_concrete as _kernels
+from fastgrad.kernels.distributions import binary_concrete as _kernels
 from fastgrad.random import as_key, replayed_key
 
 __all__ = [

@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad.kernels import categorical as _kernels
-from fastgrad.kernels import inverse as _inverse
-from fastgrad.kernels import segments as _segments
-from fastgrad.kernels.jit import MAX_CHUNKS
+from fastgrad.kernels.compiler.jit import MAX_CHUNKS
+from fastgrad.kernels.distributions import categorical as _kernels
+from fastgrad.kernels.distributions import categorical_inverse as _inverse
+from fastgrad.kernels.distributions import categorical_long as _segments
 from fastgrad.random import as_key
 
 __all__ = ["Categorical", "entropy", "kl_divergence", "log_prob", "log_softmax", "sample", "score"]

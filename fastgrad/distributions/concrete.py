@@ -13,9 +13,9 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad.distributions.concrete_density import concrete_log_prob, exp_concrete_log_prob
-from fastgrad.kernels import concrete as _kernels
-from fastgrad.kernels import products as _products
-from fastgrad.kernels.jit import MAX_CHUNKS
+from fastgrad.kernels.compiler.jit import MAX_CHUNKS
+from fastgrad.kernels.distributions import concrete as _kernels
+from fastgrad.kernels.distributions import concrete_vjp as _products
 from fastgrad.random import as_key, replayed_key
 
 __all__ = [

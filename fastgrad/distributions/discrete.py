@@ -9,7 +9,7 @@ import numpy as np
 
 from fastgrad.distributions import bernoulli, concrete
 from fastgrad.distributions.categorical import Categorical
-from fastgrad.kernels import features as _kernels
+from fastgrad.kernels.tiles import features as _kernels
 
 
 def as_distribution(distribution):

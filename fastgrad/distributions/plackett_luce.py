@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad.kernels import choice_entropy as _entropy
-from fastgrad.kernels import plackett_luce as _kernels
+from fastgrad.kernels.distributions import plackett_luce as _kernels
+from fastgrad.kernels.distributions import plackett_luce_entropy as _entropy
 from fastgrad.random import as_key
 
 __all__ = ["entropy", "gumbel_top_k", "log_prob", "score"]

@@ -13,7 +13,7 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad.distributions.assignment import address, canonical, restored
-from fastgrad.kernels import permutation as _kernels
+from fastgrad.kernels.distributions import sinkhorn_batch as _kernels
 from fastgrad.random import Key, replayed_key
 
 __all__ = ["Sinkhorn", "gumbel_sinkhorn", "gumbel_sinkhorn_vjp", "sinkhorn", "sinkhorn_vjp"]

@@ -14,8 +14,8 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad.distributions.plackett_luce import entropy, gumbel_top_k, log_prob, score, size
-from fastgrad.kernels import k_subset as _k_subset
-from fastgrad.kernels import subset as _kernels
+from fastgrad.kernels.distributions import subset_sums as _k_subset
+from fastgrad.kernels.distributions import subset_top_k as _kernels
 from fastgrad.random import as_key, replayed_key
 
 __all__ = [

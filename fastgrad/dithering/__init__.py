@@ -11,16 +11,16 @@ from functools import partial
 import numpy as np
 
 from fastgrad import random
-from fastgrad.dithering.annealing import Annealing, anneal, schedule
-from fastgrad.dithering.diffusion import begin
-from fastgrad.dithering.loss import BlurredError, Gradient
-from fastgrad.dithering.palette import Fit, Sample, spacing
+from fastgrad.dithering.metrics.structure import cssim
+from fastgrad.dithering.optimiser.annealing import Annealing, anneal, schedule
+from fastgrad.dithering.optimiser.diffusion import begin
+from fastgrad.dithering.optimiser.loss import BlurredError, Gradient
+from fastgrad.dithering.optimiser.palette import Fit, Sample, spacing
+from fastgrad.dithering.optimiser.refinement import refine
+from fastgrad.dithering.optimiser.search import Search
+from fastgrad.dithering.optimiser.start import choose_palette
 from fastgrad.dithering.problem import Problem, amount, count
-from fastgrad.dithering.refinement import refine
 from fastgrad.dithering.result import Dithering, Progress, metrics
-from fastgrad.dithering.search import Search
-from fastgrad.dithering.start import choose_palette
-from fastgrad.dithering.structure import cssim
 from fastgrad.objectives import Objective
 
 __all__ = ["BlurredError", "Dithering", "Gradient", "Progress", "dither"]

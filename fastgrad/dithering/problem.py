@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from fastgrad.dithering import colour
-from fastgrad.dithering.lightness import slopes
-from fastgrad.dithering.loss import BlurredError, check_weights
-from fastgrad.dithering.palette import distinct
+from fastgrad.dithering.eye import colour
+from fastgrad.dithering.eye.lightness import slopes
+from fastgrad.dithering.optimiser.loss import BlurredError, check_weights
+from fastgrad.dithering.optimiser.palette import distinct
 
 NU = 0.05  # for 16 colours or more; with fewer, grain is all there is to make tones of
 LIGHT = ("linear", "opponent")  # spaces whose numbers are light, not its lightness

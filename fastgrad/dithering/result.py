@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fastgrad.dithering.quality import decibels
-from fastgrad.dithering.search import Search
+from fastgrad.dithering.metrics.psnr_and_ssim import decibels
+from fastgrad.dithering.optimiser.search import Search
 
 
 @dataclass(frozen=True)

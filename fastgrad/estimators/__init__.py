@@ -2,40 +2,40 @@
 
 import dataclasses
 
-from fastgrad.estimators.antithetic import antithetic, augmented, stick_breaking, swapped
+from fastgrad.estimators.antithetic import arm, arsm, carms, disarm
 from fastgrad.estimators.base import Estimate, Estimator
-from fastgrad.estimators.of_continuous import continuous, measure_valued, reparameterised
+from fastgrad.estimators.continuous import measure_valued, pathwise, score_function
 from fastgrad.estimators.rao_blackwell import (
     enumeration,
     local_expectation,
     sum_and_sample,
-    without_replacement,
+    unordered_set,
 )
-from fastgrad.estimators.relaxations import gumbel_rao, pathwise, st_gumbel, straight_through
-from fastgrad.estimators.relaxed_controls import learned_control, relaxed_control
-from fastgrad.estimators.score_functions import control_variates, multisample, score_function, stein
+from fastgrad.estimators.relaxations import gumbel_rao, gumbel_softmax, st_gumbel, straight_through
+from fastgrad.estimators.relaxed_controls import rebar, relax
+from fastgrad.estimators.score_functions import control_variates, reinforce, rodeo, vimco
 
 __all__ = ["ESTIMATORS", "Estimate", "Estimator", "estimator", "list_estimators"]
 
 FAMILIES = (
-    score_function,
+    reinforce,
     control_variates,
-    stein,
-    multisample,
+    rodeo,
+    vimco,
     enumeration,
     local_expectation,
     sum_and_sample,
-    without_replacement,
-    pathwise,
+    unordered_set,
+    gumbel_softmax,
     straight_through,
     st_gumbel,
     gumbel_rao,
-    relaxed_control,
-    learned_control,
-    augmented,
-    antithetic,
-    swapped,
-    stick_breaking,
+    rebar,
+    relax,
+    arm,
+    disarm,
+    arsm,
+    carms,
 )
 ESTIMATORS = {
     cls.name: cls for family in FAMILIES for cls in (getattr(family, n) for n in family.__all__)
@@ -43,8 +43,8 @@ ESTIMATORS = {
 CONTINUOUS = {  # those for `fastgrad.continuous`, whose gradients are dicts
     cls.name: cls
     for cls in (
-        reparameterised.Pathwise,
-        continuous.ScoreFunction,
+        pathwise.Pathwise,
+        score_function.ScoreFunction,
         measure_valued.MeasureValued,
     )
 }

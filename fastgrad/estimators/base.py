@@ -9,7 +9,7 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad.distributions.discrete import as_distribution
-from fastgrad.estimators.trust import trusting
+from fastgrad.estimators.lazy_check import trusting
 from fastgrad.objectives import as_objective
 from fastgrad.random import as_key
 

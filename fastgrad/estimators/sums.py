@@ -4,10 +4,10 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad.distributions import discrete
-from fastgrad.kernels import features as _features
-from fastgrad.kernels import outcome_sums as _outcomes
-from fastgrad.kernels import scores as _scores
-from fastgrad.kernels import sums as _sums
+from fastgrad.kernels.estimators import sums_by_outcome as _outcomes
+from fastgrad.kernels.estimators import sums_of_scores as _scores
+from fastgrad.kernels.tiles import features as _features
+from fastgrad.kernels.tiles import sums as _sums
 
 NO_SHIFT = np.empty(0)
 

@@ -12,7 +12,7 @@ from fastgrad.distributions.continuous import Continuous
 from fastgrad.distributions.discrete import as_distribution
 from fastgrad.estimators import Estimate, Estimator, estimator
 from fastgrad.estimators.base import read_only
-from fastgrad.estimators.of_continuous.continuous import OfContinuous
+from fastgrad.estimators.continuous.score_function import OfContinuous
 from fastgrad.objectives import Objective
 
 PARTS = {"f", "grad"}  # of the objective that a node's estimator is given

@@ -3,8 +3,8 @@
 What a step makes goes into new arrays. An infinite parameter, as of a masked logit, stays infinite.
 """
 
-from fastgrad.kernels.intrinsics import fma, sqrt
-from fastgrad.kernels.jit import block, chunk_range, kernel, wide_vectors
+from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
+from fastgrad.kernels.simd.intrinsics import fma, sqrt
 
 PART = 1024  # elements: the seven arrays of Adam fill 28 kB in float32
 

@@ -11,7 +11,7 @@ Figurnov, Mohamed and Mnih, "Implicit reparameterization gradients", NeurIPS 201
 Mohamed, Rosca, Figurnov and Mnih, "Monte Carlo gradient estimation in machine learning", JMLR 2020.
 """
 
-from fastgrad.distributions.continuous._law import Continuous
+from fastgrad.distributions.continuous._base import Continuous
 from fastgrad.distributions.continuous.gamma import Beta, Dirichlet, Gamma
 from fastgrad.distributions.continuous.location_scale import (
     Exponential,

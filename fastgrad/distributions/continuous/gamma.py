@@ -12,8 +12,8 @@ import numpy as np
 import scipy
 
 from fastgrad import _validate
-from fastgrad.distributions.continuous._law import Continuous, exp_within
-from fastgrad.kernels import gamma as _kernels
+from fastgrad.distributions.continuous._base import Continuous, exp_within
+from fastgrad.kernels.distributions.continuous import gamma as _kernels
 
 __all__ = ["Beta", "Dirichlet", "Gamma"]
 

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from fastgrad import random
-from fastgrad.distributions.continuous._law import Continuous, exp_within
+from fastgrad.distributions.continuous._base import Continuous, exp_within
 
 __all__ = ["Exponential", "Laplace", "LogNormal", "Logistic", "Normal", "Uniform"]
 

@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 
 from fastgrad import _validate, random
-from fastgrad.distributions.continuous._law import Continuous
+from fastgrad.distributions.continuous._base import Continuous
 from fastgrad.distributions.continuous.location_scale import stream
-from fastgrad.kernels import triangular as _kernels
+from fastgrad.kernels.distributions.continuous import multivariate_normal as _kernels
 
 __all__ = ["MultivariateNormal"]
 

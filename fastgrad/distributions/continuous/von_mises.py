@@ -8,8 +8,8 @@ import numpy as np
 import scipy
 
 from fastgrad import _validate
-from fastgrad.distributions.continuous._law import Continuous
-from fastgrad.kernels import von_mises as _kernels
+from fastgrad.distributions.continuous._base import Continuous
+from fastgrad.kernels.distributions.continuous import von_mises as _kernels
 
 __all__ = ["VonMises"]
 

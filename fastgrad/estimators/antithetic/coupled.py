@@ -8,8 +8,8 @@ from fastgrad import _validate
 from fastgrad.distributions import discrete
 from fastgrad.estimators.base import Estimate, Estimator, read_only
 from fastgrad.estimators.sums import Mean
-from fastgrad.kernels import log_odds as _log_odds
-from fastgrad.kernels import sticks as _kernels
+from fastgrad.kernels.estimators.antithetic import coupled_log_odds as _log_odds
+from fastgrad.kernels.estimators.antithetic import coupled_sticks as _kernels
 
 MANY = 64  # categories for which NumPy sorts faster than the kernel counts
 

@@ -10,9 +10,9 @@ import numpy as np
 from fastgrad import _validate
 from fastgrad.distributions import discrete
 from fastgrad.estimators.base import Estimate, read_only
-from fastgrad.estimators.score_functions.score_function import ScoreFunction
+from fastgrad.estimators.score_functions.reinforce import ScoreFunction
 from fastgrad.estimators.sums import Mean
-from fastgrad.kernels import local_expectation as _kernels
+from fastgrad.kernels.estimators.rao_blackwell import local_expectation as _kernels
 
 __all__ = ["LocalExpectation"]
 

@@ -10,10 +10,9 @@ import numpy as np
 from fastgrad import _validate
 from fastgrad.estimators.base import read_only
 from fastgrad.estimators.rao_blackwell import weighted
-from fastgrad.estimators.rao_blackwell.distinct import Distinct, First
-from fastgrad.estimators.rao_blackwell.distinct_laws import tuples
-from fastgrad.estimators.rao_blackwell.distinct_outcomes import search
-from fastgrad.kernels import sum_and_sample as _kernels
+from fastgrad.estimators.rao_blackwell.distinct import Distinct, First, search
+from fastgrad.estimators.rao_blackwell.distinct_nodes import tuples
+from fastgrad.kernels.estimators.rao_blackwell import sum_and_sample as _kernels
 
 __all__ = ["SumAndSample"]
 

@@ -5,7 +5,7 @@ import numpy as np
 from fastgrad.distributions import discrete
 from fastgrad.estimators.base import Estimate, read_only
 from fastgrad.estimators.sums import outcomes
-from fastgrad.kernels import scores as _kernels
+from fastgrad.kernels.estimators import sums_of_scores as _kernels
 
 
 def flat(values):

@@ -13,7 +13,9 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad.estimators.relaxations import jacobians
+from fastgrad.estimators.relaxations.jacobians import Jacobian
 from fastgrad.estimators.relaxations.straight_through import AtOutcomes
+from fastgrad.kernels.estimators.relaxations import gumbel_rao as _kernels
 from fastgrad.random import Key
 
 __all__ = ["GumbelRao", "ReinMaxRao"]
@@ -25,6 +27,25 @@ class Draws(NamedTuple):
     z: np.ndarray
     key: Key
     offset: int  # the first sample's number
+
+
+class Rao(Jacobian):
+    """Mean of J(softmax(z / temperature)) / temperature over perturbed logits z given the outcome.
+
+    Rarity 2 perturbs the logits of (softmax(logits) + D) / 2 instead.
+    """
+
+    def __init__(self, distribution, temperature, inner_samples, rarity=1, factor=1):
+        super().__init__(distribution, temperature)
+        real, self.inner_samples = self.sum.dtype.type, inner_samples
+        self.numbers = self.scale, real(rarity), real(factor / inner_samples)
+
+    def add(self, draws, w):
+        """Take the next block."""
+        z, w = self.flat(draws.z, w)
+        kernel = _kernels.site_products if self.single else _kernels.products
+        noise = self.inner_samples, draws.key.kernel_words, draws.offset
+        kernel(w.size * self.inner_samples, self.rows, z, w, *self.numbers, *noise, self.sum)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,7 +101,7 @@ class GumbelRao(AtOutcomes):
 
     def terms(self, distribution):
         """Return the one sum."""
-        return [jacobians.Rao(distribution, self.temperature, self.inner_samples)]
+        return [Rao(distribution, self.temperature, self.inner_samples)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -113,6 +134,6 @@ class ReinMaxRao(GumbelRao):
         """Return the sums of both terms."""
         options = self.temperature, self.inner_samples
         return [
-            jacobians.Rao(distribution, *options, rarity=2, factor=2),
+            Rao(distribution, *options, rarity=2, factor=2),
             jacobians.Straight(distribution, 1.0, factor=-0.5),
         ]

@@ -9,8 +9,7 @@ import numpy as np
 from fastgrad import _validate
 from fastgrad.distributions import discrete
 from fastgrad.estimators.base import read_only
-from fastgrad.kernels import gumbel_rao as _rao
-from fastgrad.kernels import straight_through as _kernels
+from fastgrad.kernels.estimators.relaxations import jacobians as _kernels
 
 
 def tempered(distribution, temperature):
@@ -128,22 +127,3 @@ class Gapped(Jacobian):
             _kernels.gapped_straight_through(
                 w.size, self.rows, z, w, self.gap, self.scale, self.sum
             )
-
-
-class Rao(Jacobian):
-    """Mean of J(softmax(z / temperature)) / temperature over perturbed logits z given the outcome.
-
-    Rarity 2 perturbs the logits of (softmax(logits) + D) / 2 instead.
-    """
-
-    def __init__(self, distribution, temperature, inner_samples, rarity=1, factor=1):
-        super().__init__(distribution, temperature)
-        real, self.inner_samples = self.sum.dtype.type, inner_samples
-        self.numbers = self.scale, real(rarity), real(factor / inner_samples)
-
-    def add(self, draws, w):
-        """Take the next block."""
-        z, w = self.flat(draws.z, w)
-        kernel = _rao.site_products if self.single else _rao.products
-        noise = self.inner_samples, draws.key.kernel_words, draws.offset
-        kernel(w.size * self.inner_samples, self.rows, z, w, *self.numbers, *noise, self.sum)

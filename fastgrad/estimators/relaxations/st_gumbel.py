@@ -13,10 +13,10 @@ import numpy as np
 from fastgrad import _validate
 from fastgrad.distributions import discrete
 from fastgrad.estimators.base import read_only
-from fastgrad.estimators.relaxations import logistic
+from fastgrad.estimators.relaxations import logistic_nodes
+from fastgrad.estimators.relaxations.gumbel_softmax import GumbelSoftmax
 from fastgrad.estimators.relaxations.jacobians import row_shape, tempered
-from fastgrad.estimators.relaxations.pathwise import GumbelSoftmax
-from fastgrad.kernels import st_gumbel as _kernels
+from fastgrad.kernels.estimators.relaxations import st_gumbel as _kernels
 
 __all__ = ["DecoupledSTGumbel", "STGumbel"]
 
@@ -59,14 +59,14 @@ class STGumbel(GumbelSoftmax):
     def nodes(self, distribution, num_samples):
         """Return quadrature nodes for the noise of one or two variables of two outcomes each."""
         *both, temperature = self.perturbed(distribution)
-        odds = [logistic.log_odds(d) for d in both]
-        found = logistic.nodes(distribution, num_samples, odds, temperature)
+        odds = [logistic_nodes.log_odds(d) for d in both]
+        found = logistic_nodes.nodes(distribution, num_samples, odds, temperature)
         if found is None:
             return None
         noise, weights = found
         hard = np.where(odds[0] + noise > 0, np.inf, -np.inf)
         soft = (odds[1] + noise) / temperature
-        return Pair(*(logistic.features(distribution, v) for v in (hard, soft))), weights
+        return Pair(*(logistic_nodes.features(distribution, v) for v in (hard, soft))), weights
 
     def draw(self, distribution, num_samples, key, *, offset=0, state=None):
         """Draw outcomes and relaxed samples."""

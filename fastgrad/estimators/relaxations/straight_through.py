@@ -12,7 +12,7 @@ from fastgrad import _validate
 from fastgrad.distributions import discrete
 from fastgrad.estimators.base import Estimate, read_only
 from fastgrad.estimators.relaxations import jacobians
-from fastgrad.estimators.score_functions.score_function import ScoreFunction
+from fastgrad.estimators.score_functions.reinforce import ScoreFunction
 from fastgrad.estimators.sums import Mean
 
 __all__ = ["GappedST", "ReinMax", "StraightThrough"]

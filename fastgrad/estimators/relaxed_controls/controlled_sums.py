@@ -8,7 +8,7 @@ import numpy as np
 from fastgrad import _validate
 from fastgrad.distributions import discrete
 from fastgrad.estimators.base import read_only
-from fastgrad.kernels import binary_control, relaxed_control
+from fastgrad.kernels.estimators.relaxed_controls import controlled_sums, controlled_sums_bernoulli
 
 NONE = slice(0, 0)
 
@@ -40,7 +40,7 @@ class ControlledScores:
         self.logits = logits.reshape(self.rows)
         self.total = np.zeros(logits.shape, logits.dtype)
         self.products = np.zeros((3, self.rows[0] if products else 0))
-        self.kernel = binary_control.bernoulli if single else relaxed_control.categorical
+        self.kernel = controlled_sums_bernoulli.bernoulli if single else controlled_sums.categorical
 
     def add(self, z, pair, scale, f, control, *, directions=False):
         """Take samples; scale, f and the signal of c broadcast against (*batch) and (S, *batch)."""

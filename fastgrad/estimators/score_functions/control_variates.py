@@ -18,9 +18,9 @@ from fastgrad.estimators.score_functions.gradient_controls import (
     of_cells,
     slopes,
 )
-from fastgrad.estimators.score_functions.score_function import ScoreFunction
+from fastgrad.estimators.score_functions.reinforce import ScoreFunction
 from fastgrad.estimators.sums import CentredScores, Mean, mean_features
-from fastgrad.kernels import control_variates as _kernels
+from fastgrad.kernels.estimators.score_functions import control_variates as _kernels
 
 __all__ = ["DoubleCV", "MuProp"]
 

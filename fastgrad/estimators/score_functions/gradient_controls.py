@@ -11,10 +11,10 @@ import numpy as np
 from fastgrad.distributions import discrete
 from fastgrad.estimators.base import Estimate, read_only
 from fastgrad.estimators.score_functions.baselines import Regression
-from fastgrad.estimators.score_functions.score_function import ScoreFunction
+from fastgrad.estimators.score_functions.reinforce import ScoreFunction
 from fastgrad.estimators.sums import CentredScores, Mean, mean_features, outcomes
-from fastgrad.kernels import control_variates as _kernels
-from fastgrad.kernels import stein as _stein
+from fastgrad.kernels.estimators.score_functions import control_variates as _kernels
+from fastgrad.kernels.estimators.score_functions import gradient_controls as _stein
 
 DECAY = 0.99  # of what weights are learned from
 

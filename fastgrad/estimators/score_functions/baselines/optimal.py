@@ -10,7 +10,7 @@ from fastgrad import _validate
 from fastgrad.distributions import discrete
 from fastgrad.estimators.score_functions.baselines.simple import Baseline
 from fastgrad.estimators.sums import CentredScores, Mean, mean_features
-from fastgrad.kernels import control_variates as _kernels
+from fastgrad.kernels.estimators.score_functions import control_variates as _kernels
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

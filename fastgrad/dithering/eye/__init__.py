@@ -1,0 +1,1 @@
+"""What the eye sees of a picture: light, its blur, and where errors show."""

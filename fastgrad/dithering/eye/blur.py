@@ -1,0 +1,150 @@
+"""The blur that stands for the viewer's eye. A picture is zero outside its border."""
+
+import numpy as np
+
+from fastgrad.kernels.dithering.eye import blur as kernels
+
+TRUNCATE = 3.0  # standard deviations kept on each side
+LUMINANCE = 11.0  # of the screen in cd/m^2, in the eye's model
+NEGLIGIBLE = 1e-3  # terms of a kernel that are smaller than this share of the greatest
+
+
+def gaussian(sigma):
+    """Return a Gaussian's samples at the integers, which sum to 1.
+
+    Parameters
+    ----------
+    sigma : float
+        Standard deviation in pixels; 0 gives the single sample 1.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (2 r + 1,)
+        With ``r = round(3 sigma)``, as ``scipy.ndimage.gaussian_filter`` has it for
+        ``truncate=3``.
+
+    Examples
+    --------
+    >>> gaussian(1.0).round(3)
+    array([0.004, 0.054, 0.242, 0.399, 0.242, 0.054, 0.004])
+    """
+    radius = int(TRUNCATE * sigma + 0.5)
+    x = np.arange(-radius, radius + 1)
+    weights = np.exp(-0.5 * (x / max(sigma, 1e-9)) ** 2)
+    return weights / weights.sum()
+
+
+def autocorrelation(taps):
+    """Return the autocorrelation of a kernel: blurring twice is blurring once with it.
+
+    Parameters
+    ----------
+    taps : numpy.ndarray, shape (2 r + 1,)
+        A kernel of one dimension.
+
+    Returns
+    -------
+    numpy.ndarray, shape (4 r + 1,)
+        Its correlation with itself at all shifts.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> autocorrelation(np.array([0.25, 0.5, 0.25]))
+    array([0.0625, 0.25  , 0.375 , 0.25  , 0.0625])
+    """
+    return np.correlate(taps, taps, mode="full")
+
+
+def nasanen(ppd):
+    """Return the eye's point spread by Nasanen's model, at the integers.
+
+    Parameters
+    ----------
+    ppd : float
+        Pixels per degree of the visual field.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (2 r + 1, 2 r + 1)
+        Samples of ``(k^2 + (2 pi d)^2)^-1.5`` at distance d, scaled to sum to 1, with
+        ``k = ppd / (0.525 log(luminance) + 3.91)`` and ``r = round(0.75 k)``.
+
+    References
+    ----------
+    .. [1] R. Nasanen, "Visibility of halftone dot textures", IEEE Transactions on Systems, Man and
+       Cybernetics 14(6), 1984.
+
+    Examples
+    --------
+    >>> nasanen(35.0).shape
+    (11, 11)
+    """
+    k = ppd / (0.525 * np.log(LUMINANCE) + 3.91)
+    radius = max(1, round(0.75 * k))
+    x = 2 * np.pi * np.arange(-radius, radius + 1)
+    weights = (k**2 + x[:, None] ** 2 + x**2) ** -1.5
+    return weights / weights.sum()
+
+
+def separated(kernel):
+    """Return the autocorrelation of a symmetric kernel as a sum of separable ones.
+
+    Parameters
+    ----------
+    kernel : numpy.ndarray, shape (2 r + 1, 2 r + 1)
+        A kernel that is symmetric in both directions, and in their exchange.
+
+    Returns
+    -------
+    numpy.ndarray, shape (terms, 2, 4 r + 1)
+        The kernels down and across of each term; negligible terms are left out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> separated(np.ones((3, 3))).shape
+    (1, 2, 5)
+    """
+    size = 2 * len(kernel) - 1
+    spectrum = np.square(np.abs(np.fft.rfft2(kernel, (size, size))))
+    table = np.fft.fftshift(np.fft.irfft2(spectrum, (size, size)))
+    values, vectors = np.linalg.eigh((table + table.T) / 2)
+    keep = np.abs(values) > NEGLIGIBLE * np.abs(values).max()
+    return np.stack([values[keep, None] * vectors.T[keep], vectors.T[keep]], axis=1)
+
+
+def convolve(planes, taps, *, nu=0.0, out=None, margin=0):
+    """Convolve planes with a symmetric kernel, taking what is outside them as zero.
+
+    Parameters
+    ----------
+    planes : numpy.ndarray of float32 or float64, shape (n, height, width)
+        The planes, each by itself.
+    taps : numpy.ndarray, shape (2 r + 1,) or (terms, 2, 2 r + 1)
+        The kernel in each of the two directions, or a sum of kernels down times kernels across.
+    nu : float, optional
+        This times the planes is added.
+    out : numpy.ndarray, shape (n, height + 2 margin or more, width + 2 margin or more), optional
+        Where to put the result, inside a margin that is left as it is.
+    margin : int, optional
+        The margin of ``out``.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n, height, width)
+        The convolved planes, of the dtype of ``planes``; or ``out``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> convolve(np.eye(3)[None], np.array([0.25, 0.5, 0.25]))[0, 1]
+    array([0.25 , 0.375, 0.25 ])
+    """
+    planes = np.ascontiguousarray(planes)
+    taps = np.array(np.broadcast_to(taps, (1, 2, taps.size)) if taps.ndim == 1 else taps)
+    if out is None:
+        out = np.empty_like(planes)
+    work = planes.size * taps.size
+    kernels.blur(work, out, planes, taps.astype(planes.dtype), planes.dtype.type(nu), margin)
+    return out

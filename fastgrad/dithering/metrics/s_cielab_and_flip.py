@@ -1,0 +1,175 @@
+"""Differences of pictures as the eye sees them: S-CIELAB and FLIP."""
+
+import numpy as np
+
+from fastgrad.dithering.metrics.psnr_and_ssim import values
+
+# Of the opponent channels' blurs (Zhang and Wandell): (width at half height in degrees, weight).
+BLURS = (
+    ((0.05, 1.00327), (0.225, 0.114416), (7.0, -0.117686)),  # luminance
+    ((0.0685, 0.616725), (0.826, 0.383275)),  # red and green
+    ((0.092, 0.567885), (0.6451, 0.432115)),  # blue and yellow
+)
+TO_XYZ = np.array(  # of linear sRGB
+    [
+        [0.4124564, 0.3575761, 0.1804375],
+        [0.2126729, 0.7151522, 0.0721750],
+        [0.0193339, 0.1191920, 0.9503041],
+    ]
+)
+TO_OPPONENT = np.array([[0.279, 0.72, -0.107], [-0.449, 0.29, -0.077], [0.086, -0.59, 0.501]])
+WHITE = TO_XYZ.sum(axis=1)
+DIFFERENCES = np.array([[0.0, 116, 0], [500, -500, 0], [0, 200, -200]])  # CIELAB's
+# FLIP's, x in degrees: sums of a sqrt(pi / b) exp(-(pi x)^2 / b), given as (a, b).
+SENSITIVITIES = (
+    ((1.0, 0.0047),),  # luminance
+    ((1.0, 0.0053),),  # red and green
+    ((34.1, 0.04), (13.5, 0.025)),  # blue and yellow
+)
+FEATURES = {"edges": lambda x, sigma: -x, "points": lambda x, sigma: (x / sigma) ** 2 - 1}
+
+
+def s_cielab(picture, original, *, ppd=67):
+    """Return the mean S-CIELAB difference: that of colours as the eye has blurred them.
+
+    Parameters
+    ----------
+    picture, original : array_like, shape (height, width, 3)
+        sRGB values, uint8 or float in [0, 1].
+    ppd : float, optional
+        Pixels per degree of the visual field: 67 is a 0.7 m distance from a screen of 0.7 m and
+        3840 pixels.
+
+    Returns
+    -------
+    float
+        The mean over pixels of the CIE 1976 colour difference; about 1 can just be seen.
+
+    References
+    ----------
+    X. Zhang and B. A. Wandell, "A spatial extension of CIELAB for digital color-image
+    reproduction", Journal of the Society for Information Display 5, 1997.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> round(s_cielab(np.zeros((9, 9, 3)), np.ones((9, 9, 3))), 3)
+    100.0
+    """
+    difference = _seen(picture, ppd) - _seen(original, ppd)
+    return float(np.sqrt(np.square(difference).sum(axis=-1)).mean())
+
+
+def _seen(image, ppd):
+    """Convert sRGB values to CIELAB after the eye's blur of each opponent channel."""
+    from scipy import ndimage
+
+    opponent = values(image, linear=True) @ (TO_OPPONENT @ TO_XYZ).T
+    blurred = np.zeros_like(opponent)
+    for channel, blurs in enumerate(BLURS):
+        total = sum(weight for _, weight in blurs)
+        for width, weight in blurs:
+            sigma = width * ppd / (2 * np.sqrt(2 * np.log(2)))
+            part = ndimage.gaussian_filter(opponent[..., channel], sigma, mode="nearest")
+            blurred[..., channel] += weight / total * part
+    return _lab(blurred @ np.linalg.inv(TO_OPPONENT).T / WHITE)
+
+
+def _lab(ratio):
+    """Convert XYZ over those of white to CIELAB."""
+    bright = ratio > 216 / 24389
+    root = np.where(bright, np.cbrt(np.where(bright, ratio, 1)), (24389 / 27 * ratio + 16) / 116)
+    return root @ DIFFERENCES.T - [16, 0, 0]
+
+
+def flip(picture, original, *, ppd=67):
+    """Return the mean FLIP error: of colours as the eye has blurred them, more at edges and points.
+
+    Parameters
+    ----------
+    picture, original : array_like, shape (height, width, 3)
+        sRGB values, uint8 or float in [0, 1].
+    ppd : float, optional
+        Pixels per degree of the visual field.
+
+    Returns
+    -------
+    float
+        The mean over pixels, from 0 to 1.
+
+    References
+    ----------
+    P. Andersson, J. Nilsson, T. Akenine-Möller, M. Oskarsson, K. Åström and M. D. Fairchild, "FLIP:
+    a difference evaluator for alternating images", Proceedings of the ACM on Computer Graphics and
+    Interactive Techniques 3(2), 2020.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> round(flip(np.zeros((9, 9, 3)), np.ones((9, 9, 3))), 2)
+    0.97
+    """
+    images = [values(image, linear=True) @ TO_XYZ.T / WHITE for image in (picture, original)]
+    first, second = ([_contrasts(xyz[..., 1], ppd, name) for name in FEATURES] for xyz in images)
+    feature = np.max([np.abs(x - y) for x, y in zip(first, second)], axis=0)
+    feature = np.sqrt(feature / np.sqrt(2))
+    colour = _distance(*(_hunt(_filtered(xyz, ppd)) for xyz in images)) ** 0.7
+    green, blue = (_hunt(TO_XYZ[:, i] / WHITE) for i in (1, 2))
+    most = _distance(green, blue) ** 0.7
+    low = 0.4 * most  # below it differences spread over 95 per cent of the scale
+    colour = np.where(
+        colour < low, 0.95 / low * colour, 0.95 + 0.05 * (colour - low) / (most - low)
+    )
+    return float((colour ** (1 - feature)).mean())
+
+
+def _filtered(ratio, ppd):
+    """Blur XYZ over those of white by FLIP's sensitivity of the eye to contrasts."""
+    from scipy import ndimage
+
+    channels = ratio @ DIFFERENCES.T
+    radius = int(np.ceil(3 * np.sqrt(0.04 / 2) / np.pi * ppd))
+    x = np.arange(-radius, radius + 1) / ppd
+    blurred = np.zeros_like(channels)
+    for channel, gaussians in enumerate(SENSITIVITIES):
+        taps = [np.exp(-(np.pi**2) * x * x / b) for _, b in gaussians]
+        sums = [a / np.sqrt(b) * t.sum() ** 2 for (a, b), t in zip(gaussians, taps)]
+        for total, t in zip(sums, taps):
+            part = channels[..., channel]
+            for axis in (0, 1):
+                part = ndimage.correlate1d(part, t / t.sum(), axis=axis, mode="nearest")
+            blurred[..., channel] += total / sum(sums) * part
+    linear = np.clip(blurred @ np.linalg.inv(DIFFERENCES).T * WHITE @ np.linalg.inv(TO_XYZ).T, 0, 1)
+    return linear @ TO_XYZ.T / WHITE
+
+
+def _hunt(ratio):
+    """Convert XYZ over those of white to CIELAB whose colours fade where it is dark."""
+    lab = _lab(ratio)
+    lab[..., 1:] *= 0.01 * lab[..., :1]
+    return lab
+
+
+def _distance(first, second):
+    """Return HyAB: the sum of the differences of lightness and of colour."""
+    gap = first - second
+    return np.abs(gap[..., 0]) + np.hypot(gap[..., 1], gap[..., 2])
+
+
+def _contrasts(plane, ppd, name):
+    """Return how much of an edge, or of a point, there is around each pixel."""
+    from scipy import ndimage
+
+    sigma = 0.5 * 0.082 * ppd
+    radius = int(np.ceil(3 * sigma))
+    x = np.arange(-radius, radius + 1)
+    smooth = np.exp(-x * x / (2 * sigma**2))
+    taps = FEATURES[name](x, sigma) * smooth
+    taps = np.where(taps > 0, taps / taps[taps > 0].sum(), taps / -taps[taps < 0].sum())
+    found = []
+    for axis in (0, 1):
+        part = ndimage.correlate1d(plane, taps, axis=axis, mode="nearest")
+        found.append(
+            ndimage.correlate1d(part, smooth / smooth.sum(), axis=1 - axis, mode="nearest")
+        )
+    return np.hypot(*found)

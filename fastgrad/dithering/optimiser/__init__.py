@@ -1,0 +1,1 @@
+"""The choice of a palette and of each pixel's colour, as an optimisation."""

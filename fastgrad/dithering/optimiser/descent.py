@@ -1,0 +1,147 @@
+"""Descent on a picture itself: moves that lower its blurred error plus weight times a metric.
+
+All differences are exact. A mean similarity changes in a few windows alone, which a kernel keeps up
+to date as pixels change; any other objective with local differences is asked for those of a whole
+picture, and pixels change together that are far enough apart.
+"""
+
+import numpy as np
+
+from fastgrad.distributions.categorical import Categorical
+from fastgrad.dithering.metrics.structure import Structural
+from fastgrad.kernels.dithering.optimiser import descent as kernels
+
+__all__ = ["descend", "total"]
+
+SETTLED = 1e-3  # share of pixels: when fewer move in a sweep over tiles, descent ends
+TILE = 32  # least side, of tiles that are worked on at the same time
+
+
+def total(indices, loss, palette, objective, weight):
+    """Return the blurred error of a picture plus weight times an objective.
+
+    Parameters
+    ----------
+    indices : numpy.ndarray of integers, shape (height, width)
+    loss : BlurredError
+    palette : numpy.ndarray, shape (K, 3)
+        The colours, in the space of the loss.
+    objective : Objective
+        One number for the picture.
+    weight : float
+
+    Returns
+    -------
+    float
+    """
+    variables = Categorical(np.broadcast_to(loss.dtype(0), (*indices.shape, len(palette))))
+    z = np.ascontiguousarray(indices, np.int32)[None]
+    value = objective.outcomes(variables, z).value[0]
+    return float(loss.of(indices, palette) + weight * value)
+
+
+def descend(indices, loss, palette, objective, weight, *, sweeps=20):
+    """Lower `total` by changing labels and swapping those of neighbours, in place.
+
+    A mean similarity (`ssim`, `cssim`) is worked on in tiles more than two radii apart: the result
+    is the same for any number of threads. Of any other objective that has local differences, those
+    changes of labels are made which are the best around, as far apart as they must be for the total
+    to fall. Without local differences nothing is done. Pixels that do not count in the loss stay.
+
+    Parameters
+    ----------
+    indices : numpy.ndarray of integers, shape (height, width)
+        Changed in place.
+    loss, palette, objective, weight
+        As in `total`.
+    sweeps : int
+        At most so many rounds over the picture.
+
+    Returns
+    -------
+    int
+        Moves made in all.
+
+    References
+    ----------
+    .. [1] M. Analoui and J. P. Allebach, "Model-based halftoning using direct binary search",
+       Proc. SPIE 1666, 1992.
+    """
+    palette = np.ascontiguousarray(palette, loss.dtype)
+    if isinstance(objective, Structural) and len(objective.similarity.scales) == 1:
+        sweep, least = _tiles(indices, loss, palette, objective, weight), SETTLED * indices.size
+    elif objective.local is not None:
+        sweep, least = _far_apart(indices, loss, palette, objective, weight), 0
+    else:
+        return 0
+    made = 0
+    for moves, _ in zip(sweep, range(sweeps)):
+        made += moves
+        if moves <= least:
+            break
+    return made
+
+
+def _tiles(indices, loss, palette, objective, weight):
+    """Sweep over tiles, and yield the moves made."""
+    scale, dtype = objective.similarity.scales[0], loss.dtype
+    fixed, taps = scale.fixed.astype(dtype), scale.taps.astype(dtype)
+    fixed[2] *= dtype(weight * loss.pixels)
+    table = np.zeros((2 * kernels.ROWS + 2, kernels.COLUMNS + 2), dtype)
+    first = 1 + kernels.ROWS // 2 - scale.radius
+    table[first : first + taps.size, first : first + taps.size] = np.outer(taps, taps)
+    radius = loss.radius
+    margin = ((0, 0), (radius, radius), (radius, radius))
+    planar = np.ascontiguousarray(palette.T)
+    blur, size = loss.table, max(TILE, 2 * radius)
+    reference, values = scale.reference.astype(dtype), objective.values.astype(dtype)
+    moves = np.zeros([-(-n // size) for n in loss.shape], np.int64)
+    labels = np.ascontiguousarray(indices, np.int32)
+    while True:
+        field = loss.field(np.pad(loss.error(labels, palette), margin))
+        pictures = scale.of(objective.values[labels][None])
+        similar = scale.fixed[2] - pictures.terms[0]
+        maps = np.concatenate([pictures.moments[0], similar[None]]).astype(dtype)
+        maps[3] *= dtype(weight * loss.pixels)
+        blurred = field, planar, blur, loss.nu
+        structure = maps, fixed, dtype(scale.c1), table, reference, values
+        work = loss.pixels * len(palette) * kernels.ROWS * kernels.COLUMNS
+        for phase in range(4):
+            kernels.descend(work, moves, labels, loss.weights, blurred, structure, size, phase)
+        indices[...] = labels
+        yield int(moves.sum())
+
+
+def _far_apart(indices, loss, palette, objective, weight):
+    """Change labels that are the best within reach, and yield how many: none where that is all.
+
+    The reach grows when the total would rise, since changes were too near to each other.
+    """
+    from scipy import ndimage
+
+    variables = Categorical(np.broadcast_to(loss.dtype(0), (*indices.shape, len(palette))))
+    weights, reach = loss.weights, 1
+    present = total(indices, loss, palette, objective, weight)
+    while True:
+        z = np.ascontiguousarray(indices, np.int32)[None]
+        table = weight * objective.neighbours(variables, z)[0].astype(np.float64)
+        own = np.take_along_axis(table, z[0, ..., None], axis=-1)
+        change = palette - palette[indices][:, :, None]
+        field = weights * loss.field(loss.error(indices, palette))
+        error = 2 * np.einsum("hwkc,chw->hwk", change, field)
+        error += loss.own * np.square(weights[..., None] * np.linalg.norm(change, axis=-1))
+        table += error / loss.pixels - own
+        best, gain = table.argmin(axis=-1), np.where(weights > 0, table.min(axis=-1), 0)
+        while True:
+            least = ndimage.minimum_filter(gain, 2 * reach + 1, mode="nearest")
+            chosen = (gain < 0) & (gain == least)
+            before, indices[chosen] = indices[chosen], best[chosen]
+            after = total(indices, loss, palette, objective, weight)
+            if after < present:
+                break
+            indices[chosen] = before
+            if reach >= max(indices.shape):
+                yield 0
+            reach *= 2
+        present = after
+        yield len(before)

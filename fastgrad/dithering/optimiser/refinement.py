@@ -1,0 +1,272 @@
+"""Dithering by any metric: its expectation, differentiated by sampling, beside the blurred error.
+
+The loss of a picture is its blurred error plus ``weight`` times an objective f. Over one
+categorical variable per pixel, the gradient of the expected error is known in closed form, and that
+of E[f] comes from an estimator: `Refinement` descends on both while it cools down, by natural
+gradient. `descend` then lowers the loss of the picture itself.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastgrad import _validate, random
+from fastgrad.distributions.categorical import log_softmax
+from fastgrad.dithering.eye import colour
+from fastgrad.dithering.optimiser.descent import descend, total
+from fastgrad.dithering.optimiser.palette import spacing
+from fastgrad.estimators import Estimator
+from fastgrad.estimators import estimator as build
+from fastgrad.objectives import as_objective, objective
+
+__all__ = ["Refinement", "of_picture", "refine"]
+
+RATE, MOMENTUM = 0.65, 0.8
+HOT, COLD = 0.3, 0.01  # temperatures, over the squared distance between neighbouring colours
+NOISE = 0.01  # breaks the tie between a pattern and its mirror images
+RARE = 0.1  # less probable colours are drawn too seldom to divide by their probability
+SAMPLES = 16
+
+
+def refine(
+    indices,
+    loss,
+    palette,
+    *,
+    objective,
+    weight=0.1,
+    estimator=None,
+    num_samples=None,
+    steps=60,
+    sweeps=20,
+    rng=0,
+    callback=None,
+):
+    """Lower the blurred error of a picture plus weight times an objective.
+
+    Anneals by `Refinement`, lets the result `descend`, and the given picture too: the better one of
+    the two is returned. Pixels that do not count in the loss stay as they are. The same arguments
+    give the same picture, on any number of threads.
+
+    Parameters
+    ----------
+    indices : array_like of integers, shape (height, width)
+        A dithered picture: the palette index of each pixel.
+    loss : BlurredError
+        The blurred error; it knows the original.
+    palette : array_like, shape (K, 3)
+        The colours, in the space of the loss.
+    objective : Objective or callable
+        Of the public kind, for K categories at (height, width): `cssim`, `of_picture` and so on.
+        It is minimised.
+    weight : float
+        At least 0; the blurred error is per pixel.
+    estimator : str or Estimator, optional
+        Of the gradient of E[f], by name or built by `fastgrad.estimator`; by default
+        "local_expectation" where the objective has local differences, else "rloo".
+    num_samples : int, optional
+        In each step; by default 1 for "local_expectation", else 16.
+    steps : int
+        Steps of annealing: 0 leaves it out.
+    sweeps : int
+        At most so many rounds of descent over the picture.
+    rng : Key, int, SeedSequence or Generator
+        Source of randomness.
+    callback : callable, optional
+        Called with the `Refinement` after each of its steps.
+
+    Returns
+    -------
+    numpy.ndarray, shape (height, width)
+        Palette indices, of the dtype of those given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type, shape or range, or the objective lacks what the
+        estimator needs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastgrad.dithering.loss import BlurredError
+    >>> from fastgrad.dithering.structure import cssim
+    >>> image = np.tile(np.linspace(0, 1, 24)[:, None], (24, 1, 3))
+    >>> colours, loss = np.eye(2)[:, [1, 1, 1]], BlurredError(image)
+    >>> f, start = cssim(image, colours), np.zeros((24, 24), np.uint8)
+    >>> better = refine(start, loss, colours, objective=f, steps=5)
+    >>> bool(total(better, loss, colours, f, 0.1) < total(start, loss, colours, f, 0.1))
+    True
+    """
+    indices = _indices(indices, loss, palette)
+    state = Refinement(
+        loss,
+        palette,
+        objective=objective,
+        weight=weight,
+        estimator=estimator,
+        num_samples=num_samples,
+        steps=_validate.integer(steps, "steps", 0),
+        rng=rng,
+    )
+    sweeps = _validate.integer(sweeps, "sweeps", 0)
+    pictures = [indices.copy()]
+    for _ in state:
+        if callback is not None:
+            callback(state)
+    if steps:
+        pictures.append(np.where(loss.weights > 0, state.argmax(), indices).astype(indices.dtype))
+    arguments = loss, palette, state.objective, state.weight
+    for picture in pictures:
+        descend(picture, *arguments, sweeps=sweeps)
+    return min(pictures, key=lambda picture: total(picture, *arguments))
+
+
+class Refinement:
+    """Annealing on the blurred error plus weight times E[f]; iterate to take its steps.
+
+    With probabilities p = softmax(logits), a natural gradient step on the free energy E - T H (H
+    the entropy) moves the logits by ``-rate (dE/dp / T + logits)``, here with momentum. Estimators
+    give the gradient by the logits, ``p_k (dE/dp_k - sum_l p_l dE/dp_l)``, which is divided by p_k:
+    by at least 0.1, since it is noisy. Annealing starts hot, from the original.
+
+    Parameters
+    ----------
+    loss, palette, objective, weight, estimator, num_samples, steps, rng
+        As in `refine`.
+
+    Attributes
+    ----------
+    logits : numpy.ndarray, shape (height, width, K)
+    step : int
+        Steps done.
+    value : float
+        The expected loss before the last step, f's part as estimated.
+    """
+
+    def __init__(
+        self,
+        loss,
+        palette,
+        *,
+        objective,
+        weight,
+        estimator=None,
+        num_samples=None,
+        steps=60,
+        rng=0,
+    ):
+        self.objective = as_objective(objective)
+        self.weight = _validate.not_negative(weight, "weight")
+        if estimator is None:
+            estimator = "rloo" if self.objective.local is None else "local_expectation"
+        self.estimator = estimator if isinstance(estimator, Estimator) else build(estimator)
+        self.objective.require(self.estimator.name, self.estimator.needs)
+        if num_samples is None:
+            num_samples = 1 if self.estimator.name == "local_expectation" else SAMPLES
+        self.num_samples = _validate.integer(num_samples, "num_samples", 1)
+        self.loss, self.palette = loss, np.ascontiguousarray(palette, loss.dtype)
+        self.steps, self.step, self.value = steps, 0, float("nan")
+        self._key, self._state = random.as_key(rng), None
+        self._scale = spacing(self.palette) * float(loss.own)
+        target = random.normal(loss.planes.shape, rng=self._key.fold_in(0), dtype=loss.dtype)
+        target = loss.planes + loss.dtype(NOISE) * target
+        distance = np.square(target.transpose(1, 2, 0)[:, :, None] - self.palette).sum(axis=-1)
+        self.logits = -distance / loss.dtype(HOT * spacing(self.palette))
+        self.logits -= self.logits.mean(axis=-1, keepdims=True)
+        self._velocity = np.zeros_like(self.logits)
+
+    def __iter__(self):
+        """Take the steps that are left, and yield the value of each."""
+        while self.step < self.steps:
+            yield self.advance()
+
+    def advance(self):
+        """Take a step, and return the expected loss before it."""
+        loss, real = self.loss, self.loss.dtype
+        temperature = self._scale * HOT * (COLD / HOT) ** (self.step / max(self.steps - 1, 1))
+        error = loss.gradient(self.logits, self.palette)
+        key = self._key.fold_in(1).fold_in(self.step)
+        metric = self.estimator(
+            self.objective,
+            self.logits,
+            num_samples=self.num_samples,
+            rng=key,
+            state=self._state,
+        )
+        if np.ndim(metric.value):
+            raise ValueError(
+                f"the objective must return one number for each picture, got {metric.value.shape}"
+            )
+        p = np.exp(log_softmax(self.logits))
+        slope = error.logits / np.maximum(p, np.finfo(real).tiny)
+        slope += real(self.weight) * metric.grad / np.maximum(p, real(RARE))
+        # Each pixel is as cold as its weight makes its error large.
+        weights = np.square(loss.weights)[..., None]
+        slope *= real(loss.pixels / temperature) / np.where(weights > 0, weights, real(1))
+        slope -= slope.mean(axis=-1, keepdims=True)
+        # A shift of all pixels is answered by each for all those that it blurs.
+        rate = RATE * float(loss.own) / (1 + float(loss.nu))
+        self._velocity *= real(MOMENTUM)
+        self._velocity -= real(rate) * (slope + self.logits)
+        self.logits = self.logits + self._velocity
+        self._state, self.step = metric.state, self.step + 1
+        self.value = float(error.value) + self.weight * float(metric.value)
+        return self.value
+
+    def argmax(self):
+        """Return the picture of the most probable colours."""
+        return self.logits.argmax(axis=-1)
+
+
+def of_picture(f, palette, *, grad=None):
+    """Build an objective of palette indices from a function of pictures.
+
+    Parameters
+    ----------
+    f : callable
+        Takes pictures, float32 of shape (S, height, width, 3), sRGB values in [0, 1], and returns
+        what the f of an `objective` may: values (S,), or these and credit (S, height, width).
+    palette : array_like, shape (K, 3)
+        The colours: sRGB values, uint8 or float in [0, 1].
+    grad : callable, optional
+        Takes pictures; returns the derivative of the sum of the values, of their shape. For
+        estimators that relax: a relaxed picture is a mixture of sRGB values.
+
+    Returns
+    -------
+    Objective
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> image, palette = np.full((8, 8, 3), 0.5), [[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]
+    >>> f = of_picture(lambda picture: np.square(picture - image).mean(axis=(1, 2, 3)), palette)
+    >>> fg.estimator("rloo")(f, np.zeros((8, 8, 2)), num_samples=4, rng=0).value
+    np.float64(0.25)
+    """
+    palette = np.asarray(palette)
+    colour.to_linear(palette)  # checks the values
+    if palette.ndim != 2 or palette.shape[1] != 3:
+        raise ValueError(f"palette must have shape (K, 3), got {palette.shape}")
+    values = (palette / 255 if palette.dtype == np.uint8 else palette).astype(np.float32)
+
+    def of(x):
+        return f(x.astype(np.float32, copy=False) @ values)
+
+    def gradient(x):
+        return np.asarray(grad(x.astype(np.float32, copy=False) @ values)) @ values.T
+
+    return objective(of, grad=grad and gradient, index=lambda z: f(values[z]))
+
+
+def _indices(indices, loss, palette):
+    """Check a picture."""
+    indices, colors = _validate.array(indices, "indices"), len(palette)
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"indices must be integers, got dtype {indices.dtype}")
+    if indices.shape != loss.shape:
+        raise ValueError(f"indices must have shape {loss.shape}, got {indices.shape}")
+    if indices.min() < 0 or indices.max() >= colors:
+        raise ValueError(f"indices must be from 0 to {colors - 1}, got {indices.max()}")
+    return indices

@@ -1,0 +1,1 @@
+"""Image files, palettes, animations, and pages of pictures."""

@@ -1,0 +1,110 @@
+"""Palettes of common e-ink panels, and of greys.
+
+A panel shows other colours than those by which its driver is told of them: pixels are chosen with
+the measured `Preset.colors`, and the file gets the `Preset.device` colours in their places.
+Measured colours are relative to the panel's white, as the eye takes them: each channel is divided
+by that of white, in linear light.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fastgrad.dithering.eye.colour import to_linear, to_srgb
+
+INKS = {
+    "black": "000000",
+    "white": "ffffff",
+    "green": "00ff00",
+    "blue": "0000ff",
+    "red": "ff0000",
+    "yellow": "ffff00",
+    "orange": "ff8c00",
+}
+
+
+# Inks are few, and many colours of a picture beyond their reach: a wider blur lets them mix; closer
+# to the picture's own colours they would hide less.
+AFAR = {"sigma": 1.5, "nu": 0.0}
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A palette by name.
+
+    Attributes
+    ----------
+    summary : str
+        What it is, in a line.
+    colors : numpy.ndarray of uint8, shape (K, 3)
+        The colours as they are seen, in sRGB, in the order of the driver's indices.
+    device : numpy.ndarray of uint8, shape (K, 3)
+        The colours that the driver expects in a file.
+    options : dict
+        Arguments of `fastgrad.dither` that suit it.
+    """
+
+    summary: str
+    colors: np.ndarray = field(repr=False)
+    device: np.ndarray = field(repr=False)
+    options: dict = field(default_factory=dict)
+
+
+def relative_to_white(colors):
+    """Divide colours by the brightest of them, channel by channel, in linear light.
+
+    Parameters
+    ----------
+    colors : array_like of uint8, shape (K, 3)
+        Measured colours in sRGB.
+
+    Returns
+    -------
+    numpy.ndarray of uint8, shape (K, 3)
+        The same beside a white of 255.
+
+    Examples
+    --------
+    >>> relative_to_white([[20, 20, 20], [188, 200, 188]]).tolist()
+    [[31, 29, 31], [255, 255, 255]]
+    """
+    linear = to_linear(np.asarray(colors, np.uint8))
+    return to_srgb(linear / linear[linear.sum(axis=1).argmax()])
+
+
+def _panel(summary, **inks):
+    """Make a preset of measured inks."""
+    measured = [list(bytes.fromhex(value)) for value in inks.values()]
+    device = [list(bytes.fromhex(INKS[name])) for name in inks]
+    return Preset(summary, relative_to_white(measured), np.array(device, np.uint8), AFAR)
+
+
+def _greys(count, summary):
+    """Make a preset of evenly spaced sRGB values."""
+    grey = np.rint(np.linspace(0, 255, count)).astype(np.uint8)
+    colors = np.repeat(grey[:, None], 3, axis=1)
+    return Preset(summary, colors, colors)
+
+
+# Spectra 6: github.com/pimoroni/pimoroni-pico/issues/1121. ACeP: github.com/pimoroni/inky,
+# inky_uc8159.py. Black, white, yellow and red: a 3.97-inch panel, github.com/OpenDisplay-org/
+# epaper-dithering; panels without the one or the other ink are given the same colours.
+_FOUR = {"black": "0a070e", "white": "adb2ae", "yellow": "ac8000", "red": "55180e"}
+PRESETS = {
+    "bw": _greys(2, "black and white"),
+    "grey4": _greys(4, "4 greys, evenly spaced in sRGB"),
+    "grey16": _greys(16, "16 greys, evenly spaced in sRGB"),
+    "spectra6": _panel(
+        "E Ink Spectra 6: black, white, yellow, red, blue, green",
+        **{"black": "191e21", "white": "e8e8e8", "yellow": "efde44"},
+        **{"red": "b21318", "blue": "2157ba", "green": "125f20"},
+    ),
+    "acep7": _panel(
+        "E Ink ACeP and Gallery: black, white, green, blue, red, yellow, orange",
+        **{"black": "393039", "white": "ffffff", "green": "3a5b46", "blue": "3d3b5e"},
+        **{"red": "9c484b", "yellow": "d0be47", "orange": "b16a49"},
+    ),
+    "bwr": _panel("black, white, red e-ink", **{k: v for k, v in _FOUR.items() if k != "yellow"}),
+    "bwy": _panel("black, white, yellow e-ink", **{k: v for k, v in _FOUR.items() if k != "red"}),
+    "bwry": _panel("black, white, yellow, red e-ink", **_FOUR),
+}

@@ -1,0 +1,68 @@
+"""Figures of how near a dithered picture is, each with the space in which it is measured."""
+
+from fastgrad.dithering.metrics.psnr_and_ssim import cssim, ms_ssim, psnr, ssim
+from fastgrad.dithering.metrics.s_cielab_and_flip import flip, s_cielab
+
+BLUR = 1.5  # standard deviation in pixels of the blur under which errors are reported
+
+
+def metrics(picture, original, *, ppd=67):
+    """Measure a picture.
+
+    Parameters
+    ----------
+    picture, original : numpy.ndarray, shape (height, width, 3)
+        sRGB values, uint8 or float in [0, 1].
+    ppd : float, optional
+        Pixels per degree of the visual field, for S-CIELAB and FLIP.
+
+    Returns
+    -------
+    dict of str to float
+        The figures by name; the name says the space, and whether low or high is good.
+    """
+    seen = f"at {ppd:g} pixels per degree, low is good"
+    return {
+        f"S-CIELAB, mean CIE 1976 difference {seen}": s_cielab(picture, original, ppd=ppd),
+        f"FLIP, mean, of sRGB values {seen}": flip(picture, original, ppd=ppd),
+        f"PSNR in dB, linear light, blurred by {BLUR} pixels": psnr(picture, original, sigma=BLUR),
+        f"PSNR in dB, sRGB values, blurred by {BLUR} pixels": psnr(
+            picture, original, sigma=BLUR, linear=False
+        ),
+        "PSNR in dB, sRGB values": psnr(picture, original, linear=False),
+        "SSIM, sRGB values": ssim(picture, original),
+        "MS-SSIM, luma of sRGB values": ms_ssim(picture, original),
+        "CSSIM, luma of sRGB values": cssim(picture, original),
+    }
+
+
+def table(columns):
+    """Lay figures out in text, a row for each figure.
+
+    Parameters
+    ----------
+    columns : dict of str to dict of str to float
+        For each picture its figures.
+
+    Returns
+    -------
+    str
+        Lines; the last without an end.
+
+    Examples
+    --------
+    >>> print(table({"ours": {"seconds": 1.0}, "theirs": {"seconds": 0.25}}))
+               ours    theirs
+    seconds   1.000     0.250
+    """
+    names = list(next(iter(columns.values())))
+    left = max(len(name) for name in names)
+    right = [max(8, len(label)) + 2 for label in columns]
+    lines = [" " * left + "".join(f"{label:>{w}}" for label, w in zip(columns, right))]
+    for name in names:
+        values = [figures[name] for figures in columns.values()]
+        cells = "".join(
+            f"{value:>{w}.{3 if abs(value) < 10 else 2}f}" for value, w in zip(values, right)
+        )
+        lines.append(f"{name:{left}}{cells}")
+    return "\n".join(lines)

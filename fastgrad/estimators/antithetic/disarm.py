@@ -1,0 +1,143 @@
+"""Estimators from antithetic samples of binary variables: `rloo`, corrected for their coupling.
+
+They take `Bernoulli` variables, or categoricals with K = 2; p is the probability of outcome 1.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import numpy as np
+
+from fastgrad import _validate
+from fastgrad.estimators.antithetic import coupled
+from fastgrad.estimators.antithetic import joint_distributions as joint
+from fastgrad.estimators.base import read_only
+from fastgrad.kernels.estimators.antithetic import coupled_log_odds as _log_odds
+from fastgrad.kernels.estimators.antithetic import disarm as _kernels
+
+__all__ = ["ARMS", "DisARM"]
+
+
+class Antithetic(coupled.Coupled):
+    """Sums deviations of f within groups, times the outcome, times a factor for the coupling."""
+
+    def nodes(self, distribution, num_samples):
+        """Return all tuples of outcomes which groups may have, and their probabilities."""
+        size = self.group(num_samples)
+        t = coupled.binary_logits(distribution, self.name).astype(np.float64)
+        if size > 20:
+            return None
+        hit = np.array(list(itertools.product([0, 1], repeat=size)))
+        law = joint.hits(np.exp(-np.logaddexp(0, abs(t))), size)[size, hit.sum(axis=1)].T
+        found = joint.side_by_side(law, num_samples // size, size)
+        if found is None:
+            return None
+        choice, weights = found
+        tuples = np.where(t[:, None, None] > 0, 1 - hit, hit)
+        return joint.outcomes_of(choice, tuples, distribution.batch_shape), weights
+
+    def sums(self, distribution, size):
+        """Return what adds up deviations of the signal times outcomes."""
+        return _Scores(distribution, size, self.name)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DisARM(Antithetic):
+    """ARM with the uniform integrated out given the pair of outcomes; also called U2G.
+
+    The mean over antithetic pairs of ``(f(b) - f(b')) (b - b') max(p, 1 - p) / 2``: it costs as
+    much as ARM, and its variance is never higher. Of one uniform u for each variable,
+    ``b = [u > 1 - p]`` and ``b' = [u < p]``.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> disarm = fg.estimator("disarm")
+    >>> disarm(lambda x: x.sum(axis=-1), fg.Bernoulli(np.zeros(1)), num_samples=2, rng=0).grad
+    array([0.25])
+
+    References
+    ----------
+    Dong, Mnih and Tucker, "DisARM: an antithetic gradient estimator for binary latent variables",
+    NeurIPS 2020. Yin, Ho, Yan, Qian and Zhou, "Probabilistic best subset selection via
+    gradient-based optimization", 2020.
+    """
+
+    name = "disarm"
+    paper = "Dong, Mnih and Tucker, 'DisARM', 2020; Yin et al., 2020 (U2G)"
+
+    def draw(self, distribution, num_samples, key, *, offset=0, state=None):
+        """Draw antithetic pairs, shape (S, *batch)."""
+        return draw_pairs(distribution, self.name, num_samples, key, offset)[0]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ARMS(Antithetic):
+    """REINFORCE with leave-one-out baselines on n jointly antithetic samples.
+
+    Of d uniform on the simplex, ``u_k = (1 - d_k)**(n - 1)`` are uniform and repel each other;
+    ``b_k = [u_k < p]`` up to p = 1/2, beyond ``b_k = [1 - u_k < p]``. The estimate is that of
+    `rloo` on the group times ``p (1 - p) / (p - P(b_1 = b_2 = 1))``. For n = 2 it is DisARM.
+
+    Parameters
+    ----------
+    group_size : int, optional
+        n; by default all samples are one group, which f is then handed in one block.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> arms = fg.estimator("arms", group_size=4)
+    >>> arms(lambda x: x.sum(axis=-1), fg.Bernoulli(np.zeros(5)), num_samples=8, rng=0).grad.shape
+    (5,)
+
+    References
+    ----------
+    Dimitriev and Zhou, "ARMS: antithetic-REINFORCE-multi-sample gradient for binary variables",
+    ICML 2021.
+    """
+
+    group_size: int | None = None
+
+    name = "arms"
+    paper = "Dimitriev and Zhou, 'ARMS: antithetic-REINFORCE-multi-sample gradient', 2021"
+
+    def draw(self, distribution, num_samples, key, *, offset=0, state=None):
+        """Draw groups of antithetic outcomes, shape (S, *batch)."""
+        t, size = coupled.binary_logits(distribution, self.name), self.group(num_samples)
+        threshold = np.empty_like(t)  # infinite where the rarer outcome never shows
+        _log_odds.thresholds(t.size, t, size, threshold)
+        z = np.empty((num_samples, *distribution.batch_shape), np.int32)
+        flat = z.reshape(num_samples, t.size)
+        _kernels.sample_groups(z.size, t, threshold, size, key.kernel_words, offset, flat)
+        return read_only(z)
+
+
+def draw_pairs(distribution, name, num_samples, key, offset, *, noise=False):
+    """Return pairs of outcomes, (S, *batch), and if asked u - 1/2 of each pair, (S / 2, *batch)."""
+    t, batch = coupled.binary_logits(distribution, name), distribution.batch_shape
+    pairs = num_samples // 2
+    z, u = np.empty((num_samples, *batch), np.int32), np.empty((pairs * noise, *batch), t.dtype)
+    flat = z.reshape(num_samples, t.size), u.reshape(len(u), t.size)
+    _kernels.sample_pairs(z.size, t, key.kernel_words, offset // 2, *flat)
+    return read_only(z), read_only(u)
+
+
+class _Scores(coupled.BinarySums):
+    """Sums over groups of (signal - its mean) outcome / (n - 1), corrected for the coupling."""
+
+    def __init__(self, distribution, size, name):
+        super().__init__(distribution, name)
+        self.size = size
+
+    def add(self, z, x):
+        """Take outcomes (S, *batch) and their signal (S, M)."""
+        z = _validate.like(z, z.shape, np.int32, "z").reshape(len(z), self.sum.size)
+        _kernels.group_scores(z.size, z, x, self.size, self.sum)
+
+    def gradient(self, over):
+        """Correct the sums, once and for all; return the derivative by all logits, over `over`."""
+        _log_odds.correct(self.t.size, self.t, self.size, self.sum)
+        return super().gradient(over)

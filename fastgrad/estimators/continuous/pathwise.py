@@ -1,0 +1,116 @@
+"""Pathwise derivatives of continuous variables: f is differentiated through the sample."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from fastgrad import _validate
+from fastgrad.distributions.continuous import Continuous, Normal
+from fastgrad.estimators.base import read_only
+from fastgrad.estimators.continuous.score_function import Means, OfContinuous, estimate_of
+from fastgrad.estimators.sums import Mean
+
+__all__ = ["Pathwise"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Pathwise(OfContinuous):
+    """The reparameterisation trick: gradients of f, carried back through the samples.
+
+    Parameters
+    ----------
+    control : None, "linear" or "quadratic"
+        An approximation of f as a control variate: what it adds to the estimate is subtracted, and
+        its own gradient, which is known, put in its place. Linear: the tangent of f at the mean of
+        the distribution. Quadratic, for `Normal` and `LogNormal`: slopes and curvatures by each
+        variable's noise, for each sample fitted to the others; needs two samples, and pays from
+        about ten where f is smooth.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> f = fg.objective(lambda x: (x**2).sum(axis=-1), grad=lambda x: 2 * x)
+    >>> d = fg.continuous.Normal(np.ones(3), np.zeros(3))
+    >>> estimate = fg.estimator("pathwise", control="quadratic")(f, d, num_samples=1000, rng=0)
+    >>> estimate.grad["loc"].round(1), estimate.evaluations
+    (array([2., 2., 2.]), 1000)
+
+    References
+    ----------
+    Kingma and Welling, "Auto-encoding variational Bayes", ICLR 2014. Figurnov, Mohamed and Mnih,
+    "Implicit reparameterization gradients", NeurIPS 2018. Miller, Foti, D'Amour and Adams,
+    "Reducing reparameterization gradient variance", NeurIPS 2017, for both controls; Stein, 1981:
+    the mean of noise times slope is the mean curvature.
+    """
+
+    control: str | None = None
+
+    name = "pathwise"
+    unbiased = True
+    needs = ("f", "grad")
+    evaluations = "S, and 1 more for the linear control variate"
+    paper = "Kingma and Welling, 2014; Figurnov, Mohamed and Mnih, 2018"
+
+    def __post_init__(self):
+        _validate.choice(self.control, "control", (None, "linear", "quadratic"))
+        object.__setattr__(self, "min_samples", 2 if self.control == "quadratic" else 1)
+
+    def check(self, distribution, kind=Continuous):
+        """Refuse what the control is not for."""
+        super().check(distribution, Normal if self.control == "quadratic" else kind)
+
+    def draw(self, distribution, num_samples, key, *, offset=0, state=None):
+        """Draw noise and make samples of it."""
+        noise = distribution.noise(num_samples, rng=key, sample_offset=offset)
+        return noise, read_only(distribution.transform(noise))
+
+    def ask(self, objective, distribution, draws, *, offset=0):
+        """Evaluate f and its gradient at the samples, and once its gradient at the mean."""
+        values = objective.relaxed(distribution, draws[1], offset=offset)
+        gradient, at_mean = objective.gradient(draws[1], offset=offset), None
+        if self.control == "linear" and offset == 0:
+            mean = np.asarray(_validate.finite(distribution.mean(), "the mean"))
+            at_mean = objective.gradient(read_only(mean[None]))
+        return values.value, gradient, at_mean
+
+    def combine(self, distribution, blocks, state=None):
+        """Make the estimate of pairs ((noise, samples), (values, gradients of f))."""
+        value, means, moments, tangent = Mean(), Means(), Means(), None
+        for (noise, _), (f_x, gradient, at_mean) in blocks:
+            tangent = tangent if at_mean is None else at_mean[0]
+            value.add(f_x)
+            gradient = gradient if tangent is None else gradient - tangent
+            grad = distribution.transform_vjp(noise, gradient)
+            means.add(grad)
+            if self.control == "quadratic":
+                moments.add(_moments(noise, grad["loc"]))
+        grad = {name: mean.result for name, mean in means.items()}
+        if self.control == "quadratic":
+            scale = np.exp(distribution.log_scale.astype(np.float64))
+            loc, noise = _fitted({name: mean.result for name, mean in moments.items()}, value.count)
+            grad = {"loc": grad["loc"] - loc, "log_scale": grad["log_scale"] - scale * noise}
+        if tangent is not None:
+            known = distribution.mean_vjp(tangent)
+            grad = {name: g + known[name] for name, g in grad.items()}
+        return estimate_of(distribution, value, grad, state, value.count + (tangent is not None))
+
+
+def _moments(noise, slope):
+    """Return the products of noise and slopes of f by location whose means `_fitted` takes."""
+    z, v = (x.astype(np.float64) for x in (noise, slope))
+    zv, zz = z * v, z * z
+    return {"v": v, "z": z, "zz": zz, "zv": zv, "zzv": z * zv, "zzzv": zz * zv}
+
+
+def _fitted(mean, n):
+    """Return what the quadratic control adds to n samples' mean of v, and of noise z times v.
+
+    The control of sample s has the slope a + d z, with a and d the means of v and z v over the
+    other samples. As they do not depend on s, it adds 0 and d on average, which is taken off.
+    """
+    a_z = (n * mean["v"] * mean["z"] - mean["zv"]) / (n - 1)
+    d_z = (n * mean["zv"] * mean["z"] - mean["zzv"]) / (n - 1)
+    d_zz = (n * mean["zv"] * mean["zz"] - mean["zzzv"]) / (n - 1)
+    return d_z, a_z + d_zz - mean["zv"]

@@ -1,0 +1,175 @@
+"""The network that RELAX learns: one hidden layer of tanh for each cell of f."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+
+import numpy as np
+
+from fastgrad import _validate, random
+from fastgrad.estimators.relaxed_controls.adaptation import recall
+from fastgrad.estimators.relaxed_controls.relaxed_pairs import Control
+from fastgrad.kernels.estimators.relaxed_controls import network as _kernels
+
+__all__ = ["TanhNetwork"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TanhNetwork:
+    """A control variate c(x), x the features of a cell: one hidden layer of tanh, one output.
+
+    Anything else with these three methods may stand in its place. The weights of M cells are
+    an array (M, P); the features of S samples are (S, M, D). Cells must not mix.
+
+    Parameters
+    ----------
+    hidden : int
+        Units of the hidden layer.
+    seed : int
+        Of the initial weights, which are the same for each cell; c starts as 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastgrad.estimators.relaxed_controls.network import TanhNetwork
+    >>> network = TanhNetwork(hidden=3)
+    >>> weights = network.initial(4)[None]
+    >>> value, gradient = network.value_and_gradient(weights, np.ones((5, 1, 4)))
+    >>> weights.shape, value.shape, gradient.shape
+    ((1, 19), (5, 1), (5, 1, 4))
+    """
+
+    hidden: int = 10
+    seed: int = 0
+
+    def __post_init__(self):
+        _validate.integer(self.hidden, "hidden", 1)
+        _validate.integer(self.seed, "seed", 0)
+
+    def initial(self, features):
+        """Return the weights of one cell with so many features.
+
+        Parameters
+        ----------
+        features : int
+            D.
+
+        Returns
+        -------
+        array of float64, shape (P,)
+            Read-only.
+        """
+        return _initial(self.hidden, self.seed, features)
+
+    def value_and_gradient(self, weights, x):
+        """Evaluate c and its gradient by x.
+
+        Parameters
+        ----------
+        weights : array, shape (M, P)
+        x : array, shape (S, M, D)
+
+        Returns
+        -------
+        value : array, shape (S, M)
+        gradient : array, shape (S, M, D)
+            Of the dtype of x.
+        """
+        value, gradient = np.empty(x.shape[:2], x.dtype), np.empty(x.shape, x.dtype)
+        work = x.size * self.hidden
+        _kernels.value_and_gradient(
+            work, _frozen(weights, x), self.hidden, _frozen(x, x), value, gradient
+        )
+        return value, gradient
+
+    def add_parameter_gradient(self, weights, x, factor, direction, total):
+        """Add the gradient by the weights of ``sum over s of factor c(x) + direction . grad c(x)``.
+
+        Parameters
+        ----------
+        weights, x
+            As above.
+        factor : array, shape (S, M)
+        direction : array, shape (S, M, D)
+        total : array, shape (M, P)
+            Added to, sample by sample.
+        """
+        arrays = (_frozen(a, x) for a in (x, factor, direction))
+        _kernels.add_parameter_gradient(
+            x.size * self.hidden, _frozen(weights, x), self.hidden, *arrays, total
+        )
+
+
+@functools.lru_cache(maxsize=2)  # each call asks for the shape at least
+def _initial(hidden, seed, features):
+    inputs = random.normal((hidden, features), rng=seed, dtype=np.float64)
+    rest = np.zeros(2 * hidden + 1)
+    weights = np.concatenate([inputs.reshape(-1) / max(features, 1) ** 0.5, rest])
+    weights.flags.writeable = False
+    return weights
+
+
+def _frozen(a, x):
+    """Return an array in the dtype of x, contiguous and read-only: one compiled signature."""
+    a = np.ascontiguousarray(a, x.dtype).view()
+    a.flags.writeable = False
+    return a
+
+
+class CellNetworks:
+    """The network of each cell of a distribution, and the slope of g . g by its weights.
+
+    c is the network times the size of f, as far as earlier calls know it.
+    """
+
+    def __init__(self, network, distribution, shape, state, *, coupled):
+        logits, cells = distribution.logits, math.prod(shape)
+        self.network, self.dtype, self.shape = network, logits.dtype, shape
+        self.features = cells, logits.size // max(cells, 1)
+        self.variables = cells, math.prod(distribution.batch_shape) // max(cells, 1)
+        initial = network.initial(self.features[1])
+        self.kept = recall(state, "weights", (*shape, len(initial)), initial)
+        self.weights = self.kept.reshape(cells, -1).astype(logits.dtype)
+        size = recall(state, "size", shape, 1.0)
+        self.size = size.reshape(cells).astype(logits.dtype)
+        self.slopes = np.zeros((1 if coupled else 2, *self.weights.shape), logits.dtype)
+
+    def control(self, pair):
+        """Return the control variate at a pair of relaxations."""
+        x, y = (a.reshape(len(a), *self.features) for a in (pair.relaxed, pair.conditional))
+        c, q = self._at(y)
+        r = q if pair.coupled else self._at(x)[1]
+        c = c.astype(np.float64).reshape(len(c), *self.shape)
+        return Control(c, *(a.reshape(pair.relaxed.shape) for a in (r, q)))
+
+    def _at(self, x):
+        """Return the control variates and their gradients at features (S, cells, D)."""
+        c, g = self.network.value_and_gradient(self.weights, x)
+        c = _validate.like(c, x.shape[:2], self.dtype, "the value of the network")
+        g = _validate.like(g, x.shape, self.dtype, "the gradient of the network")
+        return c * self.size, g * self.size[:, None]
+
+    def learn(self, pair, along):
+        """Take the `Directions` of samples of this pair."""
+        x, y, u, v = (
+            a.reshape(len(a), *self.features)
+            for a in (pair.relaxed, pair.conditional, along.relaxed, along.conditional)
+        )
+        score = along.score.reshape(len(x), *self.variables).sum(axis=-1)
+        add = self.network.add_parameter_gradient
+        if pair.coupled:
+            add(self.weights, x, -score, u - v, self.slopes[0])
+        else:  # two sums, so that both take the samples in order, whatever the blocks
+            add(self.weights, x, np.zeros_like(score), u, self.slopes[0])
+            add(self.weights, y, -score, -v, self.slopes[1])
+
+    def slope(self, count, size):
+        """Return the gradient of the mean of g . g / size**2: the same in any unit of f."""
+        slopes = self.slopes.reshape(len(self.slopes), *self.kept.shape)
+        unit = np.divide(2 / count, size, out=np.zeros(size.shape), where=size > 0)[..., None]
+        slope = slopes[0] * unit
+        for other in slopes[1:]:
+            slope += other * unit
+        return slope

@@ -1,0 +1,175 @@
+"""How kernels are compiled and run: the one module that knows Numba's options.
+
+A kernel is written, and compiled, as the work on one chunk of many. Run serially it does all as one
+chunk; in parallel, `run_chunks` calls the same machine code for every chunk, so only the bounds of
+chunks can make a difference. No fast-math flag is set: every operation rounds once, as written, and
+`special.fma` says where a product is fused.
+"""
+
+import functools
+import math
+import os
+import threading
+
+import numba
+from numba._dispatcher import compute_fingerprint
+from numba.extending import intrinsic
+
+from fastgrad.kernels.compiler.cache import cached
+from fastgrad.kernels.compiler.launch import launch, run_chunks
+
+# error_model="numpy": a division that may raise ZeroDivisionError would not vectorise.
+OPTIONS = {"error_model": "numpy", "nogil": True}
+PARALLEL_WORK = 1 << 15  # below so many elements, waking threads costs more than it saves
+CHUNKS_PER_THREAD = 4
+MAX_CHUNKS = 512
+
+_lock = threading.Lock()  # of whatever is made when it is first needed
+
+
+def inline(function):
+    """Compile a scalar function that every caller inlines (what lets LLVM vectorise its loop)."""
+    return numba.njit(forceinline=True, **OPTIONS)(function)
+
+
+def block(function):
+    """Compile the serial work on one block of rows, called from kernels."""
+    return numba.njit(**OPTIONS)(function)
+
+
+@intrinsic
+def wide_vectors(typingctx):
+    """Let LLVM use 512-bit registers in the calling function (it halves them on some CPUs)."""
+
+    def codegen(context, builder, signature, args):
+        # llvmlite's own `add` knows no attribute that has a value.
+        attributes = builder.function.attributes
+        set.add(attributes, '"prefer-vector-width"="512"')
+        if "alwaysinline" not in attributes:  # inlined elsewhere, the width would be lost
+            attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return numba.types.none(), codegen
+
+
+@inline
+def chunk_bounds(n, chunk, chunks):
+    """Return the first of n items that belongs to a chunk, and the one after its last."""
+    return chunk * n // chunks, (chunk + 1) * n // chunks
+
+
+@inline
+def chunk_range(n, chunk, chunks):
+    """Return the range of those of n items that belong to a chunk."""
+    return range(chunk * n // chunks, (chunk + 1) * n // chunks)
+
+
+class Compiled:
+    """A function that is compiled when it is first needed, for the types that it then meets."""
+
+    def __init__(self, function, **options):
+        self.function, self.options = function, OPTIONS | options
+        self._dispatcher, self._addresses = None, {}
+        functools.update_wrapper(self, function)
+
+    @property
+    def dispatcher(self):
+        """What Numba makes of the function: only ever one, since addresses outlive calls."""
+        if self._dispatcher is None:
+            with _lock:
+                if self._dispatcher is None:
+                    self._dispatcher = cached(numba.njit(**self.options)(self.function))
+        return self._dispatcher
+
+    def address(self, *args):
+        """Return where the machine code for arguments of these types is."""
+        fingerprint = compute_fingerprint(args)
+        found = self._addresses.get(fingerprint)
+        if found is None:
+            signature = tuple(map(numba.typeof, args))
+            self.dispatcher.compile(signature)
+            overload = self.dispatcher.overloads[signature]
+            name = overload.fndesc.llvm_func_name
+            found = self._addresses[fingerprint] = overload.library.get_pointer_to_function(name)
+        return found
+
+
+class Kernel(Compiled):
+    """The work `function(chunk, chunks, ...)` on one chunk of many.
+
+    Calling ``kernel(work, ...)`` with the number of elements at stake runs several chunks in
+    parallel where that pays and is safe, and otherwise all as one; both give the same bits.
+    """
+
+    def __call__(self, work, *args):
+        chunks = plan(work)
+        if chunks == 1:
+            (self._dispatcher or self.dispatcher)(0, 1, *args)
+        else:
+            self.run(chunks, *args)
+
+    def run(self, chunks, *args):
+        """Run the chunks in parallel."""
+        runner, address = _runner.address(0, 0, 0), self.address(0, chunks, *args)
+        _launcher.dispatcher(runner, address, chunks, args)
+
+
+kernel = Kernel
+_launcher, _runner = Compiled(launch), Compiled(run_chunks, parallel=True)
+
+
+# -- whether to --------------------------------------------------------------------------------
+
+
+def plan(work):
+    """Return the number of chunks for so much work: 1 means serial."""
+    if work < PARALLEL_WORK:
+        return 1
+    threads = numba.get_num_threads()
+    if threads == 1 or not _parallel_is_safe():
+        return 1
+    most = min(threads * CHUNKS_PER_THREAD, MAX_CHUNKS)
+    return min(most, math.ceil(work / (PARALLEL_WORK // 8)))
+
+
+_forked = False
+_layer = None
+
+
+def _mark_forked():
+    global _forked, _lock
+    _forked, _lock = True, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_mark_forked)
+
+
+def _parallel_is_safe():
+    # OpenMP ends a forked child at its first parallel region; workqueue aborts the process when
+    # two threads enter at once.
+    if _forked:
+        return False
+    if threading_layer() == "workqueue":
+        return threading.current_thread() is threading.main_thread()
+    return True
+
+
+def threading_layer():
+    """Return the name of Numba's threading layer, starting it when it has not been."""
+    global _layer
+    if _layer is None:
+        with _lock:
+            if _layer is None:
+                try:
+                    _layer = numba.threading_layer()
+                except ValueError:
+                    _start_threads()
+                    _layer = numba.threading_layer()
+    return _layer
+
+
+def _start_threads():
+    from numba.np.ufunc import parallel
+
+    parallel._launch_threads()

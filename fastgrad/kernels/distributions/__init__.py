@@ -1,0 +1,1 @@
+"""The work on batches of categoricals, Bernoullis, permutations, subsets and their relaxations."""

@@ -1,0 +1,141 @@
+"""Sampling by inverse CDF: one uniform a row, cumulative weights in float64.
+
+So the rarest category keeps its probability, to the rounding of its weight and the last of 64 bits
+(32 in narrow float32 rows), and one of weight zero is never drawn.
+"""
+
+import numpy as np
+
+from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
+from fastgrad.kernels.random.bits import fill_bits
+from fastgrad.kernels.random.philox import UNIFORM, philox
+from fastgrad.kernels.simd.intrinsics import fma, like, to_float64, where
+from fastgrad.kernels.simd.vectors import LANES, filled, load, store
+from fastgrad.kernels.tiles import columns as col
+from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.check import any_nan
+
+BELOW_ONE = np.float64(1.0 - 2.0**-52)
+HIGH, HALF, UNIT = np.float64(2.0**-32), np.float64(2.0**-33), np.float64(2.0**-64)
+
+
+@block
+def cumulate(sums, total, e):
+    """sums = cumulative sums down each column of e, as those of `accumulate`; total the last."""
+    wide_vectors()
+    for c in range(0, total.size, LANES):
+        running = filled(0.0)
+        for i in range(e.shape[0]):
+            running = running + to_float64(load(e, (i, c)))
+            store(sums, (i, c), running)
+        store(total, c, running)
+
+
+@block
+def accumulate(total, e):
+    """total = column sums of e, in float64: exact to the rounding of e itself."""
+    wide_vectors()
+    for c in range(0, total.size, LANES):
+        sums = filled(0.0)
+        for i in range(e.shape[0]):
+            sums = sums + to_float64(load(e, (i, c)))
+        store(total, c, sums)
+
+
+@inline
+def uniform(high, low, planes):
+    """Return uniforms below 1, in float64: of 32 bits, or with two planes of 64."""
+    u = to_float64(high)
+    return fma(to_float64(low), UNIT, u * HIGH) if planes == 2 else fma(u, HIGH, HALF)
+
+
+@block
+def invert(z, sums, total, bits):
+    """z = number of categories whose cumulative weight is at most u total: the inverse CDF.
+
+    u total lies below the last sum, so that there is always one above.
+    """
+    wide_vectors()
+    none, one = np.int32(0), np.int32(1)
+    first, second, planes = bits[0, 0], bits[-1, 0], bits.shape[0]
+    for c in range(0, z.size, LANES):
+        whole = load(total, c)
+        # Below total even where the product rounds up to it: some weight lies above.
+        target, below = uniform(load(first, c), load(second, c), planes) * whole, whole * BELOW_ONE
+        target = where(target < below, target, below)
+        category = filled(none)
+        for i in range(sums.shape[0]):
+            category = category + where(load(sums, (i, c)) <= target, one, none)
+        store(z, c, category)
+
+
+@block
+def invert_folded(e, total, u):
+    """Return the category of one wide tile at u: by column first, then down it."""
+    columns = total.size
+    whole = 0.0
+    for c in range(columns):
+        whole += total[c]
+    target = min(u * whole, whole * BELOW_ONE)
+    running, column = 0.0, 0
+    for c in range(columns):
+        if total[c] > 0.0:
+            column = c
+            if running + total[c] > target:
+                break
+            running += total[c]
+    depth = 0
+    for i in range(e.shape[0]):
+        if e[i, column] > 0:
+            depth = i
+            running += np.float64(e[i, column])
+            if running > target:
+                break
+    return depth * columns + column
+
+
+@block
+def uniform_at(row, sample, key):
+    """Return the float64 uniform of (sample, row)."""
+    address, lane = np.uint64(row // 4), row % 4
+    low, high = np.uint32(address), np.uint32(address >> tile.WORD)
+    a = philox(low, high, sample, UNIFORM, key[0], key[1])[lane]
+    b = philox(low, high, sample, np.uint32(UNIFORM + 1), key[0], key[1])[lane]
+    return np.float64(a) * HIGH + np.float64(b) * UNIT
+
+
+@kernel
+def sample(chunk, chunks, logits, offset, key, first_sample, z, bad):
+    """Draw z, shape (S, N), by inverse CDF: one uniform a row and sample.
+
+    bad[chunk] is set where logits are invalid: their sum is NaN, which costs nothing to see.
+    """
+    n, k = logits.shape
+    fold = k > tile.NARROW
+    columns, depth = tile.shape(n, k)
+    blocks = tile.count(n, k, columns, offset)
+    real = logits.dtype
+    e = tile.empty((depth, columns), real)
+    m, s = tile.empty((columns,), real), tile.empty((columns,), real)
+    arg = tile.empty((columns,), np.int32)
+    total = tile.empty((columns,), np.float64)
+    sums = tile.empty((1 if fold else depth, columns), np.float64)
+    bits = tile.empty((logits.itemsize // 4, 1, columns), np.uint32)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, k, columns, offset)
+        tile.load(e, logits, row, like(-np.inf, e))
+        col.maximum(e, m, fold)
+        col.exponentiate(e, m, like(1, e), s, fold)
+        if fold:
+            accumulate(total, e)
+        else:
+            cumulate(sums, total, e)
+        bad[chunk] |= any_nan(total)
+        for i in range(z.shape[0]):
+            sample = np.uint32(first_sample + i)
+            if fold:
+                z[i, row] = invert_folded(e, total, uniform_at(row + offset, sample, key))
+            else:
+                fill_bits(bits, (row + offset) // 4, 1, 0, sample, UNIFORM, key)
+                invert(arg, sums, total, bits)
+                tile.store_categories(z[i], arg, row, fold)

@@ -1,0 +1,106 @@
+"""Rows longer than SEGMENT, cut into segments that threads share.
+
+Each segment is one wide tile, described by its `partials`; descriptions are combined in order.
+"""
+
+import numpy as np
+
+from fastgrad.kernels.compiler.jit import chunk_bounds, chunk_range, kernel
+from fastgrad.kernels.distributions.categorical_inverse import (
+    BELOW_ONE,
+    accumulate,
+    invert_folded,
+    uniform_at,
+)
+from fastgrad.kernels.distributions.concrete import draw
+from fastgrad.kernels.simd.intrinsics import like
+from fastgrad.kernels.tiles import columns as col
+from fastgrad.kernels.tiles import elementwise, tile
+
+SEGMENT = 4096  # categories; a multiple of tile.FOLD
+
+
+@kernel
+def partials(chunk, chunks, logits, maximum, total):
+    """Describe each segment by its maximum and its sum of exp(x - maximum), both (N, C)."""
+    n, segments = maximum.shape
+    items = n * segments
+    real = logits.dtype
+    e = np.empty((SEGMENT // tile.FOLD, tile.FOLD), real)
+    m, s = np.empty(tile.FOLD, real), np.empty(tile.FOLD, real)
+    sums = np.empty(tile.FOLD)
+    for item in chunk_range(items, chunk, chunks):
+        row, segment = item // segments, item % segments
+        tile.load_flat(e, logits[row, segment * SEGMENT :], like(-np.inf, e))
+        col.maximum(e, m, True)
+        maximum[row, segment] = m[0]
+        if m[0] == -np.inf:
+            total[row, segment] = 0.0
+            continue
+        col.exponentiate(e, m, like(1, e), s, True)
+        accumulate(sums, e)
+        total[row, segment] = sums.sum()
+
+
+@kernel
+def sample_inverse(chunk, chunks, logits, maximum, weight, offset, key, first_sample, z):
+    """Draw z, shape (S, N), given `partials`: a segment by its weight, then a category in it."""
+    n, segments = weight.shape
+    items = z.size
+    real = logits.dtype
+    e = np.empty((SEGMENT // tile.FOLD, tile.FOLD), real)
+    m, s = np.empty(tile.FOLD, real), np.empty(tile.FOLD, real)
+    sums = np.empty(tile.FOLD)
+    for item in chunk_range(items, chunk, chunks):
+        i, row = item // n, item % n
+        whole = weight[row].sum()
+        u = uniform_at(row + offset, np.uint32(first_sample + i), key)
+        target = min(u * whole, whole * BELOW_ONE)
+        segment, running = 0, 0.0
+        for j in range(segments):
+            if weight[row, j] > 0.0:
+                segment = j
+                if running + weight[row, j] > target:
+                    break
+                running += weight[row, j]
+        # What is left of u inside the segment is uniform again.
+        inside = max(0.0, target - running) / weight[row, segment]
+        tile.load_flat(e, logits[row, segment * SEGMENT :], like(-np.inf, e))
+        m[:] = maximum[row, segment]
+        col.exponentiate(e, m, like(1, e), s, True)
+        accumulate(sums, e)
+        z[i, row] = segment * SEGMENT + invert_folded(e, sums, inside)
+
+
+@kernel
+def sample_gumbel(chunk, chunks, logits, maximum, offset, key, first_sample, best, arg):
+    """Find the largest perturbed logit of each segment and where it is: best and arg, (S, N, C)."""
+    samples, n, segments = best.shape
+    items = n * segments
+    row_depth = (logits.shape[1] + tile.FOLD - 1) // tile.FOLD
+    shape = (SEGMENT // tile.FOLD, tile.FOLD)
+    real = logits.dtype
+    t, w = np.empty(shape, real), np.empty(shape, real)
+    bits = np.empty((logits.itemsize // 4, *shape), np.uint32)
+    top, winner = np.empty(tile.FOLD, real), np.empty(tile.FOLD, np.int32)
+    for item in chunk_range(items, chunk, chunks):
+        row, segment = item // segments, item % segments
+        tile.load_flat(t, logits[row, segment * SEGMENT :], like(-np.inf, t))
+        elementwise.shift(t, maximum[row])
+        start = ((row + offset) * row_depth + segment * shape[0]) * (tile.FOLD // 4)
+        place = start, 1, tile.FOLD // 4
+        for i in range(samples):
+            sample = np.uint32(first_sample + i)
+            draw(w, t, bits, place, sample, key, top, winner, True, top[:0])
+            best[i, row, segment] = top[0]
+            tile.store_categories(arg[i, row], winner, segment, True)
+            arg[i, row, segment] += segment * SEGMENT
+
+
+@kernel
+def subtract(chunk, chunks, logits, log_normaliser, out):
+    """out = logits - log_normaliser[:, None]."""
+    n, k = logits.shape
+    for row in range(n):
+        begin, end = chunk_bounds(k, chunk, chunks)
+        elementwise.subtract(out[row, begin:end], logits[row, begin:end], log_normaliser[row])

@@ -1,0 +1,214 @@
+"""Perturbed logits and their relaxations: Gumbel-softmax, z~ given z, and their products.
+
+Logits are taken relative to their row's maximum, phi_i; p = softmax(phi). With E, E' independent
+exponentials, z_i = phi_i - log E_i and the sample is b = argmax z. Given b, the time at which the
+winner of the exponential race arrives is T = E'_b whatever b is: z~_b = lse(phi) - log T, and
+z~_i = phi_i - log(T p_i + E'_i). Nothing divides by p_i, so logits of -90 or -inf need no care.
+Coupled noise, T = exp(lse - z_b) and E'_i = E_i - T p_i, is the forward noise again: z~ = z.
+"""
+
+import numpy as np
+
+from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
+from fastgrad.kernels.random.bits import addresses, fill_bits
+from fastgrad.kernels.random.noise import exponential
+from fastgrad.kernels.random.philox import CONDITIONAL, NOISE
+from fastgrad.kernels.simd.intrinsics import fma, like, where
+from fastgrad.kernels.simd.special import exp_normal, log_normal
+from fastgrad.kernels.simd.vectors import LANES, filled, load, prefetch, store
+from fastgrad.kernels.tiles import columns as col
+from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.check import any_nan
+
+SOFT, HARD, LOG = 0, 1, 2
+
+
+@block
+def exponentials(t, p, best, total, fold):
+    """Subtract from t its columns' maxima, left in best; p = exp(t), total its column sums."""
+    wide_vectors()
+    col.maximum(t, best, fold)
+    for c in range(0, t.shape[1], LANES):
+        high, sums = load(best, c), filled(like(0, t))
+        for i in range(t.shape[0]):
+            x = load(t, (i, c)) - high
+            store(t, (i, c), x)
+            e = exp_normal(x)
+            store(p, (i, c), e)
+            sums = sums + e
+        store(total, c, sums)
+    if fold:
+        col.fold_sum(total)
+
+
+@inline
+def softmax(t, p, best, total, fold):
+    """`exponentials`, then p = softmax(t), total = exp(-lse(t))."""
+    exponentials(t, p, best, total, fold)
+    col.divide(p, total)
+
+
+@block
+def perturb(w, t, bits, best, arg, fold, ahead):
+    """w = t - log of exponential noise from bits; best and arg their maximum, as of `argmax`.
+
+    By the way it fetches `ahead`, where results are going to be stored.
+    """
+    wide_vectors()
+    first, second, at = bits[0], bits[-1], 0
+    for c in range(0, t.shape[1], LANES):
+        high, winner = filled(like(-np.inf, t)), filled(np.int32(0))
+        for i in range(t.shape[0]):
+            prefetch(ahead, at)
+            at += LANES
+            e = exponential(load(first, (i, c)), load(second, (i, c)), t)
+            x = load(t, (i, c)) - log_normal(e)
+            store(w, (i, c), x)
+            larger = x > high
+            winner = where(larger, np.int32(i), winner)
+            high = where(larger, x, high)
+        store(best, c, high)
+        store(arg, c, winner)
+    if fold:
+        col.fold_argmax(best, arg)
+
+
+@block
+def draw(w, t, bits, place, sample, key, best, arg, fold, ahead):
+    """w = perturbed logits of one sample, their noise from `bits.addresses`; see `perturb`."""
+    fill_bits(bits, *place, sample, NOISE, key)
+    perturb(w, t, bits, best, arg, fold, ahead)
+
+
+@block
+def race(w, bits, time, top, arg, total, fold, ahead):
+    """w = exponential noise; time = the winner's, T; top = lse - log T, its z~.
+
+    total holds exp(-lse), arg the winners.
+    """
+    wide_vectors()
+    first, second, zero, at = bits[0], bits[-1], like(0, time), 0
+    for c in range(0, w.shape[1], LANES):
+        mine, winner = filled(zero), load(arg, c)
+        for i in range(w.shape[0]):
+            prefetch(ahead, at)
+            at += LANES
+            e = exponential(load(first, (i, c)), load(second, (i, c)), w)
+            store(w, (i, c), e)
+            mine = where(winner == np.int32(i), e, mine)
+        store(time, c, mine)
+    if fold:
+        col.fold_sum(time)
+    for c in range(0, w.shape[1], LANES):
+        store(top, c, -log_normal(load(total, c) * load(time, c)))
+
+
+@block
+def condition(w, t, p, time, best, arg, ahead):
+    """w = z~ given z: w holds exponential noise E', time the winner's T."""
+    wide_vectors()
+    at = 0
+    for c in range(0, t.shape[1], LANES):
+        mine, winner, high = load(time, c), load(arg, c), load(best, c)
+        for i in range(t.shape[0]):
+            prefetch(ahead, at)
+            at += LANES
+            late = fma(mine, load(p, (i, c)), load(w, (i, c)))
+            x = load(t, (i, c)) - log_normal(late)
+            store(w, (i, c), where(winner == np.int32(i), high, x))
+
+
+@block
+def relax_winner(w, best, arg, scale, s, scratch, fold, log):
+    """w = softmax(w scale), or its logarithm."""
+    if log:
+        col.log_sharpen(w, best, arg, scale, s, scratch, fold)
+    else:
+        col.sharpen(w, best, arg, scale, s, fold)
+
+
+@kernel
+def gumbel_softmax(chunk, chunks, logits, offset, scale, key, first_sample, mode, out):
+    """Fill out, (S, N, K), with relaxed samples (SOFT), one-hot (HARD) or log relaxed (LOG)."""
+    n, k = logits.shape
+    fold = k > tile.NARROW
+    columns, depth = tile.shape(n, k)
+    blocks = tile.count(n, k, columns, offset)
+    real = logits.dtype
+    t = tile.empty((depth, columns), real)
+    w = tile.empty((depth, columns), real)
+    scratch = tile.empty((depth, columns), real)
+    bits = tile.empty((logits.itemsize // 4, depth, columns), np.uint32)
+    best, s = tile.empty((columns,), real), tile.empty((columns,), real)
+    arg = tile.empty((columns,), np.int32)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, k, columns, offset)
+        tile.load(t, logits, row, like(-np.inf, t))
+        col.subtract_maximum(t, best, fold)
+        place = addresses(k, row, offset, columns, depth)
+        for i in range(out.shape[0]):
+            sample, ahead = np.uint32(first_sample + i), tile.extent(out[i], row, columns)
+            draw(w, t, bits, place, sample, key, best, arg, fold, ahead)
+            if mode == HARD:
+                col.one_hot(w, arg)
+            else:
+                relax_winner(w, best, arg, scale, s, scratch, fold, mode == LOG)
+            tile.store(out[i], w, row)
+
+
+@kernel
+def relax(
+    chunk,
+    chunks,
+    logits,
+    offset,
+    scale,
+    key,
+    first_sample,
+    coupled,
+    log,
+    z,
+    relaxed,
+    conditional,
+    score,
+    bad,
+):
+    """Draw z, shape (S, N), with relaxed, conditional and score, each (S, N, K).
+
+    bad[chunk] is set where logits are invalid: their sum is NaN, which costs nothing to see.
+    """
+    n, k = logits.shape
+    fold = k > tile.NARROW
+    columns, depth = tile.shape(n, k)
+    blocks = tile.count(n, k, columns, offset)
+    real = logits.dtype
+    t = tile.empty((depth, columns), real)
+    p = tile.empty((depth, columns), real)
+    w = tile.empty((depth, columns), real)
+    bits = tile.empty((logits.itemsize // 4, depth, columns), np.uint32)
+    scratch = tile.empty((depth, columns), real)
+    best, s = tile.empty((columns,), real), tile.empty((columns,), real)
+    arg = tile.empty((columns,), np.int32)
+    total, time = tile.empty((columns,), real), tile.empty((columns,), real)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, k, columns, offset)
+        place = addresses(k, row, offset, columns, depth)
+        tile.load(t, logits, row, like(-np.inf, t))
+        softmax(t, p, best, total, fold)
+        bad[chunk] |= any_nan(total)
+        for i in range(z.shape[0]):
+            sample, ahead = np.uint32(first_sample + i), tile.extent(relaxed[i], row, columns)
+            draw(w, t, bits, place, sample, key, best, arg, fold, ahead)
+            tile.store_categories(z[i], arg, row, fold)
+            relax_winner(w, best, arg, scale, s, scratch, fold, log)
+            tile.store(relaxed[i], w, row)
+            if not coupled:
+                fill_bits(bits, *place, sample, CONDITIONAL, key)
+                ahead = tile.extent(conditional[i], row, columns)
+                race(w, bits, time, best, arg, total, fold, ahead)
+                ahead = tile.extent(score[i], row, columns)
+                condition(w, t, p, time, best, arg, ahead)
+                relax_winner(w, best, arg, scale, s, scratch, fold, log)
+            tile.store(conditional[i], w, row)
+            col.one_hot_minus(w, arg, p)
+            tile.store(score[i], w, row)

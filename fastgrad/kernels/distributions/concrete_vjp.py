@@ -1,0 +1,177 @@
+"""Vector-Jacobian products of the relaxations in `concrete`, their noise drawn again.
+
+z_i moves with phi_i alone. Of z~ given b, the noise held, d z~_i / d log p_i is
+E'_i / (T p_i + E'_i), and 0 for i = b; then d log p / d phi is the log-softmax's.
+"""
+
+import numpy as np
+
+from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
+from fastgrad.kernels.distributions.concrete import condition, draw, race, softmax
+from fastgrad.kernels.random.bits import addresses, fill_bits
+from fastgrad.kernels.random.philox import CONDITIONAL
+from fastgrad.kernels.simd.intrinsics import fma, like, where
+from fastgrad.kernels.simd.special import expm1
+from fastgrad.kernels.simd.vectors import LANES, filled, load, store
+from fastgrad.kernels.tiles import columns as col
+from fastgrad.kernels.tiles import elementwise, tile
+
+
+@block
+def softmax_product(y, r, t, scale, log, s, fold):
+    """r = r J, with J the Jacobian of y = softmax(t scale), or of its logarithm."""
+    wide_vectors()
+    zero = like(0, r)
+    if log:
+        for c in range(0, r.shape[1], LANES):
+            for i in range(r.shape[0]):
+                masked = load(t, (i, c)) == like(-np.inf, t)
+                store(r, (i, c), where(masked, zero, load(r, (i, c))))
+        col.total(r, s, fold)
+        for c in range(0, r.shape[1], LANES):
+            whole = load(s, c)
+            for i in range(r.shape[0]):
+                store(r, (i, c), scale * (load(r, (i, c)) - load(y, (i, c)) * whole))
+    else:
+        col.dot(y, r, s, fold)
+        for c in range(0, r.shape[1], LANES):
+            mean = load(s, c)
+            for i in range(r.shape[0]):
+                store(r, (i, c), scale * (load(y, (i, c)) * (load(r, (i, c)) - mean)))
+
+
+@block
+def condition_product(w, keep, t, p, time, best, arg):
+    """Replace noise w by z~ given z, and keep by d z~ / d log p: E' / (T p + E'), winner 0."""
+    wide_vectors()
+    for c in range(0, t.shape[1], LANES):
+        mine, winner = load(time, c), load(arg, c)
+        for i in range(t.shape[0]):
+            e = load(w, (i, c))
+            share = e / fma(mine, load(p, (i, c)), e)
+            store(keep, (i, c), where(winner == np.int32(i), like(0, w), share))
+    condition(w, t, p, time, best, arg, best[:0])
+
+
+@block
+def coupled_product(w, keep, best, arg):
+    """Set keep for coupled noise, whose z~ is z = w: 1 - exp(z - z_b)."""
+    wide_vectors()
+    for c in range(0, w.shape[1], LANES):
+        high, winner = load(best, c), load(arg, c)
+        for i in range(w.shape[0]):
+            share = -expm1(load(w, (i, c)) - high)
+            store(keep, (i, c), where(winner == np.int32(i), like(0, w), share))
+
+
+@block
+def add_through_softmax(g, a, keep, p, s, fold):
+    """g += keep a - p sum(keep a): a product with d z~ / d logits; a is overwritten."""
+    wide_vectors()
+    for c in range(0, a.shape[1], LANES):
+        sums = filled(like(0, a))
+        for i in range(a.shape[0]):
+            x = load(a, (i, c)) * load(keep, (i, c))
+            store(a, (i, c), x)
+            sums = sums + x
+        store(s, c, sums)
+    if fold:
+        col.fold_sum(s)
+    for c in range(0, a.shape[1], LANES):
+        whole = load(s, c)
+        for i in range(a.shape[0]):
+            step = load(a, (i, c)) - load(p, (i, c)) * whole
+            store(g, (i, c), load(g, (i, c)) + step)
+
+
+@kernel
+def gumbel_softmax_vjp(
+    chunk, chunks, logits, cotangent, offset, scale, key, first_sample, log, grad
+):
+    """grad = sum over samples of cotangent (S, N, K) times the Jacobian, noise drawn again."""
+    n, k = logits.shape
+    fold = k > tile.NARROW
+    columns, depth = tile.shape(n, k)
+    blocks = tile.count(n, k, columns, offset)
+    real = logits.dtype
+    t, w = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    r, g = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    bits = tile.empty((logits.itemsize // 4, depth, columns), np.uint32)
+    best, s = tile.empty((columns,), real), tile.empty((columns,), real)
+    arg = tile.empty((columns,), np.int32)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, k, columns, offset)
+        tile.load(t, logits, row, like(-np.inf, t))
+        col.subtract_maximum(t, best, fold)
+        place = addresses(k, row, offset, columns, depth)
+        g[:] = like(0, g)
+        for i in range(cotangent.shape[0]):
+            sample = np.uint32(first_sample + i)
+            draw(w, t, bits, place, sample, key, best, arg, fold, best[:0])
+            col.sharpen(w, best, arg, scale, s, fold)
+            tile.load(r, cotangent[i], row, like(0, r))
+            softmax_product(w, r, t, scale, log, s, fold)
+            elementwise.add(g, r)
+        tile.store(grad, g, row)
+
+
+@kernel
+def relax_vjp(
+    chunk,
+    chunks,
+    logits,
+    relaxed,
+    conditional,
+    offset,
+    scale,
+    key,
+    first_sample,
+    coupled,
+    log,
+    grad,
+    grad_conditional,
+):
+    """Products of cotangents `relaxed` and `conditional`, (S, N, K) or empty, summed over S."""
+    n, k = logits.shape
+    fold = k > tile.NARROW
+    columns, depth = tile.shape(n, k)
+    blocks = tile.count(n, k, columns, offset)
+    real = logits.dtype
+    t, p = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    w, r = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    keep = tile.empty((depth, columns), real)
+    g, h = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    bits = tile.empty((logits.itemsize // 4, depth, columns), np.uint32)
+    best, s = tile.empty((columns,), real), tile.empty((columns,), real)
+    total, time = tile.empty((columns,), real), tile.empty((columns,), real)
+    arg = tile.empty((columns,), np.int32)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, k, columns, offset)
+        place = addresses(k, row, offset, columns, depth)
+        tile.load(t, logits, row, like(-np.inf, t))
+        softmax(t, p, best, total, fold)
+        g[:] = like(0, g)
+        h[:] = like(0, h)
+        for i in range(max(relaxed.shape[0], conditional.shape[0])):
+            sample = np.uint32(first_sample + i)
+            draw(w, t, bits, place, sample, key, best, arg, fold, best[:0])
+            if conditional.shape[0] and coupled:
+                coupled_product(w, keep, best, arg)
+            col.sharpen(w, best, arg, scale, s, fold)
+            if relaxed.shape[0]:
+                tile.load(r, relaxed[i], row, like(0, r))
+                softmax_product(w, r, t, scale, log, s, fold)
+                elementwise.add(g, r)
+            if conditional.shape[0]:
+                if not coupled:
+                    fill_bits(bits, *place, sample, CONDITIONAL, key)
+                    race(w, bits, time, best, arg, total, fold, best[:0])
+                    condition_product(w, keep, t, p, time, best, arg)
+                    col.sharpen(w, best, arg, scale, s, fold)
+                tile.load(r, conditional[i], row, like(0, r))
+                softmax_product(w, r, t, scale, log, s, fold)
+                add_through_softmax(h, r, keep, p, s, fold)
+        if relaxed.shape[0]:
+            tile.store(grad, g, row)
+        if conditional.shape[0]:
+            tile.store(grad_conditional, h, row)

@@ -1,0 +1,93 @@
+"""Entropy of choices without replacement: given samples of them, or summed over all sets."""
+
+import numpy as np
+
+from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
+from fastgrad.kernels.distributions.plackett_luce import PAIRS, gather, log_left
+from fastgrad.kernels.simd.intrinsics import like, where
+from fastgrad.kernels.simd.special import exp, log
+
+
+@block
+def entropies_left(g, levels, w, best, s, h):
+    """g[i] = entropy of choice i given those before; w and best are as `log_left` leaves them.
+
+    With q the probability of the item chosen, it is the entropy of whether that is, h(q), and
+    1 - q times the entropy of a choice among the rest.
+    """
+    wide_vectors()
+    k, columns = g.shape
+    zero, one = like(0, g), like(1, g)
+    for c in range(columns):
+        s[c], h[c] = zero, zero
+    for j in range(w.shape[0]):
+        for c in range(columns):
+            s[c] += w[j, c]
+        for c in range(columns):
+            h[c] -= where(w[j, c] > zero, w[j, c] * log(w[j, c]), zero)
+    for c in range(columns):
+        h[c] = where(s[c] > zero, h[c] / s[c] + log(s[c]), zero)
+        best[c] = where(s[c] > zero, best[c] + log(s[c]), like(-np.inf, g))
+    for i in range(k - 1, -1, -1):
+        for c in range(columns):
+            q, rest = exp(g[i, c] - levels[i, c]), exp(best[c] - levels[i, c])
+            of_item = where(q > zero, q * (levels[i, c] - g[i, c]), zero)
+            of_rest = where(rest > zero, rest * (levels[i, c] - best[c] + h[c]), zero)
+            h[c] = where(q >= one, zero, of_item + of_rest)
+            best[c] = levels[i, c]
+            g[i, c] = h[c]
+
+
+@kernel
+def entropy_given(chunk, chunks, logits, z, out):
+    """out = sum over the choices z of the entropy of each given those before it: (S N,)."""
+    blocks, k = (out.size + PAIRS - 1) // PAIRS, z.shape[2]
+    real = logits.dtype
+    w = np.empty((logits.shape[1], PAIRS), real)
+    g, levels = np.empty((k, PAIRS), real), np.empty((k, PAIRS), real)
+    best, s, h = np.empty(PAIRS, real), np.empty(PAIRS, real), np.empty(PAIRS, real)
+    for b in chunk_range(blocks, chunk, chunks):
+        first = b * PAIRS
+        gather(w, g, logits, z, first)
+        log_left(levels, g, w, best, s)
+        entropies_left(g, levels, w, best, s, h)
+        for c in range(min(PAIRS, out.size - first)):
+            out[first + c] = g[:, c].sum()
+
+
+@block
+def entropy_of_row(row, k, reach):
+    """Return the entropy of k choices, by the probability of having chosen each set of items."""
+    n, result = row.size, 0.0
+    reach[:] = 0.0
+    reach[0] = 1.0
+    for chosen in range(reach.size):
+        size = 0
+        for j in range(n):
+            size += (chosen >> j) & 1
+        if reach[chosen] == 0.0 or size >= k:
+            continue
+        top, total, mean = -np.inf, 0.0, 0.0
+        for j in range(n):
+            if not (chosen >> j) & 1:
+                top = max(top, np.float64(row[j]))
+        for j in range(n):
+            if not (chosen >> j) & 1 and row[j] > -np.inf:
+                e = exp(np.float64(row[j]) - top)
+                total += e
+                mean += e * (np.float64(row[j]) - top)
+        result += reach[chosen] * (log(total) - mean / total)
+        for j in range(n):
+            if not (chosen >> j) & 1:
+                e = exp(np.float64(row[j]) - top)
+                reach[chosen | (1 << j)] += reach[chosen] * e / total
+    return result
+
+
+@kernel
+def entropy(chunk, chunks, logits, k, out):
+    """out = entropy of k choices from each row, exactly: time and memory grow as 2^K."""
+    n = logits.shape[0]
+    reach = np.empty(1 << logits.shape[1])
+    for row in chunk_range(n, chunk, chunks):
+        out[row] = entropy_of_row(logits[row], k, reach)

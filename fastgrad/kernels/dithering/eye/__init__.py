@@ -1,0 +1,1 @@
+"""The blur that stands for the viewer's eye."""

@@ -1,0 +1,1 @@
+"""The search for a palette and for the colour of each pixel."""

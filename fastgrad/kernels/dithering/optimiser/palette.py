@@ -1,0 +1,132 @@
+"""Palettes by k-means, and by the least squares of a given picture; planar, shape (channels, K)."""
+
+import numpy as np
+
+from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
+from fastgrad.kernels.simd.special import fma, like, where
+
+BLOCKS = 4  # sums over the picture are taken per block of rows, whatever the number of threads
+
+
+@block
+def meet(distance, label, pixels, colour, k):
+    """Lower the distances to that of colour k where it is nearer, and set the labels there."""
+    wide_vectors()
+    index = np.int32(k)
+    if pixels.shape[0] == 3:
+        red, green, blue = pixels[0], pixels[1], pixels[2]
+        r, g, b = colour[0], colour[1], colour[2]
+        for c in range(distance.size):
+            x, y, z = red[c] - r, green[c] - g, blue[c] - b
+            d = fma(x, x, fma(y, y, z * z))
+            near = d < distance[c]
+            distance[c] = where(near, d, distance[c])
+            label[c] = where(near, index, label[c])
+    else:
+        grey, r = pixels[0], colour[0]
+        for c in range(distance.size):
+            x = grey[c] - r
+            near = x * x < distance[c]
+            distance[c] = where(near, x * x, distance[c])
+            label[c] = where(near, index, label[c])
+
+
+@block
+def seed(palette, locked, pixels, chances, distance, label):
+    """Choose colours from the pixels, each with a chance in proportion to its squared distance."""
+    distance[:] = like(1e30, distance)
+    for k in range(palette.shape[1]):
+        if k >= locked:
+            if k == 0:
+                chosen = np.int64(chances[0] * pixels.shape[1])
+            else:
+                total = 0.0
+                for i in range(distance.size):
+                    total += np.float64(distance[i])
+                rest, chosen = chances[k] * total, 0
+                while chosen < distance.size - 1:
+                    rest -= np.float64(distance[chosen])
+                    if rest < 0.0:
+                        break
+                    chosen += 1
+            palette[:, k] = pixels[:, chosen]
+        meet(distance, label, pixels, palette[:, k], k)
+
+
+@kernel
+def cluster(chunk, chunks, palettes, locked, pixels, chances, iterations):
+    """Make palettes of pixels by k-means++ and k-means; the first `locked` colours stay."""
+    trials, channels, colors = palettes.shape
+    distance = np.empty(pixels.shape[1], pixels.dtype)
+    label = np.empty(pixels.shape[1], np.int32)
+    sums = np.empty((colors, channels + 1))
+    for trial in chunk_range(trials, chunk, chunks):
+        palette = palettes[trial]
+        seed(palette, locked, pixels, chances[trial], distance, label)
+        for _ in range(iterations):
+            distance[:] = like(1e30, distance)
+            for k in range(colors):
+                meet(distance, label, pixels, palette[:, k], k)
+            sums[:] = 0.0
+            for i in range(label.size):
+                sums[label[i], channels] += 1.0
+                for channel in range(channels):
+                    sums[label[i], channel] += np.float64(pixels[channel, i])
+            for k in range(locked, colors):
+                if sums[k, channels] > 0.0:
+                    for channel in range(channels):
+                        palette[channel, k] = sums[k, channel] / sums[k, channels]
+
+
+@inline
+def scatter(sums, labels, table, weights, weight):
+    """Add weight times table and weights to the sums of their labels."""
+    for j in range(labels.size):
+        sums[labels[j]] += weight * (table[j] * weights[j])
+
+
+@kernel
+def normal_equations(chunk, chunks, gram, right, labels, weights, blurred, table, nu):
+    """Add up, per block of rows, half the Gram matrix and the right-hand side of the palette's fit.
+
+    labels has the shape (pictures, height, width), like the weights of pixels, float64; blurred is
+    the weighted image under table and nu. The other half of the matrix is the transpose.
+    """
+    pictures, height, width = labels.shape
+    radius = table.shape[0] // 2
+    rows = pictures * height
+    for b in chunk_range(BLOCKS, chunk, chunks):
+        for r in range(b * rows // BLOCKS, (b + 1) * rows // BLOCKS):
+            i, y = r // height, r % height
+            for c in range(width):
+                k = labels[i, y, c]
+                sums = gram[b, k]
+                weight = weights[i, y, c]
+                sums[k] += 0.5 * weight * weight * (table[radius, radius] + nu)
+                for channel in range(blurred.shape[1]):
+                    right[b, k, channel] += weight * np.float64(blurred[i, channel, y, c])
+                first, end = max(c - radius, 0), min(c + radius + 1, width)
+                part = slice(c + 1, end)
+                row = table[radius, radius + 1 :]
+                scatter(sums, labels[i, y, part], row, weights[i, y, part], weight)
+                part = slice(first, end)
+                for y2 in range(y + 1, min(y + radius + 1, height)):
+                    row = table[radius + y2 - y, radius + first - c :]
+                    scatter(sums, labels[i, y2, part], row, weights[i, y2, part], weight)
+
+
+@kernel
+def fit(chunk, chunks, palette, gram, right, locked, low, high, iterations):
+    """Lower <palette, gram palette> / 2 - <palette, right> by coordinate descent within bounds.
+
+    A channel is a problem of its own; the first `locked` colours stay.
+    """
+    for channel in chunk_range(palette.shape[0], chunk, chunks):
+        x = palette[channel]
+        for _ in range(iterations):
+            for k in range(locked, x.size):
+                if gram[k, k] > 0.0:
+                    slope = -right[channel, k]
+                    for j in range(x.size):
+                        slope += gram[k, j] * x[j]
+                    x[k] = min(max(x[k] - slope / gram[k, k], low), high)

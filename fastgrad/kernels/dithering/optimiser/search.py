@@ -1,0 +1,219 @@
+"""Descent on a picture of labels, one palette index per pixel: relabel pixels and swap neighbours.
+
+Palettes are planar, shape (channels, K), with K filled up to whole vectors by infinitely far
+colours.
+"""
+
+import numpy as np
+
+from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
+from fastgrad.kernels.simd.intrinsics import fma, like, where
+from fastgrad.kernels.simd.lanes import entry, first_of, least_of
+from fastgrad.kernels.simd.vectors import LANES, filled, load, store
+
+NEIGHBOURS = ((0, 1), (1, -1), (1, 0), (1, 1))  # the others have met the pixel before
+MARGIN = 1e-4  # a move must gain this share of its own square, not just rounding errors
+
+
+@inline
+def nearest(palette, goal):
+    """Return the index of the colour nearest to a goal, and its squared distance.
+
+    It is 0 where all distances overflow.
+    """
+    zero = like(0, goal)
+    least, index = filled(like(np.inf, goal)), filled(np.int32(0))
+    for first in range(0, palette.shape[1], LANES):
+        distance = filled(zero)
+        for channel in range(goal.size):
+            x = load(palette, (channel, first)) - goal[channel]
+            distance = fma(x, x, distance)
+        near = distance < least
+        least = where(near, distance, least)
+        index = where(near, np.int32(first), index)
+    low = least_of(least)
+    lane = first_of(least == low) % LANES
+    return np.int64(entry(index, lane)) + lane, low
+
+
+@inline
+def nearest_but(palette, goal, kept, gap):
+    """`nearest`, the squared distance of the colour `kept` being less by gap."""
+    index, least = nearest(palette, goal)
+    distance = -gap
+    for channel in range(goal.size):
+        x = palette[channel, kept] - goal[channel]
+        distance = fma(x, x, distance)
+    return (kept, distance) if distance <= least else (index, least)
+
+
+@block
+def relabel(labels, weights, field, palette, table, nu, y, c, new):
+    """Give pixel (y, c) the label `new` and keep the field up to date."""
+    wide_vectors()
+    old = labels[y, c]
+    labels[y, c] = new
+    side, width = table.shape
+    for channel in range(field.shape[0]):
+        plane = field[channel]
+        change = weights[y, c] * (palette[channel, new] - palette[channel, old])
+        for i in range(side):
+            for j in range(0, width, LANES):
+                place = y + i, c + j
+                store(plane, place, fma(change, load(table, (i, j)), load(plane, place)))
+        plane[y + side // 2, c + side // 2] += nu * change
+
+
+@block
+def swap_gain(labels, weights, field, palette, table, own, y, c, dy, dx):
+    """Return half the change of the error if a pixel and its neighbour swap labels."""
+    radius = table.shape[0] // 2
+    mine, other = np.int64(labels[y, c]), np.int64(labels[y + dy, c + dx])
+    square, linear = like(0, own), like(0, own)
+    weight, its = weights[y, c], weights[y + dy, c + dx]
+    for channel in range(field.shape[0]):
+        change = palette[channel, other] - palette[channel, mine]
+        here = field[channel, y + radius, c + radius]
+        there = field[channel, y + dy + radius, c + dx + radius]
+        square = fma(change, change, square)
+        linear = fma(change, weight * here - its * there, linear)
+    mean = like(0.5, own) * own * (weight * weight + its * its)
+    least = mean * like(MARGIN, own)
+    return fma(square, mean - weight * its * table[radius + dy, radius + dx] + least, linear)
+
+
+@block
+def descend_tile(
+    labels, weights, previous, gap, field, palette, reach, table, nu, top, left, size, goal
+):
+    """Make every relabelling and swap inside a tile that lowers the error; return their number."""
+    height, width = labels.shape
+    bottom, right = min(top + size, height), min(left + size, width)
+    radius = table.shape[0] // 2
+    own = table[radius, radius] + nu
+    inverse = like(1, own) / own
+    paid = previous.size > 0
+    moves = 0
+    for y in range(top, bottom):
+        for c in range(left, right):
+            weight = weights[y, c]
+            if weight == like(0, own):
+                continue
+            old = np.int64(labels[y, c])
+            gain, best_y, best_x, best = like(0, own), y, c, old  # half the change of the error
+            # The error of colour k here is own weight^2 |k - goal|^2 + const.
+            distance = like(0, own)
+            for channel in range(goal.size):
+                shift = -(inverse / weight) * field[channel, y + radius, c + radius]
+                goal[channel] = palette[channel, old] + shift
+                distance = fma(shift, shift, distance)
+            if distance > reach[old] or paid:
+                if paid:
+                    kept = np.int64(previous[y, c])
+                    new, least = nearest_but(palette, goal, kept, gap)
+                    distance -= gap if old == kept else like(0, gap)
+                else:
+                    new, least = nearest(palette, goal)
+                if new != old and distance - least > like(MARGIN, own) * abs(distance):
+                    gain = like(0.5, own) * own * (weight * weight) * (least - distance)
+                    best = new
+            for dy, dx in NEIGHBOURS:
+                if (
+                    y + dy < bottom
+                    and left <= c + dx < right
+                    and labels[y + dy, c + dx] != old
+                    and weights[y + dy, c + dx] > like(0, own)
+                ):
+                    g = swap_gain(labels, weights, field, palette, table, own, y, c, dy, dx)
+                    if paid:
+                        other = labels[y + dy, c + dx]
+                        for a, b in ((y, c), (y + dy, c + dx)):
+                            half = like(0.5, own) * own * gap * (weights[a, b] * weights[a, b])
+                            if previous[a, b] == labels[a, b]:
+                                g += half
+                            elif previous[a, b] == old or previous[a, b] == other:
+                                g -= half
+                    if g < gain:
+                        gain, best_y, best_x = g, y + dy, c + dx
+                        best = np.int64(labels[best_y, best_x])
+            if gain < like(0, own):
+                relabel(labels, weights, field, palette, table, nu, y, c, best)
+                if best_y != y or best_x != c:
+                    relabel(labels, weights, field, palette, table, nu, best_y, best_x, old)
+                moves += 1
+    return moves
+
+
+@kernel
+def descend(
+    chunk,
+    chunks,
+    moves,
+    labels,
+    weights,
+    previous,
+    gap,
+    field,
+    palette,
+    reach,
+    table,
+    nu,
+    size,
+    phase,
+):
+    """Lower the error over every second tile, every second row of tiles: one phase of four.
+
+    Tiles of a phase stand `size` apart, and what two of them change never overlaps: their order
+    does not matter. field is half the gradient of the error, with a margin of the table's radius
+    and, to the right, of its width. A pixel nearer to its colour than reach has no nearer one.
+    moves[row of tiles, column of tiles] counts what was done.
+    """
+    rows, columns = moves.shape
+    across, down = (columns - phase % 2 + 1) // 2, (rows - phase // 2 + 1) // 2
+    goal = np.empty(palette.shape[0], palette.dtype)
+    for t in chunk_range(across * down, chunk, chunks):
+        i, j = 2 * (t // across) + phase // 2, 2 * (t % across) + phase % 2
+        top, left = i * size, j * size
+        moves[i, j] = descend_tile(
+            labels,
+            weights,
+            previous,
+            gap,
+            field,
+            palette,
+            reach,
+            table,
+            nu,
+            top,
+            left,
+            size,
+            goal,
+        )
+
+
+@kernel
+def errors(chunk, chunks, out, labels, weights, planes, colours):
+    """Set out to weights times the picture minus the image; colours is planar, (3, K)."""
+    height, width = labels.shape
+    for y in chunk_range(height, chunk, chunks):
+        for channel in range(planes.shape[0]):
+            row, image, palette = out[channel, y], planes[channel, y], colours[channel]
+            for c in range(width):
+                row[c] = weights[y, c] * (palette[labels[y, c]] - image[c])
+
+
+@kernel
+def energies(chunk, chunks, sums, labels, weights, planes, colours, field, margin):
+    """Set sums[y] to row y's sums of error * field and of error^2."""
+    height, width = labels.shape
+    for y in chunk_range(height, chunk, chunks):
+        whole, plain = 0.0, 0.0
+        for channel in range(planes.shape[0]):
+            image, palette = planes[channel, y], colours[channel]
+            row = field[channel, y + margin, margin : margin + width]
+            for c in range(width):
+                e = np.float64(weights[y, c] * (palette[labels[y, c]] - image[c]))
+                whole += e * np.float64(row[c])
+                plain += e * e
+        sums[y, 0] = whole
+        sums[y, 1] = plain

@@ -1,0 +1,1 @@
+"""Coupled draws, and the sums that correct for their coupling."""

@@ -1,0 +1,133 @@
+"""Coupled categorical draws by breaking sticks, whose tables are those of `sticks`."""
+
+import numpy as np
+
+from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
+from fastgrad.kernels.distributions.categorical_inverse import BELOW_ONE, HALF, HIGH, UNIT
+from fastgrad.kernels.estimators.antithetic.disarm import exceed, width
+from fastgrad.kernels.random.bits import fill_bits
+from fastgrad.kernels.random.noise import fill_exponential
+from fastgrad.kernels.random.philox import NOISE, UNIFORM
+from fastgrad.kernels.simd.intrinsics import where
+from fastgrad.kernels.tiles import tile
+
+SIGN = np.uint32(2**31)
+
+
+@block
+def fill_uniforms(first, u, v, bits):
+    """u and v = uniforms from bits (1 or 2, 2, columns), first = a bit; u has one bit less."""
+    wide_vectors()
+    a, b = bits[0, 0], bits[0, 1]
+    for c in range(u.size):
+        first[c] = a[c] >= SIGN
+        u[c] = np.float64(a[c] & (SIGN - np.uint32(1))) * (HIGH + HIGH)
+        v[c] = np.float64(b[c]) * HIGH
+    if bits.shape[0] == 1:
+        for c in range(u.size):
+            u[c] += HALF + HALF
+            v[c] += HALF
+    else:
+        a, b = bits[1, 0], bits[1, 1]
+        for c in range(u.size):
+            u[c] += (np.float64(a[c]) + 0.5) * (UNIT + UNIT)
+            v[c] += (np.float64(b[c]) + 0.5) * UNIT
+
+
+@inline
+def first_above(x, row, end, u):
+    """Return the first place before `end` at which ascending x[row] is above u, else `end`."""
+    begin = 0
+    while begin < end:
+        middle = (begin + end) // 2
+        if x[row, middle] > u:
+            end = middle
+        else:
+            begin = middle + 1
+    return begin
+
+
+@inline
+def last_above(x, row, begin, u):
+    """Return the last place at which descending x[row] is above u, as it is at `begin`."""
+    end = x.shape[1]
+    while end - begin > 1:
+        middle = (begin + end) // 2
+        if x[row, middle] > u:
+            begin = middle
+        else:
+            end = middle
+    return begin
+
+
+@kernel
+def sample_pairs(chunk, chunks, planes, rest, reach, order, key, first_pair, z):
+    """Fill z, (2 P, N), with antithetic pairs, from three numbers: the first place, whose, and
+
+    where the other one, which is not bound any more, breaks its own stick.
+    """
+    samples, n = z.shape
+    k = order.shape[1]
+    columns = tile.FOLD
+    blocks = (n + columns - 1) // columns
+    bits = np.empty((planes, 2, columns), np.uint32)
+    u, v, first = np.empty(columns), np.empty(columns), np.empty(columns, np.bool_)
+    for b in chunk_range(blocks, chunk, chunks):
+        head = b * columns
+        for i in range(0, samples, 2):
+            pair = np.uint32(first_pair + i // 2)
+            fill_bits(bits, head // 4 * 2, 2, 1, pair, UNIFORM, key)
+            fill_uniforms(first, u, v, bits)
+            for r in range(min(columns, n - head)):
+                row, c = head + r, r % 4 * (columns // 4) + r // 4
+                place = first_above(reach, row, k - 1, u[c])
+                other = place
+                if place < k - 1:
+                    left = rest[row, place + 1]
+                    target = min(v[c] * left, left * BELOW_ONE)
+                    other = last_above(rest, row, place + 1, target)
+                place, other = (place, other) if first[c] else (other, place)
+                z[i, row], z[i + 1, row] = order[row, place], order[row, other]
+
+
+@block
+def take(rank, hit, place):
+    """rank = place where it is hit and was not before."""
+    wide_vectors()
+    size, columns = rank.shape
+    for j in range(size):
+        for c in range(columns):
+            taken = where(hit[j, c] > np.int32(0), place, rank[j, c])
+            rank[j, c] = where(taken < rank[j, c], taken, rank[j, c])
+
+
+@kernel
+def sample_groups(chunk, chunks, threshold, order, size, key, first_sample, z):
+    """Fill z, (S, N), with groups of `size`: coupled Bernoulli draws at every place."""
+    samples, n = z.shape
+    k = order.shape[1]
+    columns = width(n, size)
+    blocks = (n + columns - 1) // max(columns, 1)
+    real = threshold.dtype
+    bits = np.empty((threshold.itemsize // 4, 1, columns), np.uint32)
+    e, after = np.empty((size, columns), real), np.empty((size, columns), real)
+    hit, rank = np.empty((size, columns), np.int32), np.empty((size, columns), np.int32)
+    before, limit = tile.empty((columns,), real), np.zeros(columns, real)
+    for b in chunk_range(blocks, chunk, chunks):
+        head = b * columns
+        rows = min(columns, n - head)
+        for i in range(0, samples, size):
+            rank[:] = np.int32(k - 1)
+            for place in range(k - 1):
+                for r in range(rows):
+                    limit[r % 4 * (columns // 4) + r // 4] = threshold[head + r, place]
+                for j in range(size):
+                    sample = np.uint32(first_sample + i + j)
+                    fill_bits(bits, head // 4 * k + place, k, 0, sample, NOISE, key)
+                    fill_exponential(e[j].reshape((1, columns)), bits)
+                exceed(hit, e, after, before, limit)
+                take(rank, hit, np.int32(place))
+            for j in range(size):
+                for r in range(rows):
+                    c = r % 4 * (columns // 4) + r // 4
+                    z[i + j, head + r] = order[head + r, rank[j, c]]

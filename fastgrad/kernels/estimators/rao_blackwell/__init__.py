@@ -1,0 +1,1 @@
+"""Distinct outcomes, and sums over them."""

@@ -1,0 +1,1 @@
+"""Products of gradients with the Jacobians of relaxations."""

@@ -1,0 +1,1 @@
+"""Samples with their relaxations, and sums with a relaxed control variate."""

@@ -1,0 +1,229 @@
+"""Gradients with a relaxed control variate, from the relaxations alone: no noise is drawn again.
+
+Of a sample b with relaxations x = softmax(z / temperature) and y = softmax(z~ / temperature), and a
+control variate c with gradients r at x and q at y, the estimate is g = d score + eta (a - e), with
+d = f(b) - eta c(y), and h = c(y) score - a + e is what eta multiplies, of mean zero. Here
+a = J(x) r with J(x) = (diag x - x x^T) / temperature, and e = J~(y) q, where J~(y) is J(y) times
+d z~ / d logits = diag(keep) (I - 1 p^T): keep_i = 1 - exp(z~_i - z~_b), and
+exp(z~_i - z~_b) = (y_i / y_b)^temperature.
+
+Sums take samples in order and start from what the arrays hold. N variables belong to M cells; f and
+c have a number for each cell, temperature and eta one for each variable.
+"""
+
+import numpy as np
+
+from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
+from fastgrad.kernels.estimators.relaxed_controls.relaxed_pairs import row_of
+from fastgrad.kernels.simd.intrinsics import like, where
+from fastgrad.kernels.simd.special import exp_normal, log_normal
+from fastgrad.kernels.tiles import columns as col
+from fastgrad.kernels.tiles import elementwise, tile
+
+
+@block
+def gather(s, x, index):
+    """s = x[index], one entry a column."""
+    for c in range(s.size):
+        s[c] = like(x[index[c]], s)
+
+
+@block
+def invert(inverse, x):
+    """inverse = 1 / x."""
+    wide_vectors()
+    for c in range(x.size):
+        inverse[c] = like(1, x) / x[c]
+
+
+@block
+def through_softmax(a, y, inverse, s, fold):
+    """a = J(y) a, which is symmetric: products from both sides."""
+    wide_vectors()
+    depth, columns = y.shape
+    col.dot(y, a, s, fold)
+    for i in range(depth):
+        for c in range(columns):
+            a[i, c] = y[i, c] * (a[i, c] - s[c]) * inverse[c]
+
+
+@block
+def find_keep(w, y, temperature, arg, top, fold):
+    """w = keep, and 0 for the winner; what has underflowed in y counts for nothing in J(y)."""
+    wide_vectors()
+    depth, columns = y.shape
+    for c in range(columns):
+        top[c] = like(0, top)
+    for i in range(depth):
+        for c in range(columns):
+            top[c] = where(arg[c] == np.int32(i), y[i, c], top[c])
+    if fold:
+        col.fold_sum(top)
+    for c in range(columns):
+        top[c] = log_normal(top[c])
+    for i in range(depth):
+        for c in range(columns):
+            w[i, c] = (log_normal(y[i, c]) - top[c]) * temperature[c]
+    for i in range(depth):
+        for c in range(columns):
+            w[i, c] = where(arg[c] == np.int32(i), like(0, w), like(1, w) - exp_normal(w[i, c]))
+
+
+@block
+def through_condition(e, keep, p, s, fold):
+    """e = (I - p 1^T) diag(keep) e."""
+    wide_vectors()
+    depth, columns = e.shape
+    for i in range(depth):
+        for c in range(columns):
+            e[i, c] *= keep[i, c]
+    col.total(e, s, fold)
+    for i in range(depth):
+        for c in range(columns):
+            e[i, c] -= p[i, c] * s[c]
+
+
+@block
+def assemble(a, e, p, arg, d, c_y, eta):
+    """Make g of a and h of e, in place."""
+    wide_vectors()
+    depth, columns = a.shape
+    for i in range(depth):
+        for c in range(columns):
+            score = where(arg[c] == np.int32(i), like(1, p), like(0, p)) - p[i, c]
+            path = a[i, c] - e[i, c]
+            a[i, c] = d[c] * score + eta[c] * path
+            e[i, c] = c_y[c] * score - path
+
+
+@block
+def accumulate(total, s):
+    """total += s, in float64."""
+    wide_vectors()
+    for c in range(s.size):
+        total[c] += np.float64(s[c])
+
+
+@inline
+def add_products(products, g, h, s, fold):
+    """Add g . h, h . h and g . g of each column to the rows of products."""
+    for j, u, v in ((0, g, h), (1, h, h), (2, g, g)):
+        col.dot(u, v, s, fold)
+        accumulate(products[j], s)
+
+
+@block
+def differentiate(w, g, p, keep, s, fold):
+    """w = d z~ along g = diag(keep) (I - 1 p^T) g."""
+    wide_vectors()
+    depth, columns = g.shape
+    col.dot(p, g, s, fold)
+    for i in range(depth):
+        for c in range(columns):
+            w[i, c] = keep[i, c] * (g[i, c] - s[c])
+
+
+@block
+def score_product(s, g, p, arg, fold):
+    """s = g . score of each column."""
+    wide_vectors()
+    depth, columns = g.shape
+    for c in range(columns):
+        s[c] = like(0, s)
+    for i in range(depth):
+        for c in range(columns):
+            one = where(arg[c] == np.int32(i), like(1, p), like(0, p))
+            s[c] += g[i, c] * (one - p[i, c])
+    if fold:
+        col.fold_sum(s)
+
+
+@kernel
+def categorical(
+    chunk,
+    chunks,
+    logits,
+    z,
+    x,
+    y,
+    r,
+    q,
+    temperature,
+    eta,
+    d,
+    c_y,
+    grad,
+    products,
+    along_x,
+    along_y,
+    dots,
+):
+    """Add g to grad (N, K) and g . h, h . h, g . g to products (3, N) or (3, 0).
+
+    x, y, r, q are (S, N, K), y and q empty where noise is coupled (then they are x and r); d and
+    c_y (S, M). Unless empty, along_x and along_y (S, N, K) get the derivatives of x and y along g,
+    and dots (S, N) its product with the score: what the gradient of g . g by c's parameters needs.
+    """
+    n, k = logits.shape
+    fold, coupled = k > tile.NARROW, y.shape[0] == 0
+    columns, depth = tile.shape(n, k)
+    blocks = tile.count(n, k, columns, 0)
+    real, per = logits.dtype, n // max(d.shape[1], 1)
+    zero = like(0, grad)
+    p, total = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    t, u = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    a, e = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    keep, w = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    s, top, at = tile.empty((columns,), real), np.zeros(columns, real), tile.empty((columns,), real)
+    inverse, scale = tile.empty((columns,), real), tile.empty((columns,), real)
+    signal, control = tile.empty((columns,), real), tile.empty((columns,), real)
+    sums = np.zeros((3, columns))
+    arg = tile.empty((columns,), np.int32)
+    rows, cells = np.empty(columns, np.int64), np.empty(columns, np.int64)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, k, columns, 0)
+        tile.load(p, logits, row, like(-np.inf, p))
+        col.maximum(p, top, fold)
+        col.softmax(p, top, s, fold)
+        tile.load(total, grad, row, zero)
+        for c in range(columns):
+            rows[c] = row_of(c, row, columns, n, fold)
+            cells[c] = rows[c] // per
+        gather(at, temperature, rows)
+        invert(inverse, at)
+        gather(scale, eta, rows)
+        if products.shape[1]:
+            for j in range(3):
+                gather(sums[j], products[j], rows)
+        for i in range(z.shape[0]):
+            tile.load_categories(arg, z[i], row, fold)
+            gather(signal, d[i], cells)
+            gather(control, c_y[i], cells)
+            tile.load(t, x[i], row, zero)
+            tile.load(a, r[i], row, zero)
+            through_softmax(a, t, inverse, s, fold)
+            if coupled:
+                elementwise.copy(u, t)
+                elementwise.copy(e, a)
+            else:
+                tile.load(u, y[i], row, zero)
+                tile.load(e, q[i], row, zero)
+                through_softmax(e, u, inverse, s, fold)
+            find_keep(keep, u, at, arg, top, fold)
+            through_condition(e, keep, p, s, fold)
+            assemble(a, e, p, arg, signal, control, scale)
+            elementwise.add(total, a)
+            if products.shape[1]:
+                add_products(sums, a, e, s, fold)
+            if dots.shape[0]:
+                score_product(s, a, p, arg, fold)
+                tile.store_statistics(dots[i], s, row, fold)
+                differentiate(w, a, p, keep, s, fold)
+                through_softmax(w, u, inverse, s, fold)
+                tile.store(along_y[i], w, row)
+                through_softmax(a, t, inverse, s, fold)
+                tile.store(along_x[i], a, row)
+        tile.store(grad, total, row)
+        if products.shape[1]:
+            for j in range(3):
+                tile.store_statistics(products[j], sums[j], row, fold)

@@ -1,0 +1,118 @@
+"""Features and weights of a `control_network`, a block at a time: taken, multiplied, put back.
+
+The weights of a cell are one row: inputs (H, D), offsets (H), outputs (H), bias. A block of
+features is taken to where it stays in L1, with zeros beyond the last of D.
+"""
+
+from fastgrad.kernels.compiler.jit import block, inline, wide_vectors
+from fastgrad.kernels.simd.intrinsics import fma, like
+from fastgrad.kernels.simd.vectors import LANES, load, store
+
+FEATURES = 256
+
+
+@inline
+def width(n):
+    """Return the least multiple of 16 that is at least n."""
+    return (n + LANES - 1) // LANES * LANES
+
+
+@inline
+def block_size(d):
+    """Return how many of d features to take at a time."""
+    return min(FEATURES, max(width(d), LANES))
+
+
+@block
+def take_inputs(out, w, first, d):
+    """out = the inputs of each unit, a row each, from feature `first` on, and zeros beyond d."""
+    wide_vectors()
+    count = min(out.shape[1], d - first)
+    for j in range(out.shape[0]):
+        row, mine = out[j], w[j * d + first : j * d + first + count]
+        for i in range(count):
+            row[i] = mine[i]
+        for i in range(count, row.size):
+            row[i] = like(0, w)
+
+
+@block
+def put_inputs(w, out, first, d):
+    """Put what `take_inputs` took back."""
+    wide_vectors()
+    count = min(out.shape[1], d - first)
+    for j in range(out.shape[0]):
+        row, mine = out[j], w[j * d + first : j * d + first + count]
+        for i in range(count):
+            mine[i] = row[i]
+
+
+@block
+def take_features(out, x, cell, first, scale, shift):
+    """out = scale x + shift of each sample of a cell, from feature `first` on: x is (S, M, D)."""
+    wide_vectors()
+    count = min(out.shape[1], x.shape[2] - first)
+    for s in range(out.shape[0]):
+        row, mine = out[s], x[s, cell, first : first + count]
+        for i in range(count):
+            row[i] = fma(scale, mine[i], shift)
+        for i in range(count, row.size):
+            row[i] = like(0, out)
+
+
+@block
+def take_ends(ends, w, hidden, d):
+    """Take offsets and outputs, the two rows of ends."""
+    ends[:] = like(0, ends)
+    for i in range(2):
+        for j in range(hidden):
+            ends[i, j] = w[(d + i) * hidden + j]
+
+
+@block
+def put_ends(w, ends, hidden, d):
+    """Put what `take_ends` took back."""
+    for i in range(2):
+        for j in range(hidden):
+            w[(d + i) * hidden + j] = ends[i, j]
+
+
+@inline
+def four(first, samples):
+    """Return four samples from the first on; beyond the last, that again."""
+    last = samples - 1
+    return first, min(first + 1, last), min(first + 2, last), min(first + 3, last)
+
+
+@block
+def project(parts, inputs, y):
+    """parts += products of inputs and y, 16 sums for each unit of each sample: (S, H LANES)."""
+    wide_vectors()
+    samples, columns = y.shape
+    for begin in range(0, samples, 4):
+        s, t, u, v = four(begin, samples)
+        for j in range(inputs.shape[0]):
+            at = j * LANES
+            a, b, e, f = (
+                load(parts, (s, at)),
+                load(parts, (t, at)),
+                load(parts, (u, at)),
+                load(parts, (v, at)),
+            )
+            for i in range(0, columns, LANES):
+                w = load(inputs, (j, i))
+                a, b = fma(w, load(y, (s, i)), a), fma(w, load(y, (t, i)), b)
+                e, f = fma(w, load(y, (u, i)), e), fma(w, load(y, (v, i)), f)
+            store(parts, (s, at), a)
+            store(parts, (t, at), b)
+            store(parts, (u, at), e)
+            store(parts, (v, at), f)
+
+
+@block
+def gather(h, parts, hidden):
+    """h[s, j] += the sum of the 16 parts."""
+    for s in range(h.shape[0]):
+        for j in range(hidden):
+            for lane in range(LANES):
+                h[s, j] += parts[s, j * LANES + lane]

@@ -1,0 +1,116 @@
+"""Samples z with their relaxation and conditional relaxation, each row at its own temperature.
+
+The noise is that of `concrete` and `logistic`; the temperature enters last, so two calls of the
+same key that differ in it have the same noise. `inverse` holds 1 / temperature, one for each row.
+"""
+
+import numpy as np
+
+from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
+from fastgrad.kernels.distributions import bernoulli_noise as lg
+from fastgrad.kernels.distributions.concrete import condition, draw, race, softmax
+from fastgrad.kernels.random.bits import addresses, fill_bits
+from fastgrad.kernels.random.philox import CONDITIONAL, NOISE
+from fastgrad.kernels.simd.intrinsics import like
+from fastgrad.kernels.simd.vectors import LANES, load, store
+from fastgrad.kernels.tiles import columns as col
+from fastgrad.kernels.tiles import tile
+
+
+@inline
+def row_of(c, row, columns, n, fold):
+    """Return the row that stands in column c of a tile; beyond the ends, the nearest."""
+    quarter = columns // 4
+    r = row if fold else row + 4 * (c % quarter) + c // quarter
+    return min(max(r, 0), n - 1)
+
+
+@block
+def stretch(w, best, inverse):
+    """w = (w - best) inverse, the winner at 0."""
+    wide_vectors()
+    for c in range(0, w.shape[1], LANES):
+        high, scale = load(best, c), load(inverse, c)
+        for i in range(w.shape[0]):
+            store(w, (i, c), (load(w, (i, c)) - high) * scale)
+
+
+@inline
+def relax_into(out, w, best, zero, arg, inverse, s, row, fold):
+    """Write softmax(w inverse), the winner strictly above the rest, to its rows of out."""
+    stretch(w, best, inverse)
+    col.sharpen(w, zero, arg, like(1, w), s, fold)
+    tile.store(out, w, row)
+
+
+@kernel
+def categorical(chunk, chunks, logits, inverse, key, first_sample, z, relaxed, conditional):
+    """Draw z, (S, N), with relaxed and conditional, (S, N, K); coupled noise if that is empty."""
+    n, k = logits.shape
+    fold = k > tile.NARROW
+    columns, depth = tile.shape(n, k)
+    blocks = tile.count(n, k, columns, 0)
+    real = logits.dtype
+    t, p = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    w = tile.empty((depth, columns), real)
+    bits = tile.empty((logits.itemsize // 4, depth, columns), np.uint32)
+    best, zero = tile.empty((columns,), real), np.zeros(columns, real)
+    s = tile.empty((columns,), real)
+    total, time = tile.empty((columns,), real), tile.empty((columns,), real)
+    scale, arg = tile.empty((columns,), real), tile.empty((columns,), np.int32)
+    for b in chunk_range(blocks, chunk, chunks):
+        row = tile.first_row(b, k, columns, 0)
+        place = addresses(k, row, 0, columns, depth)
+        tile.load(t, logits, row, like(-np.inf, t))
+        softmax(t, p, best, total, fold)
+        for c in range(columns):
+            scale[c] = inverse[row_of(c, row, columns, n, fold)]
+        for i in range(z.shape[0]):
+            sample, ahead = np.uint32(first_sample + i), tile.extent(relaxed[i], row, columns)
+            draw(w, t, bits, place, sample, key, best, arg, fold, ahead)
+            tile.store_categories(z[i], arg, row, fold)
+            relax_into(relaxed[i], w, best, zero, arg, scale, s, row, fold)
+            if conditional.shape[0]:
+                fill_bits(bits, *place, sample, CONDITIONAL, key)
+                ahead = tile.extent(conditional[i], row, columns)
+                race(w, bits, time, best, arg, total, fold, ahead)
+                condition(w, t, p, time, best, arg, ahead[:0])
+                relax_into(conditional[i], w, best, zero, arg, scale, s, row, fold)
+
+
+@block
+def multiply(z, inverse):
+    """z *= inverse."""
+    wide_vectors()
+    for c in range(z.size):
+        z[c] *= inverse[c]
+
+
+@kernel
+def bernoulli(chunk, chunks, logits, inverse, key, first_sample, x, relaxed, conditional):
+    """The same for sites, one logit each: all (S, N)."""
+    n = logits.size
+    blocks, depth = lg.layout(n, 0)
+    real = logits.dtype
+    bits = np.empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
+    size = bits[0].size
+    w, p_all, q_all = np.empty(size, real), np.empty(size, real), np.empty(size, real)
+    for b in chunk_range(blocks, chunk, chunks):
+        start, head, tail, _ = lg.span(b, depth, n, 0)
+        t, noise, scale = logits[head:tail], w[: tail - head], inverse[head:tail]
+        p, q = p_all[: tail - head], q_all[: tail - head]
+        lg.probabilities(p, q, t)
+        for i in range(x.shape[0]):
+            number = np.uint32(first_sample + i)
+            z = relaxed[i][head:tail]
+            lg.fill_odds(w, bits, start, number, NOISE, key)
+            lg.perturb(z, t, noise)
+            lg.decide(x[i][head:tail], z)
+            if conditional.shape[0]:
+                m = conditional[i][head:tail]
+                lg.fill_odds(w, bits, start, number, CONDITIONAL, key)
+                lg.condition(m, noise, z, t, p, q)
+                multiply(m, scale)
+                lg.sharpen(m, like(1, m), False)
+            multiply(z, scale)
+            lg.sharpen(z, like(1, z), False)

@@ -1,0 +1,1 @@
+"""Scores with baselines and control variates."""

@@ -1,0 +1,197 @@
+"""Linear terms of f, made of its gradients at other samples, and Stein operators on them.
+
+p are mean features, (N, K); gradients g, (S, N, K), have those of the logits: a category each, or
+the single one of a Bernoulli variable, whose outcome 0 or 1 is the feature itself.
+"""
+
+import numpy as np
+
+from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
+from fastgrad.kernels.estimators.score_functions.control_variates import slope, weigh
+from fastgrad.kernels.simd.intrinsics import like, where
+from fastgrad.kernels.simd.vectors import LANES, filled, load, store
+from fastgrad.kernels.tiles import columns as col
+from fastgrad.kernels.tiles import tile
+
+# -- linear terms: <mean of the others' gradients, x - p> of each variable ---------------------
+
+
+@block
+def add_sample(t, x, q, arg, s, at, fold):
+    """t += x; at = x at the outcome, less <q, x>."""
+    wide_vectors()
+    zero = filled(like(0, x))
+    for c in range(0, x.shape[1], 2 * LANES):  # two chains of additions, to hide their latency
+        d = c + LANES
+        dots, mine, winner = zero, zero, load(arg, c)
+        dots2, mine2, winner2 = zero, zero, load(arg, d)
+        for i in range(x.shape[0]):
+            y, y2, here = load(x, (i, c)), load(x, (i, d)), np.int32(i)
+            store(t, (i, c), load(t, (i, c)) + y)
+            store(t, (i, d), load(t, (i, d)) + y2)
+            dots, dots2 = dots + load(q, (i, c)) * y, dots2 + load(q, (i, d)) * y2
+            mine, mine2 = where(winner == here, y, mine), where(winner2 == here, y2, mine2)
+        store(s, c, dots)
+        store(s, d, dots2)
+        store(at, c, mine)
+        store(at, d, mine2)
+    if fold:
+        col.fold_sum(s)
+        col.fold_sum(at)
+    for c in range(0, at.size, LANES):
+        store(at, c, load(at, c) - load(s, c))
+
+
+@block
+def of_others(at, t, arg, scale, fold):
+    """at = scale (t at the outcome - at)."""
+    wide_vectors()
+    for c in range(0, at.size, LANES):
+        mine, winner = filled(like(0, t)), load(arg, c)
+        for i in range(t.shape[0]):
+            mine = where(winner == np.int32(i), load(t, (i, c)), mine)
+        store(at, c, scale * (mine - load(at, c)))
+    if fold:  # all but the outcome's column hold what it adds nothing to
+        for c in range(at.size):
+            if arg[c] >= 0:
+                at[0] = at[c]
+
+
+@kernel
+def linear_terms(chunk, chunks, g, p, z, total, product, out):
+    """out = <total - g, x - p> / (S - 1), (S, N); total = the sum of g over samples, (N, K).
+
+    product is the Jacobian of p times total.
+    """
+    samples, n, k = g.shape
+    fold, real = k > tile.NARROW, p.dtype
+    columns, depth = tile.shape(n, k)
+    zero, scale = like(0, p), like(1.0 / (samples - 1), p)
+    t, x = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    q, s = tile.empty((depth, columns), real), tile.empty((columns,), real)
+    at, arg = np.empty((samples, columns), real), np.empty((samples, columns), np.int32)
+    for b in chunk_range(tile.count(n, k, columns, 0), chunk, chunks):
+        row = tile.first_row(b, k, columns, 0)
+        tile.load(q, p, row, zero)
+        t[:] = zero
+        for i in range(samples):
+            tile.load(x, g[i], row, zero)
+            tile.load_categories(arg[i], z[i], row, fold)
+            add_sample(t, x, q, arg[i], s, at[i], fold)
+        tile.store(total, t, row)
+        slope(t, q, s, fold)
+        for i in range(samples):
+            of_others(at[i], t, arg[i], scale, fold)
+            tile.store_statistics(out[i], at[i], row, fold)
+        weigh(t, q)
+        tile.store(product, t, row)
+
+
+# -- Stein: the Gibbs operator of w and |w|, w(x) the sum of linear terms over the cell of x ----
+
+
+@block
+def surrogates(y, x, t, q, scale, s, rest, fold):
+    """y + s = w with the variable at each category: rest, plus <scale (t - x), x - p>."""
+    wide_vectors()
+    for c in range(0, y.shape[1], LANES):
+        sums = filled(like(0, y))
+        for i in range(y.shape[0]):
+            v = scale * (load(t, (i, c)) - load(x, (i, c)))
+            store(y, (i, c), v)
+            sums = sums + v * load(q, (i, c))
+        store(s, c, sums)
+    if fold:
+        col.fold_sum(s)
+    for c in range(0, y.shape[1], LANES):
+        store(s, c, load(rest, c) - load(s, c))
+
+
+@block
+def add_steps(a, b, y, q, s, size, arg, fold):
+    """Add p w to a and p |w| to b, less their sums over categories at the outcome: of |w|, size."""
+    wide_vectors()
+    zero = filled(like(0, y))
+    for c in range(0, y.shape[1], LANES):
+        base, sums, sizes = load(s, c), zero, zero
+        for i in range(y.shape[0]):
+            v = load(q, (i, c)) * (load(y, (i, c)) + base)
+            store(a, (i, c), load(a, (i, c)) + v)
+            store(b, (i, c), load(b, (i, c)) + abs(v))
+            sums, sizes = sums + v, sizes + abs(v)
+        store(s, c, sums)
+        store(size, c, sizes)
+    if fold:
+        col.fold_sum(s)
+        col.fold_sum(size)
+    for c in range(s.size):
+        if arg[c] >= 0:
+            a[arg[c], c] -= s[c]
+            b[arg[c], c] -= size[c]
+
+
+@kernel
+def stein(chunk, chunks, g, p, z, total, rest, size, linear, rectified):
+    """Sum over samples what drawing a variable afresh makes of w score and |w| score, of its own.
+
+    It is p w(x with the variable at k), less, at the outcome, E[w]: linear and, for |w|, rectified,
+    (N, K). rest is w without the variable's own term, and size becomes its E|w|, both (S, N).
+    """
+    samples, n, k = g.shape
+    fold, real = k > tile.NARROW, p.dtype
+    columns, depth = tile.FOLD, tile.shape(n, k)[1]  # the fewest: six tiles stay in L1
+    zero, scale = like(0, p), like(1.0 / (samples - 1), p)
+    t, y = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    q, x = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    a, b = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    s, others = tile.empty((columns,), real), tile.empty((columns,), real)
+    sizes, arg = tile.empty((columns,), real), tile.empty((columns,), np.int32)
+    for item in chunk_range(tile.count(n, k, columns, 0), chunk, chunks):
+        row = tile.first_row(item, k, columns, 0)
+        tile.load(q, p, row, zero)
+        tile.load(t, total, row, zero)
+        a[:] = zero
+        b[:] = zero
+        for i in range(samples):
+            tile.load(x, g[i], row, zero)
+            tile.load_categories(arg, z[i], row, fold)
+            tile.load_statistics(others, rest[i], row, zero, fold)
+            surrogates(y, x, t, q, scale, s, others, fold)
+            add_steps(a, b, y, q, s, sizes, arg, fold)
+            tile.store_statistics(size[i], sizes, row, fold)
+        tile.store(linear, a, row)
+        tile.store(rectified, b, row)
+
+
+# -- the same for single features -------------------------------------------------------------
+
+
+@kernel
+def binary_linear_terms(chunk, chunks, g, p, z, total, product, out):
+    """The same as `linear_terms` where K = 1."""
+    samples, n, _ = g.shape
+    scale = like(1.0 / (samples - 1), p)
+    for v in chunk_range(n, chunk, chunks):
+        t = like(0, p)
+        for i in range(samples):
+            t += g[i, v, 0]
+        total[v, 0], product[v, 0] = t, p[v, 0] * (like(1, p) - p[v, 0]) * t
+        for i in range(samples):
+            out[i, v] = scale * (t - g[i, v, 0]) * (like(z[i, v], p) - p[v, 0])
+
+
+@kernel
+def binary_stein(chunk, chunks, g, p, z, total, rest, size, linear, rectified):
+    """The same as `stein` where K = 1."""
+    samples, n, _ = g.shape
+    scale = like(1.0 / (samples - 1), p)
+    for v in chunk_range(n, chunk, chunks):
+        q, a, b = p[v, 0], like(0, p), like(0, p)
+        for i in range(samples):
+            slope, x = scale * (total[v, 0] - g[i, v, 0]), like(z[i, v], p)
+            zero = (like(1, p) - q) * (rest[i, v] - q * slope)
+            one = q * (rest[i, v] + (like(1, p) - q) * slope)
+            size[i, v] = abs(zero) + abs(one)
+            a += one - x * (zero + one)
+            b += abs(one) - x * size[i, v]
+        linear[v, 0], rectified[v, 0] = a, b

@@ -1,0 +1,147 @@
+"""Outcomes counted over samples, with their signals and with 1: the sums that scores are made of.
+
+They stand in tiles, category-major: sums has the shape (tiles, 2, depth, columns). Samples are
+taken in order and start from what is there, so it does not matter into how many blocks they come.
+N variables belong to M cells, N / M consecutive ones to each: one signal concerns a whole cell. A
+variable has K columns: one per category, or a single one for a Bernoulli variable, whose outcome 1
+is the feature.
+"""
+
+import numpy as np
+
+from fastgrad.kernels.compiler.jit import block, cached, chunk_range, inline, kernel, wide_vectors
+from fastgrad.kernels.simd.intrinsics import like, where
+from fastgrad.kernels.simd.vectors import LANES, filled, load, store
+from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.sums import cell_of, spread
+
+SWEEP = 96  # bytes of a column up to which all categories are compared: beyond, one is looked up
+WIDEST = 512  # columns, so that outcomes of AT_ONCE samples stay in L1
+AT_ONCE = 16  # samples
+
+
+@cached
+@block
+def layout(n, k):
+    """Return the shape of the sums."""
+    columns, depth = tile.shape(n, k)
+    columns = min(columns, WIDEST)
+    return tile.count(n, k, columns, 0), 2, depth, columns
+
+
+@inline
+def last_row(row, k, columns, n):
+    """Return the end of the rows in a tile."""
+    return row + 1 if k > tile.NARROW else min(row + columns, n)
+
+
+@block
+def load_cells(d, scratch, x, first, row, last, n):
+    """d[i, c] = x[i] - first of the cell of column c, of variables row to last; x is (S, M)."""
+    wide_vectors()
+    columns = d.shape[1]
+    per = n // max(x.shape[1], 1)
+    cell, end = cell_of(row, per, last)
+    for i in range(x.shape[0]):
+        if end == last:
+            one = filled(like(np.float64(x[i, cell]) - np.float64(first[cell]), d))
+            for c in range(0, columns, LANES):
+                store(d, (i, c), one)
+        else:
+            spread(scratch[: last - row], x[i], first, row, per)
+            tile.load_statistics(d[i], scratch, 0, like(0, d), False)
+
+
+@block
+def sweep(sums, arg, d, samples, origin):
+    """Compare the outcomes of each column with all categories, the first of which is `origin`."""
+    wide_vectors()
+    depth, columns = sums.shape[1], sums.shape[2]
+    totals, counts, one = sums[0], sums[1], like(1, d)
+    for i in range(depth):
+        mine = np.int32(i + origin)
+        for c in range(0, columns, 4 * LANES):  # four chains of additions, to hide their latency
+            c1, c2, c3 = c + LANES, c + 2 * LANES, c + 3 * LANES
+            s0, n0 = load(totals, (i, c)), load(counts, (i, c))
+            s1, n1 = load(totals, (i, c1)), load(counts, (i, c1))
+            s2, n2 = load(totals, (i, c2)), load(counts, (i, c2))
+            s3, n3 = load(totals, (i, c3)), load(counts, (i, c3))
+            for j in range(samples):
+                hit0, hit1 = load(arg, (j, c)) == mine, load(arg, (j, c1)) == mine
+                hit2, hit3 = load(arg, (j, c2)) == mine, load(arg, (j, c3)) == mine
+                s0, n0 = where(hit0, s0 + load(d, (j, c)), s0), where(hit0, n0 + one, n0)
+                s1, n1 = where(hit1, s1 + load(d, (j, c1)), s1), where(hit1, n1 + one, n1)
+                s2, n2 = where(hit2, s2 + load(d, (j, c2)), s2), where(hit2, n2 + one, n2)
+                s3, n3 = where(hit3, s3 + load(d, (j, c3)), s3), where(hit3, n3 + one, n3)
+            store(totals, (i, c), s0)
+            store(counts, (i, c), n0)
+            store(totals, (i, c1), s1)
+            store(counts, (i, c1), n1)
+            store(totals, (i, c2), s2)
+            store(counts, (i, c2), n2)
+            store(totals, (i, c3), s3)
+            store(counts, (i, c3), n3)
+
+
+@block
+def look_up(sums, arg, d, samples):
+    """Add (d, 1) to the outcome of each column of a narrow tile."""
+    depth, columns = sums.shape[1], sums.shape[2]
+    flat, one = sums.reshape(2 * depth * columns), like(1, d)
+    for j in range(samples):
+        for c in range(columns):
+            if arg[j, c] >= 0:
+                # Unsigned: no wraparound to test.
+                i = np.uint64(arg[j, c]) * np.uint64(columns) + np.uint64(c)
+                flat[i] += d[j, c]
+                flat[i + np.uint64(depth * columns)] += one
+
+
+@block
+def add_outcomes(sums, z, d):
+    """Add (d, 1) to the outcomes of a wide tile, whose place is their number."""
+    size = sums.shape[1] * sums.shape[2]
+    flat = sums.reshape(2 * size)
+    for j in range(z.size):
+        flat[z[j]] += d[j, 0]
+        flat[size + z[j]] += like(1, d)
+
+
+@block
+def take(own, row, k, z, x, first, arg, d, scratch):
+    """Add (x - first, 1) to the sums of one tile at outcome z: z is (S, N), x (S, M)."""
+    samples, n = z.shape
+    fold = k > tile.NARROW
+    last = last_row(row, k, own.shape[2], n)
+    for i in range(0, samples, AT_ONCE):
+        held = min(AT_ONCE, samples - i)
+        load_cells(d, scratch, x[i : i + held], first, row, last, n)
+        if fold:
+            add_outcomes(own, z[i : i + held, row], d)
+            continue
+        tile.load_many_categories(arg, z[i : i + held], row)
+        if own.shape[1] * own.itemsize <= SWEEP:
+            sweep(own, arg, d, held, 1 if k == 1 else 0)
+        else:
+            look_up(own, arg, d, held)
+
+
+@kernel
+def scatter(chunk, chunks, k, z, x, first, sums):
+    """Take the samples z with their signals x into the sums of all tiles."""
+    columns = sums.shape[3]
+    arg = tile.empty((AT_ONCE, columns), np.int32)
+    d, scratch = tile.empty((AT_ONCE, columns), sums.dtype), tile.empty((columns,), sums.dtype)
+    for b in chunk_range(len(sums), chunk, chunks):
+        take(sums[b], tile.first_row(b, k, columns, 0), k, z, x, first, arg, d, scratch)
+
+
+@block
+def begin(own, sums, b):
+    """Set the sums of a tile to what they are so far: 0 where there are none."""
+    wide_vectors()
+    flat = own.reshape(own.size)
+    if len(sums):
+        flat[:] = sums[b].reshape(own.size)
+    else:
+        flat[:] = like(0, own)

@@ -1,0 +1,184 @@
+"""Sums of scores weighted by signals, made of the `outcome_sums` of what samples showed."""
+
+import numpy as np
+
+from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
+from fastgrad.kernels.estimators.sums_by_outcome import AT_ONCE, begin, last_row, load_cells, take
+from fastgrad.kernels.simd.intrinsics import like, where
+from fastgrad.kernels.simd.special import sigmoid
+from fastgrad.kernels.simd.vectors import LANES, filled, load, store
+from fastgrad.kernels.tiles import columns as col
+from fastgrad.kernels.tiles import tile
+
+
+@block
+def centre_tile(sums, mean, samples, inverse):
+    """sum = (sum - mean count) inverse, 0 where the outcome never varied: that sum less itself."""
+    wide_vectors()
+    totals, counts = sums[0], sums[1]
+    s, zero = like(samples, sums), filled(like(0, sums))
+    for c in range(0, sums.shape[2], LANES):
+        m = load(mean, c)
+        for i in range(sums.shape[1]):
+            n = load(counts, (i, c))
+            x = (load(totals, (i, c)) - m * n) * inverse
+            store(totals, (i, c), where(n == s, zero, x))
+
+
+@block
+def add_scores(sums, shift, samples, inverse, p):
+    """sum += shift (count - samples p) inverse."""
+    wide_vectors()
+    totals, counts, s = sums[0], sums[1], like(samples, sums)
+    for c in range(0, sums.shape[2], LANES):
+        d = load(shift, c) * inverse
+        for i in range(sums.shape[1]):
+            score = load(counts, (i, c)) - s * load(p, (i, c))
+            store(totals, (i, c), load(totals, (i, c)) + d * score)
+
+
+@block
+def mean_features(p, logits, row, m, s, single, fold):
+    """p = the mean features: the softmax of rows of logits, (N, K), or the sigmoid."""
+    wide_vectors()
+    tile.load(p, logits, row, like(0 if single else -np.inf, p))
+    if single:
+        flat = p.reshape(p.size)
+        for c in range(0, flat.size, LANES):
+            store(flat, c, sigmoid(load(flat, c)))
+    else:
+        col.maximum(p, m, fold)
+        col.softmax(p, m, s, fold)
+
+
+@inline
+def optimum(n, p, s):
+    """Return the factor that makes of a sum about the mean one about the optimum.
+
+    The optimum c = sum x score^2 / sum score^2 over the other samples depends on whether a sample
+    shows this category, of probability p, as n of s do; the sum over all has a closed form.
+    """
+    zero, one = like(0, p), like(1, p)
+    m, y = s - n, one - p
+    # For n = 1, or m = 1, the squares of p, or q, cancel, which could underflow.
+    shown, absent = n == one, m == one
+    up = where(shown, y, y * p * p)
+    down = where(shown, m, y * y * (n - one) + p * p * m)
+    up_too = where(absent, p, p * y * y)
+    down_too = where(absent, n, y * y * n + p * p * (m - one))
+    both = (n > zero) & (m > zero)
+    return where(both, s * (up / down + up_too / down_too), p - p)
+
+
+@block
+def multiply_optima(sums, samples, p):
+    """sum *= `optimum`."""
+    wide_vectors()
+    totals, counts, s = sums[0], sums[1], filled(like(samples, sums))
+    for c in range(0, sums.shape[2], LANES):
+        for i in range(sums.shape[1]):
+            factor = optimum(load(counts, (i, c)), load(p, (i, c)), s)
+            store(totals, (i, c), load(totals, (i, c)) * factor)
+
+
+@kernel
+def centre(
+    chunk, chunks, sums, z, x, first, samples, mean, over, shift, optimal, logits, single, out
+):
+    """out = the sum over samples of (x - mean) one-hot(z), / over; mean is (M,).
+
+    With a shift, (M,), it is that of (x - mean + shift) score; if optimal, that of (x - optimum of
+    each coordinate) score, both given the logits. The last samples z with their signals x are not
+    in the sums yet: a tile is finished while it is in L1.
+    """
+    n, k = out.shape
+    _, _, depth, columns = sums.shape
+    fold, real = k > tile.NARROW, sums.dtype
+    own, p = tile.empty((2, depth, columns), real), tile.empty((depth, columns), real)
+    m = tile.empty((1, columns), real)
+    d, s = tile.empty((AT_ONCE, columns), real), tile.empty((columns,), real)
+    arg, origin = tile.empty((AT_ONCE, columns), np.int32), np.zeros(mean.size)
+    inverse = like(1.0 / over, out)
+    for b in chunk_range(tile.count(n, k, columns, 0), chunk, chunks):
+        row = tile.first_row(b, k, columns, 0)
+        last = last_row(row, k, columns, n)
+        begin(own, sums, b)
+        take(own, row, k, z, x, first, arg, d, s)
+        load_cells(m, s, mean.reshape((1, mean.size)), origin, row, last, n)
+        centre_tile(own, m[0], samples, inverse)
+        if optimal or shift.size > 0:
+            mean_features(p, logits, row, m[0], s, single, fold)
+        if optimal:
+            multiply_optima(own, samples, p)
+        elif shift.size > 0:
+            load_cells(m, s, shift.reshape((1, shift.size)), origin, row, last, n)
+            add_scores(own, m[0], samples, inverse, p)
+        tile.store(out, own[0], row)
+
+
+@block
+def add_change(t, start, arg, d):
+    """t += d (one-hot(arg) - one-hot(start)), in columns, where they differ."""
+    depth = t.shape[0]
+    for c in range(d.size):
+        if arg[c] != start[c]:
+            if depth > 1:
+                t[arg[c], c] += d[c]
+                t[start[c], c] -= d[c]
+            else:
+                t[0, c] += d[c] if arg[c] else -d[c]
+
+
+@block
+def add_change_folded(t, start, arg, d):
+    """`add_change` of a wide tile, whose outcomes are given by their number."""
+    flat = t.reshape(t.size)
+    if arg != start:
+        flat[arg] += d
+        flat[start] -= d
+
+
+@block
+def add_first(t, p, start, total):
+    """t += total (one-hot(start) - p)."""
+    wide_vectors()
+    for c in range(0, t.shape[1], LANES):
+        d, winner, one = load(total, c), load(start, c), like(1, t)
+        for i in range(t.shape[0]):
+            x = where(winner == np.int32(i), one, like(0, t)) - load(p, (i, c))
+            store(t, (i, c), load(t, (i, c)) + d * x)
+
+
+@kernel
+def weighted(chunk, chunks, z, weights, total, logits, single, out):
+    """out = the sum over samples of weights score(z), z (S, N) and weights (S, M).
+
+    That is the sum of weights (one-hot(z) - one-hot(z_0)), and of total score(z_0), if total, (M,),
+    the sum of all weights, is not empty: what all samples agree on, and what is masked, gets 0.
+    """
+    n, k = out.shape
+    columns, depth = tile.shape(n, k)
+    fold, real = k > tile.NARROW, out.dtype
+    t, p = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
+    d, s = tile.empty((1, columns), real), tile.empty((columns,), real)
+    start, arg = tile.empty((columns,), np.int32), tile.empty((columns,), np.int32)
+    origin, m = np.zeros(weights.shape[1]), tile.empty((columns,), real)
+    for b in chunk_range(tile.count(n, k, columns, 0), chunk, chunks):
+        row = tile.first_row(b, k, columns, 0)
+        last = last_row(row, k, columns, n)
+        tile.load_categories(start, z[0], row, fold)
+        t[:] = like(0, t)
+        for i in range(1, len(z)):
+            load_cells(d, s, weights[i : i + 1], origin, row, last, n)
+            if fold:
+                add_change_folded(t, z[0, row], z[i, row], d[0, 0])
+            else:
+                tile.load_categories(arg, z[i], row, fold)
+                add_change(t, start, arg, d[0])
+        if total.size > 0:
+            mean_features(p, logits, row, m, s, single, fold)
+            load_cells(d, s, total.reshape((1, total.size)), origin, row, last, n)
+            if k == 1:
+                start -= np.int32(1)  # the feature is 1 at outcome 1
+            add_first(t, p, start, d[0])
+        tile.store(out, t, row)

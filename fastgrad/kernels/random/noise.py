@@ -1,0 +1,99 @@
+"""Variates from random bits: 32 of them make a float32, 64 a float64.
+
+The bits k stand for u = (k + 1/2) 2^-w. Both u and 1 - u are taken from the bits, never from each
+other, so that a variate keeps its full relative precision in both tails: an exponential lies in
+[2^-33, 22.9] (float32) or [2^-65, 45.1] (float64), and nothing is ever 0 or infinite.
+"""
+
+import numpy as np
+from numba.extending import overload
+
+from fastgrad.kernels.compiler.jit import block, inline, wide_vectors
+from fastgrad.kernels.simd.formats import FORMATS
+from fastgrad.kernels.simd.intrinsics import fma, to_uint32, to_uint64, where
+from fastgrad.kernels.simd.special import INLINE, log_reduced, split
+from fastgrad.kernels.simd.vectors import LANES, load, store
+
+
+def _from_bits(build):
+    """Make an inlined function of (high, low, like_real): a variate of that real type.
+
+    high and low are words of 32 bits, numbers or vectors; float32 needs the high one alone.
+    """
+
+    def stub(high, low, like_real):
+        raise NotImplementedError("for compiled code only")
+
+    def choose(high, low, like_real):
+        form = FORMATS[getattr(like_real, "dtype", like_real)]
+        width = 8 * np.dtype(form.float).itemsize
+        return build(form, _word(width), form.float(2.0 ** -(width + 1)), form.float(2.0**-width))
+
+    stub.__name__, stub.__doc__ = build.__name__, build.__doc__
+    overload(stub, jit_options=INLINE)(choose)
+    return stub
+
+
+def _word(width):
+    """Build (high, low) -> (k, its complement 2^width - 1 - k), a random integer."""
+    shift = np.uint64(32)
+
+    @inline
+    def word32(high, low):
+        return high, to_uint32(~high)
+
+    @inline
+    def word64(high, low):
+        k = (to_uint64(high) << shift) | to_uint64(low)
+        return k, ~k
+
+    return word32 if width == 32 else word64
+
+
+@_from_bits
+def uniform(form, word, half, unit):
+    """u in (0, 1); the largest k, which would round to 1, gives the number below it."""
+    real, below_one = form.to_float, np.nextafter(form.float(1), form.float(0))
+
+    def implementation(high, low, like_real):
+        u = fma(real(word(high, low)[0]), unit, half)
+        return where(u > below_one, below_one, u)
+
+    return implementation
+
+
+@_from_bits
+def exponential(form, word, half, unit):
+    """-log(1 - u), from whichever of u and 1 - u is exact."""
+    real, zero = form.to_float, form.float(0)
+    parts, assemble = split(form), log_reduced(form)
+
+    def implementation(high, low, like_real):
+        k, complement = word(high, low)
+        u = fma(real(k), unit, half)
+        e, f = parts(fma(real(complement), unit, half))
+        return -assemble(e, where(e == zero, -u, f))
+
+    return implementation
+
+
+@_from_bits
+def odds(form, word, half, unit):
+    """u / (1 - u), whose logarithm is logistic noise: within [2^-33, 2^33] (float32)."""
+    real = form.to_float
+
+    def implementation(high, low, like_real):
+        k, complement = word(high, low)
+        return fma(real(k), unit, half) / fma(real(complement), unit, half)
+
+    return implementation
+
+
+@block
+def fill_exponential(out, bits):
+    """Fill a tile with exponentials, from bits of shape (planes, *out.shape)."""
+    wide_vectors()
+    flat = out.reshape(out.size)
+    high, low = bits[0].reshape(out.size), bits[-1].reshape(out.size)
+    for i in range(0, out.size, LANES):
+        store(flat, i, exponential(load(high, i), load(low, i), out))

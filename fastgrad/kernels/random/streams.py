@@ -1,0 +1,84 @@
+"""Flat arrays of noise: element e of a stream stands in a wide tile of one endless row."""
+
+import numpy as np
+
+from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
+from fastgrad.kernels.random.bits import fill_bits
+from fastgrad.kernels.random.noise import exponential, fill_exponential, odds, uniform
+from fastgrad.kernels.random.philox import ANGLE, KEYS, NOISE, philox
+from fastgrad.kernels.simd.intrinsics import sqrt
+from fastgrad.kernels.simd.special import cos_2pi, log_normal
+from fastgrad.kernels.simd.vectors import LANES, load, store
+from fastgrad.kernels.tiles import tile
+
+UNIFORM, EXPONENTIAL, GUMBEL, LOGISTIC, NORMAL = range(5)
+DEPTH = tile.TILE // tile.FOLD
+
+
+@block
+def derive(key, data):
+    """Return the two words of a key folded with data."""
+    words = philox(
+        np.uint32(data), np.uint32(data >> tile.WORD), np.uint32(0), KEYS, key[0], key[1]
+    )
+    return words[0], words[1]
+
+
+@inline
+def fill_flat_bits(bits, block_index, sample, purpose, key):
+    """Fill the bits of the elements from block_index * tile.TILE on."""
+    start = block_index * (tile.TILE // 4)
+    fill_bits(bits, start, 1, tile.FOLD // 4, np.uint32(sample), purpose, key)
+
+
+@block
+def transform(out, bits, kind):
+    """Turn bits, (planes, n), into uniform, exponential, Gumbel or logistic noise, or sqrt(2 E)."""
+    wide_vectors()
+    high, low = bits[0], bits[-1]
+    if kind == UNIFORM:
+        for i in range(0, out.size, LANES):
+            store(out, i, uniform(load(high, i), load(low, i), out))
+    elif kind == LOGISTIC:
+        for i in range(0, out.size, LANES):
+            store(out, i, log_normal(odds(load(high, i), load(low, i), out)))
+    elif kind == GUMBEL:
+        for i in range(0, out.size, LANES):
+            store(out, i, -log_normal(exponential(load(high, i), load(low, i), out)))
+    else:
+        fill_exponential(out, bits)
+    if kind == NORMAL:
+        for i in range(0, out.size, LANES):
+            e = load(out, i)
+            store(out, i, sqrt(e + e))
+
+
+@block
+def turn(out, bits):
+    """Multiply each radius in out by the cosine of a random angle."""
+    wide_vectors()
+    high, low = bits[0], bits[-1]
+    for i in range(0, out.size, LANES):
+        angle = uniform(load(high, i), load(low, i), out)
+        store(out, i, load(out, i) * cos_2pi(angle))
+
+
+@kernel
+def fill(chunk, chunks, out, kind, key, sample, offset):
+    """Fill flat out with the elements of a stream from `offset` on."""
+    first = offset // tile.TILE
+    blocks = (offset + out.size + tile.TILE - 1) // tile.TILE - first
+    noise = np.empty(tile.TILE, out.dtype)
+    bits = np.empty((out.itemsize // 4, DEPTH, tile.FOLD), np.uint32)
+    flat_bits = bits.reshape((out.itemsize // 4, tile.TILE))
+    for b in chunk_range(blocks, chunk, chunks):
+        begin = (first + b) * tile.TILE - offset
+        head, tail = max(begin, 0), min(begin + tile.TILE, out.size)
+        target = out[head:tail] if tail - head == tile.TILE else noise
+        fill_flat_bits(bits, first + b, sample, NOISE, key)
+        transform(target, flat_bits, kind)
+        if kind == NORMAL:
+            fill_flat_bits(bits, first + b, sample, ANGLE, key)
+            turn(target, flat_bits)
+        if tail - head < tile.TILE:
+            out[head:tail] = noise[head - begin : tail - begin]

@@ -1,0 +1,45 @@
+"""What is asked of a vector as a whole: its least entry, one of them, where a mask holds."""
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from fastgrad.kernels.simd.vectors import LANES, MASK
+
+
+@intrinsic
+def least_of(typingctx, vector):
+    """Return the least entry of a vector of floats without NaN."""
+
+    def codegen(context, builder, signature, values):
+        whole = values[0].type
+        name = f"llvm.vector.reduce.fmin.v{LANES}{whole.element.intrinsic_name}"
+        kind = ir.FunctionType(whole.element, [whole])
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), values)
+
+    return vector.dtype(vector), codegen
+
+
+@intrinsic
+def first_of(typingctx, mask):
+    """Return the first place where a mask holds; 16 where it holds nowhere."""
+
+    def codegen(context, builder, signature, values):
+        word, index = ir.IntType(LANES), ir.IntType(64)
+        bits = builder.bitcast(values[0], word)
+        kind = ir.FunctionType(word, [word, ir.IntType(1)])
+        count = cgutils.get_or_insert_function(builder.module, kind, f"llvm.cttz.i{LANES}")
+        return builder.zext(builder.call(count, [bits, ir.Constant(ir.IntType(1), 0)]), index)
+
+    return types.int64(MASK), codegen
+
+
+@intrinsic
+def entry(typingctx, vector, place):
+    """Return one entry of a vector."""
+
+    def codegen(context, builder, signature, values):
+        return builder.extract_element(*values)
+
+    return vector.dtype(vector, types.int64), codegen

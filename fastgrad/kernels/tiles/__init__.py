@@ -1,0 +1,1 @@
+"""Blocks of rows, laid out so that one loop serves every number of categories."""

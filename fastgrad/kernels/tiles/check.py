@@ -1,0 +1,63 @@
+"""One pass over logits that says whether anything needs a closer look."""
+
+import numpy as np
+
+from fastgrad.kernels.compiler.jit import block, cached, chunk_range, kernel, plan, wide_vectors
+from fastgrad.kernels.simd.intrinsics import like, where
+
+FINE, MASKED, BAD = 0, 1, 2
+BLOCK = 4096
+
+
+def worst(x):
+    """Return BAD where flat x has a NaN or +inf, else MASKED where it has a -inf, else FINE."""
+    if plan(x.size) == 1:
+        return flags(x)
+    found = np.zeros(-(-x.size // BLOCK), np.uint8)
+    scan(x.size, x, found)
+    return found.max()
+
+
+@cached
+@block
+def flags(x):
+    """Return the worst of x."""
+    wide_vectors()
+    zero, one = np.int32(0), np.int32(1)
+    bad, masked = zero, zero
+    for i in range(x.size):
+        bad |= where(x[i] < like(np.inf, x), zero, one)
+        masked |= where(x[i] == like(-np.inf, x), one, zero)
+    return BAD if bad else (MASKED if masked else FINE)
+
+
+@block
+def any_nan(sums):
+    """Return whether a sum is NaN: that of a row with NaN, +inf or nothing above -inf."""
+    wide_vectors()
+    found = np.int32(0)
+    for c in range(sums.size):
+        found |= where(sums[c] == sums[c], np.int32(0), np.int32(1))
+    return found != 0
+
+
+@cached
+@block
+def first_empty(x):
+    """Return the first row of x, (N, K), with nothing above -inf, or -1."""
+    for row in range(x.shape[0]):
+        empty = True
+        for i in range(x.shape[1]):
+            if x[row, i] > -np.inf:
+                empty = False
+                break
+        if empty:
+            return row
+    return -1
+
+
+@kernel
+def scan(chunk, chunks, x, found):
+    """Put the worst of each BLOCK of x in found."""
+    for b in chunk_range(found.size, chunk, chunks):
+        found[b] = flags(x[b * BLOCK : (b + 1) * BLOCK])

@@ -1,0 +1,73 @@
+"""Arithmetic on whole tiles and rows."""
+
+from fastgrad.kernels.compiler.jit import block, wide_vectors
+from fastgrad.kernels.simd.intrinsics import like, where
+from fastgrad.kernels.simd.vectors import LANES, load, store
+
+
+@block
+def copy(w, t):
+    """w = t, for tiles."""
+    wide_vectors()
+    flat_w, flat_t = w.reshape(w.size), t.reshape(t.size)
+    for i in range(0, flat_w.size, LANES):
+        store(flat_w, i, load(flat_t, i))
+
+
+@block
+def subtract(out, x, constant):
+    """out = x - constant, on flat arrays."""
+    wide_vectors()
+    for i in range(out.size):
+        out[i] = x[i] - constant
+
+
+@block
+def shift(t, constant):
+    """t -= constant, for tiles."""
+    wide_vectors()
+    flat = t.reshape(t.size)
+    for i in range(0, flat.size, LANES):
+        store(flat, i, load(flat, i) - constant)
+
+
+@block
+def difference(a, b):
+    """a -= b, where -inf less -inf is 0, for tiles."""
+    wide_vectors()
+    flat_a, flat_b = a.reshape(a.size), b.reshape(b.size)
+    for i in range(0, flat_a.size, LANES):
+        x, y = load(flat_a, i), load(flat_b, i)
+        store(flat_a, i, where(x == y, like(0, a), x - y))
+
+
+@block
+def add_multiple(out, weight, x):
+    """out += weight x, in the type of out: flat arrays."""
+    wide_vectors()
+    for i in range(out.size):
+        out[i] += weight * like(x[i], out)
+
+
+@block
+def power(out, x, n):
+    """out = x**n, by squares, which are left in x: flat arrays."""
+    wide_vectors()
+    for i in range(out.size):
+        out[i] = like(1, out)
+    while n:
+        if n & 1:
+            for i in range(out.size):
+                out[i] *= x[i]
+        for i in range(out.size):
+            x[i] *= x[i]
+        n >>= 1
+
+
+@block
+def add(g, r):
+    """g += r."""
+    wide_vectors()
+    flat_g, flat_r = g.reshape(g.size), r.reshape(r.size)
+    for i in range(flat_g.size):
+        flat_g[i] += flat_r[i]

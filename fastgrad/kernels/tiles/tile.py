@@ -1,0 +1,224 @@
+"""Tiles: blocks of categoricals laid out so that one loop serves every K at full vector width.
+
+A tile is an array of shape (depth, columns). Reductions over categories
+run down the columns, all of them at once, so neither a small K nor an odd one slows them.
+
+- narrow (K <= 512): a column is a row of the logits, depth = K. Row 4g + l of the block stands in
+  column l * columns/4 + g, which makes the four words of a Philox call four contiguous stores.
+- wide: the tile is one row, folded: category 64 i + c stands in column c. Places beyond K hold
+  -inf, and statistics of the 64 columns are folded into one and spread again.
+"""
+
+import numpy as np
+
+from fastgrad.kernels.compiler.jit import block, inline, wide_vectors
+from fastgrad.kernels.simd.intrinsics import like
+from fastgrad.kernels.simd.transpose import (
+    deinterleave,
+    interleave,
+    many_rows_to_tile,
+    rows_to_tile,
+    tile_to_many_rows,
+    tile_to_rows,
+)
+from fastgrad.kernels.simd.vectors import LINE
+
+WORD = np.uint64(32)
+
+NARROW = 512  # largest K for which a column is a row
+FOLD = 64  # columns of a wide tile: four words of 16 lanes
+TILE = 2048  # elements that keep the handful of tiles a kernel needs inside L1
+
+
+@inline
+def shape(n, k):
+    """Return (columns, depth) of the tiles for n rows of k categories."""
+    if k > NARROW:
+        return FOLD, (k + FOLD - 1) // FOLD
+    columns = max(TILE // k // FOLD, 1) * FOLD
+    return min(columns, (n + 3 + FOLD - 1) // FOLD * FOLD), k
+
+
+@inline
+def count(n, k, columns, offset):
+    """Return the number of tiles that cover n rows, of which the first is row `offset` overall."""
+    return n if k > NARROW else (n + offset % 4 + columns - 1) // columns
+
+
+@inline
+def first_row(block, k, columns, offset):
+    """Return the row at which a tile starts, up to 3 before the first: groups of 4 align."""
+    return block if k > NARROW else block * columns - offset % 4
+
+
+@inline
+def empty(shape, dtype):
+    """Return an uninitialised array whose vectors do not straddle lines of the cache."""
+    one = np.empty(0, dtype).itemsize
+    n = np.int64(1)
+    for size in shape:
+        n *= size
+    raw = np.empty(n + LINE // one, dtype)
+    skip = np.int64(-raw.ctypes.data % LINE) // one
+    return raw[skip : skip + n].reshape(shape)
+
+
+@inline
+def extent(out, row, columns):
+    """Return those of the rows of out, flat, that a tile is going to be stored in."""
+    n, k = out.shape
+    first, last = max(row, 0), min(row + (1 if k > NARROW else columns), n)
+    return out.reshape(n * k)[first * k : last * k]
+
+
+@block
+def load_flat(tile, x, padding):
+    """Fill a wide tile from the first entries of x, shape (K,), and padding where x ends."""
+    wide_vectors()
+    flat = tile.reshape(tile.size)
+    n = min(x.size, flat.size)
+    for i in range(n):
+        flat[i] = x[i]
+    rest = flat[n:]
+    for i in range(rest.size):
+        rest[i] = padding
+
+
+@block
+def load(tile, x, row, padding):
+    """Fill a tile from rows of x, shape (N, K); places without an entry get `padding`."""
+    wide_vectors()
+    n, k = x.shape
+    depth, columns = tile.shape
+    if k > NARROW:
+        load_flat(tile, x[row], padding)
+        return
+    lanes = tile.reshape((depth, 4, columns // 4))
+    # For K < 4 a move of 4 categories reads beyond its own rows.
+    end = min(n - 3 // k, row + columns)
+    g = 0
+    while g < columns // 4:
+        first = row + 4 * g
+        if first >= 0 and first + 64 <= end:
+            for i in range(0, k, 4):
+                many_rows_to_tile(x, first, max(min(i, k - 4), 0), lanes, g)
+            g += 16
+        elif first >= 0 and first + 16 <= end:
+            for i in range(0, k, 4):
+                rows_to_tile(x, first, max(min(i, k - 4), 0), lanes, g)
+            g += 4
+        elif first >= n:
+            lanes[:, :, g:] = like(0, tile)
+            return
+        else:
+            for j in range(16):
+                r = first + j
+                for i in range(k):
+                    lanes[i, j % 4, g + j // 4] = x[r, i] if 0 <= r < n else like(0, tile)
+            g += 4
+
+
+@block
+def store(out, tile, row):
+    """Write a tile to its rows of out, shape (N, K)."""
+    wide_vectors()
+    n, k = out.shape
+    depth, columns = tile.shape
+    if k > NARROW:
+        flat, target = tile.reshape(depth * columns), out[row]
+        for i in range(k):
+            target[i] = flat[i]
+        return
+    lanes = tile.reshape((depth, 4, columns // 4))
+    # As in load; what is written beyond must be this tile's own, as its next move repairs it.
+    end = min(n, row + columns) - 3 // k
+    g = 0
+    while g < columns // 4 and row + 4 * g < n:
+        first = row + 4 * g
+        if first >= 0 and first + 64 <= end:
+            for i in range(0, k, 4):
+                tile_to_many_rows(out, first, max(min(i, k - 4), 0), lanes, g)
+            g += 16
+        elif first >= 0 and first + 16 <= end:
+            for i in range(0, k, 4):
+                tile_to_rows(out, first, max(min(i, k - 4), 0), lanes, g)
+            g += 4
+        else:
+            for j in range(16):
+                r = first + j
+                if 0 <= r < n:
+                    for i in range(k):
+                        out[r, i] = lanes[i, j % 4, g + j // 4]
+            g += 4
+
+
+@block
+def store_categories(z, arg, row, fold):
+    """Write the winners of `columns.argmax` to their rows of z, shape (N,)."""
+    columns = arg.size
+    if fold:
+        for c in range(columns):
+            if arg[c] >= 0:
+                z[row] = np.int32(arg[c] * columns + c)
+    else:
+        store_statistics(z, arg, row, fold)
+
+
+@block
+def load_categories(arg, z, row, fold):
+    """Read categories in the form that `columns.argmax` leaves them."""
+    if not fold:
+        load_statistics(arg, z, row, np.int32(-1), fold)
+        return
+    for c in range(arg.size):
+        arg[c] = np.int32(z[row] // arg.size if z[row] % arg.size == c else -1)
+
+
+@block
+def load_statistics(s, x, row, padding, fold):
+    """Read a statistic of rows, x (N,), into the columns."""
+    wide_vectors()
+    if fold:
+        s[:] = x[row]
+        return
+    lane = s.size // 4
+    for g in range(0, lane, 16):
+        first = row + 4 * g
+        if first >= 0 and first + 64 <= x.size:
+            deinterleave(s, g, lane, x, first)
+        else:
+            for j in range(64):
+                r = first + j
+                s[j % 4 * lane + g + j // 4] = x[r] if 0 <= r < x.size else padding
+
+
+@block
+def load_many_categories(arg, z, row):
+    """`load_categories` of each of z, (S, N), into a row of arg, of a narrow tile."""
+    wide_vectors()
+    n, columns = z.shape[1], arg.shape[1]
+    if row < 0 or row + columns > n:
+        for i in range(len(z)):
+            load_statistics(arg[i], z[i], row, np.int32(-1), False)
+        return
+    for i in range(len(z)):
+        for g in range(0, columns // 4, 16):
+            deinterleave(arg, i * columns + g, columns // 4, z, i * n + row + 4 * g)
+
+
+@block
+def store_statistics(out, s, row, fold):
+    """Write a statistic of the columns to their rows of out, shape (N,)."""
+    wide_vectors()
+    if fold:
+        out[row] = s[0]
+        return
+    columns = s.size
+    lanes = s.reshape((4, columns // 4))
+    for g in range(0, columns // 4, 16):
+        first = row + 4 * g
+        if first >= 0 and first + 64 <= out.size:
+            interleave(out, first, lanes, g)
+        else:
+            for j in range(max(-first, 0), min(64, out.size - first)):
+                out[first + j] = lanes[j % 4, g + j // 4]

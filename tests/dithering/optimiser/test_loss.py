@@ -1,0 +1,223 @@
+"""The dithering loss against enumeration and finite differences, its blur against SciPy."""
+
+import numpy as np
+import pytest
+import reference_dithering as reference
+from dithering_problems import WEIGHTED, problem, some_weights
+from scipy import ndimage
+
+from fastgrad.dithering import BlurredError
+from fastgrad.dithering.eye import blur, colour, lightness
+
+# -- colour and blur -----------------------------------------------------------------------------
+
+
+def test_every_8_bit_value_survives_linear_light():
+    values = np.arange(256, dtype=np.uint8)
+    linear = colour.to_linear(values)
+    np.testing.assert_array_equal(colour.to_srgb(linear), values)
+    assert np.all(np.diff(linear) > 0)
+    np.testing.assert_allclose(colour.to_linear(values / 255), linear, rtol=1e-6)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.4, 1.0, 1.5, 2.3])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (7, 2), (40, 33)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_convolve_is_scipys_gaussian_filter(sigma, shape, dtype):
+    planes = np.random.default_rng(0).random((2, *shape)).astype(dtype)
+    result = blur.convolve(planes, blur.gaussian(sigma))
+    expected = ndimage.gaussian_filter(
+        planes.astype(np.float64), (0, sigma, sigma), mode="constant", truncate=3
+    )
+    assert result.dtype == dtype
+    np.testing.assert_allclose(result, expected, atol=1e-6 if dtype == np.float32 else 1e-14)
+
+
+def test_autocorrelation_is_two_blurs():
+    taps = blur.gaussian(1.2)
+    plane = np.zeros((1, 40, 40))
+    plane[0, 20, 20] = 1
+    twice = blur.convolve(blur.convolve(plane, taps), taps)
+    np.testing.assert_allclose(blur.convolve(plane, blur.autocorrelation(taps)), twice, atol=1e-16)
+
+
+# -- the loss ------------------------------------------------------------------------------------
+
+
+@WEIGHTED
+@pytest.mark.parametrize(("sigma", "nu"), [(1.0, 0.03), (0.0, 0.2), (0.6, 0.0), (2.0, 0.1)])
+def test_expected_loss_is_the_mean_over_all_pictures(sigma, nu, weighted):
+    image, logits, colours = problem()
+    logits[0, 1, 2] = -np.inf
+    weights = np.array([[0.5, 2.0, 1.0], [0.0, 1.5, 0.7]]) if weighted else None
+    loss = BlurredError(image, sigma=sigma, nu=nu, weights=weights)
+    expected = reference.expected_loss(logits, colours, image, sigma, nu, weights)
+    assert loss.expected(logits, colours) == pytest.approx(expected, rel=1e-12)
+    labels = np.array([[0, 1, 2], [2, 2, 0]])
+    expected = reference.loss(colours[labels], image, sigma, nu, weights)
+    assert loss.of(labels, colours) == pytest.approx(expected, rel=1e-12)
+
+
+@WEIGHTED
+@pytest.mark.parametrize(("height", "width", "colors"), [(2, 3, 3), (1, 1, 2), (5, 4, 17)])
+def test_gradient_is_that_of_finite_differences(height, width, colors, weighted):
+    image, logits, colours = problem(1, height, width, colors)
+    weights = some_weights(height, width) if weighted else None
+    loss = BlurredError(image, sigma=0.8, nu=0.05, weights=weights)
+    value, by_logits, by_palette = loss.gradient(logits, colours)
+    assert value == pytest.approx(loss.expected(logits, colours), rel=1e-14)
+    numerical = reference.numerical_gradient(lambda x: loss.expected(x, colours), logits)
+    np.testing.assert_allclose(by_logits, numerical, rtol=1e-6, atol=1e-9)
+    numerical = reference.numerical_gradient(lambda c: loss.expected(logits, c), colours)
+    np.testing.assert_allclose(by_palette, numerical, rtol=1e-6, atol=1e-9)
+
+
+def test_gradient_of_masked_and_extreme_logits_is_finite():
+    image, logits, colours = problem(2)
+    logits[0, 0, 0] = -np.inf
+    logits[0, 1] = [1e4, -1e4, 0]
+    logits[1, 2] = [-np.inf, 3, -np.inf]
+    value, by_logits, by_palette = BlurredError(image).gradient(logits, colours)
+    assert np.isfinite(value)
+    assert np.isfinite(by_palette).all()
+    np.testing.assert_allclose(by_logits.sum(axis=-1), 0, atol=1e-15)
+    assert by_logits[0, 0, 0] == 0
+    assert not by_logits[0, 1].any()
+    assert not by_logits[1, 2].any()
+
+
+def test_float32_agrees_with_float64():
+    image, logits, colours = problem(3, 30, 150, 16)
+    exact = BlurredError(image).gradient(logits, colours)
+    image, logits, colours = (a.astype(np.float32) for a in (image, logits, colours))
+    value, by_logits, by_palette = BlurredError(image).gradient(logits, colours)
+    assert by_logits.dtype == by_palette.dtype == np.float32
+    assert value == pytest.approx(exact.value, rel=1e-5)
+    np.testing.assert_allclose(by_logits, exact.logits, atol=1e-5 * np.abs(exact.logits).max())
+    np.testing.assert_allclose(by_palette, exact.palette, atol=1e-5 * np.abs(exact.palette).max())
+
+
+def test_nasanen_is_a_sum_of_separable_kernels():
+    kernel = blur.nasanen(35)
+    assert kernel.shape == (11, 11)
+    terms = blur.separated(kernel)
+    table = np.einsum("ti,tj->ij", terms[:, 0], terms[:, 1])
+    expected = ndimage.convolve(np.pad(kernel, 5), kernel, mode="constant")
+    np.testing.assert_allclose(table, expected, atol=3e-3 * expected.max())
+    plane = np.zeros((1, 40, 40))
+    plane[0, 20, 20] = 1
+    result = blur.convolve(plane, terms, nu=0.25)[0, 10:31, 10:31]
+    table[10, 10] += 0.25
+    np.testing.assert_allclose(result, table, atol=1e-15)
+
+
+def test_pixels_that_do_not_count_change_nothing():
+    image, logits, colours = problem(4, 5, 6, 3)
+    mask = np.random.default_rng(0).random((5, 6)) < 0.7
+    other = np.where(mask[..., None], image, 0.5)
+    losses = [BlurredError(x, weights=mask) for x in (image, other)]
+    first, second = (loss.gradient(logits, colours) for loss in losses)
+    assert first.value == second.value == losses[0].expected(logits, colours)
+    np.testing.assert_array_equal(first.logits, second.logits)
+    np.testing.assert_array_equal(first.palette, second.palette)
+    assert not first.logits[~mask].any()
+    numerical = reference.numerical_gradient(lambda x: losses[0].expected(x, colours), logits)
+    np.testing.assert_allclose(first.logits, numerical, rtol=1e-6, atol=1e-9)
+    numerical = reference.numerical_gradient(lambda c: losses[0].expected(logits, c), colours)
+    np.testing.assert_allclose(first.palette, numerical, rtol=1e-6, atol=1e-9)
+    labels = np.random.default_rng(1).integers(0, 3, (5, 6))
+    assert losses[0].of(labels, colours) == losses[1].of(labels, colours)
+
+
+def test_unweighted_is_the_loss_of_those_that_count():
+    image, logits, colours = problem(4, 5, 6, 3)
+    weights = some_weights(5, 6)
+    plain = BlurredError(image, weights=weights).unweighted()
+    expected = BlurredError(image, weights=weights > 0).expected(logits, colours)
+    assert plain.expected(logits, colours) == pytest.approx(expected, rel=1e-14)
+
+
+def test_slopes_of_lightness():
+    """Those of the root, of the blurred luminance and a share of the mean one."""
+    linear = np.random.default_rng(0).random((40, 50, 3))
+    weights = some_weights(40, 50)
+    slope = lightness.slopes(linear, weights)
+    y = linear @ np.array(lightness.LUMINANCE)
+    options = {"mode": "constant", "truncate": 3}
+    seen = (weights > 0) * 1.0
+    y = ndimage.gaussian_filter(y * seen, lightness.SIGMA, **options)
+    y /= ndimage.gaussian_filter(seen, lightness.SIGMA, **options)
+    level = lightness.ADAPTATION * y[weights > 0].mean() + lightness.FLARE
+    ratio = slope[weights > 0] / (weights / np.sqrt(y + level))[weights > 0]
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-12)
+    assert np.square(slope[weights > 0]).mean() == pytest.approx(1)
+    assert not slope[weights == 0].any()
+    assert not lightness.slopes(linear, np.zeros((40, 50))).any()
+    flat = lightness.slopes(np.full((3, 4, 1), 0.3, np.float32))
+    np.testing.assert_allclose(flat, np.ones((3, 4), np.float32), rtol=1e-6)
+
+
+def test_a_grey_loss_is_a_third_of_that_of_three_channels():
+    image, logits, colours = problem(5, 4, 7, 3)
+    grey = BlurredError(image[..., :1]).gradient(logits, colours[:, :1])
+    three = BlurredError(np.repeat(image[..., :1], 3, axis=2))
+    three = three.gradient(logits, np.repeat(colours[:, :1], 3, axis=1))
+    assert three.value == pytest.approx(3 * grey.value, rel=1e-13)
+    np.testing.assert_allclose(three.logits, 3 * grey.logits, rtol=1e-10, atol=1e-15)
+    np.testing.assert_allclose(three.palette, np.repeat(grey.palette, 3, axis=1), atol=1e-15)
+
+
+@pytest.mark.parametrize("space", sorted(colour.SPACES))
+def test_spaces_have_a_way_back(space):
+    space = colour.SPACES[space]
+    linear = np.random.default_rng(0).random((50, 3))
+    np.testing.assert_allclose(space.back(space.into(linear)), linear, atol=1e-8)
+    assert space.into(linear.astype(np.float32)).dtype == np.float32
+    outside = space.into(linear) + 0.0
+    np.testing.assert_allclose(space.clip(outside), outside, atol=1e-8)
+    if space.mixed:
+        back = space.back(space.clip(space.into(linear) * 1.5))
+        assert back.min() > -1e-9
+        assert back.max() < 1 + 1e-9
+
+
+def test_oklab_of_primaries():
+    """B. Ottosson's own table: white, and pure red."""
+    lab = colour.SPACES["oklab"].into(np.array([[1.0, 1, 1], [1, 0, 0]]))
+    np.testing.assert_allclose(lab[0], [1, 0, 0], atol=1e-3)
+    np.testing.assert_allclose(lab[1], [0.628, 0.225, 0.126], atol=1e-3)
+
+
+def test_loss_refuses_bad_arguments():
+    image, logits, colours = problem()
+    with pytest.raises(ValueError, match="sigma must be between 0 and 8 pixels, not -1"):
+        BlurredError(image, sigma=-1)
+    with pytest.raises(ValueError, match="nu must be finite"):
+        BlurredError(image, nu=np.nan)
+    with pytest.raises(ValueError, match="image must have shape"):
+        BlurredError(image[..., 0])
+    with pytest.raises(ValueError, match="ppd must be between 1 and 200"):
+        BlurredError(image, ppd=0)
+    for weights in (np.ones((3, 2)), np.full((2, 3), "1")):
+        with pytest.raises(ValueError, match="weights must be bool or real, of shape"):
+            BlurredError(image, weights=weights)
+    for bad in (-1.0, np.nan, np.inf):
+        weights = np.ones((2, 3))
+        weights[1, 1] = bad
+        with pytest.raises(ValueError, match="weights must be from 0 to 1e6, got"):
+            BlurredError(image, weights=weights)
+    with pytest.raises(TypeError, match="float32 or float64, not int64"):
+        BlurredError(np.zeros((2, 2, 3), np.int64))
+    loss = BlurredError(image)
+    with pytest.raises(ValueError, match=r"logits must have shape \(2, 3, 2\)"):
+        loss.expected(logits, colours[:2])
+    with pytest.raises(ValueError, match="palette must have shape"):
+        loss.expected(logits, colours[:, :2])
+    for bad in (np.nan, np.inf):
+        broken = logits.copy()
+        broken[1, 1, 1] = bad
+        with pytest.raises(ValueError, match="logits must have a finite maximum"):
+            loss.gradient(broken, colours)
+    logits[0, 0] = -np.inf
+    with pytest.raises(ValueError, match="logits must have a finite maximum"):
+        loss.gradient(logits, colours)

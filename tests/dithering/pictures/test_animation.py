@@ -1,0 +1,147 @@
+"""Animations and indexed files, written and decoded again."""
+
+import io
+
+import numpy as np
+import pytest
+
+from fastgrad import dithering
+from fastgrad.dithering.pictures import animation, images
+
+Image = pytest.importorskip("PIL.Image")
+
+
+def moving(count, colors, seed=0):
+    """Frames of noise in which a square moves."""
+    rng = np.random.default_rng(seed)
+    frames = [rng.integers(0, colors, (20, 30)).astype(np.uint8)]
+    for i in range(count - 1):
+        frames.append(frames[-1].copy())
+        frames[-1][3 + i : 8 + i, 4:12] = rng.integers(0, colors, (5, 8))
+    return frames
+
+
+def palette_of(colors):
+    index = np.arange(colors)
+    return np.stack([index, 255 - index, index * 5 % 256], axis=1).astype(np.uint8)
+
+
+def decoded(data):
+    with Image.open(io.BytesIO(data)) as image:
+        for i in range(getattr(image, "n_frames", 1)):
+            image.seek(i)
+            yield np.asarray(image.convert("RGBA"))
+
+
+@pytest.mark.parametrize("ending", [".png", ".gif"])
+@pytest.mark.parametrize("colors", [2, 3, 5, 16, 17, 256])
+@pytest.mark.parametrize("count", [1, 2, 5])
+@pytest.mark.parametrize("transparent", [False, True])
+def test_what_is_written_is_decoded(ending, colors, count, transparent):
+    frames, palette = moving(count, colors), palette_of(colors)
+    opacity = np.full(colors, 255, np.uint8)
+    if transparent:
+        opacity[-1] = 0
+    data = animation.encode(
+        frames,
+        palette,
+        opacity if transparent else None,
+        ending=ending,
+        durations=[40, 70, 100, 130, 160][:count],
+        plays=3,
+    )
+    found = list(decoded(data))
+    assert len(found) == count
+    for indices, rgba in zip(frames, found):
+        np.testing.assert_array_equal(rgba[..., 3], opacity[indices])
+        seen = opacity[indices] > 0
+        np.testing.assert_array_equal(rgba[seen][:, :3], palette[indices][seen])
+    picture = images.Picture(data)
+    assert picture.count == count
+    assert picture.format == animation.FORMATS[ending]
+    if count > 1:
+        assert picture.plays == 3
+        durations = [frame.duration for frame in picture.frames()]
+        assert durations == [40, 70, 100, 130, 160][:count]
+    if ending == ".png":
+        bits = next(bits for bits in (1, 2, 4, 8) if colors <= 1 << bits)
+        assert (data[24], data[25]) == (bits, 3)
+
+
+@pytest.mark.parametrize("plays", [0, 1, 2, 7])
+@pytest.mark.parametrize("ending", [".png", ".gif"])
+def test_how_often_it_is_played(ending, plays):
+    data = animation.encode(
+        moving(2, 4), palette_of(4), ending=ending, durations=[50, 50], plays=plays
+    )
+    assert images.Picture(data).plays == plays
+
+
+def test_degrees_of_opacity_in_a_png():
+    opacity = np.array([255, 128, 3, 0], np.uint8)
+    data = animation.encode([np.arange(4, dtype=np.uint8)[None]], palette_of(4), opacity)
+    (rgba,) = decoded(data)
+    np.testing.assert_array_equal(rgba[0, :, 3], opacity)
+
+
+def test_equal_frames_are_merged_and_take_as_long():
+    frame = moving(1, 4)[0]
+    for ending in (".png", ".gif"):
+        other = 3 - frame
+        data = animation.encode(
+            [frame, frame, other], palette_of(4), ending=ending, durations=[50, 60, 70], plays=0
+        )
+        found = list(images.Picture(data).frames())
+        assert [f.duration for f in found] == [110, 70]
+        np.testing.assert_array_equal(found[1].values, palette_of(4)[other])
+
+
+def test_contact_sheet():
+    frames = [(np.full((4, 6, 3), i, np.uint8), None) for i in range(40)]
+    sheet, seen = animation.contact_sheet(iter(frames), 40)
+    assert sheet.shape == (16, 24, 3)
+    assert seen.all()
+    corners = sheet[::4, ::6, 0].ravel()
+    assert corners.tolist() == sorted(set(corners.tolist()))
+    assert (corners[0], corners[-1]) == (0, 37)
+    mask = np.zeros((4, 6), bool)
+    mask[1] = True
+    sheet, seen = animation.contact_sheet(iter([(f, mask) for f, _ in frames[:3]]), 3)
+    assert sheet.shape == (8, 12, 3)
+    assert seen.sum() == 18
+    assert not seen[4:, 6:].any()
+
+
+def test_a_contact_sheet_of_large_frames_is_small(monkeypatch):
+    monkeypatch.setattr(animation, "SHEET_PIXELS", 70)
+    frames = [(np.full((4, 6, 3), i, np.uint8), None) for i in range(10)]
+    sheet, seen = animation.contact_sheet(iter(frames), 10)
+    assert sheet.shape == (4, 12, 3)
+    assert seen.all()
+    assert sheet[0, ::6, 0].tolist() == [0, 5]
+
+
+def test_frames_start_from_the_one_before():
+    y, x = np.mgrid[:32, :48]
+    values = np.stack([5 * x, 7 * y, 255 - 5 * x], axis=-1).astype(np.uint8)
+    moved = values.copy()
+    moved[8:16, 8:16] = 255 - moved[8:16, 8:16]
+    palette = np.uint8([[0, 0, 0], [255, 255, 255], [255, 0, 0], [0, 160, 0], [0, 0, 255]])
+    frames = [(values, None), (values, None), (moved, None)]
+    first, second, third = animation.dither_frames(frames, palette=palette, steps=20)
+    away = np.ones((32, 48), bool)
+    away[2:22, 2:22] = False
+    alone = dithering.dither(moved, palette=palette, steps=20, rng=1)
+    for result in (second, third):
+        np.testing.assert_array_equal(result.palette, palette)
+        changed = (result.indices != first.indices)[away].mean()
+        assert changed <= 0.5 * (alone.indices != first.indices)[away].mean()
+
+
+def test_a_frame_in_which_nothing_is_seen():
+    values, hidden = np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), bool)
+    frames = [(values, hidden), (values, ~hidden)]
+    palette = np.uint8([[0, 0, 0], [255, 255, 255]])
+    nothing, black = animation.dither_frames(frames, palette=palette, steps=2)
+    assert nothing is None
+    assert not black.indices.any()

@@ -1,0 +1,353 @@
+"""Elementary functions against NumPy at higher precision, and the instructions they compile to."""
+
+import platform
+import re
+
+import numba
+import numpy as np
+import pytest
+from strategies import DTYPES
+
+from fastgrad.kernels.compiler import jit
+from fastgrad.kernels.distributions import concrete
+from fastgrad.kernels.random import noise
+from fastgrad.kernels.random.bits import fill_bits
+from fastgrad.kernels.simd import special
+from fastgrad.kernels.tiles import columns
+
+INF, NAN = np.inf, np.nan
+X86 = platform.machine().lower() in {"x86_64", "amd64"}
+LONG = np.finfo(np.longdouble).nmant > np.finfo(np.float64).nmant
+PRIME = 1009  # bit patterns are tried at this stride
+
+
+def array_function(function):
+    """Compile a loop that applies a scalar function to an array."""
+
+    @jit.block
+    def loop(x, out):
+        jit.wide_vectors()
+        for i in range(x.size):
+            out[i] = function(x[i])
+
+    return loop
+
+
+def _sigmoid(x):
+    return np.where(x < 0, np.exp(x), 1) / (1 + np.exp(-np.abs(x)))
+
+
+def _softplus(x):
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def _cos_2pi(x):
+    quarter = np.rint(4 * x)  # the rest is exact
+    z = 2 * _pi(x) * (x - quarter / 4)
+    even = np.where(quarter % 4 == 2, -1, 1) * np.cos(z)
+    return np.where(quarter % 2 == 0, even, np.where(quarter % 4 == 1, -1, 1) * np.sin(z))
+
+
+def _pi(x):
+    """Pi in the precision of x."""
+    return np.longdouble("3.14159265358979323846264338327950288").astype(x.dtype)
+
+
+FUNCTIONS = {
+    "log": np.log,
+    "log_normal": np.log,
+    "log1p": np.log1p,
+    "exp": np.exp,
+    "exp_normal": np.exp,
+    "expm1": np.expm1,
+    "sigmoid": _sigmoid,
+    "softplus": _softplus,
+    "cos_2pi": _cos_2pi,
+}
+LOOPS = {name: array_function(getattr(special, name)) for name in FUNCTIONS}
+by_name = pytest.mark.parametrize("name", FUNCTIONS)
+by_dtype = pytest.mark.parametrize("dtype", DTYPES)
+
+
+def apply(name, x):
+    out = np.empty_like(x)
+    LOOPS[name](x, out)
+    return out
+
+
+def domain(name, x):
+    """Return the entries of x for which a function promises something."""
+    info = np.finfo(x.dtype)
+    if name == "log_normal":
+        return x[(x >= info.tiny) & (x < INF)]
+    if name == "exp_normal":
+        return x[(x >= np.log(info.tiny)) & (x <= (88 if x.dtype == np.float32 else 709))]
+    if name == "cos_2pi":
+        return x[(x >= 0) & (x <= 1)]
+    return x
+
+
+def rank(x):
+    """Return the place of each float among all floats: neighbours differ by 1, -0 and 0 by none."""
+    i = x.view(np.int32 if x.dtype == np.float32 else np.int64)
+    lowest = np.iinfo(i.dtype).min
+    return np.where(i < 0, lowest - i, i)
+
+
+def check_ulp(name, x):
+    """Assert that a function is within 2 ulp of the correctly rounded value at every x."""
+    with np.errstate(all="ignore"):
+        exact = FUNCTIONS[name](x.astype(np.float64 if x.dtype == np.float32 else np.longdouble))
+        rounded = exact.astype(x.dtype)
+    got = apply(name, x)
+    invalid = np.isnan(rounded)
+    assert np.array_equal(np.isnan(got), invalid)
+    distance = np.abs(rank(got) - rank(rounded))[~invalid]
+    worst = distance.argmax() if distance.size else 0
+    assert distance.size == 0 or distance[worst] <= 2, (
+        f"{name}({x[~invalid][worst]!r}) = {got[~invalid][worst]!r}, "
+        f"not {rounded[~invalid][worst]!r}: {distance[worst]} ulp"
+    )
+
+
+def patterns32(start, stride):
+    """Every so many bit patterns: all signs, exponents, subnormals and NaNs."""
+    return np.arange(start, 2**32, stride, np.uint64).astype(np.uint32).view(np.float32)
+
+
+def patterns64(seed, n):
+    """Random bit patterns, and numbers of moderate size."""
+    rng = np.random.default_rng(seed)
+    bits = rng.integers(0, 2**64, n, np.uint64).view(np.float64)
+    moderate = rng.uniform(-750, 750, n), rng.standard_normal(n), rng.uniform(0, 1, n)
+    near_one = 1 + rng.standard_normal(n) * 2.0 ** rng.integers(-52, 0, n)
+    small = rng.standard_normal(n) * 2.0 ** rng.integers(-1074, 0, n)
+    return np.concatenate([bits, *moderate, near_one, small])
+
+
+@by_name
+def test_within_2_ulp_float32(name):
+    with np.errstate(over="ignore", invalid="ignore"):
+        moderate = patterns64(0, 100_000).astype(np.float32)
+    check_ulp(name, domain(name, np.concatenate([patterns32(1, PRIME), moderate])))
+
+
+@pytest.mark.slow
+@by_name
+def test_within_2_ulp_float32_dense(name):
+    for start in range(16):
+        check_ulp(name, domain(name, patterns32(start, 16 * 29)))
+
+
+@pytest.mark.skipif(not LONG, reason="no type wider than float64 to compare with")
+@by_name
+def test_within_2_ulp_float64(name):
+    check_ulp(name, domain(name, patterns64(1, 300_000)))
+
+
+@by_dtype
+@by_name
+def test_around_the_edges(name, dtype):
+    """Where a branch could be: every float around zero, one, the overflow and the underflow."""
+    info = np.finfo(dtype)
+    edges = [0, 1, 0.5, np.sqrt(0.5), np.sqrt(2), -1, info.tiny, info.max, 0.125, 0.25, 0.75]
+    edges += [np.log(info.max), np.log(info.tiny), np.log(info.smallest_subnormal), np.log(2) / 2]
+    edges += [-np.log(2), 40, -40, -20, 88, -104, 709, -746, 2.0**-60, info.eps]
+    integer = np.int32 if dtype == np.float32 else np.int64
+    steps = np.arange(-300, 301, dtype=integer)
+    with np.errstate(over="ignore"):
+        bits = np.array(edges, dtype).view(integer)[:, None] + steps
+    x = bits.ravel().view(dtype)
+    check_ulp(name, domain(name, np.concatenate([x, -x])))
+
+
+SPECIAL_VALUES = [
+    ("log", 0.0, -INF),
+    ("log", -0.0, -INF),
+    ("log", -1.0, NAN),
+    ("log", -INF, NAN),
+    ("log", INF, INF),
+    ("log", NAN, NAN),
+    ("log", 1.0, 0.0),
+    ("log1p", 0.0, 0.0),
+    ("log1p", -0.0, -0.0),
+    ("log1p", -1.0, -INF),
+    ("log1p", -2.0, NAN),
+    ("log1p", -INF, NAN),
+    ("log1p", INF, INF),
+    ("log1p", NAN, NAN),
+    ("exp", 0.0, 1.0),
+    ("exp", -0.0, 1.0),
+    ("exp", INF, INF),
+    ("exp", -INF, 0.0),
+    ("exp", NAN, NAN),
+    ("exp", 1e4, INF),
+    ("exp", -1e4, 0.0),
+    ("exp_normal", -INF, 0.0),
+    ("exp_normal", -1e4, 0.0),
+    ("exp_normal", 0.0, 1.0),
+    ("exp_normal", NAN, NAN),
+    ("expm1", 0.0, 0.0),
+    ("expm1", -0.0, -0.0),
+    ("expm1", INF, INF),
+    ("expm1", -INF, -1.0),
+    ("expm1", NAN, NAN),
+    ("sigmoid", INF, 1.0),
+    ("sigmoid", -INF, 0.0),
+    ("sigmoid", 0.0, 0.5),
+    ("sigmoid", NAN, NAN),
+    ("softplus", INF, INF),
+    ("softplus", -INF, 0.0),
+    ("softplus", NAN, NAN),
+    ("cos_2pi", 0.0, 1.0),
+    ("cos_2pi", 0.25, 0.0),
+    ("cos_2pi", 0.5, -1.0),
+    ("cos_2pi", 0.75, 0.0),
+    ("cos_2pi", 1.0, 1.0),
+]
+
+
+@by_dtype
+@pytest.mark.parametrize(("name", "x", "expected"), SPECIAL_VALUES)
+def test_special_values(name, x, expected, dtype):
+    (got,) = apply(name, np.array([x], dtype))
+    assert got == expected or (np.isnan(got) and np.isnan(expected))
+    if x == 0 and expected == 0:  # odd functions keep the sign
+        assert np.signbit(got) == np.signbit(x)
+
+
+@by_dtype
+def test_exp_normal_flushes_subnormal_results(dtype):
+    info = np.finfo(dtype)
+    low = np.log(info.tiny)
+    x = np.linspace(np.log(info.smallest_subnormal) - 2, np.nextafter(low, dtype(-INF)), 999)
+    assert not apply("exp_normal", x.astype(dtype)).any()
+    assert apply("exp_normal", np.array([low], dtype))[0] > 0
+
+
+@by_dtype
+def test_expm1_and_log1p_of_tiny_numbers_are_the_numbers(dtype):
+    x = np.array([np.finfo(dtype).smallest_subnormal, np.finfo(dtype).tiny, 1e-30], dtype)
+    for signed in (x, -x):
+        assert np.array_equal(apply("expm1", signed), signed)
+        assert np.array_equal(apply("log1p", signed), signed)
+
+
+@jit.block
+def _logaddexp(a, b, out):
+    for i in range(a.size):
+        out[i] = special.logaddexp(a[i], b[i])
+
+
+@jit.block
+def _previous(x, out):
+    for i in range(x.size):
+        out[i] = special.previous(x[i])
+
+
+@by_dtype
+def test_logaddexp(dtype):
+    """Within 2 ulp of the larger operand: the sum may cancel to nothing, as at log(1/2) twice."""
+    rng = np.random.default_rng(2)
+    a = np.concatenate([rng.normal(0, s, 50_000) for s in (1e-3, 1, 30, 1e4)]).astype(dtype)
+    b = np.concatenate([rng.normal(0, s, 50_000) for s in (1e-3, 1, 30, 1e4)]).astype(dtype)
+    out = np.empty_like(a)
+    _logaddexp(a, b, out)
+    exact = np.logaddexp(a.astype(np.longdouble), b.astype(np.longdouble))
+    scale = np.maximum(np.abs(exact), np.log(dtype(2)))
+    tolerance = 2 * np.spacing(
+        np.maximum(scale, np.maximum(np.abs(a), np.abs(b)) / 2).astype(dtype)
+    )
+    assert (np.abs(out - exact) <= tolerance).all()
+
+
+@by_dtype
+def test_logaddexp_special_values(dtype):
+    pairs = [(-INF, -INF), (-INF, 3), (3, -INF), (INF, 3), (3, INF), (INF, INF), (INF, -INF)]
+    pairs += [(NAN, 0), (0, NAN), (NAN, -INF), (INF, NAN), (0, 0)]
+    a, b = np.array(pairs, dtype).T.copy()
+    out = np.empty_like(a)
+    _logaddexp(a, b, out)
+    with np.errstate(invalid="ignore"):
+        expected = np.logaddexp(a, b)
+    np.testing.assert_allclose(out, expected, rtol=np.finfo(dtype).eps)
+
+
+@by_dtype
+def test_previous(dtype):
+    info = np.finfo(dtype)
+    x = [0.0, -0.0, 1.0, -1.0, 2.0, info.tiny, -info.tiny, info.smallest_subnormal, 0.1, -0.1]
+    x = np.array([*x, info.max, -info.max * 0.5, -info.smallest_subnormal], dtype)
+    out = np.empty_like(x)
+    _previous(x, out)
+    assert np.array_equal(out, np.nextafter(x, dtype(-INF)))
+
+
+# -- the instructions --------------------------------------------------------------------------
+
+LIBM = r"\b(?:log|log1p|log2|exp|exp2|expm1|cos|sin|pow|fma|sqrt|round|floor)f?\b"
+WIDENING = ("cvtps2pd", "cvtss2sd", "cvtsd2ss", "cvtpd2ps")
+
+
+def assembly(block, *args):
+    """Return the instructions of a block and what it calls, without the wrappers for Python."""
+    signature = tuple(numba.typeof(a) for a in args)
+    block.compile(signature)
+    text = block.inspect_asm(signature)
+    text = re.sub(r"^\s*\.(?:section|asci[iz]|quad|long|file|type|size).*$", "", text, flags=re.M)
+    parts = re.split(r"^([\w.$]+):", text, flags=re.M)
+    wrappers = ("_ZN7cpython", "cfunc._ZN", "NRT_")
+    kept, inside = [], True
+    for label, body in zip(parts[1::2], parts[2::2], strict=True):
+        if not label.startswith("."):  # a local label belongs to the function before it
+            inside = not label.startswith(wrappers)
+        if inside:
+            kept.append(body)
+    return "".join(kept)
+
+
+def check_assembly(block, *args, real):
+    text = assembly(block, *args)
+    assert re.search(r"\b[zy]mm\d+", text), "no vector registers"
+    assert not re.search(LIBM, text), f"calls {re.search(LIBM, text)[0]}"
+    if real == np.float32:
+        found = [name for name in WIDENING if name in text]
+        assert not found, f"float64 inside float32 code: {found}"
+    packed = "ps" if real == np.float32 else "pd"
+    assert re.search(rf"\bvfn?m(?:add|sub)\d+{packed}\b.*[zy]mm", text), "no vector arithmetic"
+
+
+needs_x86 = pytest.mark.skipif(not X86, reason="reads x86 assembly")
+
+
+@needs_x86
+@by_dtype
+@by_name
+def test_elementary_functions_vectorise(name, dtype):
+    x = np.full(64, 0.5, dtype)
+    check_assembly(LOOPS[name], x, x.copy(), real=dtype)
+
+
+@needs_x86
+@by_dtype
+@pytest.mark.parametrize("planes", [1, 2])
+def test_philox_vectorises(planes, dtype):
+    bits = np.empty((planes, 4, 64), np.uint32)
+    word = np.uint32(0)
+    text = assembly(fill_bits, bits, 0, 1, 16, word, word, (word, word))
+    assert re.search(r"\bvpmuludq\b.*[zy]mm", text)
+
+
+@needs_x86
+@by_dtype
+def test_tile_blocks_vectorise(dtype):
+    """The blocks which the time goes to: noise, perturbation, conditioning and softmax."""
+    t = np.full((4, 64), 0.5, dtype)
+    s, arg = np.full(64, 0.5, dtype), np.zeros(64, np.int32)
+    bits = np.ones((t.itemsize // 4, 4, 64), np.uint32)
+    scale = dtype(0.5)
+    check_assembly(noise.fill_exponential, t.copy(), bits, real=dtype)
+    check_assembly(concrete.perturb, t.copy(), t, bits, s.copy(), arg, False, s[:0], real=dtype)
+    check_assembly(concrete.race, t.copy(), bits, s, s.copy(), arg, s, False, s[:0], real=dtype)
+    check_assembly(concrete.condition, t.copy(), t, t, s, s, arg, s[:0], real=dtype)
+    check_assembly(columns.exponentiate, t.copy(), s, scale, s.copy(), False, real=dtype)

@@ -1,0 +1,305 @@
+"""The layering of the package, read from its sources."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fastgrad
+
+ROOT = Path(fastgrad.__file__).resolve().parent
+SOURCES = sorted(ROOT.rglob("*.py"))
+
+# From the bottom up; a module imports from its own layer and from those before it. Inside a room
+# the same holds of its own rooms: layers are given for each folder that has some.
+LAYERS = {
+    "": [
+        ("kernels", "_version"),
+        ("_validate", "random"),
+        ("distributions",),
+        ("perturbed",),
+        ("objectives",),
+        ("exact",),
+        ("estimators",),
+        ("comparison",),
+        ("graph", "optim"),
+        ("dithering",),
+        ("interop",),
+        ("cli",),
+        ("__init__", "__main__"),
+    ],
+    "kernels": [
+        ("compiler",),
+        ("simd",),
+        ("tiles",),
+        ("random",),
+        ("distributions",),
+        ("estimators", "optim"),
+        ("dithering",),
+    ],
+    "kernels.estimators": [
+        ("sums_by_outcome", "sums_of_scores"),
+        ("score_functions", "rao_blackwell", "antithetic", "relaxations", "relaxed_controls"),
+    ],
+    "kernels.dithering": [("eye",), ("metrics",), ("optimiser",)],
+    "estimators": [
+        ("lazy_check", "base", "sums"),
+        ("score_functions",),
+        ("rao_blackwell",),
+        ("antithetic",),
+        ("relaxations",),
+        ("relaxed_controls",),
+        ("continuous",),
+    ],
+    "dithering": [
+        ("eye",),
+        ("metrics",),
+        ("optimiser",),
+        ("problem", "result"),
+        ("pictures",),
+    ],
+}
+COMPILER_ROOMS = ("compiler", "simd", "tiles", "random")  # kernels that serve many public files
+OPTIONAL = {"torch", "jax", "dask", "matplotlib", "PIL", "tqdm", "skimage", "imagequant"}
+REQUIRED = {"numpy", "scipy", "numba", "llvmlite"}
+LINES = 350  # a smell, not a law: a file above it should be able to say why
+LIBM = {"log", "log1p", "log2", "log10", "exp", "expm1", "exp2", "pow", "power", "logaddexp"}
+LIBM |= {"sin", "cos", "tan", "tanh", "hypot"}
+
+
+def name_of(path):
+    """The dotted name inside the package: kernels.jit; a package is named by its folder."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+MODULES = {name_of(path): path for path in SOURCES}
+each_module = pytest.mark.parametrize("name", MODULES)
+
+
+def tree_of(name):
+    return ast.parse(MODULES[name].read_text(encoding="utf-8"))
+
+
+def imports(tree, name):
+    """Yield the absolute dotted names that the nodes of a tree import, with their line."""
+    package = name if MODULES[name].name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = [p for p in ("fastgrad." + package).split(".") if p and p != "__init__"]
+                parents = parents[: len(parents) - node.level + 1]
+                base = ".".join([*parents, base] if base else parents)
+            for alias in node.names:
+                yield f"{base}.{alias.name}", node.lineno
+
+
+def imported_modules(name):
+    """Yield the modules of the package which a module imports, by their inner names."""
+    for target, line in imports(tree_of(name), name):
+        parts = target.split(".")
+        if parts[0] != "fastgrad":
+            continue
+        inner = ".".join(parts[1:])
+        while inner and inner not in MODULES:
+            inner = inner.rpartition(".")[0]
+        yield inner or "__init__", line
+
+
+def at_import(tree):
+    """Empty the functions: what is left runs when the module is imported."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.body = []
+    return tree
+
+
+def place(name, room):
+    """Return the layer of a module among the rooms of a folder."""
+    inner = name[len(room) + 1 :] if room else name
+    first = inner.split(".")[0]
+    for rank, layer in enumerate(LAYERS[room]):
+        if first in layer:
+            return rank
+    raise AssertionError(f"{name} has no place in {room or 'the package'}")
+
+
+def inside(name, room):
+    return not room or name.startswith(room + ".")
+
+
+@pytest.mark.parametrize("room", LAYERS)
+def test_every_module_has_a_place(room):
+    for name in MODULES:
+        if inside(name, room):
+            place(name, room)
+
+
+@pytest.mark.parametrize("room", LAYERS)
+def test_imports_only_from_above(room):
+    for name in MODULES:
+        if not inside(name, room):
+            continue
+        for target, line in imported_modules(name):
+            if inside(target, room) and target != room:
+                higher = place(target, room) > place(name, room)
+                assert not higher, f"{MODULES[name].name}:{line} imports {target}"
+
+
+@pytest.mark.parametrize("name", [n for n in MODULES if n.startswith("kernels.")])
+def test_a_kernel_file_has_a_public_namesake(name):
+    """`kernels/x/y.py` is what `x/y.py` runs; `y_part.py` is a part of it."""
+    path = MODULES[name].relative_to(ROOT / "kernels")
+    if path.parts[0] in COMPILER_ROOMS or path.name == "__init__.py":
+        return
+    public = {p.stem for p in (ROOT / path.parent).glob("*.py")} - {"__init__"}
+    own = [stem for stem in public if path.stem == stem or path.stem.startswith(stem + "_")]
+    assert own, f"fastgrad/{path} does not exist"
+
+
+FAMILIES = {  # of estimators that are not alone in their file: its textbook name
+    "rloo": "reinforce",
+    "double_cv": "control_variates",
+    "muprop": "control_variates",
+    "enumerate": "enumeration",
+    "importance_weighted": "unordered_set",
+    "gapped_st": "straight_through",
+    "reinmax": "straight_through",
+    "decoupled_st_gumbel": "st_gumbel",
+    "reinmax_rao": "gumbel_rao",
+    "arms": "disarm",
+    "disarm_iw": "carms",
+}
+
+
+def test_an_estimator_stands_in_a_file_of_its_name():
+    for continuous in (False, True):
+        for name in fastgrad.list_estimators(continuous=continuous):
+            module = type(fastgrad.estimator(name)).__module__
+            assert module.rpartition(".")[2] == FAMILIES.get(name, name)
+            assert ("continuous" in module) == continuous
+
+
+def test_no_import_cycles():
+    graph = {name: {t for t, _ in imported_modules(name)} - {name} for name in MODULES}
+    done, path = set(), []
+
+    def visit(name):
+        assert name not in path, " -> ".join([*path, name])
+        if name in done:
+            return
+        path.append(name)
+        for target in graph[name]:
+            if not target.startswith(name + "."):  # a package imports its own modules
+                visit(target)
+        path.pop()
+        done.add(name)
+
+    for name in sorted(graph):
+        visit(name)
+
+
+@pytest.mark.parametrize("name", [n for n in MODULES if n.startswith("kernels")])
+def test_kernels_stand_alone(name):
+    allowed = set(sys.stdlib_module_names) | REQUIRED - {"scipy"}
+    for target, line in imports(tree_of(name), name):
+        inner = target.startswith("fastgrad.kernels")
+        assert inner or target.split(".")[0] in allowed, f"line {line} imports {target}"
+
+
+@each_module
+def test_optional_packages_are_imported_inside_functions(name):
+    allowed = set(sys.stdlib_module_names) | REQUIRED | {"fastgrad"}
+    for target, line in imports(at_import(tree_of(name)), name):
+        assert target.split(".")[0] in allowed, f"line {line} imports {target}"
+    for target, line in imports(tree_of(name), name):
+        assert target.split(".")[0] in allowed | OPTIONAL, f"line {line} imports {target}"
+
+
+@each_module
+def test_length(name):
+    lines = len(MODULES[name].read_text(encoding="utf-8").splitlines())
+    assert lines <= LINES, f"{lines} lines, at most {LINES}"
+
+
+@each_module
+def test_names(name):
+    last = name.split(".")[-1]
+    assert last.strip("_") not in {"utils", "util", "core", "helpers", "misc", "common"}
+
+
+def test_no_module_hides_a_top_level_function():
+    """Where it could: `fastgrad.relax` is the function; deeper down a file may bear its name."""
+    functions = {n for n in dir(fastgrad) if callable(getattr(fastgrad, n))}
+    assert not functions & {name.split(".")[0] for name in MODULES}
+
+
+@pytest.mark.parametrize("name", [n for n in MODULES if n.startswith("kernels")])
+def test_kernels_use_no_libm_and_no_fast_math(name):
+    constants = set()  # functions of literals, or of the entries of a table of formats
+    for node in ast.walk(tree_of(name)):  # breadth first: a call comes before its function
+        if isinstance(node, ast.Call):
+            known = (re.fullmatch(r"[\d.]+|form\.\w+", ast.unparse(a)) for a in node.args)
+            if all(known):
+                constants.add(node.func)
+        if isinstance(node, ast.keyword):
+            assert node.arg != "fastmath", f"line {node.value.lineno}"
+        if isinstance(node, ast.Constant):
+            assert node.value != "fastmath", f"line {node.lineno}"
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            libm = node.value.id in {"np", "numpy", "math"} and node.attr in LIBM
+            assert not libm or node in constants, f"line {node.lineno} uses {node.attr}"
+
+
+def test_public_names_exist_and_are_documented():
+    assert len(fastgrad.__all__) == len(set(fastgrad.__all__))
+    for name in fastgrad.__all__:
+        value = getattr(fastgrad, name)
+        assert isinstance(value, str) or value.__doc__, name
+
+
+def test_every_public_module_has_its_tests():
+    """A file of tests bears the module's name, or that of a folder above it."""
+    here = Path(__file__).parent
+    tests = {path.relative_to(here).as_posix() for path in here.rglob("test_*.py")}
+    for name, path in MODULES.items():
+        if path.name.startswith("_") or name.startswith("kernels"):
+            continue
+        parts, found = name.split("."), False
+        for depth in range(len(parts), 0, -1):
+            *folders, last = parts[:depth]
+            inner = "/".join([*folders, f"test_{last}.py"])
+            found |= inner in tests or "/".join([*folders, last, f"test_{last}.py"]) in tests
+        assert found, f"{name} has no tests"
+
+
+def run(code):
+    """Run Python code in a new process that imports this tree; return what it prints."""
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT.parent, timeout=300)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_importing_pulls_in_no_optional_package():
+    code = "import fastgrad, json, sys; print(json.dumps(sorted(sys.modules)))"
+    assert not OPTIONAL & {module.split(".")[0] for module in json.loads(run(code))}
+
+
+def test_import_time():
+    """Under 0.6 s; on a slow or busy machine, at most 2.5 times that of the packages below it."""
+    timed = "import time; t = time.perf_counter(); {}; print(time.perf_counter() - t)"
+    below = "import numba, numpy.random, numba.extending"
+    alone = whole = float("inf")
+    for _ in range(5):  # in turns, so that a slow spell hits both
+        alone = min(alone, float(run(timed.format(below))))
+        whole = min(whole, float(run(timed.format("import fastgrad"))))
+    assert whole < max(0.6, 2.5 * alone), f"{whole:.2f} s, {alone:.2f} of them Numba and NumPy"
