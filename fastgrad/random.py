@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import numbers
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -87,6 +88,10 @@ class Key:
 
     def __repr__(self):
         return f"Key(words=({self.words[0]:#010x}, {self.words[1]:#010x}))"
+
+
+#: What `rng=` takes.
+RNG: TypeAlias = "int | np.integer[Any] | np.random.SeedSequence | np.random.Generator | Key"
 
 
 def as_key(rng):

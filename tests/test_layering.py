@@ -18,7 +18,7 @@ SOURCES = sorted(ROOT.rglob("*.py"))
 # the same holds of its own rooms: layers are given for each folder that has some.
 LAYERS = {
     "": [
-        ("kernels", "_version"),
+        ("kernels", "_version", "_typing"),
         ("_validate", "random"),
         ("distributions",),
         ("perturbed",),

@@ -1,0 +1,13 @@
+"""Types that annotations share."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+ArrayLike: TypeAlias = npt.ArrayLike
+FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]  # float32 or float64, as the input
+IntArray: TypeAlias = npt.NDArray[np.int32]  # indices of categories
+Array: TypeAlias = npt.NDArray[Any]
