@@ -60,7 +60,7 @@ class Outcome:
     loss : list of float
         The last loss of each frame.
     changed, still : int
-        See `fastgrad.dithering.quality.flicker`.
+        See `fastgrad.dithering.metrics.psnr_and_ssim.flicker`.
     complete : bool
         Whether it was not cut short by an interrupt.
     seconds : float

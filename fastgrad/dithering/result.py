@@ -65,7 +65,7 @@ def metrics(loss, indices, colours):
 
     Examples
     --------
-    >>> from fastgrad.dithering.loss import BlurredError
+    >>> from fastgrad.dithering.optimiser.loss import BlurredError
     >>> loss = BlurredError(np.full((8, 8, 1), 0.1))
     >>> round(metrics(loss, np.zeros((8, 8), np.uint8), np.zeros((2, 1)))["psnr"], 6)
     20.0

@@ -16,6 +16,8 @@ import fastgrad
 from fastgrad import cli, comparison, dithering
 from fastgrad.cli import problems, results
 from fastgrad.comparison import measuring
+from fastgrad.dithering.metrics import psnr_and_ssim
+from fastgrad.dithering.pictures import images
 from fastgrad.dithering.pictures.presets import PRESETS
 from fastgrad.estimators import ESTIMATORS
 
@@ -123,7 +125,7 @@ def test_compare_with_other_tools(picture, capsys):
         assert any(space in row for space in ("sRGB values", "linear light", "CIE 1976"))
     assert rows[-1].startswith("seconds")
     shown = load("picture-dithered.png")
-    value = dithering.quality.psnr(shown, load("picture.png"), sigma=1.5)
+    value = psnr_and_ssim.psnr(shown, load("picture.png"), sigma=1.5)
     (row,) = [row for row in rows if "linear light, blurred" in row]
     assert float(row.split()[-len(head.split())]) == pytest.approx(value, abs=0.01)
 
@@ -147,7 +149,7 @@ def test_report(picture, capsys):
     assert first["complete"] is True
     figures = first["metrics"]["fastgrad"]
     original, shown = load("picture.png"), load("picture-dithered.png")
-    expected = dithering.quality.ssim(shown, original)
+    expected = psnr_and_ssim.ssim(shown, original)
     assert figures["SSIM, sRGB values"] == pytest.approx(expected)
     colours = {f"#{bytes(c).hex()}" for c in shown.reshape(-1, 3)}
     assert set(first["palette"]) == set(first["device"]) == colours
@@ -381,7 +383,7 @@ def test_presets_write_the_colours_of_the_device(picture, capsys, name):
     assert entry["palette"] == seen
     assert Path("seen.hex").read_text().split() == [colour[1:] for colour in seen]
     value = entry["metrics"]["fastgrad"]["PSNR in dB, sRGB values"]  # of the colours as seen
-    own = dithering.quality.psnr(expected.image, load(picture), linear=False)
+    own = psnr_and_ssim.psnr(expected.image, load(picture), linear=False)
     assert value == pytest.approx(own)
 
 
@@ -584,15 +586,15 @@ def test_animations(clip, capsys, source, target):
     assert [duration for _, duration in found] == [50, 60, 70, 80]
     colours = set()
     for (rgba, _), values in zip(found, clip):
-        assert dithering.quality.psnr(rgba[..., :3], values, sigma=1.5) > 18
+        assert psnr_and_ssim.psnr(rgba[..., :3], values, sigma=1.5) > 18
         colours |= {tuple(colour) for colour in rgba[..., :3].reshape(-1, 3)}
     assert len(colours) <= 6  # one palette for all
     (entry,) = json.loads(Path("r.json").read_text())["pictures"]
     assert entry["frames"] == 4
     assert len(entry["loss"]) == 4
     assert entry["share of pixels that change though the original stays"] < 0.2
-    picture = dithering.files.Picture(Path(name))
-    assert picture.plays == dithering.files.Picture(Path(f"clip.{source}")).plays
+    picture = images.Picture(Path(name))
+    assert picture.plays == images.Picture(Path(f"clip.{source}")).plays
 
 
 def test_an_animation_for_a_panel(clip, capsys):
@@ -703,7 +705,7 @@ def test_a_file_that_claims_too_many_pixels(folder, capsys, size):
 
 
 def test_an_animation_of_too_many_pixels(folder, capsys, monkeypatch):
-    monkeypatch.setattr(dithering.files, "MAX_ANIMATED", 999)
+    monkeypatch.setattr(images, "MAX_ANIMATED", 999)
     frames = [Image.new("L", (10, 10), 20 * i) for i in range(10)]
     frames[0].save("bomb.gif", save_all=True, append_images=frames[1:], duration=20)
     assert "more than 999 pixels in all frames" in refused(capsys, "dither", "bomb.gif")
@@ -806,7 +808,7 @@ def test_an_interrupt_writes_the_best_picture_so_far(picture, capsys, monkeypatc
     assert "interrupted: the best picture so far is in" in capsys.readouterr().err
     original = load(picture)
     written = load("picture-dithered.png")
-    assert dithering.quality.psnr(written, original, sigma=1.5) > 25
+    assert psnr_and_ssim.psnr(written, original, sigma=1.5) > 25
     assert not Path("picture-comparison.png").exists()
 
 

@@ -38,7 +38,7 @@ def diffuse(loss, palette):
     Examples
     --------
     >>> import numpy as np
-    >>> from fastgrad.dithering.loss import BlurredError
+    >>> from fastgrad.dithering.optimiser.loss import BlurredError
     >>> loss = BlurredError(np.full((30, 40, 1), 0.25))
     >>> round(float(diffuse(loss, [[0.0], [1.0]]).mean()), 2)
     0.25
@@ -78,7 +78,7 @@ def begin(loss, palette, *, previous=None, gap=0.0):
     Examples
     --------
     >>> import numpy as np
-    >>> from fastgrad.dithering.loss import BlurredError
+    >>> from fastgrad.dithering.optimiser.loss import BlurredError
     >>> loss, white = BlurredError(np.ones((30, 40, 1))), np.ones((30, 40), np.uint8)
     >>> white[:15] = 0
     >>> begin(loss, [[0.0], [1.0], [1.0]], previous=white)[::29, 0]

@@ -89,8 +89,8 @@ def refine(
     Examples
     --------
     >>> import numpy as np
-    >>> from fastgrad.dithering.loss import BlurredError
-    >>> from fastgrad.dithering.structure import cssim
+    >>> from fastgrad.dithering.optimiser.loss import BlurredError
+    >>> from fastgrad.dithering.metrics.structure import cssim
     >>> image = np.tile(np.linspace(0, 1, 24)[:, None], (24, 1, 3))
     >>> colours, loss = np.eye(2)[:, [1, 1, 1]], BlurredError(image)
     >>> f, start = cssim(image, colours), np.zeros((24, 24), np.uint8)

@@ -12,7 +12,7 @@ from fastgrad.kernels.compiler import cache
 # Runs the smallest kernel and tells whether its code came from the cache.
 SMALLEST = """
 import numpy as np
-from fastgrad.kernels import check
+from fastgrad.kernels.tiles import check
 check.scan(1, np.zeros(8, np.float32), np.zeros(1, np.uint8))
 stats = check.scan.dispatcher.stats
 print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
@@ -28,7 +28,8 @@ def test_a_second_process_compiles_nothing(tmp_path):
 def test_serial_and_parallel_calls_share_machine_code(tmp_path):
     both = """
 import numpy as np
-from fastgrad.kernels import check, jit
+from fastgrad.kernels.compiler import jit
+from fastgrad.kernels.tiles import check
 args = np.zeros(8, np.float32), np.zeros(1, np.uint8)
 for call in {calls}:
     call(1, *args)
@@ -90,7 +91,7 @@ def test_no_writable_place_means_no_cache(tmp_path):
     (root / "fastgrad" / "__pycache__").write_text("")
     below = str(blocked / "cache")
     nowhere = {"NUMBA_CACHE_DIR": below, "HOME": below, "XDG_CACHE_HOME": below}
-    code = SMALLEST + "from fastgrad.kernels import cache; print(cache.cache_directory())"
+    code = SMALLEST + "from fastgrad.kernels.compiler import cache; print(cache.cache_directory())"
     assert run(code, root=root, PYTHONDONTWRITEBYTECODE="1", **nowhere) == "0 1\nNone"
 
 
@@ -100,7 +101,7 @@ def test_a_cache_that_fails_later_is_only_a_miss(tmp_path):
     place = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     vanish = """
 import os, shutil
-import fastgrad.kernels.check as c
+import fastgrad.kernels.tiles.check as c
 c.scan.dispatcher
 shutil.rmtree(os.environ["NUMBA_CACHE_DIR"]); open(os.environ["NUMBA_CACHE_DIR"], "w").close()
 """
@@ -129,7 +130,7 @@ def test_cache_directory_is_a_place():
 
 BOTH_WAYS = """
 import numpy as np
-from fastgrad.kernels import check
+from fastgrad.kernels.tiles import check
 for x in (np.zeros(9000, np.float32), np.zeros(9000)):
     x[-1] = np.nan
     for call in (check.scan, check.scan.run):

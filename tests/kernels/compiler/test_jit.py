@@ -175,7 +175,7 @@ def test_importing_compiles_nothing_and_starts_no_threads():
     code = """
 import os, fastgrad, sys
 from fastgrad import kernels
-from fastgrad.kernels import jit
+from fastgrad.kernels.compiler import jit
 import threading
 assert jit._layer is None
 modules = [m for name, m in list(sys.modules.items()) if name.startswith("fastgrad.kernels")]
@@ -205,7 +205,7 @@ def test_eight_threads_from_the_first_call_on(layer, digest):
 def test_workqueue_is_parallel_in_the_main_thread_only():
     code = """
 import threading
-from fastgrad.kernels import jit
+from fastgrad.kernels.compiler import jit
 big = 1 << 24
 here = jit.plan(big)
 there = []
@@ -221,7 +221,7 @@ print(jit.threading_layer(), here > 1, there == [1])
 FORK = """
 import os, sys, warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 on: fork with threads
-from fastgrad.kernels import jit
+from fastgrad.kernels.compiler import jit
 before = work()
 child = os.fork()
 if child == 0:
