@@ -91,7 +91,7 @@ class Key:
 
 
 #: What `rng=` takes.
-RNG: TypeAlias = "int | np.integer[Any] | np.random.SeedSequence | np.random.Generator | Key"
+RNG: TypeAlias = int | np.integer[Any] | np.random.SeedSequence | np.random.Generator | Key
 
 
 def as_key(rng):
