@@ -65,11 +65,18 @@ def call_task(typingctx, task, data, chunk, chunks):
 
 
 def _borrowed(context, builder, kind, value):
-    """Return an argument nobody counts: threads that count one array wait for each other."""
+    """Return an argument whose arrays, in tuples too, nobody counts.
+
+    Threads that count the users of one array wait for each other.
+    """
     if isinstance(kind, types.Array):
         array = context.make_array(kind)(context, builder, value)
         array.meminfo = cgutils.get_null_value(array.meminfo.type)
-        value = array._getvalue()
+        return array._getvalue()
+    if isinstance(kind, types.BaseTuple):
+        for i, part in enumerate(kind.types):
+            lent = _borrowed(context, builder, part, builder.extract_value(value, i))
+            value = builder.insert_value(value, lent, i)
     return value
 
 
