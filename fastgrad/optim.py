@@ -75,7 +75,7 @@ class SGD:
         def step(p, g, velocity):
             real, new = p.dtype.type, [np.empty_like(p) for _ in range(2)]
             rates = real(self.momentum), real(self.learning_rate)
-            _kernels.sgd(p.size, p, g, velocity, *rates, *new)
+            _kernels.sgd(p, g, velocity, *rates, *new)
             return new
 
         return _update(params, grads, state, ("velocity",), step)
@@ -139,7 +139,7 @@ class Adam:
             real, new = p.dtype.type, [np.empty_like(p) for _ in range(3)]
             keep, keep_square = ((real(b), real(1 - b)) for b in (self.beta1, self.beta2))
             rates = real(rate), real(scale), real(self.epsilon)
-            _kernels.adam(p.size, p, g, mean, square, keep, keep_square, *rates, *new)
+            _kernels.adam(p, g, mean, square, keep, keep_square, *rates, *new)
             return new
 
         params, state = _update(params, grads, state, ("mean", "square"), step)

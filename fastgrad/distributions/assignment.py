@@ -60,7 +60,8 @@ def address(problem, noise_scale, rng, problem_offset, sample_offset, count):
     """Return how and where to draw noise, as kernels take it."""
     scale = problem.logits.dtype.type(_validate.not_negative(noise_scale, "noise_scale"))
     offsets = _validate.offsets(problem_offset, sample_offset, count, "problem_offset")
-    return scale, as_key(rng).kernel_words, *offsets
+    first, sample = offsets
+    return (as_key(rng).kernel_words, sample, first), scale
 
 
 def matching(log_alpha):
@@ -118,7 +119,7 @@ def gumbel_matching(
     count, lead = _validate.samples(num_samples)
     where = address(problem, noise_scale, rng, problem_offset, sample_offset, count)
     noisy = np.empty((count, *problem.logits.shape), problem.logits.dtype)
-    _kernels.perturb(noisy.size, problem.logits, *where, noisy)
+    _kernels.perturb(problem.logits, *where, noisy)
     z = best_assignments(noisy, problem)
     return z if lead else z[0]
 

@@ -78,7 +78,7 @@ def sample(logits, *, num_samples=None, rng, site_offset=0, sample_offset=0, out
     out = _validate.output(out, (*lead, *batch), np.dtype(np.int32))
     key = as_key(rng).kernel_words
     flat = out.reshape(count, sites.size)
-    _kernels.sample(out.size, sites, site_offset, key, sample_offset, flat)
+    _kernels.sample(sites, (key, sample_offset, site_offset), flat)
     return out
 
 
@@ -145,7 +145,7 @@ def entropy(logits):
     """
     sites, batch = _validate.sites(logits)
     out = np.empty(batch, sites.dtype)
-    _kernels.entropy(sites.size, sites, out.reshape(-1))
+    _kernels.entropy(sites, out.reshape(-1))
     return out
 
 
@@ -176,7 +176,7 @@ def kl_divergence(p_logits, q_logits):
             f"got {q_batch} {q.dtype}"
         )
     out = np.empty(batch, p.dtype)
-    _kernels.kl_divergence(p.size, p, q, out.reshape(-1))
+    _kernels.kl_divergence(p, q, out.reshape(-1))
     return out
 
 
@@ -229,5 +229,5 @@ def _of_samples(kernel, logits, x, out):
     sites, batch = _validate.sites(logits)
     flat, shape = _validate.categories(x, batch, 2, "x")
     out = _validate.output(out, shape, sites.dtype)
-    kernel(out.size, sites, flat, out.reshape(flat.shape))
+    kernel(sites, flat, out.reshape(flat.shape))
     return out

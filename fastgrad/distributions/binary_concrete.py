@@ -71,10 +71,10 @@ def gumbel_softmax(
     sites, batch = _validate.sites(logits)
     count, lead = _validate.samples(num_samples)
     first, sample = _validate.offsets(site_offset, sample_offset, count, "site_offset")
-    where = (first, _validate.scale(sites.dtype, temperature), as_key(rng).kernel_words, sample)
+    where = (as_key(rng).kernel_words, sample, first), _validate.scale(sites.dtype, temperature)
     out = _validate.output(out, (*lead, *batch), sites.dtype)
     mode = _kernels.HARD if hard else _kernels.LOG if log else _kernels.SOFT
-    _kernels.gumbel_softmax(out.size, sites, *where, mode, out.reshape(count, sites.size))
+    _kernels.gumbel_softmax(sites, *where, mode, out.reshape(count, sites.size))
     return out
 
 
@@ -157,11 +157,11 @@ def relax(
     sites, batch = _validate.sites(logits)
     count, lead = _validate.samples(num_samples)
     first, sample = _validate.offsets(site_offset, sample_offset, count, "site_offset")
-    where = (first, _validate.scale(sites.dtype, temperature), as_key(rng).kernel_words, sample)
+    where = (as_key(rng).kernel_words, sample, first), _validate.scale(sites.dtype, temperature)
     shape = (*lead, *batch)
     result = empty_relaxation(out, shape, shape, sites.dtype)
-    flat = (a.reshape(count, sites.size) for a in result)
-    _kernels.relax(result.sample.size, sites, *where, bool(coupled), bool(log), *flat)
+    x, *others = (a.reshape(count, sites.size) for a in result)
+    _kernels.relax(sites, *where, bool(coupled), bool(log), x, tuple(others))
     return result
 
 
@@ -216,10 +216,9 @@ def _products(logits, given, temperature, rng, coupled, log, site_offset, sample
     sites, batch = _validate.sites(logits)
     count, cotangents = _validate.cotangents(given, batch, sites.dtype)
     first, sample = _validate.offsets(site_offset, sample_offset, count, "site_offset")
-    where = (first, _validate.scale(sites.dtype, temperature), key, sample)
+    where = (key, sample, first), _validate.scale(sites.dtype, temperature)
     given = [*given.values(), None][:2]
     cotangents += [cotangents[0][:0]] * (2 - len(cotangents))
-    grads = [np.zeros(0 if r is None else sites.size, sites.dtype) for r in given]
-    work = sum(r.size for r in cotangents)
-    _kernels.relax_vjp(work, sites, *cotangents, *where, bool(coupled), bool(log), *grads)
+    grads = tuple(np.zeros(0 if r is None else sites.size, sites.dtype) for r in given)
+    _kernels.relax_vjp(sites, tuple(cotangents), *where, bool(coupled), bool(log), grads)
     return tuple(None if r is None else g.reshape(batch) for r, g in zip(given, grads))

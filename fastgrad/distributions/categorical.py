@@ -45,9 +45,9 @@ def log_softmax(logits, *, out=None):
     out = _validate.output(out, (*batch, rows.shape[1]), rows.dtype)
     flat = out.reshape(rows.shape)
     if rows.shape[1] > _segments.SEGMENT:
-        _segments.subtract(rows.size, rows, log_normaliser(rows), flat)
+        _segments.subtract(rows, log_normaliser(rows), flat)
     else:
-        _kernels.log_softmax(rows.size, rows, flat)
+        _kernels.log_softmax(rows, flat)
     return out
 
 
@@ -101,27 +101,26 @@ def sample(
     first, sample_offset = _validate.offsets(row_offset, sample_offset, count)
     out = _validate.output(out, (*lead, *batch), np.dtype(np.int32))
     z = out.reshape(count, -1)
-    where = (first, as_key(rng).kernel_words, sample_offset)
+    noise = (as_key(rng).kernel_words, sample_offset, first)
     long = rows.shape[1] > _segments.SEGMENT
     if method == "inverse" and not long:
         # The kernel sees invalid rows by the way: a pass of their own would cost it a sixth.
         bad = np.zeros(MAX_CHUNKS, np.bool_)
-        _inverse.sample(rows.size + z.size, rows, *where, z, bad)
+        _inverse.sample(rows, noise, z, bad)
         if bad.any():
             _validate.check_logits(rows, "logits", np.shape(logits))
     elif method == "inverse":
         _validate.check_logits(rows, "logits", np.shape(logits))
         maximum, total = _partials(rows)
         weight = total * np.exp(maximum - maximum.max(axis=1, keepdims=True), dtype=np.float64)
-        work = z.size * _segments.SEGMENT
-        _segments.sample_inverse(work, rows, maximum, weight, *where, z)
+        _segments.sample_inverse(rows, maximum, weight, noise, z)
     elif not long:
-        _kernels.sample_gumbel(rows.size * count, rows, *where, z)
+        _kernels.sample_gumbel(rows, noise, z)
     else:
         maximum, _ = _partials(rows)
         best = np.empty((count, *maximum.shape), rows.dtype)
         arg = np.empty(best.shape, np.int32)
-        _segments.sample_gumbel(rows.size * count, rows, maximum.max(axis=1), *where, best, arg)
+        _segments.sample_gumbel(rows, maximum.max(axis=1), noise, best, arg)
         z[:] = np.take_along_axis(arg, best.argmax(axis=2)[..., None], axis=2)[..., 0]
     return out
 
@@ -173,7 +172,7 @@ def score(logits, z, *, out=None):
     rows, batch = _validate.rows(logits)
     flat, shape = _validate.categories(z, batch, rows.shape[1])
     out = _validate.output(out, (*shape, rows.shape[1]), rows.dtype)
-    _kernels.score(rows.size * flat.shape[0], rows, flat, out.reshape(*flat.shape, rows.shape[1]))
+    _kernels.score(rows, flat, out.reshape(*flat.shape, rows.shape[1]))
     return out
 
 
@@ -196,7 +195,7 @@ def entropy(logits):
     """
     rows, batch = _validate.rows(logits)
     out = np.empty(batch, rows.dtype)
-    _kernels.entropy(rows.size, rows, out.reshape(-1))
+    _kernels.entropy(rows, out.reshape(-1))
     return out
 
 
@@ -227,7 +226,7 @@ def kl_divergence(p_logits, q_logits):
             f"{p_rows.dtype}, got {(*q_batch, q_rows.shape[1])} {q_rows.dtype}"
         )
     out = np.empty(batch, p_rows.dtype)
-    _kernels.kl_divergence(p_rows.size, p_rows, q_rows, out.reshape(-1))
+    _kernels.kl_divergence(p_rows, q_rows, out.reshape(-1))
     return out
 
 
@@ -284,7 +283,7 @@ def log_normaliser(rows):
     """Log of the sum of exp over each row of checked (N, K) logits, shape (N,)."""
     if rows.shape[1] <= _segments.SEGMENT:
         out = np.empty(rows.shape[0], rows.dtype)
-        _kernels.log_normaliser(rows.size, rows, out)
+        _kernels.log_normaliser(rows, out)
         return out
     maximum, total = _partials(rows)
     top = maximum.max(axis=1, keepdims=True)
@@ -296,5 +295,5 @@ def _partials(rows):
     segments = -(-rows.shape[1] // _segments.SEGMENT)
     maximum = np.empty((rows.shape[0], segments), rows.dtype)
     total = np.empty(maximum.shape)
-    _segments.partials(rows.size, rows, maximum, total)
+    _segments.partials(rows, maximum, total)
     return maximum, total

@@ -84,10 +84,10 @@ def gumbel_softmax(
     rows, batch = _validate.rows(logits)
     count, lead = _validate.samples(num_samples)
     first, sample = _validate.offsets(row_offset, sample_offset, count)
-    where = (first, _validate.scale(rows.dtype, temperature), as_key(rng).kernel_words, sample)
+    where = (as_key(rng).kernel_words, sample, first), _validate.scale(rows.dtype, temperature)
     out = _validate.output(out, (*lead, *batch, rows.shape[1]), rows.dtype)
     mode = _kernels.HARD if hard else _kernels.LOG if log else _kernels.SOFT
-    _kernels.gumbel_softmax(rows.size * count, rows, *where, mode, out.reshape(count, *rows.shape))
+    _kernels.gumbel_softmax(rows, *where, mode, out.reshape(count, *rows.shape))
     return out
 
 
@@ -124,7 +124,7 @@ def gumbel_softmax_vjp(
     given = {"cotangent": cotangent}
     rows, (r,), where = _replay(logits, given, temperature, rng, row_offset, sample_offset)
     grad = np.empty(np.shape(logits), rows.dtype)
-    _products.gumbel_softmax_vjp(r.size, rows, r, *where, bool(log), grad.reshape(rows.shape))
+    _products.gumbel_softmax_vjp(rows, r, *where, bool(log), grad.reshape(rows.shape))
     return grad
 
 
@@ -207,12 +207,12 @@ def relax(
     rows, batch = _validate.rows(logits, check=False)
     count, lead = _validate.samples(num_samples)
     first, sample = _validate.offsets(row_offset, sample_offset, count)
-    where = (first, _validate.scale(rows.dtype, temperature), as_key(rng).kernel_words, sample)
+    where = (as_key(rng).kernel_words, sample, first), _validate.scale(rows.dtype, temperature)
     shape = (*lead, *batch)
     result = empty_relaxation(out, shape, (*shape, rows.shape[1]), rows.dtype)
-    arrays = [a.reshape(count, *rows.shape) for a in result[1:]]
+    others = tuple(a.reshape(count, *rows.shape) for a in result[1:])
     z, bad = result.sample.reshape(count, -1), np.zeros(MAX_CHUNKS, np.bool_)
-    _kernels.relax(rows.size * count, rows, *where, bool(coupled), bool(log), z, *arrays, bad)
+    _kernels.relax(rows, *where, bool(coupled), bool(log), z, others, bad)
     if bad.any():
         _validate.check_logits(rows, "logits", np.shape(logits))
     return result
@@ -278,9 +278,8 @@ def relax_vjp(
     given = {"relaxed_cotangent": relaxed_cotangent, "conditional_cotangent": conditional_cotangent}
     rows, flat, where = _replay(logits, given, temperature, rng, row_offset, sample_offset)
     # Where no cotangent is given, neither is there a gradient.
-    grads = [np.empty(rows.shape if r.size else (0, 0), rows.dtype) for r in flat]
-    work = flat[0].size + flat[1].size
-    _products.relax_vjp(work, rows, *flat, *where, bool(coupled), bool(log), *grads)
+    grads = tuple(np.empty(rows.shape if r.size else (0, 0), rows.dtype) for r in flat)
+    _products.relax_vjp(rows, tuple(flat), *where, bool(coupled), bool(log), grads)
     shape = np.shape(logits)
     return (
         None if relaxed_cotangent is None else grads[0].reshape(shape),
@@ -295,4 +294,4 @@ def _replay(logits, given, temperature, rng, row_offset, sample_offset):
     full = (*batch, rows.shape[1])
     count, cotangents = _validate.cotangents(given, full, rows.dtype, rows.shape)
     first, sample = _validate.offsets(row_offset, sample_offset, count)
-    return rows, cotangents, (first, _validate.scale(rows.dtype, temperature), key, sample)
+    return rows, cotangents, ((key, sample, first), _validate.scale(rows.dtype, temperature))

@@ -38,7 +38,7 @@ def features(distribution, z):
     if single_logit(distribution):
         return z.astype(dtype)
     x = np.empty((*z.shape, num_features(distribution)), dtype)
-    _kernels.one_hot(x.size, z.reshape(-1), x.reshape(z.size, x.shape[-1]))
+    _kernels.one_hot(z.reshape(-1), x.reshape(z.size, x.shape[-1]))
     return x
 
 

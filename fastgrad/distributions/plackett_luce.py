@@ -61,7 +61,7 @@ def gumbel_top_k(logits, k, *, num_samples=None, rng, row_offset=0, sample_offse
     first, sample = _validate.offsets(row_offset, sample_offset, count)
     out = _validate.output(out, (*lead, *batch, k), np.dtype(np.int32))
     key, z = as_key(rng).kernel_words, out.reshape(count, len(rows), k)
-    _kernels.gumbel_top_k(rows.size * count, rows, first, key, sample, z)
+    _kernels.gumbel_top_k(rows, (key, sample, first), z)
     return out
 
 
@@ -88,7 +88,7 @@ def log_prob(logits, z):
     """
     rows, z, shape = _choices(logits, z)
     out = np.empty(shape[:-1], rows.dtype)
-    _kernels.log_prob(z.shape[0] * rows.size, rows, z, out.reshape(-1))
+    _kernels.log_prob(rows, z, out.reshape(-1))
     return out
 
 
@@ -119,7 +119,7 @@ def score(logits, z):
     """
     rows, z, shape = _choices(logits, z)
     out = np.empty((*shape[:-1], rows.shape[1]), rows.dtype)
-    _kernels.score(out.size, rows, z, out.reshape(-1, rows.shape[1]))
+    _kernels.score(rows, z, out.reshape(-1, rows.shape[1]))
     return out
 
 
@@ -156,14 +156,13 @@ def entropy(logits, k=None, *, num_samples=None, rng=None):
                 f"got {rows.shape[1]}"
             )
         out = np.empty(batch, rows.dtype)
-        work = len(rows) * rows.shape[1] << rows.shape[1]
-        _entropy.entropy(work, rows, k, out.reshape(-1))
+        _entropy.entropy(rows, k, out.reshape(-1))
         return out
     z = gumbel_top_k(logits, k, num_samples=num_samples, rng=rng)
     given = np.empty(z.shape[:-1], rows.dtype)
     z = z.reshape(len(z), len(rows), k)
     z.flags.writeable = False
-    _entropy.entropy_given(z.shape[0] * rows.size, rows, z, given.reshape(-1))
+    _entropy.entropy_given(rows, z, given.reshape(-1))
     return given.mean(axis=0)
 
 

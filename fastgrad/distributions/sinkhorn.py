@@ -235,7 +235,7 @@ def _solve(log_alpha, temperature, noise_scale, num_samples, rng, *options):
     limits = _limits(problem, temperature, tolerance, max_iterations, newton)
     out = np.empty((count, *problem.logits.shape), problem.logits.dtype)
     errors, counts = np.empty(out.shape[:2]), np.empty(out.shape[:2], np.int32)
-    _kernels.solve(8 * out.size, problem.logits, *where, *limits, out, errors, counts)
+    _kernels.solve(problem.logits, *where, limits, out, errors, counts)
     shape = (*lead, *problem.batch)
     return Sinkhorn(restored(out, problem, lead), errors.reshape(shape), counts.reshape(shape))
 
@@ -257,5 +257,5 @@ def _product(log_alpha, cotangent, temperature, noise_scale, key, *options):
     where = address(problem, noise_scale, key, problem_offset, sample_offset, count)
     limits = _limits(problem, temperature, tolerance, max_iterations, newton)
     out = np.empty(w.shape, dtype)
-    _kernels.vjp(8 * out.size, problem.logits, w, *where, *limits, method == "implicit", out)
+    _kernels.vjp(problem.logits, w, *where, limits, method == "implicit", out)
     return restored(out.sum(axis=0, keepdims=True), problem, ())

@@ -87,7 +87,7 @@ def relaxed_top_k(
     scale, key = _validate.scale(rows.dtype, temperature), as_key(rng).kernel_words
     out = _validate.output(out, (*lead, *batch, rows.shape[1]), rows.dtype)
     flat = out.reshape(count, *rows.shape)
-    _kernels.relaxed_top_k(flat.size * k, rows, k, first, scale, key, sample, flat)
+    _kernels.relaxed_top_k(rows, k, (key, sample, first), scale, flat)
     return out
 
 
@@ -120,7 +120,7 @@ def relaxed_top_k_vjp(logits, cotangent, k, *, temperature, rng, row_offset=0, s
     scale = _validate.scale(rows.dtype, temperature)
     grad = np.empty(full, rows.dtype)
     flat = grad.reshape(rows.shape)
-    _kernels.relaxed_top_k_vjp(r.size * k, rows, r, k, first, scale, key, sample, flat)
+    _kernels.relaxed_top_k_vjp(rows, r, k, (key, sample, first), scale, flat)
     return grad
 
 
@@ -166,7 +166,7 @@ def k_hot(logits, k, *, num_samples=None, rng, row_offset=0, sample_offset=0, ou
     first, sample = _validate.offsets(row_offset, sample_offset, count)
     out = _validate.output(out, (*lead, *batch, rows.shape[1]), rows.dtype)
     flat, key = out.reshape(count, *rows.shape), as_key(rng).kernel_words
-    _k_subset.sample(8 * (flat.size + rows.size * k), rows, k, first, key, sample, flat)
+    _k_subset.sample(rows, k, (key, sample, first), flat)
     return out
 
 
@@ -248,7 +248,7 @@ def marginals_vjp(logits, cotangent, k):
     r = r.reshape(-1, *rows.shape).sum(axis=0, dtype=np.float64)
     r.flags.writeable = False
     grad = np.empty(full, rows.dtype)
-    _k_subset.marginals_vjp(4 * rows.size * k, rows, r, k, grad.reshape(rows.shape))
+    _k_subset.marginals_vjp(rows, r, k, grad.reshape(rows.shape))
     return grad
 
 
@@ -258,5 +258,5 @@ def _sums(logits, k):
     k = size(rows, k, np.shape(logits))
     out, log_sum = np.empty((*batch, rows.shape[1]), rows.dtype), np.empty(batch, rows.dtype)
     flat = out.reshape(rows.shape)
-    _k_subset.marginals(2 * rows.size * k, rows, k, flat, log_sum.reshape(-1))
+    _k_subset.marginals(rows, k, flat, log_sum.reshape(-1))
     return out, log_sum

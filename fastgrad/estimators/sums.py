@@ -30,7 +30,7 @@ class Mean:
             self.first.flags.writeable = False
             self.total = np.zeros(flat.shape[1])
         self.count += len(flat)
-        _sums.accumulate(flat.size, flat, self.first, self.total)
+        _sums.accumulate(flat, self.first, self.total)
 
     @property
     def deviation(self):
@@ -60,7 +60,7 @@ class CentredScores:
         self.distribution = distribution
         k = discrete.num_features(distribution)
         self.logits = distribution.logits.reshape(distribution.logits.size // k, k)
-        self.layout = _outcomes.layout(*self.logits.shape)
+        self.layout = _outcomes.shape(*self.logits.shape)
         self.sums = np.empty((0, *self.layout[1:]), self.logits.dtype)
         self.mean = Mean()
         self.last = None
@@ -80,7 +80,7 @@ class CentredScores:
         if not len(self.sums):
             self.sums = np.zeros(self.layout, self.logits.dtype)
         z, x, first = self.last
-        _outcomes.scatter(z.size, self.logits.shape[1], z, x, first, self.sums)
+        _outcomes.scatter(self.logits.shape[1], z, x, first, self.sums)
         self.last = z[:0], x[:0], first
 
     def total(self, over):
@@ -100,9 +100,9 @@ class CentredScores:
 
     def _finish(self, over, shift=NO_SHIFT, *, optimal=False):
         out, single = np.empty_like(self.logits), discrete.single_logit(self.distribution)
-        seen = self.sums, *self.last, self.mean.count, self.mean.deviation
-        work = self.last[0].size + out.size
-        _scores.centre(work, *seen, over, shift, optimal, self.logits, single, out)
+        baseline = self.mean.deviation, shift, optimal
+        seen = self.sums, self.last, self.mean.count
+        _scores.centre(*seen, over, baseline, (self.logits, single), out)
         return out.reshape(self.distribution.logits.shape)
 
 
@@ -121,7 +121,7 @@ def mean_features(distribution):
     rows = logits.reshape(-1, discrete.num_features(distribution))
     p = np.empty_like(rows)
     single = discrete.single_logit(distribution)
-    (_features.sigmoids if single else _features.softmax)(rows.size, rows, p)
+    (_features.sigmoids if single else _features.softmax)(rows, p)
     return p
 
 
@@ -146,4 +146,4 @@ class SoftmaxProducts:
             _validate.like(a, shape, dtype, name).reshape(len(x), *self.rows)
             for a, name in ((x, "x"), (gradient, "gradient"))
         ]
-        self.kernel(x.size, *arrays, dtype.type(scale), self.total.reshape(self.rows))
+        self.kernel(*arrays, dtype.type(scale), self.total.reshape(self.rows))

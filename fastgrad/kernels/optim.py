@@ -1,6 +1,8 @@
 """Steps of optimisers on flat arrays, in one pass over memory: parts stay in cache between loops.
 
 What a step makes goes into new arrays. An infinite parameter, as of a masked logit, stays infinite.
+
+Oracle: tests/test_optim.py, `reference`.
 """
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
@@ -41,9 +43,9 @@ def descend(out, p, rate, m, scale, v, epsilon):
         out[i] = p[i] - rate * m[i] / fma(scale, sqrt(v[i]), epsilon)
 
 
-@kernel
+@kernel(cost=lambda p: p.size)
 def sgd(chunk, chunks, p, g, velocity, momentum, rate, new_p, new_velocity):
-    """Set new_velocity = momentum velocity + g, new_p = p - rate new_velocity."""
+    """new_velocity = momentum velocity + g, new_p = p - rate new_velocity."""
     parts = (p.size + PART - 1) // PART
     for b in chunk_range(parts, chunk, chunks):
         part = slice(b * PART, min((b + 1) * PART, p.size))
@@ -51,7 +53,7 @@ def sgd(chunk, chunks, p, g, velocity, momentum, rate, new_p, new_velocity):
         accumulate(new_p[part], -rate, new_velocity[part], p[part])
 
 
-@kernel
+@kernel(cost=lambda p: p.size)
 def adam(
     chunk, chunks, p, g, mean, square, keep, keep_square, rate, scale, epsilon, new_p, new_m, new_v
 ):

@@ -219,7 +219,7 @@ def test_entropy_given_choices_has_the_entropy_as_its_mean(dtype):
         for k in (1, 3, 5):
             z = np.ascontiguousarray(orders(k), np.int32)[:, None]
             given = np.empty(len(z), dtype)
-            plackett_luce_entropy.entropy_given(z.size, row[None].astype(dtype), z, given)
+            plackett_luce_entropy.entropy_given(row[None].astype(dtype), z, given)
             mean = probabilities(row, z[:, 0]) @ given
             assert mean == pytest.approx(
                 entropy(row, k), rel=1e-5 if dtype == np.float32 else 1e-12

@@ -26,7 +26,7 @@ def log_gamma_draws(shape, count, key, offset):
     out = np.empty((count, *shape.shape))
     arrays = [_validate.real_array(x, "shape") for x in (d, np.log(d), np.where(small, 1 / a, 0))]
     flat = out.reshape(-1)
-    _kernels.draw(_kernels.WORK * out.size, *arrays, key.kernel_words, offset * a.size, flat)
+    _kernels.draw(*arrays, key.kernel_words, offset * a.size, flat)
     return out
 
 
@@ -38,7 +38,7 @@ def log_gamma_slopes(shape, log_x):
         _validate.real_array(x, "shape").reshape(-1)
         for x in (log_x, a, scipy.special.digamma(a + 1))
     )
-    _kernels.slope(_kernels.WORK * out.size, log_x, *arrays, out.reshape(-1))
+    _kernels.slope(log_x, *arrays, out.reshape(-1))
     return out
 
 

@@ -67,7 +67,7 @@ class MultivariateNormal(Continuous):
         d = self.loc.shape[-1]
         scale, x = (_validate.real_array(a, "x") for a in (self.scale_tril.astype(dtype), x))
         out = np.empty(x.shape, dtype)
-        kernel(x.size * d, *arrays, scale.reshape(-1, d, d), x.reshape(-1, d), out.reshape(-1, d))
+        kernel(*arrays, scale.reshape(-1, d, d), x.reshape(-1, d), out.reshape(-1, d))
         return out
 
     def _transform_vjp(self, noise, cotangent):

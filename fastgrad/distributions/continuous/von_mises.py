@@ -54,7 +54,7 @@ class VonMises(Continuous):
         out = np.empty((count, *self.batch_shape))
         arrays = [_validate.real_array(x, "concentration") for x in constants]
         words = key.kernel_words
-        _kernels.draw(_kernels.WORK * out.size, *arrays, words, offset * k.size, out.reshape(-1))
+        _kernels.draw(*arrays, words, offset * k.size, out.reshape(-1))
         return out
 
     def transform(self, noise):
@@ -65,7 +65,7 @@ class VonMises(Continuous):
         k, b = self._concentration(), self._mean_deviation()
         slope = np.empty(noise.shape)
         y, *arrays = (_validate.real_array(x, "noise").reshape(-1) for x in (noise, k, b))
-        _kernels.slope(_kernels.WORK * noise.size, y, *arrays, slope.reshape(-1))
+        _kernels.slope(y, *arrays, slope.reshape(-1))
         return {"loc": cotangent, "log_concentration": cotangent * (k * slope)}
 
     def _mean_deviation(self):

@@ -145,6 +145,5 @@ def convolve(planes, taps, *, nu=0.0, out=None, margin=0):
     taps = np.array(np.broadcast_to(taps, (1, 2, taps.size)) if taps.ndim == 1 else taps)
     if out is None:
         out = np.empty_like(planes)
-    work = planes.size * taps.size
-    kernels.blur(work, out, planes, taps.astype(planes.dtype), planes.dtype.type(nu), margin)
+    kernels.blur(out, planes, taps.astype(planes.dtype), planes.dtype.type(nu), margin)
     return out

@@ -79,35 +79,35 @@ class Windows:
         maps[:, 2] = 1
         c2 = self.dtype(c2)
         planes = _read_only(planes)
-        kernels.moments(planes.size * 66, maps, planes, self.reference, fixed, self.taps, c2)
+        kernels.moments(maps, planes, self.reference, fixed, self.taps, c2)
         return maps
 
     def of(self, planes):
         """Return the `Maps` of pictures."""
         moments = self.moments(planes)
         terms, sums = np.empty(moments[:, 0].shape, self.dtype), np.empty(moments[:, 0, :, 0].shape)
-        kernels.terms(terms.size * 8, terms, sums, moments, self.fixed, self.c1)
+        kernels.terms(terms, sums, moments, self.fixed, self.c1)
         return Maps(moments, terms, sums.sum(axis=1))
 
     def touched(self, maps):
         """Return for each pixel the sum of the terms that it touches."""
         out = np.empty((len(maps.terms), *self.reference.shape), self.dtype)
-        kernels.spread(out.size * 22, out, maps.terms, np.ones_like(self.taps))
+        kernels.spread(out, maps.terms, np.ones_like(self.taps))
         return out
 
     def gradient(self, planes, maps):
         """Return the gradient of the loss by the pixels; the moments are overwritten."""
-        kernels.slopes(maps.moments.size * 16, maps.moments, self.fixed, self.c1)
+        kernels.slopes(maps.moments, self.fixed, self.c1)
         out = np.empty_like(planes)
         arguments = maps.moments, _read_only(planes), self.reference, self.taps
-        kernels.gradient(out.size * 66, out, *arguments)
+        kernels.gradient(out, *arguments)
         return out
 
     def changed(self, planes, maps, change):
         """Return `touched` were each pixel alone changed by so much: (S, n, height, width)."""
         out = np.empty_like(change)
         pictures = _read_only(change), maps.moments, _read_only(planes), self.reference
-        kernels.changed(out.size * 121, out, *pictures, self.fixed, self.taps, self.c1)
+        kernels.changed(out, *pictures, self.fixed, self.taps, self.c1)
         return out
 
 

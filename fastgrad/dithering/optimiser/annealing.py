@@ -97,15 +97,10 @@ class Annealing:
         self._precision = loss.dtype(precision)
         for turn in range(2):
             kernels.sweep(
-                loss.weights.size * len(self.palette),
-                self.target,
-                self._error,
-                self.image,
-                self.weights,
+                (self.target, self._error),
+                (self.image, self.weights),
                 self._colours(),
-                loss.terms,
-                loss.nu,
-                loss.own,
+                (loss.terms, loss.nu, loss.own),
                 self._precision,
                 self._rate if rate is None else loss.dtype(rate),
                 energies,
@@ -163,8 +158,7 @@ class Annealing:
         """Draw labels for some of the targets."""
         labels = np.empty(target.shape[1:], np.uint8)
         chance = random.uniform(labels.shape, rng=self._key.fold_in(self._steps))
-        work = labels.size * len(self.palette)
-        annealing_response.draw(work, labels, target, self._colours(), self._precision, chance)
+        annealing_response.draw(labels, target, self._colours(), self._precision, chance)
         return labels
 
     def _colours(self):

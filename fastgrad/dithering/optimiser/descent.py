@@ -105,9 +105,8 @@ def _tiles(indices, loss, palette, objective, weight):
         maps[3] *= dtype(weight * loss.pixels)
         blurred = field, planar, blur, loss.nu
         structure = maps, fixed, dtype(scale.c1), table, reference, values
-        work = loss.pixels * len(palette) * kernels.ROWS * kernels.COLUMNS
         for phase in range(4):
-            kernels.descend(work, moves, labels, loss.weights, blurred, structure, size, phase)
+            kernels.descend(moves, labels, loss.weights, blurred, structure, size, phase)
         indices[...] = labels
         yield int(moves.sum())
 

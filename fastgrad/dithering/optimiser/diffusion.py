@@ -46,14 +46,7 @@ def diffuse(loss, palette):
     palette = np.asarray(palette, loss.dtype)
     indices = np.empty(loss.shape, np.uint8)
     limits = loss.dtype(LIMIT) * np.ptp(palette, axis=0)
-    kernels.diffuse(
-        indices.size * (len(palette) + 16),
-        indices,
-        loss.planes,
-        loss.weights,
-        in_vectors(palette),
-        limits,
-    )
+    kernels.diffuse(indices, loss.planes, loss.weights, in_vectors(palette), limits)
     return indices
 
 

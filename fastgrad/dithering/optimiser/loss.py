@@ -209,7 +209,7 @@ class BlurredError:
         out = np.empty_like(logits)
         sums = np.zeros((kernels.BLOCKS, palette.shape[0], palette.shape[1] + 1))
         scale = self.dtype(1 / self.pixels)
-        kernels.gradient(logits.size, out, sums, logits, palette, squares, slope, self.own, scale)
+        kernels.gradient(out, sums, logits, palette, squares, slope, self.own, scale)
         sums = sums.sum(axis=0)
         colours = (sums[:, :-1] + 2 * self.own * sums[:, -1:] * palette) / self.pixels
         return Gradient(value, out, colours.astype(self.dtype))
@@ -221,7 +221,7 @@ class BlurredError:
     def _moments(self, logits, palette):
         mean = np.empty_like(self.planes)
         variances = np.empty(self.shape[0])
-        kernels.moments(logits.size, mean, variances, logits, palette, self.weights)
+        kernels.moments(mean, variances, logits, palette, self.weights)
         return mean, float(variances.sum()) / self.pixels
 
     def _check(self, logits, palette):

@@ -54,8 +54,7 @@ def initial(image, colors, *, rng, trials=1, locked=None, iterations=8):
     if first:
         palettes[:, :, :first] = np.transpose(locked)
     chances = random.uniform((trials, colors), rng=rng, dtype=np.float64)
-    work = trials * pixels.shape[1] * colors
-    kernels.cluster(work, palettes, first, pixels, chances, iterations)
+    kernels.cluster(palettes, first, pixels, chances, iterations)
     return np.ascontiguousarray(palettes.transpose(0, 2, 1))
 
 
@@ -178,7 +177,7 @@ class Sample:
         gram, right = self.normal_equations(labels, len(palette))
         planar = np.array(np.transpose(palette), np.float64, order="C")
         right = np.ascontiguousarray(right.T)
-        kernels.fit(gram.size * iterations, planar, gram, right, locked, *bounds, iterations)
+        kernels.fit(planar, gram, right, locked, *bounds, iterations)
         return np.ascontiguousarray(planar.T, self.loss.dtype)
 
     def normal_equations(self, labels, colors):
@@ -200,10 +199,9 @@ class Sample:
         """
         gram = np.zeros((kernels.BLOCKS, colors, colors))
         right = np.zeros((kernels.BLOCKS, colors, self.blurred.shape[1]))
-        work, loss = labels.size * self.loss.table.size // 2, self.loss
-        table, nu = loss.table.astype(np.float64), float(loss.nu)
+        table, nu = self.loss.table.astype(np.float64), float(self.loss.nu)
         labels = np.ascontiguousarray(labels)
-        kernels.normal_equations(work, gram, right, labels, self._weights, self.blurred, table, nu)
+        kernels.normal_equations(gram, right, labels, self._weights, self.blurred, table, nu)
         half = gram.sum(axis=0)
         return half + half.T, right.sum(axis=0)
 

@@ -46,8 +46,7 @@ class Search:
         self._margin, self._size = radius, max(32, width)
         height, across = loss.shape
         error = np.empty_like(loss.planes)
-        work = error.size
-        kernels.errors(work, error, indices, loss.weights, loss.planes, self._colours)
+        kernels.errors(error, indices, loss.weights, loss.planes, self._colours)
         self._field = np.zeros(
             (len(error), height + 2 * radius, across + radius + width), loss.dtype
         )
@@ -61,25 +60,12 @@ class Search:
         int
             The moves made.
         """
-        loss, table = self.loss, self._table
+        loss, kept = self.loss, (self._previous, self._gap)
+        blurred, colours = (self._field, self._table, loss.nu), (self._palette, self._reach)
         moves = np.zeros([-(-n // self._size) for n in loss.shape], np.int64)
-        work = self.indices.size * (self._reach.size + table.size)
         for phase in range(4):
-            kernels.descend(
-                work,
-                moves,
-                self.indices,
-                loss.weights,
-                self._previous,
-                self._gap,
-                self._field,
-                self._palette,
-                self._reach,
-                table,
-                loss.nu,
-                self._size,
-                phase,
-            )
+            work = self.indices, loss.weights, kept, blurred, colours
+            kernels.descend(moves, *work, self._size, phase)
         return int(moves.sum())
 
     def errors(self):
@@ -92,7 +78,6 @@ class Search:
         """
         loss, sums = self.loss, np.empty((self.loss.shape[0], 2))
         kernels.energies(
-            self.indices.size,
             sums,
             self.indices,
             loss.weights,

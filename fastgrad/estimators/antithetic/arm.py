@@ -93,4 +93,4 @@ class _PairProducts(coupled.BinarySums):
     def add(self, draws, x):
         """Take draws and the signal (S, M)."""
         noise = _validate.real_array(draws.noise, "noise").reshape(len(x) // 2, self.sum.size)
-        _kernels.pair_products(noise.size, x, noise, self.sum)
+        _kernels.pair_products(x, noise, self.sum)

@@ -72,7 +72,7 @@ class ARSM(Estimator):
         z = np.empty((num_samples, *distribution.batch_shape), np.int32)
         shares = np.empty((num_samples, *w.shape), w.dtype)
         winners = z.reshape(num_samples, len(w))
-        _kernels.race(shares.size, w, key.kernel_words, offset, shares, winners)
+        _kernels.race(w, key.kernel_words, offset, shares, winners)
         return Races(read_only(z), read_only(shares.reshape(*z.shape, w.shape[1])))
 
     def ask(self, objective, distribution, draws, *, offset=0):
@@ -87,7 +87,7 @@ class ARSM(Estimator):
         shares, winners = draws.shares.reshape(count, n, k), z.reshape(count, n)
         for pair, (a, b) in enumerate(pairs):
             swapped = np.empty(winners.shape, np.int32)
-            _kernels.swap(swapped.size, w, shares, winners, a, b, swapped)
+            _kernels.swap(w, shares, winners, a, b, swapped)
             moved = (swapped != winners).any(axis=1)
             if moved.any():
                 points = read_only(swapped[moved].reshape(-1, *z.shape[1:]))
@@ -128,7 +128,7 @@ class ARSM(Estimator):
             evaluations += answer.evaluations
             shares = _validate.real_array(draws.shares, "shares")
             shares = shares.reshape(len(shares), *total.shape)
-            _kernels.swap_products(shares.size, shares, answer.signal, total)
+            _kernels.swap_products(shares, answer.signal, total)
         dtype, shape = distribution.logits.dtype, distribution.logits.shape
         total = total[:, -discrete.num_features(distribution) :] / value.count
         grad = total.astype(dtype).reshape(shape)

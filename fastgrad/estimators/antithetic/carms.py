@@ -72,11 +72,11 @@ class DisARMIW(StickBreaking):
         """Draw antithetic pairs, shape (S, *batch)."""
         logits, order = coupled.ascending(distribution)
         rest, reach = np.empty(logits.shape), np.empty(logits.shape)
-        _sticks.pair_tables(logits.size, logits, order, rest, reach)
+        _sticks.pair_tables(logits, order, rest, reach)
         z = np.empty((num_samples, *distribution.batch_shape), np.int32)
         flat, tables = z.reshape(num_samples, len(logits)), (rest, reach, order)
         words = logits.itemsize // 4
-        _kernels.sample_pairs(z.size, words, *tables, key.kernel_words, offset // 2, flat)
+        _kernels.sample_pairs(words, *tables, key.kernel_words, offset // 2, flat)
         return read_only(z)
 
 
@@ -114,11 +114,10 @@ class CARMS(StickBreaking):
         """Draw groups of coupled outcomes, shape (S, *batch)."""
         (logits, order), size = coupled.ascending(distribution), self.group(num_samples)
         threshold = np.empty(logits.shape, logits.dtype)
-        _sticks.thresholds(logits.size, logits, order, size, threshold)
+        _sticks.thresholds(logits, order, size, threshold)
         z = np.empty((num_samples, *distribution.batch_shape), np.int32)
         flat, tables = z.reshape(num_samples, len(logits)), (threshold, order)
-        work = z.size * logits.shape[1]
-        _kernels.sample_groups(work, *tables, size, key.kernel_words, offset, flat)
+        _kernels.sample_groups(*tables, size, key.kernel_words, offset, flat)
         return read_only(z)
 
 
@@ -129,15 +128,15 @@ class _PairScores:
         self.distribution, self.size = distribution, size
         self.logits, self.order = coupled.ascending(distribution)
         self.ratios, self.sum = np.empty(self.logits.shape), np.zeros(self.logits.shape)
-        _sticks.pair_ratios(self.sum.size, self.logits, self.order, size, self.ratios)
+        _sticks.pair_ratios(self.logits, self.order, size, self.ratios)
 
     def add(self, z, x):
         """Take outcomes (S, *batch) and their signal (S, M)."""
         z = _validate.like(z, z.shape, np.int32, "z").reshape(len(z), len(self.sum))
         if self.size == 2:
-            _sums.pair_scores(z.size, self.logits, self.ratios, z, x, self.sum)
+            _sums.pair_scores(self.logits, self.ratios, z, x, self.sum)
         else:
-            _sums.group_scores(z.size, self.order, self.ratios, z, x, self.size, self.sum)
+            _sums.group_scores(self.order, self.ratios, z, x, self.size, self.sum)
 
     def gradient(self, over):
         """Return the sum, with the columns of the logits, divided by `over`."""

@@ -66,7 +66,7 @@ def binary_logits(distribution, name):
     if discrete.single_logit(distribution):
         return logits.reshape(-1)
     t = np.empty(logits.size // 2, logits.dtype)
-    _log_odds.log_odds(t.size, logits.reshape(t.size, 2), t)
+    _log_odds.log_odds(logits.reshape(t.size, 2), t)
     return read_only(t)
 
 
@@ -92,7 +92,7 @@ class BinarySums:
             grad = np.where(np.isinf(self.t), 0, self.sum / over)
             return grad.astype(self.dtype)
         grad = np.empty((self.t.size, 2), self.dtype)
-        _log_odds.gradient(grad.size, self.sum, self.t, over, grad)
+        _log_odds.gradient(self.sum, self.t, over, grad)
         return grad
 
 
@@ -102,5 +102,5 @@ def ascending(distribution):
     if logits.shape[1] > MANY:
         return logits, read_only(np.argsort(logits, axis=1, kind="stable").astype(np.int32))
     order = np.empty(logits.shape, np.int32)
-    _kernels.sort(order.size, logits, order)
+    _kernels.sort(logits, order)
     return logits, read_only(order)

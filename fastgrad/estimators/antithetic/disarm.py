@@ -108,10 +108,10 @@ class ARMS(Antithetic):
         """Draw groups of antithetic outcomes, shape (S, *batch)."""
         t, size = coupled.binary_logits(distribution, self.name), self.group(num_samples)
         threshold = np.empty_like(t)  # infinite where the rarer outcome never shows
-        _log_odds.thresholds(t.size, t, size, threshold)
+        _log_odds.thresholds(t, size, threshold)
         z = np.empty((num_samples, *distribution.batch_shape), np.int32)
         flat = z.reshape(num_samples, t.size)
-        _kernels.sample_groups(z.size, t, threshold, size, key.kernel_words, offset, flat)
+        _kernels.sample_groups(t, threshold, size, key.kernel_words, offset, flat)
         return read_only(z)
 
 
@@ -121,7 +121,7 @@ def draw_pairs(distribution, name, num_samples, key, offset, *, noise=False):
     pairs = num_samples // 2
     z, u = np.empty((num_samples, *batch), np.int32), np.empty((pairs * noise, *batch), t.dtype)
     flat = z.reshape(num_samples, t.size), u.reshape(len(u), t.size)
-    _kernels.sample_pairs(z.size, t, key.kernel_words, offset // 2, *flat)
+    _kernels.sample_pairs(t, key.kernel_words, offset // 2, *flat)
     return read_only(z), read_only(u)
 
 
@@ -135,9 +135,9 @@ class _Scores(coupled.BinarySums):
     def add(self, z, x):
         """Take outcomes (S, *batch) and their signal (S, M)."""
         z = _validate.like(z, z.shape, np.int32, "z").reshape(len(z), self.sum.size)
-        _kernels.group_scores(z.size, z, x, self.size, self.sum)
+        _kernels.group_scores(z, x, self.size, self.sum)
 
     def gradient(self, over):
         """Correct the sums, once and for all; return the derivative by all logits, over `over`."""
-        _log_odds.correct(self.t.size, self.t, self.size, self.sum)
+        _log_odds.correct(self.t, self.size, self.sum)
         return super().gradient(over)

@@ -53,7 +53,7 @@ def search(distribution, cells, count, key, *, who, spare=0):
     rest = np.full(cells, -np.inf if len(z) else 0.0, dtype)
     words = (np.uint32(0), np.uint32(0)) if key is None else key.kernel_words
     if z.size:
-        run(logits.size * len(z), logits, words, key is not None, z, log_p, rest, last)
+        run(logits, words, key is not None, z, log_p, rest, last)
     z = read_only(z.reshape(len(z), *distribution.batch_shape))
     return Outcomes(z[:count], *(x.astype(np.float64) for x in (log_p[:count], rest, last)))
 

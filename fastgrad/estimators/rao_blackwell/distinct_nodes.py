@@ -25,8 +25,7 @@ def weigh(log_p, rest, signal):
     )
     given = [read_only(np.ascontiguousarray(x)) for x in (log_p, rest, signal)]
     if log_p.size:
-        work = log_p.size << min(len(log_p), _kernels.SUBSETS)
-        _kernels.unordered(work, *given, log_set, weights, coefficients)
+        _kernels.unordered(*given, log_set, weights, coefficients)
     return log_set, weights, coefficients
 
 

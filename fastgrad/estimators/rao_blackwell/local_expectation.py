@@ -86,11 +86,11 @@ class LocalExpectation(ScoreFunction):
         step = self.points or max(1, FEATURES // max(1, logits.size))
         for begin in range(0, total, step):
             points = np.empty((min(step, total - begin), n), np.int32)
-            _kernels.change(points.size, *given, per, begin, points)
+            _kernels.change(*given, per, begin, points)
             asked = read_only(points.reshape(-1, *batch))
             f = objective.outcomes(distribution, asked, offset=begin).value
             f = read_only(f.reshape(len(f), cells))
-            _kernels.enter(f.size, points, moves, begin, f, table)
+            _kernels.enter(points, moves, begin, f, table)
         return table.reshape(samples, *batch, possible.shape[1]), samples + total
 
     def combine(self, distribution, blocks, state=None):

@@ -94,7 +94,7 @@ class SumAndSample(Distinct):
             order = key.fold_in(i - summed)
             order = search(distribution, cells, summed + 1, order, who=self.name).z
             order, own = order.reshape(summed + 1, n), z[i].reshape(cells, n // max(cells, 1))
-            _kernels.first_unseen(order.size, order, seen, own)
+            _kernels.first_unseen(order, seen, own)
         z = z.reshape(len(z), *distribution.batch_shape)
         others = None
         if self.baseline == "independent":

@@ -48,7 +48,7 @@ def scores(distribution, z, weights, *, centred=False):
     total = weights.sum(axis=0)[: 0 if centred else None]
     weights, out = read_only(np.ascontiguousarray(weights)), np.empty_like(logits)
     single, z = discrete.single_logit(distribution), outcomes(distribution, z)
-    _kernels.weighted(out.size, z, weights, total, logits, single, out)
+    _kernels.weighted(z, weights, total, logits, single, out)
     return out.reshape(distribution.logits.shape)
 
 

@@ -45,7 +45,7 @@ class Rao(Jacobian):
         z, w = self.flat(draws.z, w)
         kernel = _kernels.site_products if self.single else _kernels.products
         noise = self.inner_samples, draws.key.kernel_words, draws.offset
-        kernel(w.size * self.inner_samples, self.rows, z, w, *self.numbers, *noise, self.sum)
+        kernel(self.rows, z, w, *self.numbers, *noise, self.sum)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -75,7 +75,7 @@ class Straight(Jacobian):
     def add(self, draws, w):
         """Take the next block."""
         w = self.flat_gradient(w)
-        _kernels.add(w.size, w.reshape(len(w), -1), self.sum.reshape(-1))
+        _kernels.add(w.reshape(len(w), -1), self.sum.reshape(-1))
 
     @property
     def total(self):
@@ -86,7 +86,7 @@ class Straight(Jacobian):
         else:
             result = np.empty_like(self.sum)
             numbers = self.factor, self.scale
-            _kernels.straight_through(self.sum.size, self.rows, self.sum, *numbers, result)
+            _kernels.straight_through(self.rows, self.sum, *numbers, result)
         return result.reshape(self.distribution.logits.shape)
 
 
@@ -101,9 +101,9 @@ class Heun(Jacobian):
             q, p = np.exp(discrete.log_probabilities(p).reshape(2, -1))
             half = site_jacobian(self.distribution) / 2
             slopes = [read_only(s - half) for s in (p * (1 + q) / 2, q * (1 + p) / 2)]
-            _kernels.site_products(w.size, z, w, *slopes, self.sum)
+            _kernels.site_products(z, w, *slopes, self.sum)
         else:
-            _kernels.reinmax(w.size, self.rows, z, w, self.scale, self.sum)
+            _kernels.reinmax(self.rows, z, w, self.scale, self.sum)
 
 
 class Gapped(Jacobian):
@@ -122,8 +122,6 @@ class Gapped(Jacobian):
             slopes = [
                 read_only(site_jacobian(tempered(d, self.temperature)) * self.scale) for d in ahead
             ]
-            _kernels.site_products(w.size, z, w, *slopes, self.sum)
+            _kernels.site_products(z, w, *slopes, self.sum)
         else:
-            _kernels.gapped_straight_through(
-                w.size, self.rows, z, w, self.gap, self.scale, self.sum
-            )
+            _kernels.gapped_straight_through(self.rows, z, w, self.gap, self.scale, self.sum)

@@ -75,7 +75,6 @@ class STGumbel(GumbelSoftmax):
         pair = np.empty((2, num_samples, *logits.shape), logits.dtype)
         kernel = _kernels.draw_sites if discrete.single_logit(distribution) else _kernels.draw
         kernel(
-            logits.size * num_samples,
             *(d.logits.reshape(rows) for d in (forward, backward)),
             forward is backward,
             _validate.scale(logits.dtype, temperature),

@@ -53,6 +53,6 @@ def descend(x, gradient, state, learning_rate):
     decay, slow = DECAYS
     rate, scale = learning_rate / (1 - decay**steps), (1 - slow**steps) ** -0.5
     keep = (decay, 1 - decay), (slow, 1 - slow)
-    optim.adam(x.size, *flat, *keep, float(rate), float(scale), TINY, *new)
+    optim.adam(*flat, *keep, float(rate), float(scale), TINY, *new)
     x, *moments = (a.reshape(x.shape) for a in new)
     return x, dict(zip(MOMENTS, moments)) | {"steps": steps}

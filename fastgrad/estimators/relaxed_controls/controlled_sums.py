@@ -68,16 +68,15 @@ class ControlledScores:
         flat = read_only(flat.reshape(2, -1))
         cells = math.prod(d.shape[1:])
         self.kernel(
-            x.size,
             self.logits,
             z.reshape(s, -1),
-            *(x, y, r, q),
+            (x, y),
+            (r, q),
             *flat,
-            *(read_only(np.ascontiguousarray(a).reshape(s, cells)) for a in (d, c)),
+            tuple(read_only(np.ascontiguousarray(a).reshape(s, cells)) for a in (d, c)),
             self.total.reshape(self.rows),
             self.products,
-            *along,
-            score,
+            (*along, score),
         )
         return Directions(*along, score)
 

@@ -78,9 +78,8 @@ class TanhNetwork:
             Of the dtype of x.
         """
         value, gradient = np.empty(x.shape[:2], x.dtype), np.empty(x.shape, x.dtype)
-        work = x.size * self.hidden
         _kernels.value_and_gradient(
-            work, _frozen(weights, x), self.hidden, _frozen(x, x), value, gradient
+            _frozen(weights, x), self.hidden, _frozen(x, x), value, gradient
         )
         return value, gradient
 
@@ -97,9 +96,7 @@ class TanhNetwork:
             Added to, sample by sample.
         """
         arrays = (_frozen(a, x) for a in (x, factor, direction))
-        _kernels.add_parameter_gradient(
-            x.size * self.hidden, _frozen(weights, x), self.hidden, *arrays, total
-        )
+        _kernels.add_parameter_gradient(_frozen(weights, x), self.hidden, *arrays, total)
 
 
 @functools.lru_cache(maxsize=2)  # each call asks for the shape at least

@@ -58,7 +58,6 @@ def draw(distribution, temperatures, num_samples, key, *, offset=0, coupled=True
         inverse = read_only(1 / temperature.reshape(-1))
         conditional = x[0][:0] if coupled else x[1]
         kernel(
-            x.size,
             logits.reshape(rows),
             inverse,
             key.kernel_words,

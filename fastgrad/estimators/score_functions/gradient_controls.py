@@ -59,14 +59,14 @@ class ScaledControls(ScoreFunction):
         grad = rows[count]
         grad[:] = scores.total(len(z) - 1).reshape(-1)
         weights = np.array(self.weights) * (1.0 if self.scale is None else self.scale)
-        _kernels.blend(rows.size, rows[:count], weights, grad)
+        _kernels.blend(rows[:count], weights, grad)
         if self.scale is None:
             fit, size = Regression(state, count), rows.shape[1]
             change = fit.solve(np.full(count, fit.square))  # few calls are a poor teacher
             parts = np.empty((-(-size // _kernels.BLOCK), count + 1, count + 1))
-            _kernels.gram(rows.size, rows, parts)
+            _kernels.gram(rows, parts)
             state = fit.add(_with_target_negated(parts.sum(axis=0)), DECAY)
-            _kernels.blend(rows.size, rows[:count], change, grad)
+            _kernels.blend(rows[:count], change, grad)
         return Estimate(value.result.astype(grad.dtype), grad.reshape(shape).copy(), state, len(z))
 
     def controls(self, distribution, z, shape, gradient, out):
@@ -93,7 +93,7 @@ class Linear:
         self.single = self.mu.shape[1] == 1
         kernel = _stein.binary_linear_terms if self.single else _stein.linear_terms
         args = self.gradient, self.mu, self.z, self.total, self.product, self.terms
-        kernel(gradient.size, *args)
+        kernel(*args)
 
     def steps(self, w):
         """Return, of w and abs(w), the sums of `_stein.stein`, and E[abs(w)], (S, N)."""
@@ -103,7 +103,7 @@ class Linear:
         linear, rectified = np.empty_like(self.mu), np.empty_like(self.mu)
         kernel = _stein.binary_stein if self.single else _stein.stein
         args = self.gradient, self.mu, self.z, self.total, rest, size, linear, rectified
-        kernel(self.gradient.size, *args)
+        kernel(*args)
         return linear, rectified, size
 
 
@@ -124,5 +124,5 @@ def slopes(distribution, gradient, mu):
         product = mu * table[:, 1:]
     else:
         table = np.empty_like(mu)
-        _kernels.slopes(mu.size, g, mu, table, product)
+        _kernels.slopes(g, mu, table, product)
     return table, product.reshape(distribution.logits.shape)

@@ -69,7 +69,7 @@ class VIMCO(ScoreFunction):
             size = self.group(len(z))
             x = log_weights.reshape(len(z), -1)
             bound, signal = np.empty((len(z) // size, x.shape[1])), np.empty(x.shape)
-            _kernels.bounds(x.size, x, size, math.log(size), bound, signal)
+            _kernels.bounds(x, size, math.log(size), bound, signal)
             value.add(bound.reshape(-1, *log_weights.shape[1:]))
             scores.add(z, signal)
         dtype = distribution.logits.dtype

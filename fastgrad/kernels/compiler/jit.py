@@ -3,11 +3,12 @@
 A kernel is written, and compiled, as the work on one chunk of many. Run serially it does all as one
 chunk; in parallel, `run_chunks` calls the same machine code for every chunk, so only the bounds of
 chunks can make a difference. No fast-math flag is set: every operation rounds once, as written, and
-`special.fma` says where a product is fused.
+`intrinsics.fma` says where a product is fused.
 """
 
 import functools
 import math
+import operator
 import os
 import threading
 
@@ -97,12 +98,22 @@ class Compiled:
 class Kernel(Compiled):
     """The work `function(chunk, chunks, ...)` on one chunk of many.
 
-    Calling ``kernel(work, ...)`` with the number of elements at stake runs several chunks in
-    parallel where that pays and is safe, and otherwise all as one; both give the same bits.
+    Calling ``kernel(...)`` runs several chunks in parallel where that pays and is safe, and
+    otherwise all as one; both give the same bits. What a call costs, in elements of the most common
+    kernels, is said by `cost`: a function of some of its arguments, which it calls by their names.
     """
 
-    def __call__(self, work, *args):
-        chunks = plan(work)
+    def __init__(self, function, cost):
+        super().__init__(function)
+        names = _parameters(function)[2:]
+        places = [names.index(name) for name in _parameters(cost)]
+        self.cost, one = cost, len(places) == 1
+        # A slice for a single one, as what is picked is a tuple then too.
+        pick = [slice(places[0], places[0] + 1)] if one else places
+        self._of_cost = operator.itemgetter(*pick)
+
+    def __call__(self, *args):
+        chunks = plan(self.cost(*self._of_cost(args)))
         if chunks == 1:
             (self._dispatcher or self.dispatcher)(0, 1, *args)
         else:
@@ -114,7 +125,16 @@ class Kernel(Compiled):
         _launcher.dispatcher(runner, address, chunks, args)
 
 
-kernel = Kernel
+def _parameters(function):
+    code = function.__code__
+    return code.co_varnames[: code.co_argcount]
+
+
+def kernel(cost):
+    """Make a kernel of the function below, whose calls cost so much: see `Kernel`."""
+    return functools.partial(Kernel, cost=cost)
+
+
 _launcher, _runner = Compiled(launch), Compiled(run_chunks, parallel=True)
 
 

@@ -1,4 +1,7 @@
-"""Bernoulli sites: samples, their log probability and score, entropy and divergence."""
+"""Bernoulli sites: samples, their log probability and score, entropy and divergence.
+
+Oracle: tests/distributions/test_bernoulli.py, `test_agrees_with_two_categories`.
+"""
 
 import numpy as np
 
@@ -17,19 +20,20 @@ from fastgrad.kernels.simd.special import sigmoid, softplus
 from fastgrad.kernels.tiles import tile
 
 
-@kernel
-def sample(chunk, chunks, logits, offset, key, first_sample, out):
+@kernel(cost=lambda out: out.size)
+def sample(chunk, chunks, logits, noise, out):
     """Fill out, shape (S, N), with samples."""
+    key, first_sample, offset = noise
     n = logits.size
     blocks, depth = lg.layout(n, offset)
     bits = np.empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
     w, scratch = np.empty(bits[0].size, logits.dtype), np.empty(bits[0].size, logits.dtype)
     for b in chunk_range(blocks, chunk, chunks):
         start, head, tail, low = lg.span(b, depth, n, offset)
-        z, noise = scratch[: tail - head], w[low : low + tail - head]
+        z, odds = scratch[: tail - head], w[low : low + tail - head]
         for i in range(out.shape[0]):
             lg.fill_odds(w, bits, start, np.uint32(first_sample + i), NOISE, key)
-            lg.perturb(z, logits[head:tail], noise)
+            lg.perturb(z, logits[head:tail], odds)
             lg.decide(out[i][head:tail], z)
 
 
@@ -59,7 +63,7 @@ def score_block(out, t, x):
         out[c] = where(x[c] > 0, rest, -rest)
 
 
-@kernel
+@kernel(cost=lambda out: out.size)
 def log_prob(chunk, chunks, logits, x, out):
     """out = log probability of x, both (S, N)."""
     n = logits.size
@@ -68,7 +72,7 @@ def log_prob(chunk, chunks, logits, x, out):
         log_prob_block(out[i][head:tail], logits[head:tail], x[i][head:tail])
 
 
-@kernel
+@kernel(cost=lambda out: out.size)
 def score(chunk, chunks, logits, x, out):
     """out = x - sigmoid(logits), x and out (S, N)."""
     n = logits.size
@@ -107,7 +111,7 @@ def entropy_block(out, t):
         out[c] += softplus(-abs(t[c]))
 
 
-@kernel
+@kernel(cost=lambda out: out.size)
 def kl_divergence(chunk, chunks, p_logits, q_logits, out):
     """out = Kullback-Leibler divergence of each site."""
     n = out.size
@@ -115,7 +119,7 @@ def kl_divergence(chunk, chunks, p_logits, q_logits, out):
     kl_divergence_block(out[head:tail], p_logits[head:tail], q_logits[head:tail])
 
 
-@kernel
+@kernel(cost=lambda out: out.size)
 def entropy(chunk, chunks, logits, out):
     """out = entropy of each site."""
     n = out.size

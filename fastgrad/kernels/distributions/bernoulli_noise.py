@@ -5,6 +5,8 @@ z = t + log(u / (1 - u)), u uniform, and its sample is x = [z > 0]. Given x, z~ 
 and |z~| = log1p(v / (1 - v) / r), where r = |x - p| and v is uniform. So the sign is right on every
 draw, |z~| keeps its relative precision, and d z~ / dt = (1 - r) (1 - exp(-|z~|)). Coupled noise,
 which recovers v from u, gives z~ = z and that same derivative.
+
+Oracle: tests/distributions/test_binary_concrete.py, `conditional_logit`.
 """
 
 import numpy as np

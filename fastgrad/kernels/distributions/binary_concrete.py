@@ -1,4 +1,8 @@
-"""Relaxations of Bernoulli sites and their vector-Jacobian products; see `logistic`."""
+"""Relaxations of Bernoulli sites and their vector-Jacobian products; see `bernoulli_noise`.
+
+Noise is (key, first_sample, offset), offset being that of the first site.
+Oracle: tests/distributions/test_binary_concrete.py, `conditional_logit`.
+"""
 
 import numpy as np
 
@@ -11,43 +15,32 @@ from fastgrad.kernels.tiles import tile
 SOFT, HARD, LOG = 0, 1, 2
 
 
-@kernel
-def gumbel_softmax(chunk, chunks, logits, offset, scale, key, first_sample, mode, out):
+@kernel(cost=lambda out: out.size)
+def gumbel_softmax(chunk, chunks, logits, noise, scale, mode, out):
     """Fill out, shape (S, N), with relaxed samples (SOFT), 0 or 1 (HARD), or log odds (LOG)."""
+    key, first_sample, offset = noise
     n = logits.size
     blocks, depth = lg.layout(n, offset)
     bits = np.empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
     w = np.empty(bits[0].size, logits.dtype)
     for b in chunk_range(blocks, chunk, chunks):
         start, head, tail, low = lg.span(b, depth, n, offset)
-        noise = w[low : low + tail - head]
+        odds = w[low : low + tail - head]
         for i in range(out.shape[0]):
             z = out[i][head:tail]
             lg.fill_odds(w, bits, start, np.uint32(first_sample + i), NOISE, key)
-            lg.perturb(z, logits[head:tail], noise)
+            lg.perturb(z, logits[head:tail], odds)
             if mode == HARD:
                 lg.decide(z, z)
             else:
                 lg.sharpen(z, scale, mode == LOG)
 
 
-@kernel
-def relax(
-    chunk,
-    chunks,
-    logits,
-    offset,
-    scale,
-    key,
-    first_sample,
-    coupled,
-    log,
-    x,
-    relaxed,
-    conditional,
-    score,
-):
-    """Draw x with relaxed, conditional and score, each (S, N)."""
+@kernel(cost=lambda x: x.size)
+def relax(chunk, chunks, logits, noise, scale, coupled, log, x, others):
+    """Draw x and the others: relaxed, conditional and score, each (S, N)."""
+    key, first_sample, offset = noise
+    relaxed, conditional, score = others
     n = logits.size
     blocks, depth = lg.layout(n, offset)
     real = logits.dtype
@@ -56,42 +49,33 @@ def relax(
     w, p_all, q_all = np.empty(size, real), np.empty(size, real), np.empty(size, real)
     for b in chunk_range(blocks, chunk, chunks):
         start, head, tail, low = lg.span(b, depth, n, offset)
-        t, noise = logits[head:tail], w[low : low + tail - head]
+        t, odds = logits[head:tail], w[low : low + tail - head]
         p, q = p_all[: tail - head], q_all[: tail - head]
         lg.probabilities(p, q, t)
         for i in range(x.shape[0]):
             number = np.uint32(first_sample + i)
             z, m = relaxed[i][head:tail], conditional[i][head:tail]
             lg.fill_odds(w, bits, start, number, NOISE, key)
-            lg.perturb(z, t, noise)
+            lg.perturb(z, t, odds)
             lg.decide(x[i][head:tail], z)
             lg.subtract_mean(score[i][head:tail], z, p, q)
             if not coupled:
                 lg.fill_odds(w, bits, start, number, CONDITIONAL, key)
-                lg.condition(m, noise, z, t, p, q)
+                lg.condition(m, odds, z, t, p, q)
                 lg.sharpen(m, scale, log)
             lg.sharpen(z, scale, log)
             if coupled:
                 lg.copy(m, z)
 
 
-@kernel
-def relax_vjp(
-    chunk,
-    chunks,
-    logits,
-    relaxed,
-    conditional,
-    offset,
-    scale,
-    key,
-    first_sample,
-    coupled,
-    log,
-    grad,
-    grad_conditional,
-):
-    """Products of cotangents `relaxed` and `conditional`, (S, N) or empty, summed over samples."""
+@kernel(cost=lambda cotangents: cotangents[0].size + cotangents[1].size)
+def relax_vjp(chunk, chunks, logits, cotangents, noise, scale, coupled, log, grads):
+    """grads = products of both cotangents, (S, N) or empty, summed over samples.
+
+    Cotangents are those of the relaxed and the conditional samples; so are grads, (N,) or empty.
+    """
+    key, first_sample, offset = noise
+    relaxed, conditional = cotangents
     n = logits.size
     blocks, depth = lg.layout(n, offset)
     real = logits.dtype
@@ -100,16 +84,16 @@ def relax_vjp(
     for b in chunk_range(blocks, chunk, chunks):
         start, head, tail, low = lg.span(b, depth, n, offset)
         size = tail - head
-        t, noise = logits[head:tail], w[low : low + size]
+        t, odds = logits[head:tail], w[low : low + size]
         z, m, d = scratch[0][:size], scratch[1][:size], scratch[2][:size]
         p, q = scratch[3][:size], scratch[4][:size]
-        g, h = grad[head:tail], grad_conditional[head:tail]
+        g, h = grads[0][head:tail], grads[1][head:tail]
         g[:], h[:] = like(0, g), like(0, h)
         lg.probabilities(p, q, t)
         for i in range(max(relaxed.shape[0], conditional.shape[0])):
             number = np.uint32(first_sample + i)
             lg.fill_odds(w, bits, start, number, NOISE, key)
-            lg.perturb(z, t, noise)
+            lg.perturb(z, t, odds)
             if relaxed.shape[0]:
                 lg.slope(d, z, scale, log)
                 lg.accumulate(g, d, relaxed[i][head:tail])
@@ -118,7 +102,7 @@ def relax_vjp(
                     m[:] = z
                 else:
                     lg.fill_odds(w, bits, start, number, CONDITIONAL, key)
-                    lg.condition(m, noise, z, t, p, q)
+                    lg.condition(m, odds, z, t, p, q)
                 lg.slope(d, m, scale, log)
                 lg.damp(d, m, p, q)
                 lg.accumulate(h, d, conditional[i][head:tail])

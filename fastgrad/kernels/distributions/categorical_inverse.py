@@ -2,11 +2,13 @@
 
 So the rarest category keeps its probability, to the rounding of its weight and the last of 64 bits
 (32 in narrow float32 rows), and one of weight zero is never drawn.
+
+Oracle: tests/support/reference.py, `sample_inverse`.
 """
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
+from fastgrad.kernels.compiler.jit import block, inline, kernel, wide_vectors
 from fastgrad.kernels.random.bits import fill_bits
 from fastgrad.kernels.random.philox import UNIFORM, philox
 from fastgrad.kernels.simd.intrinsics import fma, like, to_float64, where
@@ -104,25 +106,22 @@ def uniform_at(row, sample, key):
     return np.float64(a) * HIGH + np.float64(b) * UNIT
 
 
-@kernel
-def sample(chunk, chunks, logits, offset, key, first_sample, z, bad):
+@kernel(cost=lambda logits, z: logits.size + z.size)
+def sample(chunk, chunks, logits, noise, z, bad):
     """Draw z, shape (S, N), by inverse CDF: one uniform a row and sample.
 
     bad[chunk] is set where logits are invalid: their sum is NaN, which costs nothing to see.
     """
-    n, k = logits.shape
-    fold = k > tile.NARROW
-    columns, depth = tile.shape(n, k)
-    blocks = tile.count(n, k, columns, offset)
-    real = logits.dtype
-    e = tile.empty((depth, columns), real)
-    m, s = tile.empty((columns,), real), tile.empty((columns,), real)
-    arg = tile.empty((columns,), np.int32)
-    total = tile.empty((columns,), np.float64)
-    sums = tile.empty((1 if fold else depth, columns), np.float64)
-    bits = tile.empty((logits.itemsize // 4, 1, columns), np.uint32)
-    for b in chunk_range(blocks, chunk, chunks):
-        row = tile.first_row(b, k, columns, offset)
+    key, first_sample, offset = noise
+    layout = tile.layout(*logits.shape, offset)
+    fold, real = layout.fold, logits.dtype
+    (e,) = tile.scratch(layout, 1, real)
+    m, s = tile.statistics(layout, 2, real)
+    (arg,) = tile.statistics(layout, 1, np.int32)
+    total = tile.empty((layout.columns,), np.float64)
+    sums = tile.empty((1 if fold else layout.depth, layout.columns), np.float64)
+    bits = tile.empty((logits.itemsize // 4, 1, layout.columns), np.uint32)
+    for row in tile.rows(layout, chunk, chunks):
         tile.load(e, logits, row, like(-np.inf, e))
         col.maximum(e, m, fold)
         col.exponentiate(e, m, like(1, e), s, fold)

@@ -1,6 +1,8 @@
 """Rows longer than SEGMENT, cut into segments that threads share.
 
 Each segment is one wide tile, described by its `partials`; descriptions are combined in order.
+
+Oracle: tests/support/reference.py, `sample_inverse` and `perturbed`.
 """
 
 import numpy as np
@@ -20,7 +22,7 @@ from fastgrad.kernels.tiles import elementwise, tile
 SEGMENT = 4096  # categories; a multiple of tile.FOLD
 
 
-@kernel
+@kernel(cost=lambda logits: logits.size)
 def partials(chunk, chunks, logits, maximum, total):
     """Describe each segment by its maximum and its sum of exp(x - maximum), both (N, C)."""
     n, segments = maximum.shape
@@ -42,9 +44,10 @@ def partials(chunk, chunks, logits, maximum, total):
         total[row, segment] = sums.sum()
 
 
-@kernel
-def sample_inverse(chunk, chunks, logits, maximum, weight, offset, key, first_sample, z):
+@kernel(cost=lambda z: z.size * SEGMENT)
+def sample_inverse(chunk, chunks, logits, maximum, weight, noise, z):
     """Draw z, shape (S, N), given `partials`: a segment by its weight, then a category in it."""
+    key, first_sample, offset = noise
     n, segments = weight.shape
     items = z.size
     real = logits.dtype
@@ -72,9 +75,10 @@ def sample_inverse(chunk, chunks, logits, maximum, weight, offset, key, first_sa
         z[i, row] = segment * SEGMENT + invert_folded(e, sums, inside)
 
 
-@kernel
-def sample_gumbel(chunk, chunks, logits, maximum, offset, key, first_sample, best, arg):
+@kernel(cost=lambda logits, best: logits.size * len(best))
+def sample_gumbel(chunk, chunks, logits, maximum, noise, best, arg):
     """Find the largest perturbed logit of each segment and where it is: best and arg, (S, N, C)."""
+    key, first_sample, offset = noise
     samples, n, segments = best.shape
     items = n * segments
     row_depth = (logits.shape[1] + tile.FOLD - 1) // tile.FOLD
@@ -97,7 +101,7 @@ def sample_gumbel(chunk, chunks, logits, maximum, offset, key, first_sample, bes
             arg[i, row, segment] += segment * SEGMENT
 
 
-@kernel
+@kernel(cost=lambda logits: logits.size)
 def subtract(chunk, chunks, logits, log_normaliser, out):
     """out = logits - log_normaliser[:, None]."""
     n, k = logits.shape

@@ -5,12 +5,15 @@ exponentials, z_i = phi_i - log E_i and the sample is b = argmax z. Given b, the
 winner of the exponential race arrives is T = E'_b whatever b is: z~_b = lse(phi) - log T, and
 z~_i = phi_i - log(T p_i + E'_i). Nothing divides by p_i, so logits of -90 or -inf need no care.
 Coupled noise, T = exp(lse - z_b) and E'_i = E_i - T p_i, is the forward noise again: z~ = z.
+
+Noise is told to kernels as (key, first_sample, offset), offset being that of the first row.
+Oracle: tests/support/reference.py, `relaxed` and `relax`.
 """
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
-from fastgrad.kernels.random.bits import addresses, fill_bits
+from fastgrad.kernels.compiler.jit import block, inline, kernel, wide_vectors
+from fastgrad.kernels.random.bits import addresses, empty_bits, fill_bits
 from fastgrad.kernels.random.noise import exponential
 from fastgrad.kernels.random.philox import CONDITIONAL, NOISE
 from fastgrad.kernels.simd.intrinsics import fma, like, where
@@ -127,27 +130,21 @@ def relax_winner(w, best, arg, scale, s, scratch, fold, log):
         col.sharpen(w, best, arg, scale, s, fold)
 
 
-@kernel
-def gumbel_softmax(chunk, chunks, logits, offset, scale, key, first_sample, mode, out):
+@kernel(cost=lambda out: out.size)
+def gumbel_softmax(chunk, chunks, logits, noise, scale, mode, out):
     """Fill out, (S, N, K), with relaxed samples (SOFT), one-hot (HARD) or log relaxed (LOG)."""
-    n, k = logits.shape
-    fold = k > tile.NARROW
-    columns, depth = tile.shape(n, k)
-    blocks = tile.count(n, k, columns, offset)
-    real = logits.dtype
-    t = tile.empty((depth, columns), real)
-    w = tile.empty((depth, columns), real)
-    scratch = tile.empty((depth, columns), real)
-    bits = tile.empty((logits.itemsize // 4, depth, columns), np.uint32)
-    best, s = tile.empty((columns,), real), tile.empty((columns,), real)
-    arg = tile.empty((columns,), np.int32)
-    for b in chunk_range(blocks, chunk, chunks):
-        row = tile.first_row(b, k, columns, offset)
+    key, first_sample, offset = noise
+    layout = tile.layout(*logits.shape, offset)
+    fold, real = layout.fold, logits.dtype
+    t, w, scratch = tile.scratch(layout, 3, real)
+    best, s = tile.statistics(layout, 2, real)
+    (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
+    for row in tile.rows(layout, chunk, chunks):
         tile.load(t, logits, row, like(-np.inf, t))
         col.subtract_maximum(t, best, fold)
-        place = addresses(k, row, offset, columns, depth)
+        place = addresses(layout, row)
         for i in range(out.shape[0]):
-            sample, ahead = np.uint32(first_sample + i), tile.extent(out[i], row, columns)
+            sample, ahead = np.uint32(first_sample + i), tile.extent(out[i], row, layout)
             draw(w, t, bits, place, sample, key, best, arg, fold, ahead)
             if mode == HARD:
                 col.one_hot(w, arg)
@@ -156,57 +153,35 @@ def gumbel_softmax(chunk, chunks, logits, offset, scale, key, first_sample, mode
             tile.store(out[i], w, row)
 
 
-@kernel
-def relax(
-    chunk,
-    chunks,
-    logits,
-    offset,
-    scale,
-    key,
-    first_sample,
-    coupled,
-    log,
-    z,
-    relaxed,
-    conditional,
-    score,
-    bad,
-):
-    """Draw z, shape (S, N), with relaxed, conditional and score, each (S, N, K).
+@kernel(cost=lambda logits, z: logits.size * len(z))
+def relax(chunk, chunks, logits, noise, scale, coupled, log, z, others, bad):
+    """Draw z, shape (S, N), and the others: relaxed, conditional and score, each (S, N, K).
 
     bad[chunk] is set where logits are invalid: their sum is NaN, which costs nothing to see.
     """
-    n, k = logits.shape
-    fold = k > tile.NARROW
-    columns, depth = tile.shape(n, k)
-    blocks = tile.count(n, k, columns, offset)
-    real = logits.dtype
-    t = tile.empty((depth, columns), real)
-    p = tile.empty((depth, columns), real)
-    w = tile.empty((depth, columns), real)
-    bits = tile.empty((logits.itemsize // 4, depth, columns), np.uint32)
-    scratch = tile.empty((depth, columns), real)
-    best, s = tile.empty((columns,), real), tile.empty((columns,), real)
-    arg = tile.empty((columns,), np.int32)
-    total, time = tile.empty((columns,), real), tile.empty((columns,), real)
-    for b in chunk_range(blocks, chunk, chunks):
-        row = tile.first_row(b, k, columns, offset)
-        place = addresses(k, row, offset, columns, depth)
+    key, first_sample, offset = noise
+    relaxed, conditional, score = others
+    layout = tile.layout(*logits.shape, offset)
+    fold, real = layout.fold, logits.dtype
+    t, p, w, scratch = tile.scratch(layout, 4, real)
+    best, s, total, time = tile.statistics(layout, 4, real)
+    (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
+    for row in tile.rows(layout, chunk, chunks):
+        place = addresses(layout, row)
         tile.load(t, logits, row, like(-np.inf, t))
         softmax(t, p, best, total, fold)
         bad[chunk] |= any_nan(total)
         for i in range(z.shape[0]):
-            sample, ahead = np.uint32(first_sample + i), tile.extent(relaxed[i], row, columns)
+            sample, ahead = np.uint32(first_sample + i), tile.extent(relaxed[i], row, layout)
             draw(w, t, bits, place, sample, key, best, arg, fold, ahead)
             tile.store_categories(z[i], arg, row, fold)
             relax_winner(w, best, arg, scale, s, scratch, fold, log)
             tile.store(relaxed[i], w, row)
             if not coupled:
                 fill_bits(bits, *place, sample, CONDITIONAL, key)
-                ahead = tile.extent(conditional[i], row, columns)
+                ahead = tile.extent(conditional[i], row, layout)
                 race(w, bits, time, best, arg, total, fold, ahead)
-                ahead = tile.extent(score[i], row, columns)
+                ahead = tile.extent(score[i], row, layout)
                 condition(w, t, p, time, best, arg, ahead)
                 relax_winner(w, best, arg, scale, s, scratch, fold, log)
             tile.store(conditional[i], w, row)

@@ -2,13 +2,15 @@
 
 z_i moves with phi_i alone. Of z~ given b, the noise held, d z~_i / d log p_i is
 E'_i / (T p_i + E'_i), and 0 for i = b; then d log p / d phi is the log-softmax's.
+
+Oracle: tests/distributions/test_concrete.py, `oracle_gradients`: differences of the forward call.
 """
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
+from fastgrad.kernels.compiler.jit import block, kernel, wide_vectors
 from fastgrad.kernels.distributions.concrete import condition, draw, race, softmax
-from fastgrad.kernels.random.bits import addresses, fill_bits
+from fastgrad.kernels.random.bits import addresses, empty_bits, fill_bits
 from fastgrad.kernels.random.philox import CONDITIONAL
 from fastgrad.kernels.simd.intrinsics import fma, like, where
 from fastgrad.kernels.simd.special import expm1
@@ -84,26 +86,19 @@ def add_through_softmax(g, a, keep, p, s, fold):
             store(g, (i, c), load(g, (i, c)) + step)
 
 
-@kernel
-def gumbel_softmax_vjp(
-    chunk, chunks, logits, cotangent, offset, scale, key, first_sample, log, grad
-):
+@kernel(cost=lambda cotangent: cotangent.size)
+def gumbel_softmax_vjp(chunk, chunks, logits, cotangent, noise, scale, log, grad):
     """grad = sum over samples of cotangent (S, N, K) times the Jacobian, noise drawn again."""
-    n, k = logits.shape
-    fold = k > tile.NARROW
-    columns, depth = tile.shape(n, k)
-    blocks = tile.count(n, k, columns, offset)
-    real = logits.dtype
-    t, w = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    r, g = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    bits = tile.empty((logits.itemsize // 4, depth, columns), np.uint32)
-    best, s = tile.empty((columns,), real), tile.empty((columns,), real)
-    arg = tile.empty((columns,), np.int32)
-    for b in chunk_range(blocks, chunk, chunks):
-        row = tile.first_row(b, k, columns, offset)
+    key, first_sample, offset = noise
+    layout = tile.layout(*logits.shape, offset)
+    fold, real = layout.fold, logits.dtype
+    t, w, r, g = tile.scratch(layout, 4, real)
+    best, s = tile.statistics(layout, 2, real)
+    (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
+    for row in tile.rows(layout, chunk, chunks):
         tile.load(t, logits, row, like(-np.inf, t))
         col.subtract_maximum(t, best, fold)
-        place = addresses(k, row, offset, columns, depth)
+        place = addresses(layout, row)
         g[:] = like(0, g)
         for i in range(cotangent.shape[0]):
             sample = np.uint32(first_sample + i)
@@ -115,39 +110,21 @@ def gumbel_softmax_vjp(
         tile.store(grad, g, row)
 
 
-@kernel
-def relax_vjp(
-    chunk,
-    chunks,
-    logits,
-    relaxed,
-    conditional,
-    offset,
-    scale,
-    key,
-    first_sample,
-    coupled,
-    log,
-    grad,
-    grad_conditional,
-):
-    """Products of cotangents `relaxed` and `conditional`, (S, N, K) or empty, summed over S."""
-    n, k = logits.shape
-    fold = k > tile.NARROW
-    columns, depth = tile.shape(n, k)
-    blocks = tile.count(n, k, columns, offset)
-    real = logits.dtype
-    t, p = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    w, r = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    keep = tile.empty((depth, columns), real)
-    g, h = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    bits = tile.empty((logits.itemsize // 4, depth, columns), np.uint32)
-    best, s = tile.empty((columns,), real), tile.empty((columns,), real)
-    total, time = tile.empty((columns,), real), tile.empty((columns,), real)
-    arg = tile.empty((columns,), np.int32)
-    for b in chunk_range(blocks, chunk, chunks):
-        row = tile.first_row(b, k, columns, offset)
-        place = addresses(k, row, offset, columns, depth)
+@kernel(cost=lambda cotangents: cotangents[0].size + cotangents[1].size)
+def relax_vjp(chunk, chunks, logits, cotangents, noise, scale, coupled, log, grads):
+    """grads = products of both cotangents, (S, N, K) or empty, summed over samples.
+
+    Cotangents are those of the relaxed and the conditional samples; so are grads, (N, K) or empty.
+    """
+    key, first_sample, offset = noise
+    relaxed, conditional = cotangents
+    layout = tile.layout(*logits.shape, offset)
+    fold, real = layout.fold, logits.dtype
+    t, p, w, r, keep, g, h = tile.scratch(layout, 7, real)
+    best, s, total, time = tile.statistics(layout, 4, real)
+    (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
+    for row in tile.rows(layout, chunk, chunks):
+        place = addresses(layout, row)
         tile.load(t, logits, row, like(-np.inf, t))
         softmax(t, p, best, total, fold)
         g[:] = like(0, g)
@@ -172,6 +149,6 @@ def relax_vjp(
                 softmax_product(w, r, t, scale, log, s, fold)
                 add_through_softmax(h, r, keep, p, s, fold)
         if relaxed.shape[0]:
-            tile.store(grad, g, row)
+            tile.store(grads[0], g, row)
         if conditional.shape[0]:
-            tile.store(grad_conditional, h, row)
+            tile.store(grads[1], h, row)

@@ -4,13 +4,15 @@ An item is chosen with odds exp(phi) among those left. With L_i the log of the s
 what is left before choice i, log P(s) = sum over i of phi_{s_i} - L_i, and its derivative by phi_a
 is 1 if a is chosen, less exp(phi_a + D), D the log of the sum of exp(-L_i) over the choices that a
 took part in. Columns of a tile are pairs (sample, row), whatever the sample.
+
+Oracle: tests/distributions/test_plackett_luce.py, `probabilities`.
 """
 
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.distributions.concrete import draw
-from fastgrad.kernels.random.bits import addresses
+from fastgrad.kernels.random.bits import addresses, empty_bits
 from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.special import exp, exp_normal, log, logaddexp
 from fastgrad.kernels.tiles import columns as col
@@ -47,24 +49,21 @@ def store_choices(z, found, row, fold):
                 z[r, i] = found[i, c]
 
 
-@kernel
-def gumbel_top_k(chunk, chunks, logits, offset, key, first_sample, z):
+@kernel(cost=lambda logits, z: logits.size * len(z))
+def gumbel_top_k(chunk, chunks, logits, noise, z):
     """Fill z, (S, N, k), with the k largest perturbed logits in order: the noise of `concrete`."""
-    n, categories = logits.shape
+    key, first_sample, offset = noise
     k = z.shape[2]
-    fold = categories > tile.NARROW
-    columns, depth = tile.shape(n, categories)
-    blocks = tile.count(n, categories, columns, offset)
-    real = logits.dtype
-    t, w = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    bits = tile.empty((logits.itemsize // 4, depth, columns), np.uint32)
-    best, arg = tile.empty((columns,), real), tile.empty((columns,), np.int32)
-    found = np.empty((k, columns), np.int32)
-    for b in chunk_range(blocks, chunk, chunks):
-        row = tile.first_row(b, categories, columns, offset)
+    layout = tile.layout(*logits.shape, offset)
+    fold, real = layout.fold, logits.dtype
+    t, w = tile.scratch(layout, 2, real)
+    (best,) = tile.statistics(layout, 1, real)
+    (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
+    found = np.empty((k, layout.columns), np.int32)
+    for row in tile.rows(layout, chunk, chunks):
         tile.load(t, logits, row, like(-np.inf, t))
         col.subtract_maximum(t, best, fold)
-        place = addresses(categories, row, offset, columns, depth)
+        place = addresses(layout, row)
         for s in range(z.shape[0]):
             sample = np.uint32(first_sample + s)
             draw(w, t, bits, place, sample, key, best, arg, fold, best[:0])
@@ -152,7 +151,7 @@ def score_others(out, row, top, sum_):
         out[j] = -exp_normal(row[j] - top + sum_)
 
 
-@kernel
+@kernel(cost=lambda logits, z: logits.size * len(z))
 def log_prob(chunk, chunks, logits, z, out):
     """out = log probability of choices z, (S, N, k), in their order: out is (S N,)."""
     blocks, k = (out.size + PAIRS - 1) // PAIRS, z.shape[2]
@@ -172,7 +171,7 @@ def log_prob(chunk, chunks, logits, z, out):
             out[first + c] = total
 
 
-@kernel
+@kernel(cost=lambda out: out.size)
 def score(chunk, chunks, logits, z, out):
     """out = derivative of `log_prob` by the logits: out is (S N, K)."""
     pairs, k = out.shape[0], z.shape[2]

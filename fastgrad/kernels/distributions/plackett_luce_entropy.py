@@ -1,4 +1,7 @@
-"""Entropy of choices without replacement: given samples of them, or summed over all sets."""
+"""Entropy of choices without replacement: given samples of them, or summed over all sets.
+
+Oracle: tests/distributions/test_plackett_luce.py, `probabilities` of all `orders`.
+"""
 
 import numpy as np
 
@@ -38,7 +41,7 @@ def entropies_left(g, levels, w, best, s, h):
             g[i, c] = h[c]
 
 
-@kernel
+@kernel(cost=lambda logits, z: logits.size * len(z))
 def entropy_given(chunk, chunks, logits, z, out):
     """out = sum over the choices z of the entropy of each given those before it: (S N,)."""
     blocks, k = (out.size + PAIRS - 1) // PAIRS, z.shape[2]
@@ -84,7 +87,7 @@ def entropy_of_row(row, k, reach):
     return result
 
 
-@kernel
+@kernel(cost=lambda logits: logits.size << logits.shape[1])
 def entropy(chunk, chunks, logits, k, out):
     """out = entropy of k choices from each row, exactly: time and memory grow as 2^K."""
     n = logits.shape[0]

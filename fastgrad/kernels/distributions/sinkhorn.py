@@ -8,6 +8,8 @@ iteration is two products of a matrix and a vector.
 
 x and K are kept both ways round, so that a loop over either axis vectorises, in rows of whole
 vectors: numbers beyond the problem are finite, and never reach it.
+
+Oracle: tests/distributions/test_sinkhorn.py, `iterations`.
 """
 
 from typing import Any, NamedTuple
@@ -17,8 +19,8 @@ import numpy as np
 from fastgrad.kernels.compiler.jit import block, inline, wide_vectors
 from fastgrad.kernels.simd.intrinsics import fma, like, where
 from fastgrad.kernels.simd.special import exp, exp_normal, log
+from fastgrad.kernels.simd.vectors import LANES
 
-LANES = 16
 REACH = 5e8  # of scalings: what exp_normal flushes to 0 stays negligible times two of them
 
 
@@ -57,7 +59,7 @@ def problem(n, m, real):
 
 @block
 def load(p, y, scale):
-    """Set x = y scale, and its transpose."""
+    """x = y scale, and its transpose."""
     for i in range(y.shape[0]):
         for j in range(y.shape[1]):
             p.x[i, j] = like(y[i, j], p.x) * scale
@@ -66,7 +68,7 @@ def load(p, y, scale):
 
 @block
 def add_products(out, a, y):
-    """Set out = sum over i of y[i] a[i], four rows at a time."""
+    """out = sum over i of y[i] a[i], four rows at a time."""
     wide_vectors()
     n, whole = a.shape[0], a.shape[0] // 4 * 4
     for c in range(out.size):
@@ -83,7 +85,7 @@ def add_products(out, a, y):
 
 @block
 def log_sums(out, a, shift, best):
-    """Set out = log of the sum over i of exp(a[i] - shift[i])."""
+    """out = log of the sum over i of exp(a[i] - shift[i])."""
     wide_vectors()
     for c in range(out.size):
         best[c] = a[0, c] - shift[0]
@@ -103,7 +105,7 @@ def log_sums(out, a, shift, best):
 
 @block
 def scaled(out, a, down, along):
-    """Set out = exp(a - (down + along)): the same bits for the transposes."""
+    """out = exp(a - (down + along)): the same bits for the transposes."""
     wide_vectors()
     for i in range(a.shape[0]):
         for c in range(along.size):
@@ -133,7 +135,7 @@ def beyond(u, n):
 
 @block
 def invert(u, r, top):
-    """Set u = 1 / r, at most top."""
+    """u = 1 / r, at most top."""
     wide_vectors()
     one = like(1, u)
     for i in range(u.size):
@@ -143,7 +145,7 @@ def invert(u, r, top):
 
 @block
 def move(g, v, top):
-    """Set g -= log(v), the potentials of scalings v; exactly 0 where these are at their bound."""
+    """g -= log(v), the potentials of scalings v; exactly 0 where these are at their bound."""
     wide_vectors()
     for j in range(g.size):
         g[j] = where(v[j] < top[j], g[j] - log(v[j]), like(0, g))
@@ -201,7 +203,7 @@ def iterate(p, tolerance, most, clip, past_f, past_g):
 
 @block
 def store(out, p):
-    """Set out = u K v."""
+    """out = u K v."""
     wide_vectors()
     for i in range(out.shape[0]):
         row, k = out[i], p.k[i]

@@ -3,6 +3,10 @@
 Problems are (n, m) with n <= m: rows sum to 1, columns too or, where n < m, to at most 1 (`clip`).
 Sinkhorn's iteration comes first; a problem on which it is slow is handed to Newton's method, in
 float64. Entry e of problem b has its noise at the address of entry e in row b of a wide tile.
+Noise is (key, first_sample, offset of the first problem), limits are (1 / temperature, tolerance,
+most iterations, whether Newton's method helps).
+
+Oracle: tests/distributions/test_sinkhorn.py, `iterations`, and `differences` for derivatives.
 """
 
 import numpy as np
@@ -46,17 +50,18 @@ def perturb_one(y, x, noise, bits, scale, address, sample, key):
     add_noise(flat_y, flat_x, noise.reshape(noise.size), scale)
 
 
-@kernel
-def perturb(chunk, chunks, logits, noise_scale, key, first, first_sample, out):
+@kernel(cost=lambda out: out.size)
+def perturb(chunk, chunks, logits, noise, noise_scale, out):
     """Fill out, (S, B, n, m), with logits + noise_scale Gumbel noise."""
+    key, first_sample, offset = noise
     samples, batch, n, m = out.shape
     shape, work = (depth_of(n, m), tile.FOLD), samples * batch
-    noise = np.empty(shape, out.dtype)
+    e = np.empty(shape, out.dtype)
     bits = np.empty((out.itemsize // 4, *shape), np.uint32)
     for w in chunk_range(work, chunk, chunks):
         s, b = w // batch, w % batch
         sample = np.uint32(first_sample + s)
-        perturb_one(out[s, b], logits[b], noise, bits, noise_scale, first + b, sample, key)
+        perturb_one(out[s, b], logits[b], e, bits, noise_scale, offset + b, sample, key)
 
 
 @block
@@ -89,34 +94,21 @@ def solve_one(p, exact, s, y, scale, tolerance, most, use_newton, past_f, past_g
     return count + sinkhorn_newton.anneal(exact, s, close, most - count, n < m), True
 
 
-@kernel
-def solve(
-    chunk,
-    chunks,
-    logits,
-    noise_scale,
-    key,
-    first,
-    first_sample,
-    scale,
-    tolerance,
-    most,
-    use_newton,
-    out,
-    errors,
-    counts,
-):
+@kernel(cost=lambda out: 8 * out.size)
+def solve(chunk, chunks, logits, noise, noise_scale, limits, out, errors, counts):
     """Fill out, (S, B, n, m), with scaled matrices, with their errors and numbers of iterations."""
+    key, first_sample, offset = noise
+    scale, tolerance, most, use_newton = limits
     samples, batch, n, m = out.shape
     shape, work = (depth_of(n, m), tile.FOLD), samples * batch
-    noise, y = np.empty(shape, out.dtype), np.empty((n, m), out.dtype)
+    e, y = np.empty(shape, out.dtype), np.empty((n, m), out.dtype)
     bits = np.empty((out.itemsize // 4, *shape), np.uint32)
     p, past = sinkhorn.problem(n, m, out.dtype), np.empty((0, 0), out.dtype)
     exact, s = sinkhorn.problem(n, m, np.float64), sinkhorn_newton.system(m)
     for w in chunk_range(work, chunk, chunks):
         i, b = w // batch, w % batch
         sample = np.uint32(first_sample + i)
-        perturb_one(y, logits[b], noise, bits, noise_scale, first + b, sample, key)
+        perturb_one(y, logits[b], e, bits, noise_scale, offset + b, sample, key)
         count, exactly = solve_one(p, exact, s, y, scale, tolerance, most, use_newton, past, past)
         if exactly:
             cast(out[i, b], exact.k, 1.0)
@@ -139,28 +131,15 @@ def derive(out, result, w, p, exact, s, y, exactly, scale):
     cast(out, result, np.float64(scale))
 
 
-@kernel
-def vjp(
-    chunk,
-    chunks,
-    logits,
-    cotangent,
-    noise_scale,
-    key,
-    first,
-    first_sample,
-    scale,
-    tolerance,
-    most,
-    use_newton,
-    implicit,
-    out,
-):
+@kernel(cost=lambda out: 8 * out.size)
+def vjp(chunk, chunks, logits, cotangent, noise, noise_scale, limits, implicit, out):
     """Fill out, (S, B, n, m), with products of the cotangent and the derivative of `solve`."""
+    key, first_sample, offset = noise
+    scale, tolerance, most, use_newton = limits
     samples, batch, n, m = out.shape
     shape, work = (depth_of(n, m), tile.FOLD), samples * batch
     kept = 0 if implicit else patience(most, m, use_newton)
-    noise, y = np.empty(shape, out.dtype), np.empty((n, m), out.dtype)
+    e, y = np.empty(shape, out.dtype), np.empty((n, m), out.dtype)
     bits = np.empty((out.itemsize // 4, *shape), np.uint32)
     p = sinkhorn.problem(n, m, out.dtype)
     a, total = np.zeros(p.x.shape, out.dtype), np.zeros(p.x.shape, out.dtype)
@@ -171,7 +150,7 @@ def vjp(
     for w in chunk_range(work, chunk, chunks):
         i, b = w // batch, w % batch
         sample = np.uint32(first_sample + i)
-        perturb_one(y, logits[b], noise, bits, noise_scale, first + b, sample, key)
+        perturb_one(y, logits[b], e, bits, noise_scale, offset + b, sample, key)
         count, exactly = solve_one(
             p, exact, s, y, scale, tolerance, most, use_newton, past_f, past_g
         )

@@ -6,6 +6,8 @@ Laplacian of a graph of the columns with weights L = P^T diag(1 / r) P, r the ro
 on its weights alone adds and never subtracts (Grassmann, Taksar and Heyman, 1985), so nearly
 separate parts, as at low temperatures, cost no accuracy. Slack columns, g = 0 and c < 1, do not
 move: they are one ground to which the others are tied.
+
+Oracle: tests/distributions/test_sinkhorn.py, `iterations`, and `differences` for derivatives.
 """
 
 from typing import Any, NamedTuple
@@ -79,7 +81,7 @@ def connect(s, p, r):
 
 @block
 def eliminate_from(row, pivot_row, factor):
-    """Set row += factor pivot_row."""
+    """row += factor pivot_row."""
     wide_vectors()
     for c in range(row.size):
         row[c] = fma(factor, pivot_row[c], row[c])
@@ -202,7 +204,7 @@ def anneal(p, s, tolerance, most, clip):
 
 @block
 def differentiate(out, p, s, w, clip):
-    """Set out = the product of w with the derivative of K by x, where K solves the problem.
+    """out = the product of w with the derivative of K by x, where K solves the problem.
 
     Its gradient is K (w - a_i - b_j), with a and b such that the rows and the columns, but for
     slack ones, sum to 0.

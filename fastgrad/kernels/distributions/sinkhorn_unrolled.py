@@ -1,4 +1,7 @@
-"""Backwards through Sinkhorn's iterations, from the potentials that each of them left."""
+"""Backwards through Sinkhorn's iterations, from the potentials that each of them left.
+
+Oracle: tests/distributions/test_sinkhorn.py, `differences`.
+"""
 
 import numpy as np
 

@@ -4,6 +4,8 @@ With q_i = sigmoid(logit_i + c), such a subset is one of independent choices tha
 c. Where c makes their mean number about k, that has a probability of at least 1 / (K + 1), so sums
 of products stay in range with no logarithm, and what underflows does not matter. B_i(t) is the
 probability that of items i and on just k - t are chosen, a_i(j) that of those before i just j are.
+
+Oracle: tests/distributions/test_subset.py, `law` of all `subsets`.
 """
 
 import numpy as np
@@ -16,7 +18,7 @@ from fastgrad.kernels.simd.intrinsics import fma, like
 from fastgrad.kernels.simd.special import log, sigmoid, softplus
 from fastgrad.kernels.tiles import tile
 
-LANES = 32
+CHAINS = 32  # sums side by side, to hide the latency of additions
 CLOSE = 0.25  # of the mean number to k
 HALVINGS = 60
 
@@ -31,7 +33,7 @@ def probabilities(q, x, c):
 
 @block
 def tilt(q, x, row, k):
-    """Set x = row, q and 1 - q, the two rows of q; return c, inf where all items are chosen."""
+    """x = row, q and 1 - q, the two rows of q; return c, inf where all items are chosen."""
     support, low, high = 0, np.inf, -np.inf
     for i in range(row.size):
         x[i] = np.float64(row[i])
@@ -63,8 +65,8 @@ def tilt(q, x, row, k):
 
 @inline
 def entries(k):
-    """Return the length of rows of probabilities: 0 to k, whole groups of lanes, and one more."""
-    return (k + LANES) // LANES * LANES + 1
+    """Return the length of rows of probabilities: 0 to k, whole groups of chains, and one more."""
+    return (k + CHAINS) // CHAINS * CHAINS + 1
 
 
 @block
@@ -99,9 +101,9 @@ def dot(x, y, partial):
     """Return the sum of x[j] y[j + 1]."""
     wide_vectors()
     partial[:] = 0.0
-    for first in range(0, x.size - 1, LANES):
-        u, v = x[first : first + LANES], y[first + 1 : first + 1 + LANES]
-        for c in range(LANES):
+    for first in range(0, x.size - 1, CHAINS):
+        u, v = x[first : first + CHAINS], y[first + 1 : first + 1 + CHAINS]
+        for c in range(CHAINS):
             partial[c] = fma(u[c], v[c], partial[c])
     return partial.sum()
 
@@ -138,7 +140,7 @@ def normaliser(x, q, c, k, chosen):
 
 @block
 def marginals_of(out, q, b, a, following, partial):
-    """Set out = the probability that each item is chosen, given that k are."""
+    """out = the probability that each item is chosen, given that k are."""
     a[:] = 0.0
     a[0] = 1.0
     for i in range(out.size):
@@ -148,13 +150,13 @@ def marginals_of(out, q, b, a, following, partial):
         a, following = following, a
 
 
-@kernel
+@kernel(cost=lambda logits, k: 2 * logits.size * k)
 def marginals(chunk, chunks, logits, k, out, log_sum):
     """out = probability that each item is chosen; log_sum = log of the sum over subsets."""
     n, items = logits.shape
     size = entries(k)
     x, q, b = np.empty(items), np.empty((2, items)), np.empty((items + 1, size))
-    a, following, partial = np.empty(size), np.empty(size), np.empty(LANES)
+    a, following, partial = np.empty(size), np.empty(size), np.empty(CHAINS)
     for row in chunk_range(n, chunk, chunks):
         c = tilt(q, x, logits[row], k)
         tables(b, q, k)
@@ -164,7 +166,7 @@ def marginals(chunk, chunks, logits, k, out, log_sum):
 
 @block
 def slopes_of(out, q, b, d, r, cotangent, k, slope_pair, a_pair, partial):
-    """Set out = the derivative of the marginals along the cotangent.
+    """out = the derivative of the marginals along the cotangent.
 
     k items are chosen whatever the logits: a constant less in the cotangent changes nothing.
     """
@@ -190,7 +192,7 @@ def slopes_of(out, q, b, d, r, cotangent, k, slope_pair, a_pair, partial):
         slope, next_slope = next_slope, slope
 
 
-@kernel
+@kernel(cost=lambda logits, k: 4 * logits.size * k)
 def marginals_vjp(chunk, chunks, logits, cotangent, k, out):
     """out = product of the cotangent with the Jacobian of the marginals, their covariance.
 
@@ -200,7 +202,7 @@ def marginals_vjp(chunk, chunks, logits, cotangent, k, out):
     size = entries(k)
     x, q, r = np.empty(items), np.empty((2, items)), np.empty(items)
     b, d = np.empty((items + 1, size)), np.empty((items + 1, size))
-    slope, a, partial = np.empty((2, size)), np.empty((2, size)), np.empty(LANES)
+    slope, a, partial = np.empty((2, size)), np.empty((2, size)), np.empty(CHAINS)
     for row in chunk_range(n, chunk, chunks):
         tilt(q, x, logits[row], k)
         tables(b, q, k)
@@ -217,9 +219,10 @@ def draw(out, q, b, u, k):
         t += 1 if chosen else 0
 
 
-@kernel
-def sample(chunk, chunks, logits, k, offset, key, first_sample, out):
+@kernel(cost=lambda logits, k, out: 8 * (out.size + logits.size * k))
+def sample(chunk, chunks, logits, k, noise, out):
     """Fill out, (S, N, K), with ones at the k items of a subset: one uniform an item."""
+    key, first_sample, offset = noise
     n, items = logits.shape
     depth = (items + tile.FOLD - 1) // tile.FOLD
     size = entries(k)

@@ -1,15 +1,17 @@
-"""Subsets of k items: relaxed choices by successive softmax, and exact sums over all subsets.
+"""Subsets of k items: relaxed choices by successive softmax.
 
 Relaxed: alpha_1 = perturbed logits, p_t = softmax(alpha_t / temperature), and
 alpha_{t+1} = alpha_t + log(1 - p_t); the result is the sum of k such p. For the largest entry 1 - p
 is the sum of the others, which is exact when it is small; for the rest p <= 1/2.
+
+Oracle: tests/distributions/test_subset.py, `recursion`.
 """
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
+from fastgrad.kernels.compiler.jit import block, kernel, wide_vectors
 from fastgrad.kernels.distributions.concrete import draw
-from fastgrad.kernels.random.bits import addresses
+from fastgrad.kernels.random.bits import addresses, empty_bits
 from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.special import log, log1p, log_normal
 from fastgrad.kernels.tiles import columns as col
@@ -93,27 +95,21 @@ def choose_back(g, r, e, arg, s, rest, scale, a, t, d, fold):
             g[i, c] += scale * (p * (r[i, c] + t[c] - own) + shared)
 
 
-@kernel
-def relaxed_top_k(chunk, chunks, logits, k, offset, scale, key, first_sample, out):
+@kernel(cost=lambda k, out: out.size * k)
+def relaxed_top_k(chunk, chunks, logits, k, noise, scale, out):
     """Fill out, (S, N, K), with relaxed choices of k items."""
-    n, categories = logits.shape
-    fold = categories > tile.NARROW
-    columns, depth = tile.shape(n, categories)
-    blocks = tile.count(n, categories, columns, offset)
-    real = logits.dtype
-    t, alpha = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    e, sums = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    bits = tile.empty((logits.itemsize // 4, depth, columns), np.uint32)
-    best, arg = tile.empty((columns,), real), tile.empty((columns,), np.int32)
-    s, rest = tile.empty((columns,), real), tile.empty((columns,), real)
-    scratch = tile.empty((columns,), real)
-    for b in chunk_range(blocks, chunk, chunks):
-        row = tile.first_row(b, categories, columns, offset)
+    key, first_sample, offset = noise
+    layout = tile.layout(*logits.shape, offset)
+    fold, real = layout.fold, logits.dtype
+    t, alpha, e, sums = tile.scratch(layout, 4, real)
+    best, s, rest, scratch = tile.statistics(layout, 4, real)
+    (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
+    for row in tile.rows(layout, chunk, chunks):
         tile.load(t, logits, row, like(-np.inf, t))
         col.subtract_maximum(t, best, fold)
-        place = addresses(categories, row, offset, columns, depth)
+        place = addresses(layout, row)
         for i in range(out.shape[0]):
-            sample, ahead = np.uint32(first_sample + i), tile.extent(out[i], row, columns)
+            sample, ahead = np.uint32(first_sample + i), tile.extent(out[i], row, layout)
             draw(alpha, t, bits, place, sample, key, best, arg, fold, ahead)
             sums[:] = like(0, sums)
             for _ in range(k):
@@ -122,27 +118,20 @@ def relaxed_top_k(chunk, chunks, logits, k, offset, scale, key, first_sample, ou
             tile.store(out[i], sums, row)
 
 
-@kernel
-def relaxed_top_k_vjp(chunk, chunks, logits, cotangent, k, offset, scale, key, first_sample, grad):
+@kernel(cost=lambda cotangent, k: cotangent.size * k)
+def relaxed_top_k_vjp(chunk, chunks, logits, cotangent, k, noise, scale, grad):
     """grad = product of the cotangent, (S, N, K), with the Jacobian of `relaxed_top_k`."""
-    n, categories = logits.shape
-    fold = categories > tile.NARROW
-    columns, depth = tile.shape(n, categories)
-    blocks = tile.count(n, categories, columns, offset)
-    real = logits.dtype
-    t, past = tile.empty((depth, columns), real), np.empty((k + 1, depth, columns), real)
-    e, g = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    r, total = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    bits = tile.empty((logits.itemsize // 4, depth, columns), np.uint32)
-    best, arg = tile.empty((columns,), real), tile.empty((columns,), np.int32)
-    s, rest = tile.empty((columns,), real), tile.empty((columns,), real)
-    scratch = tile.empty((columns,), real)
-    left, lost = tile.empty((columns,), real), tile.empty((columns,), real)
-    for b in chunk_range(blocks, chunk, chunks):
-        row = tile.first_row(b, categories, columns, offset)
+    key, first_sample, offset = noise
+    layout = tile.layout(*logits.shape, offset)
+    fold, real = layout.fold, logits.dtype
+    t, e, g, r, total = tile.scratch(layout, 5, real)
+    best, s, rest, scratch, left, lost = tile.statistics(layout, 6, real)
+    (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
+    past = np.empty((k + 1, layout.depth, layout.columns), real)
+    for row in tile.rows(layout, chunk, chunks):
         tile.load(t, logits, row, like(-np.inf, t))
         col.subtract_maximum(t, best, fold)
-        place = addresses(categories, row, offset, columns, depth)
+        place = addresses(layout, row)
         total[:] = like(0, total)
         for i in range(cotangent.shape[0]):
             sample = np.uint32(first_sample + i)

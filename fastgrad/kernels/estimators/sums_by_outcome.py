@@ -5,6 +5,8 @@ taken in order and start from what is there, so it does not matter into how many
 N variables belong to M cells, N / M consecutive ones to each: one signal concerns a whole cell. A
 variable has K columns: one per category, or a single one for a Bernoulli variable, whose outcome 1
 is the feature.
+
+Oracle: tests/estimators/score_functions/test_reinforce.py, `test_reinforce_is_its_formula`.
 """
 
 import numpy as np
@@ -22,11 +24,10 @@ AT_ONCE = 16  # samples
 
 @cached
 @block
-def layout(n, k):
+def shape(n, k):
     """Return the shape of the sums."""
-    columns, depth = tile.shape(n, k)
-    columns = min(columns, WIDEST)
-    return tile.count(n, k, columns, 0), 2, depth, columns
+    found = tile.layout(n, k, 0, WIDEST)
+    return found.blocks, 2, found.depth, found.columns
 
 
 @inline
@@ -126,14 +127,15 @@ def take(own, row, k, z, x, first, arg, d, scratch):
             look_up(own, arg, d, held)
 
 
-@kernel
+@kernel(cost=lambda z: z.size)
 def scatter(chunk, chunks, k, z, x, first, sums):
     """Take the samples z with their signals x into the sums of all tiles."""
-    columns = sums.shape[3]
-    arg = tile.empty((AT_ONCE, columns), np.int32)
-    d, scratch = tile.empty((AT_ONCE, columns), sums.dtype), tile.empty((columns,), sums.dtype)
-    for b in chunk_range(len(sums), chunk, chunks):
-        take(sums[b], tile.first_row(b, k, columns, 0), k, z, x, first, arg, d, scratch)
+    layout = tile.layout(z.shape[1], k, 0, WIDEST)
+    arg = tile.empty((AT_ONCE, layout.columns), np.int32)
+    d = tile.empty((AT_ONCE, layout.columns), sums.dtype)
+    (scratch,) = tile.statistics(layout, 1, sums.dtype)
+    for b in chunk_range(layout.blocks, chunk, chunks):
+        take(sums[b], tile.first_row(layout, b), k, z, x, first, arg, d, scratch)
 
 
 @block

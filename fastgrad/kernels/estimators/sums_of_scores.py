@@ -1,9 +1,19 @@
-"""Sums of scores weighted by signals, made of the `outcome_sums` of what samples showed."""
+"""Sums of scores weighted by signals, made of the `sums_by_outcome` of what samples showed.
+
+Oracle: tests/estimators/score_functions/test_reinforce.py, `test_reinforce_is_its_formula`.
+"""
 
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
-from fastgrad.kernels.estimators.sums_by_outcome import AT_ONCE, begin, last_row, load_cells, take
+from fastgrad.kernels.estimators.sums_by_outcome import (
+    AT_ONCE,
+    WIDEST,
+    begin,
+    last_row,
+    load_cells,
+    take,
+)
 from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.special import sigmoid
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
@@ -81,37 +91,39 @@ def multiply_optima(sums, samples, p):
             store(totals, (i, c), load(totals, (i, c)) * factor)
 
 
-@kernel
-def centre(
-    chunk, chunks, sums, z, x, first, samples, mean, over, shift, optimal, logits, single, out
-):
+@kernel(cost=lambda last, out: last[0].size + out.size)
+def centre(chunk, chunks, sums, last, samples, over, baseline, distribution, out):
     """out = the sum over samples of (x - mean) one-hot(z), / over; mean is (M,).
 
     With a shift, (M,), it is that of (x - mean + shift) score; if optimal, that of (x - optimum of
-    each coordinate) score, both given the logits. The last samples z with their signals x are not
-    in the sums yet: a tile is finished while it is in L1.
+    each coordinate) score, both given the logits. baseline is (mean, shift, optimal), distribution
+    (logits, whether each is alone). last are samples z with signals x, (z, x, the signal from
+    which sums count), that are not in the sums yet: a tile is finished while it is in L1.
     """
+    z, x, first = last
+    mean, shift, optimal = baseline
+    logits, single = distribution
     n, k = out.shape
-    _, _, depth, columns = sums.shape
-    fold, real = k > tile.NARROW, sums.dtype
-    own, p = tile.empty((2, depth, columns), real), tile.empty((depth, columns), real)
-    m = tile.empty((1, columns), real)
-    d, s = tile.empty((AT_ONCE, columns), real), tile.empty((columns,), real)
-    arg, origin = tile.empty((AT_ONCE, columns), np.int32), np.zeros(mean.size)
+    layout, real = tile.layout(n, k, 0, WIDEST), sums.dtype
+    fold, columns = layout.fold, layout.columns
+    own, (p,) = tile.empty((2, layout.depth, columns), real), tile.scratch(layout, 1, real)
+    m, d = tile.empty((1, columns), real), tile.empty((AT_ONCE, columns), real)
+    (s,), arg = tile.statistics(layout, 1, real), tile.empty((AT_ONCE, columns), np.int32)
+    origin = np.zeros(mean.size)
     inverse = like(1.0 / over, out)
-    for b in chunk_range(tile.count(n, k, columns, 0), chunk, chunks):
-        row = tile.first_row(b, k, columns, 0)
-        last = last_row(row, k, columns, n)
+    for b in chunk_range(layout.blocks, chunk, chunks):
+        row = tile.first_row(layout, b)
+        end = last_row(row, k, columns, n)
         begin(own, sums, b)
         take(own, row, k, z, x, first, arg, d, s)
-        load_cells(m, s, mean.reshape((1, mean.size)), origin, row, last, n)
+        load_cells(m, s, mean.reshape((1, mean.size)), origin, row, end, n)
         centre_tile(own, m[0], samples, inverse)
         if optimal or shift.size > 0:
             mean_features(p, logits, row, m[0], s, single, fold)
         if optimal:
             multiply_optima(own, samples, p)
         elif shift.size > 0:
-            load_cells(m, s, shift.reshape((1, shift.size)), origin, row, last, n)
+            load_cells(m, s, shift.reshape((1, shift.size)), origin, row, end, n)
             add_scores(own, m[0], samples, inverse, p)
         tile.store(out, own[0], row)
 
@@ -149,7 +161,7 @@ def add_first(t, p, start, total):
             store(t, (i, c), load(t, (i, c)) + d * x)
 
 
-@kernel
+@kernel(cost=lambda out: out.size)
 def weighted(chunk, chunks, z, weights, total, logits, single, out):
     """out = the sum over samples of weights score(z), z (S, N) and weights (S, M).
 
@@ -157,15 +169,15 @@ def weighted(chunk, chunks, z, weights, total, logits, single, out):
     the sum of all weights, is not empty: what all samples agree on, and what is masked, gets 0.
     """
     n, k = out.shape
-    columns, depth = tile.shape(n, k)
-    fold, real = k > tile.NARROW, out.dtype
-    t, p = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    d, s = tile.empty((1, columns), real), tile.empty((columns,), real)
-    start, arg = tile.empty((columns,), np.int32), tile.empty((columns,), np.int32)
-    origin, m = np.zeros(weights.shape[1]), tile.empty((columns,), real)
-    for b in chunk_range(tile.count(n, k, columns, 0), chunk, chunks):
-        row = tile.first_row(b, k, columns, 0)
-        last = last_row(row, k, columns, n)
+    layout, real = tile.layout(n, k), out.dtype
+    fold = layout.fold
+    t, p = tile.scratch(layout, 2, real)
+    s, m = tile.statistics(layout, 2, real)
+    start, arg = tile.statistics(layout, 2, np.int32)
+    d = tile.empty((1, layout.columns), real)
+    origin = np.zeros(weights.shape[1])
+    for row in tile.rows(layout, chunk, chunks):
+        last = last_row(row, k, layout.columns, n)
         tile.load_categories(start, z[0], row, fold)
         t[:] = like(0, t)
         for i in range(1, len(z)):

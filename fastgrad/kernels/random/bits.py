@@ -1,19 +1,30 @@
-"""Random bits of tiles: where a row's variates stand in the stream, and the words found there."""
+"""Random bits of tiles: where a row's variates stand in the stream, and the words found there.
+
+Oracle: tests/support/reference.py, `address` and `random_bits`.
+"""
 
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, inline, wide_vectors
 from fastgrad.kernels.random.philox import philox_lanes
 from fastgrad.kernels.simd.vectors import LANES
-from fastgrad.kernels.tiles.tile import NARROW
+from fastgrad.kernels.tiles import tile
 
 
 @inline
-def addresses(k, row, offset, columns, depth):
+def empty_bits(layout, x):
+    """Return room for the bits of a tile of x: one plane of words, or two if x is float64."""
+    return tile.empty((x.itemsize // 4, layout.depth, layout.columns), np.uint32)
+
+
+@inline
+def addresses(layout, row):
     """Return (start, along, down): group g at depth i has address start + g along + i down."""
-    if k > NARROW:
-        return (row + offset) * (columns // 4) * depth, 1, columns // 4
-    return (row + offset) // 4 * k, k, 1
+    row += layout.offset
+    if layout.fold:
+        groups = layout.columns // 4
+        return row * groups * layout.depth, 1, groups
+    return row // 4 * layout.k, layout.k, 1
 
 
 @block

@@ -3,6 +3,8 @@
 The bits k stand for u = (k + 1/2) 2^-w. Both u and 1 - u are taken from the bits, never from each
 other, so that a variate keeps its full relative precision in both tails: an exponential lies in
 [2^-33, 22.9] (float32) or [2^-65, 45.1] (float64), and nothing is ever 0 or infinite.
+
+Oracle: tests/support/reference.py, `variates`.
 """
 
 import numpy as np

@@ -3,6 +3,8 @@
 A 128-bit counter and a 64-bit key give 128 random bits, with no state. The counter is
 (address low, address high, sample, purpose): a variate depends on where it stands and on nothing
 else, neither on threads nor on chunks.
+
+Oracle: tests/support/reference.py, `philox`.
 """
 
 from functools import partial

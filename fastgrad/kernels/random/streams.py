@@ -1,4 +1,7 @@
-"""Flat arrays of noise: element e of a stream stands in a wide tile of one endless row."""
+"""Flat arrays of noise: element e of a stream stands in a wide tile of one endless row.
+
+Oracle: tests/support/reference.py, `random` and `fold_in`.
+"""
 
 import numpy as np
 
@@ -63,7 +66,7 @@ def turn(out, bits):
         store(out, i, load(out, i) * cos_2pi(angle))
 
 
-@kernel
+@kernel(cost=lambda out: out.size)
 def fill(chunk, chunks, out, kind, key, sample, offset):
     """Fill flat out with the elements of a stream from `offset` on."""
     first = offset // tile.TILE

@@ -14,7 +14,7 @@ def worst(x):
     if plan(x.size) == 1:
         return flags(x)
     found = np.zeros(-(-x.size // BLOCK), np.uint8)
-    scan(x.size, x, found)
+    scan(x, found)
     return found.max()
 
 
@@ -56,7 +56,7 @@ def first_empty(x):
     return -1
 
 
-@kernel
+@kernel(cost=lambda x: x.size)
 def scan(chunk, chunks, x, found):
     """Put the worst of each BLOCK of x in found."""
     for b in chunk_range(found.size, chunk, chunks):

@@ -1,6 +1,9 @@
 """Features of outcomes, their means, and products with the Jacobians of relaxed ones.
 
 Shapes are those of `sums`; sums over samples, too, start from what the array already holds.
+
+Oracle: tests/support/reference.py, `softmax` and `one_hot`; tests/estimators/test_estimators.py,
+`test_gumbel_softmax_is_the_product_that_redraws_the_noise`.
 """
 
 import numpy as np
@@ -34,7 +37,7 @@ def add_sigmoid_product(g, y, w, scale):
         g[c] += scale * (y[c] * (w[c] - y[c] * w[c]))
 
 
-@kernel
+@kernel(cost=lambda x: x.size)
 def sigmoid_products(chunk, chunks, x, r, scale, total):
     """total += sum over samples of scale x (1 - x) r: x and r are (S, N)."""
     samples, n = x.shape
@@ -45,19 +48,15 @@ def sigmoid_products(chunk, chunks, x, r, scale, total):
             add_sigmoid_product(total[sites], x[i, sites], r[i, sites], scale)
 
 
-@kernel
+@kernel(cost=lambda x: x.size)
 def softmax_products(chunk, chunks, x, r, scale, total):
     """total += sum over samples of scale x (r - <x, r>): x and r are (S, N, K)."""
-    n, k = total.shape
-    fold = k > tile.NARROW
-    columns, depth = tile.shape(n, k)
-    blocks = tile.count(n, k, columns, 0)
-    real = total.dtype
+    layout = tile.layout(*total.shape)
+    fold, real = layout.fold, total.dtype
+    y, w, g = tile.scratch(layout, 3, real)
+    (s,) = tile.statistics(layout, 1, real)
     zero = like(0, total)
-    y, w = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    g, s = tile.empty((depth, columns), real), tile.empty((columns,), real)
-    for b in chunk_range(blocks, chunk, chunks):
-        row = tile.first_row(b, k, columns, 0)
+    for row in tile.rows(layout, chunk, chunks):
         tile.load(g, total, row, zero)
         for i in range(x.shape[0]):
             tile.load(y, x[i], row, zero)
@@ -66,25 +65,21 @@ def softmax_products(chunk, chunks, x, r, scale, total):
         tile.store(total, g, row)
 
 
-@kernel
+@kernel(cost=lambda logits: logits.size)
 def softmax(chunk, chunks, logits, p):
     """Fill p with the softmax of each row of logits, (N, K)."""
-    n, k = logits.shape
-    fold = k > tile.NARROW
-    columns, depth = tile.shape(n, k)
-    blocks = tile.count(n, k, columns, 0)
-    real = logits.dtype
-    t = tile.empty((depth, columns), real)
-    m, s = tile.empty((columns,), real), tile.empty((columns,), real)
-    for b in chunk_range(blocks, chunk, chunks):
-        row = tile.first_row(b, k, columns, 0)
+    layout = tile.layout(*logits.shape)
+    fold, real = layout.fold, logits.dtype
+    (t,) = tile.scratch(layout, 1, real)
+    m, s = tile.statistics(layout, 2, real)
+    for row in tile.rows(layout, chunk, chunks):
         tile.load(t, logits, row, like(-np.inf, t))
         col.maximum(t, m, fold)
         col.softmax(t, m, s, fold)
         tile.store(p, t, row)
 
 
-@kernel
+@kernel(cost=lambda logits: logits.size)
 def sigmoids(chunk, chunks, logits, p):
     """Fill p with the sigmoid of logits, (N, 1)."""
     n = logits.size
@@ -104,7 +99,7 @@ def place_ones(x, z):
         flat[np.uint64(c) * np.uint64(k) + np.uint64(z[c])] = like(1, x)
 
 
-@kernel
+@kernel(cost=lambda x: x.size)
 def one_hot(chunk, chunks, z, x):
     """Fill x, shape (N, K), with zeros and a one at category z."""
     n = z.size

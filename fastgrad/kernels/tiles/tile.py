@@ -7,12 +7,20 @@ run down the columns, all of them at once, so neither a small K nor an odd one s
   column l * columns/4 + g, which makes the four words of a Philox call four contiguous stores.
 - wide: the tile is one row, folded: category 64 i + c stands in column c. Places beyond K hold
   -inf, and statistics of the 64 columns are folded into one and spread again.
+
+A kernel asks `layout` how rows are cut into tiles, `scratch` and `statistics` for room, and goes
+over `rows`.
 """
 
-import numpy as np
+from typing import NamedTuple
 
-from fastgrad.kernels.compiler.jit import block, inline, wide_vectors
+import numpy as np
+from numba import types
+from numba.extending import intrinsic, overload
+
+from fastgrad.kernels.compiler.jit import block, chunk_bounds, inline, wide_vectors
 from fastgrad.kernels.simd.intrinsics import like
+from fastgrad.kernels.simd.special import INLINE
 from fastgrad.kernels.simd.transpose import (
     deinterleave,
     interleave,
@@ -30,45 +38,124 @@ FOLD = 64  # columns of a wide tile: four words of 16 lanes
 TILE = 2048  # elements that keep the handful of tiles a kernel needs inside L1
 
 
+class Layout(NamedTuple):
+    """How rows of k categories, the first of them row `offset` overall, are cut into tiles.
+
+    fold says whether the tiles are wide, blocks how many they are.
+    """
+
+    k: int
+    offset: int
+    fold: bool
+    columns: int
+    depth: int
+    blocks: int
+
+
 @inline
-def shape(n, k):
-    """Return (columns, depth) of the tiles for n rows of k categories."""
+def layout(n, k, offset=0, widest=TILE):
+    """Return the `Layout`, of narrow tiles with at most `widest` columns, a multiple of FOLD."""
     if k > NARROW:
-        return FOLD, (k + FOLD - 1) // FOLD
-    columns = max(TILE // k // FOLD, 1) * FOLD
-    return min(columns, (n + 3 + FOLD - 1) // FOLD * FOLD), k
+        return Layout(k, offset, True, FOLD, (k + FOLD - 1) // FOLD, n)
+    columns = min(max(TILE // k // FOLD, 1) * FOLD, (n + 3 + FOLD - 1) // FOLD * FOLD, widest)
+    return Layout(k, offset, False, columns, k, (n + offset % 4 + columns - 1) // columns)
 
 
 @inline
-def count(n, k, columns, offset):
-    """Return the number of tiles that cover n rows, of which the first is row `offset` overall."""
-    return n if k > NARROW else (n + offset % 4 + columns - 1) // columns
-
-
-@inline
-def first_row(block, k, columns, offset):
+def first_row(layout, block):
     """Return the row at which a tile starts, up to 3 before the first: groups of 4 align."""
-    return block if k > NARROW else block * columns - offset % 4
+    return block if layout.fold else block * layout.columns - layout.offset % 4
+
+
+@inline
+def rows(layout, chunk, chunks):
+    """Return the range of first rows of those tiles that belong to a chunk."""
+    begin, end = chunk_bounds(layout.blocks, chunk, chunks)
+    step = 1 if layout.fold else layout.columns
+    return range(first_row(layout, begin), first_row(layout, end), step)
+
+
+# -- memory ------------------------------------------------------------------------------------
 
 
 @inline
 def empty(shape, dtype):
     """Return an uninitialised array whose vectors do not straddle lines of the cache."""
-    one = np.empty(0, dtype).itemsize
     n = np.int64(1)
     for size in shape:
         n *= size
-    raw = np.empty(n + LINE // one, dtype)
-    skip = np.int64(-raw.ctypes.data % LINE) // one
+    raw = np.empty(n + LINE, dtype)  # as many numbers as bytes: room to skip to a line
+    skip = np.int64(-raw.ctypes.data % LINE) // raw.itemsize
     return raw[skip : skip + n].reshape(shape)
 
 
+def scratch(layout, count, dtype):
+    """Return a tuple of `count` tiles, not initialised, in one piece of memory."""
+    raise NotImplementedError("for compiled code only")
+
+
+def statistics(layout, count, dtype):
+    """Return a tuple of `count` statistics, one entry a column, as `scratch` does tiles."""
+    raise NotImplementedError("for compiled code only")
+
+
+@overload(scratch, prefer_literal=True, jit_options=INLINE)
+def _scratch(layout, count, dtype):
+    number, line = count.literal_value, 8 * LINE // dtype.dtype.bitwidth
+
+    def implementation(layout, count, dtype):
+        # A line more than they need lies between pieces, lest all meet in one set of the cache.
+        distance = layout.depth * layout.columns + line
+        memory = empty((number * distance,), dtype)
+        return _cut(memory, distance, (layout.depth, layout.columns), number)
+
+    return implementation
+
+
+@overload(statistics, prefer_literal=True, jit_options=INLINE)
+def _statistics(layout, count, dtype):
+    number, line = count.literal_value, 8 * LINE // dtype.dtype.bitwidth
+
+    def implementation(layout, count, dtype):
+        distance = layout.columns + line
+        memory = empty((number * distance,), dtype)
+        return _cut(memory, distance, (layout.columns,), number)
+
+    return implementation
+
+
+def _piece(memory, distance, shape, i):
+    n = np.int64(1)
+    for size in shape:
+        n *= size
+    return memory[i * distance : i * distance + n].reshape(shape)
+
+
+@intrinsic(prefer_literal=True)
+def _cut(typingctx, memory, distance, shape, count):
+    """Return a tuple of `count` arrays of this shape, so far apart in flat memory."""
+    piece = memory.copy(ndim=len(shape))
+
+    def codegen(context, builder, signature, values):
+        kinds = piece(memory, distance, shape, types.intp)
+        pieces = []
+        for i in range(count.literal_value):
+            arguments = (*values[:3], context.get_constant(types.intp, i))
+            pieces.append(context.compile_internal(builder, _piece, kinds, arguments))
+        return context.make_tuple(builder, signature.return_type, pieces)
+
+    return types.UniTuple(piece, count.literal_value)(memory, distance, shape, count), codegen
+
+
 @inline
-def extent(out, row, columns):
+def extent(out, row, layout):
     """Return those of the rows of out, flat, that a tile is going to be stored in."""
     n, k = out.shape
-    first, last = max(row, 0), min(row + (1 if k > NARROW else columns), n)
+    first, last = max(row, 0), min(row + (1 if layout.fold else layout.columns), n)
     return out.reshape(n * k)[first * k : last * k]
+
+
+# -- moves -------------------------------------------------------------------------------------
 
 
 @block

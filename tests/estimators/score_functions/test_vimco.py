@@ -30,7 +30,7 @@ def leave_out(x):
 
 def run_kernel(x, size):
     bound, signal = np.empty((len(x) // size, x.shape[1])), np.empty(x.shape)
-    kernels.bounds(x.size, x, size, math.log(size), bound, signal)
+    kernels.bounds(x, size, math.log(size), bound, signal)
     return bound, signal
 
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -104,7 +105,7 @@ def fails(chunk, chunks, x):
 
 
 def test_a_failure_in_a_chunk_is_raised():
-    kernel = jit.Kernel(fails)
+    kernel = jit.Kernel(fails, lambda x: x.size)
     with pytest.raises(MemoryError):
         kernel.dispatcher(2, 4, np.zeros(4))
     for _ in range(3):
@@ -126,7 +127,7 @@ def test_arguments_of_any_type_reach_the_chunks(dtype):
     out, x = np.zeros(1001, dtype), np.arange(4004, dtype=dtype).reshape(2, 2002)[:, ::2]
     x.flags.writeable = False
     pair = ((np.uint32(1), np.uint32(7)), np.array([5, 6], dtype))
-    jit.Kernel(add).run(5, out, x, dtype(2), True, pair)
+    jit.Kernel(add, lambda x: x.size).run(5, out, x, dtype(2), True, pair)
     assert np.array_equal(out, 2 * x[0] + 7 + np.array([5, 6])[np.arange(1001) % 2])
 
 
@@ -141,31 +142,106 @@ def counter(typingctx, array):
     return types.intp(array), codegen
 
 
-def test_threads_do_not_count_the_users_of_arrays():
-    @jit.kernel
+class Pair(NamedTuple):
+    """Two arrays."""
+
+    x: np.ndarray
+    y: np.ndarray
+
+
+class Couple(NamedTuple):
+    """The same in another order."""
+
+    y: np.ndarray
+    x: np.ndarray
+
+
+@pytest.mark.parametrize("kind", ["array", "tuple", "nested", "named", "named in a tuple"])
+def test_threads_do_not_count_the_users_of_arrays(kind):
+    @jit.kernel(cost=lambda out: out.size)
     def count(chunk, chunks, x, out):
         out[chunk] = counter(x[chunk])
 
-    x, out = np.ones((8, 3)), np.full(8, -1)
-    count(1, x, out)  # in turn they may: a count that no other thread touches costs little
+    @jit.kernel(cost=lambda out: out.size)
+    def count_in_tuple(chunk, chunks, x, out):
+        out[chunk] = counter(x[0][chunk]) + counter(x[1][chunk])
+
+    @jit.kernel(cost=lambda out: out.size)
+    def count_deeper(chunk, chunks, x, out):
+        out[chunk] = counter(x[1][0][chunk]) + counter(x[1][1][chunk])
+
+    x, y, out = np.ones((8, 3)), np.ones((8, 2), np.float32), np.full(8, -1)
+    kernel, given = {
+        "array": (count, x),
+        "tuple": (count_in_tuple, (x, y)),
+        "nested": (count_deeper, (3, (x, y))),
+        "named": (count_in_tuple, Pair(x, y)),
+        "named in a tuple": (count_deeper, (3, Pair(x, y))),
+    }[kind]
+    kernel(given, out)  # in turn they may: a count that no other thread touches costs little
     assert out[0] > 0
-    users = sys.getrefcount(x)
-    count.run(8, x, out)
+    users = sys.getrefcount(x), sys.getrefcount(y)
+    kernel.run(8, given, out)
     assert not out.any()
-    assert sys.getrefcount(x) == users
+    assert (sys.getrefcount(x), sys.getrefcount(y)) == users
+
+
+def test_named_tuples_of_other_kinds_have_machine_code_of_their_own():
+    """What is compiled for one is not called with another, whose fields stand elsewhere."""
+
+    @jit.kernel(cost=lambda out: out.size)
+    def subtract(chunk, chunks, pair, out):
+        out[chunk] = pair.x[chunk] - pair.y[chunk]
+
+    x, y = np.arange(8.0), np.arange(8.0) ** 2
+    for pair in (Pair(x, y), Couple(y, x), Pair(y, x), Couple(x, y)):
+        out = np.zeros(8)
+        subtract.run(8, pair, out)
+        assert np.array_equal(out, pair.x - pair.y)
+    assert len(subtract._addresses) == 2
+
+
+# -- costs -------------------------------------------------------------------------------------
+
+
+def test_a_call_costs_what_its_kernel_says(monkeypatch):
+    """The cost is a function of the arguments that it names, in any order."""
+    seen = []
+    monkeypatch.setattr(jit, "plan", lambda work: seen.append(work) or 1)
+
+    @jit.kernel(cost=lambda count, x: count * x.size)
+    def fill(chunk, chunks, x, value, count):
+        x[:] = value + count
+
+    @jit.kernel(cost=lambda x: x.size)
+    def clear(chunk, chunks, x):
+        x[:] = 0
+
+    x = np.zeros(5)
+    fill(x, 2.0, 7)
+    assert seen == [35]
+    assert (x == 9).all()
+    clear(x)
+    assert seen == [35, 5]
+    assert not x.any()
+
+
+def test_a_cost_names_arguments_of_its_kernel():
+    with pytest.raises(ValueError, match="not in tuple"):
+        jit.kernel(cost=lambda chunk: chunk)(lambda chunk, chunks, x: None)
 
 
 def test_a_kernel_is_compiled_when_first_needed():
-    kernel = jit.Kernel(lambda chunk, chunks, x: None)
+    kernel = jit.Kernel(lambda chunk, chunks, x: None, lambda x: x.size)
     assert kernel._dispatcher is None
-    kernel(1, np.zeros(1))
+    kernel(np.zeros(1))
     assert len(kernel.dispatcher.signatures) == 1
     kernel.run(2, np.zeros(1))
     assert len(kernel.dispatcher.signatures) == 1
 
 
 def test_threads_that_meet_an_uncompiled_kernel_share_one_dispatcher():
-    kernel = jit.Kernel(lambda chunk, chunks, x: None)
+    kernel = jit.Kernel(lambda chunk, chunks, x: None, lambda x: x.size)
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda _: kernel.dispatcher, range(64)))
     assert len(set(map(id, found))) == 1

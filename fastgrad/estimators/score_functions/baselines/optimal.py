@@ -64,7 +64,7 @@ class PooledScores:
         self.mean.add(signal)
         x = np.array(signal, np.float64).reshape(len(signal), -1)
         w = np.empty_like(x)
-        _kernels.sum_chosen(flat.size, self.squares, flat, w)
+        _kernels.sum_chosen(self.squares, flat, w)
         self.kept.append((z, x - self.mean.first, w))
 
     def optimum(self):
@@ -87,7 +87,7 @@ def squared_scores(distribution, p):
         p = p.astype(np.float64)
         return np.concatenate([p**2, (1 - p) ** 2], axis=1)
     out = np.empty(p.shape)
-    _kernels.squares(p.size, p, out)
+    _kernels.squares(p, out)
     return out
 
 

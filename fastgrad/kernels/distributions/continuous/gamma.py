@@ -12,6 +12,8 @@ D = d log x / d log a = -a (dF / da) / (x F'(x)). With t = x e^w in the incomple
 One of the two has a positive integrand and decays from w = 0 on, so nothing cancels. Where x is
 small, or below a small a, the first is summed as the series
 D = sum over k of x^k / ((a + 1) ... (a + k)) (digamma(a + k + 1) - log x).
+
+Oracle: tests/distributions/continuous/test_gamma.py: mpmath.
 """
 
 import numpy as np
@@ -89,7 +91,7 @@ def subtract_boost(log_v, bits, boost):
         log_v[i] -= exponential(bits[0, i], bits[1, i]) * boost[i]
 
 
-@kernel
+@kernel(cost=lambda out: WORK * out.size)
 def draw(chunk, chunks, d, log_d, boost, key, offset, out):
     """Fill flat out from element `offset` of the key's stream on.
 
@@ -183,7 +185,7 @@ def slope_block(out, log_x, a, digamma_next, scratch):
             out[i] = integral(log_x[i], x, a[i], digamma, powers, values)
 
 
-@kernel
+@kernel(cost=lambda out: WORK * out.size)
 def slope(chunk, chunks, log_x, a, digamma_next, out):
     """out = D at flat draws log_x, of which number e has shape a[e % N].
 

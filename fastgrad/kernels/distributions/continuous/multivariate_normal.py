@@ -1,9 +1,12 @@
-"""Lower triangular matrices: products and solutions, in one order for any number of rows."""
+"""Lower triangular matrices: products and solutions, in one order for any number of rows.
+
+Oracle: tests/distributions/continuous/test_multivariate_normal.py: SciPy.
+"""
 
 from fastgrad.kernels.compiler.jit import chunk_range, kernel
 
 
-@kernel
+@kernel(cost=lambda x: x.size * x.shape[1])
 def affine(chunk, chunks, loc, scale, x, out):
     """out[r] = loc[r % N] + scale[r % N] x[r]: loc is (N, D), scale (N, D, D), x and out (R, D)."""
     rows, d = x.shape
@@ -16,7 +19,7 @@ def affine(chunk, chunks, loc, scale, x, out):
             out[r, i] = total
 
 
-@kernel
+@kernel(cost=lambda x: x.size * x.shape[1])
 def solve(chunk, chunks, scale, x, out):
     """out[r] solves scale[r % N] y = x[r]."""
     rows, d = x.shape
@@ -29,7 +32,7 @@ def solve(chunk, chunks, scale, x, out):
             out[r, i] = total / scale[n, i, i]
 
 
-@kernel
+@kernel(cost=lambda x: x.size * x.shape[1])
 def solve_transposed(chunk, chunks, scale, x, out):
     """out[r] solves the transpose of scale[r % N] y = x[r]."""
     rows, d = x.shape

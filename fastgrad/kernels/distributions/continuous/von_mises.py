@@ -10,6 +10,8 @@ With A = E[cos t] and B = 1 - A, implicit reparameterisation (Figurnov et al., 2
             = integral from t to pi of the same:
 
 of the two, one has an integrand of one sign, so nothing cancels.
+
+Oracle: tests/distributions/continuous/test_von_mises.py: mpmath.
 """
 
 import numpy as np
@@ -74,7 +76,7 @@ def first_attempts(y, bits, ratio, scale, inverse):
         y[i] = where(unit(bits[2, i]) < c * (2.0 - c), sign * y[i], np.nan)
 
 
-@kernel
+@kernel(cost=lambda out: WORK * out.size)
 def draw(chunk, chunks, ratio, scale, inverse, key, offset, out):
     """Fill flat out with y from element `offset` of the key's stream on.
 
@@ -131,7 +133,7 @@ def slope_block(out, y, k, b, values):
         out[i] = where(y[i] < 0.0, -d, d)
 
 
-@kernel
+@kernel(cost=lambda out: WORK * out.size)
 def slope(chunk, chunks, y, k, b, out):
     """out = dt / dk at flat draws y; number e has concentration k[e % N] and B b[e % N]."""
     blocks = (out.size + ROWS - 1) // ROWS

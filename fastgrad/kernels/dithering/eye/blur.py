@@ -1,9 +1,12 @@
-"""Separable convolution of planes that are zero outside the picture."""
+"""Separable convolution of planes that are zero outside the picture.
+
+Oracle: tests/support/reference_dithering.py, `blur_matrix`.
+"""
 
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
-from fastgrad.kernels.simd.special import fma, like
+from fastgrad.kernels.simd.intrinsics import fma, like
 
 
 @block
@@ -38,9 +41,9 @@ def blur_row(out, plane, y, down, across, nu, padded):
             out[c] = fma(tap, left[c] + right[c], out[c])
 
 
-@kernel
+@kernel(cost=lambda planes, taps: planes.size * taps.size)
 def blur(chunk, chunks, out, planes, taps, nu, margin):
-    """Set out, inside its margin, to the planes under a sum of down x across, plus nu planes.
+    """out, inside its margin, = the planes under a sum of down x across, plus nu planes.
 
     taps has the shape (terms, 2, 2 radius + 1), planes (n, height, width).
     """

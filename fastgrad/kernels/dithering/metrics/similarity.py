@@ -5,19 +5,21 @@ MARGIN + c] of shape (height + 2 MARGIN, width + 2 MARGIN + 4). Windows that lea
 not count, and have the weight 0. With the means mx, m, variances and covariance of a window, its
 similarity is S = (2 mx m + c1) q / ((mx^2 + m^2 + c1) v), where q = 2 covariance + c2 and
 v = both variances + c2; so a picture's maps are m, q and v. The loss is the sum of weight (1 - S).
+
+Oracle: tests/dithering/metrics/test_structure.py, `terms` and `reference_loss`.
 """
 
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
-from fastgrad.kernels.simd.special import fma, like
+from fastgrad.kernels.simd.intrinsics import fma, like
 
 MARGIN = 6  # the radius of a window, and one
 
 
 @block
 def convolve_row(out, row, taps):
-    """Set out[c] to the sum of taps[t] row[c + t]."""
+    """out[c] = the sum of taps[t] row[c + t]."""
     wide_vectors()
     for c in range(out.size):
         out[c] = taps[0] * row[c]
@@ -62,9 +64,9 @@ def settle_row(m, q, v, mx, vx, c2):
         m[c] += half
 
 
-@kernel
+@kernel(cost=lambda planes, taps: 6 * taps.size * planes.size)
 def moments(chunk, chunks, maps, planes, reference, fixed, taps, c2):
-    """Set maps (samples, 3, ...): m, q and v of pictures (samples, height, width).
+    """maps (samples, 3, ...) = m, q and v of pictures (samples, height, width).
 
     fixed holds mx, vx + c2 and the weights. Windows that do not count are left as they are.
     """
@@ -86,7 +88,7 @@ def moments(chunk, chunks, maps, planes, reference, fixed, taps, c2):
 
 @block
 def terms_row(terms, m, q, v, mx, weights, c1):
-    """Set the terms weight (1 - S) of a row of windows, and return their sum."""
+    """terms = weight (1 - S) of a row of windows; return their sum."""
     wide_vectors()
     two = like(2, m)
     for c in range(terms.size):
@@ -99,9 +101,9 @@ def terms_row(terms, m, q, v, mx, weights, c1):
     return total
 
 
-@kernel
+@kernel(cost=lambda out: 8 * out.size)
 def terms(chunk, chunks, out, sums, maps, fixed, c1):
-    """Set out (samples, ...) to the terms of all windows, and sums to those of their rows."""
+    """out (samples, ...) = the terms of all windows, sums = those of their rows."""
     samples, rows = out.shape[:2]
     for i in chunk_range(samples * rows, chunk, chunks):
         s, y = i // rows, i % rows
@@ -111,7 +113,7 @@ def terms(chunk, chunks, out, sums, maps, fixed, c1):
 
 @block
 def spread_row(out, windows, y, taps, sums):
-    """Set out to row y of what windows give their pixels: their own numbers, under taps."""
+    """out = row y of what windows give their pixels: their own numbers, under taps."""
     wide_vectors()
     first = MARGIN - taps.size // 2
     for c in range(sums.size):
@@ -123,9 +125,9 @@ def spread_row(out, windows, y, taps, sums):
     convolve_row(out, sums[first:], taps)
 
 
-@kernel
+@kernel(cost=lambda out, taps: 2 * taps.size * out.size)
 def spread(chunk, chunks, out, windows, taps):
-    """Set out (samples, height, width) to what windows give their pixels."""
+    """out (samples, height, width) = what windows give their pixels."""
     height, lines = out.shape[1], out.shape[0] * out.shape[1]
     sums = np.empty(windows.shape[2], out.dtype)
     for i in chunk_range(lines, chunk, chunks):
@@ -154,7 +156,7 @@ def slopes_row(m, q, v, mx, weights, c1, scale, slope):
         m[c] = slope[c] - two * v[c] * (m[c] - half) - q[c] * (mx[c] - half)
 
 
-@kernel
+@kernel(cost=lambda maps: 16 * maps.size)
 def slopes(chunk, chunks, maps, fixed, c1):
     """Turn maps (samples, 3, ...) into derivatives, in place."""
     samples, _, rows, columns = maps.shape
@@ -174,9 +176,9 @@ def combine_row(out, by_mean, by_product, by_square, row, other):
         out[c] = fma(other[c] - half, by_product[c], slope)
 
 
-@kernel
+@kernel(cost=lambda out, taps: 6 * taps.size * out.size)
 def gradient(chunk, chunks, out, slopes, planes, reference, taps):
-    """Set out to the gradient of the loss by the pixels, (samples, height, width)."""
+    """out = the gradient of the loss by the pixels, (samples, height, width)."""
     samples, height, width = planes.shape
     lines = samples * height
     sums = np.empty(slopes.shape[3], planes.dtype)
@@ -191,7 +193,7 @@ def gradient(chunk, chunks, out, slopes, planes, reference, taps):
 
 @block
 def prepare_row(square, product, change, row, other):
-    """Set what a change of pixels adds to the weighted sums of squares, and twice of products."""
+    """square, product = what a change adds to weighted sums of squares, and twice of products."""
     wide_vectors()
     two = like(2, change)
     for c in range(change.size):
@@ -213,9 +215,9 @@ def add_changed(out, weight, change, square, product, m, q, v, mx, weights, c1):
         out[c] += weights[c] - weights[c] * (a / b)
 
 
-@kernel
+@kernel(cost=lambda out, taps: taps.size**2 * out.size)
 def changed(chunk, chunks, out, change, maps, planes, reference, fixed, taps, c1):
-    """Set out to the sum of the terms which each pixel touches, were it alone changed by so much.
+    """out = the sum of the terms which each pixel touches, were it alone changed by so much.
 
     out and change have the shape (samples, alternatives, height, width).
     """

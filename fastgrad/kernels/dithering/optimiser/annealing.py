@@ -1,7 +1,10 @@
 """Mean-field annealing, in place.
 
-The pixels of a list of columns (see `response`) are so far apart that they hardly blur into each
-other, and are updated all at once. List after list, row after row sees what is new before it.
+The pixels of a list of columns (see `annealing_response`) are so far apart that they hardly blur
+into each other, and are updated all at once. List after list, row after row sees what is new before
+it.
+
+Oracle: tests/dithering/optimiser/test_annealing.py, `sequential_step`.
 """
 
 import numpy as np
@@ -15,12 +18,12 @@ from fastgrad.kernels.dithering.optimiser.annealing_response import (
     score,
     variance,
 )
-from fastgrad.kernels.simd.special import fma, like, where
+from fastgrad.kernels.simd.intrinsics import fma, like, where
 
 
 @block
 def down(out, error, channel, y, phase, taps):
-    """Set out to the columns' blur of a row, given as the uppermost row that it needs."""
+    """out = the columns' blur of a row, given as the uppermost row that it needs."""
     wide_vectors()
     radius = taps.size // 2
     row = error[channel, y + radius, phase]
@@ -64,7 +67,7 @@ def approach(target, energy, error, image, weights, field, own, nu, rate):
 
 @block
 def settle(error, change, image, mean, weights):
-    """Set errors to those of the means, and change to the difference."""
+    """error = that of the means, change = the difference."""
     wide_vectors()
     for c in range(mean.size):
         after = weights[c] * (mean[c] - image[c])
@@ -80,28 +83,17 @@ def add(middle, change, tap):
         middle[c] = fma(tap, change[c], middle[c])
 
 
-@kernel
-def sweep(
-    chunk,
-    chunks,
-    target,
-    error,
-    image,
-    weights,
-    colours,
-    taps,
-    nu,
-    own,
-    beta,
-    rate,
-    energies,
-    size,
-    turn,
-):
+@kernel(cost=lambda picture, colours: picture[1].size * len(colours))
+def sweep(chunk, chunks, state, picture, colours, blur, beta, rate, energies, size, turn):
     """Update every second band of `size` rows: one turn of two.
 
-    Errors are multiplied by weights. energies[y] becomes the share of row y in the expected loss.
+    state is (targets, errors), errors being multiplied by weights; picture is (image, weights);
+    blur is (taps, nu, own), own the weight with which the error of a pixel meets itself.
+    energies[y] = the share of row y in the expected loss.
     """
+    target, error = state
+    image, weights = picture
+    taps, nu, own = blur
     channels, height, _, width = image.shape
     radius = taps.shape[2] // 2
     margin = radius // PHASES + 1

@@ -2,22 +2,24 @@
 
 Rows are stored as PHASES lists of columns, every fourth column in each, which are padded to a
 multiple of LANES pixels. Colours have a last column more: their squares, summed.
+
+Oracle: tests/dithering/optimiser/test_annealing.py, `sequential_step`.
 """
 
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
-from fastgrad.kernels.simd.special import exp_normal, fma, like, where
+from fastgrad.kernels.simd.intrinsics import fma, like, where
+from fastgrad.kernels.simd.special import exp_normal
 
 PHASES = 4
-LANES = 16
 SEGMENT = 64  # pixels whose numbers for all K colours stay in the nearest caches
 CUT = 12  # colours of a chance below exp(-CUT) are left out
 
 
 @block
 def score(logits, theta, target, first, n, colours, bias, twice):
-    """Set logits[k, c] to 2 beta <target, colour> - beta |colour|^2; bias is the latter part."""
+    """logits[k, c] = 2 beta <target, colour> - beta |colour|^2; bias is the latter part."""
     wide_vectors()
     for i in range(theta.shape[0]):
         row, out = target[i], theta[i]
@@ -37,7 +39,7 @@ def score(logits, theta, target, first, n, colours, bias, twice):
 
 @block
 def greatest(high, logits):
-    """Set high[c] to the greatest logits[k, c]."""
+    """high[c] = the greatest logits[k, c]."""
     wide_vectors()
     first = logits[0]
     for c in range(high.size):
@@ -50,7 +52,7 @@ def greatest(high, logits):
 
 @block
 def expect(mean, total, logits, high, colours):
-    """Set mean[i, c] to the expectation of colours[:, i] under softmax(logits[:, c])."""
+    """mean[i, c] = the expectation of colours[:, i] under softmax(logits[:, c])."""
     wide_vectors()
     n = high.size
     cut, one, zero = like(CUT, high), np.int32(1), np.int32(0)
@@ -117,7 +119,7 @@ def choose(label, logits, high, total, chance):
             label[c] += where(row[c] < total[c], one, zero)
 
 
-@kernel
+@kernel(cost=lambda labels, colours: labels.size * len(colours))
 def draw(chunk, chunks, labels, target, colours, beta, chance):
     """Draw each label from the probabilities of its pixel, with a uniform number `chance`."""
     height, phases, width = labels.shape

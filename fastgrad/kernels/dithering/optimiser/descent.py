@@ -1,16 +1,19 @@
 """Descent on a picture of labels: its blurred error and its structure, differences exact.
 
 The loss is ``<e, b * e> + nu |e|^2`` over the channels, e the error of colours, plus the sum of
-weight (1 - S) over the windows of `windows`: maps are m, q and v there, and weight S. Whatever
-a pixel and a neighbour touch is in a region ROWS x COLUMNS of windows, as wide as a vector, whose
-corner in the maps is (y, c). Unsigned indices vectorise: they cannot mean places from the end.
+weight (1 - S) over the windows of `metrics.similarity`: maps are m, q and v there, and weight S.
+Whatever a pixel and a neighbour touch is in a region ROWS x COLUMNS of windows, as wide as a
+vector, whose corner in the maps is (y, c). Unsigned indices vectorise: they cannot mean places from
+the end.
+
+Oracle: tests/dithering/metrics/test_structure.py, `reference_loss`.
 """
 
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.dithering.metrics.similarity import MARGIN
-from fastgrad.kernels.simd.special import fma, like
+from fastgrad.kernels.simd.intrinsics import fma, like
 
 ROWS, COLUMNS = 2 * MARGIN + 1, 16
 NEIGHBOURS = ((0, 1), (1, -1), (1, 0), (1, 1), (0, -1), (-1, -1), (-1, 0), (-1, 1))
@@ -195,7 +198,7 @@ def descend_tile(labels, weights, blurred, structure, top, left, size):
     return moves
 
 
-@kernel
+@kernel(cost=lambda labels, blurred: labels.size * blurred[1].shape[1] * ROWS * COLUMNS)
 def descend(chunk, chunks, moves, labels, weights, blurred, structure, size, phase):
     """Lower the loss over every second tile, every second row of tiles: one phase of four.
 

@@ -1,4 +1,7 @@
-"""Error diffusion: each pixel takes the nearest colour, and hands on to others what is missing."""
+"""Error diffusion: each pixel takes the nearest colour, and hands on to others what is missing.
+
+Oracle: tests/support/reference_dithering.py, `diffused`.
+"""
 
 import numpy as np
 
@@ -12,7 +15,7 @@ AHEAD, BEHIND, BELOW = 7 / 16, 4 / 16, 5 / 16  # Floyd and Steinberg's, but for 
 
 @block
 def diffuse_band(labels, planes, weights, palette, limits, top, bottom, goal, errors):
-    """Set the labels of a band of rows, back and forth; limits bound what is handed on."""
+    """labels = the nearest colours in a band of rows, back and forth; limits bound errors."""
     width = labels.shape[1]
     errors[:] = like(0, errors)
     for y in range(top, bottom):
@@ -35,9 +38,9 @@ def diffuse_band(labels, planes, weights, palette, limits, top, bottom, goal, er
                 there[channel, c + 1 - step] = fma(like(BEHIND, e), e, there[channel, c + 1 - step])
 
 
-@kernel
+@kernel(cost=lambda labels, palette: labels.size * (palette.shape[1] + 16))
 def diffuse(chunk, chunks, labels, planes, weights, palette, limits):
-    """Set labels; limits has a number for each channel."""
+    """labels = the picture of diffused errors; limits has a number for each channel."""
     height, width = labels.shape
     real, channels = planes.dtype, len(planes)
     goal, errors = np.empty(channels, real), np.empty((2, channels, width + 2), real)

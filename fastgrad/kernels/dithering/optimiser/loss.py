@@ -1,12 +1,15 @@
 """Expected colours of pixels that choose from a palette, and the gradient of the expected error.
 
 Pixels are worked on in segments of a row, laid out (K, pixels): one loop serves every K.
+
+Oracle: tests/support/reference_dithering.py, `expected_loss` and `numerical_gradient`.
 """
 
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
-from fastgrad.kernels.simd.special import exp_normal, fma, like, where
+from fastgrad.kernels.simd.intrinsics import fma, like, where
+from fastgrad.kernels.simd.special import exp_normal
 
 SEGMENT = 128  # pixels whose numbers for all K colours stay in the nearest caches
 BLOCKS = 16  # sums over the picture are taken per block of rows, whatever the number of threads
@@ -14,7 +17,7 @@ BLOCKS = 16  # sums over the picture are taken per block of rows, whatever the n
 
 @block
 def load(d, logits):
-    """Set d, shape (K, n), to the negated logits of n pixels, shape (n, K)."""
+    """d, shape (K, n), = the negated logits of n pixels, shape (n, K)."""
     for k in range(d.shape[0]):
         for c in range(d.shape[1]):
             d[k, c] = -logits[c, k]
@@ -22,7 +25,7 @@ def load(d, logits):
 
 @block
 def least(low, d):
-    """Set low[c] to the least d[k, c]."""
+    """low[c] = the least d[k, c]."""
     wide_vectors()
     first = d[0]
     for c in range(low.size):
@@ -35,7 +38,7 @@ def least(low, d):
 
 @block
 def expect(mean, variance, total, d, low, palette):
-    """Set mean, shape (channels, n), and variance to those of the colour under softmax(-d)."""
+    """mean, shape (channels, n), and variance = those of the colour under softmax(-d)."""
     wide_vectors()
     n = low.size
     for c in range(n):
@@ -68,9 +71,9 @@ def expect(mean, variance, total, d, low, palette):
             variance[c] = fma(-out[c], out[c], variance[c])
 
 
-@kernel
+@kernel(cost=lambda logits: logits.size)
 def moments(chunk, chunks, mean, variances, logits, palette, weights):
-    """Set mean, (channels, height, width), and each row's sum of weights^2 times the variances."""
+    """mean (channels, height, width), variances = sums over rows of weights^2 variance."""
     height, width, k = logits.shape
     d = np.empty((k, SEGMENT), logits.dtype)
     row = np.empty((palette.shape[1], SEGMENT), logits.dtype)
@@ -125,12 +128,12 @@ def differentiate(d, q, low, total, slope, squares, palette, own, scale):
             out[c] = (out[c] - low[c]) * (row[c] * scale)
 
 
-@kernel
+@kernel(cost=lambda logits: logits.size)
 def gradient(chunk, chunks, out, sums, logits, palette, squares, slope, own, scale):
-    """Set out to the gradient with respect to the logits, and add up what the palette's needs.
+    """out = the gradient with respect to the logits, and add up what the palette's needs.
 
     slope is 2 (g - own squares m), (channels, height, width), for the gradient g with respect to
-    the mean m, squares those of the weights. sums[block, k] becomes (sum of p slope for each
+    the mean m, squares those of the weights. sums[block, k] = (sum of p slope for each
     channel, sum of p squares) of colour k.
     """
     height, width, k = logits.shape

@@ -1,9 +1,13 @@
-"""Palettes by k-means, and by the least squares of a given picture; planar, shape (channels, K)."""
+"""Palettes by k-means, and by the least squares of a given picture; planar, shape (channels, K).
+
+Oracle: tests/dithering/optimiser/test_annealing.py,
+`test_normal_equations_are_the_quadratic_form`.
+"""
 
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
-from fastgrad.kernels.simd.special import fma, like, where
+from fastgrad.kernels.simd.intrinsics import fma, like, where
 
 BLOCKS = 4  # sums over the picture are taken per block of rows, whatever the number of threads
 
@@ -53,7 +57,7 @@ def seed(palette, locked, pixels, chances, distance, label):
         meet(distance, label, pixels, palette[:, k], k)
 
 
-@kernel
+@kernel(cost=lambda palettes, pixels: len(palettes) * palettes.shape[2] * pixels.shape[1])
 def cluster(chunk, chunks, palettes, locked, pixels, chances, iterations):
     """Make palettes of pixels by k-means++ and k-means; the first `locked` colours stay."""
     trials, channels, colors = palettes.shape
@@ -85,7 +89,7 @@ def scatter(sums, labels, table, weights, weight):
         sums[labels[j]] += weight * (table[j] * weights[j])
 
 
-@kernel
+@kernel(cost=lambda labels, table: labels.size * table.size // 2)
 def normal_equations(chunk, chunks, gram, right, labels, weights, blurred, table, nu):
     """Add up, per block of rows, half the Gram matrix and the right-hand side of the palette's fit.
 
@@ -115,7 +119,7 @@ def normal_equations(chunk, chunks, gram, right, labels, weights, blurred, table
                     scatter(sums, labels[i, y2, part], row, weights[i, y2, part], weight)
 
 
-@kernel
+@kernel(cost=lambda gram, iterations: gram.size * iterations)
 def fit(chunk, chunks, palette, gram, right, locked, low, high, iterations):
     """Lower <palette, gram palette> / 2 - <palette, right> by coordinate descent within bounds.
 

@@ -2,6 +2,8 @@
 
 Palettes are planar, shape (channels, K), with K filled up to whole vectors by infinitely far
 colours.
+
+Oracle: tests/dithering/optimiser/test_annealing.py, tests/support/reference_dithering.py, `loss`.
 """
 
 import numpy as np
@@ -83,10 +85,12 @@ def swap_gain(labels, weights, field, palette, table, own, y, c, dy, dx):
 
 
 @block
-def descend_tile(
-    labels, weights, previous, gap, field, palette, reach, table, nu, top, left, size, goal
-):
+def descend_tile(labels, weights, kept, blurred, colours, corner, size, goal):
     """Make every relabelling and swap inside a tile that lowers the error; return their number."""
+    previous, gap = kept
+    field, table, nu = blurred
+    palette, reach = colours
+    top, left = corner
     height, width = labels.shape
     bottom, right = min(top + size, height), min(left + size, width)
     radius = table.shape[0] // 2
@@ -109,9 +113,9 @@ def descend_tile(
                 distance = fma(shift, shift, distance)
             if distance > reach[old] or paid:
                 if paid:
-                    kept = np.int64(previous[y, c])
-                    new, least = nearest_but(palette, goal, kept, gap)
-                    distance -= gap if old == kept else like(0, gap)
+                    before = np.int64(previous[y, c])
+                    new, least = nearest_but(palette, goal, before, gap)
+                    distance -= gap if old == before else like(0, gap)
                 else:
                     new, least = nearest(palette, goal)
                 if new != old and distance - least > like(MARGIN, own) * abs(distance):
@@ -144,56 +148,28 @@ def descend_tile(
     return moves
 
 
-@kernel
-def descend(
-    chunk,
-    chunks,
-    moves,
-    labels,
-    weights,
-    previous,
-    gap,
-    field,
-    palette,
-    reach,
-    table,
-    nu,
-    size,
-    phase,
-):
+@kernel(cost=lambda labels, colours, blurred: labels.size * (colours[1].size + blurred[1].size))
+def descend(chunk, chunks, moves, labels, weights, kept, blurred, colours, size, phase):
     """Lower the error over every second tile, every second row of tiles: one phase of four.
 
     Tiles of a phase stand `size` apart, and what two of them change never overlaps: their order
-    does not matter. field is half the gradient of the error, with a margin of the table's radius
-    and, to the right, of its width. A pixel nearer to its colour than reach has no nearer one.
+    does not matter. kept is (previous labels, gap). blurred is (field, table, nu): the field is
+    half the gradient of the error, with a margin of the table's radius and, to the right, of its
+    width. colours is (palette, reach): a pixel nearer to its colour than reach has no nearer one.
     moves[row of tiles, column of tiles] counts what was done.
     """
     rows, columns = moves.shape
     across, down = (columns - phase % 2 + 1) // 2, (rows - phase // 2 + 1) // 2
-    goal = np.empty(palette.shape[0], palette.dtype)
+    goal = np.empty(colours[0].shape[0], colours[0].dtype)
     for t in chunk_range(across * down, chunk, chunks):
         i, j = 2 * (t // across) + phase // 2, 2 * (t % across) + phase % 2
-        top, left = i * size, j * size
-        moves[i, j] = descend_tile(
-            labels,
-            weights,
-            previous,
-            gap,
-            field,
-            palette,
-            reach,
-            table,
-            nu,
-            top,
-            left,
-            size,
-            goal,
-        )
+        corner = i * size, j * size
+        moves[i, j] = descend_tile(labels, weights, kept, blurred, colours, corner, size, goal)
 
 
-@kernel
+@kernel(cost=lambda out: out.size)
 def errors(chunk, chunks, out, labels, weights, planes, colours):
-    """Set out to weights times the picture minus the image; colours is planar, (3, K)."""
+    """out = weights times the picture minus the image; colours is planar, (3, K)."""
     height, width = labels.shape
     for y in chunk_range(height, chunk, chunks):
         for channel in range(planes.shape[0]):
@@ -202,9 +178,9 @@ def errors(chunk, chunks, out, labels, weights, planes, colours):
                 row[c] = weights[y, c] * (palette[labels[y, c]] - image[c])
 
 
-@kernel
+@kernel(cost=lambda labels: labels.size)
 def energies(chunk, chunks, sums, labels, weights, planes, colours, field, margin):
-    """Set sums[y] to row y's sums of error * field and of error^2."""
+    """sums[y] = row y's sums of error * field and of error^2."""
     height, width = labels.shape
     for y in chunk_range(height, chunk, chunks):
         whole, plain = 0.0, 0.0

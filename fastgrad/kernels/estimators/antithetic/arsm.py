@@ -1,9 +1,12 @@
-"""Races of exponentials whose categories swap places, and what ARSM sums over them."""
+"""Races of exponentials whose categories swap places, and what ARSM sums over them.
+
+Oracle: tests/estimators/antithetic/test_carms.py, `swapped_winner`.
+"""
 
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
-from fastgrad.kernels.random.bits import addresses, fill_bits
+from fastgrad.kernels.random.bits import addresses, empty_bits, fill_bits
 from fastgrad.kernels.random.noise import fill_exponential
 from fastgrad.kernels.random.philox import NOISE
 from fastgrad.kernels.simd.intrinsics import like, where
@@ -31,27 +34,23 @@ def speeds(e, w):
             e[i, c] = where(w[i, c] > like(0, w), w[i, c] / e[i, c], like(0, e))
 
 
-@kernel
+@kernel(cost=lambda shares: shares.size)
 def race(chunk, chunks, weights, key, first_sample, shares, z):
     """Fill shares, (S, N, K), uniform on the simplex of weights > 0, and z, (S, N), the winners.
 
     The winner is the category of the least share / weight; its noise is that of `concrete`.
     """
-    n, k = weights.shape
-    fold = k > tile.NARROW
-    columns, depth = tile.shape(n, k)
-    blocks = tile.count(n, k, columns, 0)
-    real = weights.dtype
-    w, e = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    bits = tile.empty((weights.itemsize // 4, depth, columns), np.uint32)
-    s, arg = tile.empty((columns,), real), tile.empty((columns,), np.int32)
-    for b in chunk_range(blocks, chunk, chunks):
-        row = tile.first_row(b, k, columns, 0)
+    layout = tile.layout(*weights.shape)
+    fold, real = layout.fold, weights.dtype
+    w, e = tile.scratch(layout, 2, real)
+    (s,) = tile.statistics(layout, 1, real)
+    (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, weights)
+    for row in tile.rows(layout, chunk, chunks):
         tile.load(w, weights, row, like(0, w))
-        start, along, down = addresses(k, row, 0, columns, depth)
+        place = addresses(layout, row)
         for i in range(z.shape[0]):
             sample = np.uint32(first_sample + i)
-            fill_bits(bits, start, along, down, sample, NOISE, key)
+            fill_bits(bits, *place, sample, NOISE, key)
             fill_exponential(e, bits)
             keep(e, w)
             col.total(e, s, fold)
@@ -85,7 +84,7 @@ def swapped(w, share, i, row, winner, a, b):
     return best
 
 
-@kernel
+@kernel(cost=lambda out: out.size)
 def swap(chunk, chunks, weights, shares, z, a, b, out):
     """out = winners of the races of z when categories a and b swap places."""
     samples, n = z.shape
@@ -94,7 +93,7 @@ def swap(chunk, chunks, weights, shares, z, a, b, out):
             out[i, row] = swapped(weights, shares, i, row, z[i, row], a, b)
 
 
-@kernel
+@kernel(cost=lambda shares: shares.size)
 def swap_products(chunk, chunks, shares, x, total):
     """total += sum over samples and j of (x_cj - mean x_.j) (1 / K - share_j), for category c.
 

@@ -1,4 +1,7 @@
-"""Coupled categorical draws by breaking sticks, whose tables are those of `sticks`."""
+"""Coupled categorical draws by breaking sticks, whose tables are those of `coupled_sticks`.
+
+Oracle: tests/estimators/antithetic/test_carms.py, `pair_law`: the probability of every pair.
+"""
 
 import numpy as np
 
@@ -60,11 +63,13 @@ def last_above(x, row, begin, u):
     return begin
 
 
-@kernel
+@kernel(cost=lambda z: z.size)
 def sample_pairs(chunk, chunks, planes, rest, reach, order, key, first_pair, z):
-    """Fill z, (2 P, N), with antithetic pairs, from three numbers: the first place, whose, and
+    """Fill z, (2 P, N), with antithetic pairs, each made of two uniform variates and a bit.
 
-    where the other one, which is not bound any more, breaks its own stick.
+    The first variate decides at which place a stick breaks first, the bit which of the two samples
+    breaks there. The other sample is independent from then on: with the second variate, it breaks
+    what is left of its own stick.
     """
     samples, n = z.shape
     k = order.shape[1]
@@ -91,7 +96,7 @@ def sample_pairs(chunk, chunks, planes, rest, reach, order, key, first_pair, z):
 
 
 @block
-def take(rank, hit, place):
+def settle_rank(rank, hit, place):
     """rank = place where it is hit and was not before."""
     wide_vectors()
     size, columns = rank.shape
@@ -101,7 +106,7 @@ def take(rank, hit, place):
             rank[j, c] = where(taken < rank[j, c], taken, rank[j, c])
 
 
-@kernel
+@kernel(cost=lambda order, z: z.size * order.shape[1])
 def sample_groups(chunk, chunks, threshold, order, size, key, first_sample, z):
     """Fill z, (S, N), with groups of `size`: coupled Bernoulli draws at every place."""
     samples, n = z.shape
@@ -126,7 +131,7 @@ def sample_groups(chunk, chunks, threshold, order, size, key, first_sample, z):
                     fill_bits(bits, head // 4 * k + place, k, 0, sample, NOISE, key)
                     fill_exponential(e[j].reshape((1, columns)), bits)
                 exceed(hit, e, after, before, limit)
-                take(rank, hit, np.int32(place))
+                settle_rank(rank, hit, np.int32(place))
             for j in range(size):
                 for r in range(rows):
                     c = r % 4 * (columns // 4) + r // 4

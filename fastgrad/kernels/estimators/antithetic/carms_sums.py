@@ -1,8 +1,10 @@
-"""Sums over pairs of coupled categorical draws, each pair with its ratio: see `stick_breaking`.
+"""Sums over pairs of coupled categorical draws, each pair with its ratio: see `coupled_sticks`.
 
 A pair counts ratio (x - x') (one-hot(z) - one-hot(z')), with the ratio of the category which comes
 first in the order. Signals x are (S, M): N variables belong to M cells, as in `sums`. Sums
 are float64, take the groups in their order and start from what the array holds.
+
+Oracle: tests/estimators/antithetic/test_carms.py, `test_the_mean_is_the_exact_gradient`.
 """
 
 import numpy as np
@@ -12,7 +14,7 @@ from fastgrad.kernels.tiles import tile
 from fastgrad.kernels.tiles.sums import spread
 
 
-@kernel
+@kernel(cost=lambda z: z.size)
 def pair_scores(chunk, chunks, logits, ratios, z, x, total):
     """total += sum over pairs of ratio (x - x of the twin) (one-hot(z) - that of the twin) / 2."""
     samples, n = z.shape
@@ -50,7 +52,7 @@ def add_group(total, mass, count, order, ratios, size):
             count[c], mass[c] = 0.0, 0.0
 
 
-@kernel
+@kernel(cost=lambda z: z.size)
 def group_scores(chunk, chunks, order, ratios, z, x, size, total):
     """total += sum over groups of what `add_group` says; z is (S, N), x (S, M), total (N, K)."""
     samples, n = z.shape

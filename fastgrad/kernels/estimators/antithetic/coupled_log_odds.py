@@ -1,6 +1,7 @@
 """Binary variables with two logits: their log odds, and what coupled samples make of them.
 
 t are log odds, (N,), infinite where an outcome is certain; p is the probability of the rarer one.
+Oracle: tests/estimators/antithetic/test_disarm.py, `overlap`.
 """
 
 import numpy as np
@@ -22,7 +23,7 @@ def subtract_first(t, pairs):
         t[c] = pairs[2 * c + 1] - pairs[2 * c]
 
 
-@kernel
+@kernel(cost=lambda t: t.size)
 def log_odds(chunk, chunks, logits, t):
     """t = logit of outcome 1 less that of outcome 0: logits are (N, 2)."""
     head, tail = chunk_bounds(t.size, chunk, chunks)
@@ -37,7 +38,7 @@ def limits(out, t, others):
         out[c] = expm1(softplus(abs(np.float64(t[c]))) / others)
 
 
-@kernel
+@kernel(cost=lambda t: t.size)
 def thresholds(chunk, chunks, t, size, out):
     """out = p**(-1 / (size - 1)) - 1."""
     blocks = (t.size + ROWS - 1) // ROWS
@@ -83,7 +84,7 @@ def multiply(total, factor):
         total[c] *= factor[c]
 
 
-@kernel
+@kernel(cost=lambda t: t.size)
 def correct(chunk, chunks, t, size, total):
     """total *= p (1 - p) / ((p - P(two of a group are the rarer outcome)) (size - 1)).
 
@@ -112,7 +113,7 @@ def write(pairs, total, t, inverse):
         pairs[2 * c], pairs[2 * c + 1] = like(-x, t), like(x, t)
 
 
-@kernel
+@kernel(cost=lambda out: out.size)
 def gradient(chunk, chunks, total, t, over, out):
     """out = total / over by logit 1, its negative by logit 0, (N, 2); 0 where certain."""
     head, tail = chunk_bounds(t.size, chunk, chunks)

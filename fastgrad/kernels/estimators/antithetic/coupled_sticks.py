@@ -4,7 +4,9 @@
 one at place i is drawn with probability p_i = w_i / rest_i if none before it was, where rest_i is
 the sum of the weights from there on. But for the last, p_i <= 1/2: so under the coupling all pairs
 of possible categories are possible. The ratio of a pair's probability if its draws were independent
-to that under the coupling depends only on which place comes first: `ratios` has it by category.
+to that under the coupling depends only on which place comes first: `pair_ratios` finds it.
+
+Oracle: tests/estimators/antithetic/test_carms.py, `pair_law`.
 """
 
 import numpy as np
@@ -27,7 +29,7 @@ def count_before(rank, x):
             rank[i] += np.int32((y < x[i]) | ((y == x[i]) & (place < np.int32(i))))
 
 
-@kernel
+@kernel(cost=lambda order: order.size)
 def sort(chunk, chunks, logits, order):
     """Fill the order of each row: for few categories, counting beats sorting."""
     n, k = order.shape
@@ -58,7 +60,7 @@ def break_stick(p, rest, w, logits, order):
         rest[i] /= total
 
 
-@kernel
+@kernel(cost=lambda logits: logits.size)
 def pair_tables(chunk, chunks, logits, order, rest, reach):
     """rest as above; reach[i] = probability that the twins part at place i or before it."""
     n, k = order.shape
@@ -91,9 +93,9 @@ def fill_overlaps(out, t, size):
     elementwise.power(out, t, size - 1)
 
 
-@kernel
+@kernel(cost=lambda logits: logits.size)
 def thresholds(chunk, chunks, logits, order, size, out):
-    """out = the thresholds of all places, as `antithetic.exceed` takes them."""
+    """out = the thresholds of all places, as `disarm.exceed` takes them."""
     n, k = order.shape
     p, rest, w = np.empty(k), np.empty(k), np.empty(k)
     for row in chunk_range(n, chunk, chunks):
@@ -103,7 +105,7 @@ def thresholds(chunk, chunks, logits, order, size, out):
             out[row, i] = like(w[i], out)
 
 
-@kernel
+@kernel(cost=lambda logits: logits.size)
 def pair_ratios(chunk, chunks, logits, order, size, out):
     """out[c] = ratio for two of `size` coupled draws, of which category c comes first."""
     n, k = order.shape

@@ -2,6 +2,9 @@
 
 Signals x are (S, M): N variables belong to M cells, as in `sums`. Sums are float64, take the
 groups in their order and start from what the array holds.
+
+Oracle: tests/estimators/antithetic/test_disarm.py, `test_each_is_its_formula`,
+`test_groups_have_the_joint_law`.
 """
 
 import numpy as np
@@ -40,7 +43,7 @@ def decide_pair(x, y, t, w):
         y[c] = where(t[c] - w[c] > like(0, t), like(1, y), like(0, y))
 
 
-@kernel
+@kernel(cost=lambda z: z.size)
 def sample_pairs(chunk, chunks, logits, key, first_pair, z, noise):
     """Fill z, (2 P, N), with antithetic pairs, and noise, (P, N) or (0, N), with u - 1/2."""
     n = logits.size
@@ -105,7 +108,7 @@ def flip(z, hit, t):
         z[c] = where(t[c] > like(0, t), np.int32(1 - hit[c]), hit[c])
 
 
-@kernel
+@kernel(cost=lambda z: z.size)
 def sample_groups(chunk, chunks, logits, threshold, size, key, first_sample, z):
     """Fill z, (S, N), with groups of `size`: the rarer outcome is where `exceed` says."""
     samples, n = z.shape
@@ -192,7 +195,7 @@ def centre_groups(weights, x, size, cell):
             weights[j] = difference(x, j, i, cell) - mean
 
 
-@kernel
+@kernel(cost=lambda z: z.size)
 def group_scores(chunk, chunks, z, x, size, total):
     """total += sum over groups of (x - its mean in the group) z: z is (S, N), x (S, M)."""
     samples, n = z.shape
@@ -219,7 +222,7 @@ def group_scores(chunk, chunks, z, x, size, total):
                 add_product(total[head:tail], d, z[j, head:tail])
 
 
-@kernel
+@kernel(cost=lambda noise: noise.size)
 def pair_products(chunk, chunks, x, noise, total):
     """total += sum over pairs of (x - x of the twin) noise: x is (2 P, M), noise (P, N)."""
     pairs, n = noise.shape

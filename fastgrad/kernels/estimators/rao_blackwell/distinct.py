@@ -6,6 +6,9 @@ With several variables a cell holds too many outcomes to list: a beam keeps the 
 whose value is that of their best completion; noise of the i-th stands at sample i. In the race of
 exponential clocks, a beginning's best completion arrives at T, and its children at T + A_i - A_b: A
 are their own clocks, b is the first of them; the others are still to come, and have no memory.
+
+Oracle: tests/estimators/rao_blackwell/test_unordered_set.py,
+`test_random_orders_have_their_probability`, `test_by_rank_the_likeliest_come_first`.
 """
 
 import numpy as np
@@ -13,13 +16,12 @@ import numpy as np
 from fastgrad.kernels.compiler.jit import (
     block,
     chunk_bounds,
-    chunk_range,
     inline,
     kernel,
     wide_vectors,
 )
 from fastgrad.kernels.distributions.concrete import draw, exponentials
-from fastgrad.kernels.random.bits import addresses
+from fastgrad.kernels.random.bits import addresses, empty_bits
 from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.special import exp_normal, expm1, log, log1p, logaddexp
 from fastgrad.kernels.tiles import columns as col
@@ -67,26 +69,23 @@ def shift_by_log(s, total):
         s[c] -= log(total[c])
 
 
-@kernel
+@kernel(cost=lambda logits, z: logits.size * len(z))
 def rows(chunk, chunks, logits, key, noisy, z, log_p, rest, last):
-    """Fill `search`'s results where each row of logits is a cell."""
-    n, k = logits.shape
-    fold = k > tile.NARROW
-    columns, depth = tile.shape(n, k)
-    blocks = tile.count(n, k, columns, 0)
-    real = logits.dtype
-    t, w = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    e = tile.empty((depth, columns), real)
-    bits = tile.empty((logits.itemsize // 4, depth, columns), np.uint32)
-    best, arg = tile.empty((columns,), real), tile.empty((columns,), np.int32)
-    s, total = tile.empty((columns,), real), tile.empty((columns,), real)
-    for b in chunk_range(blocks, chunk, chunks):
-        row = tile.first_row(b, k, columns, 0)
+    """z (S, N) = the first outcomes of each row, a cell of its own, log_p their log probabilities.
+
+    rest is the log of the mass of all others, last the perturbed log probability of the next one.
+    """
+    layout = tile.layout(*logits.shape)
+    fold, real = layout.fold, logits.dtype
+    t, w, e = tile.scratch(layout, 3, real)
+    best, s, total = tile.statistics(layout, 3, real)
+    (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
+    for row in tile.rows(layout, chunk, chunks):
         tile.load(t, logits, row, like(-np.inf, t))
         exponentials(t, e, best, total, fold)
         elementwise.copy(w, t)
         if noisy:
-            place = addresses(k, row, 0, columns, depth)
+            place = addresses(layout, row)
             draw(w, t, bits, place, np.uint32(0), key, best, arg, fold, best[:0])
         for i in range(z.shape[0]):
             col.argmax(w, best, arg, fold)
@@ -97,7 +96,7 @@ def rows(chunk, chunks, logits, key, noisy, z, log_p, rest, last):
         shift_by_log(best, total)
         tile.store_statistics(last, best, row, fold)
         sum_left(w, e, s, fold)
-        for c in range(columns):
+        for c in range(layout.columns):
             s[c] = log(s[c] / total[c])
         tile.store_statistics(rest, s, row, fold)
 
@@ -134,7 +133,7 @@ def normalise(x, e):
 
 
 @block
-def race(score, h, top, gap, parent):
+def continue_race(score, h, top, gap, parent):
     """score = -log(time) of the children, whose own are h: the first of them keeps its parent's.
 
     T + A_i - A_b over T is 1 + exp(gap) (exp(top - h_i) - 1), gap = log(A_b / T).
@@ -199,33 +198,33 @@ def trace(z, up, held):
             z[i, row] = held[i, 1]
 
 
-@kernel
+@kernel(cost=lambda logits, z: logits.size * len(z))
 def beams(chunk, chunks, logits, key, noisy, z, log_p, rest, last):
-    """Fill `search`'s results where a cell is several rows of logits."""
+    """The same as `rows` where a cell is several rows: log_p is (S, M), rest and last (M,)."""
     (n, k), most, m = logits.shape, z.shape[0], rest.size
     per, real = n // m, logits.dtype
-    fold = k > tile.NARROW
-    columns, depth = tile.shape(n, k)
-    t, w = tile.empty((depth, columns), real), np.empty((most, depth, columns), real)
-    bits = tile.empty((logits.itemsize // 4, depth, columns), np.uint32)
-    best, arg = tile.empty((columns,), real), tile.empty((columns,), np.int32)
+    begin, end = chunk_bounds(m, chunk, chunks)
+    begin, end = begin * per, end * per
+    aligned = begin // 4 * 4
+    layout = tile.layout(end - aligned, k, aligned)
+    fold = layout.fold
+    (t,) = tile.scratch(layout, 1, real)
+    (best,) = tile.statistics(layout, 1, real)
+    (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
+    w = np.empty((most, layout.depth, layout.columns), real)
     x, e, h, score = np.empty((4, k))
     g, phi, values, mass = np.empty((4, most))
     sources, held = np.empty((most, 2), np.int64), np.empty((most, 2), np.int64)
     up = np.zeros((most, per), np.int32)
-    begin, end = chunk_bounds(m, chunk, chunks)
-    begin, end = begin * per, end * per
-    aligned = begin // 4 * 4
-    for b in range(tile.count(end - aligned, k, columns, 0)):
-        first = tile.first_row(b, k, columns, 0)
+    for first in tile.rows(layout, 0, 1):
         tile.load(t, logits[aligned:end], first, like(-np.inf, t))
         col.subtract_maximum(t, best, fold)
-        place = addresses(k, first, aligned, columns, depth)
+        place = addresses(layout, first)
         for j in range(most if noisy else 0):
             draw(w[j], t, bits, place, np.uint32(j), key, best, arg, fold, best[:0])
-        first += aligned
-        for r in range(max(0, begin - first), min(1 if fold else columns, end - first)):
-            row = first + r
+        head = first + aligned
+        for r in range(max(0, begin - head), min(1 if fold else layout.columns, end - head)):
+            row = head + r
             cell, step = row // per, row % per
             if step == 0:
                 alive, left, phi[0] = 1, -np.inf, 0.0
@@ -239,7 +238,7 @@ def beams(chunk, chunks, logits, key, noisy, z, log_p, rest, last):
                     winner = h.argmax()
                     own = h[winner] + x[mode]  # x[mode] is minus the log of the total
                     g[j] = own if step == 0 else g[j]
-                    race(score, h, h[winner], g[j] - phi[j] - own, g[j])
+                    continue_race(score, h, h[winner], g[j] - phi[j] - own, g[j])
                 else:
                     score[:] = phi[j] + x
                 count = keep(values, sources, count, score[winner], j, winner)

@@ -3,13 +3,15 @@
 Point p of a list is sample p % S after move p // S: (j, turn) = moves[p // S], variable j of every
 cell goes on by so many turns among its possible categories. The categories of row i of the logits
 are order[i], the counts[i] possible ones first, and place[i] tells where each stands.
+
+Oracle: tests/estimators/rao_blackwell/test_enumeration.py, `neighbours`.
 """
 
 from fastgrad.kernels.compiler.jit import chunk_range, kernel
 from fastgrad.kernels.simd.intrinsics import like
 
 
-@kernel
+@kernel(cost=lambda points: points.size)
 def change(chunk, chunks, z, moves, order, place, counts, per, begin, points):
     """Fill points (P, N) from number `begin` on; z is (S, N), `per` rows to a cell."""
     samples, n = z.shape
@@ -25,7 +27,7 @@ def change(chunk, chunks, z, moves, order, place, counts, per, begin, points):
             points[p, i] = order[i, at]
 
 
-@kernel
+@kernel(cost=lambda f: f.size)
 def enter(chunk, chunks, points, moves, begin, f, table):
     """Set table (S, N, K) to f (P, M) at the categories to which these points were changed."""
     samples, n, _ = table.shape

@@ -1,4 +1,7 @@
-"""Of outcomes in a random order, the first that is not among those summed."""
+"""Of outcomes in a random order, the first that is not among those summed.
+
+Oracle: tests/estimators/rao_blackwell/test_unordered_set.py, `test_the_mean_is_the_exact_gradient`.
+"""
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, kernel
 
@@ -17,9 +20,9 @@ def is_among(outcome, seen):
     return False
 
 
-@kernel
+@kernel(cost=lambda order: order.size)
 def first_unseen(chunk, chunks, order, seen, out):
-    """out, (M, N / M), is each cell's first of order, (T + 1, N), that is not in seen, (T, N)."""
+    """out (M, N / M) = the first row of order, (T + 1, N), that seen, (T, N), lacks: by cell."""
     cells, per = out.shape
     for cell in chunk_range(cells, chunk, chunks):
         own = slice(cell * per, (cell + 1) * per)

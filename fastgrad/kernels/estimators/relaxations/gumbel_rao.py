@@ -1,11 +1,13 @@
 """Straight-through products averaged over noise drawn given the outcome: Gumbel-Rao.
 
 The perturbed logits z~ given the outcome, and the softmax or sigmoid of them whose Jacobian
-multiplies the gradient, are those of `concrete` and `logistic`. Inner draw j of sample i stands
-where the conditional noise of sample i M + j does, M inner draws each, and is held constant.
+multiplies the gradient, are those of `concrete` and `bernoulli_noise`. Inner draw j of sample i
+stands where the conditional noise of sample i M + j does, M inner draws each, and is held constant.
 
 With rarity 2 instead of 1, the noise is that of the distribution half way to the outcome, (p + D)
 / 2: a loser, half as likely, arrives twice as late.
+
+Oracle: tests/estimators/relaxations/test_gumbel_rao.py, `conditional_product`.
 """
 
 import numpy as np
@@ -13,7 +15,7 @@ import numpy as np
 from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.distributions import bernoulli_noise as lg
 from fastgrad.kernels.distributions.concrete import condition, race, softmax
-from fastgrad.kernels.random.bits import addresses, fill_bits
+from fastgrad.kernels.random.bits import addresses, empty_bits, fill_bits
 from fastgrad.kernels.random.philox import CONDITIONAL
 from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.tiles import columns as col
@@ -29,27 +31,19 @@ def multiply(w, factor):
         w[c] *= factor
 
 
-@kernel
+@kernel(cost=lambda w, inner: w.size * inner)
 def products(chunk, chunks, logits, z, w, scale, rarity, weight, inner, key, first_sample, total):
     """total += sum over samples and inner draws of weight scale J(y) w.
 
     w is (S, N, K), the outcomes z are (S, N).
     """
-    n, k = logits.shape
-    fold = k > tile.NARROW
-    columns, depth = tile.shape(n, k)
-    blocks = tile.count(n, k, columns, 0)
-    real = logits.dtype
-    t, p = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    y, r = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    g = tile.empty((depth, columns), real)
-    bits = tile.empty((logits.itemsize // 4, depth, columns), np.uint32)
-    best, s = tile.empty((columns,), real), tile.empty((columns,), real)
-    share, time = tile.empty((columns,), real), tile.empty((columns,), real)
-    arg = tile.empty((columns,), np.int32)
-    for b in chunk_range(blocks, chunk, chunks):
-        row = tile.first_row(b, k, columns, 0)
-        place = addresses(k, row, 0, columns, depth)
+    layout = tile.layout(*logits.shape)
+    fold, real = layout.fold, logits.dtype
+    t, p, y, r, g = tile.scratch(layout, 5, real)
+    best, s, share, time = tile.statistics(layout, 4, real)
+    (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
+    for row in tile.rows(layout, chunk, chunks):
+        place = addresses(layout, row)
         tile.load(t, logits, row, like(-np.inf, t))
         softmax(t, p, best, share, fold)
         tile.load(g, total, row, like(0, g))
@@ -76,7 +70,7 @@ def sign(z, x):
         z[c] = where(x[c] > 0, like(1, z), like(-1, z))
 
 
-@kernel
+@kernel(cost=lambda w, inner: w.size * inner)
 def site_products(
     chunk, chunks, logits, x, w, scale, rarity, weight, inner, key, first_sample, total
 ):

@@ -4,6 +4,9 @@ The Jacobian of a softmax y is J(y) = diag(y) - y y^T, so J(y) w = y (w - <y, w>
 says which y. p = softmax(logits). Sums take the samples in their order and start from what the
 array holds, as in `sums`. Variables are rows of K categories, or sites with a single logit,
 whose Jacobian is a number that depends on the outcome.
+
+Oracle: tests/estimators/relaxations/test_straight_through.py, `straight_through`, `reinmax`,
+`gapped_st`.
 """
 
 import numpy as np
@@ -15,7 +18,7 @@ from fastgrad.kernels.tiles import elementwise, tile
 from fastgrad.kernels.tiles.sums import ROWS
 
 
-@kernel
+@kernel(cost=lambda w: w.size)
 def add(chunk, chunks, w, total):
     """total += sum over samples of w: w is (S, M)."""
     samples, m = w.shape
@@ -35,25 +38,22 @@ def softmax(p, t, scale, zero, s, fold):
     col.divide(p, s)
 
 
-@kernel
+@kernel(cost=lambda w: w.size)
 def straight_through(chunk, chunks, logits, w, factor, scale, total):
     """total = factor scale J(softmax(logits scale)) w, of shapes (N, K)."""
-    n, k = logits.shape
-    fold = k > tile.NARROW
-    columns, depth = tile.shape(n, k)
-    blocks = tile.count(n, k, columns, 0)
-    real = logits.dtype
-    t, p = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    s, zero = tile.empty((columns,), real), np.zeros(columns, real)
-    for b in chunk_range(blocks, chunk, chunks):
-        row = tile.first_row(b, k, columns, 0)
+    layout = tile.layout(*logits.shape)
+    fold, real = layout.fold, logits.dtype
+    t, p = tile.scratch(layout, 2, real)
+    (s,) = tile.statistics(layout, 1, real)
+    zero = np.zeros(layout.columns, real)
+    for row in tile.rows(layout, chunk, chunks):
         tile.load(t, logits, row, like(-np.inf, t))
         col.subtract_maximum(t, s, fold)
         softmax(p, t, scale, zero, s, fold)
         tile.load(t, w, row, like(0, t))
         col.dot(p, t, s, fold)
-        for i in range(depth):
-            for c in range(columns):
+        for i in range(layout.depth):
+            for c in range(layout.columns):
                 t[i, c] = factor * scale * (p[i, c] * (t[i, c] - s[c]))
         tile.store(total, t, row)
 
@@ -106,28 +106,22 @@ def add_reinmax(g, a, p, p1, w, arg, s, s1, at, fold):
     add_chosen(g, at, arg)
 
 
-@kernel
+@kernel(cost=lambda w: w.size)
 def reinmax(chunk, chunks, logits, z, w, scale, total):
     """total += sum over samples of `add_reinmax`: w is (S, N, K), the outcomes z are (S, N)."""
-    n, k = logits.shape
-    fold = k > tile.NARROW
-    columns, depth = tile.shape(n, k)
-    blocks = tile.count(n, k, columns, 0)
-    real = logits.dtype
-    a, p = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    p1, r = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    g = tile.empty((depth, columns), real)
-    s, s1 = tile.empty((columns,), real), tile.empty((columns,), real)
-    at = tile.empty((columns,), real)
-    zero, arg = np.zeros(columns, real), tile.empty((columns,), np.int32)
-    for b in chunk_range(blocks, chunk, chunks):
-        row = tile.first_row(b, k, columns, 0)
+    layout = tile.layout(*logits.shape)
+    fold, real = layout.fold, logits.dtype
+    a, p, p1, r, g = tile.scratch(layout, 5, real)
+    s, s1, at = tile.statistics(layout, 3, real)
+    (arg,) = tile.statistics(layout, 1, np.int32)
+    zero = np.zeros(layout.columns, real)
+    for row in tile.rows(layout, chunk, chunks):
         tile.load(a, logits, row, like(-np.inf, a))
         col.subtract_maximum(a, s, fold)
         softmax(p, a, scale, zero, s, fold)
         softmax(p1, a, like(1, a), zero, s, fold)
-        for i in range(depth):
-            for c in range(columns):
+        for i in range(layout.depth):
+            for c in range(layout.columns):
                 a[i, c] = p[i, c] - like(0.5, a) * p1[i, c]
         tile.load(g, total, row, like(0, g))
         for i in range(w.shape[0]):
@@ -169,24 +163,19 @@ def limit(t, top):
             t[i, c] = where(t[i, c] < top, t[i, c], top)
 
 
-@kernel
+@kernel(cost=lambda w: w.size)
 def gapped_straight_through(chunk, chunks, logits, z, w, gap, scale, total):
     """total += sum over samples of `add_gapped`; shapes as in `reinmax`.
 
     The outcome's logit becomes the maximum, 0, and the others are at most -gap.
     """
-    n, k = logits.shape
-    fold = k > tile.NARROW
-    columns, depth = tile.shape(n, k)
-    blocks = tile.count(n, k, columns, 0)
-    real = logits.dtype
-    e, r = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    g, sums = tile.empty((depth, columns), real), tile.empty((columns,), real)
-    s, mine = tile.empty((columns,), real), tile.empty((columns,), real)
-    at = tile.empty((columns,), real)
-    zero, arg = np.zeros(columns, real), tile.empty((columns,), np.int32)
-    for b in chunk_range(blocks, chunk, chunks):
-        row = tile.first_row(b, k, columns, 0)
+    layout = tile.layout(*logits.shape)
+    fold, real = layout.fold, logits.dtype
+    e, r, g = tile.scratch(layout, 3, real)
+    sums, s, mine, at = tile.statistics(layout, 4, real)
+    (arg,) = tile.statistics(layout, 1, np.int32)
+    zero = np.zeros(layout.columns, real)
+    for row in tile.rows(layout, chunk, chunks):
         tile.load(e, logits, row, like(-np.inf, e))
         col.subtract_maximum(e, s, fold)
         limit(e, -gap)
@@ -207,7 +196,7 @@ def add_slope(g, x, w, slope0, slope1):
         g[c] += where(x[c] > 0, slope1[c], slope0[c]) * w[c]
 
 
-@kernel
+@kernel(cost=lambda w: w.size)
 def site_products(chunk, chunks, x, w, slope0, slope1, total):
     """total += sum over samples of w times slope0 or slope1 as x is 0 or 1: w and x are (S, N)."""
     samples, n = x.shape

@@ -1,4 +1,7 @@
-"""One-hot outcomes with the relaxed samples that carry gradients back from them: the same noise."""
+"""One-hot outcomes with the relaxed samples that carry gradients back from them: the same noise.
+
+Oracle: tests/estimators/relaxations/test_st_gumbel.py, `closed_form`.
+"""
 
 import numpy as np
 
@@ -6,49 +9,43 @@ from fastgrad.kernels.compiler.jit import chunk_range, kernel
 from fastgrad.kernels.distributions import bernoulli_noise as lg
 from fastgrad.kernels.distributions.concrete import draw as draw_noise
 from fastgrad.kernels.distributions.concrete import perturb
-from fastgrad.kernels.random.bits import addresses
+from fastgrad.kernels.random.bits import addresses, empty_bits
 from fastgrad.kernels.random.philox import NOISE
 from fastgrad.kernels.simd.intrinsics import like
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
 
 
-@kernel
+@kernel(cost=lambda x: x.size)
 def draw(chunk, chunks, forward, backward, coupled, scale, key, first_sample, x, y):
     """Fill x with one-hot argmax(forward + G), y with softmax((backward + G) scale), (S, N, K).
 
     G is Gumbel noise, that of `concrete`; coupled: forward and backward are the same logits.
     """
-    n, k = forward.shape
-    fold = k > tile.NARROW
-    columns, depth = tile.shape(n, k)
-    blocks = tile.count(n, k, columns, 0)
-    real = forward.dtype
-    t, u = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    w, h = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    bits = tile.empty((forward.itemsize // 4, depth, columns), np.uint32)
-    best, s = tile.empty((columns,), real), tile.empty((columns,), real)
-    arg = tile.empty((columns,), np.int32)
-    for b in chunk_range(blocks, chunk, chunks):
-        row = tile.first_row(b, k, columns, 0)
-        place = addresses(k, row, 0, columns, depth)
+    layout = tile.layout(*forward.shape)
+    fold, real = layout.fold, forward.dtype
+    t, u, w, h = tile.scratch(layout, 4, real)
+    best, s = tile.statistics(layout, 2, real)
+    (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, forward)
+    for row in tile.rows(layout, chunk, chunks):
+        place = addresses(layout, row)
         tile.load(t, forward, row, like(-np.inf, t))
         col.subtract_maximum(t, best, fold)
         tile.load(u, backward, row, like(-np.inf, u))
         col.subtract_maximum(u, best, fold)
         for i in range(x.shape[0]):
             sample = np.uint32(first_sample + i)
-            ahead = tile.extent(x[i], row, columns)
+            ahead = tile.extent(x[i], row, layout)
             draw_noise(w, t, bits, place, sample, key, best, arg, fold, ahead)
             col.one_hot(h, arg)
             tile.store(x[i], h, row)
             if not coupled:
-                perturb(w, u, bits, best, arg, fold, tile.extent(y[i], row, columns))
+                perturb(w, u, bits, best, arg, fold, tile.extent(y[i], row, layout))
             col.sharpen(w, best, arg, scale, s, fold)
             tile.store(y[i], w, row)
 
 
-@kernel
+@kernel(cost=lambda x: x.size)
 def draw_sites(chunk, chunks, forward, backward, coupled, scale, key, first_sample, x, y):
     """Fill x with [forward + L > 0], y with sigmoid((backward + L) scale), L logistic, (S, N)."""
     n = forward.size

@@ -9,11 +9,13 @@ exp(z~_i - z~_b) = (y_i / y_b)^temperature.
 
 Sums take samples in order and start from what the arrays hold. N variables belong to M cells; f and
 c have a number for each cell, temperature and eta one for each variable.
+
+Oracle: tests/estimators/relaxed_controls/test_rebar.py, `gradients`.
 """
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
+from fastgrad.kernels.compiler.jit import block, inline, kernel, wide_vectors
 from fastgrad.kernels.estimators.relaxed_controls.relaxed_pairs import row_of
 from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.special import exp_normal, log_normal
@@ -138,56 +140,38 @@ def score_product(s, g, p, arg, fold):
         col.fold_sum(s)
 
 
-@kernel
+@kernel(cost=lambda pair: pair[0].size)
 def categorical(
-    chunk,
-    chunks,
-    logits,
-    z,
-    x,
-    y,
-    r,
-    q,
-    temperature,
-    eta,
-    d,
-    c_y,
-    grad,
-    products,
-    along_x,
-    along_y,
-    dots,
+    chunk, chunks, logits, z, pair, slopes, temperature, eta, values, grad, products, directions
 ):
     """Add g to grad (N, K) and g . h, h . h, g . g to products (3, N) or (3, 0).
 
-    x, y, r, q are (S, N, K), y and q empty where noise is coupled (then they are x and r); d and
-    c_y (S, M). Unless empty, along_x and along_y (S, N, K) get the derivatives of x and y along g,
-    and dots (S, N) its product with the score: what the gradient of g . g by c's parameters needs.
+    The pair x, y and its slopes r, q are (S, N, K), y and q empty where noise is coupled (then they
+    are x and r); the values d and c_y are (S, M). Directions, unless empty, get the derivatives of
+    x and y along g, (S, N, K), and the product of g with the score, (S, N): what the gradient of
+    g . g by c's parameters needs.
     """
-    n, k = logits.shape
-    fold, coupled = k > tile.NARROW, y.shape[0] == 0
-    columns, depth = tile.shape(n, k)
-    blocks = tile.count(n, k, columns, 0)
-    real, per = logits.dtype, n // max(d.shape[1], 1)
-    zero = like(0, grad)
-    p, total = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    t, u = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    a, e = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    keep, w = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    s, top, at = tile.empty((columns,), real), np.zeros(columns, real), tile.empty((columns,), real)
-    inverse, scale = tile.empty((columns,), real), tile.empty((columns,), real)
-    signal, control = tile.empty((columns,), real), tile.empty((columns,), real)
-    sums = np.zeros((3, columns))
-    arg = tile.empty((columns,), np.int32)
-    rows, cells = np.empty(columns, np.int64), np.empty(columns, np.int64)
-    for b in chunk_range(blocks, chunk, chunks):
-        row = tile.first_row(b, k, columns, 0)
+    x, y = pair
+    r, q = slopes
+    d, c_y = values
+    along_x, along_y, dots = directions
+    n, coupled = logits.shape[0], y.shape[0] == 0
+    layout = tile.layout(*logits.shape)
+    fold, real = layout.fold, logits.dtype
+    p, total, t, u, a, e, keep, w = tile.scratch(layout, 8, real)
+    s, at, inverse, scale, signal, control = tile.statistics(layout, 6, real)
+    (arg,) = tile.statistics(layout, 1, np.int32)
+    top = np.zeros(layout.columns, real)
+    zero, per = like(0, grad), n // max(d.shape[1], 1)
+    sums = np.zeros((3, layout.columns))
+    rows, cells = np.empty(layout.columns, np.int64), np.empty(layout.columns, np.int64)
+    for row in tile.rows(layout, chunk, chunks):
         tile.load(p, logits, row, like(-np.inf, p))
         col.maximum(p, top, fold)
         col.softmax(p, top, s, fold)
         tile.load(total, grad, row, zero)
-        for c in range(columns):
-            rows[c] = row_of(c, row, columns, n, fold)
+        for c in range(layout.columns):
+            rows[c] = row_of(c, row, layout.columns, n, fold)
             cells[c] = rows[c] // per
         gather(at, temperature, rows)
         invert(inverse, at)

@@ -1,8 +1,10 @@
-"""Gradients with a relaxed control variate for Bernoulli sites; see `relaxed_control`.
+"""Gradients with a relaxed control variate for Bernoulli sites; see `controlled_sums`.
 
 Of the relaxations x = sigmoid(z / temperature) and y of z~, d x / d logit = x (1 - x) / temperature
 and d z~ / d logit = (1 - |b - p|) (1 - exp(-|z~|)), with exp(-|z~|) = (odds of y)^temperature, the
 odds being those against the sample b.
+
+Oracle: tests/estimators/relaxed_controls/test_rebar.py, `gradients`.
 """
 
 import numpy as np
@@ -17,7 +19,7 @@ SITES = 512  # of a block: its arrays stay in L1
 
 
 @block
-def spread(s, x, row, per):
+def take_cells(s, x, row, per):
     """s[c] = x of the cell to which site row + c belongs."""
     wide_vectors()
     n = s.size
@@ -104,27 +106,15 @@ def add_products(products, sites, g, h, s):
         accumulate(products[j][sites], s)
 
 
-@kernel
+@kernel(cost=lambda pair: pair[0].size)
 def bernoulli(
-    chunk,
-    chunks,
-    logits,
-    z,
-    x,
-    y,
-    r,
-    q,
-    temperature,
-    eta,
-    d,
-    c_y,
-    grad,
-    products,
-    along_x,
-    along_y,
-    dots,
+    chunk, chunks, logits, z, pair, slopes, temperature, eta, values, grad, products, directions
 ):
-    """`relaxed_control.categorical` for sites: logits (N,), all else without K."""
+    """`controlled_sums.categorical` for sites: logits (N,), all else without K."""
+    x, y = pair
+    r, q = slopes
+    d, c_y = values
+    along_x, along_y, dots = directions
     n = logits.size
     coupled = y.shape[0] == 0
     real, per = logits.dtype, n // max(d.shape[1], 1)
@@ -141,8 +131,8 @@ def bernoulli(
         probabilities(p, no, logits[sites])
         for i in range(z.shape[0]):
             b, t = z[i][sites], x[i][sites]
-            spread(signal, d[i], row, per)
-            spread(control, c_y[i], row, per)
+            take_cells(signal, d[i], row, per)
+            take_cells(control, c_y[i], row, per)
             through_sigmoid(a, t, r[i][sites], at)
             if coupled:
                 u = t

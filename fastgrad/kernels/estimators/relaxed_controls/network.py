@@ -3,6 +3,8 @@
 c(x) = bias + sum over j of output_j tanh(input_j . (2 x - 1) + offset_j). Features and weights come
 in `network_blocks`; what is known of units stands in arrays of W columns, a multiple of 16. Sums
 over samples take them in order: results do not depend on blocks of samples.
+
+Oracle: tests/estimators/relaxed_controls/test_rebar.py, `test_the_network_and_its_derivatives`.
 """
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
@@ -88,7 +90,7 @@ def combine(gradient, k, w, hidden, cell):
             gradient[s, cell, i] = a
 
 
-@kernel
+@kernel(cost=lambda hidden, x: x.size * hidden)
 def value_and_gradient(chunk, chunks, weights, hidden, x, value, gradient):
     """Fill value (S, M) and gradient (S, M, D) of c at x (S, M, D); weights are (M, P)."""
     samples, m, d = x.shape
@@ -152,7 +154,7 @@ def input_gradients(total, h, q, y, u):
             store(total, (j, n), b)
 
 
-@kernel
+@kernel(cost=lambda hidden, x: x.size * hidden)
 def add_parameter_gradient(chunk, chunks, weights, hidden, x, factor, direction, total):
     """total (M, P) += gradient by the weights of sum of factor c(x) + direction . grad c(x)."""
     samples, m, d = x.shape

@@ -1,4 +1,4 @@
-"""Features and weights of a `control_network`, a block at a time: taken, multiplied, put back.
+"""Features and weights of a `network`, a block at a time: taken, multiplied, put back.
 
 The weights of a cell are one row: inputs (H, D), offsets (H), outputs (H), bias. A block of
 features is taken to where it stays in L1, with zeros beyond the last of D.

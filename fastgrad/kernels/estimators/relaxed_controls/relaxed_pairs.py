@@ -1,7 +1,10 @@
 """Samples z with their relaxation and conditional relaxation, each row at its own temperature.
 
-The noise is that of `concrete` and `logistic`; the temperature enters last, so two calls of the
-same key that differ in it have the same noise. `inverse` holds 1 / temperature, one for each row.
+The noise is that of `concrete` and `bernoulli_noise`; the temperature enters last, so two calls of
+the same key that differ in it have the same noise. `inverse` holds 1 / temperature, one for each
+row.
+
+Oracle: tests/support/reference.py, `relax`.
 """
 
 import numpy as np
@@ -9,7 +12,7 @@ import numpy as np
 from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.distributions import bernoulli_noise as lg
 from fastgrad.kernels.distributions.concrete import condition, draw, race, softmax
-from fastgrad.kernels.random.bits import addresses, fill_bits
+from fastgrad.kernels.random.bits import addresses, empty_bits, fill_bits
 from fastgrad.kernels.random.philox import CONDITIONAL, NOISE
 from fastgrad.kernels.simd.intrinsics import like
 from fastgrad.kernels.simd.vectors import LANES, load, store
@@ -43,36 +46,30 @@ def relax_into(out, w, best, zero, arg, inverse, s, row, fold):
     tile.store(out, w, row)
 
 
-@kernel
+@kernel(cost=lambda relaxed, conditional: relaxed.size + conditional.size)
 def categorical(chunk, chunks, logits, inverse, key, first_sample, z, relaxed, conditional):
     """Draw z, (S, N), with relaxed and conditional, (S, N, K); coupled noise if that is empty."""
     n, k = logits.shape
-    fold = k > tile.NARROW
-    columns, depth = tile.shape(n, k)
-    blocks = tile.count(n, k, columns, 0)
-    real = logits.dtype
-    t, p = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    w = tile.empty((depth, columns), real)
-    bits = tile.empty((logits.itemsize // 4, depth, columns), np.uint32)
-    best, zero = tile.empty((columns,), real), np.zeros(columns, real)
-    s = tile.empty((columns,), real)
-    total, time = tile.empty((columns,), real), tile.empty((columns,), real)
-    scale, arg = tile.empty((columns,), real), tile.empty((columns,), np.int32)
-    for b in chunk_range(blocks, chunk, chunks):
-        row = tile.first_row(b, k, columns, 0)
-        place = addresses(k, row, 0, columns, depth)
+    layout = tile.layout(n, k)
+    fold, real = layout.fold, logits.dtype
+    t, p, w = tile.scratch(layout, 3, real)
+    best, s, total, time, scale = tile.statistics(layout, 5, real)
+    (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
+    zero = np.zeros(layout.columns, real)
+    for row in tile.rows(layout, chunk, chunks):
+        place = addresses(layout, row)
         tile.load(t, logits, row, like(-np.inf, t))
         softmax(t, p, best, total, fold)
-        for c in range(columns):
-            scale[c] = inverse[row_of(c, row, columns, n, fold)]
+        for c in range(layout.columns):
+            scale[c] = inverse[row_of(c, row, layout.columns, n, fold)]
         for i in range(z.shape[0]):
-            sample, ahead = np.uint32(first_sample + i), tile.extent(relaxed[i], row, columns)
+            sample, ahead = np.uint32(first_sample + i), tile.extent(relaxed[i], row, layout)
             draw(w, t, bits, place, sample, key, best, arg, fold, ahead)
             tile.store_categories(z[i], arg, row, fold)
             relax_into(relaxed[i], w, best, zero, arg, scale, s, row, fold)
             if conditional.shape[0]:
                 fill_bits(bits, *place, sample, CONDITIONAL, key)
-                ahead = tile.extent(conditional[i], row, columns)
+                ahead = tile.extent(conditional[i], row, layout)
                 race(w, bits, time, best, arg, total, fold, ahead)
                 condition(w, t, p, time, best, arg, ahead[:0])
                 relax_into(conditional[i], w, best, zero, arg, scale, s, row, fold)
@@ -86,7 +83,7 @@ def multiply(z, inverse):
         z[c] *= inverse[c]
 
 
-@kernel
+@kernel(cost=lambda relaxed, conditional: relaxed.size + conditional.size)
 def bernoulli(chunk, chunks, logits, inverse, key, first_sample, x, relaxed, conditional):
     """The same for sites, one logit each: all (S, N)."""
     n = logits.size

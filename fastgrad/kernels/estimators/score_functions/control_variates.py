@@ -1,4 +1,7 @@
-"""What control variates need of mean features p and gradients g, both (N, K), and of each other."""
+"""What control variates need of mean features p and gradients g, both (N, K), and of each other.
+
+Oracle: tests/estimators/score_functions/test_control_variates.py, `test_they_are_their_formulae`.
+"""
 
 import numpy as np
 
@@ -12,7 +15,7 @@ from fastgrad.kernels.tiles import elementwise, tile
 BLOCK = 4096  # numbers that are summed together, whatever the threads
 
 
-@kernel
+@kernel(cost=lambda z: z.size)
 def sum_chosen(chunk, chunks, table, z, out):
     """out = sum of table[v, z_v] over the variables v of each cell: z is (S, N), out (S, M)."""
     per = z.shape[1] // max(out.shape[1], 1)
@@ -26,7 +29,7 @@ def sum_chosen(chunk, chunks, table, z, out):
         out[i, cell] = total
 
 
-@kernel
+@kernel(cost=lambda p: p.size)
 def squares(chunk, chunks, p, out):
     """out = the squared length of the score of each category: (1 - p)^2 + sum of the other p^2.
 
@@ -67,16 +70,14 @@ def weigh(t, p):
             store(t, (i, c), load(t, (i, c)) * load(p, (i, c)))
 
 
-@kernel
+@kernel(cost=lambda p: p.size)
 def slopes(chunk, chunks, g, p, table, product):
     """table = g - <p, g> of each row, product = p table: the Jacobian of p times g."""
-    n, k = p.shape
-    fold, real = k > tile.NARROW, p.dtype
-    columns, depth = tile.shape(n, k)
-    t, q = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    s = tile.empty((columns,), real)
-    for b in chunk_range(tile.count(n, k, columns, 0), chunk, chunks):
-        row = tile.first_row(b, k, columns, 0)
+    layout = tile.layout(*p.shape)
+    fold, real = layout.fold, p.dtype
+    t, q = tile.scratch(layout, 2, real)
+    (s,) = tile.statistics(layout, 1, real)
+    for row in tile.rows(layout, chunk, chunks):
         tile.load(t, g, row, like(0, g))
         tile.load(q, p, row, like(0, p))
         slope(t, q, s, fold)
@@ -103,7 +104,7 @@ def dot(a, b):
     return total
 
 
-@kernel
+@kernel(cost=lambda rows: rows.size)
 def gram(chunk, chunks, rows, parts):
     """parts[b] = rows rows^T of the columns b BLOCK to (b + 1) BLOCK: rows are (C, n)."""
     count, n = rows.shape
@@ -115,7 +116,7 @@ def gram(chunk, chunks, rows, parts):
                 parts[b, j, i] = parts[b, i, j]
 
 
-@kernel
+@kernel(cost=lambda rows, out: rows.size + out.size)
 def blend(chunk, chunks, rows, weights, out):
     """out += sum of weights rows: rows are (C, n), out is (n,)."""
     n = out.size

@@ -2,6 +2,8 @@
 
 p are mean features, (N, K); gradients g, (S, N, K), have those of the logits: a category each, or
 the single one of a Bernoulli variable, whose outcome 0 or 1 is the feature itself.
+
+Oracle: tests/estimators/score_functions/test_control_variates.py, `test_they_are_their_formulae`.
 """
 
 import numpy as np
@@ -57,21 +59,21 @@ def of_others(at, t, arg, scale, fold):
                 at[0] = at[c]
 
 
-@kernel
+@kernel(cost=lambda g: g.size)
 def linear_terms(chunk, chunks, g, p, z, total, product, out):
     """out = <total - g, x - p> / (S - 1), (S, N); total = the sum of g over samples, (N, K).
 
     product is the Jacobian of p times total.
     """
     samples, n, k = g.shape
-    fold, real = k > tile.NARROW, p.dtype
-    columns, depth = tile.shape(n, k)
+    layout = tile.layout(n, k)
+    fold, real = layout.fold, p.dtype
+    t, x, q = tile.scratch(layout, 3, real)
+    (s,) = tile.statistics(layout, 1, real)
     zero, scale = like(0, p), like(1.0 / (samples - 1), p)
-    t, x = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    q, s = tile.empty((depth, columns), real), tile.empty((columns,), real)
-    at, arg = np.empty((samples, columns), real), np.empty((samples, columns), np.int32)
-    for b in chunk_range(tile.count(n, k, columns, 0), chunk, chunks):
-        row = tile.first_row(b, k, columns, 0)
+    shape = samples, layout.columns
+    at, arg = np.empty(shape, real), np.empty(shape, np.int32)
+    for row in tile.rows(layout, chunk, chunks):
         tile.load(q, p, row, zero)
         t[:] = zero
         for i in range(samples):
@@ -130,7 +132,7 @@ def add_steps(a, b, y, q, s, size, arg, fold):
             b[arg[c], c] -= size[c]
 
 
-@kernel
+@kernel(cost=lambda g: g.size)
 def stein(chunk, chunks, g, p, z, total, rest, size, linear, rectified):
     """Sum over samples what drawing a variable afresh makes of w score and |w| score, of its own.
 
@@ -138,16 +140,13 @@ def stein(chunk, chunks, g, p, z, total, rest, size, linear, rectified):
     (N, K). rest is w without the variable's own term, and size becomes its E|w|, both (S, N).
     """
     samples, n, k = g.shape
-    fold, real = k > tile.NARROW, p.dtype
-    columns, depth = tile.FOLD, tile.shape(n, k)[1]  # the fewest: six tiles stay in L1
+    layout = tile.layout(n, k, 0, tile.FOLD)  # the fewest columns: six tiles stay in L1
+    fold, real = layout.fold, p.dtype
     zero, scale = like(0, p), like(1.0 / (samples - 1), p)
-    t, y = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    q, x = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    a, b = tile.empty((depth, columns), real), tile.empty((depth, columns), real)
-    s, others = tile.empty((columns,), real), tile.empty((columns,), real)
-    sizes, arg = tile.empty((columns,), real), tile.empty((columns,), np.int32)
-    for item in chunk_range(tile.count(n, k, columns, 0), chunk, chunks):
-        row = tile.first_row(item, k, columns, 0)
+    t, y, q, x, a, b = tile.scratch(layout, 6, real)
+    s, others, sizes = tile.statistics(layout, 3, real)
+    (arg,) = tile.statistics(layout, 1, np.int32)
+    for row in tile.rows(layout, chunk, chunks):
         tile.load(q, p, row, zero)
         tile.load(t, total, row, zero)
         a[:] = zero
@@ -166,7 +165,7 @@ def stein(chunk, chunks, g, p, z, total, rest, size, linear, rectified):
 # -- the same for single features -------------------------------------------------------------
 
 
-@kernel
+@kernel(cost=lambda g: g.size)
 def binary_linear_terms(chunk, chunks, g, p, z, total, product, out):
     """The same as `linear_terms` where K = 1."""
     samples, n, _ = g.shape
@@ -180,7 +179,7 @@ def binary_linear_terms(chunk, chunks, g, p, z, total, product, out):
             out[i, v] = scale * (t - g[i, v, 0]) * (like(z[i, v], p) - p[v, 0])
 
 
-@kernel
+@kernel(cost=lambda g: g.size)
 def binary_stein(chunk, chunks, g, p, z, total, rest, size, linear, rectified):
     """The same as `stein` where K = 1."""
     samples, n, _ = g.shape

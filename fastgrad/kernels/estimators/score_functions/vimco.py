@@ -4,6 +4,8 @@ A sample is left out of a sum of exponentials by sums over those before and afte
 subtraction, which loses the rest where one dominates. The largest log weight is kept out of these
 sums, and the others are taken relative to the second: no exponential overflows, and the largest of
 any sum is 1.
+
+Oracle: tests/estimators/score_functions/test_vimco.py, `leave_out`.
 """
 
 import numpy as np
@@ -94,7 +96,7 @@ def worth(x, e, best, second, arg, total, rest, sums, scratch):
         total[c] += best[c]
 
 
-@kernel
+@kernel(cost=lambda x: x.size)
 def bounds(chunk, chunks, x, size, log_size, bound, signal):
     """Bound of each group of `size` samples, log mean exp(x), and the worth of each sample.
 
