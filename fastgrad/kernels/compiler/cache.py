@@ -1,13 +1,18 @@
 """Compiled kernels on disk: Numba's cache, keyed by the sources of all that a kernel imports."""
 
+import contextlib
 import functools
 import hashlib
 import os
 import pathlib
+import pickle
 import re
 
 import numba
-from numba.core.caching import FunctionCache
+from numba.core import sigutils
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+
+from fastgrad.kernels.compiler import interrupts
 
 ROOT = pathlib.Path(__file__).parents[1]  # the folder of all kernels
 IMPORT = re.compile(r"^from fastgrad\.kernels([.\w]*) import (\([^)]*\)|.*)", re.MULTILINE)
@@ -38,18 +43,71 @@ def source_digest(path):
     return digest.hexdigest()
 
 
+class _Files(IndexDataCacheFile):
+    """One file for each overload, named by a digest of all that it depends on; there is no index.
+
+    Numba's own index numbers its files, and two processes that save two overloads at once may give
+    them one number. Here no two overloads share a name, and a file says what it holds.
+    """
+
+    def __init__(self, cache_path, filename_base, source_stamp):
+        super().__init__(cache_path, filename_base, source_stamp)
+        self._prefix = f"{filename_base}.{_digest(self._version, source_stamp)[:12]}."
+
+    def data_name(self, key):
+        """Return the name of the file of an overload."""
+        return f"{self._prefix}{_digest(key)[:20]}.nbc"
+
+    def save(self, key, data):
+        head, body = self._dump((self._version, self._source_stamp, key)), self._dump(data)
+        with self._open_for_write(self._data_path(self.data_name(key))) as file:
+            file.write(head)
+            file.write(body)
+        self._remove_stale()
+
+    def load(self, key):
+        try:
+            with open(self._data_path(self.data_name(key)), "rb") as file:
+                if pickle.load(file) == (self._version, self._source_stamp, key):
+                    return pickle.load(file)
+        except FileNotFoundError:
+            pass
+        return None
+
+    def flush(self):
+        for name in self._names(self._prefix):
+            os.unlink(self._data_path(name))
+
+    def _names(self, prefix):
+        names = os.listdir(self._cache_path)
+        return [n for n in names if n.startswith(prefix) and n.endswith((".nbc", ".nbi"))]
+
+    def _remove_stale(self):
+        """Remove the files of other sources and of other versions of Numba."""
+        for name in self._names(self._index_name.removesuffix("nbi")):
+            if not name.startswith(self._prefix):
+                with contextlib.suppress(OSError):  # another process may have been faster
+                    os.unlink(self._data_path(name))
+
+
+def _digest(*parts):
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
 class _Cache(FunctionCache):
     """Numba's on-disk cache, keyed by imported sources too; a failure is only a miss."""
 
     def __init__(self, dispatcher):
         super().__init__(dispatcher.py_func)
-        stamp = self._cache_file._source_stamp  # an index of other sources is dropped, not added to
         digest = source_digest(dispatcher.py_func.__code__.co_filename)
-        self._cache_file._source_stamp = (stamp, digest)
+        stamp = self._cache_file._source_stamp, digest
+        self._cache_file = _Files(self._cache_path, self._impl.filename_base, stamp)
 
     def load_overload(self, sig, target_context):
         try:
-            return super().load_overload(sig, target_context)
+            loaded = super().load_overload(sig, target_context)
+            args, _ = sigutils.normalize_signature(sig)
+            return loaded if loaded is not None and loaded.signature.args == args else None
         except Exception:
             return None
 
@@ -61,7 +119,11 @@ class _Cache(FunctionCache):
 
 
 def cached(dispatcher):
-    """Give a dispatcher the package's cache; without a writable place it simply has none."""
+    """Give a dispatcher the package's cache; without a writable place it simply has none.
+
+    Interrupts wait until it has compiled, or loaded, what it is called for.
+    """
+    dispatcher.compile = interrupts.held()(dispatcher.compile)
     if os.environ.get("FASTGRAD_CACHE", "1") != "0":
         try:
             dispatcher._cache = _Cache(dispatcher)
