@@ -14,10 +14,17 @@ import threading
 
 import numba
 from numba._dispatcher import compute_fingerprint
+from numba.core.compiler import Compiler
 from numba.extending import intrinsic
 
+from fastgrad.kernels.compiler import interrupts, threads
 from fastgrad.kernels.compiler.cache import cached
-from fastgrad.kernels.compiler.launch import launch, run_chunks
+from fastgrad.kernels.compiler.launch import KernelCompiler, run_chunks
+
+if numba.config.DISABLE_JIT:
+    raise ImportError(
+        "fastgrad's kernels exist only as compiled code: unset NUMBA_DISABLE_JIT to import it"
+    )
 
 # error_model="numpy": a division that may raise ZeroDivisionError would not vectorise.
 OPTIONS = {"error_model": "numpy", "nogil": True}
@@ -68,6 +75,8 @@ def chunk_range(n, chunk, chunks):
 class Compiled:
     """A function that is compiled when it is first needed, for the types that it then meets."""
 
+    compiler = Compiler
+
     def __init__(self, function, **options):
         self.function, self.options = function, OPTIONS | options
         self._dispatcher, self._addresses = None, {}
@@ -79,7 +88,8 @@ class Compiled:
         if self._dispatcher is None:
             with _lock:
                 if self._dispatcher is None:
-                    self._dispatcher = cached(numba.njit(**self.options)(self.function))
+                    decorate = numba.njit(pipeline_class=self.compiler, **self.options)
+                    self._dispatcher = cached(decorate(self.function))
         return self._dispatcher
 
     def address(self, *args):
@@ -91,7 +101,9 @@ class Compiled:
             self.dispatcher.compile(signature)
             overload = self.dispatcher.overloads[signature]
             name = overload.fndesc.llvm_func_name
-            found = self._addresses[fingerprint] = overload.library.get_pointer_to_function(name)
+            with interrupts.held():
+                found = overload.library.get_pointer_to_function(name)
+            self._addresses[fingerprint] = found
         return found
 
 
@@ -102,6 +114,8 @@ class Kernel(Compiled):
     otherwise all as one; both give the same bits. What a call costs, in elements of the most common
     kernels, is said by `cost`: a function of some of its arguments, which it calls by their names.
     """
+
+    compiler = KernelCompiler
 
     def __init__(self, function, cost):
         super().__init__(function)
@@ -121,8 +135,13 @@ class Kernel(Compiled):
 
     def run(self, chunks, *args):
         """Run the chunks in parallel."""
-        runner, address = _runner.address(0, 0, 0), self.address(0, chunks, *args)
-        _launcher.dispatcher(runner, address, chunks, args)
+        threading_layer()  # compiling the runner would start the threads as Numba does
+        runner = _runner.address(0, 0, 0)
+        if threads.limit() == threads.MOST:
+            self.dispatcher(runner, chunks, *args)
+        else:
+            with threads.masked():
+                self.dispatcher(runner, chunks, *args)
 
 
 def _parameters(function):
@@ -135,7 +154,7 @@ def kernel(cost):
     return functools.partial(Kernel, cost=cost)
 
 
-_launcher, _runner = Compiled(launch), Compiled(run_chunks, parallel=True)
+_runner = Compiled(run_chunks, parallel=True)
 
 
 # -- whether to --------------------------------------------------------------------------------
@@ -145,10 +164,10 @@ def plan(work):
     """Return the number of chunks for so much work: 1 means serial."""
     if work < PARALLEL_WORK:
         return 1
-    threads = numba.get_num_threads()
-    if threads == 1 or not _parallel_is_safe():
+    count = threads.count()
+    if count == 1 or not _parallel_is_safe():
         return 1
-    most = min(threads * CHUNKS_PER_THREAD, MAX_CHUNKS)
+    most = min(count * CHUNKS_PER_THREAD, MAX_CHUNKS)
     return min(most, math.ceil(work / (PARALLEL_WORK // 8)))
 
 
@@ -181,15 +200,6 @@ def threading_layer():
     if _layer is None:
         with _lock:
             if _layer is None:
-                try:
-                    _layer = numba.threading_layer()
-                except ValueError:
-                    _start_threads()
-                    _layer = numba.threading_layer()
+                threads.start()
+                _layer = numba.threading_layer()
     return _layer
-
-
-def _start_threads():
-    from numba.np.ufunc import parallel
-
-    parallel._launch_threads()

@@ -1,8 +1,18 @@
 """All chunks of a kernel in parallel: calls of the machine code that runs them serially too.
 
 Numba's parallel code takes twice as long to compile as serial code. So there is only one parallel
-loop, `run_chunks`, over calls of a C function, and for each kind of arguments a small function that
-knows how to pass them on, `launch`.
+loop, `run_chunks`, over calls of a C function, its task. Each kernel is compiled with a task and an
+entry of its own:
+
+    inside(chunk, chunks, ...)    the kernel as written
+    task(data, chunk, chunks)     inside(chunk, chunks, what is at the address `data`)
+    entry(chunk, chunks, ...)     inside(chunk, chunks, ...) where chunk < chunks; else `chunk` is
+                                  the address of `run_chunks`, which is given the task and the
+                                  address of the arguments
+
+Entry and task put the processor's float mode in order and back again. Subnormals are flushed
+to zero wherever XLA runs callbacks and after ``torch.set_flush_denormal(True)``, and threads are
+born with the mode of the thread that starts them: without this, results would depend on them.
 """
 
 import numba
@@ -10,7 +20,13 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler_machinery import register_pass
+from numba.core.lowering import Lower
+from numba.core.typed_passes import NativeLowering
 from numba.extending import intrinsic
+
+from fastgrad.kernels.compiler.modes import float_mode
 
 WORD = ir.IntType(64)
 TASK = ir.FunctionType(WORD, [WORD] * 3)  # (where the data is, chunk, chunks) -> whether it failed
@@ -23,34 +39,6 @@ def run_chunks(task, data, chunks):
         failures += call_task(task, data, np.int64(chunk), chunks)
     if failures:
         raise MemoryError("a kernel could not allocate its scratch memory")
-
-
-def launch(runner, address, chunks, args):
-    """Run the kernel at an address on these arguments, by `run_chunks` at another."""
-    task, data = pack(address, args)
-    call(runner, (task, data, chunks))
-
-
-def _call(context, builder, address, argtypes, args):
-    """Emit the call of a compiled function that returns nothing; return its status."""
-    conventions = context.call_conv
-    pointer = conventions.get_function_type(types.none, argtypes).as_pointer()
-    function = builder.inttoptr(address, pointer)
-    return conventions.call_function(builder, function, types.none, argtypes, args)[0]
-
-
-@intrinsic
-def call(typingctx, address, args):
-    """Call the compiled function at an address, and raise what it raises."""
-
-    def codegen(context, builder, signature, values):
-        address, args_ = values[0], cgutils.unpack_tuple(builder, values[1])
-        status = _call(context, builder, address, args.types, args_)
-        with cgutils.if_unlikely(builder, status.is_error):
-            context.call_conv.return_status_propagate(builder, status)
-        return context.get_dummy_value()
-
-    return types.none(types.int64, args), codegen
 
 
 @intrinsic
@@ -80,29 +68,78 @@ def _borrowed(context, builder, kind, value):
     return value
 
 
-@intrinsic
-def pack(typingctx, address, args):
-    """Return a task that calls the kernel at an address, and where its data is: on the stack."""
-    argtypes = (types.int64, types.int64, *args.types)
+class _Lower(Lower):
+    """Emits a kernel as `inside`, and then its task and its entry."""
 
-    def codegen(context, builder, signature, values):
-        given = zip(signature.args[1].types, cgutils.unpack_tuple(builder, values[1]))
-        lent = [_borrowed(context, builder, *pair) for pair in given]
-        values = values[0], context.make_tuple(builder, signature.args[1], lent)
-        struct = ir.LiteralStructType([value.type for value in values])
-        data = cgutils.alloca_once(builder, struct)
-        for i, value in enumerate(values):
-            builder.store(value, cgutils.gep_inbounds(builder, data, 0, i))
-        task = ir.Function(builder.module, TASK, builder.module.get_unique_name("task"))
+    def setup_function(self, fndesc):
+        conventions, name = self.call_conv, f"{fndesc.llvm_func_name}.inside"
+        kind = conventions.get_function_type(fndesc.restype, fndesc.argtypes)
+        self.function = ir.Function(self.module, kind, name)
+        conventions.decorate_function(self.function, fndesc.args, fndesc.argtypes, fndesc.noalias)
+        # Opaque to its callers: no operation of floats moves out, past the setting of the mode.
+        self.function.attributes.add("noinline")
+        self.function.linkage = "linkonce_odr"
+        self.builder = ir.IRBuilder(self.function.append_basic_block("entry"))
+        self.entry_block = self.builder.block
+        self.call_helper = conventions.init_call_helper(self.builder)
+
+    def lower_normal_function(self, fndesc):
+        super().lower_normal_function(fndesc)
+        kinds = fndesc.argtypes
+        struct = ir.LiteralStructType([self.context.get_value_type(kind) for kind in kinds[2:]])
+        self._emit_entry(fndesc, struct, self._emit_task(fndesc, struct))
+
+    def _emit_task(self, fndesc, struct):
+        task = ir.Function(self.module, TASK, f"{fndesc.llvm_func_name}.task")
         task.linkage = "internal"
-        inside = ir.IRBuilder(task.append_basic_block())
-        where, chunk, chunks = task.args
-        where = inside.inttoptr(where, struct.as_pointer())
-        address, packed = (inside.load(cgutils.gep_inbounds(inside, where, 0, i)) for i in range(2))
-        args = [chunk, chunks, *cgutils.unpack_tuple(inside, packed)]
-        status = _call(context, inside, address, argtypes, args)
-        inside.ret(inside.zext(status.is_error, WORD))
-        words = [builder.ptrtoint(x, WORD) for x in (task, data)]
-        return context.make_tuple(builder, signature.return_type, words)
+        builder = ir.IRBuilder(task.append_basic_block("entry"))
+        data, chunk, chunks = task.args
+        data = builder.inttoptr(data, struct.as_pointer())
+        places = (cgutils.gep_inbounds(builder, data, 0, i) for i in range(len(struct.elements)))
+        args = [chunk, chunks, *map(builder.load, places)]
+        with float_mode(builder):
+            status, _ = self.call_conv.call_function(
+                builder, self.function, fndesc.restype, fndesc.argtypes, args
+            )
+        builder.ret(builder.zext(status.is_error, WORD))
+        return task
 
-    return types.UniTuple(types.int64, 2)(types.int64, args), codegen
+    def _emit_entry(self, fndesc, struct, task):
+        entry = self.context.declare_function(self.module, fndesc)
+        builder = ir.IRBuilder(entry.append_basic_block("entry"))
+        self.call_conv.init_call_helper(builder)
+        chunk, chunks, *args = self.call_conv.decode_arguments(builder, fndesc.argtypes, entry)
+        with builder.if_then(builder.icmp_signed(">=", chunk, chunks), likely=False):
+            data = cgutils.alloca_once(builder, struct)
+            for i, pair in enumerate(zip(fndesc.argtypes[2:], args)):
+                lent = _borrowed(self.context, builder, *pair)
+                builder.store(lent, cgutils.gep_inbounds(builder, data, 0, i))
+            words = [builder.ptrtoint(x, WORD) for x in (task, data)]
+            kind = self.call_conv.get_function_type(types.none, [types.int64] * 3)
+            runner = builder.inttoptr(chunk, kind.as_pointer())
+            # The runner's failure is the entry's own: it is put where the entry's caller looks.
+            builder.ret(builder.call(runner, [*entry.args[:2], *words, chunks]))
+        with float_mode(builder):
+            code = builder.call(self.function, entry.args)
+        builder.ret(code)
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _Lowering(NativeLowering):
+    _name = "fastgrad_kernel_lowering"
+
+    @property
+    def lowering_class(self):
+        return _Lower
+
+
+class KernelCompiler(CompilerBase):
+    """Numba's compiler, but for what `_Lower` emits."""
+
+    def define_pipelines(self):
+        manager = DefaultPassBuilder.define_nopython_pipeline(self.state, "fastgrad_kernel")
+        manager.passes = [
+            (_Lowering if kind is NativeLowering else kind, text) for kind, text in manager.passes
+        ]
+        manager.finalize()
+        return [manager]
