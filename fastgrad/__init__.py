@@ -1,6 +1,6 @@
 """Gradients of expectations over discrete random variables, on the CPU."""
 
-from fastgrad import exact, graph, objectives, optim, perturbed, random
+from fastgrad import exact, graph, objectives, optim, perturbed, random, threads
 from fastgrad._version import __version__
 from fastgrad.comparison import Comparison, compare, moments
 from fastgrad.distributions import bernoulli, continuous, permutation, subset
@@ -29,6 +29,7 @@ from fastgrad.estimators.score_functions import baselines
 from fastgrad.graph import expectation_grad
 from fastgrad.objectives import Objective, objective
 from fastgrad.random import Key
+from fastgrad.threads import get_num_threads, set_num_threads
 
 __all__ = [
     "Bernoulli",
@@ -52,6 +53,7 @@ __all__ = [
     "exact",
     "exp_concrete_log_prob",
     "expectation_grad",
+    "get_num_threads",
     "graph",
     "gumbel_softmax",
     "gumbel_softmax_vjp",
@@ -70,5 +72,7 @@ __all__ = [
     "relax_vjp",
     "sample",
     "score",
+    "set_num_threads",
     "subset",
+    "threads",
 ]

@@ -19,7 +19,7 @@ SOURCES = sorted(ROOT.rglob("*.py"))
 LAYERS = {
     "": [
         ("kernels", "_version", "_typing"),
-        ("_validate", "random"),
+        ("_validate", "random", "threads"),
         ("distributions",),
         ("perturbed",),
         ("objectives",),

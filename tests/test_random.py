@@ -143,6 +143,18 @@ def test_key_is_a_frozen_value():
     assert all(0 <= word < 2**32 for word in key.words)
 
 
+def test_using_a_key_does_not_change_its_pickle_or_its_hash():
+    """Caches keyed by pickles, joblib's for instance, would miss for an equal key."""
+    fresh, used = fg.Key(3), fg.Key(3)
+    fg.random.uniform(4, rng=used)
+    used.fold_in(1)
+    assert "kernel_words" in vars(used)
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        assert pickle.dumps(fresh, protocol) == pickle.dumps(used, protocol)
+    assert hash(fresh) == hash(used) == hash(pickle.loads(pickle.dumps(used)))
+    assert vars(pickle.loads(pickle.dumps(used))) == vars(copy.copy(used)) == {"words": used.words}
+
+
 def test_a_key_gives_these_words_forever():
     """Published results depend on them."""
     assert fg.Key(0).words == (0xB0F478BE, 0xDB2CD7E7)

@@ -11,6 +11,7 @@ import scipy
 from fastgrad._version import __version__
 from fastgrad.estimators import ESTIMATORS
 from fastgrad.kernels.compiler import cache, jit
+from fastgrad.threads import get_num_threads
 
 
 def info(arguments):
@@ -24,7 +25,7 @@ def info(arguments):
     rows |= {name: package.__version__ for name, package in packages.items()}
     rows |= {
         "python": platform.python_version(),
-        "threads": f"{numba.get_num_threads()} of {os.cpu_count()} processors",
+        "threads": f"{get_num_threads()} of {os.cpu_count()} processors",
         "threading layer": jit.threading_layer(),
         "vectors": _vector_width(),
         "kernel cache": cache.cache_directory() or "none: no place is writable",

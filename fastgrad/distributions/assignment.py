@@ -6,12 +6,12 @@ import concurrent.futures
 import itertools
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from fastgrad import _validate
 from fastgrad.kernels.distributions import sinkhorn_batch as _kernels
 from fastgrad.random import as_key
+from fastgrad.threads import get_num_threads
 
 __all__ = ["gumbel_matching", "matching"]
 
@@ -127,7 +127,7 @@ def gumbel_matching(
 def best_assignments(x, problem):
     """Return the column of each row, (S, *batch, N), for problems x, (S, B, n, m)."""
     flat = x.reshape(-1, *x.shape[2:])
-    parts = 1 if flat.size < SERIAL else min(numba.get_num_threads(), len(flat))
+    parts = 1 if flat.size < SERIAL else min(get_num_threads(), len(flat))
     found = np.empty((len(flat), flat.shape[1]), np.int32)
     bounds = [i * len(flat) // parts for i in range(parts + 1)]
     if parts == 1:

@@ -14,6 +14,7 @@ import threading
 
 import numba
 from numba._dispatcher import compute_fingerprint
+from numba.core import config
 from numba.core.compiler import Compiler
 from numba.extending import intrinsic
 
@@ -21,7 +22,7 @@ from fastgrad.kernels.compiler import interrupts, threads
 from fastgrad.kernels.compiler.cache import cached
 from fastgrad.kernels.compiler.launch import KernelCompiler, run_chunks
 
-if numba.config.DISABLE_JIT:
+if getattr(config, "DISABLE_JIT", False):
     raise ImportError(
         "fastgrad's kernels exist only as compiled code: unset NUMBA_DISABLE_JIT to import it"
     )

@@ -7,11 +7,12 @@ import pathlib
 import time
 
 import numba
+from numba.core import config
 from numba.np.ufunc import parallel
 
 from fastgrad.kernels.compiler import interrupts
 
-MOST = numba.config.NUMBA_NUM_THREADS  # as many as Numba will ever start
+MOST: int = getattr(config, "NUMBA_NUM_THREADS", 1)  # as many as Numba will ever start
 MEMORY = 1.0  # seconds for which the default number is remembered
 GROUPS = pathlib.Path("/sys/fs/cgroup")
 
