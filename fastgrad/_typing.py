@@ -11,3 +11,4 @@ ArrayLike: TypeAlias = npt.ArrayLike
 FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]  # float32 or float64, as the input
 IntArray: TypeAlias = npt.NDArray[np.int32]  # indices of categories
 Array: TypeAlias = npt.NDArray[Any]
+ByteArray: TypeAlias = npt.NDArray[np.uint8]  # sRGB values, or indices of a palette

@@ -97,6 +97,19 @@ def not_negative(value, name):
         raise ValueError(f"{name} must be a finite number, at least 0, got {value!r}") from None
 
 
+def number(value, name, low, high):
+    """Return a number between low and high as a float."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    try:
+        real = float(value)
+    except OverflowError:
+        real = math.inf if value > 0 else -math.inf
+    if not low <= real <= high:
+        raise ValueError(f"{name} must be from {low:g} to {high:g}, got {real:g}")
+    return real
+
+
 def temperature(value):
     """Return a temperature as a float: in float32 too, its inverse and products are finite."""
     value = positive(value, "temperature")

@@ -59,7 +59,7 @@ LAYERS = {
         ("eye",),
         ("metrics",),
         ("optimiser",),
-        ("problem", "result"),
+        ("result", "run"),
         ("pictures",),
     ],
 }

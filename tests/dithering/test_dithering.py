@@ -1,5 +1,7 @@
 """Dithering as a whole, and how its quality is measured."""
 
+import dataclasses
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -9,11 +11,13 @@ import numpy as np
 import pytest
 
 import fastgrad
-from fastgrad.dithering import dither
+from fastgrad import dithering
+from fastgrad.dithering import Viewing, dither
 from fastgrad.dithering.eye import colour
 from fastgrad.dithering.metrics.psnr_and_ssim import psnr
 from fastgrad.dithering.metrics.s_cielab_and_flip import flip, s_cielab
 from fastgrad.dithering.metrics.structure import cssim
+from fastgrad.dithering.optimiser import start
 from fastgrad.dithering.pictures import images, other_tools
 
 PHOTOGRAPH = Path(fastgrad.__file__).parent / "data" / "astronaut.jpg"
@@ -203,47 +207,131 @@ def test_callback_sees_progress_and_can_take_a_snapshot(photograph):
 
 
 @pytest.mark.parametrize(
+    "options",
+    [{"colors": 5, "steps": 3}, {"palette": np.uint8([[0, 0, 0], [255, 255, 255], [90, 30, 20]])}],
+)
+def test_there_is_a_picture_before_the_first_palette_is_chosen(photograph, options, monkeypatch):
+    """An interrupt while palettes are tried out finds one, and it is better than nothing."""
+    values, seen = photograph[:64, :64], []
+
+    def callback(progress):
+        seen.append(progress)
+        raise KeyboardInterrupt
+
+    def best(trials, deadline):
+        pytest.fail("a palette was chosen")
+
+    monkeypatch.setattr(start.Trials, "best", best)
+    with pytest.raises(KeyboardInterrupt):
+        dither(values, callback=callback, **options)
+    monkeypatch.undo()
+    (first,) = seen
+    assert first.step == 1
+    early, whole = first.snapshot(), dither(values, **options)
+    assert early.indices.shape == (64, 64)
+    assert early.palette.shape == whole.palette.shape
+    assert whole.loss[-1] <= early.loss[-1] < 8 * whole.loss[-1]
+    assert early.loss[-1] < first.loss
+
+
+def test_viewing_conditions_are_one_value():
+    """Its fields are the options of `dither` that concern the eye, with the same defaults."""
+    options = inspect.signature(dither).parameters
+    for field in dataclasses.fields(Viewing):
+        assert options[field.name].default == field.default
+    assert Viewing().settled(16) == Viewing(nu=0.05, local_weights=True)
+    assert Viewing("srgb").settled(4) == Viewing("srgb", nu=0.025, local_weights=False)
+    given = Viewing("oklab", 2.0, 40.0, 0.5, True)
+    assert given.settled(2) == given
+
+
+def test_only_public_names_are_listed():
+    assert dir(dithering) == sorted(dithering.__all__)
+    assert all(getattr(dithering, name).__doc__ for name in dithering.__all__)
+
+
+@pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
         ({"image": np.zeros((4, 4, 2), np.uint8)}, ValueError, "image must have shape"),
         ({"image": np.zeros((0, 4, 3), np.uint8)}, ValueError, "image must have shape"),
         ({"image": np.zeros((4, 4), np.int32)}, TypeError, "image must be uint8"),
-        ({"image": np.full((4, 4), 2.0)}, ValueError, "must lie in"),
-        ({"image": np.full((4, 4), np.nan)}, ValueError, "must lie in"),
-        ({"colors": 1}, ValueError, "colors must be 2 to 256, not 1"),
-        ({"colors": 257}, ValueError, "colors must be 2 to 256, not 257"),
+        ({"image": np.full((4, 4), 2.0)}, ValueError, "image must be from 0 to 1 .* got 2.0"),
+        ({"image": np.full((4, 4), np.nan)}, ValueError, "image must be from 0 to 1 .* got nan"),
+        ({"colors": 1}, ValueError, "colors must be from 2 to 256, got 1"),
+        ({"colors": 257}, ValueError, "colors must be from 2 to 256, got 257"),
         ({"colors": 2.5}, TypeError, "colors must be an integer"),
-        ({"steps": 0}, ValueError, "steps must be at least 1, not 0"),
-        ({"sigma": 9}, ValueError, "sigma must be between 0 and 8"),
-        ({"nu": -1}, ValueError, "nu must be finite and not negative"),
+        ({"steps": 0}, ValueError, "steps must be at least 1, got 0"),
+        ({"sigma": 9}, ValueError, "sigma must be from 0 to 8, got 9"),
+        ({"nu": -1}, ValueError, r"nu must be from 0 to 1e\+09, got -1"),
+        ({"nu": 10**400}, ValueError, r"nu must be from 0 to 1e\+09, got inf"),
+        ({"nu": np.nan}, ValueError, r"nu must be from 0 to 1e\+09, got nan"),
+        ({"nu": np.array([1])}, TypeError, r"nu must be a number, got array\(\[1\]\)"),
+        ({"sigma": np.array([1])}, TypeError, "sigma must be a number"),
+        ({"sigma": True}, TypeError, "sigma must be a number, got True"),
+        ({"ppd": "40"}, TypeError, "ppd must be a number, got '40'"),
+        ({"local_weights": np.ones(2)}, ValueError, "local_weights must be one of None, True"),
+        ({"lock_colors": np.ones(2)}, ValueError, "lock_colors must be one of False, True"),
+        ({"image": [[1], [1, 2]]}, ValueError, "image must be an array"),
+        ({"palette": [[1, 2, 3], [1, 2]]}, ValueError, "palette must be an array"),
         ({"palette": np.zeros((3, 3))}, TypeError, "palette must be uint8"),
         ({"palette": np.zeros((1, 3), np.uint8)}, ValueError, "palette must have shape"),
-        ({"lock_colors": True}, ValueError, "lock_colors needs a palette"),
+        ({"lock_colors": True}, ValueError, "palette must be given with lock_colors, got None"),
         (
             {"palette": np.zeros((9, 3), np.uint8), "lock_colors": True, "colors": 8},
             ValueError,
-            "colors must be at least the 9 of palette, not 8",
+            "colors must be at least the 9 of palette, got 8",
         ),
         ({"space": "lab"}, ValueError, "space must be one of"),
-        ({"ppd": 0}, ValueError, "ppd must be between 1 and 200"),
-        ({"weights": np.full((4, 4), 1e-9)}, ValueError, "largest of weights .* got 1e-09"),
+        ({"ppd": 0}, ValueError, "ppd must be from 1 to 200, got 0"),
+        (
+            {"weights": np.full((4, 4), 1e-9)},
+            ValueError,
+            "weights must be at least 1e-06 .*, got 1e-09",
+        ),
         (
             {"weights": np.full((4, 4), np.nan)},
             ValueError,
-            "weights must be from 0 to 1e6, got nan",
+            r"weights must be from 0 to 1e\+06, got nan",
         ),
-        ({"weights": np.full((4, 4), -1)}, ValueError, "weights must be from 0 to 1e6, got -1"),
-        ({"weights": np.zeros((4, 5), bool)}, ValueError, "weights must be bool or real, of shape"),
+        ({"weights": np.full((4, 4), -1)}, ValueError, r"weights must be from 0 to 1e\+06, got -1"),
+        ({"weights": np.zeros((4, 5), bool)}, ValueError, r"weights must have shape \(4, 4\), got"),
         ({"previous": np.zeros((4, 4), int)}, TypeError, "previous must be uint8"),
-        ({"previous": np.full((4, 4), 16, np.uint8)}, ValueError, "indices below 16, not 16"),
-        ({"flicker": -1}, ValueError, "flicker must be between 0"),
+        (
+            {"previous": np.full((4, 4), 16, np.uint8)},
+            ValueError,
+            "previous must be from 0 to 15, got 16",
+        ),
+        ({"flicker": -1}, ValueError, "flicker must be from 0 to"),
         ({"time_budget": "1 s"}, TypeError, "time_budget must be a number"),
         ({"rng": "seed"}, TypeError, "rng"),
+        ({"structure": -1}, ValueError, "structure must be from 0 to"),
+        ({"structure": 0.1, "estimator": "relo"}, ValueError, "relo"),
+        ({"structure": 0.1, "objective": 3}, TypeError, "objective must be an Objective or"),
+        # Options of which one would be ignored.
+        (
+            {"steps": 3, "time_budget": 1},
+            ValueError,
+            "steps must be None with a time_budget",
+        ),
+        ({"estimator": "rloo"}, ValueError, "estimator must be None where structure is 0"),
+        ({"objective": len}, ValueError, "objective must be None where structure is 0"),
+        (
+            {"colors": 3, "palette": np.zeros((3, 3), np.uint8)},
+            ValueError,
+            "colors must be None with a palette unless lock_colors is True, got 3",
+        ),
     ],
 )
 def test_dither_refuses_bad_arguments(arguments, error, message):
+    """At once: before there is anything to report."""
+
+    def too_late(progress):
+        pytest.fail("work began")
+
+    image = np.zeros((4, 4, 3), np.uint8)
     with pytest.raises(error, match=message):
-        dither(**{"image": np.zeros((4, 4, 3), np.uint8), **arguments})
+        dither(**{"image": image, "callback": too_late, **arguments})
 
 
 def test_s_cielab_sees_a_fine_pattern_as_its_mean_in_linear_light():

@@ -1,7 +1,10 @@
 """The blur that stands for the viewer's eye. A picture is zero outside its border."""
 
+from __future__ import annotations
+
 import numpy as np
 
+from fastgrad._typing import FloatArray
 from fastgrad.kernels.dithering.eye import blur as kernels
 
 TRUNCATE = 3.0  # standard deviations kept on each side
@@ -9,8 +12,8 @@ LUMINANCE = 11.0  # of the screen in cd/m^2, in the eye's model
 NEGLIGIBLE = 1e-3  # terms of a kernel that are smaller than this share of the greatest
 
 
-def gaussian(sigma):
-    """Return a Gaussian's samples at the integers, which sum to 1.
+def gaussian(sigma: float) -> FloatArray:
+    """Return samples of a Gaussian at the integers, scaled to sum to 1.
 
     Parameters
     ----------
@@ -19,9 +22,9 @@ def gaussian(sigma):
 
     Returns
     -------
-    numpy.ndarray of float64, shape (2 r + 1,)
-        With ``r = round(3 sigma)``, as ``scipy.ndimage.gaussian_filter`` has it for
-        ``truncate=3``.
+    array of float64, shape (2 r + 1,)
+        The samples, with ``r = round(3 sigma)``: the kernel of ``scipy.ndimage.gaussian_filter``
+        with ``truncate=3``.
 
     Examples
     --------
@@ -34,18 +37,18 @@ def gaussian(sigma):
     return weights / weights.sum()
 
 
-def autocorrelation(taps):
+def autocorrelation(taps: FloatArray) -> FloatArray:
     """Return the autocorrelation of a kernel: blurring twice is blurring once with it.
 
     Parameters
     ----------
-    taps : numpy.ndarray, shape (2 r + 1,)
+    taps : array, shape (2 r + 1,)
         A kernel of one dimension.
 
     Returns
     -------
-    numpy.ndarray, shape (4 r + 1,)
-        Its correlation with itself at all shifts.
+    array, shape (4 r + 1,)
+        Correlation of the kernel with itself at all shifts.
 
     Examples
     --------
@@ -56,8 +59,8 @@ def autocorrelation(taps):
     return np.correlate(taps, taps, mode="full")
 
 
-def nasanen(ppd):
-    """Return the eye's point spread by Nasanen's model, at the integers.
+def nasanen(ppd: float) -> FloatArray:
+    """Return samples of the eye's point spread function by Nasanen's model, at the integers.
 
     Parameters
     ----------
@@ -66,14 +69,14 @@ def nasanen(ppd):
 
     Returns
     -------
-    numpy.ndarray of float64, shape (2 r + 1, 2 r + 1)
+    array of float64, shape (2 r + 1, 2 r + 1)
         Samples of ``(k^2 + (2 pi d)^2)^-1.5`` at distance d, scaled to sum to 1, with
         ``k = ppd / (0.525 log(luminance) + 3.91)`` and ``r = round(0.75 k)``.
 
     References
     ----------
-    .. [1] R. Nasanen, "Visibility of halftone dot textures", IEEE Transactions on Systems, Man and
-       Cybernetics 14(6), 1984.
+    R. Nasanen, "Visibility of halftone dot textures", IEEE Transactions on Systems, Man and
+    Cybernetics 14(6), 1984.
 
     Examples
     --------
@@ -87,18 +90,19 @@ def nasanen(ppd):
     return weights / weights.sum()
 
 
-def separated(kernel):
+def separated(kernel: FloatArray) -> FloatArray:
     """Return the autocorrelation of a symmetric kernel as a sum of separable ones.
 
     Parameters
     ----------
-    kernel : numpy.ndarray, shape (2 r + 1, 2 r + 1)
-        A kernel that is symmetric in both directions, and in their exchange.
+    kernel : array, shape (2 r + 1, 2 r + 1)
+        A kernel that is symmetric in both directions and under their exchange.
 
     Returns
     -------
-    numpy.ndarray, shape (terms, 2, 4 r + 1)
-        The kernels down and across of each term; negligible terms are left out.
+    array, shape (terms, 2, 4 r + 1)
+        The kernels down and across of each term. Terms are left out that are smaller than a
+        thousandth of the greatest.
 
     Examples
     --------
@@ -114,25 +118,32 @@ def separated(kernel):
     return np.stack([values[keep, None] * vectors.T[keep], vectors.T[keep]], axis=1)
 
 
-def convolve(planes, taps, *, nu=0.0, out=None, margin=0):
-    """Convolve planes with a symmetric kernel, taking what is outside them as zero.
+def convolve(
+    planes: FloatArray,
+    taps: FloatArray,
+    *,
+    nu: float | np.floating = 0.0,
+    out: FloatArray | None = None,
+    margin: int = 0,
+) -> FloatArray:
+    """Convolve planes with a symmetric kernel, with zeros outside them.
 
     Parameters
     ----------
-    planes : numpy.ndarray of float32 or float64, shape (n, height, width)
-        The planes, each by itself.
-    taps : numpy.ndarray, shape (2 r + 1,) or (terms, 2, 2 r + 1)
+    planes : array of float32 or float64, shape (n, height, width)
+        The planes; each is convolved by itself.
+    taps : array, shape (2 r + 1,) or (terms, 2, 2 r + 1)
         The kernel in each of the two directions, or a sum of kernels down times kernels across.
     nu : float, optional
-        This times the planes is added.
-    out : numpy.ndarray, shape (n, height + 2 margin or more, width + 2 margin or more), optional
-        Where to put the result, inside a margin that is left as it is.
+        Multiple of the planes that is added to the result.
+    out : array, shape (n, height + 2 margin or more, width + 2 margin or more), optional
+        Array for the result, which is written inside a margin that is left as it is.
     margin : int, optional
-        The margin of ``out``.
+        Width of the margin of ``out``.
 
     Returns
     -------
-    numpy.ndarray, shape (n, height, width)
+    array, shape (n, height, width)
         The convolved planes, of the dtype of ``planes``; or ``out``.
 
     Examples

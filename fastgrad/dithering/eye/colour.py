@@ -1,12 +1,22 @@
 """sRGB as stored in files, and linear light, in which colours mix as the eye mixes them."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
+
+from fastgrad import _validate
+from fastgrad._typing import ArrayLike, ByteArray, FloatArray
+
+__all__ = ["SPACES", "Space", "SpaceName", "decode", "encode", "to_linear", "to_srgb"]
+
+SpaceName: TypeAlias = Literal["opponent", "linear", "srgb", "oklab"]
 
 
-def to_linear(image):
+def to_linear(image: ArrayLike) -> npt.NDArray[np.float32]:
     """Convert sRGB values to linear light.
 
     Parameters
@@ -16,7 +26,7 @@ def to_linear(image):
 
     Returns
     -------
-    numpy.ndarray of float32
+    array of float32
         Linear values in [0, 1], of the same shape.
 
     Raises
@@ -36,29 +46,28 @@ def to_linear(image):
     >>> to_linear(np.uint8([0, 188, 255])).round(2)
     array([0. , 0.5, 1. ], dtype=float32)
     """
-    image = np.asarray(image)
+    image = _validate.array(image, "image")
     if image.dtype == np.uint8:
         return decode(np.arange(256) / 255).astype(np.float32)[image]
     if not np.issubdtype(image.dtype, np.floating):
-        raise TypeError(f"image must be uint8 or floating-point, not {image.dtype}")
+        raise TypeError(f"image must be uint8, or float from 0 to 1, got dtype {image.dtype}")
     if image.size and not (image.min() >= 0 and image.max() <= 1):
-        raise ValueError(
-            f"a floating-point image must lie in [0, 1], not [{image.min()}, {image.max()}]"
-        )
+        worst = image.min() if not image.min() >= 0 else image.max()
+        raise ValueError(f"image must be from 0 to 1 where it is floating-point, got {worst}")
     return decode(image).astype(np.float32)
 
 
-def to_srgb(linear):
+def to_srgb(linear: ArrayLike) -> ByteArray:
     """Convert linear light to the nearest 8-bit sRGB values.
 
     Parameters
     ----------
     linear : array_like of float
-        Linear values, any shape; those outside [0, 1] are clipped.
+        Linear values, any shape; values outside [0, 1] are clipped.
 
     Returns
     -------
-    numpy.ndarray of uint8
+    array of uint8
         sRGB values, of the same shape.
 
     Examples
@@ -69,17 +78,17 @@ def to_srgb(linear):
     return np.rint(255 * encode(np.asarray(linear, np.float64))).astype(np.uint8)
 
 
-def encode(linear):
+def encode(linear: FloatArray) -> FloatArray:
     """Convert linear light to sRGB values that are not rounded.
 
     Parameters
     ----------
-    linear : numpy.ndarray of float
-        Linear values, any shape; those outside [0, 1] are clipped.
+    linear : array of float
+        Linear values, any shape; values outside [0, 1] are clipped.
 
     Returns
     -------
-    numpy.ndarray
+    array
         sRGB values in [0, 1], of the same shape and dtype.
 
     Examples
@@ -92,17 +101,17 @@ def encode(linear):
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
 
 
-def decode(encoded):
+def decode(encoded: FloatArray) -> FloatArray:
     """Convert sRGB values in [0, 1] to linear light.
 
     Parameters
     ----------
-    encoded : numpy.ndarray of float
+    encoded : array of float
         sRGB values, any shape.
 
     Returns
     -------
-    numpy.ndarray
+    array
         Linear values, of the same shape and dtype.
 
     Examples
@@ -141,19 +150,29 @@ TO_OPPONENT = np.array(
 
 
 class Space(NamedTuple):
-    """A colour space to dither in: the way from linear light and back, along the last axis."""
+    """A colour space to dither in: conversions from linear light and back, along the last axis.
 
-    into: Callable[[np.ndarray], np.ndarray]
-    back: Callable[[np.ndarray], np.ndarray]
-    bounds: tuple = (-np.inf, np.inf)  # of every channel
-    mixed: bool = True  # whether a channel depends on several of linear light
+    Attributes
+    ----------
+    into, back : callable
+        Conversion of an array, shape (..., channels), from linear light, and to linear light.
+    bounds : tuple of float
+        Least and greatest value of every channel.
+    mixed : bool
+        Whether a channel depends on several channels of linear light.
+    """
 
-    def clip(self, colours):
-        """Bring colours into the gamut of sRGB."""
+    into: Callable[[FloatArray], FloatArray]
+    back: Callable[[FloatArray], FloatArray]
+    bounds: tuple[float, float] = (-np.inf, np.inf)
+    mixed: bool = True
+
+    def clip(self, colors: FloatArray) -> FloatArray:
+        """Return the colours, shape (..., channels), brought into the gamut of sRGB."""
         if not self.mixed:
-            return colours
-        inside = np.clip(self.back(colours), 0, 1)
-        return np.ascontiguousarray(self.into(inside), colours.dtype)
+            return colors
+        inside = np.clip(self.back(colors), 0, 1)
+        return np.ascontiguousarray(self.into(inside), colors.dtype)
 
 
 def _oklab(linear):
@@ -161,21 +180,28 @@ def _oklab(linear):
     return np.cbrt(linear @ TO_CONES.T.astype(linear.dtype)) @ TO_OKLAB.T.astype(linear.dtype)
 
 
-def _from_oklab(colours):
+def _from_oklab(colors):
     """Convert Oklab to linear light."""
-    return (colours @ np.linalg.inv(TO_OKLAB).T) ** 3 @ np.linalg.inv(TO_CONES).T
+    return (colors @ np.linalg.inv(TO_OKLAB).T) ** 3 @ np.linalg.inv(TO_CONES).T
+
+
+def _opponent(linear):
+    """Convert linear light to luminance and two differences."""
+    return linear @ TO_OPPONENT.T.astype(linear.dtype)
+
+
+def _from_opponent(colors):
+    """Convert luminance and two differences to linear light."""
+    return colors @ np.linalg.inv(TO_OPPONENT).T
 
 
 def _unchanged(linear):
     return linear
 
 
-SPACES = {
+SPACES: dict[SpaceName, Space] = {
+    "opponent": Space(_opponent, _from_opponent),
     "linear": Space(_unchanged, _unchanged, (0.0, 1.0), mixed=False),
     "srgb": Space(encode, decode, (0.0, 1.0), mixed=False),
     "oklab": Space(_oklab, _from_oklab),
-    "opponent": Space(
-        lambda linear: linear @ TO_OPPONENT.T.astype(linear.dtype),
-        lambda colours: colours @ np.linalg.inv(TO_OPPONENT).T,
-    ),
 }

@@ -1,40 +1,47 @@
-"""How much an error of light is seen, place by place: more where it is dark."""
+"""How well the eye sees an error of light, place by place: better where it is dark."""
+
+from __future__ import annotations
 
 import numpy as np
 
+from fastgrad._typing import Array, FloatArray
 from fastgrad.dithering.eye.blur import convolve, gaussian
 from fastgrad.dithering.eye.colour import LUMINANCE
+
+__all__ = ["sensitivity"]
 
 SIGMA = 1.5  # pixels over which light is averaged first
 ADAPTATION = 0.3  # share of the picture's mean light that is added to that of each place,
 FLARE = 0.01  # and what the screen reflects
 
 
-def slopes(linear, weights=None):
-    """Return how steeply lightness rises with light at each pixel: as the root's derivative.
+def sensitivity(linear: FloatArray, weights: Array | None = None) -> FloatArray:
+    """Return the eye's sensitivity to an error of light at each pixel.
 
-    The least difference of luminance that is seen grows with the root of the luminance (the law of
-    de Vries and Rose), here of the surroundings with some light that is everywhere. So errors of
-    light that are multiplied by these slopes are about as visible wherever they are.
+    It is the slope of lightness, here the square root of light. The least difference of luminance
+    that can be seen grows with the root of the surrounding luminance (the law of de Vries and
+    Rose); to the surroundings some light is added that is everywhere. Errors of light that are
+    multiplied by the sensitivity are about equally visible everywhere.
 
     Parameters
     ----------
-    linear : numpy.ndarray of float, shape (height, width, 1 or 3)
-        The picture in linear light.
-    weights : numpy.ndarray of float, shape (height, width), optional
-        Those of the pixels.
+    linear : array, shape (height, width, 1 or 3)
+        The picture in linear light, float32 or float64.
+    weights : array, shape (height, width), optional
+        Weights of the pixels; those of weight 0 do not count.
 
     Returns
     -------
-    numpy.ndarray, shape (height, width)
-        The slopes times the weights, scaled to a mean square of 1 over the pixels with a weight; of
-        the dtype of the picture.
+    array, shape (height, width)
+        The sensitivity times the weights, scaled to a mean square of 1 over the pixels that count;
+        of the dtype of the picture.
 
     Examples
     --------
     >>> import numpy as np
-    >>> slope = slopes(np.repeat([[[0.0], [1.0]]], 20, axis=1))[0]
-    >>> bool(slope[0] > 2 * slope[-1])
+    >>> black_to_white = np.repeat([[[0.0], [1.0]]], 20, axis=1)
+    >>> row = sensitivity(black_to_white)[0]
+    >>> bool(row[0] > 2 * row[-1])
     True
     """
     real = linear.dtype

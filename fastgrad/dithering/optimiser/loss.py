@@ -6,9 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgrad.dithering.eye.blur import autocorrelation, convolve, gaussian, nasanen, separated
+from fastgrad import _validate
+from fastgrad._typing import ArrayLike, FloatArray
+from fastgrad.dithering.eye.blur import convolve
+from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.kernels.dithering.optimiser import loss as kernels
 
+MOST = 1e6  # of a weight
 LEAST = 1e-3  # share of the largest weight that pixels which count have: float32 bears its square
 
 
@@ -72,29 +76,20 @@ class BlurredError:
     """
 
     def __init__(self, image, *, sigma=1.0, nu=0.05, ppd=None, weights=None):
-        image = np.asarray(image)
+        image = _validate.array(image, "image")
         if image.ndim != 3 or image.size == 0:
-            raise ValueError(f"image must have shape (height, width, channels), not {image.shape}")
-        if image.dtype not in (np.float32, np.float64):
-            raise TypeError(f"image must be float32 or float64, not {image.dtype}")
-        if not 0 <= sigma <= 8:
-            raise ValueError(f"sigma must be between 0 and 8 pixels, not {sigma}")
-        if not 0 <= nu < np.inf:
-            raise ValueError(f"nu must be finite and not negative, not {nu}")
-        if ppd is not None and not 1 <= ppd <= 200:
-            raise ValueError(f"ppd must be between 1 and 200 pixels a degree, not {ppd}")
+            raise ValueError(f"image must have shape (height, width, channels), got {image.shape}")
+        if image.dtype not in _validate.REALS:
+            raise TypeError(f"image must be float32 or float64, got dtype {image.dtype}")
+        viewing = Viewing(sigma=sigma, ppd=ppd, nu=nu)
         self.planes = np.ascontiguousarray(image.transpose(2, 0, 1))
         self.weights = np.ones(image.shape[:2], image.dtype)
         if weights is not None:
             self.weights[:] = check_weights(weights, image.shape[:2])
             self.planes = np.where(self.weights > 0, self.planes, image.dtype.type(0))
         self.dtype = image.dtype.type
-        self.nu = self.dtype(nu)
-        if ppd is None:
-            taps = np.tile(autocorrelation(gaussian(sigma)), (1, 2, 1))
-        else:
-            taps = separated(nasanen(ppd))
-        self.terms = taps.astype(self.dtype)
+        self.nu = self.dtype(viewing.blur["nu"])
+        self.terms = viewing.blurred_twice().astype(self.dtype)
         self.own = self.table.max() + self.nu
 
     @cached_property
@@ -229,26 +224,25 @@ class BlurredError:
         palette = np.ascontiguousarray(palette, self.dtype)
         if palette.ndim != 2 or palette.shape[1] != len(self.planes) or palette.size == 0:
             raise ValueError(
-                f"palette must have shape (K, {len(self.planes)}), not {palette.shape}"
+                f"palette must have shape (K, {len(self.planes)}), got {palette.shape}"
             )
         if logits.shape != (*self.shape, palette.shape[0]):
             expected = (*self.shape, palette.shape[0])
-            raise ValueError(f"logits must have shape {expected}, not {logits.shape}")
+            raise ValueError(f"logits must have shape {expected}, got {logits.shape}")
         low = logits.max(axis=-1)
         if not np.isfinite(low).all():
             raise ValueError("logits must have a finite maximum in every pixel, and no NaN")
         return logits, palette
 
 
-def check_weights(weights, shape):
+def check_weights(weights: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
     """Return weights of pixels, float64 of this shape: those above 0 are `LEAST` or more."""
-    weights = np.asarray(weights)
-    if weights.shape != shape or weights.dtype.kind not in "biuf":
-        raise ValueError(f"weights must be bool or real, of shape {shape}, not {weights.shape}")
-    outside = ~((weights >= 0) & (weights <= 1e6))
+    weights = _validate.like(weights, shape, np.dtype(np.float64), "weights")
+    outside = ~((weights >= 0) & (weights <= MOST))
     if outside.any():
-        raise ValueError(f"weights must be from 0 to 1e6, got {weights[outside][0]}")
-    weights = weights.astype(np.float64)
-    if 0 < weights.max() < 1e-6:
-        raise ValueError(f"the largest of weights must be at least 1e-6, got {weights.max()}")
+        raise ValueError(f"weights must be from 0 to {MOST:g}, got {weights[outside][0]}")
+    if 0 < weights.max() < 1 / MOST:
+        raise ValueError(
+            f"weights must be at least {1 / MOST:g} somewhere, or all 0, got {weights.max()}"
+        )
     return np.where(weights > 0, np.maximum(weights, LEAST * weights.max()), 0.0)

@@ -160,7 +160,7 @@ class Refinement:
         self.weight = _validate.not_negative(weight, "weight")
         if estimator is None:
             estimator = "rloo" if self.objective.local is None else "local_expectation"
-        self.estimator = estimator if isinstance(estimator, Estimator) else build(estimator)
+        self.estimator = as_estimator(estimator)
         self.objective.require(self.estimator.name, self.estimator.needs)
         if num_samples is None:
             num_samples = 1 if self.estimator.name == "local_expectation" else SAMPLES
@@ -217,6 +217,11 @@ class Refinement:
     def argmax(self):
         """Return the picture of the most probable colours."""
         return self.logits.argmax(axis=-1)
+
+
+def as_estimator(estimator: str | Estimator) -> Estimator:
+    """Return an estimator that is given itself or by its name in `fastgrad.estimator`."""
+    return estimator if isinstance(estimator, Estimator) else build(estimator)
 
 
 def of_picture(f, palette, *, grad=None):

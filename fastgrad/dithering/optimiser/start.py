@@ -1,16 +1,23 @@
 """Where to start: the palette is what local optima are about, so several are tried out."""
 
+from __future__ import annotations
+
 import time
 
 import numpy as np
 
 from fastgrad import random
+from fastgrad._typing import FloatArray
 from fastgrad.dithering.eye import colour
 from fastgrad.dithering.optimiser.annealing import Annealing, anneal, schedule
 from fastgrad.dithering.optimiser.diffusion import diffuse
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.palette import Fit, Sample, initial
+from fastgrad.dithering.optimiser.problem import Problem
 from fastgrad.dithering.optimiser.search import Search
+from fastgrad.random import RNG
+
+__all__ = ["Trials", "box_means"]
 
 TRIALS = 6
 STEPS = 10
@@ -18,61 +25,80 @@ ROUNDS = 2  # of descent and fit after them
 PIXELS = 1 << 14  # of the small copy of the picture on which the trials are run
 
 
-def choose_palette(problem, *, rng, deadline=None):
-    """Dither a small copy of an image from several palettes, and return the best one learned.
+class Trials:
+    """Palettes to start from, and a small copy of the picture on which they are tried out.
 
     Parameters
     ----------
     problem : Problem
-        The image and how its errors are seen.
+        The picture and its viewing conditions.
     rng : Key, int, SeedSequence or Generator
         Source of randomness.
-    deadline : float, optional
-        The value of `time.perf_counter` after which no further trial is begun.
-
-    Returns
-    -------
-    numpy.ndarray of float32, shape (K, channels)
-        The palette in the space of the loss.
     """
-    key, space = random.as_key(rng), problem.space
-    small, weights = shrink(problem.linear, PIXELS), problem.weights
-    if weights is not None:
-        share = shrink(weights[..., None], PIXELS)
-        small = shrink(problem.linear * weights[..., None], PIXELS) / np.maximum(share, 1e-9)
-        weights = np.where(share >= share.mean() / 2, share, 0)[..., 0]
-    loss = problem.loss(small, weights)
-    encoded = colour.encode(small)
-    seen = BlurredError(encoded, weights=loss.weights, **problem.blur)
-    counting = encoded
-    if weights is not None and weights.any():
-        counting = encoded[weights > 0][None]
-    locked = colour.encode(problem.locked)
-    fit = Fit(Sample(loss), space, len(locked))
-    first = initial(counting, problem.colors, rng=key.fold_in(0), trials=TRIALS, locked=locked)
-    best, least = None, np.inf
-    for trial, encoded_palette in zip(key.split(TRIALS), first):
-        palette = space.into(colour.decode(encoded_palette))
-        state = Annealing(loss, palette, rng=trial)
-        for _ in anneal(state, schedule(STEPS), fit=fit):
+
+    def __init__(self, problem: Problem, *, rng: RNG) -> None:
+        key = random.as_key(rng)
+        small, weights = box_means(problem.linear, PIXELS), problem.weights
+        if weights is not None:
+            share = box_means(weights[..., None], PIXELS)
+            small = box_means(problem.linear * weights[..., None], PIXELS)
+            small /= np.maximum(share, 1e-9)
+            weights = np.where(share >= share.mean() / 2, share, 0)[..., 0]
+        self._space, self._keys = problem.space, key.split(TRIALS)
+        self._loss = problem.loss_of(small, weights)
+        encoded = colour.encode(small)
+        self._seen = BlurredError(encoded, weights=self._loss.weights, **problem.viewing.blur)
+        counting = encoded
+        if weights is not None and weights.any():
+            counting = encoded[weights > 0][None]
+        locked = colour.encode(problem.locked)
+        self._fit = Fit(Sample(self._loss), problem.space, len(locked))
+        options = {"trials": TRIALS, "locked": locked}
+        self._encoded = initial(counting, problem.colors, rng=key.fold_in(0), **options)
+
+    def palette(self, trial: int) -> FloatArray:
+        """Return the palette with which a trial starts, in the space of the loss."""
+        return self._space.into(colour.decode(self._encoded[trial]))
+
+    def best(self, deadline: float | None = None) -> FloatArray:
+        """Dither the small copy from each palette, and return the best palette that was learned.
+
+        Parameters
+        ----------
+        deadline : float, optional
+            The value of `time.perf_counter` after which no further trial is begun.
+
+        Returns
+        -------
+        array of float32, shape (K, channels)
+            The palette in the space of the loss.
+        """
+        best, least = self.palette(0), np.inf
+        for trial in range(TRIALS):
+            palette, value = self._learned(trial)
+            if value < least:
+                best, least = palette, value
+            if deadline is not None and time.perf_counter() > deadline:
+                break
+        return best
+
+    def _learned(self, trial):
+        """Return the palette that a trial learns, and how good it is: low is good."""
+        state = Annealing(self._loss, self.palette(trial), rng=self._keys[trial])
+        for _ in anneal(state, schedule(STEPS), fit=self._fit):
             pass
         palette = state.palette
-        indices = diffuse(loss, palette)
+        indices = diffuse(self._loss, palette)
         for _ in range(ROUNDS):
-            Search(loss, indices, palette).sweep()
-            palette = fit(indices[None], palette)
+            Search(self._loss, indices, palette).sweep()
+            palette = self._fit(indices[None], palette)
         # Tones near black hardly count in linear light, but the eye tells them apart: of palettes
         # that are about as good, the one to take is good for the sRGB values too.
-        values = colour.encode(np.clip(space.back(palette), 0, 1))
-        value = loss.of(indices, palette) * seen.of(indices, values)
-        if value < least:
-            best, least = palette, value
-        if deadline is not None and time.perf_counter() > deadline:
-            break
-    return best
+        values = colour.encode(np.clip(self._space.back(palette), 0, 1))
+        return palette, self._loss.of(indices, palette) * self._seen.of(indices, values)
 
 
-def shrink(image, pixels):
+def box_means(image: FloatArray, pixels: int) -> FloatArray:
     """Average an image over equal boxes, so that about so many pixels are left.
 
     Parameters
@@ -90,7 +116,7 @@ def shrink(image, pixels):
     Examples
     --------
     >>> import numpy as np
-    >>> shrink(np.arange(8.0).reshape(2, 4, 1), 2)[..., 0]
+    >>> box_means(np.arange(8.0).reshape(2, 4, 1), 2)[..., 0]
     array([[2.5, 4.5]])
     """
     height, width, channels = image.shape

@@ -261,10 +261,10 @@ def test_a_schedule_with_a_deadline_ends_in_time():
     assert len(list(annealing.schedule(3, began))) == 2
 
 
-def test_shrink_averages_boxes():
+def test_box_means():
     image = np.random.default_rng(0).random((37, 50, 3))
-    small = start.shrink(image, 120)
+    small = start.box_means(image, 120)
     assert small.shape == (9, 12, 3)
     np.testing.assert_allclose(small[2, 3], image[8:12, 12:16].mean(axis=(0, 1)))
-    assert start.shrink(image, 10**4) is not None
-    assert start.shrink(image[:1], 7).shape[0] == 1
+    assert start.box_means(image, 10**4) is not None
+    assert start.box_means(image[:1], 7).shape[0] == 1

@@ -1,0 +1,129 @@
+"""Viewing conditions: the space in which errors of a picture are measured, and the eye's blur."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TypedDict
+
+import numpy as np
+
+from fastgrad import _validate
+from fastgrad._typing import Array, FloatArray
+from fastgrad.dithering.eye.blur import autocorrelation, gaussian, nasanen, separated
+from fastgrad.dithering.eye.colour import SPACES, SpaceName
+from fastgrad.dithering.eye.lightness import sensitivity
+
+__all__ = ["Blur", "Viewing"]
+
+NU = 0.05  # for 16 colours or more; with fewer, grain is all there is to make tones of
+LIGHT = ("linear", "opponent")  # spaces whose numbers are light, not its lightness
+MOST_SIGMA, MOST_PPD, MOST_NU = 8, 200, 1e9
+
+
+class Blur(TypedDict):
+    """The options of `Viewing` that `BlurredError` takes."""
+
+    sigma: float
+    ppd: float | None
+    nu: float
+
+
+@dataclass(frozen=True)
+class Viewing:
+    """How errors of a picture are seen: these are options of `fastgrad.dither`.
+
+    Parameters
+    ----------
+    space : {"opponent", "linear", "srgb", "oklab"}, optional
+        Colour space in which errors are measured and blurred.
+    sigma : float, optional
+        Standard deviation of the Gaussian blur in pixels, 0 to 8.
+    ppd : float, optional
+        Pixels per degree of the visual field, 1 to 200: the blur is then Nasanen's model of the eye
+        instead of a Gaussian.
+    nu : float, optional
+        Weight of the squared error without blur, 0 to 1e9; by default 0.05, and less for fewer
+        colours than 16.
+    local_weights : bool, optional
+        Whether errors are multiplied by the eye's local sensitivity to light; by default in the
+        linear spaces, "linear" and "opponent".
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an option has the wrong type or is out of range.
+
+    Examples
+    --------
+    >>> Viewing(space="oklab").settled(4)
+    Viewing(space='oklab', sigma=1.0, ppd=None, nu=0.025, local_weights=False)
+    """
+
+    space: SpaceName = "opponent"
+    sigma: float = 1.0
+    ppd: float | None = None
+    nu: float | None = None
+    local_weights: bool | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is out of range."""
+        _validate.choice(self.space, "space", tuple(SPACES))
+        _validate.number(self.sigma, "sigma", 0, MOST_SIGMA)
+        if self.ppd is not None:
+            _validate.number(self.ppd, "ppd", 1, MOST_PPD)
+        if self.nu is not None:
+            _validate.number(self.nu, "nu", 0, MOST_NU)
+        _validate.choice(self.local_weights, "local_weights", (None, True, False))
+
+    def settled(self, colors: int) -> Viewing:
+        """Return the same conditions with ``nu`` and ``local_weights`` set to their defaults.
+
+        Parameters
+        ----------
+        colors : int
+            Size of the palette.
+
+        Returns
+        -------
+        Viewing
+            Conditions in which neither option is None.
+        """
+        local = self.space in LIGHT if self.local_weights is None else self.local_weights
+        nu = NU * min(1.0, (colors / 16) ** 0.5) if self.nu is None else self.nu
+        return replace(self, nu=nu, local_weights=local)
+
+    @property
+    def blur(self) -> Blur:
+        """The options of the same names of `BlurredError`."""
+        nu = NU if self.nu is None else float(self.nu)
+        ppd = None if self.ppd is None else float(self.ppd)
+        return {"sigma": float(self.sigma), "ppd": ppd, "nu": nu}
+
+    def blurred_twice(self) -> FloatArray:
+        """Return the kernel that blurs twice, as a sum of separable ones.
+
+        Returns
+        -------
+        array of float64, shape (terms, 2, 2 r + 1)
+            The kernels down and across of each term.
+        """
+        if self.ppd is None:
+            return np.tile(autocorrelation(gaussian(float(self.sigma))), (1, 2, 1))
+        return separated(nasanen(float(self.ppd)))
+
+    def weighted(self, linear: FloatArray, weights: Array | None) -> Array | None:
+        """Return the weights of the pixels, times the eye's sensitivity if it is asked for.
+
+        Parameters
+        ----------
+        linear : array, shape (height, width, channels)
+            The picture in linear light.
+        weights : array, shape (height, width), or None
+            The weights of the pixels.
+
+        Returns
+        -------
+        array, shape (height, width), or None
+            The weights that errors are multiplied by; None if all are 1.
+        """
+        return sensitivity(linear, weights) if self.local_weights else weights

@@ -1,0 +1,188 @@
+"""The problem to solve: a picture, its viewing conditions, and what is known of the palette."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastgrad import _validate
+from fastgrad._typing import Array, ArrayLike, ByteArray, FloatArray
+from fastgrad.dithering.eye import colour
+from fastgrad.dithering.eye.viewing import Viewing
+from fastgrad.dithering.optimiser.loss import BlurredError, check_weights
+from fastgrad.dithering.optimiser.palette import distinct
+
+__all__ = ["Problem"]
+
+COLORS, MOST = 16, 256  # of a palette: by default, and at most
+
+
+class Problem:
+    """A picture, the conditions under which it is viewed, and the palette as far as it is known.
+
+    Parameters
+    ----------
+    image : array_like, shape (height, width, 3) or (height, width)
+        sRGB or grey values, uint8 or float in [0, 1].
+    viewing : Viewing
+        The viewing conditions.
+    colors, palette, lock_colors, weights, previous
+        Options of `fastgrad.dither`.
+
+    Attributes
+    ----------
+    image : array, shape (height, width, 3) or (height, width)
+        The picture as it was given.
+    linear : array of float32, shape (height, width, channels), or None
+        The picture in linear light, with one channel if the picture and all given colours are grey.
+        `Run` sets it to None when it is no longer needed, since it is large.
+    viewing : Viewing
+        The viewing conditions, without any that are left to their defaults.
+    space : Space
+        The colour space of the loss: linear light in place of "opponent" for grey pictures.
+    colors : int
+        Size K of the palette.
+    fixed : array of uint8, shape (K, 3), or None
+        The palette in sRGB, if it need not be learned.
+    locked : array of float32, shape (L, channels)
+        The colours in linear light with which a learned palette begins.
+    weights : array of float32, shape (height, width), or None
+        The weights of the pixels.
+    previous : array of uint8, shape (height, width), or None
+        The indices of the previous frame.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type, shape or range, or contradicts another.
+    """
+
+    linear: FloatArray | None
+
+    def __init__(
+        self,
+        image: ArrayLike,
+        viewing: Viewing,
+        *,
+        colors: int | None = None,
+        palette: ArrayLike | None = None,
+        lock_colors: bool = False,
+        weights: ArrayLike | None = None,
+        previous: Any = None,
+    ) -> None:
+        self.image = image = _picture(image)
+        size = image.shape[:2]
+        self.fixed, kept, self.colors = _palette(colors, palette, lock_colors)
+        self.viewing = viewing.settled(self.colors)
+        self.weights = None if weights is None else check_weights(weights, size).astype(np.float32)
+        self.previous = None if previous is None else _indices(previous, size, self.colors)
+
+        image = image if image.ndim == 3 else image[..., None]
+        self.space = colour.SPACES[viewing.space]
+        given = kept if self.fixed is None else self.fixed
+        grey = _is_grey(given) and _is_grey(image)
+        if grey and viewing.space == "opponent":
+            self.space = colour.SPACES["linear"]  # luminance is all there is
+        if grey and not self.space.mixed:
+            image = image[..., :1]
+        elif image.shape[2] == 1:
+            image = np.repeat(image, 3, axis=2)
+        self.linear = colour.to_linear(image)
+        if palette is None and weights is None and image.dtype == np.uint8:
+            self.fixed = distinct(np.broadcast_to(image, (*size, 3)), self.colors)
+        self._channels = slice(0, image.shape[2])
+        self._kept = kept
+        self.locked: FloatArray = colour.to_linear(kept[:, self._channels])
+
+    def loss(self) -> BlurredError:
+        """Return the loss of the picture."""
+        return self.loss_of(self.linear, self.weights)
+
+    def loss_of(self, linear: FloatArray, weights: Array | None) -> BlurredError:
+        """Return the loss of another picture that is viewed under the same conditions.
+
+        Parameters
+        ----------
+        linear : array, shape (height, width, channels)
+            The picture in linear light.
+        weights : array, shape (height, width), or None
+            The weights of its pixels.
+
+        Returns
+        -------
+        BlurredError
+            The loss, in the space that `space` names.
+        """
+        weights = self.viewing.weighted(linear, weights)
+        return BlurredError(self.space.into(linear), weights=weights, **self.viewing.blur)
+
+    def from_srgb(self, palette: ByteArray) -> FloatArray:
+        """Convert colours in sRGB, shape (K, 3), to the space of the loss, shape (K, channels)."""
+        linear = colour.to_linear(palette[:, self._channels])
+        return np.ascontiguousarray(self.space.into(linear), np.float32)
+
+    def to_srgb(self, colors: FloatArray) -> ByteArray:
+        """Convert colours in the space of the loss, shape (K, channels), to sRGB, shape (K, 3)."""
+        rgb = colour.to_srgb(self.space.back(np.asarray(colors, np.float64)))
+        rgb = np.array(np.broadcast_to(rgb, (len(rgb), 3)))
+        rgb[: len(self._kept)] = self._kept
+        return rgb
+
+    def rgb(self) -> Array:
+        """Return the picture as it was given with three channels."""
+        image = self.image
+        return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+
+
+def _is_grey(values):
+    """Return whether the channels, the last axis, are all the same."""
+    first = values[..., 0]
+    return all(np.array_equal(first, values[..., i]) for i in range(1, values.shape[-1]))
+
+
+def _picture(image):
+    """Check the shape of a picture; `colour.to_linear` checks its values."""
+    image = _validate.array(image, "image")
+    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3) or not image.size:
+        wanted = "(height, width) or (height, width, 3)"
+        raise ValueError(f"image must have shape {wanted}, got {image.shape}")
+    return image
+
+
+def _palette(colors, palette, lock_colors):
+    """Return the palette if it is fixed, else None; the locked colours; and how many there are."""
+    lock = _validate.choice(lock_colors, "lock_colors", (False, True))
+    count = COLORS if colors is None else _validate.integer(colors, "colors", 2, MOST)
+    if palette is None:
+        if lock:
+            raise ValueError("palette must be given with lock_colors, got None")
+        return None, np.empty((0, 3), np.uint8), count
+    palette = _validate.array(palette, "palette")
+    least = 1 if lock else 2
+    if palette.dtype != np.uint8:
+        raise TypeError(f"palette must be uint8, got dtype {palette.dtype}")
+    if palette.ndim != 2 or palette.shape[1] != 3 or not least <= len(palette) <= MOST:
+        wanted = f"({least} to {MOST}, 3)"
+        raise ValueError(f"palette must have shape {wanted}, got {palette.shape}")
+    if not lock:
+        if colors is not None:
+            raise ValueError(
+                f"colors must be None with a palette unless lock_colors is True, got {colors}"
+            )
+        return palette, np.empty((0, 3), np.uint8), len(palette)
+    if len(palette) > count:
+        raise ValueError(f"colors must be at least the {len(palette)} of palette, got {count}")
+    return None, palette, count
+
+
+def _indices(previous, shape, colors):
+    """Return the indices of the previous frame."""
+    previous = _validate.array(getattr(previous, "indices", previous), "previous")
+    if previous.dtype != np.uint8:
+        raise TypeError(f"previous must be uint8, got dtype {previous.dtype}")
+    if previous.shape != shape:
+        raise ValueError(f"previous must have shape {shape}, got {previous.shape}")
+    if previous.max() >= colors:
+        raise ValueError(f"previous must be from 0 to {colors - 1}, got {previous.max()}")
+    return np.ascontiguousarray(previous)
