@@ -123,15 +123,16 @@ class Run:
     loss : BlurredError
         The loss of the picture.
     colors : array, shape (K, channels)
-        The present palette in the space of the loss.
-    indices : array of uint8, shape (height, width), or None
-        The present picture; None until there is one to be searched.
+        The present palette in the space of the loss; there is none before `start`.
+    indices : array of uint8, shape (height, width)
+        The present picture; there is none before `search`.
     history : list of float
         The loss after each step of annealing and each round of search.
     """
 
     colors: FloatArray
-    indices: ByteArray | None
+    indices: ByteArray
+    history: list[float]
 
     def __init__(
         self,
@@ -146,7 +147,7 @@ class Run:
         self._flicker = _validate.number(flicker, "flicker", 0, 1e9)
         self._key = random.as_key(rng)
         self.loss = problem.loss()
-        self.indices, self.history = None, []
+        self.history = []
         self._fit: Fit | None = None
         self._gap, self._refined = 0.0, False
         self._reports, self._planned = 0, pace.steps
@@ -164,7 +165,7 @@ class Run:
             self._begin_with(trials.palette(0))
             self._report_first()
             self._begin_with(trials.best(self.pace.deadline("palette")))
-        problem.linear = None  # it is large, and the loss has it in its own space
+        problem.release()
 
     def anneal(self) -> None:
         """Anneal a distribution for each pixel, and learn the palette on the way."""
@@ -219,7 +220,8 @@ class Run:
 
     def _rounded(self, colors):
         """Return colours in sRGB."""
-        return self.problem.fixed if self._fit is None else self.problem.to_srgb(colors)
+        fixed = self.problem.fixed
+        return self.problem.to_srgb(colors) if fixed is None else fixed
 
     def _diffused(self, colors=None):
         """Return a picture by error diffusion."""
@@ -252,14 +254,12 @@ class Run:
         if self.callback is not None:
             indices = self._diffused()
             value = self.loss.of(indices, self.colors)
-            self._tell(value, partial(self._finished, indices, self.colors))
+            self._report(value, partial(self._finished, indices, self.colors), keep=False)
 
-    def _report(self, value, snapshot):
-        """Keep a loss, and report it."""
-        self.history.append(value)
-        if self.callback is not None:
-            self._tell(value, snapshot)
-
-    def _tell(self, value, snapshot):
+    def _report(self, value, snapshot, *, keep=True):
+        """Keep a loss in the history, and call back."""
+        if keep:
+            self.history.append(value)
         self._reports += 1
-        self.callback(Progress(self._reports, 1 + self._planned + ROUNDS, value, snapshot))
+        if self.callback is not None:
+            self.callback(Progress(self._reports, 1 + self._planned + ROUNDS, value, snapshot))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fastgrad import _validate
 from fastgrad._typing import ArrayLike, ByteArray, FloatArray
 
-__all__ = ["SPACES", "Space", "SpaceName", "decode", "encode", "to_linear", "to_srgb"]
+__all__ = ["SPACES", "Space", "SpaceName", "decode", "encode", "to_linear", "to_srgb", "unit_srgb"]
 
 SpaceName: TypeAlias = Literal["opponent", "linear", "srgb", "oklab"]
 
@@ -49,12 +49,46 @@ def to_linear(image: ArrayLike) -> npt.NDArray[np.float32]:
     image = _validate.array(image, "image")
     if image.dtype == np.uint8:
         return decode(np.arange(256) / 255).astype(np.float32)[image]
-    if not np.issubdtype(image.dtype, np.floating):
-        raise TypeError(f"image must be uint8, or float from 0 to 1, got dtype {image.dtype}")
-    if image.size and not (image.min() >= 0 and image.max() <= 1):
-        worst = image.min() if not image.min() >= 0 else image.max()
-        raise ValueError(f"image must be from 0 to 1 where it is floating-point, got {worst}")
-    return decode(image).astype(np.float32)
+    return decode(unit_srgb(image)).astype(np.float32)
+
+
+def unit_srgb(image: ArrayLike, name: str = "image") -> FloatArray:
+    """Return sRGB values as floating-point numbers from 0 to 1.
+
+    Parameters
+    ----------
+    image : array_like of uint8, or of float in [0, 1]
+        sRGB values, any shape.
+    name : str, optional
+        Name of the argument in error messages.
+
+    Returns
+    -------
+    array of float
+        The values, float64 if they were uint8, else of their own dtype.
+
+    Raises
+    ------
+    TypeError
+        If the values are neither uint8 nor floating-point.
+    ValueError
+        If a floating-point value is outside [0, 1] or NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> unit_srgb(np.uint8([0, 51, 255]))
+    array([0. , 0.2, 1. ])
+    """
+    values = _validate.array(image, name)
+    if values.dtype == np.uint8:
+        return values / 255
+    if not np.issubdtype(values.dtype, np.floating):
+        raise TypeError(f"{name} must be uint8, or float from 0 to 1, got dtype {values.dtype}")
+    if values.size and not (values.min() >= 0 and values.max() <= 1):
+        worst = values.min() if not values.min() >= 0 else values.max()
+        raise ValueError(f"{name} must be from 0 to 1 where it is floating-point, got {worst}")
+    return values
 
 
 def to_srgb(linear: ArrayLike) -> ByteArray:

@@ -10,14 +10,22 @@ channels, its target t, stand for its K logits. As T falls, p tends to a single 
 updated in turns, in place: each sees the news of those before it, and with rate 1 none overshoots.
 """
 
+from __future__ import annotations
+
 import time
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from fastgrad import random
-from fastgrad.dithering.optimiser.palette import spacing
+from fastgrad._typing import Array, ByteArray, FloatArray
+from fastgrad.dithering.optimiser.loss import BlurredError
+from fastgrad.dithering.optimiser.palette import Fit, Sample, spacing
 from fastgrad.kernels.dithering.optimiser import annealing as kernels
 from fastgrad.kernels.dithering.optimiser import annealing_response
+from fastgrad.random import RNG
+
+__all__ = ["Annealing", "anneal", "schedule"]
 
 RATE = 0.65  # over the gain of a step
 NOISE = 0.01  # breaks the tie between a pattern and its mirror images
@@ -34,23 +42,27 @@ class Annealing:
     ----------
     loss : BlurredError
         The loss, in float32.
-    palette : numpy.ndarray, shape (K, channels)
+    palette : array, shape (K, channels)
         The colours in the space of the loss; may be replaced at any time.
     rng : Key, int, SeedSequence or Generator
-        Source of the initial disturbance and of `draw`.
+        Source of randomness: of the initial disturbance and of `draw`.
 
     Attributes
     ----------
-    target : numpy.ndarray, shape (channels, height, 4, columns)
-        The target t of each pixel; its column x is in list x % 4 at x // 4, see `gather`.
+    target : array, shape (channels, height, 4, columns)
+        The target t of each pixel; the pixel of column x is in list x % 4 at x // 4, see `gather`.
+    image, weights : array, shape (channels, height, 4, columns) and (height, 4, columns)
+        The image and its weights in the same layout.
     """
 
-    def __init__(self, loss, palette, *, rng):
+    def __init__(self, loss: BlurredError, palette: FloatArray, *, rng: RNG) -> None:
         key = random.as_key(rng)
         self.loss, self.palette, self._key = loss, palette, key.fold_in(1)
-        self.image, self.weights = self.spread(loss.planes), self.spread(loss.weights[None])[0]
-        self.target = random.normal(self.image.shape, rng=key.fold_in(0), dtype=loss.dtype)
-        self.target *= loss.dtype(NOISE)
+        self.image: FloatArray = self.scatter(loss.planes)
+        self.weights: FloatArray = self.scatter(loss.weights[None])[0]
+        noise = random.normal(self.image.shape, rng=key.fold_in(0), dtype=loss.dtype)
+        noise *= loss.dtype(NOISE)
+        self.target: FloatArray = noise
         self.target += self.image
         radius = loss.radius
         channels, height, lists, columns = self.image.shape
@@ -60,8 +72,8 @@ class Annealing:
         self._rate = loss.dtype(min(1.0, RATE * loss.own / gain))
         self._steps, self._precision = 0, loss.dtype(1)
 
-    def spread(self, planes):
-        """Return planes, shape (n, height, width), as lists of columns (n, height, 4, columns)."""
+    def scatter(self, planes: Array) -> Array:
+        """Return planes, (n, height, width), as four lists of columns, (n, height, 4, columns)."""
         n, height, width = planes.shape
         lists, lanes = annealing_response.PHASES, annealing_response.LANES
         columns = lanes * -(-width // (lists * lanes))
@@ -71,13 +83,13 @@ class Annealing:
             out[:, :, i, : part.shape[2]] = part
         return out
 
-    def gather(self, lists):
-        """Return lists of columns as planes: the reverse of `spread`."""
+    def gather(self, lists: Array) -> Array:
+        """Return lists of columns as planes: the reverse of `scatter`."""
         n, height = lists.shape[:2]
         planes = lists.transpose(0, 1, 3, 2).reshape(n, height, -1)
         return np.ascontiguousarray(planes[:, :, : self.loss.shape[1]])
 
-    def step(self, precision, *, rate=None):
+    def step(self, precision: float, *, rate: float | None = None) -> float:
         """Update every pixel once.
 
         Parameters
@@ -86,12 +98,12 @@ class Annealing:
             The factor ``own / T``: a colour at distance d from the target has logit
             ``-precision d^2``.
         rate : float, optional
-            The step, between 0 and 1; by default one that is stable.
+            Size of the step, from 0 to 1; by default one that is stable.
 
         Returns
         -------
         float
-            The expected loss, as the pixels were met.
+            The expected loss: the sum of each pixel's share at the time it was updated.
         """
         loss, energies = self.loss, np.empty(self.loss.shape[0])
         self._precision = loss.dtype(precision)
@@ -99,7 +111,7 @@ class Annealing:
             kernels.sweep(
                 (self.target, self._error),
                 (self.image, self.weights),
-                self._colours(),
+                self._with_squares(),
                 (loss.terms, loss.nu, loss.own),
                 self._precision,
                 self._rate if rate is None else loss.dtype(rate),
@@ -110,24 +122,24 @@ class Annealing:
         self._steps += 1
         return float(energies.sum()) / loss.pixels
 
-    def mean(self):
+    def mean(self) -> FloatArray:
         """Return the mean colour of each pixel, shape (channels, height, width)."""
         radius = self.loss.radius
         error = self._error[:, radius : radius + self.loss.shape[0]]
         weights = np.where(self.weights > 0, self.weights, self.loss.dtype(1))
         return self.gather(self.image + error / weights)
 
-    def draw(self, sample=None):
+    def draw(self, sample: Sample | None = None) -> ByteArray:
         """Draw a picture from the present probabilities.
 
         Parameters
         ----------
         sample : Sample, optional
-            The tiles wanted; by default the whole picture.
+            The tiles to draw; by default the whole picture.
 
         Returns
         -------
-        numpy.ndarray of uint8, shape (height, width) or (tiles, rows, columns)
+        array of uint8, shape (height, width), or (tiles, rows, columns) with a sample
             Palette indices.
         """
         if sample is not None and len(sample.corners) > 1:
@@ -158,32 +170,32 @@ class Annealing:
         """Draw labels for some of the targets."""
         labels = np.empty(target.shape[1:], np.uint8)
         chance = random.uniform(labels.shape, rng=self._key.fold_in(self._steps))
-        annealing_response.draw(labels, target, self._colours(), self._precision, chance)
+        annealing_response.draw(labels, target, self._with_squares(), self._precision, chance)
         return labels
 
-    def _colours(self):
-        """Return the palette with the squares of each colour, summed, in a last column."""
+    def _with_squares(self):
+        """Return the palette with each colour's sum of squares in a last column."""
         squares = np.square(self.palette).sum(axis=1, keepdims=True)
         return np.ascontiguousarray(np.hstack([self.palette, squares]), self.loss.dtype)
 
 
-def schedule(steps, deadline=None):
+def schedule(steps: int, deadline: float | None = None) -> Iterator[tuple[float, int]]:
     """Yield the progress of an annealing, from 0 to 1, and the number of steps in all.
 
     Parameters
     ----------
     steps : int
-        The number of steps.
+        Number of steps.
     deadline : float, optional
-        The value of `time.perf_counter` at which to end; then the number of steps depends on
-        the time that they take, and is at least 2.
+        Value of `time.perf_counter` at which to end. The number of steps then depends on the time
+        that they take, and is at least 2.
 
     Yields
     ------
     progress : float
-        From 0 to 1.
+        Progress from 0 to 1.
     steps : int
-        The number of steps in all, as far as it is known.
+        Number of steps in all, as far as it is known.
     """
     if deadline is None:
         for i in range(steps):
@@ -199,26 +211,32 @@ def schedule(steps, deadline=None):
         progress = min(1.0, progress + (1 - progress) / left)
 
 
-def anneal(state, plan, *, fit=None, learn=LEARN_EVERY):
+def anneal(
+    state: Annealing,
+    plan: Iterable[tuple[float, int]],
+    *,
+    fit: Fit | None = None,
+    learn: int = LEARN_EVERY,
+) -> Iterator[tuple[float, int]]:
     """Cool a state down, step by step.
 
     Parameters
     ----------
     state : Annealing
-        The state.
+        The state, changed in place.
     plan : iterable of tuple
         A `schedule`.
     fit : Fit, optional
-        How its palette is learned on the way; by default it stays.
+        The way to learn the state's palette; by default the palette does not change.
     learn : int, optional
-        Steps between two fits.
+        Number of steps between two fits.
 
     Yields
     ------
     loss : float
         The expected loss at each step.
     steps : int
-        The number of steps in all.
+        Number of steps in all, as far as it is known.
     """
     scale = spacing(state.palette)
     for i, (progress, steps) in enumerate(plan):

@@ -1,15 +1,20 @@
 """Descent on a picture itself: moves that lower its blurred error plus weight times a metric.
 
-All differences are exact. A mean similarity changes in a few windows alone, which a kernel keeps up
-to date as pixels change; any other objective with local differences is asked for those of a whole
-picture, and pixels change together that are far enough apart.
+All differences are exact. When a pixel changes, a mean similarity changes only in the few windows
+that touch it, and a kernel keeps those up to date. Any other objective is asked for the local
+differences of the whole picture, and then pixels change together that are far enough apart.
 """
+
+from __future__ import annotations
 
 import numpy as np
 
+from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.distributions.categorical import Categorical
 from fastgrad.dithering.metrics.structure import Structural
+from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.kernels.dithering.optimiser import descent as kernels
+from fastgrad.objectives import Objective
 
 __all__ = ["descend", "total"]
 
@@ -17,22 +22,28 @@ SETTLED = 1e-3  # share of pixels: when fewer move in a sweep over tiles, descen
 TILE = 32  # least side, of tiles that are worked on at the same time
 
 
-def total(indices, loss, palette, objective, weight):
+def total(
+    indices: Array, loss: BlurredError, palette: FloatArray, objective: Objective, weight: float
+) -> float:
     """Return the blurred error of a picture plus weight times an objective.
 
     Parameters
     ----------
-    indices : numpy.ndarray of integers, shape (height, width)
+    indices : array of integers, shape (height, width)
+        The palette index of each pixel.
     loss : BlurredError
-    palette : numpy.ndarray, shape (K, 3)
-        The colours, in the space of the loss.
+        The blurred error.
+    palette : array, shape (K, channels)
+        The colours in the space of the loss.
     objective : Objective
-        One number for the picture.
+        An objective with one value for the picture.
     weight : float
+        The weight of the objective.
 
     Returns
     -------
     float
+        The sum.
     """
     variables = Categorical(np.broadcast_to(loss.dtype(0), (*indices.shape, len(palette))))
     z = np.ascontiguousarray(indices, np.int32)[None]
@@ -40,32 +51,41 @@ def total(indices, loss, palette, objective, weight):
     return float(loss.of(indices, palette) + weight * value)
 
 
-def descend(indices, loss, palette, objective, weight, *, sweeps=20):
-    """Lower `total` by changing labels and swapping those of neighbours, in place.
+def descend(
+    indices: Array,
+    loss: BlurredError,
+    palette: ArrayLike,
+    objective: Objective,
+    weight: float,
+    *,
+    sweeps: int = 20,
+) -> int:
+    """Lower `total` by changing indices and swapping neighbouring ones, in place.
 
-    A mean similarity (`ssim`, `cssim`) is worked on in tiles more than two radii apart: the result
-    is the same for any number of threads. Of any other objective that has local differences, those
-    changes of labels are made which are the best around, as far apart as they must be for the total
-    to fall. Without local differences nothing is done. Pixels that do not count in the loss stay.
+    For a mean similarity (`ssim`, `cssim`) the picture is worked on in tiles more than two radii
+    apart, so that the result is the same for any number of threads. For any other objective with
+    local differences, an index changes if no change near it lowers the total more, and as far from
+    other changes as is necessary for the total to fall. Without local differences nothing is done.
+    Pixels that do not count in the loss do not change.
 
     Parameters
     ----------
-    indices : numpy.ndarray of integers, shape (height, width)
-        Changed in place.
+    indices : array of integers, shape (height, width)
+        The palette index of each pixel, changed in place.
     loss, palette, objective, weight
         As in `total`.
     sweeps : int
-        At most so many rounds over the picture.
+        Greatest number of rounds over the picture.
 
     Returns
     -------
     int
-        Moves made in all.
+        Number of moves.
 
     References
     ----------
-    .. [1] M. Analoui and J. P. Allebach, "Model-based halftoning using direct binary search",
-       Proc. SPIE 1666, 1992.
+    M. Analoui and J. P. Allebach, "Model-based halftoning using direct binary search", Proc. SPIE
+    1666, 1992.
     """
     palette = np.ascontiguousarray(palette, loss.dtype)
     if isinstance(objective, Structural) and len(objective.similarity.scales) == 1:

@@ -1,39 +1,46 @@
 """Pictures by error diffusion: where the search for a better one starts."""
 
+from __future__ import annotations
+
 import numpy as np
 
+from fastgrad._typing import ArrayLike, ByteArray
 from fastgrad.dithering.eye.blur import convolve, gaussian
+from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.search import in_vectors
 from fastgrad.kernels.dithering.optimiser import diffusion as kernels
+
+__all__ = ["begin", "diffuse"]
 
 LIMIT = 0.5  # share of a channel's range that an error handed on may have
 AROUND = 2.0  # pixels over which two pictures are compared
 
 
-def diffuse(loss, palette):
+def diffuse(loss: BlurredError, palette: ArrayLike) -> ByteArray:
     """Dither by error diffusion, in the space of a loss.
 
-    Rows go back and forth; errors do not pass from one band of 128 rows to the next, so that bands
-    are independent. `Search` mends what that does.
+    Rows are scanned in alternating directions. No errors pass from one band of 128 rows to the
+    next, so that bands can be worked on at the same time; `Search` repairs the seams.
 
     Parameters
     ----------
     loss : BlurredError
-        The loss; it knows the image, and which pixels count.
+        The loss, which holds the image and the weights of its pixels.
     palette : array_like, shape (K, channels)
         The colours in the space of the loss.
 
     Returns
     -------
-    numpy.ndarray of uint8, shape (height, width)
+    array of uint8, shape (height, width)
         Palette indices.
 
     References
     ----------
-    .. [1] R. W. Floyd and L. Steinberg, "An adaptive algorithm for spatial greyscale", Proceedings
-       of the Society for Information Display 17(2), 1976.
-    .. [2] S. Hocevar and G. Niger, "Reinstating Floyd-Steinberg: improved metrics for quality
-       assessment of error diffusion algorithms", ICISP 2008: the weights for serpentines.
+    R. W. Floyd and L. Steinberg, "An adaptive algorithm for spatial greyscale", Proceedings of the
+    Society for Information Display 17(2), 1976.
+
+    S. Hocevar and G. Niger, "Reinstating Floyd-Steinberg: improved metrics for quality assessment
+    of error diffusion algorithms", ICISP 2008: the weights for alternating directions.
 
     Examples
     --------
@@ -50,22 +57,28 @@ def diffuse(loss, palette):
     return indices
 
 
-def begin(loss, palette, *, previous=None, gap=0.0):
-    """Return the picture to start from: the one before where it still will do, else a fresh one.
+def begin(
+    loss: BlurredError,
+    palette: ArrayLike,
+    *,
+    previous: ByteArray | None = None,
+    gap: float = 0.0,
+) -> ByteArray:
+    """Return the picture to start from: the previous frame where it is still good, else a new one.
 
     Parameters
     ----------
     loss, palette
-        As of `diffuse`, which makes the fresh one.
-    previous : numpy.ndarray of uint8, shape (height, width), optional
-        The picture before this one.
+        As in `diffuse`, which makes the new picture.
+    previous : array of uint8, shape (height, width), optional
+        The previous frame's indices.
     gap : float, optional
-        How much nearer, in squared distance, the previous colour is taken to be: so much more may
-        the mean error around a pixel be for it to stay.
+        Reward for keeping a pixel's previous colour, as a squared distance: a pixel keeps it if the
+        mean error around it is larger than in the new picture by no more than that.
 
     Returns
     -------
-    numpy.ndarray of uint8, shape (height, width)
+    array of uint8, shape (height, width)
         Palette indices.
 
     Examples

@@ -1,5 +1,7 @@
 """The error of a dithered picture as the eye sees it: expectation and gradient in closed form."""
 
+from __future__ import annotations
+
 import copy
 from functools import cached_property
 from typing import NamedTuple
@@ -12,60 +14,84 @@ from fastgrad.dithering.eye.blur import convolve
 from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.kernels.dithering.optimiser import loss as kernels
 
+__all__ = ["BlurredError", "Gradient", "check_weights"]
+
 MOST = 1e6  # of a weight
 LEAST = 1e-3  # share of the largest weight that pixels which count have: float32 bears its square
 
 
 class Gradient(NamedTuple):
-    """An expected error and its derivatives."""
+    """An expected loss and its derivatives.
+
+    Attributes
+    ----------
+    value : float
+        The expected loss.
+    logits : array, shape (height, width, K)
+        Derivative by the logits of each pixel.
+    palette : array, shape (K, channels)
+        Derivative by the colours.
+    """
 
     value: float
-    logits: np.ndarray
-    palette: np.ndarray
+    logits: FloatArray
+    palette: FloatArray
 
 
 class BlurredError:
-    """Squared error of a picture y of an image x under a blur h, plus a little of the plain one.
+    """Squared error of a dithered picture after a blur, plus a little of the error without blur.
 
-    The loss is ``(|h * (y - x)|^2 + nu |y - x|^2) / pixels``, summed over pixels and channels. The
-    error is taken as zero outside the image, and the blurred one counts there too: so the loss is a
-    quadratic form that depends on differences of positions alone,
-    ``sum_ij b(i - j) <e_i, e_j> + nu sum_i |e_i|^2``, where e = y - x and b is the autocorrelation
-    of h. A pixel's error meets itself with the weight ``own = b(0) + nu``. Where pixels weigh more
-    or less than 1, e is ``weights (y - x)``.
+    For a picture y of an image x and a blur h, the loss is
+    ``(|h * (y - x)|^2 + nu |y - x|^2) / pixels``, summed over pixels and channels. The error is
+    zero outside the image, but its blur counts there too. So the loss is a quadratic form that
+    depends only on differences of positions,
+    ``sum_ij b(i - j) <e_i, e_j> + nu sum_i |e_i|^2``, with the error e = y - x and the
+    autocorrelation b of h. The square of a pixel's own error has the factor ``own = b(0) + nu``. If
+    pixels have weights, e is ``weights (y - x)``.
 
     Parameters
     ----------
     image : array_like, shape (height, width, channels)
-        The image x in linear light, float32 or float64: the type in which all is computed.
+        The image x in linear light, float32 or float64. Everything is computed in this type. (For
+        sRGB values, see `fastgrad.dithering.eye.colour.to_linear`.)
     sigma : float, optional
-        Standard deviation in pixels of the Gaussian h.
+        Standard deviation in pixels of the Gaussian h, 0 to 8.
     nu : float, optional
-        Weight of the plain squared error: larger is less grainy, and tones are less true.
+        Weight of the squared error without blur, 0 to 1e9. More of it gives less grain, and tones
+        that are less true.
     ppd : float, optional
-        Pixels per degree of the visual field: h is Nasanen's model of the eye, not a Gaussian.
+        Pixels per degree of the visual field, 1 to 200: h is then Nasanen's model of the eye
+        instead of a Gaussian.
     weights : array_like, shape (height, width), optional
-        What the error of each pixel is multiplied by, 0 to 1e6; by default 1. Pixels of weight 0
-        (False) do not count; others weigh a thousandth of the largest at least.
+        Factors of the pixels' errors, 0 to 1e6, or a boolean mask; by default 1. Pixels of weight 0
+        do not count; others weigh at least a thousandth of the largest weight.
 
     Attributes
     ----------
-    planes : numpy.ndarray, shape (channels, height, width)
+    planes : array, shape (channels, height, width)
         The image, one plane per channel; zero where pixels do not count.
-    weights : numpy.ndarray, shape (height, width)
-    terms : numpy.ndarray, shape (n, 2, 2 r + 1)
-        Kernels down and across: b is the sum of their products.
-    own : float
-        ``b(0) + nu``.
+    weights : array, shape (height, width)
+        The weights of the pixels.
+    terms : array, shape (n, 2, 2 r + 1)
+        Kernels down and across; b is the sum of their outer products.
+    nu, own : float
+        The weight nu, and ``b(0) + nu``, as scalars of the image's dtype.
+    dtype : type
+        The scalar type of the image, `numpy.float32` or `numpy.float64`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type, shape or range.
 
     References
     ----------
-    .. [1] J. Puzicha, M. Held, J. Ketterer, J. M. Buhmann and D. W. Fellner, "On spatial
-       quantization of color images", IEEE Transactions on Image Processing 9(4), 2000.
+    J. Puzicha, M. Held, J. Ketterer, J. M. Buhmann and D. W. Fellner, "On spatial quantization of
+    color images", IEEE Transactions on Image Processing 9(4), 2000.
 
     Examples
     --------
-    Between black and white, a grey of one half is met best by an even chance:
+    For a grey of one half, even chances of black and white are optimal:
 
     >>> import numpy as np
     >>> loss = BlurredError(np.full((32, 32, 3), 0.5), sigma=1.0, nu=0.0)
@@ -75,7 +101,19 @@ class BlurredError:
     True
     """
 
-    def __init__(self, image, *, sigma=1.0, nu=0.05, ppd=None, weights=None):
+    planes: FloatArray
+    weights: FloatArray
+    terms: FloatArray
+
+    def __init__(
+        self,
+        image: ArrayLike,
+        *,
+        sigma: float = 1.0,
+        nu: float | None = 0.05,
+        ppd: float | None = None,
+        weights: ArrayLike | None = None,
+    ) -> None:
         image = _validate.array(image, "image")
         if image.ndim != 3 or image.size == 0:
             raise ValueError(f"image must have shape (height, width, channels), got {image.shape}")
@@ -93,47 +131,47 @@ class BlurredError:
         self.own = self.table.max() + self.nu
 
     @cached_property
-    def table(self):
-        """The kernel b, shape (2 r + 1, 2 r + 1)."""
+    def table(self) -> FloatArray:
+        """The autocorrelation b of the blur, shape (2 r + 1, 2 r + 1)."""
         return np.einsum("ti,tj->ij", self.terms[:, 0], self.terms[:, 1])
 
     @property
-    def radius(self):
-        """The radius r of b."""
+    def radius(self) -> int:
+        """The radius r of the autocorrelation b."""
         return self.terms.shape[2] // 2
 
     @property
-    def shape(self):
-        """Height and width."""
-        return self.planes.shape[1:]
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the image."""
+        return self.planes.shape[1], self.planes.shape[2]
 
     @cached_property
-    def pixels(self):
+    def pixels(self) -> int:
         """Number of pixels that count; 1 if none does."""
         return max(1, int(np.count_nonzero(self.weights)))
 
-    def unweighted(self):
-        """Return the loss in which all pixels that count weigh the same."""
+    def unweighted(self) -> BlurredError:
+        """Return the same loss with weight 1 for all pixels that count."""
         plain = copy.copy(self)
         plain.weights = (self.weights > 0).astype(self.dtype)
         return plain
 
-    def field(self, error):
-        """Return half the gradient of the unnormalised loss: ``b * error + nu error``.
+    def field(self, error: FloatArray) -> FloatArray:
+        """Return the blurred error ``b * error + nu error``: half the gradient of the sum of loss.
 
         Parameters
         ----------
-        error : numpy.ndarray, shape (n, height, width)
-            The error ``weights (y - x)``, in planes; of any size.
+        error : array, shape (n, height, width)
+            The error ``weights (y - x)`` in planes, of any height and width.
 
         Returns
         -------
-        numpy.ndarray, shape (n, height, width)
+        array, shape (n, height, width)
             The field.
         """
         return convolve(error, self.terms, nu=self.nu)
 
-    def of(self, indices, palette):
+    def of(self, indices: ArrayLike, palette: ArrayLike) -> float:
         """Return the loss of one picture.
 
         Parameters
@@ -146,53 +184,65 @@ class BlurredError:
         Returns
         -------
         float
-            The loss.
+            The loss per pixel.
         """
         error = self.error(indices, palette)
         return self._quadratic(error, self.field(error))
 
-    def error(self, indices, palette):
-        """Return ``weights (y - x)`` of a picture, arguments as of `of`, in planes."""
+    def error(self, indices: ArrayLike, palette: ArrayLike) -> FloatArray:
+        """Return the error ``weights (y - x)`` of a picture, shape (channels, height, width).
+
+        Parameters
+        ----------
+        indices, palette
+            As in `of`.
+
+        Returns
+        -------
+        array, shape (channels, height, width)
+            The error in planes.
+        """
         error = np.asarray(palette, self.dtype).T[:, indices] - self.planes
         error *= self.weights
         return error
 
-    def expected(self, logits, palette):
+    def expected(self, logits: ArrayLike, palette: ArrayLike) -> float:
         """Return the expected loss of a picture whose pixels are drawn independently.
 
         Parameters
         ----------
         logits : array_like, shape (height, width, K)
-            The logits of each pixel; -inf is a colour that the pixel never takes.
+            The logits of each pixel; a logit of -inf is a colour that the pixel never takes.
         palette : array_like, shape (K, channels)
             The colours in linear light.
 
         Returns
         -------
         float
-            ``(|h * e|^2 + nu |e|^2 + own sum_i weights_i^2 v_i) / pixels`` with ``e = weights (m -
-            x)``, m the means and v the variances of the pixels' colours.
+            ``(|h * e|^2 + nu |e|^2 + own sum_i weights_i^2 v_i) / pixels`` with
+            ``e = weights (m - x)``, where m are the means and v the variances of the pixels'
+            colours.
         """
         logits, palette = self._check(logits, palette)
         mean, variance = self._moments(logits, palette)
         error = (mean - self.planes) * self.weights
         return self._quadratic(error, self.field(error)) + float(self.own) * variance
 
-    def gradient(self, logits, palette):
+    def gradient(self, logits: ArrayLike, palette: ArrayLike) -> Gradient:
         """Return the expected loss and its gradient.
+
+        The loss is per pixel, and so are its derivatives: multiply them by ``pixels`` for a step
+        that does not depend on the size of the picture.
 
         Parameters
         ----------
-        logits : array_like, shape (height, width, K)
-            The logits of each pixel; -inf is a colour that the pixel never takes.
-        palette : array_like, shape (K, channels)
-            The colours in linear light.
+        logits, palette
+            As in `expected`.
 
         Returns
         -------
         Gradient
-            ``value``, ``logits`` of shape (height, width, K), ``palette`` of shape
-            (K, channels).
+            The expected loss, and its derivatives by the logits and by the palette.
         """
         logits, palette = self._check(logits, palette)
         mean, variance = self._moments(logits, palette)
@@ -236,13 +286,29 @@ class BlurredError:
 
 
 def check_weights(weights: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
-    """Return weights of pixels, float64 of this shape: those above 0 are `LEAST` or more."""
-    weights = _validate.like(weights, shape, np.dtype(np.float64), "weights")
-    outside = ~((weights >= 0) & (weights <= MOST))
+    """Return checked weights of pixels, those above 0 raised to a thousandth of the largest.
+
+    Parameters
+    ----------
+    weights : array_like, shape (height, width)
+        The weights, real or boolean, 0 to 1e6.
+    shape : tuple of int
+        The height and width that they must have.
+
+    Returns
+    -------
+    array of float64, shape (height, width)
+        The weights.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If their type, their shape or one of them is wrong.
+    """
+    given = _validate.like(weights, shape, np.dtype(np.float64), "weights")
+    outside, most = ~((given >= 0) & (given <= MOST)), given.max()
     if outside.any():
-        raise ValueError(f"weights must be from 0 to {MOST:g}, got {weights[outside][0]}")
-    if 0 < weights.max() < 1 / MOST:
-        raise ValueError(
-            f"weights must be at least {1 / MOST:g} somewhere, or all 0, got {weights.max()}"
-        )
-    return np.where(weights > 0, np.maximum(weights, LEAST * weights.max()), 0.0)
+        raise ValueError(f"weights must be from 0 to {MOST:g}, got {given[outside][0]}")
+    if 0 < most < 1 / MOST:
+        raise ValueError(f"weights must be at least {1 / MOST:g} somewhere, or all 0, got {most}")
+    return np.where(given > 0, np.maximum(given, LEAST * most), 0.0)

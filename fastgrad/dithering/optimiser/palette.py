@@ -1,43 +1,58 @@
 """Palettes: a first one from the picture's own colours, and the best one for a given picture."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np
 
 from fastgrad import random
+from fastgrad._typing import Array, ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.eye.colour import Space
+from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.kernels.dithering.optimiser import palette as kernels
+from fastgrad.random import RNG
+
+__all__ = ["Fit", "Sample", "distinct", "initial", "spacing"]
 
 TILE = 64  # rows and columns of the parts of a picture that stand for the whole
 
 
-def initial(image, colors, *, rng, trials=1, locked=None, iterations=8):
-    """Choose colours that cluster those of an image: k-means, seeded by k-means++.
+def initial(
+    image: FloatArray,
+    colors: int,
+    *,
+    rng: RNG,
+    trials: int = 1,
+    locked: ArrayLike | None = None,
+    iterations: int = 8,
+) -> FloatArray:
+    """Cluster the colours of an image by k-means, seeded by k-means++.
 
     Parameters
     ----------
-    image : numpy.ndarray of float, shape (height, width, channels)
+    image : array of float, shape (height, width, channels)
         The image, in the space in which distances are to be measured.
     colors : int
-        The number of colours K.
+        Number of colours K.
     rng : Key, int, SeedSequence or Generator
-        Source of the random choices.
+        Source of randomness.
     trials : int, optional
-        The number of palettes.
+        Number of palettes, each from other seeds.
     locked : array_like, shape (L, channels), optional
-        Colours that come first in each palette, and stay.
+        Colours that come first in each palette and do not change.
     iterations : int, optional
         Rounds of k-means.
 
     Returns
     -------
-    numpy.ndarray, shape (trials, K, channels)
+    array, shape (trials, K, channels)
         The palettes, of the dtype of the image.
 
     References
     ----------
-    .. [1] D. Arthur and S. Vassilvitskii, "k-means++: the advantages of careful seeding",
-       Symposium on Discrete Algorithms, 2007.
+    D. Arthur and S. Vassilvitskii, "k-means++: the advantages of careful seeding", Symposium on
+    Discrete Algorithms, 2007.
 
     Examples
     --------
@@ -50,28 +65,27 @@ def initial(image, colors, *, rng, trials=1, locked=None, iterations=8):
     channels = image.shape[2]
     pixels = np.ascontiguousarray(image.reshape(-1, channels).T)
     palettes = np.empty((trials, channels, colors), image.dtype)
-    first = 0 if locked is None else len(locked)
-    if first:
-        palettes[:, :, :first] = np.transpose(locked)
+    fixed = np.empty((0, channels)) if locked is None else np.asarray(locked)
+    palettes[:, :, : len(fixed)] = fixed.T
     chances = random.uniform((trials, colors), rng=rng, dtype=np.float64)
-    kernels.cluster(palettes, first, pixels, chances, iterations)
+    kernels.cluster(palettes, len(fixed), pixels, chances, iterations)
     return np.ascontiguousarray(palettes.transpose(0, 2, 1))
 
 
-def distinct(image, colors):
-    """Return the colours of an image that has few of them.
+def distinct(image: ByteArray, colors: int) -> ByteArray | None:
+    """Return the colours of an image if it has few of them.
 
     Parameters
     ----------
-    image : numpy.ndarray of uint8, shape (height, width, 3)
+    image : array of uint8, shape (height, width, 3)
         The image.
     colors : int
-        The number of colours K.
+        Number of colours K.
 
     Returns
     -------
-    numpy.ndarray of uint8, shape (K, 3), or None
-        Its colours, the first repeated to make K; None if there are more than K.
+    array of uint8, shape (K, 3), or None
+        The image's colours, with the first repeated until there are K; None if there are more.
     """
     rgb = image.reshape(-1, 3).astype(np.uint32)
     present = np.zeros(1 << 24, bool)
@@ -83,18 +97,18 @@ def distinct(image, colors):
     return np.stack([packed >> 16, packed >> 8, packed], axis=1).astype(np.uint8)
 
 
-def spacing(palette):
-    """Return the mean squared distance from a colour to the nearest other one.
+def spacing(palette: FloatArray) -> float:
+    """Return the mean squared distance from a colour to its nearest neighbour.
 
     Parameters
     ----------
-    palette : numpy.ndarray, shape (K, 3)
+    palette : array, shape (K, channels)
         The colours.
 
     Returns
     -------
     float
-        The mean, copies aside; 1 if all colours are the same.
+        The mean over colours, where copies of a colour are no neighbours; 1 if all are the same.
 
     Examples
     --------
@@ -110,34 +124,39 @@ def spacing(palette):
 
 
 class Sample:
-    """Tiles of a picture that stand for the whole, where the whole is large.
+    """Tiles of a picture to which a palette is fitted, where the whole picture is large.
 
-    A fit sees each tile as a picture of its own, with no error around it.
+    A fit treats each tile as a picture of its own, with no error around it. The tiles are spread
+    evenly: their corners are multiples of two numbers that are badly approximated by fractions.
 
     Parameters
     ----------
     loss : BlurredError
         The loss of the picture.
     pixels : int, optional
-        At most about so many pixels in all; a picture with no more is its own single tile.
+        Greatest number of pixels in all tiles, approximately. A picture with no more pixels is one
+        single tile.
 
     Attributes
     ----------
     shape : tuple of int
         Rows and columns of a tile.
-    corners : numpy.ndarray of int, shape (tiles, 2)
-        Where the tiles begin.
-    blurred : numpy.ndarray, shape (tiles, channels, rows, columns)
+    corners : array of int, shape (tiles, 2)
+        Row and column at which each tile begins.
+    blurred : array, shape (tiles, channels, rows, columns)
         The field of the weighted image itself, tile by tile.
     """
 
-    def __init__(self, loss, pixels=1 << 17):
+    shape: tuple[int, int]
+    corners: Array
+    blurred: FloatArray
+
+    def __init__(self, loss: BlurredError, pixels: int = 1 << 17) -> None:
         height, width = self.shape = loss.shape
         tiles = 1
         if height * width > pixels:
             self.shape = min(TILE, height), min(TILE, width)
             tiles = max(1, pixels // (self.shape[0] * self.shape[1]))
-        # Evenly spread: multiples of two numbers that are badly approximated by fractions [1]_.
         place = np.outer(np.arange(tiles), [0.7548776662, 0.5698402910]) % 1
         room = [height - self.shape[0] + 1, width - self.shape[1] + 1]
         self.corners = (place * room).astype(np.int64)
@@ -145,57 +164,66 @@ class Sample:
         planes = self.cut(loss.planes * loss.weights)
         self.blurred = loss.field(planes.reshape(-1, *self.shape)).reshape(planes.shape)
 
-    def cut(self, planes):
-        """Return the tiles of planes, shape (tiles, n, rows, columns)."""
+    def cut(self, planes: Array) -> Array:
+        """Return the tiles, (tiles, n, rows, columns), of planes, (n, height, width)."""
         rows, columns = self.shape
         return np.stack([planes[:, y : y + rows, x : x + columns] for y, x in self.corners])
 
-    def fit(self, labels, palette, *, locked=0, bounds=(0.0, 1.0), iterations=20):
-        """Improve a palette for a given picture: least squares within bounds.
+    def fit(
+        self,
+        labels: ByteArray,
+        palette: ArrayLike,
+        *,
+        locked: int = 0,
+        bounds: tuple[float, float] = (0.0, 1.0),
+        iterations: int = 20,
+    ) -> FloatArray:
+        """Improve a palette for a given picture by bounded least squares.
 
-        The loss is quadratic in the palette: its minimum solves K linear equations a channel.
-        Each iteration moves every colour to its own minimum, and so lowers the loss.
+        The loss is quadratic in the palette, so its minimum solves K linear equations for each
+        channel. Each iteration moves every colour in turn to the minimum of the loss by that colour
+        alone (Gauss-Seidel), and so lowers the loss.
 
         Parameters
         ----------
-        labels : numpy.ndarray of uint8, shape (tiles, rows, columns)
+        labels : array of uint8, shape (tiles, rows, columns)
             The palette index of each pixel.
         palette : array_like, shape (K, channels)
-            Where to start. A colour that no pixel has stays as it is.
+            The colours to start from. A colour that no pixel has does not change.
         locked : int, optional
-            So many colours, the first, stay as they are.
+            Number of colours at the beginning of the palette that do not change.
         bounds : tuple of float, optional
-            Of each channel.
+            Least and greatest value of each channel.
         iterations : int, optional
             Rounds over all colours.
 
         Returns
         -------
-        numpy.ndarray, shape (K, channels)
-            The new palette, of the loss's dtype.
+        array, shape (K, channels)
+            The new palette, of the dtype of the loss.
         """
-        gram, right = self.normal_equations(labels, len(palette))
         planar = np.array(np.transpose(palette), np.float64, order="C")
+        gram, right = self.normal_equations(labels, planar.shape[1])
         right = np.ascontiguousarray(right.T)
         kernels.fit(planar, gram, right, locked, *bounds, iterations)
         return np.ascontiguousarray(planar.T, self.loss.dtype)
 
-    def normal_equations(self, labels, colors):
-        """Return the matrix and the right-hand side whose solution is the best palette.
+    def normal_equations(self, labels: ByteArray, colors: int) -> tuple[FloatArray, FloatArray]:
+        """Return the linear equations whose solution is the best palette for a picture.
 
         Parameters
         ----------
-        labels : numpy.ndarray of uint8, shape (tiles, rows, columns)
+        labels : array of uint8, shape (tiles, rows, columns)
             The palette index of each pixel.
         colors : int
-            The number of colours K.
+            Number of colours K.
 
         Returns
         -------
-        gram : numpy.ndarray, shape (K, K)
-            Sum over pairs of pixels of b (and nu for a pixel with itself), by their labels.
-        right : numpy.ndarray, shape (K, channels)
-            Sum of the blurred image, by label.
+        gram : array, shape (K, K)
+            Matrix: sums of b over pairs of pixels (and of nu over pixels), by their labels.
+        right : array, shape (K, channels)
+            Right-hand side: sums of the blurred image, by label.
         """
         gram = np.zeros((kernels.BLOCKS, colors, colors))
         right = np.zeros((kernels.BLOCKS, colors, self.blurred.shape[1]))
@@ -207,14 +235,24 @@ class Sample:
 
 
 class Fit(NamedTuple):
-    """How a palette is learned: from which pixels, in which space, and which colours stay."""
+    """The way to learn a palette: from which pixels, in which space, with which locked colours.
+
+    Attributes
+    ----------
+    sample : Sample
+        The tiles to which the palette is fitted.
+    space : Space
+        The colour space of the loss.
+    locked : int
+        Number of colours at the beginning of the palette that do not change.
+    """
 
     sample: Sample
     space: Space
     locked: int = 0
 
-    def __call__(self, labels, palette):
-        """Improve a palette for the given labels of the sample's pixels."""
+    def __call__(self, labels: ByteArray, palette: ArrayLike) -> FloatArray:
+        """Improve a palette, (K, channels), for labels, (tiles, rows, columns), of the sample."""
         bounds = self.space.bounds
         fitted = self.sample.fit(labels, palette, locked=self.locked, bounds=bounds)
         fitted[self.locked :] = self.space.clip(fitted[self.locked :])

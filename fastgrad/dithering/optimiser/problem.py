@@ -34,9 +34,9 @@ class Problem:
     ----------
     image : array, shape (height, width, 3) or (height, width)
         The picture as it was given.
-    linear : array of float32, shape (height, width, channels), or None
-        The picture in linear light, with one channel if the picture and all given colours are grey.
-        `Run` sets it to None when it is no longer needed, since it is large.
+    linear : array of float32, shape (height, width, channels)
+        The picture in linear light, with one channel if the picture and all given colours are grey;
+        there is none after `release`.
     viewing : Viewing
         The viewing conditions, without any that are left to their defaults.
     space : Space
@@ -58,8 +58,6 @@ class Problem:
         If an argument has the wrong type, shape or range, or contradicts another.
     """
 
-    linear: FloatArray | None
-
     def __init__(
         self,
         image: ArrayLike,
@@ -73,14 +71,14 @@ class Problem:
     ) -> None:
         self.image = image = _picture(image)
         size = image.shape[:2]
-        self.fixed, kept, self.colors = _palette(colors, palette, lock_colors)
+        fixed, kept, self.colors = _palette(colors, palette, lock_colors)
         self.viewing = viewing.settled(self.colors)
         self.weights = None if weights is None else check_weights(weights, size).astype(np.float32)
         self.previous = None if previous is None else _indices(previous, size, self.colors)
 
         image = image if image.ndim == 3 else image[..., None]
         self.space = colour.SPACES[viewing.space]
-        given = kept if self.fixed is None else self.fixed
+        given = kept if fixed is None else fixed
         grey = _is_grey(given) and _is_grey(image)
         if grey and viewing.space == "opponent":
             self.space = colour.SPACES["linear"]  # luminance is all there is
@@ -88,9 +86,10 @@ class Problem:
             image = image[..., :1]
         elif image.shape[2] == 1:
             image = np.repeat(image, 3, axis=2)
-        self.linear = colour.to_linear(image)
+        self.linear: FloatArray = colour.to_linear(image)
         if palette is None and weights is None and image.dtype == np.uint8:
-            self.fixed = distinct(np.broadcast_to(image, (*size, 3)), self.colors)
+            fixed = distinct(np.broadcast_to(image, (*size, 3)), self.colors)
+        self.fixed: ByteArray | None = fixed
         self._channels = slice(0, image.shape[2])
         self._kept = kept
         self.locked: FloatArray = colour.to_linear(kept[:, self._channels])
@@ -98,6 +97,10 @@ class Problem:
     def loss(self) -> BlurredError:
         """Return the loss of the picture."""
         return self.loss_of(self.linear, self.weights)
+
+    def release(self) -> None:
+        """Let go of the picture in linear light: it is large, and the loss has its own copy."""
+        del self.linear
 
     def loss_of(self, linear: FloatArray, weights: Array | None) -> BlurredError:
         """Return the loss of another picture that is viewed under the same conditions.
@@ -118,19 +121,19 @@ class Problem:
         return BlurredError(self.space.into(linear), weights=weights, **self.viewing.blur)
 
     def from_srgb(self, palette: ByteArray) -> FloatArray:
-        """Convert colours in sRGB, shape (K, 3), to the space of the loss, shape (K, channels)."""
+        """Convert colours from sRGB, (K, 3), to the space of the loss, (K, channels)."""
         linear = colour.to_linear(palette[:, self._channels])
         return np.ascontiguousarray(self.space.into(linear), np.float32)
 
     def to_srgb(self, colors: FloatArray) -> ByteArray:
-        """Convert colours in the space of the loss, shape (K, channels), to sRGB, shape (K, 3)."""
+        """Convert colours from the space of the loss, (K, channels), to sRGB, (K, 3)."""
         rgb = colour.to_srgb(self.space.back(np.asarray(colors, np.float64)))
         rgb = np.array(np.broadcast_to(rgb, (len(rgb), 3)))
         rgb[: len(self._kept)] = self._kept
         return rgb
 
     def rgb(self) -> Array:
-        """Return the picture as it was given with three channels."""
+        """Return the picture's sRGB values as they were given, with three channels."""
         image = self.image
         return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
 

@@ -1,25 +1,30 @@
-"""Dithering by any metric: its expectation, differentiated by sampling, beside the blurred error.
+"""Dithering by any metric: the gradient of its expectation is estimated by sampling.
 
-The loss of a picture is its blurred error plus ``weight`` times an objective f. Over one
-categorical variable per pixel, the gradient of the expected error is known in closed form, and that
-of E[f] comes from an estimator: `Refinement` descends on both while it cools down, by natural
-gradient. `descend` then lowers the loss of the picture itself.
+The loss of a picture is its blurred error plus ``weight`` times an objective f. Every pixel is a
+categorical variable. The gradient of the expected blurred error is known in closed form, and an
+estimator gives the gradient of E[f]: `Refinement` follows the sum by natural gradient while it
+cools down. `descend` then lowers the loss of the picture itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 
 from fastgrad import _validate, random
+from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.distributions.categorical import log_softmax
 from fastgrad.dithering.eye import colour
 from fastgrad.dithering.optimiser.descent import descend, total
+from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.palette import spacing
 from fastgrad.estimators import Estimator
 from fastgrad.estimators import estimator as build
-from fastgrad.objectives import as_objective, objective
+from fastgrad.objectives import Objective, as_objective, objective
+from fastgrad.random import RNG
 
-__all__ = ["Refinement", "of_picture", "refine"]
+__all__ = ["Refinement", "as_estimator", "of_picture", "refine"]
 
 RATE, MOMENTUM = 0.65, 0.8
 HOT, COLD = 0.3, 0.01  # temperatures, over the squared distance between neighbouring colours
@@ -29,56 +34,57 @@ SAMPLES = 16
 
 
 def refine(
-    indices,
-    loss,
-    palette,
+    indices: ArrayLike,
+    loss: BlurredError,
+    palette: ArrayLike,
     *,
-    objective,
-    weight=0.1,
-    estimator=None,
-    num_samples=None,
-    steps=60,
-    sweeps=20,
-    rng=0,
-    callback=None,
-):
+    objective: Objective | Callable,
+    weight: float = 0.1,
+    estimator: str | Estimator | None = None,
+    num_samples: int | None = None,
+    steps: int = 60,
+    sweeps: int = 20,
+    rng: RNG = 0,
+    callback: Callable[[Refinement], object] | None = None,
+) -> Array:
     """Lower the blurred error of a picture plus weight times an objective.
 
-    Anneals by `Refinement`, lets the result `descend`, and the given picture too: the better one of
-    the two is returned. Pixels that do not count in the loss stay as they are. The same arguments
-    give the same picture, on any number of threads.
+    A new picture is annealed by `Refinement`; then both it and the given picture are improved by
+    `descend`, and the better one is returned. Pixels that do not count in the loss do not change.
+    The same arguments give the same picture, for any number of threads.
 
     Parameters
     ----------
     indices : array_like of integers, shape (height, width)
         A dithered picture: the palette index of each pixel.
     loss : BlurredError
-        The blurred error; it knows the original.
-    palette : array_like, shape (K, 3)
-        The colours, in the space of the loss.
+        The blurred error, which holds the original picture. It is per pixel.
+    palette : array_like, shape (K, channels)
+        The colours in the space of the loss.
     objective : Objective or callable
-        Of the public kind, for K categories at (height, width): `cssim`, `of_picture` and so on.
-        It is minimised.
-    weight : float
-        At least 0; the blurred error is per pixel.
+        What is minimised beside the blurred error: an objective with one categorical variable of K
+        categories per pixel, batch shape (height, width), for instance
+        `fastgrad.dithering.metrics.structure.cssim` or `of_picture`. It has one value per picture.
+    weight : float, optional
+        Weight of the objective, at least 0.
     estimator : str or Estimator, optional
-        Of the gradient of E[f], by name or built by `fastgrad.estimator`; by default
-        "local_expectation" where the objective has local differences, else "rloo".
+        Estimator of the gradient of E[f], by its name in `fastgrad.estimator` or built by it. By
+        default "local_expectation" if the objective has local differences, else "rloo".
     num_samples : int, optional
-        In each step; by default 1 for "local_expectation", else 16.
-    steps : int
-        Steps of annealing: 0 leaves it out.
-    sweeps : int
-        At most so many rounds of descent over the picture.
-    rng : Key, int, SeedSequence or Generator
+        Number of samples in each step; by default 1 for "local_expectation", else 16.
+    steps : int, optional
+        Number of annealing steps; with 0 only the given picture is improved.
+    sweeps : int, optional
+        Greatest number of rounds of descent over the picture.
+    rng : Key, int, SeedSequence or Generator, optional
         Source of randomness.
     callback : callable, optional
         Called with the `Refinement` after each of its steps.
 
     Returns
     -------
-    numpy.ndarray, shape (height, width)
-        Palette indices, of the dtype of those given.
+    array, shape (height, width)
+        Palette indices, of the dtype of the given ones.
 
     Raises
     ------
@@ -98,10 +104,11 @@ def refine(
     >>> bool(total(better, loss, colours, f, 0.1) < total(start, loss, colours, f, 0.1))
     True
     """
-    indices = _indices(indices, loss, palette)
+    colors = np.ascontiguousarray(palette, loss.dtype)
+    given = _indices(indices, loss, colors)
     state = Refinement(
         loss,
-        palette,
+        colors,
         objective=objective,
         weight=weight,
         estimator=estimator,
@@ -110,13 +117,13 @@ def refine(
         rng=rng,
     )
     sweeps = _validate.integer(sweeps, "sweeps", 0)
-    pictures = [indices.copy()]
+    pictures = [given.copy()]
     for _ in state:
         if callback is not None:
             callback(state)
     if steps:
-        pictures.append(np.where(loss.weights > 0, state.argmax(), indices).astype(indices.dtype))
-    arguments = loss, palette, state.objective, state.weight
+        pictures.append(np.where(loss.weights > 0, state.argmax(), given).astype(given.dtype))
+    arguments = loss, colors, state.objective, state.weight
     for picture in pictures:
         descend(picture, *arguments, sweeps=sweeps)
     return min(pictures, key=lambda picture: total(picture, *arguments))
@@ -125,10 +132,11 @@ def refine(
 class Refinement:
     """Annealing on the blurred error plus weight times E[f]; iterate to take its steps.
 
-    With probabilities p = softmax(logits), a natural gradient step on the free energy E - T H (H
-    the entropy) moves the logits by ``-rate (dE/dp / T + logits)``, here with momentum. Estimators
-    give the gradient by the logits, ``p_k (dE/dp_k - sum_l p_l dE/dp_l)``, which is divided by p_k:
-    by at least 0.1, since it is noisy. Annealing starts hot, from the original.
+    With probabilities p = softmax(logits), a natural gradient step on the free energy E - T H, with
+    the temperature T and the entropy H, moves the logits by ``-rate (dE/dp / T + logits)``, here
+    with momentum. Estimators give the gradient by the logits,
+    ``p_k (dE/dp_k - sum_l p_l dE/dp_l)``. It is divided by p_k, or by 0.1 if p_k is smaller, since
+    it is noisy. Annealing starts hot, from the original picture.
 
     Parameters
     ----------
@@ -137,25 +145,28 @@ class Refinement:
 
     Attributes
     ----------
-    logits : numpy.ndarray, shape (height, width, K)
-    step : int
-        Steps done.
+    logits : array, shape (height, width, K)
+        The present logits of the pixels.
+    step, steps : int
+        Number of steps done, and of steps in all.
     value : float
-        The expected loss before the last step, f's part as estimated.
+        The expected loss before the last step, with the estimated value of E[f].
+    estimator : Estimator
+        The estimator of the gradient of E[f].
     """
 
     def __init__(
         self,
-        loss,
-        palette,
+        loss: BlurredError,
+        palette: ArrayLike,
         *,
-        objective,
-        weight,
-        estimator=None,
-        num_samples=None,
-        steps=60,
-        rng=0,
-    ):
+        objective: Objective | Callable,
+        weight: float,
+        estimator: str | Estimator | None = None,
+        num_samples: int | None = None,
+        steps: int = 60,
+        rng: RNG = 0,
+    ) -> None:
         self.objective = as_objective(objective)
         self.weight = _validate.not_negative(weight, "weight")
         if estimator is None:
@@ -176,12 +187,12 @@ class Refinement:
         self.logits -= self.logits.mean(axis=-1, keepdims=True)
         self._velocity = np.zeros_like(self.logits)
 
-    def __iter__(self):
-        """Take the steps that are left, and yield the value of each."""
+    def __iter__(self) -> Iterator[float]:
+        """Take the remaining steps, and yield the value of each."""
         while self.step < self.steps:
             yield self.advance()
 
-    def advance(self):
+    def advance(self) -> float:
         """Take a step, and return the expected loss before it."""
         loss, real = self.loss, self.loss.dtype
         temperature = self._scale * HOT * (COLD / HOT) ** (self.step / max(self.steps - 1, 1))
@@ -214,8 +225,8 @@ class Refinement:
         self.value = float(error.value) + self.weight * float(metric.value)
         return self.value
 
-    def argmax(self):
-        """Return the picture of the most probable colours."""
+    def argmax(self) -> Array:
+        """Return the indices of the most probable colours, shape (height, width)."""
         return self.logits.argmax(axis=-1)
 
 
@@ -224,23 +235,35 @@ def as_estimator(estimator: str | Estimator) -> Estimator:
     return estimator if isinstance(estimator, Estimator) else build(estimator)
 
 
-def of_picture(f, palette, *, grad=None):
+def of_picture(
+    f: Callable[[FloatArray], object],
+    palette: ArrayLike,
+    *,
+    grad: Callable[[FloatArray], ArrayLike] | None = None,
+) -> Objective:
     """Build an objective of palette indices from a function of pictures.
 
     Parameters
     ----------
     f : callable
-        Takes pictures, float32 of shape (S, height, width, 3), sRGB values in [0, 1], and returns
-        what the f of an `objective` may: values (S,), or these and credit (S, height, width).
+        Function of pictures, float32 of shape (S, height, width, 3) with sRGB values in [0, 1]. It
+        returns what the f of `fastgrad.objective` may return: values of shape (S,), or a tuple of
+        these and credit of shape (S, height, width).
     palette : array_like, shape (K, 3)
         The colours: sRGB values, uint8 or float in [0, 1].
     grad : callable, optional
-        Takes pictures; returns the derivative of the sum of the values, of their shape. For
-        estimators that relax: a relaxed picture is a mixture of sRGB values.
+        Function of pictures that returns the derivative of the sum of f's values by them, of their
+        shape. Estimators that relax require it; a relaxed picture mixes sRGB values.
 
     Returns
     -------
     Objective
+        The objective, with one variable of K categories per pixel.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the palette has the wrong type, shape or range.
 
     Examples
     --------
@@ -250,28 +273,26 @@ def of_picture(f, palette, *, grad=None):
     >>> fg.estimator("rloo")(f, np.zeros((8, 8, 2)), num_samples=4, rng=0).value
     np.float64(0.25)
     """
-    palette = np.asarray(palette)
-    colour.to_linear(palette)  # checks the values
-    if palette.ndim != 2 or palette.shape[1] != 3:
-        raise ValueError(f"palette must have shape (K, 3), got {palette.shape}")
-    values = (palette / 255 if palette.dtype == np.uint8 else palette).astype(np.float32)
+    colors = _validate.array(palette, "palette")
+    if colors.ndim != 2 or colors.shape[1] != 3:
+        raise ValueError(f"palette must have shape (K, 3), got {colors.shape}")
+    colors = colour.unit_srgb(colors, "palette").astype(np.float32)
 
-    def of(x):
-        return f(x.astype(np.float32, copy=False) @ values)
+    def mixed(x):
+        return x.astype(np.float32, copy=False) @ colors
 
-    def gradient(x):
-        return np.asarray(grad(x.astype(np.float32, copy=False) @ values)) @ values.T
-
-    return objective(of, grad=grad and gradient, index=lambda z: f(values[z]))
+    gradient = None if grad is None else lambda x: np.asarray(grad(mixed(x))) @ colors.T
+    return objective(lambda x: f(mixed(x)), grad=gradient, index=lambda z: f(colors[z]))
 
 
 def _indices(indices, loss, palette):
-    """Check a picture."""
+    """Return checked indices of a picture."""
     indices, colors = _validate.array(indices, "indices"), len(palette)
     if indices.dtype.kind not in "iu":
         raise TypeError(f"indices must be integers, got dtype {indices.dtype}")
     if indices.shape != loss.shape:
         raise ValueError(f"indices must have shape {loss.shape}, got {indices.shape}")
     if indices.min() < 0 or indices.max() >= colors:
-        raise ValueError(f"indices must be from 0 to {colors - 1}, got {indices.max()}")
+        worst = indices.min() if indices.min() < 0 else indices.max()
+        raise ValueError(f"indices must be from 0 to {colors - 1}, got {worst}")
     return indices

@@ -1,44 +1,58 @@
 """Direct binary search on the picture itself, with any number of colours."""
 
+from __future__ import annotations
+
 import numpy as np
 
+from fastgrad._typing import ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.eye.blur import convolve
+from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.kernels.dithering.optimiser import search as kernels
+
+__all__ = ["Search", "in_vectors", "reach"]
 
 FARTHEST = 1e9  # reach, squared, of a colour that has no other beside it
 NO_PREVIOUS = np.empty((0, 0), np.uint8)
 
 
 class Search:
-    """Lowers the loss of a picture by changing labels and swapping those of neighbours.
+    """Direct binary search: change indices, and swap neighbouring ones, while the loss falls.
 
     Parameters
     ----------
     loss : BlurredError
-        The loss.
-    indices : numpy.ndarray of uint8, shape (height, width)
-        The palette index of each pixel; changed in place by `sweep`.
+        The loss, which holds the image.
+    indices : array of uint8, shape (height, width)
+        The palette index of each pixel, which `sweep` changes in place.
     palette : array_like, shape (K, channels)
         The colours in the space of the loss.
-    previous : numpy.ndarray of uint8, shape (height, width), optional
-        The picture before this one.
+    previous : array of uint8, shape (height, width), optional
+        The previous frame's indices.
     gap : float, optional
-        How much nearer, in squared distance, the previous colour is taken to be.
+        Reward for keeping a pixel's previous colour, as a squared distance.
 
     References
     ----------
-    .. [1] M. Analoui and J. P. Allebach, "Model-based halftoning using direct binary search",
-       Proc. SPIE 1666, 1992.
+    M. Analoui and J. P. Allebach, "Model-based halftoning using direct binary search", Proc. SPIE
+    1666, 1992.
     """
 
-    def __init__(self, loss, indices, palette, *, previous=None, gap=0.0):
+    def __init__(
+        self,
+        loss: BlurredError,
+        indices: ByteArray,
+        palette: ArrayLike,
+        *,
+        previous: ByteArray | None = None,
+        gap: float = 0.0,
+    ) -> None:
         self.loss, self.indices = loss, indices
         self._previous = NO_PREVIOUS if previous is None else np.ascontiguousarray(previous)
         self._gap = loss.dtype(gap)
-        palette = np.asarray(palette, loss.dtype)
-        self._colours = np.ascontiguousarray(palette.T)
-        self._palette = in_vectors(palette)
-        self._reach = reach(palette).astype(loss.dtype)
+        colors = np.asarray(palette, loss.dtype)
+        self._planar = np.ascontiguousarray(colors.T)
+        self._palette = in_vectors(colors)
+        self._reach = reach(colors).astype(loss.dtype)
         radius = loss.radius
         width = kernels.LANES * -(-loss.table.shape[1] // kernels.LANES)
         self._table = np.zeros((loss.table.shape[0], width), loss.dtype)
@@ -46,19 +60,19 @@ class Search:
         self._margin, self._size = radius, max(32, width)
         height, across = loss.shape
         error = np.empty_like(loss.planes)
-        kernels.errors(error, indices, loss.weights, loss.planes, self._colours)
+        kernels.errors(error, indices, loss.weights, loss.planes, self._planar)
         self._field = np.zeros(
             (len(error), height + 2 * radius, across + radius + width), loss.dtype
         )
         convolve(error, loss.terms, nu=loss.nu, out=self._field, margin=radius)
 
-    def sweep(self):
-        """Go over the picture once.
+    def sweep(self) -> int:
+        """Visit every pixel once, and make the moves that lower the loss.
 
         Returns
         -------
         int
-            The moves made.
+            Number of moves.
         """
         loss, kept = self.loss, (self._previous, self._gap)
         blurred, colours = (self._field, self._table, loss.nu), (self._palette, self._reach)
@@ -68,13 +82,13 @@ class Search:
             kernels.descend(moves, *work, self._size, phase)
         return int(moves.sum())
 
-    def errors(self):
-        """Return the loss, and the part of it that is the plain squared error, over nu.
+    def errors(self) -> tuple[float, float]:
+        """Return the loss, and the squared error without blur.
 
         Returns
         -------
         loss, plain : float
-            Means over the pixels that count. What `previous` asks for is not included.
+            Means over the pixels that count, without the reward for keeping previous colours.
         """
         loss, sums = self.loss, np.empty((self.loss.shape[0], 2))
         kernels.energies(
@@ -82,7 +96,7 @@ class Search:
             self.indices,
             loss.weights,
             loss.planes,
-            self._colours,
+            self._planar,
             self._field,
             self._margin,
         )
@@ -90,8 +104,19 @@ class Search:
         return float(whole), float(plain)
 
 
-def in_vectors(palette):
-    """Return a palette, (K, channels), in planes, filled up to whole vectors by infinite colours.
+def in_vectors(palette: FloatArray) -> FloatArray:
+    """Return a palette as kernels read it: in planes, padded to whole vectors.
+
+    Parameters
+    ----------
+    palette : array, shape (K, channels)
+        The colours.
+
+    Returns
+    -------
+    array, shape (channels, N)
+        The colours, then infinite ones, which are never the nearest; N is a multiple of the number
+        of lanes of a vector.
 
     Examples
     --------
@@ -105,18 +130,18 @@ def in_vectors(palette):
     return filled
 
 
-def reach(palette):
-    """Return how far, squared, a point may be from each colour that is surely its nearest.
+def reach(palette: FloatArray) -> FloatArray:
+    """Return the squared distance within which a colour is certain to be a point's nearest one.
 
     Parameters
     ----------
-    palette : numpy.ndarray, shape (K, channels)
+    palette : array, shape (K, channels)
         The colours.
 
     Returns
     -------
-    numpy.ndarray, shape (K,)
-        A quarter of the squared distance to the nearest other colour.
+    array, shape (K,)
+        For each colour a quarter of the squared distance to the nearest other colour.
 
     Examples
     --------
