@@ -1,28 +1,40 @@
-"""How near a dithered picture is to its original, as other methods can be judged too."""
+"""How near a dithered picture is to its original: judges for this and for other tools.
+
+SSIM is written once more here, apart from the objectives in `structure`, and on purpose: a judge
+shares no code with what is optimised.
+"""
+
+from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
-from fastgrad.dithering.eye.colour import to_linear
+from fastgrad._typing import Array, ArrayLike, ByteArray
+from fastgrad.dithering.eye.colour import to_linear, unit_srgb
 from fastgrad.dithering.metrics.similarity import C1, C2, FLOOR, RADIUS, SIGMA, halve
 from fastgrad.dithering.metrics.structure import exponents_for, luma
 
+__all__ = ["cssim", "decibels", "flicker", "ms_ssim", "psnr", "ssim", "values"]
 
-def psnr(picture, original, *, sigma=0.0, linear=True):
-    """Return the peak signal-to-noise ratio of a picture, after a blur of both.
+
+def psnr(
+    picture: ArrayLike, original: ArrayLike, *, sigma: float = 0.0, linear: bool = True
+) -> float:
+    """Return the peak signal-to-noise ratio of a picture, optionally after a blur of both.
 
     Parameters
     ----------
     picture, original : array_like, shape (height, width, 3)
         sRGB values, uint8 or float in [0, 1].
     sigma : float, optional
-        Standard deviation of a Gaussian blur in pixels, reflected at the borders; 0 is none.
+        Standard deviation in pixels of a Gaussian blur, reflected at the borders; 0 for no blur.
     linear : bool, optional
-        Whether to blur and to compare in linear light, as the eye does, or the sRGB values.
+        Compare in linear light, as the eye does, or else the sRGB values.
 
     Returns
     -------
     float
-        ``-10 log10`` of the mean squared error, in decibels; inf if there is none.
+        ``-10 log10`` of the mean squared error, in decibels; inf if there is no error.
 
     Examples
     --------
@@ -39,8 +51,18 @@ def psnr(picture, original, *, sigma=0.0, linear=True):
     return decibels(float(np.square(error).mean()))
 
 
-def decibels(mean):
-    """Return the peak signal-to-noise ratio of a mean squared error; inf if there is none.
+def decibels(mean: float) -> float:
+    """Return the peak signal-to-noise ratio of a mean squared error, for a peak of 1.
+
+    Parameters
+    ----------
+    mean : float
+        The mean squared error.
+
+    Returns
+    -------
+    float
+        ``-10 log10(mean)`` in decibels; inf if the error is 0.
 
     Examples
     --------
@@ -50,7 +72,7 @@ def decibels(mean):
     return -10 * float(np.log10(mean)) if mean > 0 else float("inf")
 
 
-def ssim(picture, original):
+def ssim(picture: ArrayLike, original: ArrayLike) -> float:
     """Return the mean structural similarity of the sRGB values, over windows and channels.
 
     Parameters
@@ -61,13 +83,17 @@ def ssim(picture, original):
     Returns
     -------
     float
-        At most 1, where they are equal.
+        The similarity, at most 1, which equal pictures have.
+
+    Notes
+    -----
+    Windows are Gaussian with a standard deviation of 1.5 pixels; windows that the border cuts are
+    left out.
 
     References
     ----------
     Z. Wang, A. C. Bovik, H. R. Sheikh and E. P. Simoncelli, "Image quality assessment: from error
-    visibility to structural similarity", IEEE Transactions on Image Processing 13, 2004: Gaussian
-    windows of 1.5 pixels; those that the border cuts are left out.
+    visibility to structural similarity", IEEE Transactions on Image Processing 13, 2004.
 
     Examples
     --------
@@ -81,8 +107,8 @@ def ssim(picture, original):
     return float(np.mean([luminance * structure for luminance, structure, _ in found]))
 
 
-def cssim(picture, original):
-    """Return the SSIM of luma, as far as the original has structure: see `structure.cssim`.
+def cssim(picture: ArrayLike, original: ArrayLike) -> float:
+    """Return the SSIM of luma, weighted by the original's contrast: see `structure.cssim`.
 
     Parameters
     ----------
@@ -92,7 +118,7 @@ def cssim(picture, original):
     Returns
     -------
     float
-        At most 1, where they are equal.
+        The similarity, at most 1, which equal pictures have.
 
     Examples
     --------
@@ -105,7 +131,7 @@ def cssim(picture, original):
     return float((share * luminance * structure + 1 - share).mean())
 
 
-def ms_ssim(picture, original):
+def ms_ssim(picture: ArrayLike, original: ArrayLike) -> float:
     """Return the structural similarity of luma at up to five scales: see `structure.ms_ssim`.
 
     Parameters
@@ -116,7 +142,7 @@ def ms_ssim(picture, original):
     Returns
     -------
     float
-        At most 1, where they are equal.
+        The similarity, at most 1, which equal pictures have.
 
     Examples
     --------
@@ -138,7 +164,7 @@ def ms_ssim(picture, original):
 
 
 def _windows(x, y):
-    """Return of each window its luminance's and its structure's similarity, and y's deviation."""
+    """Return the similarities of luminance and of structure in each window, and y's deviation."""
     from scipy import ndimage
 
     mean = [ndimage.gaussian_filter(z, SIGMA, radius=RADIUS) for z in (x, y, x * x, y * y, x * y)]
@@ -150,20 +176,23 @@ def _windows(x, y):
     return luminance, structure, np.sqrt(np.maximum(var_y, 0))
 
 
-def flicker(indices, values, previous_indices, previous_values):
-    """Return how many of the pixels that stay in an animation change in the dithered one.
+def flicker(
+    indices: ByteArray, values: Array, previous_indices: ByteArray, previous_values: Array
+) -> tuple[int, int]:
+    """Count the pixels of a dithered animation that change although the original does not.
 
     Parameters
     ----------
-    indices, previous_indices : numpy.ndarray of uint8, shape (height, width)
-        The dithered frame and the one before it.
-    values, previous_values : numpy.ndarray, shape (height, width, 3)
-        The originals.
+    indices, previous_indices : array of uint8, shape (height, width)
+        Palette indices of a dithered frame and of the frame before it.
+    values, previous_values : array, shape (height, width, 3)
+        The original frames.
 
     Returns
     -------
     changed, still : int
-        Pixels that change though the original does not, of those where it does not.
+        Number of pixels that change although the original does not, and number of pixels where the
+        original does not change.
 
     Examples
     --------
@@ -175,9 +204,19 @@ def flicker(indices, values, previous_indices, previous_values):
     return int((still & (indices != previous_indices)).sum()), int(still.sum())
 
 
-def values(image, *, linear):
-    """Convert sRGB values to the float64 numbers that are compared."""
-    image = np.asarray(image)
-    if linear:
-        return to_linear(image).astype(np.float64)
-    return image / 255 if image.dtype == np.uint8 else image.astype(np.float64)
+def values(image: ArrayLike, *, linear: bool) -> npt.NDArray[np.float64]:
+    """Convert sRGB values to the numbers that are compared.
+
+    Parameters
+    ----------
+    image : array_like, any shape
+        sRGB values, uint8 or float in [0, 1].
+    linear : bool
+        Convert to linear light.
+
+    Returns
+    -------
+    array of float64
+        Linear light, or the sRGB values in [0, 1].
+    """
+    return (to_linear(image) if linear else unit_srgb(image)).astype(np.float64)

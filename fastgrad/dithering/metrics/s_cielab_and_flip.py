@@ -1,10 +1,19 @@
-"""Differences of pictures as the eye sees them: S-CIELAB and FLIP."""
+"""Differences of pictures as the eye sees them: S-CIELAB and FLIP.
+
+These judges have their own colour spaces and blurs, as their papers give them, and share nothing
+with what is optimised.
+"""
+
+from __future__ import annotations
 
 import numpy as np
 
+from fastgrad._typing import ArrayLike
 from fastgrad.dithering.metrics.psnr_and_ssim import values
 
-# Of the opponent channels' blurs (Zhang and Wandell): (width at half height in degrees, weight).
+__all__ = ["flip", "s_cielab"]
+
+# Blurs of the opponent channels (Zhang and Wandell): (width at half height in degrees, weight).
 BLURS = (
     ((0.05, 1.00327), (0.225, 0.114416), (7.0, -0.117686)),  # luminance
     ((0.0685, 0.616725), (0.826, 0.383275)),  # red and green
@@ -29,21 +38,22 @@ SENSITIVITIES = (
 FEATURES = {"edges": lambda x, sigma: -x, "points": lambda x, sigma: (x / sigma) ** 2 - 1}
 
 
-def s_cielab(picture, original, *, ppd=67):
-    """Return the mean S-CIELAB difference: that of colours as the eye has blurred them.
+def s_cielab(picture: ArrayLike, original: ArrayLike, *, ppd: float = 67) -> float:
+    """Return the mean S-CIELAB difference: the colour difference after the blur of the eye.
 
     Parameters
     ----------
     picture, original : array_like, shape (height, width, 3)
         sRGB values, uint8 or float in [0, 1].
     ppd : float, optional
-        Pixels per degree of the visual field: 67 is a 0.7 m distance from a screen of 0.7 m and
-        3840 pixels.
+        Pixels per degree of the visual field: 67 is a distance of 0.7 m from a screen that is 0.7 m
+        and 3840 pixels wide.
 
     Returns
     -------
     float
-        The mean over pixels of the CIE 1976 colour difference; about 1 can just be seen.
+        The mean over pixels of the CIE 1976 colour difference; a difference of about 1 is just
+        visible.
 
     References
     ----------
@@ -82,8 +92,8 @@ def _lab(ratio):
     return root @ DIFFERENCES.T - [16, 0, 0]
 
 
-def flip(picture, original, *, ppd=67):
-    """Return the mean FLIP error: of colours as the eye has blurred them, more at edges and points.
+def flip(picture: ArrayLike, original: ArrayLike, *, ppd: float = 67) -> float:
+    """Return the mean FLIP error: colour differences after the eye's blur, amplified at edges.
 
     Parameters
     ----------
@@ -95,7 +105,7 @@ def flip(picture, original, *, ppd=67):
     Returns
     -------
     float
-        The mean over pixels, from 0 to 1.
+        The mean error over pixels, from 0 to 1.
 
     References
     ----------

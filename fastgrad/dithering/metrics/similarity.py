@@ -1,51 +1,74 @@
-"""How similar the structure of pictures is to that of an original, in one plane, with gradients."""
+"""Structural similarity of pictures to an original, in one plane, with gradients."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._typing import ArrayLike, FloatArray
 from fastgrad.kernels.dithering.metrics import similarity as kernels
 
-__all__ = ["Similarity", "Windows", "halve"]
+__all__ = ["Maps", "Similarity", "Windows", "halve"]
 
 C1, C2 = 0.01**2, 0.03**2  # for values from 0 to 1
 NO_LUMINANCE = 1e20  # in place of C1: the factor of luminance is 1
 SIGMA, RADIUS = 1.5, 5  # of a window
-FLOOR = 1e-9  # of a scale's similarity, whose power there would else not be a number
+FLOOR = 1e-9  # least similarity of a scale: powers of negative ones are not numbers
 
 
 class Maps(NamedTuple):
-    """Maps of windows of pictures, and the sums of their terms.
+    """Maps over the windows of S pictures; the shape of a map is that of `Windows.shape`.
 
     Attributes
     ----------
-    moments : numpy.ndarray, shape (S, 3, ...)
-    terms : numpy.ndarray, shape (S, ...)
-    loss : numpy.ndarray of float64, shape (S,)
+    moments : array, shape (S, 3, rows, columns)
+        The moments of each window from which its similarity follows.
+    terms : array, shape (S, rows, columns)
+        The weighted term 1 - similarity of each window.
+    loss : array of float64, shape (S,)
+        The sums of the terms.
     """
 
-    moments: np.ndarray
-    terms: np.ndarray
-    loss: np.ndarray
+    moments: FloatArray
+    terms: FloatArray
+    loss: FloatArray
 
 
 class Windows:
-    """All windows of one scale: the loss is the weighted mean of 1 - S over those inside.
+    """All windows of one scale: the loss is the weighted mean of 1 - similarity over them.
 
-    A window is 11 x 11 pixels, Gaussian; in a smaller picture it is as large as fits.
+    A window is Gaussian and has 11 x 11 pixels; in a smaller picture it is as large as fits.
+    Windows that the border cuts are left out.
 
     Parameters
     ----------
-    reference : numpy.ndarray, shape (height, width)
-        float32 or float64: the type in which all is computed.
-    contrast : bool
-        Weigh each window by its contrast, as CSSIM does.
-    luminance : bool
-        Whether the factor of luminance counts.
+    reference : array, shape (height, width)
+        The original, float32 or float64. Everything is computed in this type.
+    contrast : bool, optional
+        Weigh each window by the original's contrast, as CSSIM does.
+    luminance : bool, optional
+        Include the factor of luminance in the similarity.
+
+    Attributes
+    ----------
+    radius : int
+        Radius of a window in pixels.
+    taps : array, shape (2 radius + 1,)
+        The window's weights in one direction.
+    c1 : float
+        The constant of the factor of luminance.
+    fixed : array, shape (3, rows, columns)
+        Maps of the original: means, variances plus a constant, and the weights of the windows.
     """
 
-    def __init__(self, reference, *, contrast=False, luminance=True):
+    fixed: FloatArray
+
+    def __init__(
+        self, reference: FloatArray, *, contrast: bool = False, luminance: bool = True
+    ) -> None:
         self.reference, self.dtype = np.ascontiguousarray(reference), reference.dtype.type
         self.radius = min(RADIUS, (min(reference.shape) - 1) // 2)
         taps = np.exp(-0.5 * (np.arange(-self.radius, self.radius + 1) / SIGMA) ** 2)
@@ -62,49 +85,52 @@ class Windows:
         self.fixed = np.stack([mean, variance + C2, weights]).astype(self.dtype)
 
     @property
-    def shape(self):
-        """Shape of a map: see the kernels."""
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of a map, with the margins that the kernels want."""
         height, width = self.reference.shape
         return height + 2 * kernels.MARGIN, width + 2 * kernels.MARGIN + 4
 
     @property
-    def size(self):
+    def size(self) -> tuple[int, int]:
         """Number of windows down and across."""
-        return tuple(n - 2 * self.radius for n in self.reference.shape)
+        height, width = self.reference.shape
+        return height - 2 * self.radius, width - 2 * self.radius
 
-    def moments(self, planes, fixed=None, c2=C2):
-        """Return the moments of pictures, (S, height, width), that the kernels work with."""
+    def moments(
+        self, planes: FloatArray, fixed: FloatArray | None = None, c2: float = C2
+    ) -> FloatArray:
+        """Return the moments, (S, 3, rows, columns), of pictures, (S, height, width)."""
         fixed = self.fixed if fixed is None else fixed
         maps = np.zeros((len(planes), 3, *self.shape), self.dtype)
         maps[:, 2] = 1
-        c2 = self.dtype(c2)
         planes = _read_only(planes)
-        kernels.moments(maps, planes, self.reference, fixed, self.taps, c2)
+        arguments = self.reference, fixed, self.taps, self.dtype(c2)
+        kernels.moments(maps, planes, *arguments)
         return maps
 
-    def of(self, planes):
-        """Return the `Maps` of pictures."""
+    def of(self, planes: FloatArray) -> Maps:
+        """Return the `Maps` of pictures, (S, height, width)."""
         moments = self.moments(planes)
         terms, sums = np.empty(moments[:, 0].shape, self.dtype), np.empty(moments[:, 0, :, 0].shape)
         kernels.terms(terms, sums, moments, self.fixed, self.c1)
         return Maps(moments, terms, sums.sum(axis=1))
 
-    def touched(self, maps):
-        """Return for each pixel the sum of the terms that it touches."""
+    def touched(self, maps: Maps) -> FloatArray:
+        """Return for each pixel the sum of the terms it is part of, (S, height, width)."""
         out = np.empty((len(maps.terms), *self.reference.shape), self.dtype)
         kernels.spread(out, maps.terms, np.ones_like(self.taps))
         return out
 
-    def gradient(self, planes, maps):
-        """Return the gradient of the loss by the pixels; the moments are overwritten."""
+    def gradient(self, planes: FloatArray, maps: Maps) -> FloatArray:
+        """Return the gradient of the loss, (S, height, width); the moments are overwritten."""
         kernels.slopes(maps.moments, self.fixed, self.c1)
         out = np.empty_like(planes)
         arguments = maps.moments, _read_only(planes), self.reference, self.taps
         kernels.gradient(out, *arguments)
         return out
 
-    def changed(self, planes, maps, change):
-        """Return `touched` were each pixel alone changed by so much: (S, n, height, width)."""
+    def changed(self, planes: FloatArray, maps: Maps, change: FloatArray) -> FloatArray:
+        """Return `touched` if a pixel alone changes, for n changes: (S, n, height, width)."""
         out = np.empty_like(change)
         pictures = _read_only(change), maps.moments, _read_only(planes), self.reference
         kernels.changed(out, *pictures, self.fixed, self.taps, self.c1)
@@ -112,28 +138,49 @@ class Windows:
 
 
 class Similarity:
-    """1 less a product of powers of mean similarities, one for each scale.
+    """The loss 1 - product of powers of mean similarities, one factor for each scale.
 
     Parameters
     ----------
     scales : sequence of Windows
-        Each of a picture half as large as the one before.
+        The windows of each scale; each is of a picture half as large as the one before.
     exponents : sequence of float
+        The exponents of the mean similarities.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Height and width of the pictures.
+    dtype : type
+        The scalar type in which is computed.
     """
 
-    def __init__(self, scales, exponents):
-        self.scales, self.exponents = tuple(scales), tuple(exponents)
+    def __init__(self, scales: Sequence[Windows], exponents: ArrayLike) -> None:
+        self.scales, self.exponents = tuple(scales), tuple(np.asarray(exponents, np.float64))
         self.shape, self.dtype = self.scales[0].reference.shape, self.scales[0].dtype
 
-    def of(self, planes):
-        """Return the loss of pictures (S, height, width): float64, shape (S,)."""
+    def of(self, planes: FloatArray) -> FloatArray:
+        """Return the loss, float64 of shape (S,), of pictures, (S, height, width)."""
         planes = self._check(planes)
         return self._loss([scale.of(p).loss for scale, p in self._pyramid(planes)])
 
-    def credit(self, planes):
-        """Return the loss, and how much less it were with all that a pixel touches perfect.
+    def credit(self, planes: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the loss and the credit of each pixel.
 
-        With a single scale, that is the sum of the terms which it touches.
+        A pixel's credit is how much lower the loss would be if all windows that contain the pixel
+        were perfectly similar. With a single scale, that is the sum of their terms.
+
+        Parameters
+        ----------
+        planes : array, shape (S, height, width)
+            The pictures.
+
+        Returns
+        -------
+        loss : array of float64, shape (S,)
+            The loss of each picture.
+        credit : array, shape (S, height, width)
+            The credit.
         """
         planes = self._check(planes)
         losses, without = [], []
@@ -145,12 +192,13 @@ class Similarity:
         loss = self._loss(losses)
         return loss, loss[:, None, None] - self._loss(without)
 
-    def gradient(self, planes):
+    def gradient(self, planes: FloatArray) -> FloatArray:
         """Return the gradient of the loss by the pixels, (S, height, width)."""
         planes = self._check(planes)
         parts = [(scale, p, scale.of(p)) for scale, p in self._pyramid(planes)]
         similarities = [1 - maps.loss for _, _, maps in parts]
-        product, total = 1 - self._loss([maps.loss for _, _, maps in parts]), 0
+        product = 1 - self._loss([maps.loss for _, _, maps in parts])
+        total = np.zeros_like(planes)
         for i, (scale, p, maps) in enumerate(parts):
             by_scale = self.exponents[i] * product / similarities[i]
             if len(parts) > 1:
@@ -159,13 +207,20 @@ class Similarity:
             total = total + _enlarge(by_scale * scale.gradient(p, maps), i, self.shape)
         return total
 
-    def local(self, planes, change):
-        """Return the loss were each pixel alone changed by so much: float64, as `change`.
+    def local(self, planes: FloatArray, change: FloatArray) -> FloatArray:
+        """Return the loss if a single pixel is changed, for each pixel and n changes of it.
 
         Parameters
         ----------
-        planes : numpy.ndarray, shape (S, height, width)
-        change : numpy.ndarray, shape (S, n, height, width)
+        planes : array, shape (S, height, width)
+            The pictures.
+        change : array, shape (S, n, height, width)
+            What is added to each pixel.
+
+        Returns
+        -------
+        array of float64, shape (S, n, height, width)
+            The losses.
         """
         planes, losses = self._check(planes), []
         change = np.ascontiguousarray(change, self.dtype)
@@ -192,26 +247,26 @@ class Similarity:
         """Return 1 less the product of powers of 1 less the losses of the scales."""
         if len(self.scales) == 1:
             return losses[0]
-        product = 1.0
+        product = np.ones(1)
         for loss, power in zip(losses, self.exponents, strict=True):
             product = product * np.maximum(1 - loss, FLOOR) ** power
         return 1 - product
 
 
 def _read_only(planes):
-    """Return planes as kernels take them: in one order, and one type of array for all."""
+    """Return planes as kernels take them: contiguous and read-only (one compiled signature)."""
     return _validate.like(planes, planes.shape, planes.dtype, "planes")
 
 
-def halve(planes):
-    """Average pictures (S, height, width) over 2 x 2 boxes; what is left over is left out."""
+def halve(planes: FloatArray) -> FloatArray:
+    """Average pictures, (S, height, width), over 2 x 2 boxes; an odd last row or column is lost."""
     height, width = (n // 2 for n in planes.shape[1:])
     boxes = planes[:, : 2 * height, : 2 * width].reshape(len(planes), height, 2, width, 2)
     return boxes.mean(axis=(2, 4), dtype=planes.dtype)
 
 
 def _enlarge(planes, scale, shape):
-    """Give each pixel the number of the one which it is part of at this scale, or 0."""
+    """Give each pixel the value of the coarse pixel that it is part of, or 0 if there is none."""
     side = 2**scale
     if side == 1:
         return planes

@@ -1,37 +1,52 @@
 """Structural similarity to the original, as objectives: SSIM, MS-SSIM and CSSIM.
 
-All are of one plane: by default the luma of the sRGB values, as in the literature; else luminance,
-in linear light. What the objectives return is 1 less the similarity: something to be minimised.
+All compare one plane: by default the luma of the sRGB values, as in the literature, else the
+luminance in linear light. The objectives are 1 - similarity, so that they are to be minimised.
 """
 
+from __future__ import annotations
+
+from typing import Any, Literal
+
 import numpy as np
+import numpy.typing as npt
 
 from fastgrad import _validate
+from fastgrad._typing import ArrayLike, FloatArray
 from fastgrad.dithering.eye import colour
 from fastgrad.dithering.metrics.similarity import RADIUS, Similarity, Windows, halve
 from fastgrad.objectives import Objective
 
-__all__ = ["Structural", "cssim", "ms_ssim", "ssim"]
+__all__ = ["Structural", "cssim", "exponents_for", "luma", "ms_ssim", "ssim"]
 
 EXPONENTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of MS-SSIM, from fine to coarse
 LUMA = {"srgb": (0.299, 0.587, 0.114), "linear": colour.LUMINANCE}
-PIXELS = 1 << 22  # of all samples that are worked on at once
+PIXELS = 1 << 22  # of the samples that are worked on at once, together
 
 
-def luma(image, *, space="srgb"):
+def luma(
+    image: ArrayLike, *, space: Literal["srgb", "linear"] = "srgb", name: str = "image"
+) -> npt.NDArray[np.float64]:
     """Return the plane in which structure is compared.
 
     Parameters
     ----------
     image : array_like, shape (..., 3)
         sRGB values, uint8 or float in [0, 1].
-    space : {"srgb", "linear"}
-        Luma of the sRGB values as they are (Rec. 601), or luminance in linear light (Rec. 709).
+    space : {"srgb", "linear"}, optional
+        Luma of the sRGB values (Rec. 601), or luminance in linear light (Rec. 709).
+    name : str, optional
+        Name of the argument in error messages.
 
     Returns
     -------
-    numpy.ndarray of float64, shape (...)
-        From 0 to 1.
+    array of float64, shape (...)
+        Luma or luminance, from 0 to 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the values have the wrong type or range.
 
     Examples
     --------
@@ -39,9 +54,9 @@ def luma(image, *, space="srgb"):
     array([0.   , 0.5  , 0.587])
     """
     _validate.choice(space, "space", tuple(LUMA))
-    image = np.asarray(image)
-    linear = colour.to_linear(image)  # checks it
-    values = linear if space == "linear" else image / 255 if image.dtype == np.uint8 else image
+    values = colour.unit_srgb(image, name)
+    if space == "linear":
+        values = colour.to_linear(image)
     return values.astype(np.float64) @ np.array(LUMA[space])
 
 
@@ -51,12 +66,16 @@ class Structural(Objective):
     Parameters
     ----------
     similarity : Similarity
-    values : numpy.ndarray, shape (K,)
-        The luma of each colour: what the similarity sees in place of the index.
+        The loss of pictures in one plane.
+    values : array, shape (K,)
+        The luma of each colour, which the similarity sees in place of the index.
     """
 
-    def __init__(self, similarity, values):
-        super().__init__(self._relaxed, self._slopes, self._outcomes, self._neighbours)
+    similarity: Similarity
+    values: FloatArray
+
+    def __init__(self, similarity: Similarity, values: FloatArray) -> None:
+        super().__init__(self._relaxed, self._gradient, self._outcomes, self._neighbours)
         object.__setattr__(self, "similarity", similarity)
         object.__setattr__(self, "values", values)
 
@@ -66,21 +85,21 @@ class Structural(Objective):
     def _relaxed(self, x):
         return _in_blocks(lambda part: self.similarity.credit(self._planes(part)), x)
 
-    def _slopes(self, x):
-        slopes = _in_blocks(lambda part: self.similarity.gradient(self._planes(part)), x)
+    def _gradient(self, x):
+        by_pixel = _in_blocks(lambda part: self.similarity.gradient(self._planes(part)), x)
         if self._single(x):
-            return slopes * (self.values[1] - self.values[0])
-        return slopes[..., None] * self.values
+            return by_pixel * (self.values[1] - self.values[0])
+        return by_pixel[..., None] * self.values
 
     def _neighbours(self, z):
         return _in_blocks(self._table, z)
 
     def _single(self, x):
-        """Return whether these are features of Bernoulli variables."""
+        """Return whether x holds outcomes of Bernoulli variables."""
         return x.ndim == 3 and len(self.values) == 2
 
     def _planes(self, x):
-        """Return what the similarity sees of features."""
+        """Return the pictures of one-hot or relaxed outcomes."""
         x = x.astype(self.values.dtype, copy=False)
         if self._single(x):
             return self.values[0] + x * (self.values[1] - self.values[0])
@@ -100,31 +119,42 @@ class Structural(Objective):
         return table
 
 
-def ssim(image, palette, *, space="srgb", dtype=np.float32):
-    """Build 1 - SSIM of a picture of palette indices, as an objective of the public kind.
+def ssim(
+    image: ArrayLike,
+    palette: ArrayLike,
+    *,
+    space: Literal["srgb", "linear"] = "srgb",
+    dtype: npt.DTypeLike = np.float32,
+) -> Structural:
+    """Build the objective 1 - SSIM of a picture of palette indices.
 
     The similarity is the mean over all 11 x 11 Gaussian windows (sigma 1.5) inside the picture, as
-    scikit-image has it. The objective has all parts but an expectation, and credit: for each pixel,
-    the sum of the terms of the windows that touch it. Its variables are the pixels, with K
-    categories each, or one logit each where there are two colours.
+    in scikit-image. The objective has all optional parts but an expectation, and gives credit: for
+    each pixel, the sum of the terms of the windows that contain it. Its variables are the pixels,
+    with K categories each, or with one logit each if there are two colours.
 
     Parameters
     ----------
     image : array_like, shape (height, width, 3)
         The original: sRGB values, uint8 or float in [0, 1].
     palette : array_like, shape (K, 3)
-        The colours, alike.
-    space : {"srgb", "linear"}
+        The colours: sRGB values, uint8 or float in [0, 1].
+    space : {"srgb", "linear"}, optional
         What is compared: the luma of the sRGB values, as in the literature, or the luminance in
-        linear light. Means and similarity of these numbers are what counts: a fine pattern of black
-        and white has, in "srgb", the luma of more light than it gives.
-    dtype : numpy.dtype
-        In which to compute, float32 or float64.
+        linear light. Only in linear light has a fine pattern of black and white the mean that it
+        has to the eye; in "srgb" its mean luma is that of a darker grey.
+    dtype : dtype, optional
+        Type in which to compute, float32 or float64.
 
     Returns
     -------
     Structural
-        An `Objective`.
+        The objective.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type, shape or range.
 
     References
     ----------
@@ -144,12 +174,18 @@ def ssim(image, palette, *, space="srgb", dtype=np.float32):
     return Structural(Similarity([Windows(reference)], [1.0]), values)
 
 
-def cssim(image, palette, *, space="srgb", dtype=np.float32):
-    """Build 1 - CSSIM: SSIM that looks for structure only where the original has contrast.
+def cssim(
+    image: ArrayLike,
+    palette: ArrayLike,
+    *,
+    space: Literal["srgb", "linear"] = "srgb",
+    dtype: npt.DTypeLike = np.float32,
+) -> Structural:
+    """Build the objective 1 - CSSIM: SSIM weighted by the original's contrast.
 
-    A window counts by the original's standard deviation in it: with ``s = min(2 deviation, 1)`` its
-    similarity is ``s SSIM + 1 - s``. So flat parts are not judged by the noise of their dither.
-    All else is as in `ssim`.
+    With the original's standard deviation in a window and ``s = min(2 deviation, 1)``, the
+    similarity of the window is ``s SSIM + 1 - s``. So the noise of the dither in flat parts does
+    not count. In all other respects it is like `ssim`.
 
     Parameters
     ----------
@@ -159,6 +195,7 @@ def cssim(image, palette, *, space="srgb", dtype=np.float32):
     Returns
     -------
     Structural
+        The objective.
 
     References
     ----------
@@ -176,12 +213,20 @@ def cssim(image, palette, *, space="srgb", dtype=np.float32):
     return Structural(Similarity([Windows(reference, contrast=True)], [1.0]), values)
 
 
-def ms_ssim(image, palette, *, space="srgb", dtype=np.float32):
-    """Build 1 - MS-SSIM: contrast and structure at five scales, luminance at the coarsest.
+def ms_ssim(
+    image: ArrayLike,
+    palette: ArrayLike,
+    *,
+    space: Literal["srgb", "linear"] = "srgb",
+    dtype: npt.DTypeLike = np.float32,
+) -> Structural:
+    """Build the objective 1 - MS-SSIM: contrast and structure at five scales.
 
-    Each scale is the one before in boxes of 2 x 2; there are as many, up to five, as are 11 pixels
-    wide and high, at least one, and their exponents add up to 1. A pixel's credit is how much less
-    the objective were with all windows that touch it perfect. All else is as in `ssim`.
+    Each scale averages the one before over boxes of 2 x 2. There are up to five scales, as many as
+    are at least 11 pixels wide and high, and at least one; their exponents are scaled to sum to 1.
+    Luminance is compared at the coarsest. A pixel's credit is how much lower the objective would be
+    if all windows that contain the pixel were perfectly similar. In all other respects it is like
+    `ssim`.
 
     Parameters
     ----------
@@ -191,6 +236,7 @@ def ms_ssim(image, palette, *, space="srgb", dtype=np.float32):
     Returns
     -------
     Structural
+        The objective.
 
     References
     ----------
@@ -213,8 +259,18 @@ def ms_ssim(image, palette, *, space="srgb", dtype=np.float32):
     return Structural(Similarity(scales, exponents), values)
 
 
-def exponents_for(shape):
-    """Return the exponents of the scales of MS-SSIM that a picture is large enough for.
+def exponents_for(shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    """Return the exponents of the scales of MS-SSIM for which a picture is large enough.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Height and width of the picture.
+
+    Returns
+    -------
+    array of float64, shape (scales,)
+        The exponents from the finest scale to the coarsest, which sum to 1.
 
     Examples
     --------
@@ -229,16 +285,18 @@ def exponents_for(shape):
 
 def _check(image, palette, space, dtype):
     """Return the planes of an image and of a palette."""
-    dtype, image, palette = _validate.real_dtype(dtype), np.asarray(image), np.asarray(palette)
+    dtype = _validate.real_dtype(dtype)
+    image, palette = _validate.array(image, "image"), _validate.array(palette, "palette")
     if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise ValueError(f"image must have shape (height, width, 3), got {image.shape}")
     if palette.ndim != 2 or palette.shape[1] != 3 or len(palette) < 1:
         raise ValueError(f"palette must have shape (K, 3), got {palette.shape}")
-    return (luma(x, space=space).astype(dtype) for x in (image, palette))
+    planes = luma(image, space=space), luma(palette, space=space, name="palette")
+    return (plane.astype(dtype) for plane in planes)
 
 
-def _in_blocks(function, samples):
-    """Call a function on so many samples at a time as keep its arrays small."""
+def _in_blocks(function, samples) -> Any:
+    """Call a function on a few samples at a time, so that its arrays stay small."""
     step = max(1, PIXELS // max(1, samples[0].size))
     parts = [function(samples[i : i + step]) for i in range(0, len(samples), step)]
     if len(parts) == 1:

@@ -519,6 +519,7 @@ def test_bad_pictures_and_palettes(build):
         ((image[..., 0], BLACK_AND_WHITE), "image must have shape"),
         ((image, [0.0, 1.0]), "palette must have shape"),
         ((2 * image, BLACK_AND_WHITE), "image must be from 0 to 1"),
+        ((image, 2 * BLACK_AND_WHITE), "palette must be from 0 to 1"),
     ):
         with pytest.raises(ValueError, match=message):
             build(*bad)
