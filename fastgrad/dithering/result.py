@@ -1,57 +1,67 @@
 """What dithering returns and reports."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from fastgrad._typing import ArrayLike, ByteArray
 from fastgrad.dithering.metrics.psnr_and_ssim import decibels
+from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.search import Search
+
+__all__ = ["Dithering", "Progress", "metrics"]
 
 
 @dataclass(frozen=True)
 class Dithering:
-    """A dithered picture.
+    """A dithered picture: the result of `fastgrad.dither`.
 
     Attributes
     ----------
-    indices : numpy.ndarray of uint8, shape (height, width)
+    indices : array of uint8, shape (height, width)
         The palette index of each pixel.
-    palette : numpy.ndarray of uint8, shape (K, 3)
+    palette : array of uint8, shape (K, 3)
         The colours in sRGB.
     loss : tuple of float
-        The loss after each step of annealing (expected), after each round of search, and at last.
+        The expected loss after each step of annealing, the loss after each round of search, and the
+        loss of the picture.
     metrics : dict of str to float
-        ``"psnr"`` and ``"blurred_psnr"`` (decibels, in the space that was dithered in, for a peak
-        of 1; the blur is that of the loss), ``"colors"`` (the number that the picture has).
+        ``"psnr"``, the peak signal-to-noise ratio in decibels for a peak of 1, in the colour space
+        of the loss; ``"blurred_psnr"``, the same after the blur of the loss; ``"colors"``, the
+        number of colours in use.
     seconds : float
-        Time taken.
+        Time taken, in seconds.
     """
 
-    indices: np.ndarray
-    palette: np.ndarray
-    loss: tuple
-    metrics: dict
+    indices: ByteArray
+    palette: ByteArray
+    loss: tuple[float, ...]
+    metrics: dict[str, float]
     seconds: float
 
     @property
-    def image(self):
-        """The picture in sRGB, uint8 of shape (height, width, 3)."""
+    def image(self) -> ByteArray:
+        """The picture in sRGB, shape (height, width, 3)."""
         return self.palette[self.indices]
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far `dither` has come.
+    """The state of a running `fastgrad.dither`, passed to its callback.
 
     Attributes
     ----------
     step, steps : int
-        Steps done, and to be done in all, as far as that is known.
+        Number of steps done, and of steps in all as far as it is known. The first step is a quick
+        picture, in the given palette or in the first that is tried out; then come the steps of
+        annealing and the rounds of search, some of which may not be necessary.
     loss : float
-        The present loss.
+        The present loss, which in annealing is an expectation.
     snapshot : callable
-        ``snapshot()`` returns the `Dithering` that would result if the work ended here.
+        ``snapshot()`` returns the `Dithering` that would result if the work ended now.
     """
 
     step: int
@@ -60,8 +70,22 @@ class Progress:
     snapshot: Callable[[], Dithering] = field(repr=False)
 
 
-def metrics(loss, indices, colours):
-    """Return the `Dithering.metrics` of a picture, given its colours in the space of the loss.
+def metrics(loss: BlurredError, indices: ByteArray, palette: ArrayLike) -> dict[str, float]:
+    """Return the `Dithering.metrics` of a picture.
+
+    Parameters
+    ----------
+    loss : BlurredError
+        The loss, which holds the original.
+    indices : array of uint8, shape (height, width)
+        The palette index of each pixel.
+    palette : array_like, shape (K, channels)
+        The colours in the space of the loss.
+
+    Returns
+    -------
+    dict of str to float
+        The figures by name.
 
     Examples
     --------
@@ -71,7 +95,7 @@ def metrics(loss, indices, colours):
     20.0
     """
     loss = loss.unweighted()
-    whole, plain = Search(loss, indices, colours).errors()
+    whole, plain = Search(loss, indices, palette).errors()
     return {
         "psnr": decibels(plain / len(loss.planes)),
         "blurred_psnr": decibels((whole - float(loss.nu) * plain) / len(loss.planes)),

@@ -1,42 +1,53 @@
 """Animations: one palette for all frames, and each frame started from the one before."""
 
+from __future__ import annotations
+
 import io
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from fastgrad import dithering
+from fastgrad._typing import Array, ByteArray
+from fastgrad.dithering.result import Dithering
 
-SHEET = 16  # frames at most from which the palette is learned
-SHEET_PIXELS = 1 << 21  # of them together
+__all__ = ["FORMATS", "Visible", "contact_sheet", "dither_frames", "encode"]
+
+SHEET = 16  # greatest number of frames from which a palette is learned
+SHEET_PIXELS = 1 << 21  # of all of them together
 FORMATS = {".png": "PNG", ".gif": "GIF"}
+Visible: TypeAlias = tuple[Array, "npt.NDArray[np.bool_] | None"]  # a frame, and what is seen of it
 
 
-def contact_sheet(frames, count):
-    """Lay some frames side by side, so that a palette for all can be learned from them.
+def contact_sheet(frames: Iterable[Visible], count: int) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """Lay some frames side by side, so that one palette can be learned from them.
 
     Parameters
     ----------
     frames : iterable of (values, mask)
-        All frames: numpy.ndarray of shape (height, width, 3), and of bool, shape (height, width),
-        or None.
+        All frames: arrays of shape (height, width, 3) and, of the pixels that are seen, boolean
+        arrays of shape (height, width), or None if all are. There must be at least one frame.
     count : int
-        How many there are.
+        Number of frames.
 
     Returns
     -------
-    values : numpy.ndarray, shape (rows * height, columns * width, 3)
-        Evenly chosen frames.
-    mask : numpy.ndarray of bool, shape (rows * height, columns * width)
+    values : array, shape (rows * height, columns * width, 3)
+        Up to 16 evenly chosen frames.
+    mask : array of bool, shape (rows * height, columns * width)
         True where there is a pixel that is seen.
     """
-    sheet = None
-    for i, (values, mask) in enumerate(frames):
-        height, width = values.shape[:2]
-        if sheet is None:
-            chosen = max(1, min(count, SHEET, SHEET_PIXELS // (height * width)))
-            columns = int(np.ceil(np.sqrt(chosen)))
-            shape = (-(-chosen // columns) * height, columns * width)
-            sheet, seen, done = np.zeros((*shape, 3), values.dtype), np.zeros(shape, bool), 0
+    left = iter(frames)
+    first = next(left)
+    height, width = first[0].shape[:2]
+    chosen = max(1, min(count, SHEET, SHEET_PIXELS // (height * width)))
+    columns = int(np.ceil(np.sqrt(chosen)))
+    shape = (-(-chosen // columns) * height, columns * width)
+    sheet, seen, done = np.zeros((*shape, 3), first[0].dtype), np.zeros(shape, bool), 0
+    for i, (values, mask) in enumerate(chain([first], left)):
         if done < chosen and i >= done * count // chosen:
             row, column = divmod(done, columns)
             place = np.s_[row * height : (row + 1) * height, column * width : (column + 1) * width]
@@ -45,22 +56,24 @@ def contact_sheet(frames, count):
     return sheet, seen
 
 
-def dither_frames(frames, *, palette, **options):
-    """Dither frames with a palette, each started from the one before, so that still parts stay.
+def dither_frames(
+    frames: Iterable[Visible], *, palette: ByteArray, **options: Any
+) -> Iterator[Dithering | None]:
+    """Dither frames with one palette, each started from the one before, so that still parts stay.
 
     Parameters
     ----------
     frames : iterable of (values, mask)
-        As of `contact_sheet`.
-    palette : numpy.ndarray of uint8, shape (K, 3)
+        The frames, as in `contact_sheet`.
+    palette : array of uint8, shape (K, 3)
         The colours in sRGB.
     **options
-        Of `dither`.
+        Options of `fastgrad.dither`.
 
     Yields
     ------
     Dithering or None
-        The frames; None where nothing is seen.
+        A dithered frame, or None if nothing of it is seen.
     """
     previous = None
     for values, mask in frames:
@@ -73,32 +86,42 @@ def dither_frames(frames, *, palette, **options):
         yield previous
 
 
-def encode(frames, palette, opacity=None, *, ending=".png", durations=(), plays=1):
-    """Write indexed pictures as a PNG of as few bits as the palette needs, or as a GIF.
+def encode(
+    frames: Sequence[ByteArray],
+    palette: ByteArray,
+    opacity: ByteArray | None = None,
+    *,
+    ending: str = ".png",
+    durations: Sequence[float] = (),
+    plays: int = 1,
+) -> bytes:
+    """Encode indexed pictures as a PNG with as few bits as the palette needs, or as a GIF.
 
     Parameters
     ----------
-    frames : sequence of numpy.ndarray of uint8, shape (height, width)
-        Palette indices. Several make an animation; equal ones in a row are merged.
-    palette : numpy.ndarray of uint8, shape (K, 3)
+    frames : sequence of array of uint8, shape (height, width)
+        Palette indices. Several frames make an animation; equal frames in a row are merged.
+    palette : array of uint8, shape (K, 3)
         The colours in sRGB.
-    opacity : numpy.ndarray of uint8, shape (K,), optional
-        Opacity of the colours; a GIF has one transparent colour at most, and none in between.
-    ending : str, optional
-        One of `FORMATS`.
+    opacity : array of uint8, shape (K,), optional
+        Opacity of each colour, 255 for opaque. In a GIF the least opaque colour is transparent and
+        all others are opaque.
+    ending : {".png", ".gif"}, optional
+        Ending of the file's name, which says the format.
     durations : sequence of float, optional
-        How long each frame is shown, in milliseconds.
+        Time for which each frame is shown, in milliseconds.
     plays : int, optional
-        How often an animation is played; 0 for ever.
+        Number of times that an animation is played; 0 for endless repetition.
 
     Returns
     -------
     bytes
-        What the file is to contain.
+        The contents of the file.
     """
     from PIL import Image
 
-    options, images = {}, []
+    options: dict[str, Any] = {}
+    images = []
     if ending == ".png":
         options["bits"] = next(bits for bits in (1, 2, 4, 8) if len(palette) <= 1 << bits)
     if opacity is not None:

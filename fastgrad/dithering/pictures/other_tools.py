@@ -1,24 +1,32 @@
-"""What other tools make of a picture, to be set beside ours."""
+"""Pictures as other tools dither them, for comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
+from fastgrad._typing import ByteArray
 
-def pillow(values, colors, palette=None):
+__all__ = ["RIVALS", "imagequant", "pillow"]
+
+
+def pillow(values: ByteArray, colors: int, palette: ByteArray | None = None) -> ByteArray:
     """Dither by Pillow: a palette by maximum coverage, then Floyd-Steinberg.
 
     Parameters
     ----------
-    values : numpy.ndarray of uint8, shape (height, width, 3)
+    values : array of uint8, shape (height, width, 3)
         sRGB values.
     colors : int
-        The number of colours.
-    palette : numpy.ndarray of uint8, shape (K, 3), optional
-        A palette to use instead.
+        Number of colours.
+    palette : array of uint8, shape (K, 3), optional
+        Palette to use instead of Pillow's own.
 
     Returns
     -------
-    numpy.ndarray of uint8, shape (height, width, 3)
-        The dithered picture.
+    array of uint8, shape (height, width, 3)
+        The dithered picture in sRGB.
     """
     from PIL import Image
 
@@ -33,27 +41,29 @@ def pillow(values, colors, palette=None):
     return np.asarray(dithered.convert("RGB"))
 
 
-def imagequant(values, colors, palette=None):
+def imagequant(
+    values: ByteArray, colors: int, palette: ByteArray | None = None
+) -> ByteArray | None:
     """Dither by libimagequant, at full strength.
 
     Parameters
     ----------
-    values : numpy.ndarray of uint8, shape (height, width, 3)
+    values : array of uint8, shape (height, width, 3)
         sRGB values.
     colors : int
-        The number of colours.
-    palette : None
-        It takes no palette.
+        Number of colours.
+    palette : array of uint8, shape (K, 3), optional
+        A palette, which libimagequant cannot use.
 
     Returns
     -------
-    numpy.ndarray of uint8, shape (height, width, 3), or None
-        The dithered picture; None if the package is not installed or there is a palette.
+    array of uint8, shape (height, width, 3), or None
+        The dithered picture in sRGB; None if the package is not installed or there is a palette.
     """
     if palette is not None:
         return None
     try:
-        import imagequant
+        import imagequant  # pyright: ignore[reportMissingImports]
     except ImportError:
         return None
     height, width = values.shape[:2]
@@ -66,4 +76,4 @@ def imagequant(values, colors, palette=None):
     return chosen[np.frombuffer(indices, np.uint8)].reshape(values.shape)
 
 
-RIVALS = {"Pillow": pillow, "imagequant": imagequant}
+RIVALS: dict[str, Callable[..., ByteArray | None]] = {"Pillow": pillow, "imagequant": imagequant}

@@ -1,16 +1,22 @@
 """Palettes of common e-ink panels, and of greys.
 
-A panel shows other colours than those by which its driver is told of them: pixels are chosen with
+The colours that a panel shows are not those by which its driver calls them. Pixels are chosen with
 the measured `Preset.colors`, and the file gets the `Preset.device` colours in their places.
-Measured colours are relative to the panel's white, as the eye takes them: each channel is divided
-by that of white, in linear light.
+Measured colours are relative to the panel's white, since the eye adapts to it: each channel is
+divided by the channel of white, in linear light.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from fastgrad._typing import ArrayLike, ByteArray
 from fastgrad.dithering.eye.colour import to_linear, to_srgb
+
+__all__ = ["PRESETS", "Preset", "relative_to_white"]
 
 INKS = {
     "black": "000000",
@@ -30,28 +36,28 @@ AFAR = {"sigma": 1.5, "nu": 0.0}
 
 @dataclass(frozen=True)
 class Preset:
-    """A palette by name.
+    """A palette that has a name.
 
     Attributes
     ----------
     summary : str
-        What it is, in a line.
-    colors : numpy.ndarray of uint8, shape (K, 3)
+        Description in one line.
+    colors : array of uint8, shape (K, 3)
         The colours as they are seen, in sRGB, in the order of the driver's indices.
-    device : numpy.ndarray of uint8, shape (K, 3)
+    device : array of uint8, shape (K, 3)
         The colours that the driver expects in a file.
-    options : dict
-        Arguments of `fastgrad.dither` that suit it.
+    options : dict of str to object
+        Options of `fastgrad.dither` that suit the palette.
     """
 
     summary: str
-    colors: np.ndarray = field(repr=False)
-    device: np.ndarray = field(repr=False)
-    options: dict = field(default_factory=dict)
+    colors: ByteArray = field(repr=False)
+    device: ByteArray = field(repr=False)
+    options: dict[str, Any] = field(default_factory=dict)
 
 
-def relative_to_white(colors):
-    """Divide colours by the brightest of them, channel by channel, in linear light.
+def relative_to_white(colors: ArrayLike) -> ByteArray:
+    """Divide colours by the brightest one, channel by channel, in linear light.
 
     Parameters
     ----------
@@ -90,7 +96,7 @@ def _greys(count, summary):
 # inky_uc8159.py. Black, white, yellow and red: a 3.97-inch panel, github.com/OpenDisplay-org/
 # epaper-dithering; panels without the one or the other ink are given the same colours.
 _FOUR = {"black": "0a070e", "white": "adb2ae", "yellow": "ac8000", "red": "55180e"}
-PRESETS = {
+PRESETS: dict[str, Preset] = {
     "bw": _greys(2, "black and white"),
     "grey4": _greys(4, "4 greys, evenly spaced in sRGB"),
     "grey16": _greys(16, "16 greys, evenly spaced in sRGB"),

@@ -1,17 +1,24 @@
 """Figures of how near a dithered picture is, each with the space in which it is measured."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fastgrad._typing import ArrayLike
 from fastgrad.dithering.metrics.psnr_and_ssim import cssim, ms_ssim, psnr, ssim
 from fastgrad.dithering.metrics.s_cielab_and_flip import flip, s_cielab
+
+__all__ = ["metrics", "table"]
 
 BLUR = 1.5  # standard deviation in pixels of the blur under which errors are reported
 
 
-def metrics(picture, original, *, ppd=67):
-    """Measure a picture.
+def metrics(picture: ArrayLike, original: ArrayLike, *, ppd: float = 67) -> dict[str, float]:
+    """Measure how near a picture is to its original.
 
     Parameters
     ----------
-    picture, original : numpy.ndarray, shape (height, width, 3)
+    picture, original : array_like, shape (height, width, 3)
         sRGB values, uint8 or float in [0, 1].
     ppd : float, optional
         Pixels per degree of the visual field, for S-CIELAB and FLIP.
@@ -19,7 +26,7 @@ def metrics(picture, original, *, ppd=67):
     Returns
     -------
     dict of str to float
-        The figures by name; the name says the space, and whether low or high is good.
+        The figures by name. The name says the space, and it says so where low is good.
     """
     seen = f"at {ppd:g} pixels per degree, low is good"
     return {
@@ -36,18 +43,18 @@ def metrics(picture, original, *, ppd=67):
     }
 
 
-def table(columns):
-    """Lay figures out in text, a row for each figure.
+def table(columns: Mapping[str, Mapping[str, float]]) -> str:
+    """Format figures as text, with a row for each figure and a column for each picture.
 
     Parameters
     ----------
-    columns : dict of str to dict of str to float
-        For each picture its figures.
+    columns : mapping of str to mapping of str to float
+        The figures of each picture, by its label.
 
     Returns
     -------
     str
-        Lines; the last without an end.
+        The lines, without a newline at the end.
 
     Examples
     --------

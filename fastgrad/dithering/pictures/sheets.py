@@ -1,27 +1,35 @@
 """Pictures of pictures: a comparison of several, and a preview for the terminal."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
+from fastgrad._typing import ByteArray
 from fastgrad.dithering.eye.colour import to_linear, to_srgb
+
+__all__ = ["comparison", "half_blocks", "shrink"]
 
 GAP = 8  # pixels between pictures
 LARGEST = 512  # pixels of a side up to which a picture is shown whole, pixel for pixel
 CROP, ZOOM = 128, 4  # sides of the crops, and of each of their pixels
 
 
-def comparison(panels):
-    """Set pictures side by side: the whole of each, and below it crops, magnified.
+def comparison(panels: Mapping[str, ByteArray]) -> Any:
+    """Set pictures side by side, and below each of them two magnified crops.
 
     Parameters
     ----------
-    panels : dict of str to numpy.ndarray of uint8, shape (height, width, 3)
-        Labels and pictures in sRGB, all of one size. The crops are chosen from the first: where
-        it has most detail, and where it is smooth but not quite flat.
+    panels : mapping of str to array of uint8, shape (height, width, 3)
+        Labels and pictures in sRGB, all of one size. The crops are where the first picture has most
+        detail, and where it is smooth but not quite flat.
 
     Returns
     -------
     PIL.Image.Image
-        The sheet, in RGB. A picture larger than `LARGEST` is shrunk, in linear light.
+        The sheet, in RGB. Pictures with a side of more than 512 pixels are shrunk, in linear light.
     """
     from PIL import Image, ImageDraw
 
@@ -32,8 +40,8 @@ def comparison(panels):
         rows.append([crop.repeat(ZOOM, axis=0).repeat(ZOOM, axis=1) for crop in crops])
     draw = ImageDraw.Draw(Image.new("RGB", (1, 1)))
     text = [draw.textbbox((0, 0), label) for label in panels]
-    width = max([box[2] for box in text] + [row[0].shape[1] for row in rows])
-    top = max(box[3] for box in text) + 2 * GAP
+    width = int(max([box[2] for box in text] + [row[0].shape[1] for row in rows]))
+    top = int(max(box[3] for box in text)) + 2 * GAP
     height = top + sum(row[0].shape[0] + GAP for row in rows)
     sheet = Image.new("RGB", (len(panels) * (width + GAP) + GAP, height), "white")
     draw = ImageDraw.Draw(sheet)
@@ -74,19 +82,19 @@ def _crops(values):
     return list(dict.fromkeys(found))
 
 
-def shrink(values, width, height):
+def shrink(values: ByteArray, width: int, height: int) -> ByteArray:
     """Shrink a picture by averages in linear light.
 
     Parameters
     ----------
-    values : numpy.ndarray of uint8, shape (height, width, 3)
+    values : array of uint8, shape (height, width, 3)
         sRGB values.
     width, height : int
         The new size.
 
     Returns
     -------
-    numpy.ndarray of uint8, shape (new height, new width, 3)
+    array of uint8, shape (new height, new width, 3)
         sRGB values.
     """
     from PIL import Image
@@ -96,12 +104,12 @@ def shrink(values, width, height):
     return to_srgb(np.stack([np.asarray(plane) for plane in small], axis=-1))
 
 
-def half_blocks(values, columns, rows):
-    """Draw a picture for a terminal that knows 24-bit colours, two pixels to a character.
+def half_blocks(values: ByteArray, columns: int, rows: int) -> str:
+    """Draw a picture for a terminal with 24-bit colours, two pixels to a character.
 
     Parameters
     ----------
-    values : numpy.ndarray of uint8, shape (height, width, 3)
+    values : array of uint8, shape (height, width, 3)
         sRGB values.
     columns, rows : int
         The size of the terminal in characters.
@@ -109,7 +117,7 @@ def half_blocks(values, columns, rows):
     Returns
     -------
     str
-        Lines that end by resetting the colours.
+        The lines, each of which resets the colours at its end.
     """
     height, width = values.shape[:2]
     factor = min(1, columns / width, 2 * rows / height)

@@ -1,27 +1,36 @@
-"""Pictures that are transparent in places: what is dithered, and how the file says the rest."""
+"""Pictures that are transparent in places: what is dithered, and how a palette stores opacity."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
+from fastgrad._typing import Array, ByteArray, FloatArray
 from fastgrad.dithering.eye.colour import encode, to_linear
 
-MODES = ("keep", "key", "blend")
-WHITE = 255  # that of the page below
+__all__ = ["MODES", "Mode", "entries", "on_white", "resize", "to_dither"]
+
+Mode: TypeAlias = Literal["keep", "key", "blend"]
+MODES: tuple[Mode, ...] = ("keep", "key", "blend")
+WHITE = 255  # the value of the page below
 
 
-def on_white(values, alpha):
-    """Lay a picture on a white page, as browsers do: in sRGB values.
+def on_white(values: Array, alpha: ByteArray | None) -> Array:
+    """Blend a picture with a white page in sRGB values, as browsers do.
 
     Parameters
     ----------
-    values : numpy.ndarray, shape (height, width, 3)
+    values : array, shape (height, width, 3)
         sRGB values, uint8 or float in [0, 1].
-    alpha : numpy.ndarray of uint8, shape (height, width), or None
-        Opacity; None is opaque.
+    alpha : array of uint8, shape (height, width), or None
+        Opacity, 255 for opaque; None if all is opaque.
 
     Returns
     -------
-    numpy.ndarray, shape (height, width, 3)
-        The picture, of the same dtype.
+    array, shape (height, width, 3)
+        The blended picture, of the same dtype.
 
     Examples
     --------
@@ -37,27 +46,29 @@ def on_white(values, alpha):
     return np.clip(values * opacity + (1 - opacity), 0, 1).astype(values.dtype)
 
 
-def to_dither(values, alpha, mode):
-    """Return what is to be dithered of a picture.
+def to_dither(
+    values: Array, alpha: ByteArray | None, mode: Mode
+) -> tuple[Array, npt.NDArray[np.bool_] | None, ByteArray | None]:
+    """Return the picture to dither, and the opacity that is left to store in its palette.
 
     Parameters
     ----------
-    values : numpy.ndarray, shape (height, width, 3)
+    values : array, shape (height, width, 3)
         sRGB values.
-    alpha : numpy.ndarray of uint8, shape (height, width), or None
-        Opacity; None is opaque.
+    alpha : array of uint8, shape (height, width), or None
+        Opacity, 255 for opaque; None if all is opaque.
     mode : {"keep", "key", "blend"}
-        Whether opacity stays, as far as the palette has room; turns into that or nothing, split in
-        the middle; or the picture is laid on white.
+        Keep opacity as far as the palette has room; make pixels transparent or opaque, whichever is
+        nearer; or blend the picture with a white page.
 
     Returns
     -------
-    values : numpy.ndarray, shape (height, width, 3)
+    values : array, shape (height, width, 3)
         sRGB values.
-    mask : numpy.ndarray of bool, shape (height, width), or None
-        True where a pixel is seen; None if that is everywhere.
-    alpha : numpy.ndarray of uint8, shape (height, width), or None
-        The opacity that is left, for `entries`.
+    mask : array of bool, shape (height, width), or None
+        True where a pixel is seen; None if all are.
+    alpha : array of uint8, shape (height, width), or None
+        The remaining opacity, for `entries`.
     """
     if alpha is None or mode == "blend":
         return on_white(values, alpha), None, None
@@ -67,28 +78,30 @@ def to_dither(values, alpha, mode):
     return values, None if mask.all() else mask, None if alpha.min() == 255 else alpha
 
 
-def entries(indices, palette, alpha):
-    """Give a palette the entries that opacity needs, after its colours.
+def entries(
+    indices: ByteArray, palette: ByteArray, alpha: ByteArray
+) -> tuple[ByteArray, ByteArray, ByteArray]:
+    """Add entries to a palette for pixels that are not opaque.
 
-    There is one for what is transparent, and one for each pair of a colour and a degree of
-    opacity; of degrees there are as many as leave no more than 256 entries.
+    One entry is for transparent pixels, and one for each pair of a colour and a degree of opacity
+    in the picture. There are as many degrees as possible with no more than 256 entries.
 
     Parameters
     ----------
-    indices : numpy.ndarray of uint8, any shape
+    indices : array of uint8, any shape
         The palette index of each pixel.
-    palette : numpy.ndarray of uint8, shape (K, 3)
+    palette : array of uint8, shape (K, 3)
         The colours.
-    alpha : numpy.ndarray of uint8, of the shape of the indices
-        Opacity.
+    alpha : array of uint8, of the shape of the indices
+        Opacity, 255 for opaque.
 
     Returns
     -------
-    indices : numpy.ndarray of uint8, of the same shape
+    indices : array of uint8, of the same shape
         The new indices.
-    palette : numpy.ndarray of uint8, shape (N, 3)
+    palette : array of uint8, shape (N, 3)
         The new palette.
-    opacity : numpy.ndarray of uint8, shape (N,)
+    opacity : array of uint8, shape (N,)
         The opacity of each entry.
 
     Raises
@@ -121,23 +134,25 @@ def entries(indices, palette, alpha):
     return result, np.concatenate([palette, added.astype(np.uint8)]), np.append(full, opacity)
 
 
-def resize(values, alpha, size):
+def resize(
+    values: Array, alpha: ByteArray | None, size: tuple[int, int]
+) -> tuple[FloatArray, ByteArray | None]:
     """Change the size of a picture, in linear light.
 
     Parameters
     ----------
-    values : numpy.ndarray, shape (height, width, 3)
+    values : array, shape (height, width, 3)
         sRGB values, uint8 or float in [0, 1].
-    alpha : numpy.ndarray of uint8, shape (height, width), or None
-        Opacity, by which colours are weighted.
+    alpha : array of uint8, shape (height, width), or None
+        Opacity, which weights the colours; None if all is opaque.
     size : tuple of int
-        The new width and height.
+        The new width and height in pixels.
 
     Returns
     -------
-    values : numpy.ndarray of float32, shape (new height, new width, 3)
+    values : array of float32, shape (new height, new width, 3)
         sRGB values in [0, 1].
-    alpha : numpy.ndarray of uint8, shape (new height, new width), or None
+    alpha : array of uint8, shape (new height, new width), or None
         Opacity.
     """
     from PIL import Image
