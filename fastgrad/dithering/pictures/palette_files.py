@@ -4,17 +4,21 @@ import io
 import json
 import re
 import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from fastgrad._typing import Array, ArrayLike
 from fastgrad.dithering.pictures.images import FileError
 
 LARGEST = 1 << 20  # bytes of a file that may be a palette
 ASE_COLOUR, ASE_GLOBAL = 1, 0
 
 
-def read(path):
-    """Read the colours of a file, in its order; repeated colours are left out.
+def read(path: Path) -> tuple[Array, Array]:
+    """Read the colours of a palette file, in its order, each of them once.
 
     Parameters
     ----------
@@ -22,15 +26,16 @@ def read(path):
         A file whose ending is one of `READERS`: ``.gpl`` (GIMP), ``.hex`` (a colour a line),
         ``.act`` (Adobe colour table), ``.pal`` (JASC), ``.ase`` (Adobe swatch exchange), ``.png``
         (the palette of an indexed picture, or the colours of any other) or ``.json``: a list of
-        colours ``"#rrggbb"`` or ``[r, g, b]``, or an object whose ``"colors"`` is such a list and
-        whose ``"device"``, if there is one, lists the colours to write in their places.
+        colours ``"#rrggbb"`` or ``[r, g, b]``, or an object whose ``"colors"`` is such a list. Its
+        optional ``"device"`` is a list of as many colours, those that a display's driver expects.
 
     Returns
     -------
     colors : numpy.ndarray of uint8, shape (K, 3)
         The colours in sRGB.
     device : numpy.ndarray of uint8, shape (K, 3)
-        The colours to write to a file: the same but where a JSON file says otherwise.
+        The colours to write to a picture in their places: the same colours, unless a JSON file
+        has others.
 
     Raises
     ------
@@ -58,12 +63,12 @@ def read(path):
         raise FileError(f"not a palette: {path}: {error}") from None
     first = np.sort(np.unique(colors, axis=0, return_index=True)[1])
     if not 2 <= len(first) <= 256:
-        raise FileError(f"a palette has 2 to 256 colours, not {len(first)}: {path}")
+        raise FileError(f"a palette must have 2 to 256 colours, got {len(first)}: {path}")
     return colors[first], device[first]
 
 
-def encode(colors, ending, *, name="fastgrad"):
-    """Write colours in the format of an ending.
+def encode(colors: ArrayLike, ending: str, *, name: str = "fastgrad") -> bytes:
+    """Encode a palette in the format that the ending of a file's name stands for.
 
     Parameters
     ----------
@@ -77,7 +82,7 @@ def encode(colors, ending, *, name="fastgrad"):
     Returns
     -------
     bytes
-        What the file is to contain; of a PNG, a strip of the colours.
+        The content of the file. A PNG shows each colour as a square of 16 x 16 pixels.
 
     Examples
     --------
@@ -89,7 +94,7 @@ def encode(colors, ending, *, name="fastgrad"):
 
 def _checked(colors):
     """Turn a list of colours into an array."""
-    rows = [_colour(c) if isinstance(c, str) else tuple(int(str(x)) for x in c) for c in colors]
+    rows = [_colour(c) if isinstance(c, str) else tuple(map(_integer, c)) for c in colors]
     if any(len(row) != 3 or not all(0 <= x <= 255 for x in row) for row in rows):
         raise ValueError("a colour that is not three numbers from 0 to 255")
     return np.array(rows, np.uint8).reshape(-1, 3)
@@ -103,6 +108,14 @@ def _colour(text):
     if not re.fullmatch("(?:[0-9a-fA-F]{2})?[0-9a-fA-F]{6}", digits):
         raise ValueError(f"not a colour: {text.strip()[:20]!r}")
     return tuple(bytes.fromhex(digits[-6:]))
+
+
+def _integer(value):
+    """Read plain digits: `int` would also take underscores and other scripts."""
+    text = str(value)
+    if not re.fullmatch("[0-9]{1,9}", text):
+        raise ValueError(f"not a number from 0 to 255: {text[:20]!r}")
+    return int(text)
 
 
 def _lines(data):
@@ -150,7 +163,7 @@ def _read_pal(data):
     if lines[:2] != ["JASC-PAL", "0100"] or len(lines) < 3:
         raise ValueError("it does not begin with 'JASC-PAL' and '0100'")
     rows = [line.split()[:3] for line in lines[3:]]
-    if len(rows) != int(lines[2]):
+    if len(rows) != _integer(lines[2]):
         raise ValueError(f"{len(rows)} colours, not the {lines[2]} that it claims")
     return rows
 
@@ -172,7 +185,7 @@ def _read_ase(data):
             start = position + 2 + 2 * characters
             model = data[start : start + 4].decode("ascii", "replace").strip()
             if model not in ("RGB", "Gray"):
-                raise ValueError(f"a colour in {model}: only RGB and Gray are read")
+                raise ValueError(f"a colour in {model!r}: only RGB and Gray are read")
             values = struct.unpack_from(">3f" if model == "RGB" else ">f", data, start + 4)
             if not all(0 <= x <= 1 for x in values):
                 raise ValueError(f"a colour out of range: {values}")
@@ -229,7 +242,7 @@ def _write_json(colors, name):
     return (json.dumps({"name": name, "colors": rows}, indent=2) + "\n").encode()
 
 
-READERS = {
+READERS: dict[str, Callable[[bytes], Any]] = {
     ".gpl": _read_gpl,
     ".hex": _read_hex,
     ".act": _read_act,
@@ -238,7 +251,7 @@ READERS = {
     ".png": _read_png,
     ".json": _read_json,
 }
-WRITERS = {
+WRITERS: dict[str, Callable[[Array, str], bytes]] = {
     ".gpl": _write_gpl,
     ".hex": _write_hex,
     ".act": _write_act,

@@ -68,7 +68,7 @@ def test_swatches_in_groups_and_in_grey(tmp_path):
     assert colors.tolist() == [[51, 51, 51], [255, 0, 128]]
     ink = block(1, named("ink") + b"CMYK" + struct.pack(">4fH", 0, 0, 0, 1, 2))
     data = b"ASEF" + struct.pack(">HHI", 1, 0, 1) + ink
-    with pytest.raises(FileError, match="a colour in CMYK"):
+    with pytest.raises(FileError, match="a colour in 'CMYK'"):
         palette_files.read(stored(tmp_path, "ink.ase", data))
 
 
@@ -92,7 +92,7 @@ def test_pictures_as_palettes(tmp_path):
     np.testing.assert_array_equal(palette_files.read(tmp_path / "indexed.png")[0], COLORS[::-1])
     noise = np.random.default_rng(0).integers(0, 256, (20, 20, 3)).astype(np.uint8)
     Image.fromarray(noise).save(tmp_path / "noise.png")
-    with pytest.raises(FileError, match="a palette has 2 to 256 colours, not 400"):
+    with pytest.raises(FileError, match="a palette must have 2 to 256 colours, got 400"):
         palette_files.read(tmp_path / "noise.png")
 
 
@@ -109,10 +109,10 @@ def test_repeated_colours_are_left_out(tmp_path):
         ("a.gpl", "GIMP Palette\n1 2\n3 4\n", "not three numbers from 0 to 255"),
         ("a.gpl", "GIMP Palette\n1 2 three\n", "not a palette"),
         ("a.hex", "0000\n", "not a colour: '0000'"),
-        ("a.hex", "\n", "2 to 256 colours, not 0"),
+        ("a.hex", "\n", "2 to 256 colours, got 0"),
         ("a.hex", b"\xff\xfe\x00", "not a palette"),
-        ("a.hex", "000000\n" * 3, "2 to 256 colours, not 1"),
-        ("a.hex", "".join(f"{i:06x}\n" for i in range(257)), "2 to 256 colours, not 257"),
+        ("a.hex", "000000\n" * 3, "2 to 256 colours, got 1"),
+        ("a.hex", "".join(f"{i:06x}\n" for i in range(257)), "2 to 256 colours, got 257"),
         ("a.act", b"\0" * 700, "700 bytes, neither 768 nor 772"),
         ("a.pal", "RIFF", "does not begin with 'JASC-PAL'"),
         ("a.pal", "JASC-PAL\n0100\n3\n0 0 0\n255 0 0\n", "2 colours, not the 3 that it claims"),
@@ -142,3 +142,27 @@ def test_damaged_files(tmp_path, name, data, message):
 def test_no_file():
     with pytest.raises(FileError, match=r"cannot read none\.hex: No such file"):
         palette_files.read(Path("none.hex"))
+
+
+@pytest.mark.parametrize("number", ["1_0", "\u0661\u0660", "+10", "1e1", "-0", "0x1", "9" * 5000])
+def test_numbers_are_plain_digits(tmp_path, number):
+    for name, text in (
+        ("a.gpl", f"GIMP Palette\n{number} 0 0\n0 0 0\n"),
+        ("a.pal", f"JASC-PAL\n0100\n2\n{number} 0 0\n0 0 0\n"),
+        ("b.pal", f"JASC-PAL\n0100\n{number}\n" + "1 1 1\n" * 10),
+        ("a.json", json.dumps([[number, 0, 0], [0, 0, 0]])),
+    ):
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(FileError, match="not a palette") as caught:
+            palette_files.read(path)
+        assert len(str(caught.value)) < 200 + len(str(path))
+
+
+def test_a_message_holds_no_control_characters(tmp_path):
+    data = palette_files.encode([[0, 0, 0], [9, 9, 9]], ".ase").replace(b"RGB ", b"\0\x1b[m")
+    path = tmp_path / "a.ase"
+    path.write_bytes(data)
+    with pytest.raises(FileError, match="only RGB and Gray are read") as caught:
+        palette_files.read(path)
+    assert str(caught.value).isprintable()
