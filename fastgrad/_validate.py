@@ -18,6 +18,14 @@ def array(x, name):
         raise ValueError(f"{name} must be an array: its rows differ in length") from None
 
 
+def frozen(x):
+    """Return a read-only view of an array: what kernels are compiled for, and results may share."""
+    if x.flags.writeable:
+        x = x.view()
+        x.flags.writeable = False
+    return x
+
+
 def real_array(x, name):
     """Return x as a C-contiguous float32 or float64 array, read-only (one compiled signature)."""
     if type(x) is not np.ndarray or x.dtype not in REALS or not x.flags.c_contiguous:
@@ -28,10 +36,7 @@ def real_array(x, name):
             single = x.dtype.kind == "f" and x.dtype.itemsize <= 4
             x = x.astype(np.float32 if single else np.float64)
         x = np.asarray(x, order="C")  # ascontiguousarray would give a scalar an axis
-    if x.flags.writeable:
-        x = x.view()
-        x.setflags(write=False)
-    return x
+    return frozen(x)
 
 
 def rows(logits, name="logits", *, check=True):
@@ -175,9 +180,8 @@ def categories(z, batch, k, name="z"):
             f"{name} must be from 0 to {k - 1}, got {z.min() if z.min() < 0 else z.max()}"
         )
     count = z.shape[0] if z.shape != batch else 1
-    flat = np.ascontiguousarray(z, np.int32).reshape(count, math.prod(batch)).view()
-    flat.flags.writeable = False
-    return flat, z.shape
+    flat = np.ascontiguousarray(z, np.int32).reshape(count, math.prod(batch))
+    return frozen(flat), z.shape
 
 
 def like(x, shape, dtype, name, view=None):
@@ -192,9 +196,8 @@ def like(x, shape, dtype, name, view=None):
         if x.dtype.kind not in "iufb":
             raise TypeError(f"{name} must be real, got dtype {x.dtype}")
         x = x.astype(dtype)
-    x = (x if x.flags.c_contiguous else x.copy()).reshape(shape if view is None else view)
-    x.flags.writeable = False
-    return x
+    x = x if x.flags.c_contiguous else x.copy()
+    return frozen(x.reshape(shape if view is None else view))
 
 
 def finite(x, name):
@@ -236,9 +239,7 @@ def cotangents(given, full, dtype, rows=None):
     flat = []
     for name, r in given.items():
         if r is None:
-            r = np.empty((0, *rows), dtype)
-            r.flags.writeable = False  # as given ones are: one compiled signature
-            flat.append(r)
+            flat.append(frozen(np.empty((0, *rows), dtype)))  # as given ones: one signature
         else:
             flat.append(like(r, shape, dtype, name, (count, *rows)))
     return count, flat

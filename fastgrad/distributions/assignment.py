@@ -45,8 +45,7 @@ def canonical(log_alpha):
                 problem, line = empty[0].tolist()
                 raise ValueError(f"log_alpha has only -inf in {lines} {line} of problem {problem}")
     if transposed:
-        logits = np.ascontiguousarray(logits.swapaxes(1, 2)).view()
-        logits.flags.writeable = False
+        logits = _validate.frozen(np.ascontiguousarray(logits.swapaxes(1, 2)))
     return Problem(logits, batch, shape, transposed)
 
 

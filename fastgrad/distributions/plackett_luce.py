@@ -160,8 +160,7 @@ def entropy(logits, k=None, *, num_samples=None, rng=None):
         return out
     z = gumbel_top_k(logits, k, num_samples=num_samples, rng=rng)
     given = np.empty(z.shape[:-1], rows.dtype)
-    z = z.reshape(len(z), len(rows), k)
-    z.flags.writeable = False
+    z = _validate.frozen(z.reshape(len(z), len(rows), k))
     _entropy.entropy_given(rows, z, given.reshape(-1))
     return given.mean(axis=0)
 
@@ -200,6 +199,4 @@ def _choices(logits, z):
     ordered = np.sort(flat, axis=2)
     if (ordered[..., 1:] == ordered[..., :-1]).any():
         raise ValueError("z must choose different items: one of them is chosen twice")
-    flat = flat.view()
-    flat.flags.writeable = False
-    return rows, flat, z.shape
+    return rows, _validate.frozen(flat), z.shape

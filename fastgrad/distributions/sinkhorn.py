@@ -252,8 +252,7 @@ def _product(log_alpha, cotangent, temperature, noise_scale, key, *options):
     full, dtype = (*problem.batch, *problem.shape), problem.logits.dtype
     count, (w,) = _validate.cotangents({"cotangent": cotangent}, full, dtype)
     w = w.reshape(count, -1, *problem.shape)
-    w = np.ascontiguousarray(w.swapaxes(-1, -2) if problem.transposed else w).view()
-    w.flags.writeable = False
+    w = _validate.frozen(np.ascontiguousarray(w.swapaxes(-1, -2) if problem.transposed else w))
     where = address(problem, noise_scale, key, problem_offset, sample_offset, count)
     limits = _limits(problem, temperature, tolerance, max_iterations, newton)
     out = np.empty(w.shape, dtype)

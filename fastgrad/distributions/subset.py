@@ -245,8 +245,7 @@ def marginals_vjp(logits, cotangent, k):
     k = size(rows, k, np.shape(logits))
     full = (*batch, rows.shape[1])
     _, (r,) = _validate.cotangents({"cotangent": cotangent}, full, rows.dtype)
-    r = r.reshape(-1, *rows.shape).sum(axis=0, dtype=np.float64)
-    r.flags.writeable = False
+    r = _validate.frozen(r.reshape(-1, *rows.shape).sum(axis=0, dtype=np.float64))
     grad = np.empty(full, rows.dtype)
     _k_subset.marginals_vjp(rows, r, k, grad.reshape(rows.shape))
     return grad
