@@ -1,4 +1,4 @@
-"""Gamma variables and what is made of them: beta and Dirichlet.
+"""Gamma variables.
 
 Gamma variates are held as logarithms, in float64: with a shape of 1e-3 half of them lie below the
 smallest float64. Their derivative by the shape is that of implicit reparameterisation.
@@ -7,18 +7,27 @@ smallest float64. Their derivative by the shape is that of implicit reparameteri
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy
+from scipy import special
 
 from fastgrad import _validate
-from fastgrad.distributions.continuous._base import Continuous, exp_within
+from fastgrad._typing import Array, ArrayLike, FloatArray
+from fastgrad.distributions.continuous._base import Continuous, Noise, exp_within
+from fastgrad.distributions.continuous.stirling import (
+    HALF_LOG_2PI,
+    digamma_gap,
+    exp_remainder,
+    log_gamma_remainder,
+)
 from fastgrad.kernels.distributions.continuous import gamma as _kernels
+from fastgrad.random import Key
 
-__all__ = ["Beta", "Dirichlet", "Gamma"]
+__all__ = ["Gamma"]
 
 
-def log_gamma_draws(shape, count, key, offset):
+def log_gamma_draws(shape: Array, count: int, key: Key, offset: int) -> Array:
     """Draw logarithms of gamma variates of rate 1, (count, *shape.shape), in float64."""
     a = shape.reshape(-1)
     small = a < 1
@@ -30,13 +39,12 @@ def log_gamma_draws(shape, count, key, offset):
     return out
 
 
-def log_gamma_slopes(shape, log_x):
+def log_gamma_slopes(shape: Array, log_x: Array) -> Array:
     """Return d log x / d log(shape) at draws log_x, (S, *shape.shape)."""
     a = shape.reshape(-1)
     out = np.empty(log_x.shape)
     log_x, *arrays = (
-        _validate.real_array(x, "shape").reshape(-1)
-        for x in (log_x, a, scipy.special.digamma(a + 1))
+        _validate.real_array(x, "shape").reshape(-1) for x in (log_x, a, special.digamma(a + 1))
     )
     _kernels.slope(log_x, *arrays, out.reshape(-1))
     return out
@@ -44,44 +52,74 @@ def log_gamma_slopes(shape, log_x):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Gamma(Continuous):
-    """Gamma variables, of density proportional to x^(concentration - 1) exp(-rate x).
+    """Gamma variables, whose density is proportional to x^(concentration - 1) exp(-rate x).
 
     Parameters
     ----------
-    log_concentration, log_rate : array, shape (*batch)
+    log_concentration : array, shape (*batch)
+        Logarithm of the concentration, which is also called the shape.
+    log_rate : array, shape (*batch)
+        Logarithm of the rate, which is the inverse of the scale.
+
+    Raises
+    ------
+    TypeError
+        If a parameter is not real.
+    ValueError
+        If the parameters differ in shape, are not finite, or are too large or too small for their
+        exponentials to be normal numbers of their dtype.
 
     Notes
     -----
-    Samples below the smallest normal number of their type, which a concentration below 0.1 has, are
-    that number; ``sample(..., log=True)`` gives their logarithms, which are exact.
+    A sample below the smallest normal number of its dtype is replaced by that number; this is
+    common for concentrations below 0.1. ``sample(..., log=True)`` returns the logarithms of the
+    samples, which are not clipped. The score of samples, `transform_score`, is not affected.
 
     Examples
     --------
     >>> import numpy as np, fastgrad as fg
     >>> d = fg.continuous.Gamma(np.log(1e-3), 0.0)
-    >>> bool((d.sample(num_samples=100, rng=0, log=True) < -1000).any())
-    True
+    >>> log_x = d.sample(num_samples=100, rng=0, log=True)
+    >>> bool((log_x < -1000).any()), bool(np.isfinite(d.log_prob(log_x[0], log=True)))
+    (True, True)
 
     References
     ----------
-    Marsaglia and Tsang, "A simple method for generating gamma variables", TOMS 2000.
+    Marsaglia and Tsang, "A simple method for generating gamma variables", TOMS 2000. Figurnov,
+    Mohamed and Mnih, "Implicit reparameterization gradients", NeurIPS 2018.
     """
 
-    log_concentration: np.ndarray
-    log_rate: np.ndarray
+    log_concentration: FloatArray
+    log_rate: FloatArray
 
     support = (0.0, np.inf)
 
-    def _noise(self, count, key, offset):
+    if TYPE_CHECKING:
+
+        def __init__(self, log_concentration: ArrayLike, log_rate: ArrayLike) -> None: ...
+
+    def _noise(self, count: int, key: Key, offset: int) -> Noise:
         (log_a,) = self._double("log_concentration")
         return log_gamma_draws(np.exp(log_a), count, key, offset)
 
-    def transform(self, noise, *, log=False):
-        """Make samples of noise, logarithms of variates of rate 1; with log=True, their logs."""
+    def transform(self, noise: Noise, *, log: bool = False) -> FloatArray:
+        """Turn noise, the logarithms of gamma variates of rate 1, into samples.
+
+        Parameters
+        ----------
+        noise : array
+            The noise that `noise` returned.
+        log : bool
+            Whether to return the logarithms of the samples, which are not clipped.
+
+        Returns
+        -------
+        array, shape (S, *batch_shape)
+        """
         log_x = noise - self._double("log_rate")[0]
         return log_x.astype(self.dtype) if log else exp_within(log_x, self.dtype)
 
-    def _transform_vjp(self, noise, cotangent):
+    def _transform_vjp(self, noise: Noise, cotangent: Array) -> dict[str, Array]:
         (log_a,) = self._double("log_concentration")
         grad = cotangent * self.transform(noise)
         return {
@@ -89,187 +127,93 @@ class Gamma(Continuous):
             "log_rate": -grad,
         }
 
-    def log_prob(self, x, *, log=False):
-        """Logarithm of the density of x, or with log=True, at a given log x, still that of x."""
+    def _transform_score(self, noise: Noise) -> dict[str, Array]:
+        return self._score_at(noise - self._double("log_concentration")[0], np.exp(noise))
+
+    def log_prob(self, x: ArrayLike, *, log: bool = False) -> FloatArray:
+        """Evaluate the logarithm of the density.
+
+        Parameters
+        ----------
+        x : array, shape (*batch_shape) or (S, *batch_shape)
+            The points, or with log=True their logarithms.
+        log : bool
+            Whether x holds logarithms. The density is that of the variable itself in either case,
+            not the density of its logarithm.
+
+        Returns
+        -------
+        array, shape (*batch_shape) or (S, *batch_shape)
+            The log density, -inf outside the support.
+        """
         if not log:
             return super().log_prob(x)
-        y = self._points(x)
-        log_a, log_rate = self._double("log_concentration", "log_rate")
-        a, scaled = np.exp(log_a), y + log_rate
-        with np.errstate(over="ignore"):
-            value = a * scaled - y - np.exp(scaled) - scipy.special.gammaln(a)
+        with np.errstate(all="ignore"):
+            value = self._log_density_at(*self._of_logarithm(self._points(x)))
         return value.astype(self.dtype)[()]
 
-    def _log_density(self, x):
+    def score(self, x: ArrayLike, *, log: bool = False) -> dict[str, FloatArray]:
+        """Differentiate the log density at given points, by the parameters.
+
+        Parameters
+        ----------
+        x : array, shape (*batch_shape) or (S, *batch_shape)
+            The points, or with log=True their logarithms.
+        log : bool
+            Whether x holds logarithms.
+
+        Returns
+        -------
+        dict of arrays, shape (*batch_shape) or (S, *batch_shape)
+            The derivatives, by the parameters' names: the limit at 0, NaN below 0.
+        """
+        if not log:
+            return super().score(x)
+        with np.errstate(all="ignore"):
+            return self._cast(self._score_at(*self._of_logarithm(self._points(x))[:2]))
+
+    # A point x is given by log(rate x / concentration), rate x, and log x.
+
+    def _of_logarithm(self, log_x: Array) -> tuple[Array, Array, Array]:
+        log_a, log_rate = self._double("log_concentration", "log_rate")
+        return log_x + log_rate - log_a, np.exp(log_x + log_rate), log_x
+
+    def _of_point(self, x: Array) -> tuple[Array, Array, Array]:
+        log_a, log_rate = self._double("log_concentration", "log_rate")
+        a, scaled, log_x = np.exp(log_a), np.exp(log_rate) * x, np.log(x)
+        excess = (scaled - a) / a
+        near = np.abs(excess) < 0.5
+        t = np.where(near, np.log1p(np.where(near, excess, 0)), log_x + log_rate - log_a)
+        return t, scaled, log_x
+
+    def _log_density(self, x: Array) -> Array:
+        return self._log_density_at(*self._of_point(x))
+
+    def _log_density_at(self, t: Array, scaled: Array, log_x: Array) -> Array:
+        """Return the deviance and what Stirling's formula leaves, whose leading terms cancel."""
         log_a, log_rate = self._double("log_concentration", "log_rate")
         a = np.exp(log_a)
-        kernel = scipy.special.xlogy(a - 1, x) - np.exp(log_rate) * x
-        return kernel + a * log_rate - scipy.special.gammaln(a)
+        deviance = np.where(np.abs(t) < 1, a * exp_remainder(t), a * t + a - scaled)
+        value = deviance + 0.5 * log_a - log_x - HALF_LOG_2PI - log_gamma_remainder(a)
+        at_zero = special.xlogy(a - 1, 0.0) + log_rate  # finite only for a concentration of 1
+        return np.where(scaled == np.inf, -np.inf, np.where(log_x == -np.inf, at_zero, value))
 
-    def _score(self, x):
+    def _score(self, x: Array) -> dict[str, Array]:
+        return self._score_at(*self._of_point(x)[:2])
+
+    def _score_at(self, t: Array, scaled: Array) -> dict[str, Array]:
+        a = np.exp(self._double("log_concentration")[0])
+        return {"log_concentration": a * (t + digamma_gap(a)), "log_rate": a - scaled}
+
+    def _entropy(self) -> Array:
         log_a, log_rate = self._double("log_concentration", "log_rate")
         a = np.exp(log_a)
-        return {
-            "log_concentration": a * (np.log(x) + log_rate - scipy.special.digamma(a)),
-            "log_rate": a - np.exp(log_rate) * x,
-        }
+        constant = HALF_LOG_2PI + log_gamma_remainder(a) + (a - 1) * digamma_gap(a)
+        return 0.5 * log_a - log_rate + constant
 
-    def _entropy(self):
-        log_a, log_rate = self._double("log_concentration", "log_rate")
-        a = np.exp(log_a)
-        return a - log_rate + scipy.special.gammaln(a) + (1 - a) * scipy.special.digamma(a)
-
-    def _mean(self):
+    def _mean(self) -> Array:
         return np.exp(self.log_concentration - self.log_rate)
 
-    def _mean_vjp(self, cotangent):
+    def _mean_vjp(self, cotangent: Array) -> dict[str, Array]:
         grad = cotangent * self._mean()
         return {"log_concentration": grad, "log_rate": -grad}
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Beta(Continuous):
-    """Beta variables, of density proportional to x^(alpha - 1) (1 - x)^(beta - 1).
-
-    Parameters
-    ----------
-    log_alpha, log_beta : array, shape (*batch)
-
-    Notes
-    -----
-    Samples closer to 0 or 1 than their type can say are the nearest numbers inside.
-
-    Examples
-    --------
-    >>> import numpy as np, fastgrad as fg
-    >>> float(fg.continuous.Beta(np.log(3.0), 0.0).mean().round(6))
-    0.75
-    """
-
-    log_alpha: np.ndarray
-    log_beta: np.ndarray
-
-    support = (0.0, 1.0)
-
-    def _shapes(self):
-        return [np.exp(log) for log in self._double("log_alpha", "log_beta")]
-
-    def _noise(self, count, key, offset):
-        keys = key.split(2)
-        return tuple(log_gamma_draws(a, count, k, offset) for a, k in zip(self._shapes(), keys))
-
-    def transform(self, noise):
-        """Make samples of noise, logarithms of two gamma variates: the share of the first."""
-        x = scipy.special.expit(noise[0] - noise[1])
-        low, high = np.finfo(self.dtype).tiny, np.nextafter(self.dtype.type(1), self.dtype.type(0))
-        return np.clip(x, low, high).astype(self.dtype)
-
-    def _transform_vjp(self, noise, cotangent):
-        gap = noise[0] - noise[1]
-        grad = cotangent * (scipy.special.expit(gap) * scipy.special.expit(-gap))
-        up, down = (log_gamma_slopes(a, log) for a, log in zip(self._shapes(), noise))
-        return {"log_alpha": grad * up, "log_beta": -grad * down}
-
-    def _log_density(self, x):
-        a, b = self._shapes()
-        return (
-            scipy.special.xlogy(a - 1, x)
-            + scipy.special.xlog1py(b - 1, -x)
-            - scipy.special.betaln(a, b)
-        )
-
-    def _score(self, x):
-        a, b = self._shapes()
-        both = scipy.special.digamma(a + b)
-        return {
-            "log_alpha": a * (np.log(x) - scipy.special.digamma(a) + both),
-            "log_beta": b * (np.log1p(-x) - scipy.special.digamma(b) + both),
-        }
-
-    def _entropy(self):
-        a, b = self._shapes()
-        terms = (a - 1) * scipy.special.digamma(a) + (b - 1) * scipy.special.digamma(b)
-        return scipy.special.betaln(a, b) - terms + (a + b - 2) * scipy.special.digamma(a + b)
-
-    def _mean(self):
-        return scipy.special.expit(self.log_alpha - self.log_beta)
-
-    def _mean_vjp(self, cotangent):
-        mean = self._mean()
-        grad = cotangent * mean * (1 - mean)
-        return {"log_alpha": grad, "log_beta": -grad}
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Dirichlet(Continuous):
-    """Dirichlet variables: K positive numbers that sum to 1.
-
-    Parameters
-    ----------
-    log_concentration : array, shape (*batch, K)
-
-    Notes
-    -----
-    Numbers below the smallest normal one of their type are that one; ``sample(..., log=True)``
-    gives their logarithms, which are exact.
-
-    Examples
-    --------
-    >>> import numpy as np, fastgrad as fg
-    >>> d = fg.continuous.Dirichlet(np.log([1.0, 2.0, 5.0]))
-    >>> d.batch_shape, d.mean()
-    ((), array([0.125, 0.25 , 0.625]))
-    """
-
-    log_concentration: np.ndarray
-
-    event_rank = 1
-    support = (0.0, 1.0)
-
-    def _shape(self):
-        return np.exp(self._double("log_concentration")[0])
-
-    def _noise(self, count, key, offset):
-        return log_gamma_draws(self._shape(), count, key, offset)
-
-    def transform(self, noise, *, log=False):
-        """Make samples of noise, logarithms of gamma variates; with log=True, their logarithms."""
-        log_x = scipy.special.log_softmax(noise, axis=-1)
-        return log_x.astype(self.dtype) if log else exp_within(log_x, self.dtype)
-
-    def _transform_vjp(self, noise, cotangent):
-        x = scipy.special.softmax(noise, axis=-1)
-        centred = cotangent - (x * cotangent).sum(axis=-1, keepdims=True)
-        return {"log_concentration": x * centred * log_gamma_slopes(self._shape(), noise)}
-
-    def _log_density(self, x):
-        a = self._shape()
-        constant = scipy.special.gammaln(a).sum(axis=-1) - scipy.special.gammaln(a.sum(axis=-1))
-        return scipy.special.xlogy(a - 1, x).sum(axis=-1) - constant
-
-    def log_prob(self, x, *, log=False):
-        """Logarithm of the density of x, or with log=True, at a given log x, still that of x."""
-        if not log:
-            return super().log_prob(x)
-        a, y = self._shape(), self._points(x)
-        constant = scipy.special.gammaln(a).sum(axis=-1) - scipy.special.gammaln(a.sum(axis=-1))
-        return (((a - 1) * y).sum(axis=-1) - constant).astype(self.dtype)[()]
-
-    def _score(self, x):
-        a = self._shape()
-        both = scipy.special.digamma(a.sum(axis=-1, keepdims=True))
-        return {"log_concentration": a * (np.log(x) - scipy.special.digamma(a) + both)}
-
-    def _entropy(self):
-        a = self._shape()
-        total, k = a.sum(axis=-1), a.shape[-1]
-        constant = scipy.special.gammaln(a).sum(axis=-1) - scipy.special.gammaln(total)
-        terms = ((a - 1) * scipy.special.digamma(a)).sum(axis=-1)
-        return constant + (total - k) * scipy.special.digamma(total) - terms
-
-    def _mean(self):
-        return scipy.special.softmax(self.log_concentration, axis=-1)
-
-    def _mean_vjp(self, cotangent):
-        mean = self._mean()
-        return {"log_concentration": mean * (cotangent - (mean * cotangent).sum(-1, keepdims=True))}
