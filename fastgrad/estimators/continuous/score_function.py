@@ -74,22 +74,22 @@ class ScoreFunction(OfContinuous):
         object.__setattr__(self, "min_samples", 2 if self.baseline else 1)
 
     def draw(self, distribution, num_samples, key, *, offset=0, state=None):
-        """Draw samples."""
-        x = distribution.sample(num_samples=num_samples, rng=key, sample_offset=offset)
-        return read_only(x)
+        """Draw noise, of which scores are made, and the samples of it, which f sees."""
+        noise = distribution.noise(num_samples, rng=key, sample_offset=offset)
+        return noise, read_only(distribution.transform(noise))
 
     def ask(self, objective, distribution, draws, *, offset=0):
         """Evaluate f at the samples."""
-        return objective.relaxed(distribution, draws, offset=offset)
+        return objective.relaxed(distribution, draws[1], offset=offset)
 
     def combine(self, distribution, blocks, state=None):
-        """Make the estimate of pairs (samples, `Values`)."""
+        """Make the estimate of pairs ((noise, samples), `Values`)."""
         value, signals, weighted, scores = Mean(), Mean(), Means(), Means()
-        for x, f_x in blocks:
+        for (noise, _), f_x in blocks:
             value.add(f_x.value)
             signals.add(f_x.signal)
             signal = f_x.signal - signals.first.reshape(f_x.signal.shape[1:])
-            score = distribution.score(x)
+            score = distribution.transform_score(noise)
             scores.add(score)
             weighted.add({name: expand(signal, s) * s for name, s in score.items()})
         n = value.count
