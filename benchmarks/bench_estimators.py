@@ -46,11 +46,11 @@ def problem(name, dtype=np.float32):
 def drawing(name, x, objective, samples):
     """Return the call that draws what an estimator needs."""
     import fastgrad as fg
-    from fastgrad.distributions import discrete
+    from fastgrad.distributions.categorical import as_distribution
     from fastgrad.estimators.relaxations.jacobians import Straight
 
     key, run = fg.Key(common.KEY), fg.estimator(name)
-    distribution = discrete.as_distribution(x)
+    distribution = as_distribution(x)
     options = {"temperature": 0.5, "rng": key}
     if name in ("rebar", "relax"):
         options["coupled"] = True
@@ -77,14 +77,14 @@ def drawing(name, x, objective, samples):
         def draw():
             z = fg.sample(x, num_samples=samples, rng=key)
             if name in ("double_cv", "rodeo"):
-                discrete.features(distribution, z)
+                distribution.features(z)
 
     elif name in STRAIGHT_THROUGH:
         gradient = objective.grad(np.empty((samples, *x.shape), x.dtype))
 
         def draw():
             z = run.draw(distribution, samples, key)
-            discrete.features(distribution, z)
+            distribution.features(z)
             products = Straight(distribution, 1.0)
             products.add(z, gradient)
             return products.total

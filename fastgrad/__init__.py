@@ -2,7 +2,7 @@
 
 from fastgrad import exact, graph, objectives, optim, perturbed, random, threads
 from fastgrad._version import __version__
-from fastgrad.comparison import Comparison, compare, moments
+from fastgrad.comparison import Auto, Comparison, compare, moments
 from fastgrad.distributions import bernoulli, continuous, permutation, subset
 from fastgrad.distributions.bernoulli import Bernoulli
 from fastgrad.distributions.categorical import (
@@ -24,12 +24,21 @@ from fastgrad.distributions.concrete import (
     relax_vjp,
 )
 from fastgrad.dithering import Dithering, dither
-from fastgrad.estimators import Estimate, Estimator, estimator, list_estimators
+from fastgrad.estimators import (
+    Estimate,
+    Estimator,
+    estimator,
+    list_estimators,
+    register_estimator,
+)
 from fastgrad.estimators.score_functions import baselines
 from fastgrad.graph import expectation_grad
 from fastgrad.objectives import Objective, objective
 from fastgrad.random import Key
 from fastgrad.threads import get_num_threads, set_num_threads
+
+register_estimator(Auto, listed=False)  # it chooses among the others, and so stands above them
+del Auto
 
 __all__ = [
     "Bernoulli",
@@ -68,6 +77,7 @@ __all__ = [
     "permutation",
     "perturbed",
     "random",
+    "register_estimator",
     "relax",
     "relax_vjp",
     "sample",

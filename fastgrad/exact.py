@@ -3,39 +3,47 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad.distributions.discrete import as_distribution, log_probabilities
-from fastgrad.objectives import as_objective
+from fastgrad._typing import ArrayLike, FloatArray
+from fastgrad.distributions.categorical import as_distribution
+from fastgrad.distributions.discrete import Discrete
+from fastgrad.objectives import Objective, as_objective
 
 __all__ = ["grad", "value", "value_and_grad"]
 
 BLOCK = 1 << 20  # features handed to f at once
 
 
-def value_and_grad(f, distribution, *, budget=2**20):
+def value_and_grad(
+    f: Callable[..., Any] | Objective, distribution: Discrete | ArrayLike, *, budget: int = 2**20
+) -> tuple[FloatArray, FloatArray]:
     """Compute E[f] and its gradient with respect to the logits, in float64.
 
-    An objective that knows its own expectation is asked for it; otherwise f is evaluated at all
-    joint outcomes. Categories of probability zero are left out. Where f returns one value for each
-    example of a minibatch, examples are enumerated side by side: the number of outcomes is that of
-    one example.
+    If the objective has an `expectation`, that is used; otherwise f is evaluated at all joint
+    outcomes of the variables. Categories of probability zero are left out. Where f returns one
+    value for each example of a minibatch, the examples are enumerated side by side, so that the
+    number of joint outcomes is that of one example.
 
     Parameters
     ----------
     f : callable or Objective
-    distribution : distribution, or array of logits
+        A function of samples: see `fastgrad.objective`.
+    distribution : Categorical, Bernoulli, or array
+        The distribution of the samples; an array is the logits of categorical variables.
     budget : int
         The largest number of joint outcomes to enumerate.
 
     Returns
     -------
-    value : array
-        The shape of f's values without the samples.
-    grad : array
-        The shape of the logits: gradient of the sum of the values.
+    value : array of float64
+        E[f]: the shape of f's values without the axis of samples.
+    grad : array of float64, the shape of the logits
+        The gradient of the sum of these values.
 
     Raises
     ------
@@ -50,17 +58,17 @@ def value_and_grad(f, distribution, *, budget=2**20):
     (0.25, array([[ 0.125, -0.125], [ 0.125, -0.125]]))
     """
     objective = as_objective(f)
-    distribution = as_distribution(distribution)
+    d: Discrete = as_distribution(distribution)
     budget = _validate.integer(budget, "budget", 1)
-    distribution = type(distribution)(distribution.logits.astype(np.float64))
+    d = d.with_logits(d.logits.astype(np.float64))
     if objective.expectation is not None:
-        return objective.expectation(distribution)
+        return objective.expectation(d)
 
-    table = log_probabilities(distribution)
+    table = d.log_probabilities()
     allowed = (table > -np.inf).reshape(len(table), -1).T  # (N, K)
     batch, variables = table.shape[1:], len(allowed)
     likeliest = table.argmax(axis=0)[None].astype(np.int32)
-    origin = objective.outcomes(distribution, likeliest).value[0]
+    origin = objective.outcomes(d, likeliest).value[0]
     examples = origin.size
     counts = allowed.sum(axis=1).reshape(examples, variables // max(examples, 1))
     sizes = [math.prod(map(int, row)) for row in counts]
@@ -73,30 +81,38 @@ def value_and_grad(f, distribution, *, budget=2**20):
     strides = np.ones_like(counts)
     strides[:, 1:] = np.cumprod(counts[:, :-1], axis=1)
     value = np.zeros(examples)
-    grad = np.zeros((examples, distribution.logits.size // max(examples, 1)))
-    step = max(1, BLOCK // max(1, distribution.logits.size))
+    grad = np.zeros((examples, d.logits.size // max(examples, 1)))
+    step = max(1, BLOCK // max(1, d.logits.size))
     for begin in range(0, outcomes, step):
         t = np.arange(begin, min(begin + step, outcomes))
         digits = t[:, None, None] // strides % counts
         z = np.take_along_axis(categories[None], digits[..., None], axis=3)[..., 0]
         z = z.astype(np.int32).reshape(len(t), *batch)
-        weight = np.exp(distribution.log_prob(z).reshape(digits.shape).sum(axis=2))
+        weight = np.exp(d.log_prob(z).reshape(digits.shape).sum(axis=2))
         weight *= t[:, None] < np.array(sizes)
         # Scores have mean zero, so f counts from any origin.
-        f_z = objective.outcomes(distribution, z, offset=begin).value
+        f_z = objective.outcomes(d, z, offset=begin).value
         weight *= (f_z - origin).reshape(weight.shape)
         value += weight.sum(axis=0)
-        score = distribution.score(z).reshape(len(t), *grad.shape)
+        score = d.score(z).reshape(len(t), *grad.shape)
         grad += np.einsum("te,tef->ef", weight, score)
-    return (origin + value.reshape(origin.shape))[()], grad.reshape(distribution.logits.shape)
+    return (origin + value.reshape(origin.shape))[()], grad.reshape(d.logits.shape)
 
 
-def value(f, distribution, *, budget=2**20):
+def value(
+    f: Callable[..., Any] | Objective, distribution: Discrete | ArrayLike, *, budget: int = 2**20
+) -> FloatArray:
     """Compute E[f] in float64: the first result of `value_and_grad`.
+
+    Parameters
+    ----------
+    f, distribution, budget
+        As for `value_and_grad`.
 
     Returns
     -------
-    array
+    array of float64
+        The shape of f's values without the axis of samples.
 
     Examples
     --------
@@ -107,12 +123,19 @@ def value(f, distribution, *, budget=2**20):
     return value_and_grad(f, distribution, budget=budget)[0]
 
 
-def grad(f, distribution, *, budget=2**20):
+def grad(
+    f: Callable[..., Any] | Objective, distribution: Discrete | ArrayLike, *, budget: int = 2**20
+) -> FloatArray:
     """Compute the gradient of E[f] in float64: the second result of `value_and_grad`.
+
+    Parameters
+    ----------
+    f, distribution, budget
+        As for `value_and_grad`.
 
     Returns
     -------
-    array, the shape of the logits
+    array of float64, the shape of the logits
 
     Examples
     --------

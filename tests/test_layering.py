@@ -54,6 +54,7 @@ LAYERS = {
         ("relaxations",),
         ("relaxed_controls",),
         ("continuous",),
+        ("registry",),
     ],
     "dithering": [
         ("eye",),

@@ -1,74 +1,84 @@
-"""Several estimators on the user's own f: who comes nearest to the truth in the least time."""
+"""Several estimators on the user's own f: which has the smallest error in the least time."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
 from fastgrad import _validate, exact
-from fastgrad.comparison.replicas import as_estimator, with_logits
+from fastgrad._typing import ArrayLike
+from fastgrad.comparison.replicas import as_discrete, as_estimator
 from fastgrad.comparison.runs import REFUSALS, Counter, Problem, Run
 from fastgrad.comparison.table import Comparison
-from fastgrad.estimators import ESTIMATORS, estimator
-from fastgrad.objectives import as_objective
-from fastgrad.random import as_key
+from fastgrad.distributions.discrete import Discrete
+from fastgrad.estimators import ESTIMATORS, Estimator, EstimatorName, estimator
+from fastgrad.objectives import Objective, as_objective
+from fastgrad.random import RNG, Key, as_key
 
 ROUNDS = 3  # of timing: all estimators take turns, so that a slow spell of the machine hits all
 
 
 def compare(
-    f,
-    distribution,
+    f: Callable[..., Any] | Objective,
+    distribution: Discrete | ArrayLike,
     *,
-    estimators=None,
-    num_samples=8,
-    repeats=1000,
-    rng,
-    budget=2**16,
-    warm_up=100,
-    block_size=None,
-    callback=None,
-):
+    estimators: Iterable[EstimatorName | Estimator] | None = None,
+    num_samples: int = 8,
+    repeats: int = 1000,
+    rng: RNG,
+    budget: int = 2**16,
+    warm_up: int = 100,
+    block_size: int | None = None,
+    callback: Callable[[int, int, str], Any] | None = None,
+) -> Comparison:
     """Compare estimators of the gradient of E[f] on one problem.
 
-    All may spend the same number of evaluations of f, `num_samples`, in one estimate: one that
-    takes several for a sample draws fewer samples; one that cannot do with so few draws the fewest
-    it can, and its row shows what it spent; one that would spend 256 times as much (and more than
-    4,096) is skipped. Seconds are those of one estimate of the problem
-    itself, f included. What counts is mean squared error times seconds: an average over many
-    estimates divides the variance by as much as it multiplies the time.
+    All estimators may spend the same number of evaluations of f in one estimate, `num_samples`. One
+    that evaluates f several times for a sample draws fewer samples. One that needs more evaluations
+    than that draws the fewest samples it can; its row shows what it spent. One that would spend
+    more than 256 times `num_samples`, and more than 4,096, is skipped.
 
-    The truth is exact where the outcomes are few enough or the objective knows its expectation;
-    otherwise it is the mean of all unbiased estimators, each weighted by its precision. What a
-    rare outcome contributes is then unseen if it never occurs in the draws.
+    Estimators are ranked by their mean squared error times the seconds of one estimate, f included.
+    This product does not change if many estimates are averaged: their mean takes longer by the same
+    factor by which its variance is smaller.
+
+    The true gradient is exact if there are few enough outcomes, or the objective has an
+    `expectation`. Otherwise it is the mean of all unbiased estimators, each weighted by its
+    precision; the contribution of a rare outcome is then missed if it never occurs in the draws.
 
     Parameters
     ----------
     f : callable or Objective
-    distribution : distribution, or array of logits
-    estimators : list of str or Estimator, optional
-        Names stand for their default options; by default all of `list_estimators`. What needs a
-        part that f lacks, or refuses the problem, is skipped and listed with the reason.
+        A function of samples: see `fastgrad.objective`.
+    distribution : Categorical, Bernoulli, or array
+        The distribution of the samples; an array is the logits of categorical variables.
+    estimators : iterable of str or Estimator, optional
+        Names stand for the default options. By default all of `list_estimators`. An estimator that
+        needs a part that f lacks, or refuses the problem, is skipped and listed with the reason.
     num_samples : int
-        Evaluations of f in one estimate.
+        Number of evaluations of f that one estimate may spend.
     repeats : int
-        Estimates of each for its moments, at least 2. Where an estimator can name all its possible
-        draws and they are no more than that, its moments are exact instead.
+        Number of estimates for the moments of each, at least 2. If an estimator can name all its
+        possible draws and they are no more than that, its moments are exact.
     rng : int, SeedSequence, Generator or Key
+        The same key gives the same comparison, apart from the times.
     budget : int
-        The largest number of joint outcomes to enumerate for the truth.
+        The largest number of joint outcomes to enumerate for the true gradient.
     warm_up : int
-        Estimates in which estimators that learn may do so before they are measured.
+        Number of estimates from which estimators that learn may do so before they are measured.
     block_size : int, optional
-        The most samples to draw and hand to f at once, as in `Estimator`.
+        The largest number of samples that are drawn and handed to f at once, as for `Estimator`.
     callback : callable, optional
-        Called as ``callback(done, total, label)`` for each estimator when it has been tried and
-        when it has been measured: `done` of `total` such steps.
+        Called as ``callback(done, total, label)`` when an estimator has been tried and when it has
+        been measured, where `done` of `total` such steps are done.
 
     Returns
     -------
     Comparison
+        The rows of a table, the best estimator first; print it to see the table.
 
     Raises
     ------
@@ -87,12 +97,12 @@ def compare(
     repeats = _validate.integer(repeats, "repeats", 2)
     warm_up = _validate.integer(warm_up, "warm_up", 0)
     budget = _validate.integer(budget, "budget", 1)
-    objective, distribution, key = as_objective(f), with_logits(distribution), as_key(rng)
+    objective, discrete, key = as_objective(f), as_discrete(distribution), as_key(rng)
     entered, skipped = contenders(estimators)
     counter = Counter(objective)
-    problem = Problem(counter, distribution, num_samples, block_size)
+    problem = Problem(counter, discrete, num_samples, block_size)
 
-    def tell(label):
+    def tell(label: str) -> None:
         nonlocal done
         done += 1
         if callback is not None:
@@ -124,15 +134,28 @@ def compare(
         (run.row(truth) for run in measured), key=lambda row: (row.error_seconds, row.seconds)
     )
     return Comparison(
-        *(tuple(rows), skipped, truth.text, truth.grad),
-        *(num_samples, repeats, warm_up, counter.points),
+        rows=tuple(rows),
+        skipped=skipped,
+        truth=truth.text,
+        grad=truth.grad,
+        num_samples=num_samples,
+        repeats=repeats,
+        warm_up=warm_up,
+        evaluations=counter.points,
     )
 
 
 class _Truth:
     """The true gradient: exact, or the mean of the unbiased, weighted by their precision."""
 
-    def __init__(self, problem, runs, budget, repeats, key):
+    text: str
+    spread: float
+    pool: list[Run]
+
+    def __init__(
+        self, problem: Problem, runs: list[Run], budget: int, repeats: int, key: Key
+    ) -> None:
+        self.grad: Any
         try:
             self.grad = exact.grad(problem.objective, problem.distribution, budget=budget)
             self.text, self.spread, self.pool = "exact", 0.0, []
@@ -140,7 +163,7 @@ class _Truth:
             self._pool(problem, runs, repeats, key, str(error))
         self.square = float((self.grad**2).sum())
 
-    def _pool(self, problem, runs, repeats, key, reason):
+    def _pool(self, problem: Problem, runs: list[Run], repeats: int, key: Key, reason: str) -> None:
         self.pool = [run for run in runs if run.estimator.unbiased]
         text = "mean of the unbiased estimators"
         if not self.pool:
@@ -154,16 +177,17 @@ class _Truth:
         weights /= weights.sum()
         self.grad = sum(w * run.moments.mean for w, run in zip(weights, self.pool))
 
-    def distance(self, run):
-        """Return the distance of an estimator's mean, and the mean square of that without bias."""
+    def distance(self, run: Run) -> tuple[float, float]:
+        """Return the distance of an estimator's mean, and its mean square if there were no bias."""
         bias = float(np.sqrt(((run.moments.mean - self.grad) ** 2).sum()))
         within = run in self.pool  # then the truth leans to its side
         return bias, max(0.0, run.spread - self.spread if within else run.spread + self.spread)
 
 
-def contenders(estimators):
-    """Return the estimators to compare by label, and those that cannot even be built."""
-    entered, skipped = {}, {}
+def contenders(estimators: Iterable[Any] | None) -> tuple[dict[str, Estimator], dict[str, str]]:
+    """Return the estimators to compare by label, and why the others cannot be built."""
+    entered: dict[str, Estimator] = {}
+    skipped: dict[str, str] = {}
     for given in ESTIMATORS if estimators is None else estimators:
         try:
             each = as_estimator(given)
@@ -182,7 +206,7 @@ def contenders(estimators):
     return entered, skipped
 
 
-def _label(estimator):
+def _label(estimator: Estimator) -> str:
     """Return the name of an estimator and those options that are not the default."""
     options = {f.name: repr(getattr(estimator, f.name)) for f in dataclasses.fields(estimator)}
     try:

@@ -1,19 +1,27 @@
-"""The estimator that chooses: a short comparison on the user's f, once, and then its winner."""
+"""The estimator that chooses: a short comparison on the user's f, once, and then its winner.
+
+`fastgrad` registers it as "auto": it stands above the estimators among which it chooses.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import logging
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._typing import ArrayLike
 from fastgrad.comparison.measuring import compare, contenders
-from fastgrad.comparison.replicas import with_logits
+from fastgrad.comparison.replicas import as_discrete
 from fastgrad.comparison.runs import most_samples
-from fastgrad.estimators import BUILDERS, Estimator
-from fastgrad.random import as_key
+from fastgrad.distributions.discrete import Discrete
+from fastgrad.estimators import Estimate, Estimator
+from fastgrad.objectives import Objective
+from fastgrad.random import RNG, as_key
 
 LOG = logging.getLogger("fastgrad")
 OFTEN_BEST = (  # few, since the kernels of all are compiled; what refuses a problem is skipped
@@ -25,20 +33,21 @@ OWN = ("auto_winner", "auto_reason", "auto_samples", "auto_budget")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Auto(Estimator):
-    """The estimator that a short comparison on the user's f finds best, at the first call.
+    """The estimator that a short comparison on the user's f finds best.
 
-    The winner goes with the state from call to call: ``state["auto_winner"]`` names it and
-    ``state["auto_reason"]`` says why; so does a message of level INFO to the logger "fastgrad".
-    A call without state compares again. As in `compare`, ``num_samples`` is the number of
-    evaluations of f that an estimate may spend; those of the first call include the comparison's.
+    The first call, without a state, compares. The state then holds the winner:
+    ``state["auto_winner"]`` is its name, and ``state["auto_reason"]`` says why it was chosen, as
+    does a message of level INFO to the logger "fastgrad". Calls with that state use the winner. As
+    in `compare`, ``num_samples`` is the number of evaluations of f that an estimate may spend; the
+    evaluations of the first call include those of the comparison.
 
     Parameters
     ----------
     estimators : sequence of str or Estimator, optional
-        To choose among; by default a few that are often best. Names as of `list_estimators`. A
-        biased one may win: its bias counts as error.
+        The estimators to choose among: names of `list_estimators`, or objects. By default a few
+        that are often best. A biased one may win, as its bias counts as error.
     repeats : int
-        Estimates of each, at least 2.
+        Number of estimates of each in the comparison, at least 2.
 
     Examples
     --------
@@ -53,7 +62,7 @@ class Auto(Estimator):
     8
     """
 
-    estimators: tuple | None = None
+    estimators: Sequence[str | Estimator] | None = None
     repeats: int = 32
 
     name = "auto"
@@ -61,7 +70,7 @@ class Auto(Estimator):
     evaluations = "at most S, after a comparison at the first call"
     paper = "none: see `fastgrad.compare`"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _validate.integer(self.repeats, "repeats", 2)
         if self.estimators is not None:
             given = self.estimators
@@ -70,16 +79,25 @@ class Auto(Estimator):
             object.__setattr__(self, "estimators", tuple(given))
         self._contenders  # noqa: B018 - names and options are checked now
 
-    def __call__(self, f, distribution, *, num_samples, rng, state=None, block_size=None):
+    def __call__(
+        self,
+        f: Callable[..., Any] | Objective,
+        distribution: Discrete | ArrayLike,
+        *,
+        num_samples: int,
+        rng: RNG,
+        state: dict[str, Any] | None = None,
+        block_size: int | None = None,
+    ) -> Estimate:
         """Estimate E[f] and its gradient: see `Estimator`."""
-        distribution, key, known = with_logits(distribution), as_key(rng), self._contenders
+        distribution, key, known = as_discrete(distribution), as_key(rng), self._contenders
         num_samples = _validate.integer(num_samples, "num_samples", 1)
         spent = 0
         if state is None or OWN[0] not in state:
             found = compare(
                 f,
                 distribution,
-                estimators=known.values(),
+                estimators=list(known.values()),
                 num_samples=num_samples,
                 repeats=self.repeats,
                 rng=key.fold_in(0),
@@ -97,7 +115,7 @@ class Auto(Estimator):
             raise ValueError(f"state must come from this estimator, got the winner {name!r}")
         if num_samples != budget:
             samples = most_samples(known[name], samples * num_samples // budget)
-        estimate = known[name](
+        found = known[name](
             f,
             distribution,
             num_samples=samples,
@@ -105,13 +123,10 @@ class Auto(Estimator):
             state={k: v for k, v in state.items() if k not in OWN} or None,
             block_size=block_size,
         )
-        state = {own: state[own] for own in OWN} | (estimate.state or {})
-        return estimate._replace(state=state, evaluations=estimate.evaluations + spent)
+        state = {own: state[own] for own in OWN} | (found.state or {})
+        return found._replace(state=state, evaluations=found.evaluations + spent)
 
     @functools.cached_property
-    def _contenders(self):
+    def _contenders(self) -> dict[str, Estimator]:
         """The estimators to choose among, by label."""
         return contenders(OFTEN_BEST if self.estimators is None else self.estimators)[0]
-
-
-BUILDERS[Auto.name] = Auto

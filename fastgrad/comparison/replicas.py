@@ -7,16 +7,19 @@ where a copy each is given every possible draw, all that an estimator can say.
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad.distributions.discrete import as_distribution
-from fastgrad.estimators import Estimator
+from fastgrad._typing import Array, ArrayLike, FloatArray
+from fastgrad.distributions.categorical import as_distribution
+from fastgrad.distributions.discrete import Discrete
+from fastgrad.estimators import Estimator, EstimatorName
 from fastgrad.estimators import estimator as build
-from fastgrad.objectives import as_objective
-from fastgrad.random import as_key
+from fastgrad.objectives import Objective, as_objective
+from fastgrad.random import RNG, Key, as_key
 
 COVARIANCE = 1024  # logits above which the covariance is left out: 8 MB
 SMALL = 1 << 16  # features of one estimate's samples above which nobody is asked for all draws
@@ -30,45 +33,58 @@ class Moments(NamedTuple):
     Attributes
     ----------
     mean, variance : array of float64, the shape of the logits
-    covariance : array (n, n) or None
-        Of the n flattened logits; None where n is above 1,024.
-    standard_error : array, the shape of the logits
-        Of the mean: 0 where it is exact.
+        Mean and variance of each coordinate of the gradient.
+    covariance : array of float64, shape (n, n), or None
+        Covariance of the n flattened coordinates; None where n is above 1,024.
+    standard_error : array of float64, the shape of the logits
+        Standard error of the mean: 0 where the moments are exact.
     exact : bool
-        Whether every possible draw went in; otherwise these are the moments of a sample.
+        Whether the moments are those over every possible draw, rather than of a sample of
+        estimates.
     """
 
-    mean: np.ndarray
-    variance: np.ndarray
-    covariance: np.ndarray | None
-    standard_error: np.ndarray
+    mean: FloatArray
+    variance: FloatArray
+    covariance: FloatArray | None
+    standard_error: FloatArray
     exact: bool
 
 
 def moments(
-    estimator, f, distribution, *, num_samples, rng=None, draws=10_000, state=None, block_size=None
-):
+    estimator: Estimator | EstimatorName,
+    f: Callable[..., Any] | Objective,
+    distribution: Discrete | ArrayLike,
+    *,
+    num_samples: int,
+    rng: RNG | None = None,
+    draws: int = 10_000,
+    state: dict[str, Any] | None = None,
+    block_size: int | None = None,
+) -> Moments:
     """Compute the mean and variance of an estimator of the gradient of E[f] on a small problem.
 
     They are exact, in float64, where the estimator can name all its possible draws and their
     weights: every combination of outcomes, or the nodes of a quadrature. Otherwise, and for an
-    estimator in a given state, they are those of so many independent estimates.
+    estimator in a given state, they are those of `draws` independent estimates.
 
     Parameters
     ----------
     estimator : Estimator or str
+        The estimator, or its name, which stands for the default options.
     f : callable or Objective
-    distribution : distribution, or array of logits
+        A function of samples: see `fastgrad.objective`.
+    distribution : Categorical, Bernoulli, or array
+        The distribution of the samples; an array is the logits of categorical variables.
     num_samples : int
-        Of one estimate.
+        Number of samples of one estimate.
     rng : int, SeedSequence, Generator or Key, optional
         Needed where the moments are not exact.
     draws : int
         Number of estimates where the moments are not exact, at least 2.
     state : dict of arrays, optional
-        Of an earlier estimate: each of the estimates starts from it.
+        State of an earlier estimate, from which each of the estimates starts.
     block_size : int, optional
-        The most samples to draw and hand to f at once, as in `Estimator`.
+        The largest number of samples that are drawn and handed to f at once, as for `Estimator`.
 
     Returns
     -------
@@ -89,30 +105,34 @@ def moments(
     >>> moments.mean.round(12), moments.variance.round(12), moments.exact
     (array([0.025]), array([0.000625]), True)
     """
-    estimator = as_estimator(estimator)
-    objective, distribution = as_objective(f), with_logits(distribution)
+    run, objective, d = as_estimator(estimator), as_objective(f), as_discrete(distribution)
     draws = _validate.integer(draws, "draws", 2)
     # One estimate of the problem itself checks what is asked, in the user's own shapes.
-    options = {"num_samples": num_samples, "state": state, "block_size": block_size}
-    estimator(objective, distribution, rng=0, **options)
+    run(objective, d, num_samples=num_samples, rng=0, state=state, block_size=block_size)
     exact = None
     if state is None:
-        exact = exact_moments(estimator, objective, distribution, num_samples)
+        exact = exact_moments(run, objective, d, num_samples)
     if exact is not None:
         return exact
-    key = as_key(rng)
+    key, covariance = as_key(rng), d.logits.size <= COVARIANCE
     return sample_moments(
-        *(estimator, objective, distribution, num_samples, key, draws, state, block_size),
-        covariance=distribution.logits.size <= COVARIANCE,
+        run, objective, d, num_samples, key, draws, state, block_size, covariance=covariance
     )
 
 
-def exact_moments(estimator, objective, distribution, num_samples, *, most=None):
-    """Return the moments over all nodes; None if there are none, or more than wanted."""
+def exact_moments(
+    estimator: Estimator,
+    objective: Objective,
+    distribution: Discrete,
+    num_samples: int,
+    *,
+    most: int | None = None,
+) -> Moments | None:
+    """Return the moments over all nodes, or None if there are none, or more than `most`."""
     logits = distribution.logits.astype(np.float64)
     if num_samples * logits.size > SMALL:
         return None
-    distribution = dataclasses.replace(distribution, logits=logits)
+    distribution = distribution.with_logits(logits)
     nodes = estimator.nodes(distribution, num_samples)
     if nodes is None or (most is not None and len(nodes[1]) > most):
         return None
@@ -130,9 +150,18 @@ def exact_moments(estimator, objective, distribution, num_samples, *, most=None)
 
 
 def sample_moments(
-    estimator, objective, distribution, num_samples, key, draws, state, block_size, *, covariance
-):
-    """Return the moments of so many estimates, whose key and state are given."""
+    estimator: Estimator,
+    objective: Objective,
+    distribution: Discrete,
+    num_samples: int,
+    key: Key,
+    draws: int,
+    state: dict[str, Any] | None,
+    block_size: int | None,
+    *,
+    covariance: bool,
+) -> Moments:
+    """Return the moments of `draws` estimates, each of which starts from the state."""
     rows = max(1, NUMBERS // max(1, distribution.logits.size))  # handed to f at once
     rows = rows if block_size is None else min(rows, block_size)
     size = max(1, rows // num_samples)
@@ -154,17 +183,17 @@ def sample_moments(
     return tally.moments(distribution.logits.shape)
 
 
-def as_estimator(estimator):
+def as_estimator(estimator: Any) -> Estimator:
     """Return the estimator that a user means: itself, or the one of that name."""
     if isinstance(estimator, str):
-        return build(estimator)
+        return cast(Any, build)(estimator)  # a name known only at run time
     if not isinstance(estimator, Estimator):
         raise TypeError(f"estimator must be an Estimator or a name, got {estimator!r}")
     return estimator
 
 
-def with_logits(distribution):
-    """Return the discrete distribution that a user means."""
+def as_discrete(distribution: Any) -> Discrete:
+    """Return the distribution with logits that a user means."""
     distribution = as_distribution(distribution)
     if not hasattr(distribution, "logits"):
         got = type(distribution).__name__
@@ -172,8 +201,8 @@ def with_logits(distribution):
     return distribution
 
 
-def _plain(option):
-    """Return whether an option is numbers and names alone, or made of such."""
+def _plain(option: Any) -> bool:
+    """Return whether an option is a number or a name, or is made of such."""
     if dataclasses.is_dataclass(option) and not isinstance(option, type):
         return all(_plain(getattr(option, field.name)) for field in dataclasses.fields(option))
     return isinstance(option, PLAIN)
@@ -182,11 +211,11 @@ def _plain(option):
 class _Tally:
     """Moments of rows that come in blocks, each around its own mean (Chan, Golub and LeVeque)."""
 
-    def __init__(self, size, covariance):
+    def __init__(self, size: int, covariance: bool) -> None:
         self.count, self.mean, self.squares = 0, np.zeros(size), np.zeros(size)
         self.products = np.zeros((size, size)) if covariance else None
 
-    def add(self, rows):
+    def add(self, rows: FloatArray) -> None:
         mean, total = rows.mean(axis=0), self.count + len(rows)
         deviation, step = rows - mean, mean - self.mean
         share = self.count * len(rows) / total
@@ -196,26 +225,24 @@ class _Tally:
         self.mean += step * (len(rows) / total)
         self.count = total
 
-    def moments(self, shape):
+    def moments(self, shape: tuple[int, ...]) -> Moments:
         variance = (self.squares / (self.count - 1)).reshape(shape)
         covariance = None if self.products is None else self.products / (self.count - 1)
         error = np.sqrt(variance / self.count)
         return Moments(self.mean.reshape(shape), variance, covariance, error, False)
 
 
-def copied(distribution, copies):
-    """Return the distribution of so many copies, in front of the other variables."""
+def copied(distribution: Discrete, copies: int) -> Discrete:
+    """Return the distribution of so many copies of the variables, along a new first axis."""
     logits = distribution.logits
-    return dataclasses.replace(
-        distribution, logits=np.broadcast_to(logits, (copies, *logits.shape))
-    )
+    return distribution.with_logits(np.broadcast_to(logits, (copies, *logits.shape)))
 
 
-def replicated(objective):
-    """Return the objective of copies: samples (S, C, ...) are put to f as S C samples of one."""
+def replicated(objective: Objective) -> Objective:
+    """Return the objective of copies: f sees samples (S, C, ...) as S C samples of one problem."""
 
-    def of_copies(part):
-        def ask(x):
+    def of_copies(part: Callable[..., Any]) -> Callable[..., Any]:
+        def ask(x: Array) -> Any:
             answer = part(x.reshape(-1, *x.shape[2:]))
             if isinstance(answer, tuple):
                 return tuple(_apart(each, x.shape[:2]) for each in answer)
@@ -223,9 +250,9 @@ def replicated(objective):
 
         return ask
 
-    def expectation(distribution):
+    def expectation(distribution: Discrete) -> tuple[Any, ...]:
         each = [
-            objective.expectation(dataclasses.replace(distribution, logits=logits))
+            objective.part("expectation")(distribution.with_logits(logits))
             for logits in distribution.logits
         ]
         return tuple(np.array(results) for results in zip(*each))
@@ -240,7 +267,7 @@ def replicated(objective):
     return dataclasses.replace(objective, **parts)
 
 
-def _apart(answer, shape):
+def _apart(answer: Any, shape: tuple[int, ...]) -> Array:
     """Return what f says of S C samples as (S, C, ...)."""
     answer = np.asarray(answer)
     if answer.ndim == 0 or len(answer) != shape[0] * shape[1]:

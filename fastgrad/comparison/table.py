@@ -1,11 +1,14 @@
-"""What a comparison found: rows, as text, as a dictionary, as a picture."""
+"""The result of a comparison: rows, as text, as a dictionary, as a picture."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
+from typing import Any
 
 import numpy as np
 
+from fastgrad._typing import FloatArray
 from fastgrad.estimators import Estimator
 
 COLUMNS = (  # title, attribute, format
@@ -23,29 +26,33 @@ COLUMNS = (  # title, attribute, format
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Row:
-    """How one estimator did; squares are summed over logits.
+    """The results of one estimator. Squares are summed over all logits.
 
     Attributes
     ----------
     label : str
-        Its name, and the options that are not the default.
+        The name of the estimator, and its options that are not the default.
     estimator : Estimator
+        The estimator itself.
     num_samples, evaluations : int
-        Of one estimate.
+        Numbers of samples and of evaluations of f in one estimate.
     bias : float
-        Distance of the mean gradient from the truth.
+        Distance of the mean gradient from the true gradient.
     bias_error : float
-        What that distance would be on average without bias: an unbiased estimator is near it.
-    variance, error : float
-        Mean squared distance from its own mean, and from the truth.
+        Root mean square that this distance would have if there were no bias, because the moments
+        are those of a sample.
+    variance : float
+        Mean squared distance of the gradient from its own mean.
+    error : float
+        Mean squared distance of the gradient from the true gradient.
     seconds : float
-        Time of one estimate, f's included.
+        Time of one estimate, including that of f.
     error_seconds : float
-        Error, at least what rounding makes, times seconds: rows are sorted by it.
+        Error, or the error of rounding where that is larger, times seconds. Rows are sorted by it.
     exact : bool
-        Whether its moments are exact.
-    state : dict of arrays or None
-        What it had learned when it was measured.
+        Whether the moments are exact.
+    state : dict of arrays, or None
+        State of the estimator when it was measured.
     """
 
     label: str
@@ -59,49 +66,50 @@ class Row:
     seconds: float
     error_seconds: float
     exact: bool
-    state: dict | None
+    state: dict[str, Any] | None
 
     @property
-    def variance_seconds(self):
-        """Variance times seconds: what an average over many estimates has, given a second."""
+    def variance_seconds(self) -> float:
+        """Variance times seconds: the variance of the mean of all estimates made in one second."""
         return self.variance * self.seconds
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Comparison:
-    """What `compare` found.
+    """The result of `compare`, which prints as a table.
 
     Attributes
     ----------
     rows : tuple of Row
-        The best first.
-    skipped : dict
-        Estimators that could not be compared, with the reason.
+        The estimators, the best first.
+    skipped : dict of str
+        Estimators that could not be compared: the reason by label.
     truth : str
-        Where the true gradient comes from.
+        How the true gradient was found.
     grad : array, the shape of the logits
         The true gradient.
     num_samples, repeats, warm_up : int
+        The options of the comparison.
     evaluations : int
-        Points at which f was evaluated, in all.
+        Number of points at which f was evaluated in the whole comparison.
     """
 
     rows: tuple[Row, ...]
     skipped: dict[str, str]
     truth: str
-    grad: np.ndarray
+    grad: FloatArray
     num_samples: int
     repeats: int
     warm_up: int
     evaluations: int
 
     @property
-    def best(self):
-        """The first row."""
+    def best(self) -> Row:
+        """The row of the best estimator."""
         return self.rows[0]
 
     @property
-    def reason(self):
+    def reason(self) -> str:
         """Why the first row is the best, in one sentence."""
         text = f"{self.best.label} has the smallest error per second"
         if len(self.rows) == 1:
@@ -110,7 +118,7 @@ class Comparison:
         ratio = f"{next_ / ours:.3g} times" if ours > 0 else "infinitely"
         return f"{text}, {ratio} less than {self.rows[1].label}, of {len(self.rows)} compared"
 
-    def __str__(self):
+    def __str__(self) -> str:
         titles = ["estimator", "unbiased", *(title for title, *_ in COLUMNS)]
         table = [
             [
@@ -136,8 +144,8 @@ class Comparison:
         lines += [f"skipped: {label}: {reason}" for label, reason in self.skipped.items()]
         return "\n".join(lines)
 
-    def to_dict(self):
-        """Return the comparison as numbers and strings, which JSON can hold.
+    def to_dict(self) -> dict[str, Any]:
+        """Return the comparison as numbers and strings, for JSON.
 
         Returns
         -------
@@ -161,20 +169,28 @@ class Comparison:
             **{name: getattr(self, name) for name in fields},
         }
 
-    def plot(self, path=None, *, figure=None, title=None):
-        """Draw bars of error per second, and variance against time.
+    def plot(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        figure: Any = None,
+        title: str | None = None,
+    ) -> Any:
+        """Draw bars of error times seconds, and variance against seconds.
 
         Parameters
         ----------
         path : path-like, optional
-            A picture to write, of any format that Matplotlib can.
+            Name of a picture file to write, in any format that Matplotlib writes.
         figure : matplotlib Figure or SubFigure, optional
-            Where to draw; by default a new figure.
+            The figure to draw in; by default a new one.
         title : str, optional
+            Title of the figure.
 
         Returns
         -------
         matplotlib Figure or SubFigure
+            The figure.
 
         Raises
         ------
@@ -215,8 +231,8 @@ class Comparison:
         return figure
 
 
-def _decades(values):
-    """Return powers of ten around positive values; what is rounding to the largest is left out."""
+def _decades(values: FloatArray) -> tuple[float, float]:
+    """Return powers of ten around positive values, without those below 1e-12 of the largest."""
     largest = max(values.max(), 1e-300)
     shown = values[values > 1e-12 * largest]
     low = shown.min() if shown.size else largest

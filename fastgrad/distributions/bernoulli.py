@@ -9,10 +9,12 @@ gradients are 0 there.
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._typing import ArrayLike, FloatArray, IntArray
 from fastgrad.distributions.binary_concrete import (
     gumbel_softmax,
     gumbel_softmax_vjp,
@@ -20,8 +22,10 @@ from fastgrad.distributions.binary_concrete import (
     relax_vjp,
 )
 from fastgrad.distributions.binary_density import concrete_log_prob, exp_concrete_log_prob
+from fastgrad.distributions.concrete import Relaxation
+from fastgrad.distributions.discrete import Discrete
 from fastgrad.kernels.distributions import bernoulli as _kernels
-from fastgrad.random import as_key
+from fastgrad.random import RNG, as_key
 
 __all__ = [
     "Bernoulli",
@@ -181,12 +185,29 @@ def kl_divergence(p_logits, q_logits):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Bernoulli:
-    """Independent Bernoulli sites, the functions of this module bound to their logits.
+class Bernoulli(Discrete):
+    """Independent Bernoulli variables, given by their logits.
+
+    Its methods are the functions of `fastgrad.bernoulli` with these logits. Samples are 0 or 1,
+    shape (S, *batch); their features are the same numbers in the dtype of the logits.
 
     Parameters
     ----------
     logits : array, shape (*batch)
+        Log odds of 1 against 0, float32 or float64; infinite where the outcome is certain.
+    copy : bool
+        Whether the distribution keeps its own copy of the logits. Without a copy it may share the
+        caller's memory, which must then not be written to while the distribution is in use.
+
+    Attributes
+    ----------
+    logits : array, shape (*batch)
+        Read-only.
+
+    Raises
+    ------
+    ValueError
+        If logits hold NaN.
 
     Examples
     --------
@@ -196,32 +217,60 @@ class Bernoulli:
     ((3,), (5, 3))
     """
 
-    logits: np.ndarray
+    logits: FloatArray
+    copy: dataclasses.InitVar[bool] = dataclasses.field(default=True, kw_only=True)
 
-    def __post_init__(self):
+    single_logit = True
+
+    def __post_init__(self, copy: bool) -> None:
         sites, batch = _validate.sites(self.logits)
-        object.__setattr__(self, "logits", sites.reshape(batch))
+        self._keep(sites.reshape(batch), copy)
 
     @property
-    def batch_shape(self):
-        """Shape of a sample."""
+    def batch_shape(self) -> tuple[int, ...]:
+        """Shape of one sample: one bit for each variable."""
         return self.logits.shape
 
-    def sample(self, *, num_samples=None, rng, **options):
+    @property
+    def num_outcomes(self) -> int:
+        """Number of outcomes of each variable: 2."""
+        return 2
+
+    def features(self, z: IntArray) -> FloatArray:
+        """Return samples z, shape (S, *batch), as numbers of the dtype of the logits."""
+        return z.astype(self.logits.dtype)
+
+    def sample(self, *, num_samples: int | None = None, rng: RNG, **options: Any) -> IntArray:
         """Draw samples: see `fastgrad.bernoulli.sample`."""
         return sample(self.logits, num_samples=num_samples, rng=rng, **options)
 
-    def log_prob(self, x):
+    def log_prob(self, x: ArrayLike) -> FloatArray:
         """Log probability of samples: see `fastgrad.bernoulli.log_prob`."""
         return log_prob(self.logits, x)
 
-    def score(self, x):
-        """Gradient of the log probability: see `fastgrad.bernoulli.score`."""
+    def score(self, x: ArrayLike) -> FloatArray:
+        """Gradient of the log probability by the logits: see `fastgrad.bernoulli.score`."""
         return score(self.logits, x)
 
-    def entropy(self):
-        """Entropy in nats: see `fastgrad.bernoulli.entropy`."""
+    def entropy(self) -> FloatArray:
+        """Entropy in nats of each variable: see `fastgrad.bernoulli.entropy`."""
         return entropy(self.logits)
+
+    def gumbel_softmax(self, *, temperature: float, rng: RNG, **options: Any) -> FloatArray:
+        """Draw relaxed samples: see `fastgrad.bernoulli.gumbel_softmax`."""
+        return gumbel_softmax(self.logits, temperature=temperature, rng=rng, **options)
+
+    def gumbel_softmax_vjp(self, cotangent: ArrayLike, **options: Any) -> FloatArray:
+        """Vector-Jacobian product: see `fastgrad.bernoulli.gumbel_softmax_vjp`."""
+        return gumbel_softmax_vjp(self.logits, cotangent, **options)
+
+    def relax(self, *, temperature: float, rng: RNG, **options: Any) -> Relaxation:
+        """Draw samples with their relaxations: see `fastgrad.bernoulli.relax`."""
+        return relax(self.logits, temperature=temperature, rng=rng, **options)
+
+    def relax_vjp(self, *cotangents: ArrayLike | None, **options: Any) -> Any:
+        """Vector-Jacobian products of both relaxations: see `fastgrad.bernoulli.relax_vjp`."""
+        return relax_vjp(self.logits, *cotangents, **options)
 
 
 def _of_samples(kernel, logits, x, out):

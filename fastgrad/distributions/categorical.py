@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._typing import ArrayLike, FloatArray, IntArray
+from fastgrad.distributions import concrete
+from fastgrad.distributions.concrete import Relaxation
+from fastgrad.distributions.discrete import Discrete
+from fastgrad.distributions.normalisation import log_normaliser
+from fastgrad.distributions.normalisation import partials as _partials
 from fastgrad.kernels.compiler.jit import MAX_CHUNKS
 from fastgrad.kernels.distributions import categorical as _kernels
 from fastgrad.kernels.distributions import categorical_inverse as _inverse
 from fastgrad.kernels.distributions import categorical_long as _segments
-from fastgrad.random import as_key
+from fastgrad.kernels.tiles import features as _features
+from fastgrad.random import RNG, as_key
 
 __all__ = ["Categorical", "entropy", "kl_divergence", "log_prob", "log_softmax", "sample", "score"]
 
@@ -231,12 +239,30 @@ def kl_divergence(p_logits, q_logits):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Categorical:
-    """Independent categoricals, the functions of this module bound to their logits.
+class Categorical(Discrete):
+    """Independent categorical variables, given by their logits.
+
+    Its methods are the functions of the top level with these logits. Samples are category indices,
+    shape (S, *batch); their features are one-hot vectors, shape (S, *batch, K).
 
     Parameters
     ----------
     logits : array, shape (*batch, K)
+        Unnormalised log probabilities, float32 or float64. A category with logit -inf has
+        probability zero.
+    copy : bool
+        Whether the distribution keeps its own copy of the logits. Without a copy it may share the
+        caller's memory, which must then not be written to while the distribution is in use.
+
+    Attributes
+    ----------
+    logits : array, shape (*batch, K)
+        Read-only.
+
+    Raises
+    ------
+    ValueError
+        If logits hold NaN or +inf, or a row of nothing but -inf.
 
     Examples
     --------
@@ -246,54 +272,72 @@ class Categorical:
     ((3,), 2, (5, 3))
     """
 
-    logits: np.ndarray
+    logits: FloatArray
+    copy: dataclasses.InitVar[bool] = dataclasses.field(default=True, kw_only=True)
 
-    def __post_init__(self):
+    def __post_init__(self, copy: bool) -> None:
         rows, batch = _validate.rows(self.logits)
-        object.__setattr__(self, "logits", rows.reshape(*batch, rows.shape[1]))
+        self._keep(rows.reshape(*batch, rows.shape[1]), copy)
 
     @property
-    def batch_shape(self):
-        """Shape of a sample."""
+    def batch_shape(self) -> tuple[int, ...]:
+        """Shape of one sample: one index for each variable."""
         return self.logits.shape[:-1]
 
     @property
-    def num_categories(self):
-        """K."""
+    def num_categories(self) -> int:
+        """Number K of categories of each variable."""
         return self.logits.shape[-1]
 
-    def sample(self, *, num_samples=None, rng, **options):
+    @property
+    def num_outcomes(self) -> int:
+        """Number of outcomes of each variable: K."""
+        return self.logits.shape[-1]
+
+    def features(self, z: IntArray) -> FloatArray:
+        """Return the one-hot vectors of samples z, shape (S, *batch, K)."""
+        x = np.empty((*z.shape, self.num_categories), self.logits.dtype)
+        _features.one_hot(z.reshape(-1), x.reshape(z.size, x.shape[-1]))
+        return x
+
+    def sample(self, *, num_samples: int | None = None, rng: RNG, **options: Any) -> IntArray:
         """Draw categories: see `fastgrad.sample`."""
         return sample(self.logits, num_samples=num_samples, rng=rng, **options)
 
-    def log_prob(self, z):
+    def log_prob(self, z: ArrayLike) -> FloatArray:
         """Log probability of categories: see `fastgrad.log_prob`."""
         return log_prob(self.logits, z)
 
-    def score(self, z):
-        """Gradient of the log probability: see `fastgrad.score`."""
+    def score(self, z: ArrayLike) -> FloatArray:
+        """Gradient of the log probability by the logits: see `fastgrad.score`."""
         return score(self.logits, z)
 
-    def entropy(self):
-        """Entropy in nats: see `fastgrad.entropy`."""
+    def entropy(self) -> FloatArray:
+        """Entropy in nats of each variable: see `fastgrad.entropy`."""
         return entropy(self.logits)
 
+    def gumbel_softmax(self, *, temperature: float, rng: RNG, **options: Any) -> FloatArray:
+        """Draw relaxed samples: see `fastgrad.gumbel_softmax`."""
+        return concrete.gumbel_softmax(self.logits, temperature=temperature, rng=rng, **options)
 
-def log_normaliser(rows):
-    """Log of the sum of exp over each row of checked (N, K) logits, shape (N,)."""
-    if rows.shape[1] <= _segments.SEGMENT:
-        out = np.empty(rows.shape[0], rows.dtype)
-        _kernels.log_normaliser(rows, out)
-        return out
-    maximum, total = _partials(rows)
-    top = maximum.max(axis=1, keepdims=True)
-    weight = total * np.exp(maximum - top, dtype=np.float64)
-    return (top[:, 0] + np.log(weight.sum(axis=1))).astype(rows.dtype)
+    def gumbel_softmax_vjp(self, cotangent: ArrayLike, **options: Any) -> FloatArray:
+        """Vector-Jacobian product: see `fastgrad.gumbel_softmax_vjp`."""
+        return concrete.gumbel_softmax_vjp(self.logits, cotangent, **options)
+
+    def relax(self, *, temperature: float, rng: RNG, **options: Any) -> Relaxation:
+        """Draw samples with their relaxations: see `fastgrad.relax`."""
+        return concrete.relax(self.logits, temperature=temperature, rng=rng, **options)
+
+    def relax_vjp(self, *cotangents: ArrayLike | None, **options: Any) -> Any:
+        """Vector-Jacobian products of both relaxations: see `fastgrad.relax_vjp`."""
+        return concrete.relax_vjp(self.logits, *cotangents, **options)
 
 
-def _partials(rows):
-    segments = -(-rows.shape[1] // _segments.SEGMENT)
-    maximum = np.empty((rows.shape[0], segments), rows.dtype)
-    total = np.empty(maximum.shape)
-    _segments.partials(rows, maximum, total)
-    return maximum, total
+def as_distribution(distribution: Any) -> Any:
+    """Return the distribution that a user means: itself, or categoricals of an array of logits.
+
+    The array is not copied: the distribution is for the duration of one call.
+    """
+    if hasattr(distribution, "batch_shape"):
+        return distribution
+    return Categorical(distribution, copy=False)

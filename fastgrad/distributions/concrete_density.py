@@ -6,7 +6,7 @@ import numpy as np
 import scipy
 
 from fastgrad import _validate
-from fastgrad.distributions.categorical import log_normaliser
+from fastgrad.distributions.normalisation import log_normaliser
 
 
 def concrete_log_prob(logits, x, *, temperature):

@@ -1,63 +1,147 @@
-"""What categorical and Bernoulli variables share, so that nothing else need tell them apart.
+"""What distributions with logits share: the base class of `Categorical` and `Bernoulli`.
 
-Both are exponential families. A sample has features x, (S, *logits.shape): one-hot, or the 0 or 1
-itself where a variable has a single logit. Its score is x - E[x], and the Jacobian of p = E[x] by
-the logits is diag(p) - p p^T of each variable, which for a single feature is p (1 - p).
+Each is an exponential family. A sample has features x, shape (S, *logits.shape): the one-hot
+vector of a category, or the 0 or 1 itself where a variable has a single logit. The score of a
+sample is x - E[x], and the Jacobian of p = E[x] by the logits is diag(p) - p p^T of each variable,
+which for a single feature is p (1 - p).
 """
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from fastgrad.distributions import bernoulli, concrete
-from fastgrad.distributions.categorical import Categorical
-from fastgrad.kernels.tiles import features as _kernels
+from fastgrad import _validate
+from fastgrad._typing import ArrayLike, FloatArray, IntArray
+from fastgrad.random import RNG
+
+D = TypeVar("D", bound="Discrete")
 
 
-def as_distribution(distribution):
-    """Return the distribution that a user means: an array is logits of categoricals."""
-    return distribution if hasattr(distribution, "batch_shape") else Categorical(distribution)
+class Discrete:
+    """Independent discrete variables whose distribution is given by logits.
 
+    A subclass is a frozen dataclass with the field `logits`. It says what a sample is
+    (`batch_shape`, `num_outcomes`, `features`), draws samples and knows their probability; where
+    it has relaxed samples, it draws these too. What an estimator needs beyond that follows here.
 
-def single_logit(distribution):
-    """Return whether a variable has one logit, that of outcome 1 against outcome 0."""
-    return distribution.logits.shape == distribution.batch_shape
+    Attributes
+    ----------
+    logits : array
+        float32 or float64, read-only: one row for each variable, or one number for each variable
+        where `single_logit` is true.
+    single_logit : bool
+        Whether a variable has one logit, the log odds of outcome 1 against 0, rather than one for
+        each of its features. Kernels come in these two kinds.
+    """
 
+    logits: FloatArray
+    single_logit: ClassVar[bool] = False
 
-def num_outcomes(distribution):
-    """Return how many outcomes a variable has: K, or 2 with a single logit."""
-    return 2 if single_logit(distribution) else distribution.logits.shape[-1]
+    def _keep(self, logits: FloatArray, copy: bool) -> None:
+        """Set checked logits, in memory of their own if `copy` is true."""
+        object.__setattr__(self, "logits", _validate.frozen(logits.copy() if copy else logits))
 
+    # -- what a subclass says -------------------------------------------------------------------
 
-def num_features(distribution):
-    """Return how many features a variable has: K, or 1 with a single logit."""
-    return 1 if single_logit(distribution) else distribution.logits.shape[-1]
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+        raise NotImplementedError
 
+    @property
+    def num_outcomes(self) -> int:
+        """Number of outcomes that each variable has."""
+        raise NotImplementedError
 
-def features(distribution, z):
-    """Return the features of outcomes z, shape (S, *batch): an array (S, *logits.shape)."""
-    dtype = distribution.logits.dtype
-    if single_logit(distribution):
-        return z.astype(dtype)
-    x = np.empty((*z.shape, num_features(distribution)), dtype)
-    _kernels.one_hot(z.reshape(-1), x.reshape(z.size, x.shape[-1]))
-    return x
+    def features(self, z: IntArray) -> FloatArray:
+        """Return the features of samples z, shape (S, *batch): an array (S, *logits.shape)."""
+        raise NotImplementedError
 
+    def sample(self, *, num_samples: int | None = None, rng: RNG, **options: Any) -> IntArray:
+        """Draw samples, shape (S, *batch), or (*batch) without num_samples."""
+        raise NotImplementedError
 
-def log_probabilities(distribution):
-    """Return the log probability of each outcome k of each variable, shape (K, *batch)."""
-    k, batch = num_outcomes(distribution), distribution.batch_shape
-    each = np.arange(k, dtype=np.int32).reshape(k, *(1 for _ in batch))
-    return distribution.log_prob(np.broadcast_to(each, (k, *batch)))
+    def log_prob(self, z: ArrayLike, /) -> FloatArray:
+        """Return the log probability of samples z of each variable, the shape of z."""
+        raise NotImplementedError
 
+    def score(self, z: ArrayLike, /) -> FloatArray:
+        """Return the gradient of the log probability of samples z, shape (S, *logits.shape)."""
+        raise NotImplementedError
 
-def mean_and_product(distribution, weights):
-    """Return the mean of sum(weights x), x the features, and its gradient by the logits."""
-    p = np.exp(log_probabilities(distribution))
-    p = np.moveaxis(p[-num_features(distribution) :], 0, -1)  # of two outcomes, 1 is the feature
-    w = weights.reshape(p.shape)
-    mean = (p * w).sum(axis=-1, keepdims=True)
-    return mean.sum(), (p * (w - mean)).reshape(weights.shape)
+    def entropy(self) -> FloatArray:
+        """Return the entropy in nats of each variable, shape (*batch)."""
+        raise NotImplementedError
 
+    def gumbel_softmax(self, *, temperature: float, rng: RNG, **options: Any) -> FloatArray:
+        """Draw relaxed features, shape (S, *logits.shape), or logits.shape without num_samples."""
+        raise NotImplementedError
 
-def relaxations(distribution):
-    """Return the module with `gumbel_softmax`, `relax` and their products for its logits."""
-    return concrete if isinstance(distribution, Categorical) else bernoulli
+    def gumbel_softmax_vjp(self, cotangent: ArrayLike, **options: Any) -> FloatArray:
+        """Return the product of a cotangent with the Jacobian of `gumbel_softmax`."""
+        raise NotImplementedError
+
+    def relax(self, *, temperature: float, rng: RNG, **options: Any) -> Any:
+        """Draw samples with their relaxations and their conditional relaxations."""
+        raise NotImplementedError
+
+    def relax_vjp(self, *cotangents: ArrayLike | None, **options: Any) -> Any:
+        """Return the products of cotangents with the Jacobians of `relax`."""
+        raise NotImplementedError
+
+    # -- what follows ---------------------------------------------------------------------------
+
+    @property
+    def num_features(self) -> int:
+        """Number of features, and of logits, that each variable has: 1 with a single logit."""
+        return 1 if self.single_logit else self.logits.shape[-1]
+
+    @property
+    def num_variables(self) -> int:
+        """Number N of variables, over all axes of the batch."""
+        return math.prod(self.batch_shape)
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """Shape of the logits as kernels take them: (N, K), or (N,) with a single logit."""
+        return (self.logits.size,) if self.single_logit else self.matrix_shape
+
+    @property
+    def rows(self) -> FloatArray:
+        """The logits as kernels take them: (N, K), or (N,) with a single logit."""
+        return self.logits.reshape(self.row_shape)
+
+    @property
+    def matrix_shape(self) -> tuple[int, int]:
+        """Shape of the logits as a matrix: (N, num_features), with a single logit (N, 1)."""
+        return self.logits.size // self.num_features, self.num_features
+
+    @property
+    def matrix(self) -> FloatArray:
+        """The logits as a matrix: (N, num_features), with a single logit (N, 1)."""
+        return self.logits.reshape(self.matrix_shape)
+
+    def with_logits(self: D, logits: ArrayLike) -> D:
+        """Return a distribution of the same kind with these logits, which are not copied."""
+        return dataclasses.replace(self, logits=logits, copy=False)  # pyright: ignore
+
+    def log_probabilities(self) -> FloatArray:
+        """Return the log probability of each outcome of each variable, (num_outcomes, *batch)."""
+        k, batch = self.num_outcomes, self.batch_shape
+        each = np.arange(k, dtype=np.int32).reshape(k, *(1 for _ in batch))
+        return self.log_prob(np.broadcast_to(each, (k, *batch)))
+
+    def mean_and_product(self, weights: FloatArray) -> tuple[Any, FloatArray]:
+        """Return the mean of sum(weights x), x the features, and its gradient by the logits.
+
+        `weights` and the gradient have the shape of the logits.
+        """
+        p = np.exp(self.log_probabilities())
+        p = np.moveaxis(p[-self.num_features :], 0, -1)  # of two outcomes, 1 is the feature
+        w = weights.reshape(p.shape)
+        mean = (p * w).sum(axis=-1, keepdims=True)
+        return mean.sum(), (p * (w - mean)).reshape(weights.shape)

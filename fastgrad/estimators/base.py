@@ -1,61 +1,124 @@
-"""What all estimators share: draw, ask f, combine."""
+"""What all estimators share: draw samples, ask f for its values there, combine both."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar, NamedTuple
-
-import numpy as np
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, ClassVar, NamedTuple, TypeVar, cast
 
 from fastgrad import _validate
-from fastgrad.distributions.discrete import as_distribution
-from fastgrad.estimators.lazy_check import trusting
-from fastgrad.objectives import as_objective
-from fastgrad.random import as_key
+from fastgrad._typing import Array, ArrayLike, FloatArray
+from fastgrad.distributions.categorical import as_distribution
+from fastgrad.distributions.discrete import Discrete
+from fastgrad.estimators.lazy_check import lazily_checked
+from fastgrad.objectives import Objective, as_objective
+from fastgrad.random import RNG, Key, as_key
 
 __all__ = ["Estimate", "Estimator"]
 
+MOST_NODES = 2**20  # numbers in all nodes together: `Estimator.nodes` names no more
+read_only = _validate.frozen
+T = TypeVar("T")
+
 
 class Estimate(NamedTuple):
-    """What an estimator found.
+    """An estimate of the mean of f and of its gradient.
 
     Attributes
     ----------
     value : array
-        Estimate of E[f]: the shape of f's values without the samples.
-    grad : array, the shape and dtype of the logits
-        Estimate of the gradient of E[f]; summed over examples, which do not mix.
-    state : dict of arrays or None
-        To be passed to the next call, for estimators that learn as they go.
+        Estimate of E[f]: the shape of f's values without the axis of samples.
+    grad : array, or dict of arrays
+        Estimate of the gradient of E[f] by the logits, of their shape and dtype. Where f has one
+        value for each example, the gradient of the sum of these means: examples do not mix. For
+        continuous distributions and for graphs it is a dict of arrays by parameter or node.
+    state : dict of arrays, or None
+        What the estimator has learned, to be passed to the next call; None if it does not learn.
     evaluations : int
-        Points at which f was evaluated; its gradient there counts as part of that.
+        Number of points at which f was evaluated. The gradient of f at a point where its value is
+        computed too counts as part of that evaluation.
     """
 
-    value: np.ndarray
-    grad: np.ndarray
-    state: dict[str, np.ndarray] | None
+    value: FloatArray
+    grad: Any  # an array; of continuous distributions and graphs a dict
+    state: dict[str, Any] | None
     evaluations: int
+
+
+def by_options(rule: Callable[[Any], T]) -> T:
+    """Return a class attribute whose value depends on the options of the estimator.
+
+    On an instance it is ``rule(instance)``; on the class, the value for the default options. As
+    with `dataclasses.field`, the annotation is the type of the value.
+
+    Parameters
+    ----------
+    rule : callable
+        Takes the estimator, returns the value.
+    """
+    return cast(T, _ByOptions(rule))
+
+
+class _ByOptions:
+    def __init__(self, rule: Callable[[Any], Any]) -> None:
+        self.rule = rule
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        return self.rule(owner() if instance is None else instance)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Estimator:
-    """An estimator of the gradient of E[f] by the logits: its fields are its options.
+    """Base class of the estimators of the gradient of E[f] by the logits.
 
-    Calling it is pure. It draws from the key (`draw`), asks f what it needs to know there (`ask`),
-    and makes the estimate of that (`combine`), a pure function of draws and answers: given all
-    outcomes in place of draws, its mean and variance are exact.
+    A subclass is a frozen dataclass whose fields are the options. Calling it is pure, and has
+    three parts. `draw` draws samples from a key. `ask` evaluates f there. `combine` makes the
+    estimate of draws and answers: as it is a pure function of these, it may be given every
+    possible draw in place of random ones, and so its mean and variance are known exactly
+    (`fastgrad.moments`).
 
     Attributes
     ----------
     name : str
-        What `fastgrad.estimator` calls it.
+        The name under which `fastgrad.estimator` builds it.
     unbiased : bool
+        Whether the mean of the estimate is the gradient of E[f].
     needs : tuple of str
-        Parts of the objective without which it cannot work.
+        Parts of the objective without which it does not work: see `fastgrad.objective`.
     evaluations : str
-        Points at which it evaluates f, in terms of the number of samples S.
+        Number of points at which f is evaluated, as a formula in the number of samples S.
     min_samples : int
+        The smallest number of samples with which it works.
     paper : str
+        Where it was published.
+
+    Notes
+    -----
+    `unbiased`, `needs` and `min_samples` may depend on the options. They are then those of the
+    instance, and, read from the class, those of the default options.
+
+    Examples
+    --------
+    An estimator of one's own, REINFORCE without a baseline, works wherever the others do:
+
+    >>> import dataclasses
+    >>> import numpy as np, fastgrad as fg
+    >>> from fastgrad.estimators.score_functions.reinforce import ScoreFunction
+    >>> from fastgrad.estimators.sums import CentredScores
+    >>> @dataclasses.dataclass(frozen=True, kw_only=True)
+    ... class Plain(ScoreFunction):
+    ...     name = "plain"
+    ...     unbiased = True
+    ...     paper = "Williams, 1992"
+    ...
+    ...     def combine(self, distribution, blocks, state=None):
+    ...         scores = CentredScores(distribution)
+    ...         for z, answer in blocks:
+    ...             scores.add(z, answer.signal)
+    ...         f = scores.mean
+    ...         return fg.Estimate(f.result, scores.about(0.0, f.count), state, f.count)
+    >>> fg.moments(Plain(), lambda x: x[:, 1], np.zeros(2), num_samples=1).mean
+    array([-0.25,  0.25])
     """
 
     name: ClassVar[str]
@@ -65,32 +128,45 @@ class Estimator:
     min_samples: ClassVar[int] = 1
     paper: ClassVar[str]
 
-    def __call__(self, f, distribution, *, num_samples, rng, state=None, block_size=None):
-        """Estimate E[f] and its gradient.
+    def __call__(
+        self,
+        f: Callable[..., Any] | Objective,
+        distribution: Discrete | ArrayLike,
+        *,
+        num_samples: int,
+        rng: RNG,
+        state: dict[str, Any] | None = None,
+        block_size: int | None = None,
+    ) -> Estimate:
+        """Estimate E[f] and its gradient by the logits.
 
         Parameters
         ----------
         f : callable or Objective
-        distribution : distribution, or array of logits
+            A function of samples: see `fastgrad.objective`.
+        distribution : Categorical, Bernoulli, or array
+            The distribution of the samples; an array is the logits of categorical variables.
         num_samples : int
-            S, at most 2**24: so far float32 can count.
+            Number S of samples, at most 2**24: float32 counts no further.
         rng : int, SeedSequence, Generator or Key
+            The same key gives the same estimate, bit for bit.
         state : dict of arrays, optional
-            That of the last estimate.
+            The state of the last estimate, for estimators that learn from call to call.
         block_size : int, optional
-            The most samples to draw and hand to f at once, which bounds the memory; by default
-            all. It does not change the result.
+            The largest number of samples that are drawn and handed to f at once, which bounds the
+            memory; by default all of them. The result does not depend on it.
 
         Returns
         -------
         Estimate
+            Value, gradient, state and number of evaluations.
 
         Raises
         ------
         TypeError
             If the objective lacks a part that the estimator needs.
         ValueError
-            If the samples are too few, or f returns values of a wrong shape or not finite.
+            If there are too few samples, or f returns values of a wrong shape or not finite.
         """
         objective, distribution = as_objective(f), as_distribution(distribution)
         objective.require(self.name, self.needs)
@@ -106,22 +182,31 @@ class Estimator:
         size = max(1, _validate.integer(block_size, "block_size", 1) // group) * group
         key = as_key(rng)
 
-        def blocks(objective):
+        def blocks(objective: Objective) -> Iterator[tuple[Any, Any]]:
+            """Draw and ask block after block, as `combine` takes them in."""
             for offset in range(0, num_samples, size):
                 n = min(size, num_samples - offset)
                 draws = self.draw(distribution, n, key, offset=offset, state=state)
                 yield draws, self.ask(objective, distribution, draws, offset=offset)
 
-        def estimate(objective):
+        def estimate(objective: Objective) -> Estimate:
             return self.combine(distribution, blocks(objective), state)
 
-        return trusting(estimate, objective) if "grad" in self.needs else estimate(objective)
+        return lazily_checked(estimate, objective) if "grad" in self.needs else estimate(objective)
 
-    def group(self, num_samples):
-        """Return how many consecutive samples depend on each other: blocks are whole groups."""
+    def group(self, num_samples: int) -> int:
+        """Return how many consecutive samples depend on each other: a block is whole groups."""
         return 1
 
-    def nodes(self, distribution, num_samples):
+    def alone(self) -> Estimator:
+        """Return the estimator to use where there is one sample, whose signal has a baseline.
+
+        By default the estimator itself; one whose baseline is made of the other samples returns
+        one without it. `fastgrad.expectation_grad` uses this for nodes made of other nodes.
+        """
+        return self
+
+    def nodes(self, distribution: Any, num_samples: int) -> tuple[Any, FloatArray] | None:
         """Return all draws of a small problem with their weights, or None where there are too many.
 
         They stand side by side as the examples of a minibatch: draws as of a distribution with C
@@ -129,21 +214,39 @@ class Estimator:
         """
         return None
 
-    def draw(self, distribution, num_samples, key, *, offset=0, state=None) -> Any:
+    def draw(
+        self,
+        distribution: Any,
+        num_samples: int,
+        key: Key,
+        *,
+        offset: int = 0,
+        state: dict[str, Any] | None = None,
+    ) -> Any:
         """Draw samples number `offset` and on; what f is asked at must be read-only."""
         raise NotImplementedError
 
-    def ask(self, objective, distribution, draws, *, offset=0) -> Any:
+    def samples(self, distribution: Any, draws: Any) -> FloatArray:
+        """Return the samples among the draws as `ask` hands them to f: features (S, ...).
+
+        By default draws are outcomes, shape (S, *batch).
+        """
+        return distribution.features(draws)
+
+    def ask(self, objective: Objective, distribution: Any, draws: Any, *, offset: int = 0) -> Any:
         """Evaluate what the estimator needs of f at the draws."""
         raise NotImplementedError
 
-    def combine(self, distribution, blocks, state=None) -> Estimate:
+    def combine(
+        self,
+        distribution: Any,
+        blocks: Iterable[tuple[Any, Any]],
+        state: dict[str, Any] | None = None,
+    ) -> Estimate:
         """Make the estimate of an iterable of pairs (draws, answers), one for each block."""
         raise NotImplementedError
 
 
-def read_only(x):
-    """Return an array that nobody can change through this name."""
-    x = x.view()
-    x.flags.writeable = False
-    return x
+def estimate(value: Any, grad: Array, state: dict[str, Any] | None, evaluations: int) -> Estimate:
+    """Return an estimate whose value, an array or number, has the dtype of the gradient."""
+    return Estimate(value.astype(grad.dtype), grad, state, evaluations)

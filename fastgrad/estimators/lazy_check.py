@@ -1,30 +1,39 @@
-"""Gradients of f that are taken as finite until the estimate shows that one was not.
+"""Lazy check that the gradients of f are finite: only where the estimate is not.
 
-A pass over them takes as long as what they are wanted for, and NaN or infinity shows in every sum
-that it enters.
+A pass over the gradients takes as long as the sums that they are wanted for, and NaN or infinity
+shows in every sum that it enters.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._typing import FloatArray
 from fastgrad.kernels.tiles import check as _check
 from fastgrad.objectives import Objective
 
 
-class Trusting(Objective):
-    """An objective whose gradients are not read to see whether they are finite."""
+class Unchecked(Objective):
+    """An objective whose gradients are not checked to be finite, but for their shape."""
 
-    def gradient(self, x, *, offset=0):
+    def gradient(self, x: FloatArray, *, offset: int = 0) -> FloatArray:
         """Evaluate the gradient of f at features x: same shape and dtype."""
-        return _validate.like(self.grad(x), x.shape, x.dtype, "the gradient of f")
+        return _validate.like(self.part("grad")(x), x.shape, x.dtype, "the gradient of f")
 
 
-def trusting(estimate, objective):
-    """Return estimate(objective); gradients of f are read only where that is not finite."""
-    trust = object.__new__(Trusting)  # without checking its parts again
-    trust.__dict__.update(objective.__dict__)
+def lazily_checked(estimate: Callable[[Objective], Any], objective: Objective) -> Any:
+    """Return ``estimate(objective)``, checking the gradients of f only if it is not finite.
+
+    If it is not, the estimate is made again with every gradient checked, so that the error says
+    which sample is to blame; where all gradients are finite, the second estimate stands.
+    """
+    o = objective
     with np.errstate(invalid="ignore"):
-        found = estimate(trust)
+        found = estimate(Unchecked(o.f, o.grad, o.index, o.local, o.expectation))
     grads = found.grad.values() if isinstance(found.grad, dict) else [found.grad]
     if all(_check.worst(g.reshape(-1)) == _check.FINE for g in grads):
         return found

@@ -1,15 +1,20 @@
 """Sums over samples that come out the same, bit for bit, whatever blocks the samples come in."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad.distributions import discrete
+from fastgrad._typing import Array, FloatArray, IntArray
+from fastgrad.distributions.discrete import Discrete
 from fastgrad.kernels.estimators import sums_by_outcome as _outcomes
 from fastgrad.kernels.estimators import sums_of_scores as _scores
 from fastgrad.kernels.tiles import features as _features
 from fastgrad.kernels.tiles import sums as _sums
 
-NO_SHIFT = np.empty(0)
+NO_SHIFT: FloatArray = np.empty(0)
 
 
 class Mean:
@@ -18,54 +23,58 @@ class Mean:
     Deviations from the first sample are summed in order: those of a constant are exactly zero.
     """
 
-    def __init__(self):
+    count: int
+    shape: tuple[int, ...]
+    first: FloatArray
+    total: FloatArray
+
+    def __init__(self) -> None:
         self.count = 0
 
-    def add(self, x):
-        """Take the next block."""
+    def add(self, x: Array) -> None:
+        """Take the next block, shape (S, *shape)."""
         flat = _validate.real_array(x, "x").reshape(len(x), -1)
         if not self.count:
             self.shape = x.shape[1:]
-            self.first = flat[0].copy()
-            self.first.flags.writeable = False
+            self.first = _validate.frozen(flat[0].copy())
             self.total = np.zeros(flat.shape[1])
         self.count += len(flat)
         _sums.accumulate(flat, self.first, self.total)
 
     @property
-    def deviation(self):
-        """The mean less the first sample, flat."""
+    def deviation(self) -> FloatArray:
+        """The mean minus the first sample, flat."""
         return self.total / self.count
 
     @property
-    def flat(self):
+    def flat(self) -> FloatArray:
         """The mean, flat."""
         return self.first + self.deviation
 
     @property
-    def result(self):
-        """The mean, of the shape of one sample."""
+    def result(self) -> Any:
+        """The mean, of the shape of one sample; a number where that is ()."""
         return self.flat.reshape(self.shape)[()]
 
 
 class CentredScores:
     """Sums over samples of (signal - baseline) score, in one pass and O(logits) of memory.
 
-    With their mean as the baseline, the weights sum to zero and the softmax in score = one-hot -
-    softmax cancels: what is left is a sum of the signal for each category, and how often that was
-    drawn. So other baselines, too, may wait until the last sample has been seen.
+    The signal of a variable is the value of f that concerns it, or its credit. With the mean
+    signal as the baseline, the weights sum to zero and the softmax in score = one-hot - softmax
+    cancels. What is left is the sum of the signal for each category, and how often that category
+    was drawn; so other baselines, too, may wait until the last sample has been seen.
     """
 
-    def __init__(self, distribution):
+    def __init__(self, distribution: Discrete) -> None:
         self.distribution = distribution
-        k = discrete.num_features(distribution)
-        self.logits = distribution.logits.reshape(distribution.logits.size // k, k)
+        self.logits = distribution.matrix
         self.layout = _outcomes.shape(*self.logits.shape)
         self.sums = np.empty((0, *self.layout[1:]), self.logits.dtype)
         self.mean = Mean()
-        self.last = None
+        self.last: tuple[Any, Any, Any] | None = None
 
-    def add(self, z, signal):
+    def add(self, z: IntArray, signal: Array) -> None:
         """Take outcomes (S, *batch) and their signal, whose shape is a leading part of theirs."""
         z = outcomes(self.distribution, z)
         if self.last is not None:
@@ -75,71 +84,87 @@ class CentredScores:
         x = np.array(signal, order="C").reshape(len(signal), -1)
         self.last = z, x, self.mean.first
 
-    def settle(self):
+    def settle(self) -> None:
         """Take the last block into the sums, which pays where more than one result is wanted."""
         if not len(self.sums):
             self.sums = np.zeros(self.layout, self.logits.dtype)
-        z, x, first = self.last
+        z, x, first = self._last_block()
         _outcomes.scatter(self.logits.shape[1], z, x, first, self.sums)
         self.last = z[:0], x[:0], first
 
-    def total(self, over):
+    def total(self, over: int) -> FloatArray:
         """Return the sum about the mean, divided by `over`, of the shape of the logits."""
         return self._finish(over)
 
-    def about(self, baseline, over):
+    def about(self, baseline: Any, over: int) -> FloatArray:
         """Return the sum about a baseline, divided by `over`.
 
         The baseline is one number, or one for each example: of the shape of the mean.
         """
         return self._finish(over, self.mean.flat - np.reshape(baseline, -1))
 
-    def optimum(self):
-        """Return the mean about sum(signal score**2) / sum(score**2) over the other samples."""
+    def optimum(self) -> FloatArray:
+        """Return the mean about the optimal baseline, made of the other samples of each.
+
+        It is sum(signal score**2) / sum(score**2) over these.
+        """
         return self._finish(self.mean.count, optimal=True)
 
-    def _finish(self, over, shift=NO_SHIFT, *, optimal=False):
-        out, single = np.empty_like(self.logits), discrete.single_logit(self.distribution)
+    def _finish(self, over: int, shift: Any = NO_SHIFT, *, optimal: bool = False) -> FloatArray:
+        out, single = np.empty_like(self.logits), self.distribution.single_logit
         baseline = self.mean.deviation, shift, optimal
-        seen = self.sums, self.last, self.mean.count
+        seen = self.sums, self._last_block(), self.mean.count
         _scores.centre(*seen, over, baseline, (self.logits, single), out)
         return out.reshape(self.distribution.logits.shape)
 
+    def _last_block(self) -> tuple[Any, Any, Any]:
+        assert self.last is not None, "samples come before their sum"
+        return self.last
 
-def outcomes(distribution, z):
+
+def outcomes(distribution: Discrete, z: IntArray) -> IntArray:
     """Return outcomes (S, *batch) as kernels take them, (S, N): of a single feature, its value."""
-    single = discrete.num_outcomes(distribution) == 1
+    single = distribution.num_outcomes == 1
     if single or not z.flags.c_contiguous or z.dtype != np.int32:
         z = np.ones(z.shape, np.int32) if single else np.array(z, np.int32, order="C")
         z.flags.writeable = False
-    return z.reshape(len(z), distribution.logits.size // discrete.num_features(distribution))
+    return z.reshape(len(z), distribution.matrix_shape[0])
 
 
-def mean_features(distribution):
-    """Return the mean of the features, (N, K): the softmax or sigmoid of the logits."""
-    logits = distribution.logits
-    rows = logits.reshape(-1, discrete.num_features(distribution))
-    p = np.empty_like(rows)
-    single = discrete.single_logit(distribution)
-    (_features.sigmoids if single else _features.softmax)(rows, p)
+def mean_features(distribution: Discrete) -> FloatArray:
+    """Return the mean of the features, (N, num_features): softmax or sigmoid of the logits."""
+    p = np.empty_like(distribution.matrix)
+    kernel = _features.sigmoids if distribution.single_logit else _features.softmax
+    kernel(distribution.matrix, p)
     return p
+
+
+def exclusive_sums(x: FloatArray) -> FloatArray:
+    """Return, along the first axis, the sums of all entries except each itself.
+
+    They are sums of what comes before and what comes after: nothing is subtracted, which would
+    lose the rest where one entry dominates.
+    """
+    out = np.zeros_like(x)
+    np.cumsum(x[:-1], axis=0, out=out[1:])
+    out[:-1] += np.cumsum(x[:0:-1], axis=0)[::-1]
+    return out
 
 
 class SoftmaxProducts:
     """The sum over samples of the products of gradients with the Jacobians of softmaxes x.
 
     The Jacobian of x = softmax((logits + noise) / temperature) is a function of x alone, so the
-    noise is not needed again. Where a variable has a single feature, the softmax is a sigmoid.
+    noise is not needed again. Where a variable has a single logit, the softmax is a sigmoid.
     """
 
-    def __init__(self, distribution):
-        logits, k = distribution.logits, discrete.num_features(distribution)
-        single = discrete.single_logit(distribution)
-        self.total = np.zeros(logits.shape, logits.dtype)
-        self.rows = (logits.size,) if single else (logits.size // k, k)
+    def __init__(self, distribution: Discrete) -> None:
+        self.total = np.zeros(distribution.logits.shape, distribution.logits.dtype)
+        self.rows = distribution.row_shape
+        single = distribution.single_logit
         self.kernel = _features.sigmoid_products if single else _features.softmax_products
 
-    def add(self, x, gradient, scale):
+    def add(self, x: FloatArray, gradient: FloatArray, scale: float) -> None:
         """Take samples x and the gradients of f there, both (S, *logits.shape)."""
         shape, dtype = (len(x), *self.total.shape), self.total.dtype
         arrays = [

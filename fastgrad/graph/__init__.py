@@ -5,9 +5,9 @@ costs, functions of samples and of parameters. Each of S joint samples is drawn 
 evaluated there once, and nodes are then visited from the last to the first. What a node's estimator
 sees as f is the sum of the costs downstream of it, with all else that was sampled held fixed:
 
-- its values are the signal of score functions;
+- its values are the signal of score-function estimators;
 - its gradient is the derivative of those costs by the node's sample, directly, and through the
-  parameters of nodes made of it.
+  parameters of nodes that depend on it.
 
 The estimator turns these into a gradient by the node's parameters. They are the user's own, or made
 of earlier samples: then there is one distribution for each joint sample, the estimator sees S
@@ -22,33 +22,41 @@ sample the derivative is only taken where that sample is itself a differentiable
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
-from fastgrad.estimators import Estimate
+from fastgrad._typing import ArrayLike
+from fastgrad.estimators import ContinuousName, Estimate, Estimator, EstimatorName
 from fastgrad.graph._passes import Graph
-from fastgrad.objectives import as_objective
-from fastgrad.random import as_key
+from fastgrad.objectives import Objective, as_objective
+from fastgrad.random import RNG, as_key
 
 __all__ = ["Conditional", "Cost", "expectation_grad"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Conditional:
-    """A node whose distribution is made of earlier samples, of parameters, or of both.
+    """A node whose distribution depends on earlier samples, on parameters, or on both.
 
     Parameters
     ----------
     inputs : str or tuple of str
         Names of earlier nodes and of parameters.
     distribution : callable
-        Takes them by name; samples are (S, *batch_shape, *event_shape), those of discrete nodes
-        their features, (S, *logits.shape). Returns a distribution of batch shape (S, ...): one for
-        each sample.
+        Takes the inputs by name. A continuous sample has the shape (S, *batch_shape, *event_shape);
+        a discrete one is its features, of shape (S, *logits.shape). Returns a distribution whose
+        batch shape begins with S: one for each joint sample.
     vjp : callable, optional
-        Takes the gradient by the parameters of that distribution, an array of the shape of its
-        logits or a dict of arrays by the names of its parameters, and then the inputs by name;
-        returns a dict of gradients by the inputs, of their shapes; an input that it leaves out has
-        none. Not needed where all inputs are samples whose estimators use no gradient.
+        The vector-Jacobian product of `distribution`. Takes the gradient by the parameters of the
+        distribution, which is an array of the shape of its logits, or a dict of arrays by the names
+        of its parameters; then the inputs by name. Returns a dict of gradients by the inputs, of
+        their shapes; an input that is left out has none. Not needed where all inputs are samples
+        of nodes whose estimators use no gradient of f.
+
+    Raises
+    ------
+    ValueError
+        By `expectation_grad`, if an input does not exist or comes later.
 
     Examples
     --------
@@ -71,69 +79,95 @@ class Conditional:
     array([-1.,  1.])
     """
 
-    inputs: tuple[str, ...]
-    distribution: Callable
-    vjp: Callable | None = None
+    inputs: str | tuple[str, ...]
+    distribution: Callable[..., Any]
+    vjp: Callable[..., dict[str, Any]] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", names_of(self.inputs))
 
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """A term of f that knows what it depends on: nodes which it does not see leave it out.
+    """A term of f with the names of its inputs.
+
+    A node that comes after all inputs of a term, or has no influence on them, leaves this term out
+    of its signal, which lowers the variance.
 
     Parameters
     ----------
     inputs : str or tuple of str
-        Names of nodes and parameters.
+        Names of nodes and of parameters.
     f : callable
-        Takes them by name; returns values, (S, ...), whose shape is a leading part of that of each
-        node's variables, with the samples first.
+        Takes the inputs by name. Returns values whose shape begins with S and is a leading part of
+        (S, *batch_shape) of each node.
     grad : callable, optional
-        Takes them by name; returns a dict of derivatives of the sum of the values by the inputs, of
-        their shapes; an input that it leaves out has none.
+        Takes the inputs by name. Returns a dict of the derivatives of the sum of the values by the
+        inputs, of their shapes; an input that is left out has none.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> costs = [fg.graph.Cost("a", lambda a: a[:, 0]), fg.graph.Cost("b", lambda b: b[:, 1])]
+    >>> nodes = {"a": np.log([0.2, 0.8]), "b": np.log([0.2, 0.8])}
+    >>> estimate = fg.expectation_grad(costs, nodes, num_samples=10_000, rng=0)
+    >>> estimate.grad["a"].round(1), estimate.grad["b"].round(1)
+    (array([ 0.2, -0.2]), array([-0.2,  0.2]))
     """
 
-    inputs: tuple[str, ...]
-    f: Callable
-    grad: Callable | None = None
+    inputs: str | tuple[str, ...]
+    f: Callable[..., Any]
+    grad: Callable[..., dict[str, Any]] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", names_of(self.inputs))
 
 
 def expectation_grad(
-    f, nodes, *, parameters=None, estimator=None, num_samples, rng, state=None
+    f: Callable[..., Any] | Objective | Sequence[Cost],
+    nodes: dict[str, Any],
+    *,
+    parameters: dict[str, ArrayLike] | None = None,
+    estimator: EstimatorName
+    | ContinuousName
+    | Estimator
+    | dict[str, EstimatorName | ContinuousName | Estimator]
+    | None = None,
+    num_samples: int,
+    rng: RNG,
+    state: dict[str, Any] | None = None,
 ) -> Estimate:
     """Estimate E[f] and its gradient by the parameters of all distributions, and of f itself.
 
     Parameters
     ----------
     f : callable, Objective, or list of Cost
-        A function of all samples and parameters by name: `Cost` says of what. An objective has its
-        function and, of the same arguments, its gradient.
+        A function that takes the samples of all nodes and all parameters by name, and returns
+        values whose shape begins with S. The gradient of an objective takes the same arguments, and
+        returns a dict of derivatives by name. A list is the terms of a sum.
     nodes : dict of distribution, array of logits, or Conditional
-        By name, each after those it is made of.
+        Distributions by name. A conditional node comes after the nodes that are its inputs.
     parameters : dict of arrays, optional
-        What f or conditional nodes depend on besides samples.
+        Parameters by name, on which f or conditional nodes depend besides samples.
     estimator : str, Estimator, or dict of them by node, optional
-        By default "pathwise" for continuous nodes where f has a gradient, else "score_function",
-        and "rloo" for discrete ones. Those that draw samples in groups, or need more of f than
-        values and gradients, do not apply; those that evaluate f away from the sample (such as
-        "rebar" and "measure_valued") only to nodes of which no other is made.
+        The estimator of each node. By default "rloo" for discrete nodes, and for continuous nodes
+        "pathwise" if f has a gradient, otherwise "score_function". Estimators that draw samples in
+        groups, or that need more than values and gradients of f, are refused. Estimators that
+        evaluate f away from the sample, such as "rebar" and "measure_valued", are for nodes that
+        are not inputs of others.
     num_samples : int
-        S.
+        Number S of joint samples.
     rng : int, SeedSequence, Generator or Key
+        The same key gives the same estimate, bit for bit.
     state : dict, optional
-        That of the last estimate.
+        The state of the last estimate.
 
     Returns
     -------
     Estimate
-        Its grad is a dict: for each parameter an array; for each node that is not conditional what
-        its estimator returns, an array of the shape of its logits or a dict by the names of its
-        parameters.
+        Its `grad` is a dict. For each parameter it has an array. For each node that is not
+        conditional it has the gradient by its parameters: an array of the shape of its logits, or a
+        dict of arrays by the names of its parameters.
 
     Raises
     ------
@@ -162,11 +196,11 @@ def expectation_grad(
     if not isinstance(f, list | tuple):
         objective = as_objective(f)
         objective.require("expectation_grad", ("f",))
-        f = [Cost((*nodes, *(parameters or {})), objective.f, objective.grad)]
+        f = [Cost((*nodes, *(parameters or {})), objective.part("f"), objective.grad)]
     graph = Graph(f, nodes, parameters or {}, num_samples)
     return graph.estimate(estimator, as_key(rng), state or {})
 
 
-def names_of(inputs):
+def names_of(inputs: str | Iterable[str]) -> tuple[str, ...]:
     """Return names as a tuple: a single one may stand by itself."""
     return (inputs,) if isinstance(inputs, str) else tuple(inputs)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._typing import FloatArray
+from fastgrad.distributions.categorical import as_distribution
 from fastgrad.distributions.continuous import Continuous
-from fastgrad.distributions.discrete import as_distribution
 from fastgrad.estimators import Estimate, Estimator, estimator
-from fastgrad.estimators.base import read_only
 from fastgrad.estimators.continuous.score_function import OfContinuous
 from fastgrad.objectives import Objective
+from fastgrad.random import Key
 
 PARTS = {"f", "grad"}  # of the objective that a node's estimator is given
+
+build: Any = estimator  # of a name known only at run time
 
 
 class Drawn(NamedTuple):
@@ -24,20 +27,21 @@ class Drawn(NamedTuple):
     estimator: Estimator
     distribution: Any
     draws: Any
-    x: np.ndarray  # where f is evaluated: samples, or features of outcomes, (S, ...)
+    x: FloatArray  # samples, or features of outcomes, (S, ...): where the costs are evaluated
     conditional: bool  # one distribution for each sample
     state: Any
-
-    @property
-    def count(self):
-        """How many samples the estimator sees of each of its distributions."""
-        return 1 if self.conditional else len(self.x)
 
 
 class Graph:
     """Nodes, costs and parameters, checked, and the passes over them."""
 
-    def __init__(self, costs, nodes, parameters, num_samples):
+    def __init__(
+        self,
+        costs: Sequence[Any],
+        nodes: dict[str, Any],
+        parameters: dict[str, Any],
+        num_samples: int,
+    ) -> None:
         self.size = _validate.integer(num_samples, "num_samples", 1)
         self.costs, self.nodes = costs, nodes
         self.parameters = {n: _validate.real_array(p, n) for n, p in parameters.items()}
@@ -55,14 +59,14 @@ class Graph:
         for cost in costs:
             self.check_inputs(cost, known, "a cost")
 
-    def check_inputs(self, part, known, who):
-        """Refuse inputs which do not exist, or not yet."""
+    def check_inputs(self, part: Any, known: list[str], who: str) -> None:
+        """Raise ValueError for an input that does not exist, or not yet."""
         for name in part.inputs:
             if name not in known:
                 have = ", ".join(map(repr, known)) or "none"
                 raise ValueError(f"{who} has no input {name!r}: at that place there are {have}")
 
-    def estimate(self, estimators, key, state):
+    def estimate(self, estimators: Any, key: Key, state: dict[str, Any]) -> Estimate:
         """Draw all nodes, evaluate the costs, and go back from the last node to the first."""
         self.values, self.drawn, self.evaluations = dict(self.parameters), {}, self.size
         for i, (name, node) in enumerate(self.nodes.items()):
@@ -89,11 +93,12 @@ class Graph:
         learnt = {name: found for name, found in learnt.items() if found is not None}
         order = [name for name in (*self.nodes, *self.parameters) if name in grad]
         grad = {name: grad[name] for name in order}
-        return Estimate(sum(answers).mean(axis=0), grad, learnt or None, self.evaluations)
+        value = np.asarray(sum(answers)).mean(axis=0)
+        return Estimate(value, grad, learnt or None, self.evaluations)
 
     # -- forward ---------------------------------------------------------------------------------
 
-    def draw(self, name, node, chosen, key, state):
+    def draw(self, name: str, node: Any, chosen: Any, key: Key, state: Any) -> Drawn:
         """Draw a node's samples."""
         conditional = is_conditional(node)
         if conditional:
@@ -107,44 +112,30 @@ class Graph:
         count = 1 if conditional else self.size
         chosen = self.choose(name, chosen, distribution, conditional)
         draws = chosen.draw(distribution, count, key, state=state)
-        points = []  # where the estimator asks for f: first at its samples
+        x = chosen.samples(distribution, draws)
+        x = _validate.frozen(x[0] if conditional else x)
+        return Drawn(chosen, distribution, draws, x, conditional, state)
 
-        def see(x):
-            points.append(x)
-            return np.zeros(len(x))
-
-        def see_slope(x):
-            points.append(x)
-            return np.zeros_like(x)
-
-        chosen.ask(Objective(see, see_slope), distribution, draws)
-        x = points[0]
-        if len(x) != count:
-            raise TypeError(f"node {name!r}: {chosen.name} does not ask for f at its samples first")
-        return Drawn(
-            chosen, distribution, draws, read_only(x[0] if conditional else x), conditional, state
-        )
-
-    def choose(self, name, chosen, distribution, conditional):
+    def choose(self, name: str, chosen: Any, distribution: Any, conditional: bool) -> Estimator:
         """Return a node's estimator, checked."""
         continuous = isinstance(distribution, Continuous)
         if chosen is None:
             smooth = all(cost.grad for cost in self.costs if name in cost.inputs)
             chosen = ("pathwise" if smooth else "score_function") if continuous else "rloo"
-        chosen = estimator(chosen) if isinstance(chosen, str) else chosen
+        chosen = build(chosen) if isinstance(chosen, str) else chosen
         if not isinstance(chosen, Estimator):
             raise TypeError(f"estimator of node {name!r} must be one or a name, got {chosen!r}")
         who = f"node {name!r}: {chosen.name}"
         if isinstance(chosen, OfContinuous) != continuous:
             raise TypeError(f"{who} does not apply to a {type(distribution).__name__}")
-        if continuous:
+        if isinstance(chosen, OfContinuous):
             chosen.check(distribution)
         for part in chosen.needs:
             if part not in PARTS:
                 raise TypeError(f"{who} needs more of f than its values and gradient: {part}")
         count = 1 if conditional else self.size
         if conditional:
-            chosen = of_one_sample(chosen)
+            chosen = chosen.alone()
         if count < chosen.min_samples:
             has = "has one sample for each distribution" if conditional else f"has {count}"
             raise ValueError(f"{who} needs at least {chosen.min_samples} samples, and {has}")
@@ -156,17 +147,17 @@ class Graph:
 
     # -- backward --------------------------------------------------------------------------------
 
-    def combine(self, name, node, answers):
+    def combine(self, name: str, node: Drawn, answers: list[Any]) -> Estimate:
         """Make the estimate of a node, as a problem of its own."""
         downstream = [c for c, cost in enumerate(self.costs) if self.below[name] & set(cost.inputs)]
-        signal = sum((answers[c] for c in downstream), np.zeros_like(answers[0]))
-        others = 0.0
+        signal: Any = sum((answers[c] for c in downstream), np.zeros_like(answers[0]))
+        others: Any = 0.0
         if node.conditional and self.size > 1:
             others = (signal.sum(axis=0) - signal) / (self.size - 1)
         who = f"node {name!r}: {node.estimator.name}"
         total = None
 
-        def at(x):
+        def at(x: Any) -> dict[str, Any] | None:
             """Return the points x among the samples, or None where those are meant."""
             x = x[0] if node.conditional else x
             if np.array_equal(x, node.x):
@@ -178,16 +169,17 @@ class Graph:
                 raise ValueError(f"{away}, of which other nodes are made")
             return {**self.values, name: x}
 
-        def f(x):
+        def f(x: Any) -> Any:
             values = at(x)
             if values is None:
                 y = signal
             else:
                 self.evaluations += self.size
                 y = sum(self.value(self.costs[c], values) for c in downstream)
-            return (y - others)[None] if node.conditional else y - others
+            y = np.asarray(y - others)
+            return y[None] if node.conditional else y
 
-        def grad(x):
+        def grad(x: Any) -> Any:
             nonlocal total
             values = at(x)
             if values is not None:
@@ -202,7 +194,7 @@ class Graph:
         answer = node.estimator.ask(Objective(f, grad), node.distribution, node.draws)
         return node.estimator.combine(node.distribution, [(node.draws, answer)], node.state)
 
-    def back(self, name, grad):
+    def back(self, name: str, grad: Any) -> None:
         """Carry the gradients by a conditional node's parameters on to its inputs."""
         node = self.nodes[name]
         wanted = [n for n in node.inputs if self.differentiable(n)]
@@ -215,11 +207,11 @@ class Graph:
             slope = self.derivative(found, to, node.inputs, f"the vjp of node {name!r}")
             self.through[to] = self.through[to] + slope
 
-    def differentiable(self, name):
+    def differentiable(self, name: str) -> bool:
         """Whether a derivative by a sample or parameter is of use."""
         return name in self.parameters or "grad" in self.drawn[name].estimator.needs
 
-    def derivative(self, found, name, inputs, who):
+    def derivative(self, found: dict[str, Any], name: str, inputs: Any, who: str) -> Any:
         """Return the derivative by one input of those that the user's dict holds, or 0."""
         for key in found:
             if key not in inputs:
@@ -230,14 +222,14 @@ class Graph:
         x = self.values[name]
         return _validate.like(found[name], x.shape, x.dtype, f"{who}, by {name!r},")
 
-    def value(self, cost, values):
+    def value(self, cost: Any, values: dict[str, Any]) -> Any:
         """Evaluate a cost, checked."""
         y = _validate.real_array(cost.f(**{n: values[n] for n in cost.inputs}), "the value of f")
         if y.shape[:1] != (self.size,):
             raise ValueError(f"f must return values of shape ({self.size}, ...), got {y.shape}")
         return _validate.finite(y, "f")
 
-    def slope(self, name, values, who):
+    def slope(self, name: str, values: dict[str, Any], who: str) -> Any:
         """Return the derivative of all costs, as they depend directly on an input, by it."""
         total = 0.0
         for cost in self.costs:
@@ -252,12 +244,12 @@ class Graph:
         return total
 
 
-def is_conditional(node):
+def is_conditional(node: Any) -> bool:
     """Whether a node is made of others."""
     return hasattr(node, "vjp")
 
 
-def of_node(estimators, name, nodes):
+def of_node(estimators: Any, name: str, nodes: dict[str, Any]) -> Any:
     """Return what the user chose for a node, or None."""
     if not isinstance(estimators, dict):
         return estimators
@@ -265,12 +257,3 @@ def of_node(estimators, name, nodes):
         if given not in nodes:
             raise ValueError(f"estimator is given for {given!r}, which is no node")
     return estimators.get(name)
-
-
-def of_one_sample(chosen):
-    """Return an estimator without its leave-one-out baseline: the graph, with S signals, has it."""
-    if chosen.name == "rloo":
-        return estimator("reinforce")
-    if chosen.name == "score_function":
-        return dataclasses.replace(chosen, baseline=None)
-    return chosen

@@ -1,34 +1,39 @@
-"""Estimators that multiply f by the uniform noise behind binary outcomes: ARM."""
+"""ARM: f is multiplied by the uniform noise from which binary outcomes are made."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._typing import FloatArray, IntArray
+from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.antithetic import coupled
 from fastgrad.estimators.antithetic import joint_distributions as joint
 from fastgrad.estimators.antithetic.disarm import draw_pairs
-from fastgrad.estimators.base import read_only
 from fastgrad.kernels.estimators.antithetic import disarm as _kernels
+from fastgrad.objectives import Objective
+from fastgrad.random import Key
 
 __all__ = ["ARM"]
 
 
 class Pairs(NamedTuple):
-    """Antithetic outcomes z, (S, *batch), and noise u - 1/2 of each pair, (S / 2, *batch)."""
+    """Antithetic outcomes z, (S, *batch), and the noise u - 1/2 of each pair, (S / 2, *batch)."""
 
-    z: np.ndarray
-    noise: np.ndarray
+    z: IntArray
+    noise: FloatArray
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ARM(coupled.Coupled):
-    """Augment-REINFORCE-merge, for binary variables: the mean of ``(f(b) - f(b')) (u - 1/2)``.
+    """ARM (augment-REINFORCE-merge), for binary variables.
 
-    Of one uniform u for each variable, ``b = [u > 1 - p]`` and ``b' = [u < p]``.
+    With p the probability of outcome 1, a uniform number u makes a pair of antithetic outcomes of
+    each variable, ``b = [u > 1 - p]`` and ``b' = [u < p]``. The estimate is the mean over pairs of
+    ``(f(b) - f(b')) (u - 1/2)``. The number of samples must be even.
 
     Examples
     --------
@@ -46,15 +51,29 @@ class ARM(coupled.Coupled):
     name = "arm"
     paper = "Yin and Zhou, 'ARM: augment-REINFORCE-merge gradient', 2019"
 
-    def draw(self, distribution, num_samples, key, *, offset=0, state=None):
+    def draw(
+        self,
+        distribution: Discrete,
+        num_samples: int,
+        key: Key,
+        *,
+        offset: int = 0,
+        state: dict[str, Any] | None = None,
+    ) -> Pairs:
         """Draw antithetic pairs and their noise."""
         return Pairs(*draw_pairs(distribution, self.name, num_samples, key, offset, noise=True))
 
-    def ask(self, objective, distribution, draws, *, offset=0):
+    def samples(self, distribution: Discrete, draws: Pairs) -> FloatArray:
+        """Return the features of the outcomes."""
+        return distribution.features(draws.z)
+
+    def ask(
+        self, objective: Objective, distribution: Discrete, draws: Any, *, offset: int = 0
+    ) -> Any:
         """Evaluate f at the outcomes."""
         return objective.outcomes(distribution, draws.z, offset=offset)
 
-    def nodes(self, distribution, num_samples):
+    def nodes(self, distribution: Discrete, num_samples: int) -> tuple[Any, FloatArray] | None:
         """Return two Gauss-Legendre nodes in each interval of u: exact mean and covariance."""
         t, batch = coupled.binary_logits(distribution, self.name), distribution.batch_shape
         noise, law, pairs = intervals(t.astype(np.float64))
@@ -64,14 +83,14 @@ class ARM(coupled.Coupled):
         choice, weights = found
         noise = noise[np.arange(len(t)), choice].astype(t.dtype)
         noise = noise.reshape(*choice.shape[:2], *batch)
-        return Pairs(joint.outcomes_of(choice, pairs, batch), read_only(noise)), weights
+        return Pairs(joint.outcomes_of(choice, pairs, batch), _validate.frozen(noise)), weights
 
-    def sums(self, distribution, size):
-        """Return what adds up signals times noise."""
+    def sums(self, distribution: Discrete, size: int) -> _PairProducts:
+        """Return the sums of signals times noise, empty so far."""
         return _PairProducts(distribution, self.name)
 
 
-def intervals(t):
+def intervals(t: FloatArray) -> tuple[FloatArray, FloatArray, IntArray]:
     """Return nodes u - 1/2, their weights, both (N, 6), and the pairs of outcomes, (N, 6, 2).
 
     Outcomes of logits t (N,) change at p and 1 - p only. Two nodes in each interval integrate
@@ -88,9 +107,9 @@ def intervals(t):
 
 
 class _PairProducts(coupled.BinarySums):
-    """Sums over pairs of (signal - that of the twin) (u - 1/2)."""
+    """Sums over pairs of (signal - signal of the antithetic partner) (u - 1/2)."""
 
-    def add(self, draws, x):
+    def add(self, draws: Pairs, x: FloatArray) -> None:
         """Take draws and the signal (S, M)."""
         noise = _validate.real_array(draws.noise, "noise").reshape(len(x) // 2, self.sum.size)
         _kernels.pair_products(x, noise, self.sum)

@@ -1,51 +1,64 @@
-"""Estimators that compare f at outcomes whose categories have swapped their noise: ARSM."""
+"""ARSM: f is compared at outcomes whose categories have swapped their noise."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad.distributions import discrete
+from fastgrad._typing import FloatArray, IntArray
+from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.antithetic import coupled
 from fastgrad.estimators.antithetic import joint_distributions as joint
 from fastgrad.estimators.antithetic.arm import intervals
-from fastgrad.estimators.base import Estimate, Estimator, read_only
+from fastgrad.estimators.base import Estimate, Estimator, estimate
 from fastgrad.estimators.sums import Mean
 from fastgrad.kernels.estimators.antithetic import arsm as _kernels
+from fastgrad.objectives import Objective
+from fastgrad.random import Key
 
 __all__ = ["ARSM"]
 
 
 class Races(NamedTuple):
-    """Shares, (S, *batch, K), of which each category of weight above 0 has some; winners z."""
+    """Winners z, (S, *batch), and shares (S, *batch, K): 0 for categories of probability 0."""
 
-    z: np.ndarray
-    shares: np.ndarray
+    z: IntArray
+    shares: FloatArray
 
 
 class Swaps(NamedTuple):
-    """Mean of f over all swaps (S, *cells); its signal (S, M, pairs) less that of no swap; cost."""
+    """What f is at the outcomes and after swaps.
 
-    value: np.ndarray
-    signal: np.ndarray
+    Attributes
+    ----------
+    value : array, shape (S, *cells)
+        Mean of f over all swaps.
+    signal : array, shape (S, M, K (K - 1) / 2)
+        Signal after the swap of each pair of categories, minus the signal without a swap.
+    evaluations : int
+    """
+
+    value: FloatArray
+    signal: FloatArray
     evaluations: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ARSM(Estimator):
-    """Augment-REINFORCE-swap-merge.
+    """ARSM (augment-REINFORCE-swap-merge), for categorical variables.
 
-    A sample is the winner of a race: the category of the least ``share / p``, where shares are
-    uniform on the simplex. f is asked what it would be if two categories c and j had swapped their
-    shares, in all variables at once: ``f_cj``, for all pairs. The gradient by the logit of c is the
-    mean over samples of ``sum_j (f_cj - mean_m f_mj) (1 / K - share_j)``.
+    The outcome of a variable is the category with the smallest ``share / p``, where the K shares
+    are uniform on the simplex and p are the probabilities. Let f_cj be f after categories c and j
+    have swapped their shares, in all variables at once. The gradient by the logit of c is the mean
+    over samples of ``sum over j of (f_cj - mean over m of f_mj) (1 / K - share_j)``.
 
     A sample costs one evaluation of f, and one more for each of the K (K - 1) / 2 swaps that
-    changes an outcome. A variable which masks a category leaves it out of its swaps.
+    changes an outcome. Masked categories of a variable do not take part in its swaps.
 
     Examples
     --------
@@ -66,17 +79,31 @@ class ARSM(Estimator):
     evaluations = "S to S (1 + K (K - 1) / 2)"
     paper = "Yin, Yue and Zhou, 'ARSM: augment-REINFORCE-swap-merge estimator', 2019"
 
-    def draw(self, distribution, num_samples, key, *, offset=0, state=None):
-        """Draw shares and the winners."""
+    def draw(
+        self,
+        distribution: Discrete,
+        num_samples: int,
+        key: Key,
+        *,
+        offset: int = 0,
+        state: dict[str, Any] | None = None,
+    ) -> Races:
+        """Draw the shares, and find the outcomes."""
         w = _weights(distribution)
         z = np.empty((num_samples, *distribution.batch_shape), np.int32)
         shares = np.empty((num_samples, *w.shape), w.dtype)
         winners = z.reshape(num_samples, len(w))
         _kernels.race(w, key.kernel_words, offset, shares, winners)
-        return Races(read_only(z), read_only(shares.reshape(*z.shape, w.shape[1])))
+        return Races(_validate.frozen(z), _validate.frozen(shares.reshape(*z.shape, w.shape[1])))
 
-    def ask(self, objective, distribution, draws, *, offset=0):
-        """Evaluate f at the outcomes, and where a swap changes them; points count as asked."""
+    def samples(self, distribution: Discrete, draws: Races) -> FloatArray:
+        """Return the features of the outcomes."""
+        return distribution.features(draws.z)
+
+    def ask(
+        self, objective: Objective, distribution: Discrete, draws: Any, *, offset: int = 0
+    ) -> Any:
+        """Evaluate f at the outcomes, and where a swap changes them."""
         z, w = draws.z, _weights(distribution)
         count, (n, k) = len(z), w.shape
         plain = objective.outcomes(distribution, z, offset=offset)
@@ -90,16 +117,16 @@ class ARSM(Estimator):
             _kernels.swap(w, shares, winners, a, b, swapped)
             moved = (swapped != winners).any(axis=1)
             if moved.any():
-                points = read_only(swapped[moved].reshape(-1, *z.shape[1:]))
+                points = _validate.frozen(swapped[moved].reshape(-1, *z.shape[1:]))
                 answer = objective.outcomes(distribution, points, offset=offset + asked)
                 change[moved] += answer.value - plain.value[moved]
                 signal[moved, :, pair] = coupled.cells(answer.signal) - origin[moved]
                 asked += len(points)
         return Swaps(plain.value + change / (len(pairs) + 1), signal, asked)
 
-    def nodes(self, distribution, num_samples):
+    def nodes(self, distribution: Discrete, num_samples: int) -> tuple[Any, FloatArray] | None:
         """Return Gauss-Legendre nodes where no variable has more than two possible categories."""
-        log_p = discrete.log_probabilities(distribution).astype(np.float64)
+        log_p = distribution.log_probabilities().astype(np.float64)
         log_p = log_p.reshape(len(log_p), -1).T
         n, k = log_p.shape
         if ((log_p > -np.inf).sum(axis=1) > 2).any():
@@ -118,9 +145,16 @@ class ARSM(Estimator):
         shares[np.broadcast_to(log_p == -np.inf, shares.shape)] = 0
         batch = distribution.batch_shape
         shares = shares.reshape(num_samples, -1, *batch, k).astype(distribution.logits.dtype)
-        return Races(read_only(z.reshape(num_samples, -1, *batch)), read_only(shares)), weights
+        return Races(
+            _validate.frozen(z.reshape(num_samples, -1, *batch)), _validate.frozen(shares)
+        ), weights
 
-    def combine(self, distribution, blocks, state=None):
+    def combine(
+        self,
+        distribution: Discrete,
+        blocks: Iterable[tuple[Any, Any]],
+        state: dict[str, Any] | None = None,
+    ) -> Estimate:
         """Make the estimate of pairs (`Races`, `Swaps`)."""
         value, evaluations, total = Mean(), 0, np.zeros(_weights(distribution).shape)
         for draws, answer in blocks:
@@ -130,12 +164,12 @@ class ARSM(Estimator):
             shares = shares.reshape(len(shares), *total.shape)
             _kernels.swap_products(shares, answer.signal, total)
         dtype, shape = distribution.logits.dtype, distribution.logits.shape
-        total = total[:, -discrete.num_features(distribution) :] / value.count
+        total = total[:, -distribution.num_features :] / value.count
         grad = total.astype(dtype).reshape(shape)
-        return Estimate(value.result.astype(dtype), grad, state, evaluations)
+        return estimate(value.result, grad, state, evaluations)
 
 
-def _weights(distribution):
-    """Return probabilities relative to the likeliest of each variable, (N, K)."""
+def _weights(distribution: Discrete) -> FloatArray:
+    """Return probabilities relative to the largest of each variable, (N, K)."""
     rows = coupled.rows(distribution)
-    return read_only(np.exp(rows - rows.max(axis=1, keepdims=True)))
+    return _validate.frozen(np.exp(rows - rows.max(axis=1, keepdims=True)))

@@ -1,93 +1,114 @@
-"""What estimators with coupled samples share."""
+"""Parts that estimators with coupled samples share."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad.distributions import discrete
-from fastgrad.estimators.base import Estimate, Estimator, read_only
+from fastgrad._typing import FloatArray, IntArray
+from fastgrad.distributions.discrete import Discrete
+from fastgrad.estimators.base import Estimate, Estimator, estimate
 from fastgrad.estimators.sums import Mean
 from fastgrad.kernels.estimators.antithetic import coupled_log_odds as _log_odds
 from fastgrad.kernels.estimators.antithetic import coupled_sticks as _kernels
+from fastgrad.objectives import Objective
 
 MANY = 64  # categories for which NumPy sorts faster than the kernel counts
 
 
 class Coupled(Estimator):
-    """Asks f at all samples of a group, each of which by itself has the right law.
+    """Base class of estimators with coupled samples in groups.
 
-    The whole sample is coupled, variable by variable. With credit, the signal is each variable's
-    own: what is unbiased for f is so for any function. `sums(distribution, size)` makes what takes
-    blocks of (draws, signal (S, M)), in groups of that size, and has the `gradient` of them.
+    Each sample of a group has the distribution given, but the samples of a group depend on each
+    other, variable by variable. With credit, the signal is each variable's own. A subclass defines
+    `draw` and `sums`.
     """
 
     unbiased = True
     min_samples = 2
     group_size = 2
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.group_size is not None:
             _validate.integer(self.group_size, "group_size", self.min_samples)
 
-    def group(self, num_samples):
-        """Return the size of a group: where it is not given, all samples are one."""
+    def group(self, num_samples: int) -> int:
+        """Return the size of a group: all samples, where it is not given."""
         return self.group_size or num_samples
 
-    def ask(self, objective, distribution, draws, *, offset=0):
+    def sums(self, distribution: Discrete, size: int) -> Any:
+        """Return an object that sums over groups of this size.
+
+        Its ``add(draws, signal)`` takes a block with its signal (S, M), and ``gradient(over)`` is
+        the sum divided by a number, with the columns of the logits.
+        """
+        raise NotImplementedError
+
+    def ask(
+        self, objective: Objective, distribution: Discrete, draws: Any, *, offset: int = 0
+    ) -> Any:
         """Evaluate f at the outcomes."""
         return objective.outcomes(distribution, draws, offset=offset)
 
-    def combine(self, distribution, blocks, state=None):
+    def combine(
+        self,
+        distribution: Discrete,
+        blocks: Iterable[tuple[Any, Any]],
+        state: dict[str, Any] | None = None,
+    ) -> Estimate:
         """Make the estimate of pairs (draws, `Values`)."""
-        value, sums = Mean(), None
+        value, sums, size = Mean(), None, 1
         for draws, answer in blocks:
             value.add(answer.value)
             size = self.group(len(answer.value))
             sums = sums or self.sums(distribution, size)
             sums.add(draws, cells(answer.signal))
+        assert sums is not None, "there is at least one block"
         grad = sums.gradient(value.count // size).reshape(distribution.logits.shape)
-        return Estimate(value.result.astype(grad.dtype), grad, state, value.count)
+        return estimate(value.result, grad, state, value.count)
 
 
-def cells(signal):
+def cells(signal: Any) -> FloatArray:
     """Return a signal (S, *cells) as (S, M)."""
     x = _validate.real_array(signal, "signal")
     return x.reshape(len(x), -1)
 
 
-def binary_logits(distribution, name):
-    """Return the logit of outcome 1 of each variable, flat; refuse variables of other K than 2."""
-    logits, k = distribution.logits, discrete.num_outcomes(distribution)
+def binary_logits(distribution: Discrete, name: str) -> FloatArray:
+    """Return the log odds of outcome 1 of each variable, flat; ValueError where K is not 2."""
+    logits, k = distribution.logits, distribution.num_outcomes
     if k != 2:
         raise ValueError(
             f"{name} is for binary variables, Bernoulli or categorical with K = 2, got K = {k}"
         )
-    if discrete.single_logit(distribution):
+    if distribution.single_logit:
         return logits.reshape(-1)
     t = np.empty(logits.size // 2, logits.dtype)
     _log_odds.log_odds(logits.reshape(t.size, 2), t)
-    return read_only(t)
+    return _validate.frozen(t)
 
 
-def rows(distribution):
-    """Return logits, or log probabilities up to a constant, of all outcomes: (N, K)."""
-    logits = distribution.logits
-    if discrete.single_logit(distribution):
+def rows(distribution: Discrete) -> FloatArray:
+    """Return logits of all outcomes, (N, K): with a single logit, two for each variable."""
+    logits = distribution.rows
+    if distribution.single_logit:
         logits = np.stack([-np.maximum(logits, 0), np.minimum(logits, 0)], axis=-1)
-    return read_only(logits.reshape(-1, logits.shape[-1]))
+    return _validate.frozen(logits)
 
 
 class BinarySums:
-    """Sums over groups for each variable, whose log odds are t: both (N,)."""
+    """Sums over groups, (N,): one for each binary variable. The log odds are t, (N,)."""
 
-    def __init__(self, distribution, name):
+    def __init__(self, distribution: Discrete, name: str) -> None:
         self.t, self.dtype = binary_logits(distribution, name), distribution.logits.dtype
-        self.single = discrete.single_logit(distribution)
+        self.single = distribution.single_logit
         self.sum = np.zeros(self.t.size)
 
-    def gradient(self, over):
-        """Return the derivative by all logits, with two of them (N, 2), divided by `over`."""
+    def gradient(self, over: int) -> FloatArray:
+        """Return the sums divided by `over`, by all logits: (N,) or, of two categories, (N, 2)."""
         if self.single:
             grad = np.where(np.isinf(self.t), 0, self.sum / over)
             return grad.astype(self.dtype)
@@ -96,11 +117,11 @@ class BinarySums:
         return grad
 
 
-def ascending(distribution):
-    """Return `rows` and the order of their categories, from the rarest; equal ones by index."""
+def ascending(distribution: Discrete) -> tuple[FloatArray, IntArray]:
+    """Return `rows` and the order of their categories from the rarest on; equal ones by index."""
     logits = rows(distribution)
     if logits.shape[1] > MANY:
-        return logits, read_only(np.argsort(logits, axis=1, kind="stable").astype(np.int32))
+        return logits, _validate.frozen(np.argsort(logits, axis=1, kind="stable").astype(np.int32))
     order = np.empty(logits.shape, np.int32)
     _kernels.sort(logits, order)
-    return logits, read_only(order)
+    return logits, _validate.frozen(order)

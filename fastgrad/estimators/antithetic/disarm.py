@@ -1,29 +1,32 @@
-"""Estimators from antithetic samples of binary variables: `rloo`, corrected for their coupling.
+"""DisARM and ARMS: RLOO on antithetic samples of binary variables, corrected for the coupling.
 
-They take `Bernoulli` variables, or categoricals with K = 2; p is the probability of outcome 1.
+They take `Bernoulli` variables, or categorical ones with K = 2; p is the probability of outcome 1.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
+from typing import Any
 
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._typing import FloatArray, IntArray
+from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.antithetic import coupled
 from fastgrad.estimators.antithetic import joint_distributions as joint
-from fastgrad.estimators.base import read_only
 from fastgrad.kernels.estimators.antithetic import coupled_log_odds as _log_odds
 from fastgrad.kernels.estimators.antithetic import disarm as _kernels
+from fastgrad.random import Key
 
 __all__ = ["ARMS", "DisARM"]
 
 
 class Antithetic(coupled.Coupled):
-    """Sums deviations of f within groups, times the outcome, times a factor for the coupling."""
+    """Base class: sums deviations of f within groups times outcomes, corrected for the coupling."""
 
-    def nodes(self, distribution, num_samples):
+    def nodes(self, distribution: Discrete, num_samples: int) -> tuple[Any, FloatArray] | None:
         """Return all tuples of outcomes which groups may have, and their probabilities."""
         size = self.group(num_samples)
         t = coupled.binary_logits(distribution, self.name).astype(np.float64)
@@ -38,18 +41,19 @@ class Antithetic(coupled.Coupled):
         tuples = np.where(t[:, None, None] > 0, 1 - hit, hit)
         return joint.outcomes_of(choice, tuples, distribution.batch_shape), weights
 
-    def sums(self, distribution, size):
-        """Return what adds up deviations of the signal times outcomes."""
+    def sums(self, distribution: Discrete, size: int) -> _Scores:
+        """Return the sums of deviations of the signal times outcomes, empty so far."""
         return _Scores(distribution, size, self.name)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DisARM(Antithetic):
-    """ARM with the uniform integrated out given the pair of outcomes; also called U2G.
+    """DisARM, also called U2G: ARM with its noise integrated out given the outcomes.
 
-    The mean over antithetic pairs of ``(f(b) - f(b')) (b - b') max(p, 1 - p) / 2``: it costs as
-    much as ARM, and its variance is never higher. Of one uniform u for each variable,
-    ``b = [u > 1 - p]`` and ``b' = [u < p]``.
+    A uniform number u makes a pair of antithetic outcomes of each variable, ``b = [u > 1 - p]`` and
+    ``b' = [u < p]``. The estimate is the mean over pairs of
+    ``(f(b) - f(b')) (b - b') max(p, 1 - p) / 2``. It costs as much as ARM, and its variance is
+    never larger. The number of samples must be even.
 
     Examples
     --------
@@ -68,23 +72,33 @@ class DisARM(Antithetic):
     name = "disarm"
     paper = "Dong, Mnih and Tucker, 'DisARM', 2020; Yin et al., 2020 (U2G)"
 
-    def draw(self, distribution, num_samples, key, *, offset=0, state=None):
+    def draw(
+        self,
+        distribution: Discrete,
+        num_samples: int,
+        key: Key,
+        *,
+        offset: int = 0,
+        state: dict[str, Any] | None = None,
+    ) -> IntArray:
         """Draw antithetic pairs, shape (S, *batch)."""
         return draw_pairs(distribution, self.name, num_samples, key, offset)[0]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ARMS(Antithetic):
-    """REINFORCE with leave-one-out baselines on n jointly antithetic samples.
+    """ARMS: RLOO on groups of n jointly antithetic samples.
 
-    Of d uniform on the simplex, ``u_k = (1 - d_k)**(n - 1)`` are uniform and repel each other;
-    ``b_k = [u_k < p]`` up to p = 1/2, beyond ``b_k = [1 - u_k < p]``. The estimate is that of
-    `rloo` on the group times ``p (1 - p) / (p - P(b_1 = b_2 = 1))``. For n = 2 it is DisARM.
+    If d is uniform on the simplex with n entries, the numbers ``u_k = (1 - d_k)**(n - 1)`` are each
+    uniform and repel each other. The outcomes are ``b_k = [u_k < p]`` for p up to 1/2, and
+    ``b_k = [1 - u_k < p]`` above. The estimate is that of `rloo` on the group times
+    ``p (1 - p) / (p - P(b_1 = b_2 = 1))``. For n = 2 it is DisARM.
 
     Parameters
     ----------
     group_size : int, optional
-        n; by default all samples are one group, which f is then handed in one block.
+        Number n of samples in a group. By default all samples are one group, and f is evaluated at
+        all of them at once, whatever the block size.
 
     Examples
     --------
@@ -104,7 +118,15 @@ class ARMS(Antithetic):
     name = "arms"
     paper = "Dimitriev and Zhou, 'ARMS: antithetic-REINFORCE-multi-sample gradient', 2021"
 
-    def draw(self, distribution, num_samples, key, *, offset=0, state=None):
+    def draw(
+        self,
+        distribution: Discrete,
+        num_samples: int,
+        key: Key,
+        *,
+        offset: int = 0,
+        state: dict[str, Any] | None = None,
+    ) -> IntArray:
         """Draw groups of antithetic outcomes, shape (S, *batch)."""
         t, size = coupled.binary_logits(distribution, self.name), self.group(num_samples)
         threshold = np.empty_like(t)  # infinite where the rarer outcome never shows
@@ -112,32 +134,43 @@ class ARMS(Antithetic):
         z = np.empty((num_samples, *distribution.batch_shape), np.int32)
         flat = z.reshape(num_samples, t.size)
         _kernels.sample_groups(t, threshold, size, key.kernel_words, offset, flat)
-        return read_only(z)
+        return _validate.frozen(z)
 
 
-def draw_pairs(distribution, name, num_samples, key, offset, *, noise=False):
-    """Return pairs of outcomes, (S, *batch), and if asked u - 1/2 of each pair, (S / 2, *batch)."""
+def draw_pairs(
+    distribution: Discrete,
+    name: str,
+    num_samples: int,
+    key: Key,
+    offset: int,
+    *,
+    noise: bool = False,
+) -> tuple[IntArray, FloatArray]:
+    """Return pairs of outcomes, (S, *batch), and u - 1/2 of each pair, (S / 2, *batch).
+
+    Unless `noise` is true, the second array is empty, (0, *batch).
+    """
     t, batch = coupled.binary_logits(distribution, name), distribution.batch_shape
     pairs = num_samples // 2
     z, u = np.empty((num_samples, *batch), np.int32), np.empty((pairs * noise, *batch), t.dtype)
     flat = z.reshape(num_samples, t.size), u.reshape(len(u), t.size)
     _kernels.sample_pairs(t, key.kernel_words, offset // 2, *flat)
-    return read_only(z), read_only(u)
+    return _validate.frozen(z), _validate.frozen(u)
 
 
 class _Scores(coupled.BinarySums):
     """Sums over groups of (signal - its mean) outcome / (n - 1), corrected for the coupling."""
 
-    def __init__(self, distribution, size, name):
+    def __init__(self, distribution: Discrete, size: int, name: str) -> None:
         super().__init__(distribution, name)
         self.size = size
 
-    def add(self, z, x):
+    def add(self, z: IntArray, x: FloatArray) -> None:
         """Take outcomes (S, *batch) and their signal (S, M)."""
         z = _validate.like(z, z.shape, np.int32, "z").reshape(len(z), self.sum.size)
         _kernels.group_scores(z, x, self.size, self.sum)
 
-    def gradient(self, over):
-        """Correct the sums, once and for all; return the derivative by all logits, over `over`."""
+    def gradient(self, over: int) -> FloatArray:
+        """Correct the sums for the coupling, once; return them by all logits, divided by `over`."""
         _log_odds.correct(self.t, self.size, self.sum)
         return super().gradient(over)

@@ -1,20 +1,23 @@
-"""The exact joint laws of coupled draws: all that groups of samples may be, side by side."""
+"""The exact joint distributions of coupled samples: all outcomes of groups, side by side."""
+
+from __future__ import annotations
 
 import itertools
 import math
 
 import numpy as np
 
-from fastgrad.estimators.base import read_only
+from fastgrad import _validate
+from fastgrad._typing import Array, FloatArray, IntArray
+from fastgrad.estimators.base import MOST_NODES
 
-MOST_NODES = 2**20  # numbers in all nodes together
 
-
-def side_by_side(laws, groups, numbers):
+def side_by_side(laws: FloatArray, groups: int, numbers: int) -> tuple[Array, FloatArray] | None:
     """Return all draws of independent variables as (choice, weights), or None if too many.
 
-    `laws` (N, L) holds the probability of each outcome that a variable may have in one group,
-    `numbers` how many numbers such an outcome is; choice, shape (groups, C, N), says which it is.
+    `laws` (N, L) has the probability of each of the L outcomes that a variable may have in one
+    group; such an outcome consists of so many `numbers`. In each of the C draws, choice, shape
+    (groups, C, N), is the index of the outcome, and the weights, shape (C,), are probabilities.
     """
     laws = np.tile(laws, (groups, 1)).T
     possible = laws > 0
@@ -29,17 +32,17 @@ def side_by_side(laws, groups, numbers):
     return choice.reshape(nodes, groups, -1).swapaxes(0, 1), weights
 
 
-def outcomes_of(choice, tuples, batch):
+def outcomes_of(choice: Array, tuples: Array, batch: tuple[int, ...]) -> IntArray:
     """Return samples z, shape (S, C, *batch), given each choice, (groups, C, N), among tuples.
 
     `tuples` (N, L, n) holds the outcomes of a variable in the n samples of a group.
     """
     z = tuples[np.arange(choice.shape[2]), choice]
     z = np.moveaxis(z, 3, 1).reshape(-1, choice.shape[1], *batch)
-    return read_only(np.ascontiguousarray(z, np.int32))
+    return _validate.frozen(np.ascontiguousarray(z, np.int32))
 
 
-def hits(p, size):
+def hits(p: FloatArray, size: int) -> FloatArray:
     """Return, as [m, t], the probability that of m coupled draws of probability p these t are 1.
 
     The draws are [(1 - d_k)**(size - 1) < p], k up to `size`, with d uniform on the simplex: r of
@@ -56,8 +59,8 @@ def hits(p, size):
     return law
 
 
-def stick_law(logits, size):
-    """Return all tuples of places, (L, size), and their law (N, L), or None if too many.
+def stick_law(logits: FloatArray, size: int) -> tuple[Array, FloatArray] | None:
+    """Return all tuples of places, (L, size), and their probabilities (N, L), or None if too many.
 
     `logits` (N, K) ascend. The draws that have not stopped before stop at place i together with
     `hits` of w_i / (the sum of w from there on), w = exp(logits).

@@ -60,6 +60,10 @@ class MeasureValued(OfContinuous):
         e = stream(random.exponential, distribution, num_samples, rayleigh, offset)
         return maxwell * u, maxwell, np.sqrt(2 * e)
 
+    def samples(self, distribution, draws):
+        """Return the samples."""
+        return distribution.transform(draws[0])
+
     def ask(self, objective, distribution, draws, *, offset=0):
         """Evaluate f at samples, and with each variable in turn moved out to M, to W and to -W."""
         normal, maxwell, rayleigh = draws

@@ -66,6 +66,10 @@ class Pathwise(OfContinuous):
         noise = distribution.noise(num_samples, rng=key, sample_offset=offset)
         return noise, read_only(distribution.transform(noise))
 
+    def samples(self, distribution, draws):
+        """Return the samples."""
+        return draws[1]
+
     def ask(self, objective, distribution, draws, *, offset=0):
         """Evaluate f and its gradient at the samples, and once its gradient at the mean."""
         values = objective.relaxed(distribution, draws[1], offset=offset)

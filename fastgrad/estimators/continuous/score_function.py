@@ -78,6 +78,14 @@ class ScoreFunction(OfContinuous):
         noise = distribution.noise(num_samples, rng=key, sample_offset=offset)
         return noise, read_only(distribution.transform(noise))
 
+    def samples(self, distribution, draws):
+        """Return the samples."""
+        return draws
+
+    def alone(self):
+        """Return the estimator without a baseline."""
+        return dataclasses.replace(self, baseline=None)
+
     def ask(self, objective, distribution, draws, *, offset=0):
         """Evaluate f at the samples."""
         return objective.relaxed(distribution, draws[1], offset=offset)

@@ -1,42 +1,51 @@
-"""All distinct outcomes that estimators may draw of one small cell, with their probabilities."""
+"""All sets of distinct outcomes that may be drawn of one small cell, with their probabilities."""
+
+from __future__ import annotations
 
 import itertools
 import math
 
 import numpy as np
 
-from fastgrad.estimators.base import read_only
-from fastgrad.estimators.rao_blackwell.distinct import MOST_NODES, Outcomes
+from fastgrad import _validate
+from fastgrad._typing import Array, FloatArray
+from fastgrad.distributions.categorical import Categorical
+from fastgrad.estimators.base import MOST_NODES
+from fastgrad.estimators.rao_blackwell.distinct import Outcomes
 from fastgrad.kernels.estimators.rao_blackwell import unordered_set as _kernels
 
 STEP = 0.125  # between nodes in the logarithm of time
 TIMES = np.arange(-38.0, 5.0, STEP)
 
 
-def weigh(log_p, rest, signal):
-    """Return the log probability of sets log_p (k, M), and the weights of `unordered`, (k, M).
+def weigh(
+    log_p: FloatArray, rest: FloatArray, signal: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the log probability of sets (M,), weights of outcomes (k, M), and coefficients (k, n).
 
-    signal (k, n) has n / M consecutive numbers for each set; the third result is of its shape.
+    Outcomes have log probabilities log_p (k, M), all others together rest (M,). The weights are
+    p(z) R(S, z) of `UnorderedSet`, and the coefficients are these times (f(z) - b(z)), where the
+    signal (k, n) is f: column j of M sets is n / M consecutive columns of the signal.
     """
     log_set, weights, coefficients = (
         np.zeros(len(rest)),
         np.zeros(log_p.shape),
         np.zeros(signal.shape),
     )
-    given = [read_only(np.ascontiguousarray(x)) for x in (log_p, rest, signal)]
+    given = [_validate.frozen(np.ascontiguousarray(x)) for x in (log_p, rest, signal)]
     if log_p.size:
         _kernels.unordered(*given, log_set, weights, coefficients)
     return log_set, weights, coefficients
 
 
-def joint(cell):
+def joint(cell: Categorical) -> tuple[Array, FloatArray]:
     """Return the joint outcomes (n, variables) of a cell that are possible, and their log p."""
     log_p = cell.logits - np.logaddexp.reduce(cell.logits, axis=1, keepdims=True)
     z = np.array(list(itertools.product(*(np.flatnonzero(row > -np.inf) for row in log_p))))
     return z, log_p[np.arange(len(log_p)), z].sum(axis=1)
 
 
-def sets(cell, k):
+def sets(cell: Categorical, k: int) -> tuple[Outcomes, FloatArray] | None:
     """Return all sets of k outcomes as `Outcomes`, and their probabilities, or None if too many."""
     z, log_p = joint(cell)
     if math.comb(len(z), k) * k * z.shape[1] > MOST_NODES:
@@ -50,10 +59,12 @@ def sets(cell, k):
     return Outcomes(z, log_p[..., None], rest[:, None]), np.exp(log_set)
 
 
-def thresholds(law):
-    """Return the same sets with nodes of the perturbed log probability of the next outcome.
+def thresholds(law: tuple[Outcomes, FloatArray]) -> tuple[Outcomes, FloatArray]:
+    """Return the same sets, each with quadrature nodes of its `last`.
 
-    Of what is outside, of mass q, the first arrives at u / q, u exponential: the set before it.
+    In continuous time each outcome arrives at an exponential time of rate p. The first outcome
+    outside the set, whose total probability is q, arrives at time u / q with u exponential, and
+    the set has arrived before it; `last` is minus the logarithm of that time.
     """
     outcomes, _ = law
     log_p, rest = outcomes.log_p[..., 0], outcomes.rest[:, 0]
@@ -75,8 +86,14 @@ def thresholds(law):
     ), weights
 
 
-def tuples(cell, top, samples, *, others):
-    """Return all tuples of samples of what is not on top, and of any outcomes as others."""
+def tuples(
+    cell: Categorical, top: Outcomes, samples: int, *, others: bool
+) -> tuple[Outcomes, FloatArray] | None:
+    """Return all that may be drawn in addition to the top outcomes, and the probabilities.
+
+    The top outcomes come first, then samples of all outcomes that are not among them; `others`
+    are samples of any outcome.
+    """
     z, log_p = joint(cell)
     new = (z != top.z[:, None]).any(axis=2).all(axis=0)
     summed, drawn = len(top.z), samples - len(top.z)

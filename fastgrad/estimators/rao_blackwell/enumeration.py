@@ -1,28 +1,35 @@
-"""All outcomes, one after the other: the exact gradient."""
+"""The exact gradient, by enumeration of all outcomes."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from fastgrad import _validate, exact
-from fastgrad.estimators.base import Estimate, Estimator, read_only
+from fastgrad._typing import FloatArray
+from fastgrad.distributions.discrete import Discrete
+from fastgrad.estimators.base import Estimate, Estimator, estimate
+from fastgrad.objectives import Objective
+from fastgrad.random import Key
 
 __all__ = ["Enumerate"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Enumerate(Estimator):
-    """The exact gradient: f at all joint outcomes, those of examples side by side.
+    """The exact gradient, from the values of f at all joint outcomes of the variables.
 
-    The number of samples and the key do not matter. An objective that knows its expectation is
-    asked for that instead. See `fastgrad.exact`.
+    Nothing is sampled: the number of samples and the key have no influence. Where f has one value
+    for each example, the examples are enumerated side by side. An objective with an `expectation`
+    is asked for that instead. See `fastgrad.exact`.
 
     Parameters
     ----------
     budget : int
-        The largest number of joint outcomes to enumerate; more are refused.
+        The largest number of joint outcomes to enumerate.
 
     Examples
     --------
@@ -39,28 +46,42 @@ class Enumerate(Estimator):
     evaluations = "1 + all outcomes"
     paper = "the definition of the mean"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _validate.integer(self.budget, "budget", 1)
 
-    def group(self, num_samples):
-        """Return all: there is one estimate, however many samples."""
+    def group(self, num_samples: int) -> int:
+        """Return the number of samples: there is one estimate, whatever it is."""
         return num_samples
 
-    def nodes(self, distribution, num_samples):
-        """Return the one draw there is: none."""
+    def nodes(self, distribution: Discrete, num_samples: int) -> tuple[Any, FloatArray] | None:
+        """Return the only draw there is, None, with weight 1."""
         return None, np.ones(1)
 
-    def draw(self, distribution, num_samples, key, *, offset=0, state=None):
+    def draw(
+        self,
+        distribution: Discrete,
+        num_samples: int,
+        key: Key,
+        *,
+        offset: int = 0,
+        state: dict[str, Any] | None = None,
+    ) -> None:
         """Draw nothing."""
 
-    def ask(self, objective, distribution, draws, *, offset=0):
+    def samples(self, distribution: Discrete, draws: None) -> FloatArray:
+        """Refuse: there are no samples."""
+        raise TypeError(f"{self.name} draws no samples")
+
+    def ask(
+        self, objective: Objective, distribution: Discrete, draws: Any, *, offset: int = 0
+    ) -> Any:
         """Return the mean of f, its gradient, and how many evaluations they took."""
         points = []
 
-        def counting(part):
-            def ask(x):
+        def counting(part: Any) -> Any:
+            def ask(x: Any) -> Any:
                 points.append(len(x))
-                return part(read_only(x))
+                return part(_validate.frozen(x))
 
             return ask
 
@@ -69,8 +90,13 @@ class Enumerate(Estimator):
         objective = dataclasses.replace(objective, **counted)
         return *exact.value_and_grad(objective, distribution, budget=self.budget), sum(points)
 
-    def combine(self, distribution, blocks, state=None):
+    def combine(
+        self,
+        distribution: Discrete,
+        blocks: Iterable[tuple[Any, Any]],
+        state: dict[str, Any] | None = None,
+    ) -> Estimate:
         """Make the estimate of the one pair (None, (value, gradient, evaluations))."""
         ((_, (value, grad, evaluations)),) = blocks
         dtype = distribution.logits.dtype
-        return Estimate(value.astype(dtype), grad.astype(dtype), state, evaluations)
+        return estimate(value, grad.astype(dtype), state, evaluations)

@@ -1,18 +1,22 @@
-"""All outcomes of one variable after the other, the rest as sampled."""
+"""Local expectation gradients: one variable after the other is enumerated, the rest sampled."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad.distributions import discrete
-from fastgrad.estimators.base import Estimate, read_only
+from fastgrad._typing import FloatArray, IntArray
+from fastgrad.distributions.discrete import Discrete
+from fastgrad.estimators.base import Estimate, estimate
 from fastgrad.estimators.score_functions.reinforce import ScoreFunction
 from fastgrad.estimators.sums import Mean
 from fastgrad.kernels.estimators.rao_blackwell import local_expectation as _kernels
+from fastgrad.objectives import Objective
 
 __all__ = ["LocalExpectation"]
 
@@ -21,17 +25,19 @@ FEATURES = 1 << 20  # of the points handed to f at once
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LocalExpectation(ScoreFunction):
-    """Every variable enumerated, the others as sampled: local expectation gradients.
+    """Local expectation gradients: each variable is enumerated, the others are sampled.
 
-    The estimate for a variable is ``J(p) mean over s of [f(z_s with k in its place)]_k``, J(p) =
-    diag(p) - p p^T. An objective with local differences is asked for these; otherwise f is put to
-    all samples with one variable changed, in all examples at once where f is theirs each.
+    The gradient by the logits of a variable is ``J(p) v``, with p its probabilities, J(p) =
+    diag(p) - p p^T, and v_k the mean over samples of f with this variable set to category k. An
+    objective with the part `local` is asked for these values. Otherwise f is evaluated at all
+    samples with one variable changed; where f has one value for each example, one variable of
+    every example is changed at a time.
 
     Parameters
     ----------
     points : int, optional
-        The most changed samples to hand to f at once, in addition to what `block_size` bounds; by
-        default as many as have 2**20 features.
+        The largest number of changed samples to hand to f at once; by default as many as have
+        2**20 features. `block_size` bounds the number of samples that are changed.
 
     Examples
     --------
@@ -54,24 +60,28 @@ class LocalExpectation(ScoreFunction):
     evaluations = "S (1 + N (K - 1)) for N variables an example; S with local"
     paper = "Titsias and Lazaro-Gredilla, 2015"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.points is not None:
             _validate.integer(self.points, "points", 1)
 
-    def ask(self, objective, distribution, draws, *, offset=0):
+    def ask(
+        self, objective: Objective, distribution: Discrete, draws: Any, *, offset: int = 0
+    ) -> Any:
         """Return f at the samples, at their neighbours (S, *batch, K), and how many points."""
         value = objective.outcomes(distribution, draws, offset=offset).value.copy()
         if objective.local is not None:
             return value, objective.neighbours(distribution, draws, offset=offset), len(draws)
         return value, *self.changed(objective, distribution, draws, value)
 
-    def changed(self, objective, distribution, draws, value):
-        """Return f with each variable set to each of its categories, and how many points."""
+    def changed(
+        self, objective: Objective, distribution: Discrete, draws: IntArray, value: FloatArray
+    ) -> tuple[FloatArray, int]:
+        """Return f with each variable set to each category, (S, *batch, K), and how many points."""
         logits, batch = distribution.logits, distribution.batch_shape
         z = draws.reshape(len(draws), math.prod(batch))
         cells, (samples, n) = value[0].size, z.shape
         per = n // max(cells, 1)
-        log_p = discrete.log_probabilities(distribution)
+        log_p = distribution.log_probabilities()
         possible = np.ascontiguousarray(log_p.reshape(len(log_p), n).T) > -np.inf
         counts = possible.sum(axis=1)
         order = np.argsort(~possible, axis=1, kind="stable").astype(np.int32)  # possible ones first
@@ -87,25 +97,28 @@ class LocalExpectation(ScoreFunction):
         for begin in range(0, total, step):
             points = np.empty((min(step, total - begin), n), np.int32)
             _kernels.change(*given, per, begin, points)
-            asked = read_only(points.reshape(-1, *batch))
+            asked = _validate.frozen(points.reshape(-1, *batch))
             f = objective.outcomes(distribution, asked, offset=begin).value
-            f = read_only(f.reshape(len(f), cells))
+            f = _validate.frozen(f.reshape(len(f), cells))
             _kernels.enter(points, moves, begin, f, table)
         return table.reshape(samples, *batch, possible.shape[1]), samples + total
 
-    def combine(self, distribution, blocks, state=None):
+    def combine(
+        self,
+        distribution: Discrete,
+        blocks: Iterable[tuple[Any, Any]],
+        state: dict[str, Any] | None = None,
+    ) -> Estimate:
         """Make the estimate of pairs (samples, (values, values at neighbours, evaluations))."""
         value, neighbours, evaluations = Mean(), Mean(), 0
         for _, (f_z, table, points) in blocks:
             value.add(f_z)
             neighbours.add(table)
             evaluations += points
-        p = np.moveaxis(np.exp(discrete.log_probabilities(distribution).astype(np.float64)), 0, -1)
+        p = np.moveaxis(np.exp(distribution.log_probabilities().astype(np.float64)), 0, -1)
         f, likeliest = np.asarray(neighbours.result), p.argmax(axis=-1)[..., None]
         f = f - np.take_along_axis(f, likeliest, axis=-1)  # so that what is unlikely is not lost
-        grad = (p * (f - (p * f).sum(axis=-1, keepdims=True)))[
-            ..., -discrete.num_features(distribution) :
-        ]
+        grad = (p * (f - (p * f).sum(axis=-1, keepdims=True)))[..., -distribution.num_features :]
         dtype = distribution.logits.dtype
         grad = grad.reshape(distribution.logits.shape).astype(dtype)
-        return Estimate(value.result.astype(dtype), grad, state, evaluations)
+        return estimate(value.result, grad, state, evaluations)

@@ -1,37 +1,44 @@
-"""The likeliest outcomes summed, the others sampled."""
+"""Sum and sample: the most probable outcomes are summed, the others are sampled."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterable
+from typing import Any, Literal
 
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad.estimators.base import read_only
+from fastgrad._typing import FloatArray
+from fastgrad.distributions.categorical import Categorical
+from fastgrad.distributions.discrete import Discrete
+from fastgrad.estimators.base import Estimate
 from fastgrad.estimators.rao_blackwell import weighted
-from fastgrad.estimators.rao_blackwell.distinct import Distinct, First, search
+from fastgrad.estimators.rao_blackwell.distinct import Distinct, First, Outcomes, search
 from fastgrad.estimators.rao_blackwell.distinct_nodes import tuples
 from fastgrad.kernels.estimators.rao_blackwell import sum_and_sample as _kernels
+from fastgrad.random import Key
 
 __all__ = ["SumAndSample"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SumAndSample(Distinct):
-    """The likeliest outcomes of each example summed, the others sampled.
+    """The most probable outcomes of each example are summed, the others are sampled.
 
-    The estimate is the sum over the likeliest of ``p(z) (f(z) - b) score(z)``, and over samples of
-    the others, each with its share of their probability for p. Ties go to the lower category. With
-    credit, f and b are each variable's own.
+    The estimate is the sum of ``p(z) (f(z) - b) score(z)`` over the most probable outcomes, plus
+    the same terms at samples of the other outcomes, where p(z) is replaced by the probability of
+    all other outcomes divided by the number of these samples. Of equally probable outcomes, the
+    lower category comes first. With credit, f and the baseline b are each variable's own.
 
     Parameters
     ----------
     summed : int, optional
-        How many of the S outcomes are summed; by default all but one.
+        Number of outcomes that are summed, of the S; by default all but one.
     baseline : {"summed", "independent"} or None
-        The mean of f over the summed outcomes, which costs nothing (0 if there are none); or f at
-        a fresh outcome for each of the S.
+        "summed": the mean of f over the summed outcomes, at no further evaluation of f; 0 if none
+        is summed. "independent": f at a further sample for each of the S outcomes. None: 0.
 
     Examples
     --------
@@ -49,7 +56,7 @@ class SumAndSample(Distinct):
     """
 
     summed: int | None = None
-    baseline: str | None = "summed"
+    baseline: Literal["summed", "independent"] | None = "summed"
 
     name = "sum_and_sample"
     unbiased = True
@@ -57,13 +64,13 @@ class SumAndSample(Distinct):
     min_samples = 2
     paper = "Liu, Regier, Tripuraneni, Jordan and McAuliffe, 2019"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.summed is not None:
             _validate.integer(self.summed, "summed", 0)
         _validate.choice(self.baseline, "baseline", ("summed", "independent", None))
 
-    def count(self, num_samples):
-        """Return how many outcomes are summed."""
+    def count(self, num_samples: int) -> int:
+        """Return how many of the outcomes are summed."""
         if self.summed is None:
             return num_samples - 1
         if self.summed > num_samples:
@@ -72,14 +79,22 @@ class SumAndSample(Distinct):
             )
         return self.summed
 
-    def draw(self, distribution, num_samples, key, *, offset=0, state=None):
-        """Take the likeliest outcome; if none is summed, draw one."""
+    def draw(
+        self,
+        distribution: Discrete,
+        num_samples: int,
+        key: Key,
+        *,
+        offset: int = 0,
+        state: dict[str, Any] | None = None,
+    ) -> First:
+        """Take the most probable outcome; if none is summed, draw one."""
         order = None if self.count(num_samples) else key.fold_in(0)
-        first = super().draw(distribution, num_samples, order)
-        return First(first.z, num_samples, key)
+        cells = distribution.num_variables
+        return First(search(distribution, cells, 1, order, who=self.name).z, num_samples, key)
 
-    def complete(self, distribution, cells, first):
-        """Return the likeliest outcomes of each cell, and samples of the others."""
+    def complete(self, distribution: Discrete, cells: int, first: First) -> Outcomes:
+        """Return the most probable outcomes of each cell, and samples of the others."""
         summed, key = self.count(first.num_samples), first.key
         top = search(distribution, cells, summed, None, who=self.name)
         if summed == first.num_samples and top.rest.max(initial=-np.inf) > -np.inf:
@@ -99,14 +114,19 @@ class SumAndSample(Distinct):
         others = None
         if self.baseline == "independent":
             others = distribution.sample(num_samples=len(z), rng=key)
-        return top._replace(z=read_only(z), others=others)
+        return top._replace(z=_validate.frozen(z), others=others)
 
-    def law(self, cell, num_samples):
-        """Return all `Outcomes` of one cell, and their weights."""
+    def law(self, cell: Categorical, num_samples: int) -> tuple[Outcomes, FloatArray] | None:
+        """Return all `Outcomes` of one cell and their weights, or None where there are too many."""
         top = search(cell, 1, self.count(num_samples), None, who=self.name)
         return tuples(cell, top, num_samples, others=self.baseline == "independent")
 
-    def combine(self, distribution, blocks, state=None):
+    def combine(
+        self,
+        distribution: Discrete,
+        blocks: Iterable[tuple[Any, Any]],
+        state: dict[str, Any] | None = None,
+    ) -> Estimate:
         """Make the estimate of the one pair (draws, (outcomes, values))."""
         ((_, (outcomes, values)),) = blocks
         samples, summed = len(outcomes.z), len(outcomes.log_p)
@@ -115,7 +135,7 @@ class SumAndSample(Distinct):
         f, x = weighted.flat(values.value[:samples]), weighted.flat(values.signal)
         x, baseline = x[:samples], x[samples:]
         if self.baseline == "summed" and summed:
-            # Weighed relative to the likeliest, which may have no probability to speak of.
+            # Relative to the most probable outcome, whose probability may underflow.
             p = weighted.spread(np.exp(outcomes.log_p - outcomes.log_p[0]), x)
             baseline = weighted.mean(p / p.sum(axis=0), x[:summed])
         elif self.baseline != "independent":
@@ -123,4 +143,4 @@ class SumAndSample(Distinct):
         grad = weighted.scores(
             distribution, outcomes.z, weighted.spread(weights, x) * (x - baseline)
         )
-        return weighted.estimate_of(distribution, values, weighted.mean(weights, f), grad, state)
+        return weighted.estimate_of(values, weighted.mean(weights, f), grad, state)

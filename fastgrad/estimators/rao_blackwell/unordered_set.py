@@ -1,33 +1,40 @@
-"""Estimators from samples without replacement: no outcome is asked for twice."""
+"""Estimators that sample without replacement: f is evaluated at no outcome twice."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._typing import FloatArray
+from fastgrad.distributions.categorical import Categorical
+from fastgrad.distributions.discrete import Discrete
+from fastgrad.estimators.base import Estimate, by_options
 from fastgrad.estimators.rao_blackwell import weighted
-from fastgrad.estimators.rao_blackwell.distinct import Distinct, search
+from fastgrad.estimators.rao_blackwell.distinct import Distinct, First, Outcomes, search
 from fastgrad.estimators.rao_blackwell.distinct_nodes import sets, thresholds, weigh
+from fastgrad.estimators.sums import exclusive_sums
 
 __all__ = ["ImportanceWeighted", "UnorderedSet"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class UnorderedSet(Distinct):
-    """A set of S distinct outcomes, averaged over all the orders in which it may have been drawn.
+    """The unordered set estimator: S distinct outcomes, averaged over the orders of drawing them.
 
-    The estimate is the sum over the set of ``p(z) R(S, z) (f(z) - b(z)) score(z)``; R(S, z) is the
-    probability of the set given that z comes first, over that of the set. The built-in baseline
-    b(z) is what the others say of E[f] if z is known: the estimate is the mean of leave-one-out
-    ones over all orders. With all outcomes in the set it is exact. With credit, f and b are each
-    variable's own.
+    The estimate is the sum over the set of ``p(z) R(S, z) (f(z) - b(z)) score(z)``. R(S, z) is the
+    probability of the set given that z was drawn first, divided by the probability of the set. The
+    built-in baseline b(z) is the estimate of E[f] from the set given that z was drawn first, so
+    that the whole is the mean of leave-one-out estimates over all orders. It is exact if the set
+    has all outcomes. With credit, f and b are each variable's own.
 
     Parameters
     ----------
     baseline : bool
-        Without it, one sample is enough.
+        Whether to subtract the built-in baseline. Without it, one sample is enough.
 
     Examples
     --------
@@ -48,19 +55,22 @@ class UnorderedSet(Distinct):
 
     name = "unordered_set"
     unbiased = True
-    min_samples = 2
+    min_samples = by_options(lambda run: 2 if run.baseline else 1)
     paper = "Kool, van Hoof and Welling, 2020"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _validate.choice(self.baseline, "baseline", (True, False))
-        if not self.baseline:
-            object.__setattr__(self, "min_samples", 1)
 
-    def law(self, cell, num_samples):
-        """Return all `Outcomes` of one cell, and their weights."""
+    def law(self, cell: Categorical, num_samples: int) -> tuple[Outcomes, FloatArray] | None:
+        """Return all `Outcomes` of one cell and their weights, or None where there are too many."""
         return sets(cell, num_samples)
 
-    def combine(self, distribution, blocks, state=None):
+    def combine(
+        self,
+        distribution: Discrete,
+        blocks: Iterable[tuple[Any, Any]],
+        state: dict[str, Any] | None = None,
+    ) -> Estimate:
         """Make the estimate of the one pair (draws, (outcomes, values))."""
         ((_, (outcomes, values)),) = blocks
         f, x = weighted.flat(values.value), weighted.flat(values.signal)
@@ -70,23 +80,26 @@ class UnorderedSet(Distinct):
             grad = weighted.scores(distribution, outcomes.z, coefficients, centred=True)
         else:
             grad = weighted.scores(distribution, outcomes.z, weighted.spread(weights, x) * x)
-        return weighted.estimate_of(distribution, values, weighted.mean(weights, f), grad, state)
+        return weighted.estimate_of(values, weighted.mean(weights, f), grad, state)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImportanceWeighted(Distinct):
-    """A set of S distinct outcomes, each divided by its probability of being among them.
+    """Importance weights on S distinct outcomes: each is divided by its inclusion probability.
 
-    Given the perturbed log probability of the next outcome, k, that is ``q(z) = 1 - exp(-exp(log
-    p(z) - k))`` for each apart, as in priority sampling. The estimate is the sum over the set of
-    ``p(z) / q(z) (f(z) - b(z)) score(z)``, b(z) that of E[f] with q(z) = 1. With credit, f and b
-    are each variable's own. Its variance is finite from S = 4 on, without a baseline from 2.
+    Given k, the perturbed log probability of the next outcome in the random order, an outcome is
+    in the set with probability ``q(z) = 1 - exp(-exp(log p(z) - k))``, as in priority sampling.
+    The estimate is the sum over the set of ``p(z) / q(z) (f(z) - b(z)) score(z)``. The baseline
+    b(z) is the same estimate of E[f] with q(z) = 1. With credit, f and b are each variable's own.
+    The variance is finite for S = 4 and above; without a baseline, for S = 2 and above.
 
     Parameters
     ----------
     baseline : bool
+        Whether to subtract the baseline b(z).
     normalized : bool
-        Divide weights by their sum: biased, and of far lower variance.
+        Whether to divide the weights by their sum, which makes the estimate biased, with a much
+        smaller variance.
 
     Examples
     --------
@@ -108,28 +121,31 @@ class ImportanceWeighted(Distinct):
     normalized: bool = False
 
     name = "importance_weighted"
-    unbiased = True
+    unbiased = by_options(lambda run: not run.normalized)
     min_samples = 2
     paper = "Kool, van Hoof and Welling, 2019"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _validate.choice(self.baseline, "baseline", (True, False))
         _validate.choice(self.normalized, "normalized", (True, False))
-        if self.normalized:
-            object.__setattr__(self, "unbiased", False)
 
-    def complete(self, distribution, cells, first):
-        """Return all `Outcomes`, given the first; one more is drawn, for its `last`."""
+    def complete(self, distribution: Discrete, cells: int, first: First) -> Outcomes:
+        """Return all `Outcomes`, given the first; one more outcome is searched, for its `last`."""
         count = first.num_samples
         return search(distribution, cells, count, first.key, who=self.name, spare=1)
 
-    def law(self, cell, num_samples):
-        """Return all `Outcomes` of one cell, and their weights."""
+    def law(self, cell: Categorical, num_samples: int) -> tuple[Outcomes, FloatArray] | None:
+        """Return all `Outcomes` of one cell and their weights, or None where there are too many."""
         infinite = self.baseline and not self.normalized and num_samples < 4
         law = None if infinite else sets(cell, num_samples)
         return law and thresholds(law)
 
-    def combine(self, distribution, blocks, state=None):
+    def combine(
+        self,
+        distribution: Discrete,
+        blocks: Iterable[tuple[Any, Any]],
+        state: dict[str, Any] | None = None,
+    ) -> Estimate:
         """Make the estimate of the one pair (draws, (outcomes, values))."""
         ((_, (outcomes, values)),) = blocks
         f, x = weighted.flat(values.value), weighted.flat(values.signal)
@@ -139,9 +155,9 @@ class ImportanceWeighted(Distinct):
         total, own, w = weights.sum(axis=0), weighted.spread(p, x), weighted.spread(weights, x)
         mean, b = (weights * f).sum(axis=0), 0.0
         if self.baseline:
-            b = weighted.others(w * x) + own * x
+            b = exclusive_sums(w * x) + own * x
         if self.normalized:
-            mean, own = mean / total, weighted.others(w) + own
+            mean, own = mean / total, exclusive_sums(w) + own
             b, w = (w * x).sum(axis=0) / w.sum(axis=0) if self.baseline else 0.0, w / own
         grad = weighted.scores(distribution, outcomes.z, w * (x - b))
-        return weighted.estimate_of(distribution, values, mean, grad, state)
+        return weighted.estimate_of(values, mean, grad, state)

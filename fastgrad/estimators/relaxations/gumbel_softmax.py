@@ -1,29 +1,34 @@
-"""Estimators that differentiate f through a relaxed sample: biased, of low variance."""
+"""Gumbel-softmax: f is differentiated through a relaxed sample. Biased, with low variance."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
+from typing import Any
 
 from fastgrad import _validate
-from fastgrad.distributions import discrete
-from fastgrad.estimators.base import Estimate, Estimator, read_only
+from fastgrad._typing import FloatArray
+from fastgrad.distributions.discrete import Discrete
+from fastgrad.estimators.base import Estimate, Estimator, estimate
 from fastgrad.estimators.relaxations import logistic_nodes
 from fastgrad.estimators.sums import Mean, SoftmaxProducts
+from fastgrad.objectives import Objective
+from fastgrad.random import Key
 
 __all__ = ["GumbelSoftmax"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GumbelSoftmax(Estimator):
-    """The gradient of f at Gumbel-softmax samples, carried back through the softmax.
+    """Gumbel-softmax: the gradient of f at relaxed samples, carried back through the softmax.
 
-    Unbiased for the mean of f over relaxed samples, which its value estimates too; biased for the
-    discrete one, the less the lower the temperature, at the price of variance.
+    Value and gradient are unbiased for the mean of f over relaxed samples. They are biased for the
+    mean over discrete samples: a lower temperature has less bias, and more variance.
 
     Parameters
     ----------
     temperature : float
-        Above 0.
+        Temperature of the softmax, above 0.
 
     Examples
     --------
@@ -41,45 +46,64 @@ class GumbelSoftmax(Estimator):
     needs = ("f", "grad")
     paper = "Jang, Gu and Poole, 2017; Maddison, Mnih and Teh, 2017"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _validate.temperature(self.temperature)
 
     @property
-    def slope(self):
+    def slope(self) -> float:
         """Factor of the Jacobian of the relaxed samples."""
         return 1 / self.temperature
 
-    def nodes(self, distribution, num_samples):
+    def nodes(self, distribution: Discrete, num_samples: int) -> tuple[Any, FloatArray] | None:
         """Return quadrature nodes for one or two relaxed samples of two outcomes each."""
         odds = logistic_nodes.log_odds(distribution)
+        if odds is None:
+            return None
         found = logistic_nodes.nodes(distribution, num_samples, [odds], self.temperature)
         if found is None:
             return None
         noise, weights = found
         return logistic_nodes.features(distribution, (odds + noise) / self.temperature), weights
 
-    def draw(self, distribution, num_samples, key, *, offset=0, state=None):
+    def draw(
+        self,
+        distribution: Discrete,
+        num_samples: int,
+        key: Key,
+        *,
+        offset: int = 0,
+        state: dict[str, Any] | None = None,
+    ) -> Any:
         """Draw relaxed samples, shape (S, *logits.shape)."""
-        x = discrete.relaxations(distribution).gumbel_softmax(
-            distribution.logits,
+        x = distribution.gumbel_softmax(
             temperature=self.temperature,
             num_samples=num_samples,
             rng=key,
             sample_offset=offset,
         )
-        return read_only(x)
+        return _validate.frozen(x)
 
-    def ask(self, objective, distribution, draws, *, offset=0):
+    def samples(self, distribution: Discrete, draws: Any) -> FloatArray:
+        """Return the relaxed samples."""
+        return draws
+
+    def ask(
+        self, objective: Objective, distribution: Discrete, draws: Any, *, offset: int = 0
+    ) -> Any:
         """Evaluate f and its gradient at the relaxed samples."""
         values = objective.relaxed(distribution, draws, offset=offset)
         return values.value, objective.gradient(draws, offset=offset)
 
-    def combine(self, distribution, blocks, state=None):
+    def combine(
+        self,
+        distribution: Discrete,
+        blocks: Iterable[tuple[Any, Any]],
+        state: dict[str, Any] | None = None,
+    ) -> Estimate:
         """Make the estimate of pairs (relaxed samples, (values, gradients of f))."""
         value, products = Mean(), SoftmaxProducts(distribution)
         for x, (f_x, gradient) in blocks:
             value.add(f_x)
             products.add(x, gradient, self.slope)
         grad = products.total / value.count
-        dtype = grad.dtype
-        return Estimate(value.result.astype(dtype), grad, state, value.count)
+        return estimate(value.result, grad, state, value.count)

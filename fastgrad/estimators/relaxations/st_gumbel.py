@@ -1,44 +1,48 @@
 """Straight-through Gumbel-softmax: f at the outcome, its gradient through the relaxed sample.
 
-Both come of the same Gumbel noise, so the Jacobian knows how near another outcome was.
+Outcome and relaxed sample are made of the same Gumbel noise.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad.distributions import discrete
-from fastgrad.estimators.base import read_only
+from fastgrad._typing import FloatArray
+from fastgrad.distributions.discrete import Discrete
+from fastgrad.estimators.base import Estimate
 from fastgrad.estimators.relaxations import logistic_nodes
 from fastgrad.estimators.relaxations.gumbel_softmax import GumbelSoftmax
-from fastgrad.estimators.relaxations.jacobians import row_shape, tempered
+from fastgrad.estimators.relaxations.jacobians import tempered
 from fastgrad.kernels.estimators.relaxations import st_gumbel as _kernels
+from fastgrad.objectives import Objective
+from fastgrad.random import Key
 
 __all__ = ["DecoupledSTGumbel", "STGumbel"]
 
 
 class Pair(NamedTuple):
-    """Features of the outcomes, and the relaxed samples y, both (S, *logits.shape)."""
+    """Features x of the outcomes, and the relaxed samples y, both (S, *logits.shape)."""
 
-    x: np.ndarray
-    y: np.ndarray
+    x: FloatArray
+    y: FloatArray
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class STGumbel(GumbelSoftmax):
-    """The gradient of f at the outcome D, carried back through y = softmax((logits + G) / t).
+    """Straight-through Gumbel-softmax.
 
-    G is Gumbel noise, D = one-hot argmax(logits + G) and t the temperature, which the outcome does
-    not depend on: it is that of the backward pass only.
+    With Gumbel noise G, the outcome D is the one-hot argmax of logits + G. The gradient of f at D
+    is carried back through the relaxed sample ``y = softmax((logits + G) / temperature)``.
 
     Parameters
     ----------
     temperature : float
-        Above 0.
+        Temperature of the backward pass, above 0. The outcome does not depend on it.
 
     Examples
     --------
@@ -52,28 +56,38 @@ class STGumbel(GumbelSoftmax):
     name = "st_gumbel"
     paper = "Jang, Gu and Poole, 'Categorical reparameterization with Gumbel-softmax', 2017"
 
-    def perturbed(self, distribution):
-        """Return the distributions whose logits, perturbed, give D and y, and y's temperature."""
+    def perturbed(self, distribution: Discrete) -> tuple[Discrete, Discrete, float]:
+        """Return the distributions whose perturbed logits give D and y, and y's temperature."""
         return distribution, distribution, self.temperature
 
-    def nodes(self, distribution, num_samples):
+    def nodes(self, distribution: Discrete, num_samples: int) -> tuple[Any, FloatArray] | None:
         """Return quadrature nodes for the noise of one or two variables of two outcomes each."""
         *both, temperature = self.perturbed(distribution)
-        odds = [logistic_nodes.log_odds(d) for d in both]
-        found = logistic_nodes.nodes(distribution, num_samples, odds, temperature)
+        hard, soft = (logistic_nodes.log_odds(d) for d in both)
+        if hard is None or soft is None:
+            return None
+        found = logistic_nodes.nodes(distribution, num_samples, [hard, soft], temperature)
         if found is None:
             return None
         noise, weights = found
-        hard = np.where(odds[0] + noise > 0, np.inf, -np.inf)
-        soft = (odds[1] + noise) / temperature
+        hard = np.where(hard + noise > 0, np.inf, -np.inf)
+        soft = (soft + noise) / temperature
         return Pair(*(logistic_nodes.features(distribution, v) for v in (hard, soft))), weights
 
-    def draw(self, distribution, num_samples, key, *, offset=0, state=None):
+    def draw(
+        self,
+        distribution: Discrete,
+        num_samples: int,
+        key: Key,
+        *,
+        offset: int = 0,
+        state: dict[str, Any] | None = None,
+    ) -> Pair:
         """Draw outcomes and relaxed samples."""
         forward, backward, temperature = self.perturbed(distribution)
-        logits, rows = distribution.logits, row_shape(distribution)
+        logits, rows = distribution.logits, distribution.row_shape
         pair = np.empty((2, num_samples, *logits.shape), logits.dtype)
-        kernel = _kernels.draw_sites if discrete.single_logit(distribution) else _kernels.draw
+        kernel = _kernels.draw_sites if distribution.single_logit else _kernels.draw
         kernel(
             *(d.logits.reshape(rows) for d in (forward, backward)),
             forward is backward,
@@ -82,13 +96,25 @@ class STGumbel(GumbelSoftmax):
             _validate.offsets(0, offset, num_samples)[1],
             *pair.reshape(2, num_samples, *rows),
         )
-        return Pair(*read_only(pair))
+        x, y = _validate.frozen(pair)
+        return Pair(x, y)
 
-    def ask(self, objective, distribution, draws, *, offset=0):
+    def samples(self, distribution: Discrete, draws: Pair) -> FloatArray:
+        """Return the features of the outcomes."""
+        return draws.x
+
+    def ask(
+        self, objective: Objective, distribution: Discrete, draws: Any, *, offset: int = 0
+    ) -> Any:
         """Evaluate f and its gradient at the outcomes."""
         return super().ask(objective, distribution, draws.x, offset=offset)
 
-    def combine(self, distribution, blocks, state=None):
+    def combine(
+        self,
+        distribution: Discrete,
+        blocks: Iterable[tuple[Any, Any]],
+        state: dict[str, Any] | None = None,
+    ) -> Estimate:
         """Make the estimate of pairs (draws, (values, gradients of f))."""
         relaxed = ((draws.y, answers) for draws, answers in blocks)
         return super().combine(distribution, relaxed, state)
@@ -96,19 +122,20 @@ class STGumbel(GumbelSoftmax):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DecoupledSTGumbel(STGumbel):
-    """`st_gumbel` with one temperature forward and another backward.
+    """Decoupled ST-Gumbel-softmax: `st_gumbel` with different temperatures forward and backward.
 
-    The outcome is D = one-hot argmax(logits / temperature + G), and y = softmax(logits /
-    backward_temperature + G). So a temperature other than 1 draws from another distribution, that
-    of logits / temperature, whose mean of f is what the value estimates. (Of logits + G over a
-    temperature, the argmax would not depend on it at all.)
+    The outcome D is the one-hot argmax of logits / temperature + G, and ``y = softmax(logits /
+    backward_temperature + G)``. So with a temperature other than 1, outcomes are drawn from another
+    distribution, that of logits / temperature, and the value estimates the mean of f over that.
+    (The argmax of (logits + G) / temperature would not depend on the temperature.)
 
     Parameters
     ----------
     temperature : float
-        That of the forward pass, above 0: the lower, the less random is the outcome.
+        Temperature of the forward pass, above 0. A lower one makes outcomes less random.
     backward_temperature : float
-        Above 0: the higher, the more even is the gradient over categories.
+        Temperature of the backward pass, above 0. A higher one makes the gradient more even over
+        the categories.
 
     Examples
     --------
@@ -124,16 +151,16 @@ class DecoupledSTGumbel(STGumbel):
     name = "decoupled_st_gumbel"
     paper = "Shah, Yan, Mozer and Liu, 'Decoupled straight-through Gumbel-softmax', 2024"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         _validate.positive(self.backward_temperature, "backward_temperature")
 
     @property
-    def slope(self):
+    def slope(self) -> float:
         """Factor of the Jacobian of y."""
         return 1 / self.backward_temperature
 
-    def perturbed(self, distribution):
-        """Return the distributions whose logits, perturbed, give D and y, and y's temperature."""
-        both = (tempered(distribution, t) for t in (self.temperature, self.backward_temperature))
-        return *both, 1.0
+    def perturbed(self, distribution: Discrete) -> tuple[Discrete, Discrete, float]:
+        """Return the distributions whose perturbed logits give D and y, and y's temperature."""
+        forward = tempered(distribution, self.temperature)
+        return forward, tempered(distribution, self.backward_temperature), 1.0

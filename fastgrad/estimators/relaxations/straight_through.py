@@ -1,42 +1,52 @@
 """Straight-through estimators: the gradient of f at outcomes, carried back as if through a softmax.
 
-Biased, of low variance; f is evaluated where it is defined, at one-hot samples D. J(p) = diag(p) -
-p p^T is the Jacobian of a softmax, p (1 - p) for a single logit; w is the gradient of f at D.
+They are biased, with low variance. f is evaluated at one-hot samples D only, and w is its gradient
+there. J(p) = diag(p) - p p^T is the Jacobian of a softmax; for a single logit, p (1 - p).
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
+from typing import Any
 
 from fastgrad import _validate
-from fastgrad.distributions import discrete
-from fastgrad.estimators.base import Estimate, read_only
+from fastgrad.distributions.discrete import Discrete
+from fastgrad.estimators.base import Estimate, estimate
 from fastgrad.estimators.relaxations import jacobians
 from fastgrad.estimators.score_functions.reinforce import ScoreFunction
 from fastgrad.estimators.sums import Mean
+from fastgrad.objectives import Objective
 
 __all__ = ["GappedST", "ReinMax", "StraightThrough"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AtOutcomes(ScoreFunction):
-    """Draws outcomes and asks for f and its gradient there: half of every such estimator."""
+    """Base class: draws outcomes, and evaluates f and its gradient there."""
 
     temperature: float = 1.0
 
     unbiased = False
     needs = ("f", "grad")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _validate.temperature(self.temperature)
 
-    def ask(self, objective, distribution, draws, *, offset=0):
+    def ask(
+        self, objective: Objective, distribution: Discrete, draws: Any, *, offset: int = 0
+    ) -> Any:
         """Evaluate f and its gradient at the outcomes' features."""
-        x = read_only(discrete.features(distribution, draws))
+        x = _validate.frozen(distribution.features(draws))
         values = objective.relaxed(distribution, x, offset=offset)
         return values.value, objective.gradient(x, offset=offset)
 
-    def combine(self, distribution, blocks, state=None):
+    def combine(
+        self,
+        distribution: Discrete,
+        blocks: Iterable[tuple[Any, Any]],
+        state: dict[str, Any] | None = None,
+    ) -> Estimate:
         """Make the estimate of pairs (draws, (values, gradients of f))."""
         value, terms = Mean(), self.terms(distribution)
         for draws, (f_z, gradient) in blocks:
@@ -47,10 +57,10 @@ class AtOutcomes(ScoreFunction):
         for other in others:
             grad += other
         grad /= value.count
-        return Estimate(value.result.astype(grad.dtype), grad, state, value.count)
+        return estimate(value.result, grad, state, value.count)
 
-    def terms(self, distribution):
-        """Return sums of products with Jacobians, which add up to the estimate."""
+    def terms(self, distribution: Discrete) -> list[jacobians.Jacobian]:
+        """Return the sums of products with Jacobians, whose total is the estimate."""
         raise NotImplementedError
 
 
@@ -58,12 +68,12 @@ class AtOutcomes(ScoreFunction):
 class StraightThrough(AtOutcomes):
     """The straight-through estimator: J(softmax(logits / temperature)) w / temperature.
 
-    Exact where f is linear in each variable. The temperature is that of the backward pass only.
+    It is exact at temperature 1 where f is linear in each variable.
 
     Parameters
     ----------
     temperature : float
-        Above 0.
+        Temperature of the backward pass, above 0. The outcome does not depend on it.
 
     Examples
     --------
@@ -77,7 +87,7 @@ class StraightThrough(AtOutcomes):
     name = "straight_through"
     paper = "Bengio, Léonard and Courville, 'Estimating or propagating gradients', 2013"
 
-    def terms(self, distribution):
+    def terms(self, distribution: Discrete) -> list[jacobians.Jacobian]:
         """Return the one sum."""
         return [jacobians.Straight(distribution, self.temperature)]
 
@@ -86,12 +96,12 @@ class StraightThrough(AtOutcomes):
 class ReinMax(AtOutcomes):
     """ReinMax: (2 J((softmax(logits / temperature) + D) / 2) - J(softmax(logits)) / 2) w.
 
-    Of second order: at temperature 1, unbiased where f is quadratic in each variable.
+    It is of second order: at temperature 1, it is unbiased where f is quadratic in each variable.
 
     Parameters
     ----------
     temperature : float
-        Above 0; its authors advise 1 or more.
+        Temperature of the first term, above 0; the authors recommend 1 or more.
 
     Examples
     --------
@@ -104,7 +114,7 @@ class ReinMax(AtOutcomes):
     name = "reinmax"
     paper = "Liu, Dong, Liu, Yu and Gao, 'Bridging discrete and backpropagation', 2023"
 
-    def terms(self, distribution):
+    def terms(self, distribution: Discrete) -> list[jacobians.Jacobian]:
         """Return the one sum."""
         return [jacobians.Heun(distribution, self.temperature)]
 
@@ -113,16 +123,16 @@ class ReinMax(AtOutcomes):
 class GappedST(AtOutcomes):
     """The gapped straight-through estimator (GST): J(y) w / temperature.
 
-    In y = softmax(logits / temperature) the outcome's logit is raised to the largest, and all
-    others are lowered to at least `gap` below it: consistent with D, as if perturbed, but without
-    noise.
+    ``y = softmax(logits / temperature)`` of changed logits, for which D is the argmax: the logit of
+    the outcome is raised to the largest, and all others are lowered to at least `gap` below it. So
+    y agrees with the outcome, as in `st_gumbel`, but without noise.
 
     Parameters
     ----------
     temperature : float
-        Above 0.
+        Temperature of the backward pass, above 0.
     gap : float
-        Above 0.
+        Least distance of the outcome's logit from all others, above 0.
 
     Examples
     --------
@@ -137,10 +147,10 @@ class GappedST(AtOutcomes):
     name = "gapped_st"
     paper = "Fan, Chi, Rudnicky and Ramadge, 'Training discrete deep generative models', 2022"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         _validate.positive(self.gap, "gap")
 
-    def terms(self, distribution):
+    def terms(self, distribution: Discrete) -> list[jacobians.Jacobian]:
         """Return the one sum."""
         return [jacobians.Gapped(distribution, self.temperature, self.gap)]

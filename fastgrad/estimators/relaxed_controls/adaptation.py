@@ -1,31 +1,36 @@
-"""What estimators that learn as they go remember: arrays with an entry for each cell.
+"""The state of estimators that learn from call to call: arrays with one entry for each cell.
 
-A cell is what one value of f covers. Its entry stands where the value does, with an axis of length
-1 for each axis of variables that the value covers, so that it broadcasts against the logits: the
-state of one problem serves copies of it, side by side, too.
+A cell is the group of variables that one value of f concerns. The arrays have the axes of the
+values of f, and an axis of length 1 for each axis of variables that a value concerns, so that they
+broadcast against the logits. So the state of one problem also serves copies of it side by side.
 """
+
+from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._typing import Array, FloatArray
 from fastgrad.kernels import optim
 
 MOMENTS, DECAYS = ("first_moment", "second_moment"), (0.9, 0.999)  # of Adam
 TINY = 1e-154  # in place of its epsilon: below it, squares underflow and steps must not grow
 
 
-def cell_shape(value, batch):
-    """Return the shape of one entry for each cell, for values (S, *examples)."""
+def cell_shape(value: Array, batch: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of an array with one entry for each cell, for values (S, *examples)."""
     return value.shape[1:] + (1,) * (len(batch) + 1 - value.ndim)
 
 
-def expand(signal, batch):
-    """Return values (S, *examples) as float64 with an axis for each of the batch, never a view."""
+def expand(signal: Array, batch: tuple[int, ...]) -> FloatArray:
+    """Return a float64 copy of values (S, *examples) with as many axes as (S, *batch) has."""
     return np.array(signal, np.float64).reshape(len(signal), *cell_shape(signal, batch))
 
 
-def recall(state, name, shape, initial):
-    """Return what the state holds by this name, or the initial value, broadcast to a shape."""
+def recall(state: dict[str, Any] | None, name: str, shape: tuple[int, ...], initial: Any) -> Any:
+    """Return an array of the state, or of the initial value if it is None, broadcast to a shape."""
     if state is None:
         return np.broadcast_to(initial, shape)
     try:
@@ -40,11 +45,17 @@ def recall(state, name, shape, initial):
         ) from None
 
 
-def descend(x, gradient, state, learning_rate):
+def adam_step(
+    x: FloatArray, gradient: FloatArray, state: dict[str, Any] | None, learning_rate: float
+) -> tuple[FloatArray, dict[str, Any]]:
     """Take a step of Adam; return x and the state: both moments and the number of steps.
 
-    Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015, but with no epsilon: the
-    step is the same in any unit, and 0 where all gradients have been.
+    There is no epsilon: the step does not depend on the unit of the gradient, and is 0 where all
+    gradients have been 0.
+
+    References
+    ----------
+    Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015.
     """
     past = (recall(state, name, x.shape, 0.0) for name in MOMENTS)
     steps = recall(state, "steps", (), 0) + 1

@@ -1,49 +1,71 @@
-"""The sum over samples of gradients with a relaxed control variate, and what adapts it."""
+"""Sums over samples of gradients with a relaxed control variate, and of their products."""
+
+from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad.distributions import discrete
-from fastgrad.estimators.base import read_only
+from fastgrad._typing import FloatArray, IntArray
+from fastgrad.distributions.discrete import Discrete
+from fastgrad.estimators.relaxed_controls.relaxed_pairs import Control, Pair
 from fastgrad.kernels.estimators.relaxed_controls import controlled_sums, controlled_sums_bernoulli
 
 NONE = slice(0, 0)
 
 
 class Directions(NamedTuple):
-    """Derivatives of both relaxations along each sample's g, and its product with the score.
+    """Derivatives along g, the gradient that each sample estimates.
 
-    All that the gradient of g . g by the parameters of the control variate needs.
+    The gradient of g . g by the parameters of the control variate is made of them.
+
+    Attributes
+    ----------
+    relaxed, conditional : array, shape (S, N, K) or (S, N)
+        Derivatives of both relaxations along g.
+    score : array, shape (S, N)
+        Product of the score with g, for each variable.
     """
 
-    relaxed: np.ndarray
-    conditional: np.ndarray
-    score: np.ndarray
+    relaxed: FloatArray
+    conditional: FloatArray
+    score: FloatArray
 
 
 class ControlledScores:
-    """Sums of ``g = (f - scale c) score + scale (J r - J~ q)``, sample by sample.
+    """Sums over samples of ``g = (f - scale c) score + scale (J r - J~ q)``.
 
-    c is the control variate at the conditional relaxation, r and q its gradients at both, J and J~
-    the Jacobians of these by the logits. In ``g = g_0 - scale h``, h is of mean zero; `products`
-    are the sums of g . h, h . h and g . g, one of each for each variable, if asked for.
+    c is the control variate at the conditional relaxation; r is its gradient at the relaxation, and
+    q at the conditional relaxation. J and J~ are the Jacobians of the relaxations by the logits.
+    Written as ``g = g_0 - scale h``, h has mean zero. If `products` is true, the sums of g . h,
+    h . h and g . g are kept too, one of each for each variable.
     """
 
-    def __init__(self, distribution, *, products=False):
-        logits, k = distribution.logits, discrete.num_features(distribution)
-        single = discrete.single_logit(distribution)
+    def __init__(self, distribution: Discrete, *, products: bool = False) -> None:
+        single = distribution.single_logit
         self.batch = distribution.batch_shape
-        self.rows = (logits.size,) if single else (logits.size // k, k)
-        self.logits = logits.reshape(self.rows)
-        self.total = np.zeros(logits.shape, logits.dtype)
+        self.rows, self.logits = distribution.row_shape, distribution.rows
+        self.total = np.zeros(distribution.logits.shape, self.logits.dtype)
         self.products = np.zeros((3, self.rows[0] if products else 0))
         self.kernel = controlled_sums_bernoulli.bernoulli if single else controlled_sums.categorical
 
-    def add(self, z, pair, scale, f, control, *, directions=False):
-        """Take samples; scale, f and the signal of c broadcast against (*batch) and (S, *batch)."""
+    def add(
+        self,
+        z: IntArray,
+        pair: Pair,
+        scale: Any,
+        f: FloatArray,
+        control: Control,
+        *,
+        directions: bool = False,
+    ) -> Directions:
+        """Take the next block of samples z with their relaxations; return their `Directions`.
+
+        scale broadcasts against (*batch); f and the signal of the control variate broadcast against
+        (S, *batch). Unless `directions` is true, the result is empty.
+        """
         s, dtype = len(z), self.total.dtype
         d = f - scale * control.signal
         c = control.signal
@@ -65,7 +87,7 @@ class ControlledScores:
         score = np.empty((s if directions else 0, self.rows[0]), dtype)
         flat = np.empty((2, *self.batch), dtype)
         flat[0], flat[1] = pair.temperature, scale
-        flat = read_only(flat.reshape(2, -1))
+        flat = _validate.frozen(flat.reshape(2, -1))
         cells = math.prod(d.shape[1:])
         self.kernel(
             self.logits,
@@ -73,14 +95,14 @@ class ControlledScores:
             (x, y),
             (r, q),
             *flat,
-            tuple(read_only(np.ascontiguousarray(a).reshape(s, cells)) for a in (d, c)),
+            tuple(_validate.frozen(np.ascontiguousarray(a).reshape(s, cells)) for a in (d, c)),
             self.total.reshape(self.rows),
             self.products,
             (*along, score),
         )
-        return Directions(*along, score)
+        return Directions(along[0], along[1], score)
 
-    def pooled(self, shape):
+    def pooled(self, shape: tuple[int, ...]) -> FloatArray:
         """Return the products with one entry for each cell, shape (3, *shape)."""
         cells = math.prod(shape)
         each = self.products.reshape(3, cells, self.rows[0] // max(cells, 1))

@@ -1,16 +1,20 @@
-"""The network that RELAX learns: one hidden layer of tanh for each cell of f."""
+"""The network that RELAX learns: one hidden layer of tanh units for each cell."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import math
+from typing import Any
 
 import numpy as np
 
 from fastgrad import _validate, random
+from fastgrad._typing import FloatArray
+from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.relaxed_controls.adaptation import recall
-from fastgrad.estimators.relaxed_controls.relaxed_pairs import Control
+from fastgrad.estimators.relaxed_controls.controlled_sums import Directions
+from fastgrad.estimators.relaxed_controls.relaxed_pairs import Control, Pair
 from fastgrad.kernels.estimators.relaxed_controls import network as _kernels
 
 __all__ = ["TanhNetwork"]
@@ -18,17 +22,18 @@ __all__ = ["TanhNetwork"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TanhNetwork:
-    """A control variate c(x), x the features of a cell: one hidden layer of tanh, one output.
+    """A network for the control variate c(x) of RELAX: one hidden layer of tanh units, one output.
 
-    Anything else with these three methods may stand in its place. The weights of M cells are
-    an array (M, P); the features of S samples are (S, M, D). Cells must not mix.
+    x are the D features of the variables that one value of f concerns, which are called a cell. The
+    P weights of each of M cells are an array (M, P), and the features of S samples (S, M, D). Any
+    object with the methods of this class may be used in its place; it must not mix cells.
 
     Parameters
     ----------
     hidden : int
-        Units of the hidden layer.
+        Number of hidden units.
     seed : int
-        Of the initial weights, which are the same for each cell; c starts as 0.
+        Seed of the initial weights, which are the same for each cell. Initially c is 0.
 
     Examples
     --------
@@ -44,17 +49,17 @@ class TanhNetwork:
     hidden: int = 10
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _validate.integer(self.hidden, "hidden", 1)
         _validate.integer(self.seed, "seed", 0)
 
-    def initial(self, features):
-        """Return the weights of one cell with so many features.
+    def initial(self, features: int) -> FloatArray:
+        """Return the initial weights of one cell.
 
         Parameters
         ----------
         features : int
-            D.
+            Number D of features.
 
         Returns
         -------
@@ -63,13 +68,17 @@ class TanhNetwork:
         """
         return _initial(self.hidden, self.seed, features)
 
-    def value_and_gradient(self, weights, x):
+    def value_and_gradient(
+        self, weights: FloatArray, x: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
         """Evaluate c and its gradient by x.
 
         Parameters
         ----------
         weights : array, shape (M, P)
+            Weights of each cell.
         x : array, shape (S, M, D)
+            Features of each cell in each sample.
 
         Returns
         -------
@@ -78,50 +87,62 @@ class TanhNetwork:
             Of the dtype of x.
         """
         value, gradient = np.empty(x.shape[:2], x.dtype), np.empty(x.shape, x.dtype)
-        _kernels.value_and_gradient(
-            _frozen(weights, x), self.hidden, _frozen(x, x), value, gradient
-        )
+        _kernels.value_and_gradient(_like(weights, x), self.hidden, _like(x, x), value, gradient)
         return value, gradient
 
-    def add_parameter_gradient(self, weights, x, factor, direction, total):
+    def add_parameter_gradient(
+        self,
+        weights: FloatArray,
+        x: FloatArray,
+        factor: FloatArray,
+        direction: FloatArray,
+        total: FloatArray,
+    ) -> None:
         """Add the gradient by the weights of ``sum over s of factor c(x) + direction . grad c(x)``.
 
         Parameters
         ----------
-        weights, x
-            As above.
+        weights, x : array
+            As for `value_and_gradient`.
         factor : array, shape (S, M)
+            Factor of c in each sample.
         direction : array, shape (S, M, D)
+            Direction of the derivative of c in each sample.
         total : array, shape (M, P)
-            Added to, sample by sample.
+            The result is added to it, sample by sample.
         """
-        arrays = (_frozen(a, x) for a in (x, factor, direction))
-        _kernels.add_parameter_gradient(_frozen(weights, x), self.hidden, *arrays, total)
+        arrays = (_like(a, x) for a in (x, factor, direction))
+        _kernels.add_parameter_gradient(_like(weights, x), self.hidden, *arrays, total)
 
 
 @functools.lru_cache(maxsize=2)  # each call asks for the shape at least
-def _initial(hidden, seed, features):
+def _initial(hidden: int, seed: int, features: int) -> FloatArray:
     inputs = random.normal((hidden, features), rng=seed, dtype=np.float64)
     rest = np.zeros(2 * hidden + 1)
     weights = np.concatenate([inputs.reshape(-1) / max(features, 1) ** 0.5, rest])
-    weights.flags.writeable = False
-    return weights
+    return _validate.frozen(weights)
 
 
-def _frozen(a, x):
+def _like(a: FloatArray, x: FloatArray) -> FloatArray:
     """Return an array in the dtype of x, contiguous and read-only: one compiled signature."""
-    a = np.ascontiguousarray(a, x.dtype).view()
-    a.flags.writeable = False
-    return a
+    return _validate.frozen(np.ascontiguousarray(a, x.dtype))
 
 
 class CellNetworks:
-    """The network of each cell of a distribution, and the slope of g . g by its weights.
+    """The network of each cell of a distribution, and the gradient of g . g by its weights.
 
-    c is the network times the size of f, as far as earlier calls know it.
+    c is the output of the network times the mean size of f in earlier calls.
     """
 
-    def __init__(self, network, distribution, shape, state, *, coupled):
+    def __init__(
+        self,
+        network: Any,
+        distribution: Discrete,
+        shape: tuple[int, ...],
+        state: dict[str, Any] | None,
+        *,
+        coupled: bool,
+    ) -> None:
         logits, cells = distribution.logits, math.prod(shape)
         self.network, self.dtype, self.shape = network, logits.dtype, shape
         self.features = cells, logits.size // max(cells, 1)
@@ -133,7 +154,7 @@ class CellNetworks:
         self.size = size.reshape(cells).astype(logits.dtype)
         self.slopes = np.zeros((1 if coupled else 2, *self.weights.shape), logits.dtype)
 
-    def control(self, pair):
+    def control(self, pair: Pair) -> Control:
         """Return the control variate at a pair of relaxations."""
         x, y = (a.reshape(len(a), *self.features) for a in (pair.relaxed, pair.conditional))
         c, q = self._at(y)
@@ -141,15 +162,15 @@ class CellNetworks:
         c = c.astype(np.float64).reshape(len(c), *self.shape)
         return Control(c, *(a.reshape(pair.relaxed.shape) for a in (r, q)))
 
-    def _at(self, x):
+    def _at(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the control variates and their gradients at features (S, cells, D)."""
         c, g = self.network.value_and_gradient(self.weights, x)
         c = _validate.like(c, x.shape[:2], self.dtype, "the value of the network")
         g = _validate.like(g, x.shape, self.dtype, "the gradient of the network")
         return c * self.size, g * self.size[:, None]
 
-    def learn(self, pair, along):
-        """Take the `Directions` of samples of this pair."""
+    def learn(self, pair: Pair, along: Directions) -> None:
+        """Add the `Directions` of samples with these relaxations."""
         x, y, u, v = (
             a.reshape(len(a), *self.features)
             for a in (pair.relaxed, pair.conditional, along.relaxed, along.conditional)
@@ -162,8 +183,8 @@ class CellNetworks:
             add(self.weights, x, np.zeros_like(score), u, self.slopes[0])
             add(self.weights, y, -score, -v, self.slopes[1])
 
-    def slope(self, count, size):
-        """Return the gradient of the mean of g . g / size**2: the same in any unit of f."""
+    def slope(self, count: int, size: FloatArray) -> FloatArray:
+        """Return the gradient of the mean of g . g / size**2, which has no unit."""
         slopes = self.slopes.reshape(len(self.slopes), *self.kept.shape)
         unit = np.divide(2 / count, size, out=np.zeros(size.shape), where=size > 0)[..., None]
         slope = slopes[0] * unit

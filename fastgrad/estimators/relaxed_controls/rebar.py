@@ -1,14 +1,18 @@
-"""REBAR: the score function with f of a relaxed sample as control variate."""
+"""REBAR: the score function with f at a relaxed sample as control variate."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad.estimators.base import Estimate
-from fastgrad.estimators.relaxed_controls.adaptation import cell_shape, descend, recall
+from fastgrad._typing import FloatArray
+from fastgrad.distributions.discrete import Discrete
+from fastgrad.estimators.base import Estimate, estimate
+from fastgrad.estimators.relaxed_controls.adaptation import adam_step, cell_shape, recall
 from fastgrad.estimators.relaxed_controls.controlled_sums import ControlledScores
 from fastgrad.estimators.relaxed_controls.relaxed_pairs import RelaxedControl, quadrature
 from fastgrad.estimators.sums import Mean
@@ -22,37 +26,41 @@ LOWEST, HIGHEST = 2.0**-8, 2.0**8  # temperatures that adaptation reaches
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class REBAR(RelaxedControl):
-    """REINFORCE with f of the conditional relaxation as control variate, its mean added again.
+    """REBAR: REINFORCE with f at the conditional relaxation as control variate.
 
-    With z the perturbed logits, b their sample, z~ drawn given b, and ``c(z) = f(softmax(z /
-    temperature))``, a sample's estimate is ``(f(b) - scale c(z~)) score(b) + scale (grad c(z) -
-    grad c(z~))``, for Bernoulli variables with a sigmoid. It is unbiased at any scale and
-    temperature. Both adapt, each cell's its own, where one call's state is passed to the next: only
-    earlier calls decide, so that each call is unbiased. f is differentiated once, never twice.
+    Let z be the perturbed logits, b the sample made of them, z~ perturbed logits drawn given b, and
+    ``c(z) = f(softmax(z / temperature))``, with a sigmoid for Bernoulli variables. The estimate of
+    one sample is ``(f(b) - scale c(z~)) score(b) + scale (grad c(z) - grad c(z~))``. It is unbiased
+    at any scale and temperature, and needs the first derivative of f only.
+
+    Scale and temperature adapt to the problem, separately for each value of f, if the state of one
+    call is passed to the next. A call uses what earlier calls have learned, and so is unbiased.
 
     Parameters
     ----------
     temperature : float
-        The initial one.
+        Initial temperature of the relaxations, above 0.
     scale : float
-        The initial eta, at least 0: without adaptation, 0 is REINFORCE.
+        Initial weight of the control variate, the paper's eta, at least 0. With 0 and without
+        adaptation, this is REINFORCE.
     coupled : bool
-        Use the noise of z in z~: f is evaluated at one relaxation where it is else two.
+        Whether z~ is made of the noise of z. f is then evaluated at one relaxation rather than two.
     adapt_scale : bool
-        Use the scale of least variance, a ratio of two running products.
+        Whether the scale becomes that of least variance, a ratio of two running products.
     adapt_temperature : bool
-        Let Adam lower the variance, whose slope is a difference: f is also evaluated at a second
-        temperature, 5 % above and below by turns, with the same noise. It stays within 2**-8 and
-        2**8.
+        Whether Adam adapts the temperature to lower the variance. The derivative of the variance is
+        a difference: f is also evaluated at a second temperature, in turns 5 % above and below the
+        first, with the same noise. The temperature stays between 2**-8 and 2**8.
     decay : float
-        What a call leaves of the running products, from 0 to 1.
+        Weight of a call in the running products relative to the call after it, above 0 and at
+        most 1.
     learning_rate : float
-        Of the logarithm of the temperature.
+        Step size of Adam for the logarithm of the temperature.
 
     Notes
     -----
-    With credit, f and c are each variable's own, which is unbiased for both: the other terms of c
-    do not depend on its noise.
+    With credit, f and c are each variable's own. Both terms stay unbiased, because the other terms
+    of c do not depend on the noise of the variable.
 
     Examples
     --------
@@ -78,7 +86,7 @@ class REBAR(RelaxedControl):
     evaluations = "2 S to 5 S"
     paper = "Tucker et al., 'REBAR: low-variance, unbiased gradient estimates', 2017"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _validate.temperature(self.temperature)
         _validate.not_negative(self.scale, "scale")
         _validate.positive(self.learning_rate, "learning_rate")
@@ -87,29 +95,37 @@ class REBAR(RelaxedControl):
         for name in ("coupled", "adapt_scale", "adapt_temperature"):
             _validate.choice(getattr(self, name), name, (False, True))
 
-    def temperatures(self, state, batch):
-        """Return the temperature, and where it adapts one to compare it with."""
+    def temperatures(self, state: dict[str, Any] | None, batch: tuple[int, ...]) -> tuple[Any, ...]:
+        """Return the temperature, and if it adapts a second one to compare it with."""
         own = recall(state, "temperature", batch, self.temperature)
         return (own, own * np.exp(self.probe(state))) if self.adapt_temperature else (own,)
 
-    def probe(self, state):
-        """Return how far the logarithm of the second temperature is from the first."""
+    def probe(self, state: dict[str, Any] | None) -> float:
+        """Return the distance of the logarithm of the second temperature from the first."""
         return PROBE if recall(state, "steps", (), 0) % 2 == 0 else -PROBE
 
-    def nodes(self, distribution, num_samples):
+    def nodes(self, distribution: Discrete, num_samples: int) -> tuple[Any, FloatArray] | None:
         """Return one sample of a few variables of two outcomes as nodes of a quadrature."""
         temperatures = self.temperatures(None, distribution.batch_shape)
         return quadrature(distribution, num_samples, temperatures, coupled=self.coupled)
 
-    def combine(self, distribution, blocks, state=None):
+    def combine(
+        self,
+        distribution: Discrete,
+        blocks: Iterable[tuple[Any, Any]],
+        state: dict[str, Any] | None = None,
+    ) -> Estimate:
         """Make the estimate of pairs (`Draws`, `Answers`)."""
-        value, sums = Mean(), []
+        value = Mean()
+        sums: list[ControlledScores] = []
+        shape: tuple[int, ...] = ()
+        scale: Any = self.scale
+        adaptive = self.adapt_scale or self.adapt_temperature
         for (z, pairs), (f, signal, controls) in blocks:
             value.add(f)
             if not sums:
                 shape = cell_shape(f, distribution.batch_shape)
                 scale = recall(state, "scale", shape, self.scale)
-                adaptive = self.adapt_scale or self.adapt_temperature
                 sums = [ControlledScores(distribution, products=adaptive) for _ in pairs]
             for total, pair, control in zip(sums, pairs, controls, strict=True):
                 total.add(z, pair, scale, signal, control)
@@ -118,9 +134,15 @@ class REBAR(RelaxedControl):
             products = [total.pooled(shape) / count for total in sums]
             state = self.adapt(state, scale, products, count)
         evaluations = count * (1 + len(sums) * (1 if self.coupled else 2))
-        return Estimate(value.result.astype(grad.dtype), grad, state, evaluations)
+        return estimate(value.result, grad, state, evaluations)
 
-    def adapt(self, state, scale, products, count):
+    def adapt(
+        self,
+        state: dict[str, Any] | None,
+        scale: FloatArray,
+        products: list[Any],
+        count: int,
+    ) -> dict[str, FloatArray]:
         """Return the next state, given the mean g . h, h . h and g . g at each temperature."""
         gh, hh, gg = products[0]
         temperature = recall(state, "temperature", scale.shape, self.temperature)
@@ -135,6 +157,6 @@ class REBAR(RelaxedControl):
             new["scale"] = np.divide(*past, out=scale.copy(), where=past[1] > 0)
         if self.adapt_temperature:
             slope = (products[1][2] - gg) / self.probe(state)
-            log, moments = descend(np.log(temperature), slope, state, self.learning_rate)
+            log, moments = adam_step(np.log(temperature), slope, state, self.learning_rate)
             new |= moments | {"temperature": np.clip(np.exp(log), LOWEST, HIGHEST)}
         return {name: np.array(x) for name, x in new.items()}

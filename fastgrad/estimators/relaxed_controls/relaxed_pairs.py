@@ -1,15 +1,19 @@
-"""Samples with their relaxation and conditional relaxation, and f at all three."""
+"""Samples with their relaxations and conditional relaxations, and f at all three."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgrad.distributions import discrete
-from fastgrad.estimators.base import Estimator, read_only
+from fastgrad import _validate
+from fastgrad._typing import FloatArray, IntArray
+from fastgrad.distributions.discrete import Discrete
+from fastgrad.estimators.base import MOST_NODES, Estimator
 from fastgrad.estimators.relaxed_controls.adaptation import expand
 from fastgrad.kernels.estimators.relaxed_controls import relaxed_pairs as _kernels
+from fastgrad.objectives import Objective
+from fastgrad.random import Key
 
 
 class Pair(NamedTuple):
@@ -18,35 +22,43 @@ class Pair(NamedTuple):
     Attributes
     ----------
     relaxed : array, shape (S, *logits.shape)
-        Softmax of the perturbed logits over the temperature.
+        Softmax of the perturbed logits divided by the temperature.
     conditional : array, shape (S, *logits.shape)
-        The same of other noise, drawn given the sample; for coupled noise, `relaxed` itself.
+        The same with other noise, drawn given the sample; for coupled noise, `relaxed` itself.
     temperature : array, shape (*batch)
+        Temperature of each variable.
     """
 
-    relaxed: np.ndarray
-    conditional: np.ndarray
-    temperature: np.ndarray
+    relaxed: FloatArray
+    conditional: FloatArray
+    temperature: FloatArray
 
     @property
-    def coupled(self):
-        """Whether both relaxations are of the same noise."""
+    def coupled(self) -> bool:
+        """Whether both relaxations are made of the same noise."""
         return self.conditional is self.relaxed
 
 
 class Draws(NamedTuple):
-    """Samples (S, *batch), and a `Pair` for each temperature, of one noise."""
+    """Samples (S, *batch), and a `Pair` for each temperature, all made of the same noise."""
 
-    sample: np.ndarray
+    sample: IntArray
     pairs: tuple[Pair, ...]
 
 
-def draw(distribution, temperatures, num_samples, key, *, offset=0, coupled=True):
-    """Draw samples with their relaxations at temperatures, each a number or (*batch)."""
+def draw_relaxed(
+    distribution: Discrete,
+    temperatures: tuple[Any, ...],
+    num_samples: int,
+    key: Key,
+    *,
+    offset: int = 0,
+    coupled: bool = True,
+) -> Draws:
+    """Draw samples with their relaxations at temperatures, each a number or an array (*batch)."""
     logits, batch = distribution.logits, distribution.batch_shape
-    single, k = discrete.single_logit(distribution), discrete.num_features(distribution)
-    rows = (logits.size,) if single else (logits.size // k, k)
-    kernel = _kernels.bernoulli if single else _kernels.categorical
+    rows = distribution.row_shape
+    kernel = _kernels.bernoulli if distribution.single_logit else _kernels.categorical
     sample = np.empty((num_samples, *batch), np.int32)
     # One block: malloc keeps it between calls, where several would go back and fault in again.
     kinds = 1 if coupled else 2
@@ -55,7 +67,7 @@ def draw(distribution, temperatures, num_samples, key, *, offset=0, coupled=True
     for x, temperature in zip(block, temperatures, strict=True):
         temperature, given = np.empty(batch, logits.dtype), temperature
         temperature[...] = given
-        inverse = read_only(1 / temperature.reshape(-1))
+        inverse = _validate.frozen(1 / temperature.reshape(-1))
         conditional = x[0][:0] if coupled else x[1]
         kernel(
             logits.reshape(rows),
@@ -66,51 +78,71 @@ def draw(distribution, temperatures, num_samples, key, *, offset=0, coupled=True
             x[0],
             conditional,
         )
-        x = read_only(x.reshape(kinds, num_samples, *logits.shape))
+        x = _validate.frozen(x.reshape(kinds, num_samples, *logits.shape))
         relaxed = x[0, ...]
         conditional = relaxed if coupled else x[1, ...]
-        pairs.append(Pair(relaxed, conditional, read_only(temperature)))
-    return Draws(read_only(sample), tuple(pairs))
+        pairs.append(Pair(relaxed, conditional, _validate.frozen(temperature)))
+    return Draws(_validate.frozen(sample), tuple(pairs))
 
 
 class Control(NamedTuple):
     """A control variate: its value at the conditional relaxation, its gradients at both."""
 
-    signal: np.ndarray
-    relaxed_gradient: np.ndarray
-    conditional_gradient: np.ndarray
+    signal: FloatArray
+    relaxed_gradient: FloatArray
+    conditional_gradient: FloatArray
 
 
 class Answers(NamedTuple):
     """Values of f, its signal for each variable (S, *batch or ones), and f as control variate."""
 
-    value: np.ndarray
-    signal: np.ndarray
+    value: FloatArray
+    signal: FloatArray
     controls: list[Control]
 
 
 class RelaxedControl(Estimator):
-    """Draws samples with their relaxations, and asks for f there."""
+    """Base class: draws samples with their relaxations, and evaluates f there.
 
-    def temperatures(self, state, batch):
-        """Return the temperatures to relax at, each a number or of this shape."""
+    A subclass has the options `temperature` and `coupled`.
+    """
+
+    temperature: float = 1.0
+    coupled: bool = True
+
+    def temperatures(self, state: dict[str, Any] | None, batch: tuple[int, ...]) -> tuple[Any, ...]:
+        """Return the temperatures of the relaxations, each a number or an array of this shape."""
         return (self.temperature,)
 
-    def draw(self, distribution, num_samples, key, *, offset=0, state=None):
+    def draw(
+        self,
+        distribution: Discrete,
+        num_samples: int,
+        key: Key,
+        *,
+        offset: int = 0,
+        state: dict[str, Any] | None = None,
+    ) -> Draws:
         """Draw samples and their relaxations."""
         temperatures = self.temperatures(state, distribution.batch_shape)
-        return draw(
+        return draw_relaxed(
             distribution, temperatures, num_samples, key, offset=offset, coupled=self.coupled
         )
 
-    def ask(self, objective, distribution, draws, *, offset=0):
+    def samples(self, distribution: Discrete, draws: Draws) -> FloatArray:
+        """Return the features of the samples."""
+        return distribution.features(draws.sample)
+
+    def ask(
+        self, objective: Objective, distribution: Discrete, draws: Any, *, offset: int = 0
+    ) -> Any:
         """Evaluate f at the samples, and with its gradient at their relaxations."""
         batch = distribution.batch_shape
         values = objective.outcomes(distribution, draws.sample, offset=offset)
         value, signal = np.array(values.value), expand(values.signal, batch)
         once = self.coupled and len(draws.pairs) == 1
 
-        def gradient(x):
+        def gradient(x: FloatArray) -> FloatArray:
             g = objective.gradient(x, offset=offset)
             return g if once else g.copy()  # f may return the same array again
 
@@ -124,25 +156,27 @@ class RelaxedControl(Estimator):
 
 
 STEP, REACH = 0.3, 34.0  # of the trapezoidal rule: errors near 1e-14
-NODES = 2**20  # most numbers in the samples
 
 
-def quadrature(distribution, num_samples, temperatures, *, coupled=True):
+def quadrature(
+    distribution: Discrete, num_samples: int, temperatures: tuple[Any, ...], *, coupled: bool = True
+) -> tuple[Draws, FloatArray] | None:
     """Return draws of one sample as the nodes of a quadrature, and weights; None if too many.
 
-    For variables of two outcomes. Given the sample b, the perturbed logit has the sign of b and the
-    size log1p(v / (1 - v) / r), with v uniform and r the probability of the other outcome. In the
-    log odds of v the trapezoidal rule converges exponentially: the nearest pole is pi / 2 away.
+    This is for variables of two outcomes. Given the sample b, the perturbed logit has the sign of b
+    and the size log1p(v / (1 - v) / r), with v uniform and r the probability of the other outcome.
+    In the log odds of v the trapezoidal rule converges exponentially: the nearest pole is pi / 2
+    away.
     """
-    outcomes = discrete.num_outcomes(distribution)
+    outcomes = distribution.num_outcomes
     if num_samples != 1 or outcomes != 2 or not distribution.logits.size:
         return None
-    log_p = discrete.log_probabilities(distribution).astype(np.float64).reshape(2, -1)
+    log_p = distribution.log_probabilities().astype(np.float64).reshape(2, -1)
     odds = np.arange(-REACH, REACH + STEP / 2, STEP)
     density = 1 / (4 * np.cosh(odds / 2) ** 2)
     density /= density.sum()
     variables, each = log_p.shape[1], 2 * odds.size * (1 if coupled else odds.size)
-    if each**variables * variables * discrete.num_features(distribution) > NODES:
+    if each**variables * variables * distribution.num_features > MOST_NODES:
         return None
 
     # Nodes of each variable alone: (2 outcomes, noise, conditional noise or 1, variables).
@@ -160,18 +194,18 @@ def quadrature(distribution, num_samples, temperatures, *, coupled=True):
     choice = np.indices((each,) * variables).reshape(variables, -1)
     of = (choice.T, np.arange(variables))
     batch = (choice.shape[1], *distribution.batch_shape)
-    sample = read_only((z[of] > 0).astype(np.int32).reshape(1, *batch))
+    sample = _validate.frozen((z[of] > 0).astype(np.int32).reshape(1, *batch))
     pairs = []
     for temperature in temperatures:
         temperature = np.array(np.broadcast_to(temperature, batch), distribution.logits.dtype)
         x = _relaxed(distribution, z[of].reshape(batch) / temperature)
         y = x if coupled else _relaxed(distribution, again[of].reshape(batch) / temperature)
-        pairs.append(Pair(x, y, read_only(temperature)))
+        pairs.append(Pair(x, y, _validate.frozen(temperature)))
     return Draws(sample, tuple(pairs)), np.prod(weight[of], axis=1)
 
 
-def _relaxed(distribution, x):
+def _relaxed(distribution: Discrete, x: FloatArray) -> FloatArray:
     """Return one sample of the features whose second category has log odds x."""
     one, other = np.exp(-np.logaddexp(0, -x)), np.exp(-np.logaddexp(0, x))
-    x = one if discrete.single_logit(distribution) else np.stack([other, one], axis=-1)
-    return read_only(x.astype(distribution.logits.dtype)[None])
+    x = one if distribution.single_logit else np.stack([other, one], axis=-1)
+    return _validate.frozen(x.astype(distribution.logits.dtype)[None])

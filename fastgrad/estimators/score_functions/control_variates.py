@@ -1,17 +1,22 @@
-"""Score-function estimators whose control variates are made of the gradient of f.
+"""Score-function estimators with control variates made of the gradient of f.
 
-Each adds to REINFORCE what has mean zero, or takes from f what it adds again in closed form; so all
-are unbiased whatever that gradient is. With credit, the linear term of a variable is its own. Mean
-features are written mu, their Jacobian by the logits J.
+A control variate has mean zero, or its mean is known and added again, so that these estimators are
+unbiased whatever the gradient is. With credit, the linear term of a variable is its own. The mean
+of the features x is written mu, and the Jacobian of mu by the logits J.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
-from fastgrad.estimators.base import Estimate, read_only
+from fastgrad import _validate
+from fastgrad._typing import FloatArray, IntArray
+from fastgrad.distributions.discrete import Discrete
+from fastgrad.estimators.base import Estimate, estimate
 from fastgrad.estimators.score_functions.gradient_controls import (
     Linear,
     ScaledControls,
@@ -21,15 +26,18 @@ from fastgrad.estimators.score_functions.gradient_controls import (
 from fastgrad.estimators.score_functions.reinforce import ScoreFunction
 from fastgrad.estimators.sums import CentredScores, Mean, mean_features
 from fastgrad.kernels.estimators.score_functions import control_variates as _kernels
+from fastgrad.objectives import Objective
 
 __all__ = ["DoubleCV", "MuProp"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MuProp(ScoreFunction):
-    """REINFORCE less the first-order Taylor expansion of f at mu, whose gradient is in closed form.
+    """MuProp: REINFORCE with the first-order Taylor expansion of f as control variate.
 
-    The estimate is ``(f(x) - f(mu) - f'(mu) (x - mu)) score(x) + J f'(mu)``, the mean over samples.
+    The expansion is at the mean mu of the features, and its gradient is known in closed form. The
+    estimate is the mean over samples of ``(f(x) - f(mu) - f'(mu) (x - mu)) score(x) + J f'(mu)``.
+    f and its gradient are evaluated once at mu, which is a relaxed sample.
 
     Examples
     --------
@@ -51,21 +59,29 @@ class MuProp(ScoreFunction):
     evaluations = "S + 1"
     paper = "Gu, Levine, Sutskever and Mnih, 'MuProp', 2016"
 
-    def ask(self, objective, distribution, draws, *, offset=0):
+    def ask(
+        self, objective: Objective, distribution: Discrete, draws: Any, *, offset: int = 0
+    ) -> Any:
         """Evaluate f at the outcomes and, the first time, f and its gradient at the mean."""
         expansion = None
         if offset == 0:
-            mu = read_only(mean_features(distribution))
+            mu = _validate.frozen(mean_features(distribution))
             x = mu.reshape(1, *distribution.logits.shape)
             at_mu = objective.relaxed(distribution, x).signal[0].copy()  # f may reuse its buffer
             expansion = mu, at_mu, objective.gradient(x)
         return objective.outcomes(distribution, draws, offset=offset), expansion
 
-    def combine(self, distribution, blocks, state=None):
+    def combine(
+        self,
+        distribution: Discrete,
+        blocks: Iterable[tuple[Any, Any]],
+        state: dict[str, Any] | None = None,
+    ) -> Estimate:
         """Make the estimate of pairs (outcomes, (`Values`, mu with f and its gradient or None))."""
         value, scores = Mean(), CentredScores(distribution)
+        mu = at_mu = table = product = np.empty(0)
         for z, (f_z, expansion) in blocks:
-            if expansion is not None:
+            if expansion is not None:  # it is in the first block
                 mu, at_mu, slope = expansion
                 table, product = slopes(distribution, slope, mu)
             value.add(f_z.value)
@@ -77,20 +93,22 @@ class MuProp(ScoreFunction):
             shapes = f"{scores.mean.shape} at outcomes and {at_mu.shape} at the mean"
             raise ValueError(f"f must return values and credit of one shape, got {shapes}")
         grad = scores.about(at_mu, value.count) + product
-        return Estimate(value.result.astype(grad.dtype), grad, state, value.count + 1)
+        return estimate(value.result, grad, state, value.count + 1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DoubleCV(ScaledControls):
-    """RLOO of f less the linear term that the others' gradients predict.
+    """Double control variates: RLOO of f minus a linear function, whose gradient is added again.
 
+    The slope of that function is, for each sample, the mean gradient of f over the other samples.
     The estimate is ``sum over s of (h_s - mean h) score(x_s) / (S - 1) + scale J mean(f')`` with
-    ``h_s = f_s - scale <mean of the others' f', x_s - mu>``: exact where f is linear.
+    ``h_s = f_s - scale <mean of the others' f', x_s - mu>``. It is exact where f is linear.
 
     Parameters
     ----------
     scale : float, optional
-        By default 1 to begin with, then what past calls, kept in the state, say is best.
+        Weight of the linear function. By default it is 1 in the first call, and then the weight of
+        least variance according to past calls, which are kept in the state.
 
     Examples
     --------
@@ -110,7 +128,14 @@ class DoubleCV(ScaledControls):
     weights = (1.0,)
     paper = "Titsias and Shi, 'Double control variates', 2022"
 
-    def controls(self, distribution, z, shape, gradient, out):
+    def controls(
+        self,
+        distribution: Discrete,
+        z: IntArray,
+        shape: tuple[int, ...],
+        gradient: FloatArray,
+        out: FloatArray,
+    ) -> None:
         """Fill out[0] with J mean(f') less RLOO of the linear terms."""
         linear = Linear(distribution, z, gradient)
         scores = CentredScores(distribution)

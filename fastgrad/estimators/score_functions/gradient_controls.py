@@ -1,27 +1,31 @@
-"""What control variates made of the gradient of f share: linear terms, and weights of their own."""
+"""Parts that control variates made of the gradient of f share: linear terms, learned weights."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from typing import ClassVar
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
 import numpy as np
 
-from fastgrad.distributions import discrete
-from fastgrad.estimators.base import Estimate, read_only
+from fastgrad import _validate
+from fastgrad._typing import FloatArray, IntArray
+from fastgrad.distributions.discrete import Discrete
+from fastgrad.estimators.base import Estimate, estimate
 from fastgrad.estimators.score_functions.baselines import Regression
 from fastgrad.estimators.score_functions.reinforce import ScoreFunction
 from fastgrad.estimators.sums import CentredScores, Mean, mean_features, outcomes
 from fastgrad.kernels.estimators.score_functions import control_variates as _kernels
 from fastgrad.kernels.estimators.score_functions import gradient_controls as _stein
+from fastgrad.objectives import Objective
 
 DECAY = 0.99  # of what weights are learned from
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ScaledControls(ScoreFunction):
-    """RLOO and a weighted sum of control variates: the weights are given, or learned by the way."""
+    """Base class: RLOO plus control variates with weights given, or learned from past calls."""
 
     scale: float | None = None
 
@@ -30,22 +34,29 @@ class ScaledControls(ScoreFunction):
     needs = ("grad",)
     min_samples = 2
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.scale is not None and not np.isfinite(self.scale):
             raise ValueError(f"scale must be None or a finite number, got {self.scale!r}")
 
-    def group(self, num_samples):
-        """Return all: the control variate of each sample is made of all others' gradients."""
+    def group(self, num_samples: int) -> int:
+        """Return the number of samples: each control variate uses the gradients at all others."""
         return num_samples
 
-    def ask(self, objective, distribution, draws, *, offset=0):
+    def ask(
+        self, objective: Objective, distribution: Discrete, draws: Any, *, offset: int = 0
+    ) -> Any:
         """Evaluate f and its gradient at the outcomes."""
-        x = read_only(discrete.features(distribution, draws))
+        x = _validate.frozen(distribution.features(draws))
         if objective.index is None:
             return objective.relaxed(distribution, x, offset=offset), objective.gradient(x)
         return objective.outcomes(distribution, draws, offset=offset), objective.gradient(x)
 
-    def combine(self, distribution, blocks, state=None):
+    def combine(
+        self,
+        distribution: Discrete,
+        blocks: Iterable[tuple[Any, Any]],
+        state: dict[str, Any] | None = None,
+    ) -> Estimate:
         """Make the estimate of one pair (outcomes, (`Values`, gradients of f))."""
         ((z, (f_z, gradient)),) = blocks
         value, scores = Mean(), CentredScores(distribution)
@@ -67,10 +78,17 @@ class ScaledControls(ScoreFunction):
             _kernels.gram(rows, parts)
             state = fit.add(_with_target_negated(parts.sum(axis=0)), DECAY)
             _kernels.blend(rows[:count], change, grad)
-        return Estimate(value.result.astype(grad.dtype), grad.reshape(shape).copy(), state, len(z))
+        return estimate(value.result, grad.reshape(shape).copy(), state, len(z))
 
-    def controls(self, distribution, z, shape, gradient, out):
-        """Fill out with control variates, each of the shape of the logits; signals are (S, M)."""
+    def controls(
+        self,
+        distribution: Discrete,
+        z: IntArray,
+        shape: tuple[int, ...],
+        gradient: FloatArray,
+        out: FloatArray,
+    ) -> None:
+        """Fill out with control variates, each of the shape of the logits; `shape` is (S, M)."""
         raise NotImplementedError
 
 
@@ -82,22 +100,22 @@ def _with_target_negated(gram):
 
 
 class Linear:
-    """What the gradients of the other samples say of each: <mean f', x - mu> of each variable."""
+    """Linear terms: for each sample and variable, <mean f' over the other samples, x - mu>."""
 
-    def __init__(self, distribution, z, gradient):
+    def __init__(self, distribution: Discrete, z: IntArray, gradient: FloatArray) -> None:
         self.mu = mean_features(distribution)
         self.z = outcomes(distribution, z)
         self.gradient = gradient.reshape(len(z), *self.mu.shape)
         self.total, self.product = np.empty_like(self.mu), np.empty_like(self.mu)
         self.terms = np.empty(self.z.shape, self.mu.dtype)
-        self.single = self.mu.shape[1] == 1
+        self.single = distribution.num_features == 1
         kernel = _stein.binary_linear_terms if self.single else _stein.linear_terms
         args = self.gradient, self.mu, self.z, self.total, self.product, self.terms
         kernel(*args)
 
-    def steps(self, w):
-        """Return, of w and abs(w), the sums of `_stein.stein`, and E[abs(w)], (S, N)."""
-        per = self.terms.shape[1] // max(w.shape[1], 1)
+    def steps(self, w: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return, for w and abs(w), the sums of the Stein kernel, (N, K), and E[abs(w)], (S, N)."""
+        per = self.z.shape[-1] // max(w.shape[-1], 1)
         rest = np.repeat(w, per, axis=1).astype(self.mu.dtype) - self.terms
         size = np.empty_like(rest)
         linear, rectified = np.empty_like(self.mu), np.empty_like(self.mu)
@@ -107,19 +125,21 @@ class Linear:
         return linear, rectified, size
 
 
-def of_cells(terms, shape):
-    """Return the sums of terms, (S, N), over the variables of each cell: (S, M)."""
-    per = terms.shape[1] // max(shape[1], 1)
+def of_cells(terms: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+    """Return the sums of terms (S, N) over the variables of each cell, of shape (S, M)."""
+    per = terms.shape[1] // max(shape[-1], 1)
     return terms.reshape(*shape, per).sum(axis=2, dtype=np.float64)
 
 
-def slopes(distribution, gradient, mu):
+def slopes(
+    distribution: Discrete, gradient: FloatArray, mu: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """Return <gradient, x - mu> of each variable for each outcome, (N, outcomes), and J gradient.
 
-    J is the Jacobian of mu by the logits, whose shape the product has.
+    J is the Jacobian of mu by the logits; the product has the shape of the logits.
     """
     g, product = gradient.reshape(mu.shape), np.empty_like(mu)
-    if discrete.single_logit(distribution):
+    if distribution.single_logit:
         table = np.concatenate([-mu * g, (1 - mu) * g], axis=1)
         product = mu * table[:, 1:]
     else:

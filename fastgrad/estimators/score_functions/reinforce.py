@@ -1,29 +1,32 @@
-"""Estimators that multiply the score by a learning signal: f is never differentiated."""
+"""REINFORCE and RLOO: the score times f minus a baseline. f is never differentiated."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from fastgrad.distributions import discrete
-from fastgrad.estimators.base import Estimate, Estimator, read_only
+from fastgrad import _validate
+from fastgrad._typing import FloatArray, IntArray
+from fastgrad.distributions.discrete import Discrete
+from fastgrad.estimators.base import MOST_NODES, Estimate, Estimator, by_options, estimate
 from fastgrad.estimators.score_functions.baselines import as_baseline
 from fastgrad.estimators.sums import CentredScores, Mean
+from fastgrad.objectives import Objective, Values
+from fastgrad.random import Key
 
 __all__ = ["RLOO", "Reinforce"]
 
-MOST_NODES = 2**20  # numbers in all nodes together
-
 
 class ScoreFunction(Estimator):
-    """Draws outcomes and asks for f there: half of every estimator of this family."""
+    """Base class: draws outcomes and evaluates f there."""
 
-    def nodes(self, distribution, num_samples):
+    def nodes(self, distribution: Discrete, num_samples: int) -> tuple[Any, FloatArray] | None:
         """Return all tuples of S joint outcomes, shape (S, C, *batch), and their probabilities."""
-        log_p = discrete.log_probabilities(distribution).astype(np.float64)
+        log_p = distribution.log_probabilities().astype(np.float64)
         k, batch = len(log_p), log_p.shape[1:]
         log_p = log_p.reshape(k, -1)
         possible = log_p > -np.inf
@@ -32,27 +35,38 @@ class ScoreFunction(Estimator):
         if nodes * max(counts.size, 1) * num_samples > MOST_NODES:
             return None
         # S samples of n variables are one of S n.
-        log_p, possible, counts = (np.tile(x, num_samples) for x in (log_p, possible, counts))
-        categories = np.argsort(~possible, axis=0, kind="stable")  # those that are possible first
+        log_p, counts = np.tile(log_p, num_samples), np.tile(counts, num_samples)
+        impossible = np.tile(~possible, num_samples)
+        categories = np.argsort(impossible, axis=0, kind="stable")  # possible ones come first
         strides = np.cumprod([1, *counts])[:-1]
         digits = np.arange(nodes)[:, None] // strides % counts
         z = np.take_along_axis(categories, digits, axis=0)
         weights = np.exp(np.take_along_axis(log_p, z, axis=0).sum(axis=1))
         z = z.reshape(nodes, num_samples, *batch).swapaxes(0, 1)
-        return read_only(np.ascontiguousarray(z, np.int32)), weights
+        return _validate.frozen(np.ascontiguousarray(z, np.int32)), weights
 
-    def draw(self, distribution, num_samples, key, *, offset=0, state=None):
+    def draw(
+        self,
+        distribution: Discrete,
+        num_samples: int,
+        key: Key,
+        *,
+        offset: int = 0,
+        state: dict[str, Any] | None = None,
+    ) -> Any:
         """Draw outcomes z, shape (S, *batch)."""
         z = distribution.sample(num_samples=num_samples, rng=key, sample_offset=offset)
-        return read_only(z)
+        return _validate.frozen(z)
 
-    def ask(self, objective, distribution, draws, *, offset=0):
+    def ask(
+        self, objective: Objective, distribution: Discrete, draws: Any, *, offset: int = 0
+    ) -> Any:
         """Evaluate f at the outcomes."""
         return objective.outcomes(distribution, draws, offset=offset)
 
 
-def collect(scores, blocks):
-    """Let sums of scores take in pairs (outcomes, `Values`); return the mean of f."""
+def collect(scores: Any, blocks: Iterable[tuple[IntArray, Values]]) -> Mean:
+    """Add pairs (outcomes, `Values`) to sums of scores; return the mean of f."""
     value = scores.mean
     for z, f_z in blocks:
         scores.add(z, f_z.signal)
@@ -64,19 +78,25 @@ def collect(scores, blocks):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Reinforce(ScoreFunction):
-    """REINFORCE: f less a baseline, times the score.
+    """REINFORCE: the score times f minus a baseline.
 
     The estimate is ``mean over s of (f_s - b_s) score(z_s)``. With credit, f and its baseline are
     each variable's own.
 
     Parameters
     ----------
-    baseline : None, float, str, callable or a type of `fastgrad.baselines`
-        A number; "moving_average" of f over past calls, kept in the state; "optimal", the constant
-        of least variance for each logit, or "optimal_pooled", for each example, found from the
-        other samples (two or more); or a function of the distribution, such as a network's
-        prediction of f. `MovingAverage(decay=...)` has the options of the first of these, and
-        `LeastSquares(features=...)` learns f from features of the input.
+    baseline : None, float, str, callable or Baseline
+        What is subtracted from f.
+
+        - None: nothing; a number: that number.
+        - "moving_average": the mean of f over past calls, kept in the state.
+        - "optimal": for each logit the constant of least variance, estimated from the other samples
+          of the call, of which there must be two or more. "optimal_pooled": one such constant for
+          each example.
+        - A function: it takes the distribution and returns an array that broadcasts to the values
+          of f, such as a network's prediction of f.
+        - An object of `fastgrad.baselines`: ``MovingAverage(decay=...)`` has options, and
+          ``LeastSquares(features=...)`` learns f from features of the input.
 
     Examples
     --------
@@ -95,32 +115,37 @@ class Reinforce(ScoreFunction):
     learning", Machine Learning, 1992.
     """
 
-    baseline: Any = None
+    baseline: Any = None  # `BaselineLike`, kept as a `Baseline`
 
     name = "reinforce"
     unbiased = True
+    min_samples = by_options(lambda run: run.baseline.min_samples)
     paper = "Williams, 1992; baselines: Weaver and Tao, 2001; Mnih and Gregor, 2014"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "baseline", as_baseline(self.baseline))
-        object.__setattr__(self, "min_samples", self.baseline.min_samples)
 
-    def combine(self, distribution, blocks, state=None):
+    def combine(
+        self,
+        distribution: Discrete,
+        blocks: Iterable[tuple[Any, Any]],
+        state: dict[str, Any] | None = None,
+    ) -> Estimate:
         """Make the estimate of pairs (outcomes, `Values`)."""
         scores = self.baseline.sums(distribution)
         value = collect(scores, blocks)
         grad = self.baseline.centred(scores, state)
         learnt = self.baseline.learn(scores, state)
-        dtype = grad.dtype
-        return Estimate(value.result.astype(dtype), grad, learnt, value.count)
+        return estimate(value.result, grad, learnt, value.count)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RLOO(ScoreFunction):
-    """REINFORCE with leave-one-out baselines: each sample's is the mean of f over the others.
+    """REINFORCE with leave-one-out baselines (RLOO).
 
-    The estimate is ``sum_s (f_s - mean f) score(z_s) / (S - 1)``. With credit, f is each variable's
-    own: still unbiased, and the variance is that of the terms which the variable touches.
+    The baseline of a sample is the mean of f over the other samples. The estimate is
+    ``sum over s of (f_s - mean f) score(z_s) / (S - 1)``. With credit, f is each variable's own: it
+    stays unbiased, and its variance comes only from the terms of f that depend on the variable.
 
     Examples
     --------
@@ -137,10 +162,18 @@ class RLOO(ScoreFunction):
     min_samples = 2
     paper = "Kool, van Hoof and Welling, 'Buy 4 REINFORCE samples, get a baseline for free!', 2019"
 
-    def combine(self, distribution, blocks, state=None):
+    def combine(
+        self,
+        distribution: Discrete,
+        blocks: Iterable[tuple[Any, Any]],
+        state: dict[str, Any] | None = None,
+    ) -> Estimate:
         """Make the estimate of pairs (outcomes, `Values`)."""
         scores = CentredScores(distribution)
         value = collect(scores, blocks)
-        dtype = distribution.logits.dtype
         grad = scores.total(value.count - 1)
-        return Estimate(value.result.astype(dtype), grad, state, value.count)
+        return estimate(value.result, grad, state, value.count)
+
+    def alone(self) -> Estimator:
+        """Return REINFORCE without a baseline."""
+        return Reinforce()

@@ -1,4 +1,4 @@
-"""Control variates from discrete Stein operators."""
+"""RODEO: control variates from discrete Stein operators."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import dataclasses
 
 import numpy as np
 
+from fastgrad._typing import FloatArray, IntArray
+from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.score_functions.gradient_controls import Linear, ScaledControls, of_cells
 from fastgrad.estimators.sums import CentredScores
 
@@ -14,21 +16,21 @@ __all__ = ["RODEO"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RODEO(ScaledControls):
-    """RLOO with Stein control variates: what a Gibbs step makes of a surrogate of f, less it.
+    """RODEO: RLOO with control variates from a discrete Stein operator.
 
-    Drawing one variable v afresh leaves the distribution as it is, so ``(A h)(x) = sum over v of
-    E[h(x) with x_v drawn afresh] - h(x)`` has mean zero whatever h. The estimate is
-    ``mean of (f_s - mean over the others of (f + A g)) score(x_s) + A (h score)(x_s)``, with
-    surrogates g_s and h_s made of the others' gradients: weighted sums of w and of its absolute
-    value, ``w(x) = <mean of the others' f', x - mu>``, which is a leaky rectifier; of the paper's
-    network, it keeps the activation.
+    Drawing one variable v afresh given the others (a Gibbs step) leaves the distribution as it is.
+    Therefore ``(A h)(x) = sum over v of E[h(x) with x_v drawn afresh] - h(x)`` has mean zero for
+    any function h. The estimate is the mean over samples of
+    ``(f_s - mean over the others of (f + A g)) score(x_s) + A (h score)(x_s)``. The surrogates g
+    and h of f are weighted sums of w and abs(w), with ``w(x) = <mean of the others' f', x - mu>``.
+    In place of this sum the paper has a network, with a leaky rectifier as its activation.
 
     Parameters
     ----------
     scale : float, optional
-        Of g = w and h = w / 2, which cancel what other variables contribute where f is linear. By
-        default 1 to begin with; past calls, kept in the state, then say what weights of w and
-        abs(w) are best.
+        Weight of the surrogates g = w and h = w / 2, which cancel the contribution of other
+        variables where f is linear. By default it is 1 in the first call; then the weights of w
+        and abs(w) are those of least variance according to past calls, kept in the state.
 
     Examples
     --------
@@ -47,8 +49,15 @@ class RODEO(ScaledControls):
     weights = (1.0, 0.0, 0.5, 0.0)
     paper = "Shi et al., 'Gradient estimation with discrete Stein operators', 2022"
 
-    def controls(self, distribution, z, shape, gradient, out):
-        """Fill out with the terms of g = w and abs(w), then those of h = w and abs(w)."""
+    def controls(
+        self,
+        distribution: Discrete,
+        z: IntArray,
+        shape: tuple[int, ...],
+        gradient: FloatArray,
+        out: FloatArray,
+    ) -> None:
+        """Fill out with the terms of g = w and abs(w), then with those of h = w and abs(w)."""
         linear = Linear(distribution, z, gradient)
         w = of_cells(linear.terms, shape)
         *local, size = linear.steps(w)

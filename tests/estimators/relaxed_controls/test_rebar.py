@@ -10,17 +10,18 @@ import tracemalloc
 import numba
 import numpy as np
 import pytest
+from exact_moments import all_moments
 
 import fastgrad as fg
 from fastgrad import exact
 from fastgrad.distributions.bernoulli import Bernoulli
 from fastgrad.distributions.categorical import Categorical
-from fastgrad.estimators.relaxed_controls.adaptation import descend
+from fastgrad.estimators.relaxed_controls.adaptation import adam_step
 from fastgrad.estimators.relaxed_controls.controlled_sums import ControlledScores
 from fastgrad.estimators.relaxed_controls.network import TanhNetwork
 from fastgrad.estimators.relaxed_controls.rebar import REBAR
 from fastgrad.estimators.relaxed_controls.relax import RELAX
-from fastgrad.estimators.relaxed_controls.relaxed_pairs import Control, draw
+from fastgrad.estimators.relaxed_controls.relaxed_pairs import Control, draw_relaxed
 from fastgrad.objectives import objective
 
 RNG = np.random.default_rng(17)
@@ -31,20 +32,10 @@ each_coupled = pytest.mark.parametrize("coupled", [False, True])
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
-def copies(distribution, count):
-    logits = np.broadcast_to(distribution.logits, (count, *distribution.logits.shape))
-    return type(distribution)(logits.copy())
-
-
 def moments(estimator, f, distribution, state=None):
     """Exact mean, and variance of each coordinate, of a one-sample estimate."""
-    draws, weights = estimator.nodes(distribution, 1)
-    assert weights.sum() == pytest.approx(1, abs=1e-13)
-    d = copies(distribution, len(weights))
-    grad = estimator.combine(d, [(draws, estimator.ask(f, d, draws))], state).grad
-    grad = grad.reshape(len(weights), -1)
-    mean = weights @ grad
-    return mean.reshape(distribution.logits.shape), weights @ (grad - mean) ** 2
+    found = all_moments(estimator, f, distribution, 1, state)
+    return found.mean, found.variance.reshape(-1)
 
 
 def spread(estimator, f, distribution, state=None):
@@ -274,7 +265,7 @@ SOME = [
 @each_coupled
 def test_both_relaxations_have_the_sample_on_every_draw(d, coupled):
     temperatures = RNG.uniform(0.05, 5, size=d.batch_shape)
-    z, (pair,) = draw(d, (temperatures,), 200, fg.Key(2), coupled=coupled)
+    z, (pair,) = draw_relaxed(d, (temperatures,), 200, fg.Key(2), coupled=coupled)
     assert pair.coupled == coupled
     for x in (pair.relaxed, pair.conditional):
         found = x > 0.5 if isinstance(d, Bernoulli) else x.argmax(axis=-1)
@@ -288,7 +279,7 @@ def test_draws_are_those_of_relax(d, coupled):
     module = fg.bernoulli if isinstance(d, Bernoulli) else fg
     options = {"temperature": 0.6, "num_samples": 3, "rng": fg.Key(8), "coupled": coupled}
     r = module.relax(d.logits, sample_offset=2, **options)
-    z, (pair,) = draw(d, (0.6,), 3, fg.Key(8), offset=2, coupled=coupled)
+    z, (pair,) = draw_relaxed(d, (0.6,), 3, fg.Key(8), offset=2, coupled=coupled)
     np.testing.assert_array_equal(z, r.sample)
     tolerance = 8 * np.finfo(d.logits.dtype).eps
     np.testing.assert_allclose(pair.relaxed, r.relaxed, rtol=0, atol=tolerance)
@@ -309,7 +300,7 @@ def test_products_are_those_that_draw_the_noise_again(d, coupled, temperature):
     module = fg.bernoulli if isinstance(d, Bernoulli) else fg
     key, shape, dtype = fg.Key(5), (1, *d.logits.shape), d.logits.dtype
     for sample in range(4):
-        z, (pair,) = draw(d, (temperature,), 1, key, offset=sample, coupled=coupled)
+        z, (pair,) = draw_relaxed(d, (temperature,), 1, key, offset=sample, coupled=coupled)
         r, q = RNG.normal(size=(2, *shape)).astype(dtype)
         q = r if coupled else q
         f, c, scale = (RNG.normal(size=(1, *d.batch_shape)) for _ in range(3))
@@ -343,7 +334,7 @@ def test_products_and_directions_are_slopes_of_the_draws(d, temperature):
     h, shape = 1e-6, (1, *d.logits.shape)
 
     def at(logits, key):
-        z, (pair,) = draw(type(d)(logits), (temperature,), 1, key, coupled=False)
+        z, (pair,) = draw_relaxed(type(d)(logits), (temperature,), 1, key, coupled=False)
         return z, pair
 
     for seed in range(5):
@@ -632,7 +623,7 @@ def test_no_step_is_longer_than_the_learning_rate(size):
     """Nor where squares of the gradient underflow; above that, it is the same in any unit."""
     x, state = np.zeros(3), None
     for _ in range(3):
-        y, state = descend(x, size * np.array([1.0, -2.0, 0.0]), state, 0.01)
+        y, state = adam_step(x, size * np.array([1.0, -2.0, 0.0]), state, 0.01)
         assert np.all(np.abs(y - x) <= 0.01 * (1 + 1e-9))
         assert y[2] == x[2]
         if size >= 1e-100:

@@ -12,7 +12,6 @@ from score_family import PROBLEMS, RNG, assert_unbiased, moments, problem, smoot
 
 import fastgrad as fg
 from fastgrad import exact
-from fastgrad.distributions import discrete
 from fastgrad.estimators.score_functions.baselines import LeastSquares, MovingAverage, Optimal
 from fastgrad.objectives import Values, bernoulli3
 
@@ -39,7 +38,7 @@ def test_nodes_are_all_tuples_of_possible_outcomes(kind, case, num_samples):
     assert z.dtype == np.int32
     assert z.shape == (num_samples, len(weight), *d.batch_shape)
     assert len({row.tobytes() for row in z.swapaxes(0, 1)}) == len(weight)
-    log_p = discrete.log_probabilities(d)
+    log_p = d.log_probabilities()
     possible = [np.flatnonzero(column > -np.inf) for column in log_p.reshape(len(log_p), -1).T]
     assert len(weight) == math.prod(map(len, possible)) ** num_samples
     log_p = d.log_prob(z.reshape(-1, *d.batch_shape)).reshape(num_samples, len(weight), -1)

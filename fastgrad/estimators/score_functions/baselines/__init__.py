@@ -1,11 +1,15 @@
-"""Baselines of REINFORCE: what is subtracted from f before it multiplies the score.
+"""Baselines of REINFORCE: what is subtracted from f before it is multiplied by the score.
 
-The estimate stays unbiased as long as a baseline does not depend on the sample whose score it
-meets. `Optimal` looks at the other samples of the call; the rest come from the inputs of the call
-and the state of past ones, and are the same for all its samples.
+The estimate stays unbiased as long as the baseline of a sample does not depend on that sample.
+`Optimal` is made of the other samples of the call. All other baselines depend on the inputs of the
+call and on the state left by past calls, and are the same for all samples.
 """
 
+from __future__ import annotations
+
 import numbers
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
 
 from fastgrad import _validate
 from fastgrad.estimators.score_functions.baselines.optimal import Optimal
@@ -28,14 +32,17 @@ __all__ = [
     "as_baseline",
 ]
 
-ALIASES = {
+BaselineName: TypeAlias = Literal["moving_average", "optimal", "optimal_pooled"]
+BaselineLike: TypeAlias = float | BaselineName | Callable[..., Any] | Baseline | None
+
+ALIASES: dict[str, Baseline] = {
     "moving_average": MovingAverage(),
     "optimal": Optimal(),
     "optimal_pooled": Optimal(pooled=True),
 }
 
 
-def as_baseline(baseline):
+def as_baseline(baseline: BaselineLike) -> Baseline:
     """Return the baseline that a user means: None, a number, a name, a function or a baseline."""
     if baseline is None:
         return Constant()

@@ -1,29 +1,33 @@
-"""The constant of least variance, from the other samples of the call."""
+"""The constant baseline of least variance, estimated from the other samples of the call."""
 
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad.distributions import discrete
+from fastgrad._typing import FloatArray, IntArray
+from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.score_functions.baselines.simple import Baseline
-from fastgrad.estimators.sums import CentredScores, Mean, mean_features
+from fastgrad.estimators.sums import CentredScores, Mean, exclusive_sums, mean_features
 from fastgrad.kernels.estimators.score_functions import control_variates as _kernels
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Optimal(Baseline):
-    """The constant of least variance, E[f score**2] / E[score**2], estimated without bias.
+    """The constant of least variance, E[f score**2] / E[score**2].
 
-    Each sample's comes from the other samples of the call; of two samples, it is the other's f.
+    For each sample it is estimated from the other samples of the call, so that the gradient stays
+    unbiased. With two samples, it is the f of the other one.
 
     Parameters
     ----------
     pooled : bool
-        One for a whole example (a variable, with credit), with the squared length of its score;
-        this keeps the outcomes of all blocks. Otherwise one for each logit.
+        If true, there is one constant for a whole example (with credit, for a variable), where
+        score**2 is the squared length of its score; the outcomes of all blocks are then kept in
+        memory. If false, there is one constant for each logit.
 
     References
     ----------
@@ -34,40 +38,41 @@ class Optimal(Baseline):
 
     min_samples = 2
 
-    def sums(self, distribution):
-        """Return what takes the samples in."""
+    def sums(self, distribution: Discrete) -> Any:
+        """Return an object whose ``add(z, signal)`` takes a block of outcomes and signals."""
         return PooledScores(distribution) if self.pooled else CentredScores(distribution)
 
-    def centred(self, sums, state):
-        """Return the mean over samples of (signal - optimum) score."""
+    def centred(self, sums: Any, state: dict[str, Any] | None) -> FloatArray:
+        """Return the mean over samples of (signal - optimum) score, the shape of the logits."""
         return sums.optimum()
 
 
 class PooledScores:
-    """The mean over samples of (signal - optimum) score, for each example its optimum.
+    """The mean over samples of (signal - optimum) score, with one optimum for each example.
 
-    That is sum(signal w) / sum(w) over the other samples, w the squared length of the score of all
-    variables that a signal concerns: all have to be seen first, so the outcomes are kept.
+    The optimum is sum(signal w) / sum(w) over the other samples, with w the squared length of the
+    score of all variables that the signal concerns. As all samples have to be seen first, the
+    outcomes are kept.
     """
 
-    def __init__(self, distribution):
+    def __init__(self, distribution: Discrete) -> None:
         self.distribution = distribution
         self.mean = Mean()
-        self.kept = []
+        self.kept: list[tuple[IntArray, FloatArray, FloatArray]] = []
         self.p = mean_features(distribution)
         self.squares = squared_scores(distribution, self.p)
 
-    def add(self, z, signal):
+    def add(self, z: IntArray, signal: FloatArray) -> None:
         """Take outcomes (S, *batch) and their signal, whose shape is a leading part of theirs."""
         d = self.distribution
-        flat, _ = _validate.categories(z, d.batch_shape, discrete.num_outcomes(d))
+        flat, _ = _validate.categories(z, d.batch_shape, d.num_outcomes)
         self.mean.add(signal)
         x = np.array(signal, np.float64).reshape(len(signal), -1)
         w = np.empty_like(x)
         _kernels.sum_chosen(self.squares, flat, w)
         self.kept.append((z, x - self.mean.first, w))
 
-    def optimum(self):
+    def optimum(self) -> FloatArray:
         """Return the mean, of the shape of the logits."""
         outcomes, blocks, squares = zip(*self.kept, strict=True)
         x, w = np.concatenate(blocks), np.concatenate(squares)
@@ -81,19 +86,11 @@ class PooledScores:
         return scores.about(0.0, len(x))
 
 
-def squared_scores(distribution, p):
+def squared_scores(distribution: Discrete, p: FloatArray) -> FloatArray:
     """Return the squared length of each variable's score for each outcome, shape (N, outcomes)."""
-    if discrete.single_logit(distribution):
+    if distribution.single_logit:
         p = p.astype(np.float64)
         return np.concatenate([p**2, (1 - p) ** 2], axis=1)
     out = np.empty(p.shape)
     _kernels.squares(p, out)
-    return out
-
-
-def exclusive_sums(x):
-    """Return, along the first axis, the sums of all entries but each itself, without cancelling."""
-    out = np.zeros_like(x)
-    np.cumsum(x[:-1], axis=0, out=out[1:])
-    out[:-1] += np.cumsum(x[:0:-1], axis=0)[::-1]
     return out

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._typing import FloatArray
+from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.score_functions.baselines.simple import (
     Baseline,
     check_decay,
@@ -17,30 +19,31 @@ from fastgrad.estimators.score_functions.baselines.simple import (
 
 
 class Regression:
-    """Least squares of a target on columns: the sums of products are the state; old ones fade.
+    """Least squares of a target on columns, from the sums of their products over past calls.
 
-    Examples of one call learn from those of past calls, never from each other.
+    These sums are the state, in which older calls count less and less. Examples of one call learn
+    from past calls, never from each other.
     """
 
-    def __init__(self, state, columns):
+    def __init__(self, state: dict[str, Any] | None, columns: int) -> None:
         start = {"gram": np.zeros((columns + 1, columns + 1)), "weight": np.zeros(())}
         self.past = recall(state, **start)
 
     @property
-    def square(self):
+    def square(self) -> float:
         """The mean square of the target over past calls, 0 before the first."""
         return self.past["gram"][-1, -1] / max(self.past["weight"], 1.0)
 
-    def solve(self, ridge):
-        """Return the coefficients, drawn to zero by a number for each: zero before any call."""
+    def solve(self, ridge: FloatArray) -> FloatArray:
+        """Return the coefficients, each with its ridge penalty: zero before any call."""
         gram = self.past["gram"]
         return np.linalg.lstsq(gram[:-1, :-1] + np.diag(ridge), gram[:-1, -1], rcond=None)[0]
 
-    def learn(self, rows, decay):
+    def learn(self, rows: FloatArray, decay: float) -> dict[str, FloatArray]:
         """Return the state after one more call: rows are the columns and the target, (C + 1, n)."""
         return self.add(rows @ rows.T, decay)
 
-    def add(self, gram, decay):
+    def add(self, gram: FloatArray, decay: float) -> dict[str, FloatArray]:
         """Return the state after one more call, given the products of its rows."""
         gram = decay * self.past["gram"] + gram
         return {"gram": gram, "weight": np.asarray(decay * self.past["weight"] + 1.0)}
@@ -48,17 +51,17 @@ class Regression:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class LeastSquares(Baseline):
-    """Ridge regression of f on features of the input, over the examples of past calls (NVIL).
+    """Ridge regression of f on features of the input, fitted to past calls (NVIL).
 
     Parameters
     ----------
     features : array, shape (*examples, D), or callable
-        For each value that f returns for a sample (each variable, with credit); as a function it
-        takes the distribution. A constant is added to them.
+        D features for each value that f returns for a sample (with credit, for each variable). A
+        function takes the distribution and returns such an array. A constant feature is added.
     decay : float
-        As of `MovingAverage`.
+        Weight of a call relative to the call after it, as of `MovingAverage`.
     ridge : float
-        Above 0; squares of coefficients, but not of the constant's, cost so much.
+        Ridge penalty, above 0: factor of the squared coefficients, without that of the constant.
 
     References
     ----------
@@ -69,24 +72,26 @@ class LeastSquares(Baseline):
     decay: float = 0.99
     ridge: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_decay(self.decay)
         _validate.positive(self.ridge, "ridge")
 
-    def at(self, distribution, shape, state):
+    def at(
+        self, distribution: Discrete, shape: tuple[int, ...], state: dict[str, Any] | None
+    ) -> FloatArray:
         """Predict f."""
         x = self._columns(distribution, shape)
         ridge = np.full(len(x), self.ridge)
         ridge[0] = 0.0
         return (Regression(state, len(x)).solve(ridge) @ x).reshape(shape)
 
-    def learn(self, sums, state):
-        """Add the mean of these samples, for each example, to what is fitted."""
+    def learn(self, sums: Any, state: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Return the state with the mean of these samples, for each example, added."""
         x = self._columns(sums.distribution, sums.mean.shape)
         rows = np.vstack([x, np.reshape(sums.mean.result, -1)])
         return Regression(state, len(x)).learn(rows, self.decay)
 
-    def _columns(self, distribution, shape):
+    def _columns(self, distribution: Discrete, shape: tuple[int, ...]) -> FloatArray:
         x = self.features(distribution) if callable(self.features) else self.features
         x = finite(_validate.array(x, "features"), "features").astype(np.float64)
         if x.shape[:-1] != shape or x.ndim == 0:

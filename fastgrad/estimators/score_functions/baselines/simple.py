@@ -1,4 +1,4 @@
-"""What a baseline is; numbers, functions and moving averages."""
+"""The base class of baselines; numbers, functions and moving averages as baselines."""
 
 from __future__ import annotations
 
@@ -9,58 +9,83 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._typing import FloatArray
+from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.sums import CentredScores
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """What `reinforce` takes as its `baseline`."""
+    """Base class of the baselines of `reinforce`.
+
+    A subclass defines `at`, and `learn` if its baseline depends on past calls.
+
+    Attributes
+    ----------
+    min_samples : int
+        The smallest number of samples with which it works.
+    """
 
     min_samples: ClassVar[int] = 1
 
-    def sums(self, distribution):
-        """Return what takes the samples in: outcomes and signals."""
+    def sums(self, distribution: Discrete) -> Any:
+        """Return an object whose ``add(z, signal)`` takes a block of outcomes and signals."""
         return CentredScores(distribution)
 
-    def centred(self, sums, state):
-        """Return the mean over samples of (signal - baseline) score."""
+    def centred(self, sums: Any, state: dict[str, Any] | None) -> FloatArray:
+        """Return the mean over samples of (signal - baseline) score, the shape of the logits."""
         baseline = self.at(sums.distribution, sums.mean.shape, state)
         return sums.about(baseline, sums.mean.count)
 
-    def at(self, distribution, shape, state):
-        """Return the baseline of each example (of each variable, where there is credit)."""
+    def at(
+        self, distribution: Discrete, shape: tuple[int, ...], state: dict[str, Any] | None
+    ) -> Any:
+        """Return the baseline of each example (with credit, of each variable): of this shape."""
         raise NotImplementedError
 
-    def learn(self, sums, state):
-        """Return the state after these samples."""
+    def learn(self, sums: Any, state: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Return the state after a call with these samples."""
         return state
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Constant(Baseline):
-    """A given number."""
+    """A number.
+
+    Parameters
+    ----------
+    value : float
+    """
 
     value: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not np.isfinite(self.value):
             raise ValueError(f"baseline must be finite, got {self.value!r}")
 
-    def at(self, distribution, shape, state):
+    def at(
+        self, distribution: Discrete, shape: tuple[int, ...], state: dict[str, Any] | None
+    ) -> Any:
         """Return the number."""
         return self.value
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Function(Baseline):
-    """Whatever a function of the distribution returns: an array that broadcasts to f's values.
+    """A function of the distribution, such as a network that predicts f from the inputs.
 
-    It must not depend on the samples of the call; what it learns from past ones is its own affair.
+    Parameters
+    ----------
+    function : callable
+        Takes the distribution; returns an array that broadcasts to the values of f for one sample.
+        It must not depend on the samples of the call; it may have been fitted to past calls.
     """
 
     function: Callable[[Any], Any]
 
-    def at(self, distribution, shape, state):
+    def at(
+        self, distribution: Discrete, shape: tuple[int, ...], state: dict[str, Any] | None
+    ) -> Any:
         """Call the function."""
         b = finite(self.function(distribution), "the baseline")
         try:
@@ -71,36 +96,39 @@ class Function(Baseline):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MovingAverage(Baseline):
-    """The mean of f over past calls, each example's own; 0 before the first.
+    """The mean of f over past calls, separately for each example; 0 before the first call.
 
     Parameters
     ----------
     decay : float
-        The weight of a call relative to the next one, above 0; 1 is the running mean of all.
+        Weight of a call relative to the call after it, above 0 and at most 1; with 1 all past calls
+        count alike.
     """
 
     decay: float = 0.9
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_decay(self.decay)
 
-    def at(self, distribution, shape, state):
+    def at(
+        self, distribution: Discrete, shape: tuple[int, ...], state: dict[str, Any] | None
+    ) -> Any:
         """Return the average so far."""
         return self._past(shape, state)["mean"]
 
-    def learn(self, sums, state):
+    def learn(self, sums: Any, state: dict[str, Any] | None) -> dict[str, Any] | None:
         """Move the average towards the mean of these samples."""
         past = self._past(sums.mean.shape, state)
         weight = self.decay * past["weight"] + 1.0
         mean = past["mean"] + (sums.mean.result - past["mean"]) / weight
         return {"mean": np.asarray(mean), "weight": np.asarray(weight)}
 
-    def _past(self, shape, state):
+    def _past(self, shape: tuple[int, ...], state: dict[str, Any] | None) -> dict[str, FloatArray]:
         return recall(state, mean=np.zeros(shape), weight=np.zeros(()))
 
 
-def recall(state, **start):
-    """Return the arrays of a state, checked against those that it starts from."""
+def recall(state: dict[str, Any] | None, **start: FloatArray) -> dict[str, FloatArray]:
+    """Return the arrays of a state, checked against its initial arrays; these if it is None."""
     if state is None:
         return start
     if set(state) != set(start):
@@ -114,14 +142,14 @@ def recall(state, **start):
     }
 
 
-def check_decay(decay):
-    """Refuse what is not above 0 and at most 1."""
+def check_decay(decay: float) -> None:
+    """Raise ValueError unless a decay is above 0 and at most 1."""
     if _validate.positive(decay, "decay") > 1:
         raise ValueError(f"decay must be at most 1, got {decay!r}")
 
 
-def finite(x, name):
-    """Return an array, unless it holds NaN or infinity."""
+def finite(x: Any, name: str) -> FloatArray:
+    """Return an array of real numbers, unless it holds NaN or infinity."""
     x = _validate.real_array(x, name)
     if not np.isfinite(x).all():
         raise ValueError(f"{name} must be finite, got {x[~np.isfinite(x)][0]}")
