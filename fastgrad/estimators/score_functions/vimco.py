@@ -1,37 +1,48 @@
-"""Estimators for bounds that take several samples at once."""
+"""VIMCO: the gradient of a bound that takes several samples at once."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad.estimators.base import Estimate
+from fastgrad._typing import FloatArray
+from fastgrad.distributions.discrete import Discrete
+from fastgrad.estimators.base import Estimate, estimate
 from fastgrad.estimators.score_functions.reinforce import ScoreFunction
 from fastgrad.estimators.sums import CentredScores, Mean
 from fastgrad.kernels.estimators.score_functions import vimco as _kernels
+from fastgrad.kernels.tiles import check as _check
+from fastgrad.objectives import Objective, Values
 
 __all__ = ["VIMCO"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VIMCO(ScoreFunction):
-    """The gradient of a multi-sample bound, each sample's baseline made of the others.
+    """VIMCO: the gradient of a multi-sample bound, with a baseline made of the other samples.
 
-    f is the log weight l of a sample. Value and gradient are those of ``E[L]``, the mean over
-    groups of samples of ``L = log mean exp(l)``, and not of E[f], which E[L] exceeds: for the
-    gradient of that bound, the estimate is unbiased. It is
-    ``sum over s of (L - L_s) score(z_s)``, where L_s has the mean of the other log weights in place
-    of l_s. The gradient of l itself by its parameters, the logits among them when
-    ``l = log p(x, z) - log q(z)``, is not part of it: add its mean weighted by softmax(l). Credit
-    is not used, since the bound is no sum of terms.
+    f is the log weight l of a sample. Samples come in groups, and the bound of a group is
+    ``L = log mean exp(l)``. Value and gradient estimate the mean of L over groups, not the mean of
+    f, which is smaller; the gradient is unbiased for the mean of L. It is the sum over the samples
+    of a group of ``(L - L_s) score(z_s)``, where L_s is the bound with l_s replaced by the mean of
+    the other log weights of the group. Credit is not used, since the bound is not a sum of terms.
+
+    If l itself depends on the parameters, as ``l = log p(x, z) - log q(z)`` does on the logits of
+    q, its own gradient is not part of the estimate: add the mean of it, weighted by softmax(l).
+
+    A log weight may be -inf, a weight of zero. Where all other weights of a group are zero, L_s is
+    -inf, and the sample has no finite baseline: its term is then left out. A group whose weights
+    are all zero makes the value -inf.
 
     Parameters
     ----------
     group_size : int, optional
-        Samples that share a bound, at least 2; by default all of a call.
+        Number of samples in a group, at least 2; by default all samples are one group.
 
     Examples
     --------
@@ -54,24 +65,59 @@ class VIMCO(ScoreFunction):
     min_samples = 2
     paper = "Mnih and Rezende, 'Variational inference for Monte Carlo objectives', 2016"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.group_size is not None:
             _validate.integer(self.group_size, "group_size", 2)
 
-    def group(self, num_samples):
-        """Return how many samples share a bound."""
+    def group(self, num_samples: int) -> int:
+        """Return the number of samples in a group."""
         return self.group_size or num_samples
 
-    def combine(self, distribution, blocks, state=None):
+    def ask(
+        self, objective: Objective, distribution: Discrete, draws: Any, *, offset: int = 0
+    ) -> Values:
+        """Evaluate the log weights, which may be -inf, at the outcomes."""
+        return objective.outcomes(distribution, draws, offset=offset, masked=True)
+
+    def combine(
+        self,
+        distribution: Discrete,
+        blocks: Iterable[tuple[Any, Any]],
+        state: dict[str, Any] | None = None,
+    ) -> Estimate:
         """Make the estimate of pairs (outcomes, `Values`), whole groups in each."""
         value, scores = Mean(), CentredScores(distribution)
+        empty: Any = False  # where the bound of some group is -inf
         for z, (log_weights, _) in blocks:
             size = self.group(len(z))
             x = log_weights.reshape(len(z), -1)
             bound, signal = np.empty((len(z) // size, x.shape[1])), np.empty(x.shape)
             _kernels.bounds(x, size, math.log(size), bound, signal)
+            if _check.worst(x.reshape(-1)) == _check.MASKED:
+                few_weights(x, size, bound, signal)
+                empty = empty | np.isneginf(bound).any(axis=0)
+                bound[np.isneginf(bound)] = 0.0
             value.add(bound.reshape(-1, *log_weights.shape[1:]))
             scores.add(z, signal)
-        dtype = distribution.logits.dtype
         grad = scores.about(0.0, value.count)
-        return Estimate(value.result.astype(dtype), grad, state, scores.mean.count)
+        mean = value.result
+        if np.any(empty):
+            mean = np.where(empty.reshape(value.shape), -np.inf, mean)[()]
+        return estimate(mean, grad, state, scores.mean.count)
+
+
+def few_weights(x: FloatArray, size: int, bound: FloatArray, signal: FloatArray) -> None:
+    """Set the bound and signal of groups that have fewer than two weights above zero.
+
+    Log weights x and the signal are (S, M), with groups of this size; the bound is (S / size, M).
+    """
+    groups = x.reshape(-1, size, x.shape[1])
+    possible = groups > -np.inf
+    few = possible.sum(axis=1) < 2
+    bound[few] = groups.max(axis=1)[few] - math.log(size)
+    # A pair: the weight of zero is replaced by the other one, so that L_s is that. In a larger
+    # group it is replaced by the mean of log weights of which one is -inf, so that L_s is L.
+    alone = possible.any(axis=1, keepdims=True) & ~possible
+    fixed = np.where(alone, -math.log(2) if size == 2 else 0.0, 0.0)
+    by_group = signal.reshape(groups.shape)
+    by_group[...] = np.where(few[:, None], fixed, by_group)

@@ -224,3 +224,75 @@ def test_every_pair_of_groups_is_independent_of_the_others():
         after = run_kernel(changed, 2)[1]
         rows = slice(2 * other, 2 * other + 2)
         np.testing.assert_array_equal(after[rows], before[rows])
+
+
+# -- weights of zero -------------------------------------------------------------------------------
+
+
+def with_zeros(log_weights, size):
+    """Bound and worth of each sample (S, M) of one group, by definition; 0 without a baseline."""
+    with np.errstate(divide="ignore"):
+        weights = np.exp(log_weights)
+        bound = np.log(weights.mean(axis=0))
+        worth = np.zeros(log_weights.shape)
+        for s, m in np.ndindex(log_weights.shape):
+            others = np.delete(log_weights[:, m], s)
+            left_out = np.log((np.exp(others).sum() + np.exp(others.mean())) / size)
+            if left_out > -np.inf:
+                worth[s, m] = bound[m] - left_out
+    return bound, worth
+
+
+@pytest.mark.parametrize("size", [2, 3, 4])
+@pytest.mark.parametrize("kind", [fg.Categorical, fg.Bernoulli])
+def test_log_weights_may_be_minus_infinity(kind, size):
+    """All tuples of outcomes, each as an example of its own, against the definition."""
+    d = kind(np.array([[0.3, -1.0, 0.8]]) if kind is fg.Categorical else np.array([0.3, -0.4]))
+    if kind is fg.Categorical:
+        f = fg.objective(index=lambda z: np.array([-1.5, -np.inf, 0.4])[z[..., 0]])
+    else:
+        f = fg.objective(index=lambda z: np.where(z[..., 0] > 0, -np.inf, 0.7 * z[..., 1] - 900))
+    run = fg.estimator("vimco")
+    z, weights = run.nodes(d, size)
+    copies = d.with_logits(np.broadcast_to(d.logits, (len(weights), *d.logits.shape)))
+    shifted = f.index(z) + (900 if kind is fg.Bernoulli else 0)
+    bound, worth = with_zeros(shifted, size)
+    assert (bound == -np.inf).any()
+    expected = np.einsum("sc,sc...->c...", worth, copies.score(z))
+    estimate = run.combine(copies, [(z, run.ask(f, copies, z))])
+    np.testing.assert_allclose(estimate.grad, expected, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(
+        estimate.value, bound - (900 if kind is fg.Bernoulli else 0), rtol=1e-13
+    )
+
+
+def test_groups_and_blocks_with_weights_of_zero():
+    """Groups in one call, and in blocks, are the mean of the groups."""
+    logits = np.array([[0.3, -1.0, 0.8], [0.0, 0.5, -0.2]])
+    table = np.array([-np.inf, 0.3, -2.0])
+    f = fg.objective(index=lambda z: table[z].sum(axis=-1))
+    run = fg.estimator("vimco", group_size=3)
+    whole = run(f, logits, num_samples=30, rng=2)
+    blocks = run(f, logits, num_samples=30, rng=2, block_size=6)
+    np.testing.assert_array_equal(whole.grad, blocks.grad)
+    np.testing.assert_array_equal(whole.value, blocks.value)
+    z = fg.Categorical(logits).sample(num_samples=30, rng=2)
+    expected, bounds = np.zeros(logits.shape), []
+    for group in z.reshape(10, 3, 2):
+        bound, worth = with_zeros(f.index(group)[:, None], 3)
+        bounds.append(bound[0])
+        expected += (worth[..., None] * fg.score(logits, group)).sum(axis=0) / 10
+    np.testing.assert_allclose(whole.grad, expected, rtol=0, atol=1e-12)
+    assert whole.value == np.mean(bounds)
+    finite = run(f, logits + np.array([-9, 0, 0]), num_samples=30, rng=2)
+    assert np.isfinite(finite.value)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_log_weights_must_be_below_infinity(bad):
+    f = fg.objective(index=lambda z: np.where(z[:, 0] > 0, bad, -np.inf))
+    with pytest.raises(ValueError, match=f"f must be below infinity, got {bad} for sample"):
+        fg.estimator("vimco")(f, np.zeros((1, 2)), num_samples=50, rng=0)
+    g = fg.objective(index=lambda z: np.full(len(z), -np.inf))
+    with pytest.raises(ValueError, match="f must be finite, got -inf for sample 0"):
+        fg.estimator("rloo")(g, np.zeros((1, 2)), num_samples=50, rng=0)
