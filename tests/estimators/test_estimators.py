@@ -13,6 +13,7 @@ import math
 import numba
 import numpy as np
 import pytest
+from exact_moments import moments, of_table
 
 import fastgrad as fg
 from fastgrad import exact
@@ -25,38 +26,6 @@ RNG = np.random.default_rng(7)
 SIGMAS = 5.5
 CORE = ("rloo", "gumbel_softmax")  # in every detail here, the others in their own files
 BITS = np.array([0, 1, 1, 2, 1, 2, 2, 3])  # of the outcomes of `bernoulli3`
-
-
-def softmax(x):
-    e = np.exp(x - x.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
-
-
-def of_table(table):
-    """The objective z -> table[z_1, ..., z_n], one value for each sample or example."""
-    return objective(index=lambda z: table[tuple(np.moveaxis(z, -1, 0))])
-
-
-def moments(which, f, logits, num_samples):
-    """Exact mean and covariance (flat) of an estimator for variables logits (n, K).
-
-    f takes indices (S, C, n) and returns `Values` for C examples.
-    """
-    n, k = logits.shape
-    joint = np.array(list(itertools.product(range(k), repeat=n)), np.int32)
-    p = np.prod(softmax(logits)[np.arange(n), joint], axis=1)
-    joint, p = joint[p > 0], p[p > 0]
-    combinations = np.indices((len(p),) * num_samples).reshape(num_samples, -1)
-    z = joint[combinations]
-    d = Categorical(np.broadcast_to(logits, (z.shape[1], n, k)))
-    grad = which.combine(d, [(z, f(z))]).grad.reshape(len(d.logits), -1)
-    weight = np.prod(p[combinations], axis=0)
-    mean = weight @ grad
-    return mean.reshape(n, k), (weight[:, None] * (grad - mean)).T @ (grad - mean)
-
-
-def value_only(table):
-    return lambda z: Values(table[tuple(np.moveaxis(z, -1, 0))], None)
 
 
 LOGITS = {
@@ -73,14 +42,16 @@ LOGITS = {
 @pytest.mark.parametrize("case", LOGITS)
 def test_rloo_is_unbiased(case, num_samples):
     table = RNG.normal(size=(3, 3))
-    mean, _ = moments(estimator("rloo"), value_only(table), LOGITS[case], num_samples)
+    mean, _ = moments(estimator("rloo"), of_table(table), Categorical(LOGITS[case]), num_samples)
     np.testing.assert_allclose(mean, exact.grad(of_table(table), LOGITS[case]), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(("num_samples", "variance"), [(2, 7.275e-3), (3, 3.2e-3), (4, 1.9875e-3)])
 def test_rloo_has_the_variance_of_the_three_bit_toy(num_samples, variance):
     table = bernoulli3().f(np.eye(8))
-    mean, covariance = moments(estimator("rloo"), value_only(table), np.zeros((1, 8)), num_samples)
+    mean, covariance = moments(
+        estimator("rloo"), of_table(table), Categorical(np.zeros((1, 8))), num_samples
+    )
     assert mean[0] @ BITS == pytest.approx(-0.045, abs=1e-12)
     assert BITS @ covariance @ BITS == pytest.approx(variance, rel=1e-9)
 
@@ -108,7 +79,7 @@ def test_rloo_has_the_variance_of_the_one_bit_toy(t, phi, variance):
     closed_form = delta**2 * p * (1 - p) * (0.5 - p * (1 - p))
     table = np.array([t**2, (1 - t) ** 2])
     logits = np.array([[0.0, phi]])
-    mean, covariance = moments(estimator("rloo"), value_only(table), logits, 2)
+    mean, covariance = moments(estimator("rloo"), of_table(table), Categorical(logits), 2)
     assert mean[0, 1] == pytest.approx(delta * p * (1 - p), abs=1e-14)
     assert covariance[1, 1] == pytest.approx(closed_form, rel=1e-10)
     if variance:
@@ -121,8 +92,8 @@ def test_rloo_has_the_variance_of_the_separable_toy():
     one, zero = (1 - p0) ** 2 / d, p0**2 / d
     mean, covariance = moments(
         estimator("rloo"),
-        lambda z: Values(np.where(z == 1, one, zero).sum(axis=-1), None),
-        np.zeros((d, 2)),
+        objective(index=lambda z: np.where(z == 1, one, zero).sum(axis=-1)),
+        Categorical(np.zeros((d, 2))),
         2,
     )
     a = (1 - 2 * p0) / d
@@ -140,8 +111,10 @@ def test_credit_is_unbiased_and_of_lower_variance():
         a, b = first[z[..., 0], z[..., 1]], second[z[..., 1], z[..., 2]]
         return a + b, np.stack([a, a + b, b], axis=-1)
 
-    with_credit = moments(estimator("rloo"), lambda z: Values(*terms(z)), logits, 2)
-    without = moments(estimator("rloo"), lambda z: Values(terms(z)[0], None), logits, 2)
+    with_credit = moments(estimator("rloo"), objective(index=terms), Categorical(logits), 2)
+    without = moments(
+        estimator("rloo"), objective(index=lambda z: terms(z)[0]), Categorical(logits), 2
+    )
     expected = exact.grad(objective(index=terms), logits)
     np.testing.assert_allclose(with_credit[0], expected, rtol=0, atol=1e-12)
     np.testing.assert_allclose(without[0], expected, rtol=0, atol=1e-12)

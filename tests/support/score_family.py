@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+from exact_moments import all_moments
 
 import fastgrad as fg
 from fastgrad import exact
@@ -53,15 +54,8 @@ def smooth(d, seed=1):
 
 def moments(run, f, d, num_samples, state=None):
     """Exact mean and covariance (flat) of an estimator's gradient, and the mean of its value."""
-    z, weight = run.nodes(d, num_samples)
-    np.testing.assert_allclose(weight.sum(), 1, rtol=1e-12)
-    copies = type(d)(np.broadcast_to(d.logits, (len(weight), *d.logits.shape)))
-    # Arrays of a state that belong to examples belong to every copy of them.
-    estimate = run.combine(copies, [(z, run.ask(f, copies, z))], state)
-    grad = estimate.grad.reshape(len(weight), -1)
-    mean = weight @ grad
-    covariance = (weight[:, None] * (grad - mean)).T @ (grad - mean)
-    return mean.reshape(d.logits.shape), covariance, weight @ estimate.value
+    found = all_moments(run, f, d, num_samples, state)
+    return found.mean, found.covariance, found.value
 
 
 def variance(*args, **options):

@@ -11,6 +11,7 @@ import math
 import numba
 import numpy as np
 import pytest
+from exact_moments import copies, moments, of_table
 from scipy import stats
 
 import fastgrad as fg
@@ -29,29 +30,6 @@ LOGITS = {
     "certain": np.array([np.inf, 0.3, -np.inf]),
     "near-deterministic": np.array([700.0, -0.2, -90.0]),
 }
-
-
-def of_table(table):
-    """The objective z -> table[z_1, ..., z_n], one value for each sample or example."""
-    return objective(index=lambda z: table[tuple(np.moveaxis(z, -1, 0))])
-
-
-def copies(distribution, count):
-    return type(distribution)(
-        np.broadcast_to(distribution.logits, (count, *distribution.logits.shape))
-    )
-
-
-def moments(which, f, distribution, num_samples):
-    """Exact mean and covariance (flat) of an estimator, from all its nodes."""
-    draws, weights = which.nodes(distribution, num_samples)
-    assert weights.sum() == pytest.approx(1, abs=1e-12)
-    many = copies(distribution, len(weights))
-    grad = which.combine(many, [(draws, which.ask(f, many, draws))]).grad
-    flat = grad.reshape(len(weights), -1)
-    mean = weights @ flat
-    covariance = (weights[:, None] * (flat - mean)).T @ (flat - mean)
-    return mean.reshape(distribution.logits.shape), covariance
 
 
 # -- exact means --------------------------------------------------------------------------------

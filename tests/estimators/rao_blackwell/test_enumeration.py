@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from exact_moments import moments, of_table
 
 import fastgrad as fg
 from fastgrad import exact
@@ -18,21 +19,6 @@ RNG = np.random.default_rng(21)
 def softmax(x):
     e = np.exp(x - x.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
-
-
-def of_table(table):
-    """The objective z -> table[z_1, ..., z_n], one value for each sample or example."""
-    return objective(index=lambda z: table[tuple(np.moveaxis(z, -1, 0))])
-
-
-def moments(run, f, distribution, num_samples):
-    """Exact mean and covariance of the gradient for one example, over all nodes."""
-    logits = distribution.logits
-    draws, weights = run.nodes(distribution, num_samples)
-    copies = type(distribution)(np.broadcast_to(logits, (len(weights), *logits.shape)))
-    grad = run.combine(copies, [(draws, run.ask(f, copies, draws))]).grad.reshape(len(weights), -1)
-    mean = weights @ grad
-    return mean.reshape(logits.shape), (weights[:, None] * (grad - mean)).T @ (grad - mean)
 
 
 LOGITS = {

@@ -11,6 +11,7 @@ import math
 import numba
 import numpy as np
 import pytest
+from exact_moments import moments, of_table
 
 import fastgrad as fg
 from fastgrad import exact
@@ -21,7 +22,7 @@ from fastgrad.estimators.rao_blackwell import weighted
 from fastgrad.estimators.rao_blackwell.distinct import First, search
 from fastgrad.estimators.rao_blackwell.distinct_nodes import weigh
 from fastgrad.kernels.estimators.rao_blackwell import unordered_set as kernels
-from fastgrad.objectives import Values, as_objective, bernoulli3, objective
+from fastgrad.objectives import Values, bernoulli3, objective
 
 RNG = np.random.default_rng(33)
 SIGMAS = 5.5
@@ -302,23 +303,6 @@ def test_weighted_scores_are_their_sum(n, cells, kind, centred):
 
 
 # -- exact means and variances ------------------------------------------------------------------
-
-
-def of_table(table):
-    """The objective z -> table[z_1, ..., z_n], one value for each sample or example."""
-    return objective(index=lambda z: table[tuple(np.moveaxis(z, -1, 0))])
-
-
-def moments(run, f, distribution, num_samples, **options):
-    """Exact mean and covariance (flat) over all nodes."""
-    logits = distribution.logits
-    draws, weights = run.nodes(distribution, num_samples, **options)
-    assert weights.sum() == pytest.approx(1, abs=1e-12)
-    copies = type(distribution)(np.broadcast_to(logits, (len(weights), *logits.shape)))
-    answers = run.ask(as_objective(f), copies, draws)
-    grad = run.combine(copies, [(draws, answers)]).grad.reshape(len(weights), -1)
-    mean = weights @ grad
-    return mean.reshape(logits.shape), (weights[:, None] * (grad - mean)).T @ (grad - mean)
 
 
 LOGITS = {

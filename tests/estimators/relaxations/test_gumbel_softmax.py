@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from exact_moments import value_and_grad_moments
 from scipy.special import expit
 
 from fastgrad.distributions.bernoulli import Bernoulli
@@ -10,19 +11,6 @@ from fastgrad.estimators import estimator
 from fastgrad.objectives import objective
 
 RNG = np.random.default_rng(14)
-
-
-def moments(run, f, distribution, num_samples=1):
-    """Exact mean and variance of value and gradient; f gives one value for each copy."""
-    draws, weights = run.nodes(distribution, num_samples)
-    logits = distribution.logits
-    copies = type(distribution)(np.broadcast_to(logits, (len(weights), *logits.shape)))
-    estimate = run.combine(copies, [(draws, run.ask(f, copies, draws))])
-    assert weights.sum() == pytest.approx(1, abs=1e-12)
-    return [
-        (mean := np.tensordot(weights, x, 1), np.tensordot(weights, (x - mean) ** 2, 1))
-        for x in (estimate.value, estimate.grad)
-    ]
 
 
 def mean_relaxed(phi, temperature):
@@ -41,7 +29,7 @@ def test_mean_gradient_is_the_slope_of_the_mean_relaxed_f(temperature, phi):
     bit = objective(lambda x: x**3, grad=lambda x: 3 * x**2)
     pair = objective(lambda x: x[..., 1] ** 3, grad=lambda x: 3 * x**2 * [0, 1])
     for f, d in ((bit, Bernoulli(np.array(phi))), (pair, Categorical(np.array([0.0, phi])))):
-        (value, _), (grad, _) = moments(run, f, d)
+        (value, _), (grad, _) = value_and_grad_moments(run, f, d)
         assert value == pytest.approx(mean_relaxed(phi, temperature), abs=1e-11)
         assert grad.flat[-1] == pytest.approx((up - down) / (2 * h), abs=1e-8)
         assert grad.flat[0] == pytest.approx(grad.flat[-1] * (1 if d.logits.size == 1 else -1))
@@ -66,14 +54,16 @@ def test_two_variables_or_two_samples(kind):
         return g if kind is Bernoulli else np.stack([0 * g, g], axis=-1)
 
     f = objective(lambda x: bits(x)[..., 0] * bits(x)[..., 1] ** 2, grad=grad)
-    (_, (mean, _)) = moments(run, f, problem(logits))
+    (_, (mean, _)) = value_and_grad_moments(run, f, problem(logits))
     mean = mean if kind is Bernoulli else mean[:, 1]
     for i in range(2):
         step = h * np.eye(2)[i]
-        up, down = (moments(run, f, problem(logits + s))[0][0] for s in (step, -step))
+        up, down = (
+            value_and_grad_moments(run, f, problem(logits + s))[0][0] for s in (step, -step)
+        )
         assert mean[i] == pytest.approx((up - down) / (2 * h), abs=1e-9)
     g = objective(lambda x: x.reshape(*x.shape[:2], -1)[..., -1] ** 2, grad=lambda x: np.cos(x))
-    one, two = (moments(run, g, problem(logits[:1]), s) for s in (1, 2))
+    one, two = (value_and_grad_moments(run, g, problem(logits[:1]), s) for s in (1, 2))
     for (mean, variance), (same, half) in zip(one, two):
         np.testing.assert_allclose(same, mean, rtol=0, atol=1e-12)
         np.testing.assert_allclose(half, variance / 2, rtol=0, atol=1e-12)
@@ -82,7 +72,9 @@ def test_two_variables_or_two_samples(kind):
 def test_masked_categories_and_too_many_nodes():
     run = estimator("gumbel_softmax")
     f = objective(lambda x: x[..., 0], grad=lambda x: np.cos(x))
-    (value, _), (mean, variance) = moments(run, f, Categorical(np.array([0.0, -np.inf])))
+    (value, _), (mean, variance) = value_and_grad_moments(
+        run, f, Categorical(np.array([0.0, -np.inf]))
+    )
     assert value == 1
     assert not mean.any()
     assert not variance.any()

@@ -10,6 +10,7 @@ import numba
 import numpy as np
 import pytest
 import reference
+from exact_moments import value_and_grad_moments
 from scipy.special import expit
 
 import fastgrad as fg
@@ -20,19 +21,6 @@ from fastgrad.objectives import objective, separable
 
 RNG = np.random.default_rng(12)
 SIGMAS = 5.5
-
-
-def moments(run, f, distribution, num_samples=1):
-    """Exact mean and variance of value and gradient; f gives one value for each copy."""
-    draws, weights = run.nodes(distribution, num_samples)
-    logits = distribution.logits
-    copies = type(distribution)(np.broadcast_to(logits, (len(weights), *logits.shape)))
-    estimate = run.combine(copies, [(draws, run.ask(f, copies, draws))])
-    assert weights.sum() == pytest.approx(1, abs=1e-12)
-    return [
-        (mean := np.tensordot(weights, x, 1), np.tensordot(weights, (x - mean) ** 2, 1))
-        for x in (estimate.value, estimate.grad)
-    ]
 
 
 # -- coupling --------------------------------------------------------------------------------------
@@ -169,7 +157,7 @@ def at_zero(kind):
 def test_moments_of_one_bit(temperature, kind):
     mean, variance, outer, inner = TABLE[temperature]
     run, d = estimator("st_gumbel", temperature=temperature), at_zero(kind)
-    (value, _), (grad, spread) = moments(run, toy(kind), d)
+    (value, _), (grad, spread) = value_and_grad_moments(run, toy(kind), d)
     assert value == pytest.approx((0.55**2 + 0.45**2) / 2, abs=1e-12)
     assert grad.flat[0] == pytest.approx(mean, abs=6e-7)
     assert spread.flat[0] == pytest.approx(variance, abs=6e-7)
@@ -198,7 +186,7 @@ def test_nodes_are_a_quadrature(temperature, phi):
     """Against a midpoint sum, and f's own mean: the jump lies between two nodes."""
     zero, one = closed_form(phi, temperature)
     run = estimator("st_gumbel", temperature=temperature)
-    (value, _), (grad, _) = moments(run, toy(Bernoulli), Bernoulli(np.array(phi)))
+    (value, _), (grad, _) = value_and_grad_moments(run, toy(Bernoulli), Bernoulli(np.array(phi)))
     p = 1 / (1 + math.exp(-phi))
     assert value == pytest.approx(0.55**2 * p + 0.45**2 * (1 - p), abs=1e-12)
     assert grad == pytest.approx(2 * (0.55 * one - 0.45 * zero), abs=2e-9)
@@ -214,19 +202,21 @@ def test_two_variables_or_two_samples(kind, name):
         options["backward_temperature"] = 1.7
     run = estimator(name, **options)
     f = objective(lambda x: 0 * x.sum(axis=tuple(range(2, x.ndim))), grad=lambda x: np.sin(1 + x))
-    (_, (mean, variance)) = moments(run, f, kind(logits))
+    (_, (mean, variance)) = value_and_grad_moments(run, f, kind(logits))
     for i in range(2):
-        (_, (alone, spread)) = moments(run, f, kind(logits[i]))
+        (_, (alone, spread)) = value_and_grad_moments(run, f, kind(logits[i]))
         np.testing.assert_allclose(mean[i], alone, rtol=0, atol=1e-12)
         np.testing.assert_allclose(variance[i], spread, rtol=0, atol=1e-12)
-        (_, (twice, half)) = moments(run, f, kind(logits[i]), 2)
+        (_, (twice, half)) = value_and_grad_moments(run, f, kind(logits[i]), 2)
         np.testing.assert_allclose(twice, alone, rtol=0, atol=1e-12)
         np.testing.assert_allclose(half, spread / 2, rtol=0, atol=1e-12)
 
 
 def test_masked_and_too_many():
     run = estimator("st_gumbel")
-    (_, (mean, variance)) = moments(run, toy(Categorical), Categorical(np.array([0.0, -np.inf])))
+    (_, (mean, variance)) = value_and_grad_moments(
+        run, toy(Categorical), Categorical(np.array([0.0, -np.inf]))
+    )
     assert not mean.any()
     assert not variance.any()
     assert run.nodes(Categorical(np.zeros(3)), 1) is None
@@ -248,7 +238,7 @@ def test_draws_have_the_moments(name, options, kind):
     f = toy(kind)
     many = kind(np.broadcast_to(logits, (examples, *logits.shape)))
     drawn = run(f, many, num_samples=1, rng=5)
-    exact_moments = moments(run, f, kind(logits))
+    exact_moments = value_and_grad_moments(run, f, kind(logits))
     for sample, (mean, variance) in zip((drawn.value, drawn.grad), exact_moments):
         error = np.abs(sample.mean(axis=0) - mean)
         assert (error < SIGMAS * np.sqrt(variance / examples)).all()

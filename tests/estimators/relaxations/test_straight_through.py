@@ -12,6 +12,7 @@ import numba
 import numpy as np
 import pytest
 import reference
+from exact_moments import moments
 
 import fastgrad as fg
 from fastgrad import exact
@@ -59,19 +60,6 @@ FORMULAE = {"straight_through": straight_through, "reinmax": reinmax, "gapped_st
 def pairs(logits):
     """Two categories for each site: the second is the Bernoulli variable's 1."""
     return np.stack([np.zeros_like(logits), logits], axis=-1)
-
-
-def moments(run, f, distribution, num_samples=1):
-    """Exact mean and covariance (flat) of an estimator; f takes any axes between S and batch."""
-    draws, weights = run.nodes(distribution, num_samples)
-    logits = distribution.logits
-    copies = type(distribution)(np.broadcast_to(logits, (len(weights), *logits.shape)))
-    estimate = run.combine(copies, [(draws, run.ask(f, copies, draws))])
-    assert weights.sum() == pytest.approx(1, abs=1e-12)
-    grad = estimate.grad.reshape(len(weights), -1)
-    mean = weights @ grad
-    covariance = (weights[:, None] * (grad - mean)).T @ (grad - mean)
-    return mean.reshape(logits.shape), covariance
 
 
 def over_copies(f, grad, axes):
