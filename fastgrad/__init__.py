@@ -1,6 +1,15 @@
 """Gradients of expectations over discrete random variables, on the CPU."""
 
-from fastgrad import exact, graph, objectives, optim, perturbed, random, threads
+from fastgrad import (  # the first ends the command quietly while it is being imported
+    _signals,  # noqa: F401
+    exact,
+    graph,
+    objectives,
+    optim,
+    perturbed,
+    random,
+    threads,
+)
 from fastgrad._version import __version__
 from fastgrad.comparison import Auto, Comparison, compare, moments
 from fastgrad.distributions import bernoulli, continuous, permutation, subset

@@ -1,8 +1,22 @@
 """``python -m fastgrad``: the command line."""
 
+from __future__ import annotations
+
+import os
 import sys
+from typing import NoReturn
 
 from fastgrad.cli import main
 
+
+def run() -> NoReturn:
+    """Run the command, and end the process with its exit code."""
+    code = main()
+    if code in (130, 143):  # threads and compilers may be half way: end without taking them down
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -18,7 +18,7 @@ SOURCES = sorted(ROOT.rglob("*.py"))
 # the same holds of its own rooms: layers are given for each folder that has some.
 LAYERS = {
     "": [
-        ("kernels", "_version", "_typing"),
+        ("kernels", "_signals", "_tables", "_typing", "_version"),
         ("_validate", "random", "threads"),
         ("distributions",),
         ("perturbed",),

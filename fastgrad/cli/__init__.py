@@ -1,88 +1,134 @@
 """The command line: ``fastgrad dither``, ``fastgrad compare`` and ``fastgrad info``."""
 
+from __future__ import annotations
+
 import argparse
+import re
 import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import numba
 
 from fastgrad._version import __version__
-from fastgrad.cli import arguments, pictures, problems, results, versions
+from fastgrad.cli import arguments, interrupts, messages, pictures, problems, versions
 from fastgrad.dithering.pictures import images
+from fastgrad.kernels.compiler import jit
+
+COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, dict[str, Any]]] = {
+    "dither": (pictures.dither, "dither a picture with a learned palette", arguments.DITHER),
+    "compare": (
+        problems.compare,
+        "compare all estimators on stock problems",
+        arguments.compare(tuple(problems.PROBLEMS), problems.OUTPUT),
+    ),
+    "info": (versions.info, "print versions, threads and the kernel cache", arguments.INFO),
+}
 
 
 class _Parser(argparse.ArgumentParser):
-    def error(self, message):
-        self.exit(2, f"{self.prog}: {message}\n")
+    def error(self, message: str) -> NoReturn:
+        """Print one line, with the nearest of the choices, and end with 2."""
+        found = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message, re.DOTALL)
+        if found:
+            message += messages.suggestion(found[1], re.findall(r"[\w-]+", found[2]))
+        command = self.prog.removeprefix("fastgrad").strip()
+        messages.complain(command, message)
+        self.exit(2)
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Parameters
     ----------
-    argv : list of str, optional
+    argv : sequence of str, optional
         The arguments; by default those of the process.
 
     Returns
     -------
     int
-        The exit code: 0, 2 for bad input, 130 after an interrupt, 141 when what is printed has no
-        reader any more.
+        The exit code: 0; 2 for bad input, and for a file or stream that cannot be written; 130
+        after Ctrl-C, 143 after SIGTERM; 141 when what is printed has no reader any more.
     """
-    given = _parser().parse_args(argv)
+    messages.prepare()
+    with interrupts.listening():
+        code = _flushed(_run(argv))
+        return interrupts.exit_code() if code == 0 and interrupts.pending() else code
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    """Run the command, and say in one line what goes wrong."""
+    command = ""
     try:
-        code = given.run(given)
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:  # whoever reads what is printed has had enough
-        results.discard(sys.stdout)
-        return 141
-    except images.FileError as error:
-        print(f"fastgrad {given.command}: {error}", file=sys.stderr)
-        return 2
+        with interrupts.allowed():
+            given = _parse(argv)
+            command = given.command
+            _prepare_threads(given)
+            return given.run(given)
+    except SystemExit as end:  # of argparse: help, or bad arguments
+        return end.code if isinstance(end.code, int) else 0
     except KeyboardInterrupt:
-        print(f"fastgrad {given.command}: interrupted, nothing written", file=sys.stderr)
-        return 130
+        interrupts.taken()
+        messages.complain(command, "interrupted, nothing written")
+        return interrupts.exit_code()
+    except images.FileError as error:
+        messages.complain(command, error)
+    except MemoryError:
+        messages.complain(command, "not enough memory")
+    except BrokenPipeError:  # whoever reads what is printed has had enough
+        messages.discard(sys.stdout)
+        return 141
+    except OSError as error:
+        messages.discard(sys.stdout)
+        place = error.filename or "standard output"
+        messages.complain(command, f"cannot write {place}: {error.strerror or error}")
+    return 2
 
 
-def _parser():
+def _flushed(code: int) -> int:
+    """Print what is still held back; return the exit code."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        messages.discard(sys.stdout)
+        return 141
+    except OSError as error:
+        messages.discard(sys.stdout)
+        messages.complain("", f"cannot write standard output: {error.strerror or error}")
+        return code or 2
+    return code
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the arguments."""
     parser = _Parser(prog="fastgrad", description="Gradients over discrete random variables.")
     parser.add_argument("--version", action="version", version=f"fastgrad {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (run, text, table) in COMMANDS.items():
+        command = commands.add_parser(name, help=text)
+        command.set_defaults(run=run, refuse=command.error)
+        arguments.add(command, table)
+    given, unknown = parser.parse_known_args(argv)
+    if unknown:
+        known = [n for group in COMMANDS[given.command][2].values() for o in group for n in o.names]
+        name = unknown[0].partition("=")[0]
+        hint = messages.suggestion(name, [n for n in known if n.startswith("-")])
+        given.refuse(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+    return given
 
-    dither = commands.add_parser("dither", help="dither a picture with a learned palette")
-    dither.set_defaults(run=pictures.dither, refuse=dither.error)
-    arguments.add_dither(dither)
 
-    compare = commands.add_parser("compare", help="compare all estimators on stock problems")
-    compare.set_defaults(run=problems.compare)
-    compare.add_argument(
-        "--problem",
-        nargs="+",
-        choices=problems.PROBLEMS,
-        metavar="NAME",
-        help=f"of {', '.join(problems.PROBLEMS)} (default: all)",
-    )
-    for name, low, high, default, text in (
-        ("--samples", 1, 10**6, 8, "evaluations of f in an estimate"),
-        ("--repeats", 2, 10**9, 1000, "estimates of each estimator"),
-        ("--seed", 0, 2**63 - 1, 0, "seed of the randomness"),
-    ):
-        compare.add_argument(
-            name,
-            type=arguments.number(int, low, high),
-            default=default,
-            metavar="N",
-            help=f"{text} (default: %(default)s)",
-        )
-    compare.add_argument(
-        *("-o", "--output"),
-        default=problems.OUTPUT,
-        metavar="PNG",
-        help="the picture to write (default: %(default)s)",
-    )
-
-    info = commands.add_parser("info", help="print versions, threads and the kernel cache")
-    info.add_argument(
-        "--estimators", action="store_true", help="print the table of all estimators instead"
-    )
-    info.set_defaults(run=versions.info)
-    return parser
+def _prepare_threads(given: argparse.Namespace) -> None:
+    """Check that threads can be had, and use as many as are asked for."""
+    if numba.config.THREADING_LAYER != "default":  # type: ignore[attr-defined]
+        try:
+            jit.threading_layer()
+        except ValueError as error:
+            asked = numba.config.THREADING_LAYER  # type: ignore[attr-defined]
+            raise images.FileError(f"NUMBA_THREADING_LAYER={asked}: {error}") from None
+    threads = getattr(given, "threads", None)
+    if threads is not None:
+        most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+        if threads > most:
+            given.refuse(f"--threads must be at most {most} here, got {threads}")
+        numba.set_num_threads(threads)

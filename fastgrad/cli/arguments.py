@@ -1,137 +1,241 @@
-"""Numbers and sizes as arguments, and the options of ``fastgrad dither``."""
+"""The options of the commands, as tables, and the types of their values."""
+
+from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
+from fastgrad.cli.messages import printable
 from fastgrad.dithering.pictures.palette_files import READERS, WRITERS
 from fastgrad.dithering.pictures.presets import PRESETS
 from fastgrad.dithering.pictures.transparency import MODES
 
 SPACES = ("opponent", "linear", "srgb", "oklab")
+ESTIMATORS = ("local_expectation", "rloo", "gumbel_softmax", "rebar")
 
 
-def number(kind, low, high):
-    """Build an argument type: a number from low to high."""
+# -- types of values ------------------------------------------------------------------------------
 
-    def parse(text):
+
+def number(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:
+    """Build the type of an argument: a number from low to high."""
+    noun = "an integer" if kind is int else "a number"
+
+    def parse(text: str) -> float:
         try:
-            value = kind(text)
+            # Python's own rules also take underscores and the digits of other scripts.
+            value = kind(text) if text.isascii() and "_" not in text else None
         except ValueError:
             value = None
         if value is None or not low <= value <= high:
-            noun = "an integer" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(f"must be {noun} from {low} to {high}, not {text}")
+            shown = printable(text, longest=40)
+            raise argparse.ArgumentTypeError(f"must be {noun} from {low} to {high}, got {shown}")
         return value
 
     return parse
 
 
-def size(text):
+def size(text: str) -> tuple[int | None, int | None]:
     """Read WxH, W or xH: width and height in pixels, None for what follows from the other."""
-    found = re.fullmatch(r"(\d{1,5})?(?:x(\d{1,5}))?", text)
+    found = re.fullmatch("([0-9]{1,5})?(?:x([0-9]{1,5}))?", text)
     values = [None if part is None else int(part) for part in found.groups()] if found else [0]
     if not any(values) or 0 in values:
-        raise argparse.ArgumentTypeError(f"must be WxH, W or xH in pixels, not {text}")
-    return tuple(values)
+        shown = printable(text, longest=40)
+        raise argparse.ArgumentTypeError(f"must be WxH, W or xH in pixels, got {shown}")
+    return values[0], values[1]
 
 
-def add_dither(parser):
-    """Add the options of ``fastgrad dither`` to its parser."""
-    parser.add_argument(
-        "inputs",
-        nargs="*",
-        metavar="IN",
-        help="pictures, patterns such as '*.jpg', or - for standard input; "
-        "default: a photograph included",
-    )
-    parser.add_argument(
-        *("-o", "--output"),
-        metavar="OUT",
-        help="a .png or .gif, a directory, or - for standard output "
-        "(default: <name>-dithered.png in this directory)",
-    )
+def file(text: str) -> str:
+    """Read the name of a file or directory; - is a standard stream."""
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"must be the name of a file, got {printable(text)!r}")
+    return text
 
-    palette = parser.add_argument_group("palette")
-    palette.add_argument(
-        *("-k", "--colors"),
-        type=number(int, 2, 256),
-        metavar="K",
-        help="colours of a learned palette, 2 to 256 (default: 16)",
-    )
-    fixed = palette.add_mutually_exclusive_group()
-    fixed.add_argument(
-        "--palette", metavar="FILE", help=f"take the colours of a file: {', '.join(READERS)}"
-    )
-    fixed.add_argument(
-        "--preset",
-        choices=PRESETS,
-        metavar="NAME",
-        help="take the colours of a panel as measured, and write those that its driver expects: "
-        + "; ".join(f"{name} ({preset.summary})" for name, preset in PRESETS.items()),
-    )
-    palette.add_argument(
-        "--lock-colors",
-        action="store_true",
-        help="keep those colours and learn others, up to K in all",
-    )
-    palette.add_argument(
-        "--swatches", metavar="FILE", help=f"write the palette: {', '.join(WRITERS)}"
-    )
 
-    optimiser = parser.add_argument_group("what is optimised")
-    optimiser.add_argument("--space", choices=SPACES, help="where errors are measured")
-    eye = optimiser.add_mutually_exclusive_group()
-    eye.add_argument(
-        "--sigma",
-        type=number(float, 0, 8),
-        metavar="X",
-        help="standard deviation of the eye's blur in pixels",
-    )
-    eye.add_argument(
-        "--ppd",
-        type=number(float, 1, 200),
-        metavar="X",
-        help="pixels per degree of the visual field, instead of --sigma",
-    )
-    for name, kind, low, high, text in (
-        ("--nu", float, 0, 1e6, "weight of the error without blur: larger is less grainy"),
-        ("--structure", float, 0, 1e6, "weight of structure, 1 - CSSIM (default: 0)"),
-        ("--steps", int, 1, 10**6, "steps of annealing"),
-        ("--time-budget", float, 0.001, 1e6, "seconds for each picture"),
-        ("--seed", int, 0, 2**63 - 1, "seed of the randomness (default: 0)"),
-    ):
-        kind_name = "X" if kind is float else "N"
-        parse = number(kind, low, high)
-        optimiser.add_argument(name, type=parse, metavar=kind_name, help=text)
+# -- tables ---------------------------------------------------------------------------------------
 
-    optimiser.add_argument(
-        "--local-weights",
-        action=argparse.BooleanOptionalAction,
-        help="weigh errors by the local slope of lightness (default: in the spaces of light)",
-    )
-    optimiser.add_argument(
-        "--estimator",
-        choices=("local_expectation", "rloo", "gumbel_softmax", "rebar"),
-        help="of the gradient of the mean of --structure (default: local_expectation)",
-    )
 
-    picture = parser.add_argument_group("picture")
-    picture.add_argument(
-        "--alpha",
-        choices=MODES,
-        help="opacity stays as far as the palette has room, turns into all or nothing, or is laid "
-        "on white (default: keep; with --preset, blend)",
-    )
-    picture.add_argument(
-        "--resize", type=size, metavar="WxH|W|xH", help="change the size first, in pixels"
-    )
+class Option(NamedTuple):
+    """An option: its names, and what `argparse.ArgumentParser.add_argument` is told of it."""
 
-    shown = parser.add_argument_group("what is shown")
-    shown.add_argument("--report", metavar="FILE.json", help="write figures of every picture")
-    shown.add_argument(
-        "--compare",
-        action=argparse.BooleanOptionalAction,
-        help="write <name>-comparison.png beside the output and print figures, both with Pillow's "
-        "and, where it is installed, imagequant's work (default: for the included photograph)",
+    names: tuple[str, ...]
+    told: dict[str, Any]
+    rivals: str | None = None  # of options with one name here, only one may be given
+
+
+def option(*names: str, rivals: str | None = None, **told: Any) -> Option:
+    """Describe an option."""
+    return Option(names, told, rivals)
+
+
+def numeric(
+    name: str, kind: type[int] | type[float], low: float, high: float, text: str, **told: Any
+) -> Option:
+    """Describe an option whose value is a number from low to high."""
+    told = {"metavar": "X" if kind is float else "N", "help": text, **told}
+    return option(name, type=number(kind, low, high), **told)
+
+
+THREADS = numeric("--threads", int, 1, 4096, "threads to use (default: one for each processor)")
+
+DITHER: dict[str, tuple[Option, ...]] = {
+    "": (
+        option(
+            "inputs",
+            nargs="*",
+            type=file,
+            metavar="IN",
+            help="pictures, directories of pictures (without those that this command has made), "
+            "patterns such as '*.jpg', or - for standard input; default: a photograph included",
+        ),
+        option(
+            *("-o", "--output"),
+            type=file,
+            metavar="OUT",
+            help="a .png or .gif, a directory, which is made if its name ends in / or there are "
+            "several pictures, or - for standard output "
+            "(default: <name>-dithered.png in this directory)",
+        ),
+        THREADS,
+    ),
+    "palette": (
+        option(
+            *("-k", "--colors", "--colours"),
+            type=number(int, 2, 256),
+            metavar="K",
+            help="colours of a learned palette, 2 to 256 (default: 16)",
+        ),
+        option(
+            "--palette",
+            rivals="fixed",
+            type=file,
+            metavar="FILE",
+            help=f"take the colours of a file: {', '.join(READERS)}",
+        ),
+        option(
+            "--preset",
+            rivals="fixed",
+            type=str.lower,
+            choices=tuple(PRESETS),
+            metavar="NAME",
+            help="take the colours of a panel as measured, and write those that its driver "
+            "expects: " + "; ".join(f"{name} ({p.summary})" for name, p in PRESETS.items()),
+        ),
+        option(
+            "--lock-colors",
+            action="store_true",
+            help="keep those colours and learn others, up to K in all",
+        ),
+        option(
+            "--swatches",
+            type=file,
+            metavar="FILE",
+            help=f"write the palette: {', '.join(WRITERS)}",
+        ),
+    ),
+    "what is optimised": (
+        option("--space", type=str.lower, choices=SPACES, help="where errors are measured"),
+        numeric(
+            *("--sigma", float, 0, 8, "standard deviation of the eye's blur in pixels"),
+            rivals="eye",
+        ),
+        numeric(
+            *("--ppd", float, 1, 200, "pixels per degree of the visual field, not --sigma"),
+            rivals="eye",
+        ),
+        numeric("--nu", float, 0, 1e6, "weight of the error without blur: larger is less grainy"),
+        numeric("--structure", float, 0, 1e6, "weight of structure, 1 - CSSIM (default: 0)"),
+        numeric("--steps", int, 1, 10**6, "steps of annealing"),
+        numeric("--time-budget", float, 0.001, 1e6, "seconds for each picture"),
+        numeric("--seed", int, 0, 2**63 - 1, "seed of the randomness (default: 0)"),
+        option(
+            "--local-weights",
+            action=argparse.BooleanOptionalAction,
+            help="weigh errors by the local slope of lightness (default: in the spaces of light)",
+        ),
+        option(
+            "--estimator",
+            type=str.lower,
+            choices=ESTIMATORS,
+            help="of the gradient of the mean of --structure (default: local_expectation)",
+        ),
+    ),
+    "picture": (
+        option(
+            "--alpha",
+            type=str.lower,
+            choices=MODES,
+            help="opacity stays as far as the palette has room, turns into all or nothing, or is "
+            "laid on white (default: keep; with --preset, blend)",
+        ),
+        option("--resize", type=size, metavar="WxH|W|xH", help="change the size first, in pixels"),
+    ),
+    "what is shown": (
+        option("--report", type=file, metavar="FILE.json", help="write figures of every picture"),
+        option(
+            "--compare",
+            action=argparse.BooleanOptionalAction,
+            help="write <name>-comparison.png beside the output and print figures, both with "
+            "Pillow's and, where it is installed, imagequant's work (default: for the included "
+            "photograph)",
+        ),
+        option("--preview", action="store_true", help="show the result in the terminal"),
+    ),
+}
+
+
+def compare(problems: tuple[str, ...], output: str) -> dict[str, tuple[Option, ...]]:
+    """Return the options of ``fastgrad compare``, given its problems and the picture's name."""
+    return {
+        "": (
+            option(
+                "--problem",
+                nargs="+",
+                choices=problems,
+                metavar="NAME",
+                help=f"of {', '.join(problems)} (default: all)",
+            ),
+            numeric(
+                *("--samples", int, 1, 10**6, "evaluations of f in an estimate (default: 8)"),
+                default=8,
+            ),
+            numeric(
+                *("--repeats", int, 2, 10**9, "estimates of each estimator (default: 1000)"),
+                default=1000,
+            ),
+            numeric("--seed", int, 0, 2**63 - 1, "seed of the randomness (default: 0)", default=0),
+            option(
+                *("-o", "--output"),
+                type=file,
+                default=output,
+                metavar="PNG",
+                help="the picture to write (default: %(default)s)",
+            ),
+            THREADS,
+        )
+    }
+
+
+INFO: dict[str, tuple[Option, ...]] = {
+    "": (
+        option(
+            "--estimators", action="store_true", help="print the table of all estimators instead"
+        ),
     )
-    shown.add_argument("--preview", action="store_true", help="show the result in the terminal")
+}
+
+
+def add(parser: argparse.ArgumentParser, table: dict[str, tuple[Option, ...]]) -> None:
+    """Add a table of options, in groups, to a parser."""
+    exclusive: dict[str, Any] = {}
+    for title, options in table.items():
+        group = parser.add_argument_group(title) if title else parser
+        for names, told, rivals in options:
+            place: Any = group
+            if rivals is not None:
+                if rivals not in exclusive:
+                    exclusive[rivals] = group.add_mutually_exclusive_group()
+                place = exclusive[rivals]
+            place.add_argument(*names, **told)

@@ -1,70 +1,76 @@
 """``fastgrad compare``: all estimators on the problems that the literature shares."""
 
+import argparse
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from fastgrad import comparison, objectives
+from fastgrad.cli import interrupts
+from fastgrad.cli.messages import printable
 from fastgrad.cli.progress import progress_bar
 from fastgrad.distributions.bernoulli import Bernoulli
 from fastgrad.distributions.categorical import Categorical
-from fastgrad.dithering.pictures import images
+from fastgrad.dithering.pictures import images, output_files
 
 OUTPUT = "fastgrad-compare.png"
 
 
-def rebar():
+def rebar() -> tuple[objectives.Objective, Bernoulli]:
     """REBAR's toy with 3 bits: mean of (b - 0.45)^2, logits 0."""
     return objectives.separable(np.full(3, 0.45)), Bernoulli(np.zeros(3))
 
 
-def separable():
+def separable() -> tuple[objectives.Objective, Bernoulli]:
     """Double control variates' toy: mean of (b - 0.499)^2 over 200 bits, logits 0."""
     return objectives.separable(np.full(200, 0.499)), Bernoulli(np.zeros(200))
 
 
-def bernoulli3():
+def bernoulli3() -> tuple[objectives.Objective, Categorical]:
     """Three bits as one variable of 8 categories: sum of (b - (0.6, 0.51, 0.48))^2, logits 0."""
     return objectives.bernoulli3(), Categorical(np.zeros(8))
 
 
-def polynomial():
+def polynomial() -> tuple[objectives.Objective, Categorical]:
     """ReinMax's programme at its start: mean of |x - 0.45|^1.5 over 128 pairs of categories."""
     target, weights = np.tile([0.45, 0.0], (128, 1)), np.tile([1 / 128, 0.0], (128, 1))
     logits = np.random.default_rng(0).uniform(-0.01, 0.01, (128, 2))
     return objectives.separable(target, weights=weights, power=1.5), Categorical(logits)
 
 
-PROBLEMS = {problem.__name__: problem for problem in (rebar, separable, bernoulli3, polynomial)}
+PROBLEMS: dict[str, Callable[[], tuple[objectives.Objective, Bernoulli | Categorical]]] = {
+    problem.__name__: problem for problem in (rebar, separable, bernoulli3, polynomial)
+}
 
 
-def compare(arguments):
-    """Run the command."""
-    out, problems = Path(arguments.output), dict.fromkeys(arguments.problem or PROBLEMS)
-    images.check_targets([out])
+def compare(given: argparse.Namespace) -> int:
+    """Run ``fastgrad compare``; return the exit code."""
+    out, names = Path(given.output), list(dict.fromkeys(given.problem or PROBLEMS))
+    output_files.check_targets([out])
     try:
         from matplotlib.figure import Figure
         from PIL import Image
     except ImportError:
         raise images.FileError("Matplotlib is needed: pip install fastgrad[plot]") from None
 
-    with progress_bar("step") as bar:
-        for i, name in enumerate(problems):
+    problems = {}
+    with progress_bar("step") as (show, _):
+        for i, name in enumerate(names):
 
-            def show(done, total, label, i=i, name=name):
-                bar.total = total * len(problems)
-                bar.set_postfix_str(f"{name}: {label}", refresh=False)
-                bar.update(i * total + done - bar.n)
+            def report(done: int, total: int, label: str, i: int = i, name: str = name) -> None:
+                interrupts.check()
+                show(i * total + done, total * len(names), f"{name}: {label}")
 
             f, distribution = PROBLEMS[name]()
             problems[name] = comparison.compare(
                 f,
                 distribution,
-                num_samples=arguments.samples,
-                repeats=arguments.repeats,
-                rng=arguments.seed,
-                callback=show,
+                num_samples=given.samples,
+                repeats=given.repeats,
+                rng=given.seed,
+                callback=report,
             )
     for name, found in problems.items():
         print(f"{name}: {PROBLEMS[name].__doc__}\n\n{found}\n")
@@ -76,6 +82,7 @@ def compare(arguments):
         found.plot(figure=part, title=name)
     data = io.BytesIO()
     figure.savefig(data, dpi=120)
-    images.write(Image.open(data), out)
-    print(f"wrote {out}")
+    with interrupts.allowed(False):
+        output_files.write(Image.open(data), out)
+        print(f"wrote {printable(out)}")
     return 0

@@ -1,40 +1,80 @@
-"""Progress on a terminal: tqdm's bar where it is installed, else a plain count."""
+"""Progress on a terminal: a bar of tqdm's, and what the compiler takes of the time."""
 
+from __future__ import annotations
+
+import contextlib
 import sys
 import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from numba.core import event
+
+FIRST = "first run: kernels are compiled, and kept for the next one"
 
 
-class Plain:
-    """As much of tqdm as is used here, in one line that rewrites itself."""
+class Compiling(event.Listener):
+    """How long kernels are compiled: what is found in the cache does not count.
 
-    def __init__(self, unit):
-        self.unit, self.n, self.total, self.note = unit, 0, 0, ""
-        self.began = time.monotonic()
+    Attributes
+    ----------
+    seconds : float
+        The time taken so far.
+    """
 
-    def __enter__(self):
-        return self
+    def __init__(self, say: Callable[[str], object]) -> None:
+        self.seconds, self.say = 0.0, say
+        self._depth, self._began, self._said = 0, 0.0, False
 
-    def __exit__(self, *error):
-        if self.n and sys.stderr.isatty():
-            print(file=sys.stderr)
+    def on_start(self, event: Any) -> None:
+        """Begin to count; kernels compile others that they call."""
+        if not self._depth:
+            self._began = time.perf_counter()
+        self._depth += 1
 
-    def set_postfix_str(self, note, refresh=True):
-        """Set what stands after the count."""
-        self.note = note
-
-    def update(self, n=1):
-        """Count on."""
-        self.n += n
-        if sys.stderr.isatty():
-            left = (time.monotonic() - self.began) / max(self.n, 1) * (self.total - self.n)
-            line = f"{self.n} of {self.total} {self.unit}s, {self.note}, {left:.0f} s left"
-            print(f"\r{line[:79]:79}", end="", file=sys.stderr, flush=True)
+    def on_end(self, event: Any) -> None:
+        """Count, and say so once, after the first kernel that took a while."""
+        self._depth -= 1
+        if self._depth:
+            return
+        self.seconds += time.perf_counter() - self._began
+        if self.seconds > 0.5 and not self._said and sys.stderr.isatty():
+            self._said = True
+            self.say(FIRST)
 
 
-def progress_bar(unit):
-    """Return a progress bar; it shows on a terminal only."""
+@contextlib.contextmanager
+def progress_bar(unit: str) -> Iterator[tuple[Callable[[int, int, str], None], Compiling]]:
+    """Show a bar on a terminal, if tqdm is installed.
+
+    Parameters
+    ----------
+    unit : str
+        What is counted.
+
+    Yields
+    ------
+    show : callable
+        To be called with what is done, what there is in all, and a note.
+    compiling : Compiling
+        The time that the compiler takes meanwhile.
+    """
     try:
         from tqdm import tqdm
     except ImportError:
-        return Plain(unit)
-    return tqdm(unit=unit, disable=None, dynamic_ncols=True)
+        compiling = Compiling(lambda text: print(text, file=sys.stderr))
+        with event.install_listener("numba:compile", compiling):
+            yield lambda done, total, note: None, compiling
+        return
+    compiling = Compiling(lambda text: tqdm.write(text, file=sys.stderr))
+    with (
+        event.install_listener("numba:compile", compiling),
+        tqdm(unit=unit, disable=None, dynamic_ncols=True) as bar,
+    ):
+
+        def show(done: int, total: int, note: str) -> None:
+            bar.total = total
+            bar.set_postfix_str(note, refresh=False)
+            bar.update(done - bar.n)
+
+        yield show, compiling

@@ -1,49 +1,48 @@
 """What ``fastgrad dither`` writes and prints of a picture."""
 
+from __future__ import annotations
+
+import argparse
 import json
 import math
-import os
 import shutil
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TextIO
 
 import numpy as np
 
+from fastgrad._typing import Array
 from fastgrad._version import __version__
-from fastgrad.dithering.pictures import animation, images, palette_files, sheets, transparency
+from fastgrad.cli import interrupts, messages
+from fastgrad.cli.jobs import Job
+from fastgrad.cli.running import Outcome, Settings
+from fastgrad.dithering.pictures import (
+    animation,
+    images,
+    output_files,
+    palette_files,
+    sheets,
+    transparency,
+)
 from fastgrad.dithering.pictures.other_tools import RIVALS
 from fastgrad.dithering.pictures.report import metrics, table
 
 FLICKER = "share of pixels that change though the original stays"
 
 
-@dataclass(frozen=True)
-class Job:
-    """A picture, where it goes (None is standard output), and its comparison, if any."""
-
-    picture: images.Picture
-    target: Path | None
-    sheet: Path | None
-
-
-def announce(job, stream):
+def announce(job: Job, stream: TextIO) -> None:
     """Say what is being worked on."""
     picture = job.picture
-    name, frames = Path(picture.name).name, f", {picture.count} frames"
+    name, frames = messages.printable(Path(picture.name).name), f", {picture.count} frames"
     size = f"{picture.width} x {picture.height}{frames if picture.count > 1 else ''}"
     print(f"{name}: {size}", file=stream, flush=True)
 
 
-def discard(stream):
-    """Let what a stream holds go nowhere: at exit Python would try again, and complain."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
-
-
-def write(given, job, settings, outcome, stream):
+def write(
+    given: argparse.Namespace, job: Job, settings: Settings, outcome: Outcome, stream: TextIO
+) -> dict[str, Any]:
     """Write a picture, and what else was asked for; return its entry of the report."""
     data, frames = _encode(job, outcome)
     if job.target is None:
@@ -51,11 +50,11 @@ def write(given, job, settings, outcome, stream):
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
         except OSError as error:
-            discard(sys.stdout)
+            messages.discard(sys.stdout)
             raise images.FileError(f"cannot write standard output: {error.strerror}") from None
     else:
-        images.replace(data, job.target)
-    entry = {
+        output_files.replace(data, job.target)
+    entry: dict[str, Any] = {
         "input": job.picture.name,
         "output": str(job.target or "standard output"),
         "width": frames[0].shape[1],
@@ -66,28 +65,34 @@ def write(given, job, settings, outcome, stream):
         "device": [f"#{bytes(colour).hex()}" for colour in outcome.device],
         "loss": outcome.loss[0] if len(frames) == 1 else outcome.loss,
         "seconds": outcome.seconds,
+        "compiling": outcome.compiling,
     }
     if outcome.still:
         entry[FLICKER] = outcome.changed / outcome.still
     if given.swatches:
         path = Path(given.swatches)
-        images.replace(palette_files.encode(outcome.palette, path.suffix.lower()), path)
+        output_files.replace(palette_files.encode(outcome.palette, path.suffix.lower()), path)
     written = [str(path) for path in (job.target, given.swatches) if path] or ["standard output"]
     if outcome.complete and (job.sheet or given.report):
         try:
-            entry["metrics"] = _compare(given, job, settings, outcome, stream)
+            with interrupts.allowed():
+                entry["metrics"] = _compare(given, job, settings, outcome, stream)
             written += [str(job.sheet)] if job.sheet else []
         except KeyboardInterrupt:  # the picture itself is finished
+            interrupts.taken()
             outcome.complete = False
     if given.preview:
         columns, rows = shutil.get_terminal_size()
         print(sheets.half_blocks(outcome.shown, columns, rows - 1), end="", file=stream)
     count = f"{len(outcome.palette)} colours, {outcome.seconds:.2f} s"
-    print(f"wrote {' and '.join(written)} ({count})", file=stream, flush=True)
+    if outcome.compiling:
+        count += f" and {outcome.compiling:.2f} s to compile"
+    places = messages.printable(" and ".join(written))
+    print(f"wrote {places} ({count})", file=stream, flush=True)
     return entry
 
 
-def _encode(job, outcome):
+def _encode(job: Job, outcome: Outcome) -> tuple[bytes, list[Array]]:
     """Return the data of the file, and the frames that it holds."""
     if job.target is not None:
         ending = job.target.suffix.lower()
@@ -108,10 +113,12 @@ def _encode(job, outcome):
         durations=outcome.durations,
         plays=job.picture.plays,
     )
-    return data, frames
+    return data, list(frames)
 
 
-def _compare(given, job, settings, outcome, stream):
+def _compare(
+    given: argparse.Namespace, job: Job, settings: Settings, outcome: Outcome, stream: TextIO
+) -> dict[str, dict[str, float]]:
     """Measure the picture; where there is to be a sheet, beside others, and print the table."""
     original, shown, ppd = outcome.original, outcome.shown, given.ppd or 67
     if original.dtype != np.uint8:
@@ -129,14 +136,21 @@ def _compare(given, job, settings, outcome, stream):
         if picture is not None:
             panels[name] = picture
             figures[name] = {**metrics(picture, outcome.original, ppd=ppd), "seconds": seconds}
-    images.write(sheets.comparison(panels), job.sheet)
+    sheet = sheets.comparison(panels)
+    with interrupts.allowed(False):
+        output_files.write(sheet, job.sheet)
     if len(outcome.frames) > 1:
         print("of the first frame:", file=stream)
     print(table(figures), file=stream)
     return figures
 
 
-def report(path, given, entries, errors):
+def report(
+    path: Path,
+    given: argparse.Namespace,
+    entries: list[dict[str, Any]],
+    errors: list[dict[str, str]],
+) -> None:
     """Write the report of all pictures."""
     options = {
         name: value
@@ -144,10 +158,10 @@ def report(path, given, entries, errors):
         if value is not None and name not in ("run", "refuse", "command")
     }
     found = {"fastgrad": __version__, "options": options, "pictures": entries, "errors": errors}
-    images.replace(f"{json.dumps(_finite(found), indent=2)}\n".encode(), path)
+    output_files.replace(f"{json.dumps(_finite(found), indent=2)}\n".encode(), path)
 
 
-def _finite(value):
+def _finite(value: Any) -> Any:
     """Replace infinities, those of a picture without error, by None, which JSON knows."""
     if isinstance(value, dict):
         return {key: _finite(part) for key, part in value.items()}

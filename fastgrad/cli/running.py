@@ -1,15 +1,23 @@
 """The work on one picture file of ``fastgrad dither``: all frames, with progress."""
 
+from __future__ import annotations
+
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgrad import dithering
+from fastgrad._typing import Array
+from fastgrad.cli import interrupts
+from fastgrad.cli.jobs import target_size
 from fastgrad.cli.progress import progress_bar
 from fastgrad.dithering.metrics.psnr_and_ssim import flicker
-from fastgrad.dithering.pictures import animation, images, transparency
+from fastgrad.dithering.pictures import animation, images, other_tools, transparency
+
+QUICK = 1.0  # seconds of work after which an interrupt leaves a quick picture, if no better one
 
 
 @dataclass(frozen=True)
@@ -32,13 +40,13 @@ class Settings:
         Of `dithering.dither`.
     """
 
-    palette: np.ndarray | None
-    device: np.ndarray | None
+    palette: Array | None
+    device: Array | None
     lock: bool
     colors: int
     alpha: str
-    size: tuple | None
-    options: dict
+    size: tuple[int | None, int | None] | None
+    options: dict[str, Any]
 
 
 @dataclass
@@ -64,23 +72,26 @@ class Outcome:
     complete : bool
         Whether it was not cut short by an interrupt.
     seconds : float
-        Time taken.
+        Time taken, without that of the compiler.
+    compiling : float
+        Time that the compiler took, in seconds: only kernels that are not in the cache need it.
     """
 
-    frames: list = field(default_factory=list)
-    alphas: list = field(default_factory=list)
-    durations: list = field(default_factory=list)
-    palette: np.ndarray = None
-    device: np.ndarray = None
-    original: np.ndarray = None
-    loss: list = field(default_factory=list)
+    palette: Array
+    device: Array
+    original: Array
+    frames: list[Array] = field(default_factory=list)
+    alphas: list[Array | None] = field(default_factory=list)
+    durations: list[float] = field(default_factory=list)
+    loss: list[float] = field(default_factory=list)
     changed: int = 0
     still: int = 0
     complete: bool = True
     seconds: float = 0
+    compiling: float = 0
 
     @property
-    def shown(self):
+    def shown(self) -> Array:
         """The first frame in sRGB, on white, with the colours as they are seen."""
         return transparency.on_white(self.palette[self.frames[0]], self.alphas[0])
 
@@ -91,19 +102,27 @@ class Prepared(NamedTuple):
     Further the opacity that is left, the original on white, and the milliseconds it is shown.
     """
 
-    values: np.ndarray
-    mask: np.ndarray | None
-    alpha: np.ndarray | None
-    original: np.ndarray
+    values: Array
+    mask: Array | None
+    alpha: Array | None
+    original: Array
     duration: float
 
 
-def run(picture, settings):
+class Quick(NamedTuple):
+    """A picture that another tool has dithered, as far as it is like a `Dithering`."""
+
+    indices: Array
+    palette: Array
+    loss: tuple[float, ...] = (float("nan"),)
+
+
+def run(picture: images.Picture, settings: Settings) -> Outcome:
     """Dither all frames of a picture; an interrupt ends the work with what there is.
 
     Parameters
     ----------
-    picture : files.Picture
+    picture : images.Picture
         The file.
     settings : Settings
         What is asked for.
@@ -121,61 +140,68 @@ def run(picture, settings):
         If there was nothing yet when it came.
     """
     began = time.perf_counter()
-    with progress_bar("step") as bar:
-        work = _Work(picture, settings, bar)
+    with progress_bar("step") as (display, compiling):
+        work = _Work(picture, settings, display)
         try:
-            work.all()
+            with interrupts.allowed():
+                work.all()
         except KeyboardInterrupt:
+            interrupts.taken()
             work.outcome.complete = False
             if not work.outcome.frames:
                 raise
-    work.finish()
-    work.outcome.seconds = time.perf_counter() - began
+        work.finish()
+    work.outcome.compiling = compiling.seconds
+    work.outcome.seconds = time.perf_counter() - began - compiling.seconds
     return work.outcome
 
 
 class _Work:
     """The work on one picture, and how far it has come."""
 
-    def __init__(self, picture, settings, bar):
-        self.picture, self.settings, self.bar, self.outcome = picture, settings, bar, Outcome()
+    def __init__(
+        self,
+        picture: images.Picture,
+        settings: Settings,
+        display: Callable[[int, int, str], None],
+    ) -> None:
+        nothing = np.zeros((0, 3), np.uint8)
+        self.picture, self.settings, self.display = picture, settings, display
+        self.outcome, self.began = Outcome(nothing, nothing, nothing), time.perf_counter()
         self.size = target_size(settings.size, picture.width, picture.height)
-        most = images.MAX_PIXELS if picture.count == 1 else images.MAX_ANIMATED
-        if self.size[0] * self.size[1] * picture.count > most:
-            raise images.FileError(f"too many pixels after --resize: {picture.name}")
-        self.fixed = settings.palette is not None and not settings.lock
-        self.colors = len(settings.palette) if self.fixed else settings.colors
+        self.given = None if settings.lock else settings.palette
+        self.colors = settings.colors if self.given is None else len(self.given)
         self.runs = picture.count  # of the optimiser; one more if the palette is learned apart
-        self.runs += picture.count > 1 and not self.fixed
+        self.runs += picture.count > 1 and self.given is None
         self.options = {**settings.options, "callback": self.show}
         if "time_budget" in self.options:
             self.options["time_budget"] /= self.runs
-        self.before = 0  # steps of earlier runs
-        self.now = None  # the frame at work
-        self.last = None  # the one before
-        self.latest = None  # progress of the frame at work
+        self.done = self.before = 0  # steps, and those of earlier runs
+        self.apart = False  # whether the palette of an animation is being learned
+        self.now: Prepared | None = None  # the frame at work
+        self.last: Prepared | None = None  # the one before
+        self.latest: dithering.Progress | None = None  # progress of the frame at work
 
-    def show(self, progress):
+    def show(self, progress: dithering.Progress) -> None:
         """Show progress, and keep it."""
         if progress.step == 1:
-            self.before, self.runs = self.bar.n, max(self.runs - 1, 0)
-        self.latest = progress
-        self.bar.total = self.before + progress.steps * (1 + self.runs)
-        note = f"{self.colors} colours, loss {progress.loss:.3e}"
-        self.bar.set_postfix_str(note, refresh=False)
-        self.bar.update(self.before + progress.step - self.bar.n)
+            self.before, self.runs = self.done, max(self.runs - 1, 0)
+        self.latest, self.done = progress, self.before + progress.step
+        interrupts.check()
+        total = self.before + progress.steps * (1 + self.runs)
+        self.display(self.done, total, f"{self.colors} colours, loss {progress.loss:.3e}")
 
-    def all(self):
+    def all(self) -> None:
         """Dither all frames."""
-        palette = self.settings.palette if self.fixed else None
-        if palette is None and self.picture.count > 1:
-            palette = self.common_palette()
-        self.latest = None
         try:
+            palette = self.given
+            if palette is None and self.picture.count > 1:
+                self.apart = True
+                palette, self.latest, self.apart = self.common_palette(), None, False
             if palette is None:
                 for frame in self.prepared():
                     hidden = frame.mask is not None and not frame.mask.any()
-                    own = {} if frame.mask is None else {"weights": frame.mask}
+                    own: dict[str, Any] = {} if frame.mask is None else {"weights": frame.mask}
                     own |= self.learning(frame.alpha is not None) | self.options
                     self.take(None if hidden else dithering.dither(frame.values, **own))
             else:
@@ -183,14 +209,38 @@ class _Work:
                 for result in animation.dither_frames(pairs, palette=palette, **self.options):
                     self.take(result)
         except KeyboardInterrupt:
-            if self.latest is not None:
-                self.take(self.latest.snapshot())
+            interrupts.taken()
+            self.rescue()
             raise
 
-    def prepared(self):
+    def rescue(self) -> None:
+        """Make the best of an interrupt: finish the frame at work, or make a quick one."""
+        if self.latest is not None and not self.apart:
+            self.take(self.latest.snapshot())
+        elif not self.outcome.frames and time.perf_counter() - self.began > QUICK:
+            self.take(self.quick(next(self.prepared())))
+
+    def quick(self, frame: Prepared) -> Quick:
+        """Let Pillow dither a frame, which takes no more than a moment."""
+        values = frame.values
+        if values.dtype != np.uint8:
+            values = np.rint(255 * values).astype(np.uint8)
+        palette = self.given
+        if palette is None:
+            count = self.learning(frame.alpha is not None)["colors"]
+            locked = self.settings.palette
+            count -= 0 if locked is None else len(locked)
+            learned = _unpacked(np.unique(_packed(other_tools.pillow(values, count))))
+            palette = learned if locked is None else np.concatenate([locked, learned])
+        codes = _packed(other_tools.pillow(values, len(palette), palette))
+        order = np.argsort(_packed(palette), kind="stable")
+        places = np.searchsorted(_packed(palette)[order], codes)
+        return Quick(order[places].astype(np.uint8), palette)
+
+    def prepared(self) -> Iterator[Prepared]:
         """Yield each frame as it is to be dithered."""
         palette, name = self.settings.palette, self.picture.name
-        for frame in self.picture.frames():
+        for frame in self.picture.frames(self.size):
             values, alpha = frame.values, frame.alpha
             if self.size != (values.shape[1], values.shape[0]):
                 values, alpha = transparency.resize(values, alpha, self.size)
@@ -202,18 +252,18 @@ class _Work:
             self.now = Prepared(*parts, original, frame.duration)
             yield self.now
 
-    def learning(self, transparent):
+    def learning(self, transparent: bool) -> dict[str, Any]:
         """Return the arguments of a palette to learn; a transparent entry needs room in it."""
         colors = min(self.colors, 255) if transparent else self.colors
         if not self.settings.lock:
             return {"colors": colors}
         return {"colors": colors, "palette": self.settings.palette, "lock_colors": True}
 
-    def common_palette(self):
+    def common_palette(self) -> Array:
         """Learn the palette of an animation from some of its frames."""
         transparent = False
 
-        def pairs():
+        def pairs() -> Iterator[tuple[Array, Array | None]]:
             nonlocal transparent
             for frame in self.prepared():
                 transparent |= frame.alpha is not None
@@ -222,13 +272,14 @@ class _Work:
         values, mask = animation.contact_sheet(pairs(), self.picture.count)
         if not mask.any():  # nothing is seen in those chosen: any palette will do
             values, mask = np.zeros((1, 1, 3), np.uint8), np.ones((1, 1), bool)
-        own = {} if mask.all() else {"weights": mask}
+        own: dict[str, Any] = {} if mask.all() else {"weights": mask}
         own |= self.learning(transparent) | self.options
         return dithering.dither(values, **own).palette
 
-    def take(self, result):
+    def take(self, result: dithering.Dithering | Quick | None) -> None:
         """Add a dithered frame, None if nothing of it is seen, to the outcome."""
         frame, outcome = self.now, self.outcome
+        assert frame is not None
         if result is None:
             given = self.settings.palette
             palette = np.zeros((1, 3), np.uint8) if given is None else given
@@ -237,12 +288,12 @@ class _Work:
             palette, indices, loss = result.palette, result.indices, float(result.loss[-1])
             if frame.mask is not None:  # what nobody sees needs no colour of its own
                 indices = np.where(frame.mask, indices, indices[frame.mask][0])
-        if outcome.frames:
+        if outcome.frames and self.last is not None:
             changed, still = flicker(indices, frame.values, outcome.frames[-1], self.last.values)
             outcome.changed, outcome.still = outcome.changed + changed, outcome.still + still
         else:
             outcome.original = frame.original
-        if outcome.palette is None or len(outcome.palette) < len(palette):
+        if len(outcome.palette) < len(palette):
             outcome.palette = palette
         outcome.frames.append(indices)
         outcome.alphas.append(frame.alpha)
@@ -250,7 +301,7 @@ class _Work:
         outcome.loss.append(loss)
         self.last, self.latest = frame, None
 
-    def finish(self):
+    def finish(self) -> None:
         """Settle the palette: no learned colour that is not used, and what a device expects."""
         outcome, settings = self.outcome, self.settings
         palette = outcome.palette
@@ -268,13 +319,11 @@ class _Work:
             outcome.device = np.concatenate([settings.device, rest])
 
 
-def target_size(size, width, height):
-    """Return the size that is asked for, the proportions kept where one side is left open."""
-    if size is None:
-        return width, height
-    new_width, new_height = (*size, None)[:2]
-    if new_width is None:
-        new_width = max(1, round(width * new_height / height))
-    elif new_height is None:
-        new_height = max(1, round(height * new_width / width))
-    return new_width, new_height
+def _packed(colors: Array) -> Array:
+    """Return colours as one number each."""
+    return colors.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
+
+
+def _unpacked(codes: Array) -> Array:
+    """Return the colours that have these numbers."""
+    return np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=-1).astype(np.uint8)

@@ -1,5 +1,6 @@
 """``fastgrad info``: versions, threads, the kernel cache; or the table of estimators."""
 
+import argparse
 import os
 import platform
 
@@ -8,15 +9,16 @@ import numba
 import numpy
 import scipy
 
+from fastgrad import _tables
 from fastgrad._version import __version__
 from fastgrad.estimators import ESTIMATORS
 from fastgrad.kernels.compiler import cache, jit
 from fastgrad.threads import get_num_threads
 
 
-def info(arguments):
-    """Run the command."""
-    if arguments.estimators:
+def info(given: argparse.Namespace) -> int:
+    """Run ``fastgrad info``; return the exit code."""
+    if given.estimators:
         print(estimators())
         return 0
 
@@ -30,12 +32,11 @@ def info(arguments):
         "vectors": _vector_width(),
         "kernel cache": cache.cache_directory() or "none: no place is writable",
     }
-    for name, value in rows.items():
-        print(f"{name:16}{value}")
+    print(_tables.aligned([(name, str(value)) for name, value in rows.items()], left=2))
     return 0
 
 
-def _vector_width():
+def _vector_width() -> str:
     """Name the widest vectors that LLVM finds on this machine."""
     try:
         features = llvmlite.binding.get_host_cpu_features()
@@ -47,11 +48,11 @@ def _vector_width():
     return "unknown"
 
 
-def estimators():
+def estimators() -> str:
     """Return the table of all estimators, in Markdown."""
-    rows = [("estimator", "unbiased", "needs", "evaluations of f", "paper"), ("---",) * 5]
+    rows = [("estimator", "unbiased", "needs", "evaluations of f", "paper")]
     for name, cls in ESTIMATORS.items():
         needs = ", ".join(f"`{part}`" for part in cls.needs)
         unbiased = "yes" if cls.unbiased else "no"
         rows.append((f"`{name}`", unbiased, needs, cls.evaluations, cls.paper))
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return _tables.markdown(rows)

@@ -228,9 +228,14 @@ def test_no_two_pictures_go_to_one_file(folder, capsys):
 
 def test_many_pictures_need_a_directory(folder, capsys):
     three(folder)
-    for out in ("new.png", "no", "-", "a.png"):
+    for out in ("new.png", "-", "a.png"):
         line = refused(capsys, "dither", "a.png", "c.bmp", "-o", out)
-        assert f"several pictures need a directory that exists as --output, not {out}" in line
+        assert f"several pictures need a directory as --output, got {out}" in line
+    Path("file").write_text("")
+    line = refused(capsys, "dither", "a.png", "c.bmp", "-o", "file")
+    assert "cannot make the directory file: File exists" in line
+    line = refused(capsys, "dither", "a.png", "c.bmp", "-o", "no/new")
+    assert "cannot make the directory no/new: No such file" in line
     assert "one picture" in refused(capsys, "dither", "a.png", "c.bmp", "--swatches", "x.gpl")
     assert "no such file: x*.png" in refused(capsys, "dither", "x*.png")
 
@@ -714,7 +719,7 @@ def test_an_animation_of_too_many_pixels(folder, capsys, monkeypatch):
 def test_bad_options(picture, capsys):
     for k in ("1", "300", "x", "2.5"):
         line = refused(capsys, "dither", "picture.png", "-k", k)
-        assert f"must be an integer from 2 to 256, not {k}" in line
+        assert f"must be an integer from 2 to 256, got {k}" in line
     assert "--steps" in refused(capsys, "dither", "picture.png", "--steps", "0")
     assert "--sigma" in refused(capsys, "dither", "picture.png", "--sigma", "nan")
     assert "--ppd" in refused(capsys, "dither", "picture.png", "--ppd", "0")
@@ -832,17 +837,13 @@ def test_an_early_interrupt_writes_nothing(picture, capsys, monkeypatch):
     assert not Path("picture-dithered.png").exists()
 
 
-@pytest.mark.parametrize("bar", ["tqdm", "plain"])
-def test_dither_shows_progress(picture, capsys, monkeypatch, bar):
-    if bar == "plain":
-        monkeypatch.setitem(sys.modules, "tqdm", None)
-    else:
-        pytest.importorskip("tqdm")
+def test_dither_shows_progress(picture, capsys, monkeypatch):
+    pytest.importorskip("tqdm")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     assert cli.main(["dither", "picture.png", "-k", "5", "--steps", "8"]) == 0
     line = capsys.readouterr().err.replace("\r", "\n").strip().splitlines()[-1]
     assert "5 colours, loss" in line
-    assert ("s left" if bar == "plain" else "<00:00") in line
+    assert "<00:00" in line
 
 
 def test_without_pillow_and_tqdm(picture, capsys, monkeypatch):
@@ -905,16 +906,13 @@ def test_compare_is_a_call_of_the_library(folder, capsys, few, monkeypatch):
     assert options == {"num_samples": 4, "repeats": 5, "rng": 7}
 
 
-@pytest.mark.parametrize("bar", ["tqdm", "plain"])
-def test_compare_shows_progress(folder, capsys, few, monkeypatch, bar):
-    if bar == "plain":
-        monkeypatch.setitem(sys.modules, "tqdm", None)
-    else:
-        pytest.importorskip("tqdm")
+def test_compare_shows_progress(folder, capsys, few, monkeypatch):
+    pytest.importorskip("tqdm")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     assert cli.main(["compare", "--problem", "rebar", "bernoulli3", *SHORT]) == 0
     line = capsys.readouterr().err.replace("\r", "\n").strip().splitlines()[-1]
-    assert ("8 of 8 steps, bernoulli3: gumbel_softmax" if bar == "plain" else "8/8") in line
+    assert "8/8" in line
+    assert "bernoulli3: gumbel_softmax" in line
 
 
 def test_compare_off_a_terminal_is_silent(folder, capsys, few, monkeypatch):
@@ -929,7 +927,7 @@ def test_bad_input_to_compare(folder, capsys, few):
     assert "--problem: invalid choice: 'toy'" in line
     assert "polynomial" in line
     line = refused(capsys, "compare", "--repeats", "1")
-    assert "--repeats: must be an integer from 2 to 1000000000, not 1" in line
+    assert "--repeats: must be an integer from 2 to 1000000000, got 1" in line
     assert "--samples" in refused(capsys, "compare", "--samples", "0")
     assert "--seed" in refused(capsys, "compare", "--seed", "x")
     assert "must end in .png: out.svg" in refused(capsys, "compare", "-o", "out.svg")

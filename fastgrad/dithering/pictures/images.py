@@ -1,22 +1,40 @@
 """Image files, through Pillow, which is imported only inside functions."""
 
+from __future__ import annotations
+
 import contextlib
 import io
 import os
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-MAX_PIXELS = 1 << 25  # of a picture, at which dithering takes some 3 GB
+from fastgrad._typing import Array
+
+MAX_PIXELS = 1 << 25  # of a picture that is dithered, which then takes some 3 GB
+MAX_DECODED = 1 << 27  # of a file that is made smaller first
 MAX_ANIMATED = 1 << 28  # of all frames of an animation
+MAX_FRAMES = 10_000  # each of which costs a search, however small it is
 ANIMATED = {"GIF", "PNG", "WEBP", "AVIF"}  # other formats hold pages or previews: the first counts
+# Pillow's raster formats that cameras and programs write. Others are left out: some start programs
+# (EPS starts Ghostscript), the rest are data of sciences and games.
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "DIB", "PPM", "JPEG2000", "TGA")
+FORMATS += ("PCX", "PSD", "SGI", "QOI", "ICO", "ICNS", "DDS", "XBM", "XPM", "IM", "MSP")
+ENDINGS = (".png", ".apng", ".jpg", ".jpeg", ".jfif", ".gif", ".webp", ".avif", ".tif", ".tiff")
+ENDINGS += (".bmp", ".ppm", ".pgm", ".pbm", ".jp2", ".tga", ".qoi")
 STANDARD_INPUT = "standard input"
 
 
 class FileError(ValueError):
     """A file that cannot be read or written; the message says in one line which and why."""
+
+
+class TooManyPixels(FileError):
+    """A picture that is larger than was allowed."""
 
 
 @dataclass(frozen=True)
@@ -33,80 +51,114 @@ class Frame:
         How long it is shown, in milliseconds.
     """
 
-    values: np.ndarray
-    alpha: np.ndarray | None = None
+    values: Array
+    alpha: Array | None = None
     duration: float = 0
 
 
 class Picture:
-    """A picture file; its pixels are decoded as `frames` is iterated over.
+    """A picture file. Its pixels are decoded while `frames` is iterated over.
 
     Parameters
     ----------
     source : pathlib.Path or bytes
         The file, or what was read from standard input.
+    largest : int, optional
+        The number of pixels that a frame may have: up to `MAX_DECODED` for a picture that is going
+        to be made smaller.
 
     Attributes
     ----------
     name : str
         The file's name.
     width, height : int
-        The size in pixels, turned upright.
+        The size in pixels, after the picture has been turned upright.
     count : int
         The number of frames.
     plays : int
         How often an animation is played; 0 for ever.
     format : str
-        Pillow's name of the format.
+        Pillow's name of the format, one of `FORMATS`.
 
     Raises
     ------
     FileError
-        If there is no such file, Pillow is missing or cannot read it, or it has too many pixels.
+        If there is no such file, Pillow is missing or cannot read it, or it has more than
+        ``largest`` pixels in a frame, `MAX_ANIMATED` in all of them, or `MAX_FRAMES` frames.
+
+    Examples
+    --------
+    >>> import io
+    >>> from PIL import Image
+    >>> file = io.BytesIO()
+    >>> Image.new("RGB", (4, 3), "teal").save(file, "PNG")
+    >>> picture = Picture(file.getvalue())
+    >>> picture.width, picture.height, picture.count, picture.format
+    (4, 3, 1, 'PNG')
     """
 
-    def __init__(self, source):
-        self.source = source
+    name: str
+    width: int
+    height: int
+    count: int
+    plays: int
+    format: str
+
+    def __init__(self, source: Path | bytes, *, largest: int = MAX_PIXELS) -> None:
+        self.source, self.largest = source, largest
         self.name = STANDARD_INPUT if isinstance(source, bytes) else str(source)
         if isinstance(source, Path):
-            if not source.exists():
+            if not os.path.lexists(source):
                 raise FileError(f"no such file: {source}")
-            if not source.is_file():
+            if not os.path.isfile(source):
                 raise FileError(f"not a file: {source}")
         with self._open() as image:
-            self.format = image.format
+            self.format = str(image.format)
             self._first = int(getattr(image, "default_image", False))  # no part of the animation
             frames = getattr(image, "n_frames", 1) if self.format in ANIMATED else 1
             self.count = max(frames - self._first, 1)
             self.plays = _plays(image)
             self.width, self.height = image.size
-            if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):  # stored lying on its side
+            # Stored lying on its side.
+            self._turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            if self._turned:
                 self.width, self.height = self.height, self.width
+            if self.count > MAX_FRAMES:
+                raise FileError(f"more than {MAX_FRAMES} frames: {self.name}")
             if self.width * self.height * self.count > MAX_ANIMATED:
                 raise FileError(f"more than {MAX_ANIMATED} pixels in all frames: {self.name}")
 
-    def frames(self):
-        """Decode the frames.
+    def frames(self, size: tuple[int, int] | None = None) -> Iterator[Frame]:
+        """Decode the frames, one after the other.
+
+        Parameters
+        ----------
+        size : tuple of int, optional
+            The width and height that the picture is going to be scaled to. A picture of more than
+            `MAX_PIXELS` is then decoded smaller than it is, by a whole factor, and not below twice
+            this size: the rest is the caller's.
 
         Yields
         ------
         Frame
-            One after the other.
+            The next frame.
 
         Raises
         ------
         FileError
             If the data are damaged.
         """
+        factor = 1
+        if size is not None and self.width * self.height > MAX_PIXELS:
+            factor = max(1, min(self.width // (2 * size[0]), self.height // (2 * size[1])))
         with self._open() as image:
             for i in range(self.count):
                 if self.count > 1:
                     image.seek(i + self._first)
-                frame = _convert(image)
-                yield frame
+                yield _convert(_smaller(image, factor) if factor > 1 else image)
 
     @contextlib.contextmanager
-    def _open(self):
+    def _open(self) -> Iterator[Any]:
         """Open the image, and say in one line what goes wrong with it."""
         try:
             from PIL import Image
@@ -114,16 +166,18 @@ class Picture:
             raise FileError("Pillow is needed: pip install fastgrad[dither]") from None
         file = io.BytesIO(self.source) if isinstance(self.source, bytes) else self.source
         try:
+            Image.init()
+            formats = [name for name in FORMATS if name in Image.OPEN]
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of many pixels: fewer are allowed here
-                with Image.open(file) as image:
-                    if image.width * image.height > MAX_PIXELS:
+                with Image.open(file, formats=formats) as image:
+                    if image.width * image.height > self.largest:
                         raise Image.DecompressionBombError
                     yield image
         except FileError:
             raise
         except Image.DecompressionBombError:
-            raise FileError(f"more than {MAX_PIXELS} pixels: {self.name}") from None
+            raise TooManyPixels(f"more than {self.largest} pixels: {self.name}") from None
         except Image.UnidentifiedImageError:
             raise FileError(f"not an image that Pillow can read: {self.name}") from None
         except Exception as error:  # decoders meet bad data in many ways
@@ -132,7 +186,28 @@ class Picture:
             raise FileError(f"cannot read {self.name}: {reason}") from None
 
 
-def _plays(image):
+def _smaller(image: Any, factor: int) -> Any:
+    """Decode an image reduced by a whole factor, which saves memory, and for a JPEG time too."""
+    width, height = image.size
+    image.draft(None, (width // factor, height // factor))  # a JPEG's decoder divides by 2, 4 or 8
+    rest = min(image.width * factor // width, image.height * factor // height)
+    if rest < 2:
+        return image
+    info, exif = image.info, image.getexif()
+    if image.mode.startswith("I"):
+        image = image.convert("I")
+    elif image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in info:
+        image = image.convert("RGBA").convert("RGBa")  # what is transparent adds no colour
+    elif image.mode in ("P", "1"):  # averages of indices mean nothing
+        image = image.convert("RGB")
+    small = image.reduce(rest)
+    small.info = {name: value for name, value in info.items() if name != "transparency"}
+    if 0x0112 in exif:
+        small.getexif()[0x0112] = exif[0x0112]
+    return small
+
+
+def _plays(image: Any) -> int:
     """Return how often an animation is played, 0 for ever; a GIF says how often again."""
     loop = image.info.get("loop")
     if image.format == "GIF":
@@ -140,7 +215,7 @@ def _plays(image):
     return loop or 0
 
 
-def _convert(image):
+def _convert(image: Any) -> Frame:
     """Convert an image of any mode to a frame."""
     from PIL import ImageOps
 
@@ -164,7 +239,7 @@ def _convert(image):
     return Frame(np.asarray(_standard(image)), alpha, duration)
 
 
-def _standard(image):
+def _standard(image: Any) -> Any:
     """Convert an image to RGB, from the colour space of its profile where it has one."""
     profile = image.info.get("icc_profile")
     if not profile:
@@ -178,87 +253,7 @@ def _standard(image):
         profile = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if "sRGB" not in ImageCms.getProfileDescription(profile):
             srgb = ImageCms.createProfile("sRGB")
-            return ImageCms.profileToProfile(image, profile, srgb, outputMode="RGB")
+            converted = ImageCms.profileToProfile(image, profile, srgb, outputMode="RGB")
+            if converted is not None:
+                return converted
     return image.convert("RGB")
-
-
-def check_targets(targets, source=None, *, endings=(".png",)):
-    """Raise an error if files cannot be written, before any work is done for them.
-
-    Parameters
-    ----------
-    targets : list of pathlib.Path
-        The files to be written.
-    source : pathlib.Path, optional
-        The file that is read, which must not be among them.
-    endings : tuple of str, optional
-        How their names may end.
-
-    Raises
-    ------
-    FileError
-        If a target's name ends otherwise, or it is a directory, is the source, may not be written,
-        or is in a directory that does not exist or cannot be written to.
-    """
-    for target in targets:
-        if target.suffix.lower() not in endings:
-            wanted = " or ".join([", ".join(endings[:-1]), endings[-1]]).removeprefix(" or ")
-            raise FileError(f"the output's name must end in {wanted}: {target}")
-        if not target.parent.is_dir():
-            raise FileError(f"no such directory: {target.parent}")
-        if not os.access(target.parent, os.W_OK):
-            raise FileError(f"cannot write to the directory {target.parent}")
-        if target.is_dir():
-            raise FileError(f"the output is a directory: {target}")
-        if target.exists() and not os.access(target, os.W_OK):
-            raise FileError(f"the output is read-only: {target}")
-        exist = source is not None and source.exists() and target.exists()
-        if exist and target.samefile(source):
-            raise FileError(f"the output would replace the input: {target}")
-
-
-def replace(data, path):
-    """Write a file, all of it or nothing, under a temporary name that is then changed.
-
-    Parameters
-    ----------
-    data : bytes
-        What it is to contain.
-    path : pathlib.Path
-        The file, replaced if it exists.
-
-    Raises
-    ------
-    FileError
-        If it cannot be written.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(part, "xb") as file:
-            file.write(data)
-        os.replace(part, path)
-    except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror or error}") from None
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-
-
-def write(image, path):
-    """Write a PNG, all of it or nothing.
-
-    Parameters
-    ----------
-    image : PIL.Image.Image
-        The picture.
-    path : pathlib.Path
-        The file, replaced if it exists.
-
-    Raises
-    ------
-    FileError
-        If it cannot be written.
-    """
-    data = io.BytesIO()
-    image.save(data, "PNG")
-    replace(data.getvalue(), path)

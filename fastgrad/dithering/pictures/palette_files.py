@@ -214,7 +214,7 @@ def _read_png(data):
             if image.width * image.height > LARGEST:
                 raise ValueError(f"more than {LARGEST} pixels")
             if image.mode == "P":
-                return np.reshape(image.getpalette("RGB"), (-1, 3))
+                return np.reshape(image.getpalette("RGB") or [], (-1, 3))
             pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
     except (OSError, SyntaxError, Image.DecompressionBombError):
         raise ValueError("no PNG that Pillow can read") from None

@@ -1,8 +1,6 @@
 """Picture files: their frames, colour spaces and opacity; writing all or nothing."""
 
 import io
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -176,39 +174,70 @@ def test_any_damage_is_one_clear_line(form):
         assert message is None or ("standard input" in message and "\n" not in message)
 
 
-def test_replace_is_all_or_nothing(tmp_path, monkeypatch):
-    path = tmp_path / "a.png"
-    images.replace(b"first", path)
-    images.replace(b"second", path)
-    assert path.read_bytes() == b"second"
-
-    def fail(*arguments):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(images.FileError, match=r"cannot write .*a\.png: No space left"):
-        images.replace(b"third", path)
-    assert path.read_bytes() == b"second"
-    assert os.listdir(tmp_path) == ["a.png"]
+@pytest.mark.parametrize("form", ["EPS", "PDF", "text"])
+def test_only_raster_formats_are_read(form):
+    data = stored(Image.fromarray(VALUES), form) if form != "text" else b"GIMP Palette\n"
+    with pytest.raises(images.FileError, match="not an image that Pillow can read"):
+        images.Picture(data)
 
 
-def test_targets_are_checked(tmp_path):
-    path = tmp_path / "a.png"
-    path.write_bytes(b"x")
-    (tmp_path / "b.png").mkdir()
-    images.check_targets([path, tmp_path / "new.png"])
-    for target, source, message in (
-        (path, path, "would replace the input"),
-        (tmp_path / "b.png", None, "is a directory"),
-        (tmp_path / "none" / "a.png", None, "no such directory"),
-        (tmp_path / "a.jpg", None, r"must end in \.png: "),
-    ):
-        with pytest.raises(images.FileError, match=message):
-            images.check_targets([target], source)
-    with pytest.raises(images.FileError, match=r"must end in \.png, \.gif or \.x: "):
-        images.check_targets([Path("a.y")], endings=(".png", ".gif", ".x"))
+def test_formats_are_those_of_pillow():
+    Image.init()
+    assert set(images.FORMATS) - {"AVIF"} <= set(Image.OPEN)
+    assert not {"EPS", "WMF", "HDF5", "FITS"} & set(images.FORMATS)
 
 
-def test_write_makes_a_png(tmp_path):
-    images.write(Image.fromarray(VALUES), tmp_path / "a.png")
-    np.testing.assert_array_equal(only(tmp_path / "a.png").values, VALUES)
+def test_frames_are_limited(monkeypatch):
+    monkeypatch.setattr(images, "MAX_FRAMES", 4)
+    frames = [Image.new("L", (1, 1), 20 * i) for i in range(5)]
+    for count in (4, 5):
+        data = stored(frames[0], "GIF", save_all=True, append_images=frames[1:count], duration=20)
+        if count == 4:
+            assert images.Picture(data).count == 4
+        else:
+            with pytest.raises(images.FileError, match="more than 4 frames: standard input"):
+                images.Picture(data)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_large_picture_is_decoded_smaller(form, orientation, monkeypatch):
+    y, x = np.mgrid[:240, :320]
+    values = np.stack([x // 2, y, 255 - x // 2], axis=-1).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = stored(Image.fromarray(values), form, exif=exif)
+    upright = values if orientation == 1 else values.swapaxes(0, 1)[:, ::-1]
+    size = (40, 30) if orientation == 1 else (30, 40)
+    (whole,) = images.Picture(data).frames(size)
+    assert whole.values.shape == upright.shape
+    monkeypatch.setattr(images, "MAX_PIXELS", 1000)
+    (frame,) = images.Picture(data).frames(size)
+    assert frame.values.shape == (2 * size[1], 2 * size[0], 3)
+    box = upright.reshape(2 * size[1], 4, 2 * size[0], 4, 3).mean(axis=(1, 3))
+    np.testing.assert_allclose(frame.values, box, atol=4)
+    (frame,) = images.Picture(data).frames((300, 300))  # nothing to gain
+    assert frame.values.shape == upright.shape
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGBA", "LA", "CMYK", "I;16"])
+def test_modes_of_a_large_picture(mode, monkeypatch):
+    monkeypatch.setattr(images, "MAX_PIXELS", 1000)
+    grey = np.full((80, 80), 200, np.uint8)
+    if mode == "I;16":
+        image = Image.fromarray(grey.astype(np.uint16) * 257)
+    else:
+        image = Image.fromarray(grey if mode != "1" else grey + 55).convert(mode)
+    (frame,) = images.Picture(stored(image, "TIFF" if mode == "CMYK" else "PNG")).frames((20, 20))
+    assert frame.values.shape == (40, 40, 3)
+    expected = 255 if mode == "1" else 200 if frame.values.dtype == np.uint8 else 200 / 255
+    np.testing.assert_allclose(frame.values, expected, atol=1)
+
+
+def test_what_is_transparent_adds_no_colour_to_a_large_picture(monkeypatch):
+    monkeypatch.setattr(images, "MAX_PIXELS", 1000)
+    rgba = np.zeros((80, 80, 4), np.uint8)
+    rgba[::2] = [200, 100, 50, 255]
+    (frame,) = images.Picture(stored(Image.fromarray(rgba))).frames((20, 20))
+    np.testing.assert_allclose(frame.alpha, 128, atol=1)
+    np.testing.assert_allclose(frame.values, np.broadcast_to([200, 100, 50], (40, 40, 3)), atol=2)
