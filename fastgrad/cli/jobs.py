@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fastgrad.cli.messages import is_closed
 from fastgrad.dithering.pictures import animation, images, output_files, palette_files
 from fastgrad.dithering.pictures.images import FileError
 
@@ -157,7 +158,7 @@ def plan(
             names.claim(Path(name), tuple(endings))
     for source in sources:
         try:
-            if isinstance(source, Path) and source.is_dir():
+            if isinstance(source, Path) and os.path.isdir(source):
                 raise FileError(f"not a file: {source} (a directory without pictures)")
             data = source if isinstance(source, Path) else _standard_input()
             picture = _open(data, given.resize)
@@ -174,7 +175,7 @@ def plan(
 
 def _standard_input() -> bytes:
     """Read a picture from standard input."""
-    if sys.__stdin__ is None and not hasattr(sys.stdin, "buffer"):
+    if is_closed(sys.stdin):
         raise FileError("cannot read standard input: it is closed")
     try:
         return sys.stdin.buffer.read()
@@ -219,7 +220,7 @@ def _targets(
     if out == "-":
         if sys.stdout.isatty():
             raise FileError("a picture is not written to a terminal: use -o or a pipe")
-        if sys.__stdout__ is None and not hasattr(sys.stdout, "buffer"):
+        if is_closed(sys.stdout):
             raise FileError("cannot write standard output: it is closed")
         beside = Path(f"{stem}.png")
     elif out is None or os.path.isdir(out):

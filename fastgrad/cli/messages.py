@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Iterable
 from typing import TextIO
 
 LONGEST = 1000  # characters of a line
+_substitutes: list[TextIO] = []  # for standard streams that were closed
 
 
 def printable(text: object, *, longest: int = LONGEST) -> str:
@@ -71,12 +73,20 @@ def prepare() -> None:
         if stream is None:
             stream = open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8")  # noqa: SIM115
             setattr(sys, name, stream)
+            _substitutes.append(stream)
         elif name != "stdin" and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 
 
+def is_closed(stream: TextIO) -> bool:
+    """Return whether a standard stream was closed from the beginning."""
+    return any(stream is substitute for substitute in _substitutes)
+
+
 def discard(stream: TextIO) -> None:
     """Let what a stream holds go nowhere: at exit Python would try again, and complain."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
+    with contextlib.suppress(OSError, ValueError):  # a stream in memory has no number
+        number = stream.fileno()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, number)
+        os.close(nowhere)

@@ -24,23 +24,21 @@ class Compiling(event.Listener):
 
     def __init__(self, say: Callable[[str], object]) -> None:
         self.seconds, self.say = 0.0, say
-        self._depth, self._began, self._said = 0, 0.0, False
+        self._kernels, self._depth, self._began = 0, 0, 0.0
 
     def on_start(self, event: Any) -> None:
-        """Begin to count; kernels compile others that they call."""
-        if not self._depth:
-            self._began = time.perf_counter()
+        """Begin to count, and say so at the second kernel: a single one takes but a moment."""
+        if not self._depth:  # kernels compile others that they call
+            self._kernels, self._began = self._kernels + 1, time.perf_counter()
+            if self._kernels == 2 and sys.stderr.isatty():
+                self.say(FIRST)
         self._depth += 1
 
     def on_end(self, event: Any) -> None:
-        """Count, and say so once, after the first kernel that took a while."""
+        """Count."""
         self._depth -= 1
-        if self._depth:
-            return
-        self.seconds += time.perf_counter() - self._began
-        if self.seconds > 0.5 and not self._said and sys.stderr.isatty():
-            self._said = True
-            self.say(FIRST)
+        if not self._depth:
+            self.seconds += time.perf_counter() - self._began
 
 
 @contextlib.contextmanager

@@ -85,7 +85,7 @@ def write(
         columns, rows = shutil.get_terminal_size()
         print(sheets.half_blocks(outcome.shown, columns, rows - 1), end="", file=stream)
     count = f"{len(outcome.palette)} colours, {outcome.seconds:.2f} s"
-    if outcome.compiling:
+    if outcome.compiling >= 1:  # a first run
         count += f" and {outcome.compiling:.2f} s to compile"
     places = messages.printable(" and ".join(written))
     print(f"wrote {places} ({count})", file=stream, flush=True)
