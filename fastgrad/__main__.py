@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import NoReturn
 
@@ -12,6 +13,8 @@ from fastgrad.cli import main
 def run() -> NoReturn:
     """Run the command, and end the process with its exit code."""
     code = main()
+    for signum in (signal.SIGINT, signal.SIGTERM):  # all is written: nothing is cut short any more
+        signal.signal(signum, signal.SIG_IGN)
     if code in (130, 143):  # threads and compilers may be half way: end without taking them down
         sys.stderr.flush()
         os._exit(code)
