@@ -23,6 +23,7 @@ from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.palette import Fit, Sample, spacing
 from fastgrad.kernels.dithering.optimiser import annealing as kernels
 from fastgrad.kernels.dithering.optimiser import annealing_response
+from fastgrad.kernels.simd.vectors import LANES
 from fastgrad.random import RNG
 
 __all__ = ["Annealing", "anneal", "schedule"]
@@ -75,7 +76,7 @@ class Annealing:
     def scatter(self, planes: Array) -> Array:
         """Return planes, (n, height, width), as four lists of columns, (n, height, 4, columns)."""
         n, height, width = planes.shape
-        lists, lanes = annealing_response.PHASES, annealing_response.LANES
+        lists, lanes = annealing_response.PHASES, LANES
         columns = lanes * -(-width // (lists * lanes))
         out = np.zeros((n, height, lists, columns), planes.dtype)
         for i in range(min(lists, width)):
