@@ -6,9 +6,9 @@ entry of its own:
 
     inside(chunk, chunks, ...)    the kernel as written
     task(data, chunk, chunks)     inside(chunk, chunks, what is at the address `data`)
-    entry(chunk, chunks, ...)     inside(chunk, chunks, ...) where chunk < chunks; else `chunk` is
-                                  the address of `run_chunks`, which is given the task and the
-                                  address of the arguments
+    entry(chunk, chunks, ...)     inside(chunk, chunks, ...); but where `chunk` is the address of
+                                  `run_chunks`, that is called with the task, the address of the
+                                  arguments, and chunks
 
 Entry and task put the processor's float mode in order and back again. Subnormals are flushed
 to zero wherever XLA runs callbacks and after ``torch.set_flush_denormal(True)``, and threads are
@@ -29,6 +29,7 @@ from numba.extending import intrinsic
 from fastgrad.kernels.compiler.modes import float_mode
 
 WORD = ir.IntType(64)
+NO_ADDRESS = 1 << 16  # below it no code stands, and all numbers of chunks
 TASK = ir.FunctionType(WORD, [WORD] * 3)  # (where the data is, chunk, chunks) -> whether it failed
 
 
@@ -109,7 +110,7 @@ class _Lower(Lower):
         builder = ir.IRBuilder(entry.append_basic_block("entry"))
         self.call_conv.init_call_helper(builder)
         chunk, chunks, *args = self.call_conv.decode_arguments(builder, fndesc.argtypes, entry)
-        with builder.if_then(builder.icmp_signed(">=", chunk, chunks), likely=False):
+        with builder.if_then(builder.icmp_unsigned(">=", chunk, WORD(NO_ADDRESS)), likely=False):
             data = cgutils.alloca_once(builder, struct)
             for i, pair in enumerate(zip(fndesc.argtypes[2:], args)):
                 lent = _borrowed(self.context, builder, *pair)

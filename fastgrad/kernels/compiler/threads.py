@@ -126,10 +126,14 @@ def start():
 
 @contextlib.contextmanager
 def _environment(variables):
-    """Set environment variables that are unset, for the time of the block."""
+    """Set environment variables for the time of the block."""
+    before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
         yield
     finally:
-        for name in variables:
-            os.environ.pop(name, None)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
