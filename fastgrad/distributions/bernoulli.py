@@ -15,6 +15,12 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad._typing import ArrayLike, FloatArray, IntArray
+from fastgrad.distributions.bernoulli_entropy import (
+    entropy,
+    entropy_vjp,
+    kl_divergence,
+    kl_divergence_vjp,
+)
 from fastgrad.distributions.binary_concrete import (
     gumbel_softmax,
     gumbel_softmax_vjp,
@@ -31,10 +37,12 @@ __all__ = [
     "Bernoulli",
     "concrete_log_prob",
     "entropy",
+    "entropy_vjp",
     "exp_concrete_log_prob",
     "gumbel_softmax",
     "gumbel_softmax_vjp",
     "kl_divergence",
+    "kl_divergence_vjp",
     "log_prob",
     "relax",
     "relax_vjp",
@@ -43,21 +51,32 @@ __all__ = [
 ]
 
 
-def sample(logits, *, num_samples=None, rng, site_offset=0, sample_offset=0, out=None):
+def sample(
+    logits: ArrayLike,
+    *,
+    num_samples: int | None = None,
+    rng: RNG,
+    site_offset: int = 0,
+    sample_offset: int = 0,
+    out: IntArray | None = None,
+) -> IntArray:
     """Draw samples: 1 with probability sigmoid(logits), else 0.
 
     Parameters
     ----------
     logits : array, shape (*batch)
-        float32 or float64; infinite where the outcome is certain. Probabilities are exact to 2**-33
-        (float32) or 2**-65 (float64), and the rounding of the logits.
+        Log odds of the outcome 1, float32 or float64; infinite where the outcome is certain. The
+        probabilities are exact to 2**-33 (float32) or 2**-65 (float64) and the rounding of the
+        logits.
     num_samples : int, optional
-        S; None draws one sample, without a leading axis.
+        Number of samples S. None draws one sample, without a leading axis.
     rng : int, SeedSequence, Generator or Key
+        Source of the randomness; the same seed or key gives the same samples.
     site_offset, sample_offset : int
-        Where sites (of the flattened batch) and samples stand in the whole: chunks join to what one
-        call would give.
+        Index of the first variable (of the flattened batch) and of the first sample in a larger
+        batch: chunked calls with the right offsets equal one call.
     out : array of int32, optional
+        Array to write the samples in, C-contiguous and of the result's shape.
 
     Returns
     -------
@@ -66,7 +85,7 @@ def sample(logits, *, num_samples=None, rng, site_offset=0, sample_offset=0, out
     Raises
     ------
     ValueError
-        If logits hold NaN.
+        If the logits hold NaN.
 
     Examples
     --------
@@ -77,8 +96,7 @@ def sample(logits, *, num_samples=None, rng, site_offset=0, sample_offset=0, out
     """
     sites, batch = _validate.sites(logits)
     count, lead = _validate.samples(num_samples)
-    site_offset = _validate.integer(site_offset, "site_offset", 0, 2**40)
-    sample_offset = _validate.integer(sample_offset, "sample_offset", 0, 2**32 - count)
+    site_offset, sample_offset = _validate.offsets(site_offset, sample_offset, count, "site_offset")
     out = _validate.output(out, (*lead, *batch), np.dtype(np.int32))
     key = as_key(rng).kernel_words
     flat = out.reshape(count, sites.size)
@@ -86,18 +104,25 @@ def sample(logits, *, num_samples=None, rng, site_offset=0, sample_offset=0, out
     return out
 
 
-def log_prob(logits, x):
-    """Log probability of samples.
+def log_prob(logits: ArrayLike, x: ArrayLike) -> FloatArray:
+    """Compute the log probability of samples.
 
     Parameters
     ----------
     logits : array, shape (*batch)
+        Log odds of the outcome 1, float32 or float64.
     x : array of int, shape (*batch) or (S, *batch)
+        Outcomes, each 0 or 1.
 
     Returns
     -------
     array, the shape of x
-        -inf for what an infinite logit excludes.
+        In the dtype of the logits; -inf for an outcome that an infinite logit excludes.
+
+    Raises
+    ------
+    ValueError
+        If the logits hold NaN, or x holds other numbers than 0 and 1 or has another shape.
 
     Examples
     --------
@@ -108,18 +133,26 @@ def log_prob(logits, x):
     return _of_samples(_kernels.log_prob, logits, x, None)
 
 
-def score(logits, x, *, out=None):
-    """Gradient of the log probability with respect to logits: x - sigmoid(logits).
+def score(logits: ArrayLike, x: ArrayLike, *, out: FloatArray | None = None) -> FloatArray:
+    """Compute the gradient of the log probability by the logits: x - sigmoid(logits).
 
     Parameters
     ----------
     logits : array, shape (*batch)
+        Log odds of the outcome 1, float32 or float64.
     x : array of int, shape (*batch) or (S, *batch)
+        Outcomes, each 0 or 1.
     out : array, optional
+        Array to write the scores in, of the shape of x and the dtype of the logits.
 
     Returns
     -------
     array, the shape of x
+
+    Raises
+    ------
+    ValueError
+        If the logits hold NaN, or x holds other numbers than 0 and 1 or has another shape.
 
     Examples
     --------
@@ -128,60 +161,6 @@ def score(logits, x, *, out=None):
     array([-0.75,  0.25])
     """
     return _of_samples(_kernels.score, logits, x, out)
-
-
-def entropy(logits):
-    """Entropy in nats of each site.
-
-    Parameters
-    ----------
-    logits : array, shape (*batch)
-
-    Returns
-    -------
-    array, shape (*batch)
-
-    Examples
-    --------
-    >>> import numpy as np, fastgrad as fg
-    >>> fg.bernoulli.entropy(np.array([0.0, np.inf]))
-    array([0.69314718, 0. ])
-    """
-    sites, batch = _validate.sites(logits)
-    out = np.empty(batch, sites.dtype)
-    _kernels.entropy(sites, out.reshape(-1))
-    return out
-
-
-def kl_divergence(p_logits, q_logits):
-    """Kullback-Leibler divergence in nats of each site, sum p (log p - log q).
-
-    Parameters
-    ----------
-    p_logits, q_logits : array, shape (*batch)
-        Of one shape and dtype.
-
-    Returns
-    -------
-    array, shape (*batch)
-        inf where p allows an outcome that an infinite logit of q excludes.
-
-    Examples
-    --------
-    >>> import numpy as np, fastgrad as fg
-    >>> float(fg.bernoulli.kl_divergence(np.array(0.0), np.log(3.0)).round(4))
-    0.1438
-    """
-    p, batch = _validate.sites(p_logits, "p_logits")
-    q, q_batch = _validate.sites(q_logits, "q_logits")
-    if (batch, p.dtype) != (q_batch, q.dtype):
-        raise ValueError(
-            f"q_logits must have the shape and dtype of p_logits, {batch} {p.dtype}, "
-            f"got {q_batch} {q.dtype}"
-        )
-    out = np.empty(batch, p.dtype)
-    _kernels.kl_divergence(p, q, out.reshape(-1))
-    return out
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

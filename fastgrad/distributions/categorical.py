@@ -10,10 +10,15 @@ import numpy as np
 from fastgrad import _validate
 from fastgrad._typing import ArrayLike, FloatArray, IntArray
 from fastgrad.distributions import concrete
+from fastgrad.distributions.categorical_entropy import (
+    entropy,
+    entropy_vjp,
+    kl_divergence,
+    kl_divergence_vjp,
+)
 from fastgrad.distributions.concrete import Relaxation
 from fastgrad.distributions.discrete import Discrete
-from fastgrad.distributions.normalisation import log_normaliser
-from fastgrad.distributions.normalisation import partials as _partials
+from fastgrad.distributions.normalisation import normaliser, partials
 from fastgrad.kernels.compiler.jit import MAX_CHUNKS
 from fastgrad.kernels.distributions import categorical as _kernels
 from fastgrad.kernels.distributions import categorical_inverse as _inverse
@@ -21,7 +26,17 @@ from fastgrad.kernels.distributions import categorical_long as _segments
 from fastgrad.kernels.tiles import features as _features
 from fastgrad.random import RNG, as_key
 
-__all__ = ["Categorical", "entropy", "kl_divergence", "log_prob", "log_softmax", "sample", "score"]
+__all__ = [
+    "Categorical",
+    "entropy",
+    "entropy_vjp",
+    "kl_divergence",
+    "kl_divergence_vjp",
+    "log_prob",
+    "log_softmax",
+    "sample",
+    "score",
+]
 
 
 def log_softmax(logits, *, out=None):
@@ -53,7 +68,7 @@ def log_softmax(logits, *, out=None):
     out = _validate.output(out, (*batch, rows.shape[1]), rows.dtype)
     flat = out.reshape(rows.shape)
     if rows.shape[1] > _segments.SEGMENT:
-        _segments.subtract(rows, log_normaliser(rows), flat)
+        _segments.subtract(rows, *normaliser(rows), flat)
     else:
         _kernels.log_softmax(rows, flat)
     return out
@@ -119,13 +134,13 @@ def sample(
             _validate.check_logits(rows, "logits", np.shape(logits))
     elif method == "inverse":
         _validate.check_logits(rows, "logits", np.shape(logits))
-        maximum, total = _partials(rows)
-        weight = total * np.exp(maximum - maximum.max(axis=1, keepdims=True), dtype=np.float64)
+        maximum, rest = partials(rows)
+        weight = (1 + rest) * np.exp(maximum - maximum.max(axis=1, keepdims=True), dtype=np.float64)
         _segments.sample_inverse(rows, maximum, weight, noise, z)
     elif not long:
         _kernels.sample_gumbel(rows, noise, z)
     else:
-        maximum, _ = _partials(rows)
+        maximum, _ = partials(rows)
         best = np.empty((count, *maximum.shape), rows.dtype)
         arg = np.empty(best.shape, np.int32)
         _segments.sample_gumbel(rows, maximum.max(axis=1), noise, best, arg)
@@ -154,8 +169,9 @@ def log_prob(logits, z):
     """
     rows, batch = _validate.rows(logits)
     flat, shape = _validate.categories(z, batch, rows.shape[1])
-    chosen = rows[np.arange(rows.shape[0]), flat]
-    return (chosen - log_normaliser(rows)).reshape(shape)
+    out = np.empty(shape, rows.dtype)
+    _kernels.log_prob(rows, *normaliser(rows), flat, out.reshape(flat.shape))
+    return out
 
 
 def score(logits, z, *, out=None):
@@ -181,60 +197,6 @@ def score(logits, z, *, out=None):
     flat, shape = _validate.categories(z, batch, rows.shape[1])
     out = _validate.output(out, (*shape, rows.shape[1]), rows.dtype)
     _kernels.score(rows, flat, out.reshape(*flat.shape, rows.shape[1]))
-    return out
-
-
-def entropy(logits):
-    """Entropy in nats, -sum p log p.
-
-    Parameters
-    ----------
-    logits : array, shape (*batch, K)
-
-    Returns
-    -------
-    array, shape (*batch)
-
-    Examples
-    --------
-    >>> import numpy as np, fastgrad as fg
-    >>> fg.entropy(np.zeros((2, 4)))
-    array([1.38629436, 1.38629436])
-    """
-    rows, batch = _validate.rows(logits)
-    out = np.empty(batch, rows.dtype)
-    _kernels.entropy(rows, out.reshape(-1))
-    return out
-
-
-def kl_divergence(p_logits, q_logits):
-    """Kullback-Leibler divergence in nats, sum p (log p - log q).
-
-    Parameters
-    ----------
-    p_logits, q_logits : array, shape (*batch, K)
-        Of one shape and dtype.
-
-    Returns
-    -------
-    array, shape (*batch)
-        inf where p allows a category that q masks.
-
-    Examples
-    --------
-    >>> import numpy as np, fastgrad as fg
-    >>> float(fg.kl_divergence(np.log([0.5, 0.5]), np.log([0.25, 0.75])).round(4))
-    0.1438
-    """
-    p_rows, batch = _validate.rows(p_logits, "p_logits")
-    q_rows, q_batch = _validate.rows(q_logits, "q_logits")
-    if (p_rows.shape, batch, p_rows.dtype) != (q_rows.shape, q_batch, q_rows.dtype):
-        raise ValueError(
-            f"q_logits must have the shape and dtype of p_logits, {(*batch, p_rows.shape[1])} "
-            f"{p_rows.dtype}, got {(*q_batch, q_rows.shape[1])} {q_rows.dtype}"
-        )
-    out = np.empty(batch, p_rows.dtype)
-    _kernels.kl_divergence(p_rows, q_rows, out.reshape(-1))
     return out
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import scipy
 
 from fastgrad import _validate
-from fastgrad.distributions.normalisation import log_normaliser
+from fastgrad.distributions.normalisation import normaliser
 
 
 def concrete_log_prob(logits, x, *, temperature):
@@ -87,15 +87,18 @@ def _exp_concrete(logits, log_x, temperature, name):
         raise ValueError(
             f"{name} must be inside the simplex where logits are finite, but not at index {bad}"
         )
+    # Relative to the row's largest logit, and then to the largest exponent: no shift matters.
+    logits = logits - logits.max(axis=-1, keepdims=True)
     exponent = np.subtract(
         logits, temperature * log_x, where=allowed, out=np.full(log_x.shape, -np.inf, rows.dtype)
     )
     n = allowed.sum(axis=-1)
-    normaliser = log_normaliser(exponent.reshape(-1, k)).reshape(log_x.shape[:-1])
+    top, log_sum = normaliser(_validate.frozen(exponent.reshape(-1, k)))
+    top, log_sum = (a.reshape(log_x.shape[:-1]) for a in (top, log_sum))
     value = (
         scipy.special.gammaln(n)
         + (n - 1) * np.log(temperature)
-        + exponent.sum(axis=-1, where=allowed)
-        - n * normaliser
+        + np.subtract(exponent, top[..., None]).sum(axis=-1, where=allowed)
+        - n * log_sum
     )
     return value.astype(rows.dtype), allowed

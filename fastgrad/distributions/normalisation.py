@@ -9,22 +9,28 @@ from fastgrad.kernels.distributions import categorical as _kernels
 from fastgrad.kernels.distributions import categorical_long as _segments
 
 
-def log_normaliser(rows: FloatArray) -> FloatArray:
-    """Log of the sum of exp over each row of checked (N, K) logits, shape (N,)."""
+def normaliser(rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return logsumexp of each row of checked (N, K) logits, as two numbers to be added.
+
+    The first is the row's maximum: it is taken from a logit first, so that a shift of the row
+    changes nothing.
+    """
     if rows.shape[1] <= _segments.SEGMENT:
-        out = np.empty(rows.shape[0], rows.dtype)
-        _kernels.log_normaliser(rows, out)
-        return out
-    maximum, total = partials(rows)
-    top = maximum.max(axis=1, keepdims=True)
-    weight = total * np.exp(maximum - top, dtype=np.float64)
-    return (top[:, 0] + np.log(weight.sum(axis=1))).astype(rows.dtype)
+        maximum, log_sum = np.empty(rows.shape[0], rows.dtype), np.empty(rows.shape[0], rows.dtype)
+        _kernels.normaliser(rows, maximum, log_sum)
+        return maximum, log_sum
+    maximum, rest = partials(rows)
+    top, each = maximum.max(axis=1), np.arange(len(rows))
+    weight = (1 + rest) * np.exp(maximum - top[:, None], dtype=np.float64)
+    first = maximum.argmax(axis=1)
+    weight[each, first] = rest[each, first]
+    return top, np.log1p(weight.sum(axis=1)).astype(rows.dtype)
 
 
 def partials(rows: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return of each segment of each row the largest logit, and the sum of exp relative to it."""
+    """Return each segment's largest logit, and the sum of the others' exp relative to it."""
     segments = -(-rows.shape[1] // _segments.SEGMENT)
     maximum = np.empty((rows.shape[0], segments), rows.dtype)
-    total = np.empty(maximum.shape)
-    _segments.partials(rows, maximum, total)
-    return maximum, total
+    rest = np.empty(maximum.shape)
+    _segments.partials(rows, maximum, rest)
+    return maximum, rest

@@ -1,4 +1,4 @@
-"""Bernoulli sites: samples, their log probability and score, entropy and divergence.
+"""Bernoulli sites: samples, their log probability and score.
 
 Oracle: tests/distributions/test_bernoulli.py, `test_agrees_with_two_categories`.
 """
@@ -15,7 +15,7 @@ from fastgrad.kernels.compiler.jit import (
 )
 from fastgrad.kernels.distributions import bernoulli_noise as lg
 from fastgrad.kernels.random.philox import NOISE
-from fastgrad.kernels.simd.intrinsics import like, where
+from fastgrad.kernels.simd.intrinsics import where
 from fastgrad.kernels.simd.special import sigmoid, softplus
 from fastgrad.kernels.tiles import tile
 
@@ -79,49 +79,3 @@ def score(chunk, chunks, logits, x, out):
     head, tail = chunk_bounds(n, chunk, chunks)
     for i in range(out.shape[0]):
         score_block(out[i][head:tail], logits[head:tail], x[i][head:tail])
-
-
-@inline
-def divergence(a, b):
-    """p (log p - log q) of the outcome with logits a and b: 0 where p is, else inf where q is 0."""
-    log_p, log_q = log_sigmoid(a), log_sigmoid(b)
-    term = sigmoid(a) * (log_p - log_q)
-    term = where(log_q == like(-np.inf, b), like(np.inf, b), term)
-    return where(log_p == like(-np.inf, a), like(0, a), term)
-
-
-@block
-def kl_divergence_block(out, a, b):
-    """out = sum over both outcomes of p (log p - log q)."""
-    wide_vectors()
-    for c in range(out.size):
-        out[c] = divergence(a[c], b[c])
-    for c in range(out.size):
-        out[c] += divergence(-a[c], -b[c])
-
-
-@block
-def entropy_block(out, t):
-    """out = -sum p log p: log(1 + e) + |t| e / (1 + e), e = exp(-|t|)."""
-    wide_vectors()
-    for c in range(out.size):
-        a = abs(t[c])
-        out[c] = where(a < like(np.inf, a), a, like(0, a)) * sigmoid(-a)
-    for c in range(out.size):
-        out[c] += softplus(-abs(t[c]))
-
-
-@kernel(cost=lambda out: out.size)
-def kl_divergence(chunk, chunks, p_logits, q_logits, out):
-    """out = Kullback-Leibler divergence of each site."""
-    n = out.size
-    head, tail = chunk_bounds(n, chunk, chunks)
-    kl_divergence_block(out[head:tail], p_logits[head:tail], q_logits[head:tail])
-
-
-@kernel(cost=lambda out: out.size)
-def entropy(chunk, chunks, logits, out):
-    """out = entropy of each site."""
-    n = out.size
-    head, tail = chunk_bounds(n, chunk, chunks)
-    entropy_block(out[head:tail], logits[head:tail])

@@ -1,17 +1,23 @@
-"""Categoricals: samples, scores and entropies of rows of logits, a tile at a time.
+"""Categoricals: samples, log probabilities and scores of rows of logits, a tile at a time.
+
+A sum of exponentials is kept without the 1 of the likeliest category, as `rest`: the logarithm of
+1 + rest, and the probability rest / (1 + rest) of any other category, have then all their digits.
 
 Oracle: tests/support/reference.py, the functions of these names.
 """
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, kernel
-from fastgrad.kernels.distributions.concrete import draw, softmax
+from fastgrad.kernels.compiler.jit import block, chunk_bounds, kernel, wide_vectors
+from fastgrad.kernels.distributions.concrete import draw
 from fastgrad.kernels.random.bits import addresses, empty_bits
-from fastgrad.kernels.simd.intrinsics import like
-from fastgrad.kernels.simd.special import log_normal
+from fastgrad.kernels.simd.intrinsics import like, where
+from fastgrad.kernels.simd.special import exp_normal, log1p
+from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 from fastgrad.kernels.tiles import columns as col
-from fastgrad.kernels.tiles import elementwise, tile
+from fastgrad.kernels.tiles import tile
+
+PART = 128  # terms that are added one by one; sums of more are sums of such parts
 
 
 @kernel(cost=lambda logits, z: logits.size * len(z))
@@ -36,20 +42,67 @@ def sample_gumbel(chunk, chunks, logits, noise, z):
 # -- functions of logits and categories --------------------------------------------------------
 
 
+@block
+def weigh(w, t, m, arg, rest, fold):
+    """w = exp(t - m), rest its column sums without the winners."""
+    wide_vectors()
+    zero = like(0, t)
+    for c in range(0, t.shape[1], LANES):
+        high, winner, total = load(m, c), load(arg, c), filled(zero)
+        for start in range(0, t.shape[0], PART):
+            part = filled(zero)
+            for i in range(start, min(start + PART, t.shape[0])):
+                e = exp_normal(load(t, (i, c)) - high)
+                store(w, (i, c), e)
+                part = part + where(winner == np.int32(i), zero, e)
+            total = total + part
+        store(rest, c, total)
+    if fold:
+        col.fold_sum(rest)
+
+
+@block
+def take_log1p(s):
+    """s = log(1 + s)."""
+    wide_vectors()
+    for c in range(0, s.size, LANES):
+        store(s, c, log1p(load(s, c)))
+
+
 @kernel(cost=lambda logits: logits.size)
-def log_normaliser(chunk, chunks, logits, out):
-    """out = logsumexp of each row."""
+def normaliser(chunk, chunks, logits, maximum, log_sum):
+    """Set logsumexp of each row, maximum + log_sum, as two numbers."""
     layout = tile.layout(*logits.shape)
     fold, real = layout.fold, logits.dtype
-    (t,) = tile.scratch(layout, 1, real)
+    t, w = tile.scratch(layout, 2, real)
     m, s = tile.statistics(layout, 2, real)
+    (arg,) = tile.statistics(layout, 1, np.int32)
     for row in tile.rows(layout, chunk, chunks):
         tile.load(t, logits, row, like(-np.inf, t))
-        col.maximum(t, m, fold)
-        col.exponentiate(t, m, like(1, t), s, fold)
-        for c in range(layout.columns):
-            m[c] += log_normal(s[c])
-        tile.store_statistics(out, m, row, fold)
+        col.argmax(t, m, arg, fold)
+        weigh(w, t, m, arg, s, fold)
+        take_log1p(s)
+        tile.store_statistics(maximum, m, row, fold)
+        tile.store_statistics(log_sum, s, row, fold)
+
+
+@kernel(cost=lambda out: out.size)
+def log_prob(chunk, chunks, logits, maximum, log_sum, z, out):
+    """out = log probability of z, both (S, N), given the two numbers of `normaliser`."""
+    begin, end = chunk_bounds(logits.shape[0], chunk, chunks)
+    for i in range(out.shape[0]):
+        for row in range(begin, end):
+            out[i, row] = (logits[row, z[i, row]] - maximum[row]) - log_sum[row]
+
+
+@block
+def subtract_two(t, m, s):
+    """t = (t - m) - s, one m and s a column."""
+    wide_vectors()
+    for c in range(0, t.shape[1], LANES):
+        high, low = load(m, c), load(s, c)
+        for i in range(t.shape[0]):
+            store(t, (i, c), (load(t, (i, c)) - high) - low)
 
 
 @kernel(cost=lambda logits: logits.size)
@@ -59,12 +112,27 @@ def log_softmax(chunk, chunks, logits, out):
     fold, real = layout.fold, logits.dtype
     t, w = tile.scratch(layout, 2, real)
     m, s = tile.statistics(layout, 2, real)
+    (arg,) = tile.statistics(layout, 1, np.int32)
     for row in tile.rows(layout, chunk, chunks):
         tile.load(t, logits, row, like(-np.inf, t))
-        col.subtract_maximum(t, m, fold)
-        m[:] = like(0, m)
-        col.log_softmax(t, m, s, w, fold)
+        col.argmax(t, m, arg, fold)
+        weigh(w, t, m, arg, s, fold)
+        take_log1p(s)
+        subtract_two(t, m, s)
         tile.store(out, t, row)
+
+
+@block
+def score_tile(w, arg, p, likeliest, rest):
+    """w = one-hot(winners) - p, where 1 - p of the likeliest category is given as rest."""
+    wide_vectors()
+    zero, one = like(0, p), like(1, p)
+    for c in range(0, w.shape[1], LANES):
+        winner, top, gap = load(arg, c), load(likeliest, c), load(rest, c)
+        for i in range(w.shape[0]):
+            x, here = load(p, (i, c)), np.int32(i)
+            mine = where(top == here, gap, one - x)
+            store(w, (i, c), where(winner == here, mine, zero - x))
 
 
 @kernel(cost=lambda out: out.size)
@@ -73,53 +141,18 @@ def score(chunk, chunks, logits, z, out):
     layout = tile.layout(*logits.shape)
     fold, real = layout.fold, logits.dtype
     p, w = tile.scratch(layout, 2, real)
-    m, s = tile.statistics(layout, 2, real)
-    (arg,) = tile.statistics(layout, 1, np.int32)
+    m, rest = tile.statistics(layout, 2, real)
+    (s,) = tile.statistics(layout, 1, real)
+    arg, likeliest = tile.statistics(layout, 2, np.int32)
     for row in tile.rows(layout, chunk, chunks):
-        tile.load(p, logits, row, like(-np.inf, p))
-        col.maximum(p, m, fold)
-        col.softmax(p, m, s, fold)
+        tile.load(w, logits, row, like(-np.inf, w))
+        col.argmax(w, m, likeliest, fold)
+        weigh(p, w, m, likeliest, rest, fold)
+        for c in range(layout.columns):
+            s[c] = like(1, s) + rest[c]
+            rest[c] = rest[c] / s[c]
+        col.divide(p, s)
         for i in range(z.shape[0]):
             tile.load_categories(arg, z[i], row, fold)
-            col.one_hot_minus(w, arg, p)
+            score_tile(w, arg, p, likeliest, rest)
             tile.store(out[i], w, row)
-
-
-@kernel(cost=lambda logits: logits.size)
-def entropy(chunk, chunks, logits, out):
-    """out = -sum p log p of each row."""
-    layout = tile.layout(*logits.shape)
-    fold, real = layout.fold, logits.dtype
-    t, p = tile.scratch(layout, 2, real)
-    m, s = tile.statistics(layout, 2, real)
-    for row in tile.rows(layout, chunk, chunks):
-        tile.load(t, logits, row, like(-np.inf, t))
-        log_softmax_and_softmax(t, p, m, s, fold)
-        col.expectation(p, t, s, fold)
-        for c in range(layout.columns):
-            s[c] = -s[c]
-        tile.store_statistics(out, s, row, fold)
-
-
-@kernel(cost=lambda p_logits: p_logits.size)
-def kl_divergence(chunk, chunks, p_logits, q_logits, out):
-    """out = sum p (log p - log q) of each row."""
-    layout = tile.layout(*p_logits.shape)
-    fold, real = layout.fold, p_logits.dtype
-    t, p, q, w = tile.scratch(layout, 4, real)
-    m, s = tile.statistics(layout, 2, real)
-    for row in tile.rows(layout, chunk, chunks):
-        tile.load(t, p_logits, row, like(-np.inf, t))
-        tile.load(q, q_logits, row, like(-np.inf, q))
-        log_softmax_and_softmax(t, p, m, s, fold)
-        log_softmax_and_softmax(q, w, m, s, fold)  # by the same steps: 0 where p is q
-        elementwise.difference(t, q)
-        col.expectation(p, t, s, fold)
-        tile.store_statistics(out, s, row, fold)
-
-
-@block
-def log_softmax_and_softmax(t, p, m, s, fold):
-    """t = log_softmax(t), p = softmax(t)."""
-    softmax(t, p, m, s, fold)
-    col.add_log(t, s)

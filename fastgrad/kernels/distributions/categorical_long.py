@@ -23,25 +23,31 @@ SEGMENT = 4096  # categories; a multiple of tile.FOLD
 
 
 @kernel(cost=lambda logits: logits.size)
-def partials(chunk, chunks, logits, maximum, total):
-    """Describe each segment by its maximum and its sum of exp(x - maximum), both (N, C)."""
+def partials(chunk, chunks, logits, maximum, rest):
+    """Describe each segment by its maximum and its sum of exp(x - maximum), both (N, C).
+
+    The sum lacks the maximum's own 1: it is -1 where a segment is empty.
+    """
     n, segments = maximum.shape
     items = n * segments
     real = logits.dtype
     e = np.empty((SEGMENT // tile.FOLD, tile.FOLD), real)
     m, s = np.empty(tile.FOLD, real), np.empty(tile.FOLD, real)
-    sums = np.empty(tile.FOLD)
+    sums, arg = np.empty(tile.FOLD), np.empty(tile.FOLD, np.int32)
     for item in chunk_range(items, chunk, chunks):
         row, segment = item // segments, item % segments
         tile.load_flat(e, logits[row, segment * SEGMENT :], like(-np.inf, e))
-        col.maximum(e, m, True)
+        col.argmax(e, m, arg, True)
         maximum[row, segment] = m[0]
         if m[0] == -np.inf:
-            total[row, segment] = 0.0
+            rest[row, segment] = -1.0
             continue
         col.exponentiate(e, m, like(1, e), s, True)
+        for c in range(tile.FOLD):
+            if arg[c] >= 0:
+                e[arg[c], c] = like(0, e)
         accumulate(sums, e)
-        total[row, segment] = sums.sum()
+        rest[row, segment] = sums.sum()
 
 
 @kernel(cost=lambda z: z.size * SEGMENT)
@@ -102,9 +108,10 @@ def sample_gumbel(chunk, chunks, logits, maximum, noise, best, arg):
 
 
 @kernel(cost=lambda logits: logits.size)
-def subtract(chunk, chunks, logits, log_normaliser, out):
-    """out = logits - log_normaliser[:, None]."""
+def subtract(chunk, chunks, logits, maximum, log_sum, out):
+    """out = (logits - maximum[:, None]) - log_sum[:, None]."""
     n, k = logits.shape
     for row in range(n):
         begin, end = chunk_bounds(k, chunk, chunks)
-        elementwise.subtract(out[row, begin:end], logits[row, begin:end], log_normaliser[row])
+        elementwise.subtract(out[row, begin:end], logits[row, begin:end], maximum[row])
+        elementwise.subtract(out[row, begin:end], out[row, begin:end], log_sum[row])
