@@ -10,12 +10,34 @@ from fastgrad.kernels.tiles import check as _check
 REALS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
+LARGEST = 2**63 - 1  # of what kernels take as an integer
+
+
 def array(x, name):
-    """Return x as an array of whatever dtype."""
+    """Return x as an array of whatever dtype; a masked array is refused, never read as a plain one.
+
+    Its mask would be lost without a word where masks are -inf.
+    """
+    if type(x) is not np.ndarray:
+        parts = x if isinstance(x, (list, tuple)) else (x,)
+        if any(isinstance(part, np.ma.MaskedArray) for part in parts):
+            raise TypeError(
+                f"{name} must not be a NumPy masked array: fill it first, logits with -inf"
+            )
     try:
         return np.asarray(x)
+    except (TypeError, RuntimeError) as error:  # how other libraries refuse to make it one
+        raise TypeError(
+            f"{name} must be an array of real numbers, got {_kind(x, type(x).__name__)}: {error}"
+        ) from None
     except ValueError:
         raise ValueError(f"{name} must be an array: its rows differ in length") from None
+
+
+def _kind(x, otherwise):
+    """Name the dtype that x calls its own, be it NumPy's or not."""
+    own = getattr(x, "dtype", None)
+    return otherwise if own is None else f"dtype {own}"
 
 
 def frozen(x):
@@ -29,10 +51,13 @@ def frozen(x):
 def real_array(x, name):
     """Return x as a C-contiguous float32 or float64 array, read-only (one compiled signature)."""
     if type(x) is not np.ndarray or x.dtype not in REALS or not x.flags.c_contiguous:
-        x = array(x, name)
+        given, x = x, array(x, name)
         if x.dtype not in REALS:
             if x.dtype.kind not in "iufb" or x.dtype.itemsize > 8:
-                raise TypeError(f"{name} must be float32 or float64, got dtype {x.dtype}")
+                raise TypeError(
+                    f"{name} must be float32 or float64, got {_kind(given, f'dtype {x.dtype}')}: "
+                    "convert it first (float16, integers and booleans are converted here)"
+                )
             single = x.dtype.kind == "f" and x.dtype.itemsize <= 4
             x = x.astype(np.float32 if single else np.float64)
         x = np.asarray(x, order="C")  # ascontiguousarray would give a scalar an axis
@@ -80,26 +105,38 @@ def _index(index):
     return "(" + ", ".join(str(int(i)) for i in index) + ("," if len(index) == 1 else "") + ")"
 
 
-def positive(value, name):
-    """Return a finite number above 0 as a float."""
+def _number(value):
+    """Return a real number, or an array of no axes that holds one, as a float; else NaN."""
+    if not isinstance(value, (float, numbers.Real)) and getattr(value, "ndim", None) == 0:
+        value = math.nan if isinstance(value, np.ma.MaskedArray) else value.item()
     try:
         real = isinstance(value, (float, numbers.Real)) and not isinstance(value, bool)
-        number = float(value) if real else math.nan
+        return float(value) if real else math.nan
     except OverflowError:
-        number = math.inf
+        return math.inf
+
+
+def _shown(value):
+    """Write a value that was refused: an integer of many digits as a power."""
+    if isinstance(value, numbers.Integral) and abs(value) >= 2**64:
+        return f"{'-' if value < 0 else ''}2**{math.log2(abs(value)):.0f} or so"
+    return repr(value)
+
+
+def positive(value, name):
+    """Return a finite number above 0 as a float."""
+    number = _number(value)
     if not 0 < number < math.inf:
-        raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
+        raise ValueError(f"{name} must be a finite number above 0, got {_shown(value)}")
     return number
 
 
 def not_negative(value, name):
     """Return a finite number from 0 up as a float."""
-    if isinstance(value, numbers.Real) and not isinstance(value, bool) and value == 0:
-        return 0.0
-    try:
-        return positive(value, name)
-    except ValueError:
-        raise ValueError(f"{name} must be a finite number, at least 0, got {value!r}") from None
+    number = _number(value)
+    if not 0 <= number < math.inf:
+        raise ValueError(f"{name} must be a finite number, at least 0, got {_shown(value)}")
+    return number
 
 
 def number(value, name, low, high):
@@ -117,6 +154,8 @@ def number(value, name, low, high):
 
 def temperature(value):
     """Return a temperature as a float: in float32 too, its inverse and products are finite."""
+    if getattr(value, "ndim", 0) > 0:
+        raise ValueError(f"temperature must be one number for all rows, got shape {value.shape}")
     value = positive(value, "temperature")
     if not 2.0**-60 <= value <= 2.0**60:
         raise ValueError(f"temperature must be from 2**-60 to 2**60, got {value!r}")
@@ -129,15 +168,17 @@ def scale(dtype, value):
 
 
 def integer(value, name, low, high=None):
-    """Return an integer between low and high as an int."""
+    """Return an integer between low and high, by default what 64 bits hold, as an int."""
     # A plain int is told at once: asking an abstract class takes as long as a small kernel.
     if type(value) is not int and (
         isinstance(value, bool) or not isinstance(value, numbers.Integral)
     ):
         raise TypeError(f"{name} must be an integer, got {value!r}")
-    if value < low or (high is not None and value > high):
-        bound = f"at least {low}" if high is None else f"from {low} to {high}"
-        raise ValueError(f"{name} must be {bound}, got {value}")
+    if value < low or value > (LARGEST if high is None else high):
+        bound = f"from {low} to {LARGEST if high is None else high}"
+        if high is None and value < low:
+            bound = f"at least {low}"
+        raise ValueError(f"{name} must be {bound}, got {_shown(int(value))}")
     return int(value)
 
 
@@ -228,7 +269,8 @@ def cotangents(given, full, dtype, rows=None):
 
     They agree in shape; None becomes an array of no samples. By default rows is (n,), flat.
     """
-    shapes = [np.shape(r) for r in given.values() if r is not None]
+    given = {name: r if r is None else array(r, name) for name, r in given.items()}
+    shapes = [r.shape for r in given.values() if r is not None]
     if not shapes or shapes != shapes[:1] * len(shapes):
         names = " and ".join(given)
         raise ValueError(f"{names} must be given and agree in shape, got {shapes}")
@@ -255,10 +297,9 @@ def output(out, shape, dtype, name="out"):
     """Return an array for results: `out` when it fits exactly, a new one when it is None."""
     if out is None:
         return np.empty(shape, dtype)
-    if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype:
-        got = (
-            f"{out.shape} {out.dtype}" if isinstance(out, np.ndarray) else repr(type(out).__name__)
-        )
+    plain = isinstance(out, np.ndarray) and not isinstance(out, np.ma.MaskedArray)
+    if not plain or out.shape != shape or out.dtype != dtype:
+        got = f"{out.shape} {out.dtype}" if plain else repr(type(out).__name__)
         raise ValueError(
             f"{name} must be an array of shape {shape} and dtype {np.dtype(dtype)}, got {got}"
         )

@@ -470,3 +470,128 @@ def test_checked_rows_are_read_only_views():
 def test_choices_are_compared_with_nothing_but_choices(method):
     with pytest.raises(ValueError, match=r"method must be one of 'inverse', 'gumbel', got"):
         fg.sample(X, rng=0, method=method)
+
+
+# -- what NumPy would read as a plain array, or call by its own words ---------------------------
+
+MASKED = np.ma.masked_array(np.zeros((4, 3)), mask=np.eye(4, 3, dtype=bool))
+SQUARE = np.zeros((3, 3))
+TAKES_ARRAYS = {
+    **{name: (call, "logits") for name, call in TAKES_LOGITS.items()},
+    "log_prob z": (lambda x: fg.log_prob(X, np.ma.masked_array(Z, mask=Z == 0)), "z"),
+    "entropy_vjp": (lambda x: fg.entropy_vjp(X, x[:, 0]), "cotangent"),
+    "cotangent": (lambda x: fg.gumbel_softmax_vjp(X, x, temperature=1, rng=0), "cotangent"),
+    "relax_vjp": (lambda x: fg.relax_vjp(X, X, x, temperature=1, rng=0), "conditional_cotangent"),
+    "concrete_log_prob": (lambda x: fg.concrete_log_prob(X, x, temperature=1), "x"),
+    "bernoulli": (lambda x: fg.bernoulli.sample(x, rng=0), "logits"),
+    "bernoulli score": (lambda x: fg.bernoulli.score(X, x.astype(int)), "x"),
+    "binary density": (lambda x: fg.bernoulli.concrete_log_prob(X, x, temperature=1), "x"),
+    "log odds": (lambda x: fg.bernoulli.exp_concrete_log_prob(X, x, temperature=1), "log_odds"),
+    "matching": (lambda x: fg.permutation.matching(x), "log_alpha"),
+    "sinkhorn": (lambda x: fg.permutation.sinkhorn(x), "log_alpha"),
+    "sinkhorn_vjp": (lambda x: fg.permutation.sinkhorn_vjp(SQUARE, x[:3]), "cotangent"),
+    "permutation.sample": (lambda x: fg.permutation.sample(x, rng=0), "logits"),
+    "marginals_vjp": (lambda x: fg.subset.marginals_vjp(X, x, 2), "cotangent"),
+    "k_hot": (lambda x: fg.subset.k_hot(x, 2, rng=0), "logits"),
+    "theta": (lambda x: fg.perturbed.solve(np.sign, x, num_samples=2, rng=0), "theta"),
+    "solver": (lambda x: fg.perturbed.solve(lambda t: x + t, X, num_samples=2, rng=0), "solver"),
+    "params": (lambda x: fg.optim.SGD(learning_rate=1).update(x, X), "params"),
+    "grads": (lambda x: fg.optim.Adam().update(X, x), "grads"),
+    "continuous": (lambda x: fg.continuous.Normal(x, X), "loc"),
+    "value of f": (lambda x: fg.estimator("rloo")(lambda z: x[:, 0], X, num_samples=4, rng=0), "f"),
+    "out": (lambda x: fg.log_softmax(X, out=x), "out"),
+    "list of rows": (lambda x: fg.log_softmax(list(x)), "logits"),
+}
+
+
+@pytest.mark.parametrize("name", TAKES_ARRAYS)
+def test_masked_arrays_are_refused(name):
+    """Their masks would be lost, in a library whose masks are -inf."""
+    call, argument = TAKES_ARRAYS[name]
+    with pytest.raises((TypeError, ValueError), match=rf"{argument}.* .*[Mm]asked"):
+        call(MASKED)
+
+
+RAGGED = [[0.0], [1.0, 2.0]]
+
+
+@pytest.mark.parametrize(
+    ("call", "argument"),
+    [
+        (lambda: fg.gumbel_softmax_vjp(X, RAGGED, temperature=1, rng=0), "cotangent"),
+        (lambda: fg.relax_vjp(X, RAGGED, temperature=1, rng=0), "relaxed_cotangent"),
+        (lambda: fg.subset.marginals_vjp(X, RAGGED, 2), "cotangent"),
+        (lambda: fg.subset.relaxed_top_k_vjp(X, RAGGED, 2, temperature=1, rng=0), "cotangent"),
+        (lambda: fg.permutation.sinkhorn_vjp(SQUARE, RAGGED), "cotangent"),
+        (lambda: fg.permutation.sample(RAGGED, rng=0), "logits"),
+        (lambda: fg.bernoulli.concrete_log_prob(X, RAGGED, temperature=1), "x"),
+        (lambda: fg.bernoulli.sample(RAGGED, rng=0), "logits"),
+    ],
+)
+def test_ragged_lists_are_refused_by_name(call, argument):
+    with pytest.raises(ValueError, match=rf"{argument} must be an array: its rows differ"):
+        call()
+
+
+@pytest.mark.parametrize("size", [2**63, 2**64, 10**30, 10**5000], ids=range(4))
+def test_huge_integers_are_refused_by_name(size):
+    x = np.zeros((3, 3))
+    options = {"temperature": 1.0, "rng": 0, "max_iterations": size}
+    for call, name in (
+        (lambda: fg.permutation.sinkhorn(x, max_iterations=size), "max_iterations"),
+        (lambda: fg.permutation.sinkhorn_vjp(x, x, max_iterations=size), "max_iterations"),
+        (lambda: fg.permutation.gumbel_sinkhorn(x, **options), "max_iterations"),
+        (lambda: fg.permutation.gumbel_sinkhorn_vjp(x, x, **options), "max_iterations"),
+        (lambda: fg.exact.grad(lambda z: z[:, 0, 0], x, budget=size), "budget"),
+        (lambda: fg.sample(x, num_samples=size, rng=0), "num_samples"),
+        (lambda: fg.sample(x, row_offset=size, rng=0), "row_offset"),
+        (lambda: fg.sample(x, sample_offset=-size, rng=0), "sample_offset"),
+        (lambda: fg.subset.k_hot(x, size, rng=0), "k"),
+        (lambda: fg.perturbed.solve_vjp(np.sign, x, x, num_samples=size, rng=0), "num_samples"),
+    ):
+        with pytest.raises(ValueError, match=rf"{name} must be .*got") as caught:
+            call()
+        assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("temperature", [np.array(0.5), np.array(0.5, "f4"), np.array(2)])
+def test_a_temperature_may_be_an_array_of_no_axes(temperature):
+    for call in RELAXES.values():
+        got, want = call(temperature=temperature), call(temperature=temperature.item())
+        pairs = zip(got, want) if isinstance(got, tuple) else [(got, want)]
+        assert all(np.array_equal(a, b) for a, b in pairs)
+
+
+def test_a_temperature_for_each_row_is_refused_in_one_sentence():
+    with pytest.raises(ValueError, match=r"temperature must be one number .* got shape \(4,\)"):
+        fg.gumbel_softmax(X, temperature=np.ones(4), rng=0)
+    with pytest.raises(ValueError, match="temperature must be a finite number"):
+        fg.gumbel_softmax(X, temperature=np.ma.masked_array(1.0, mask=True), rng=0)
+
+
+class Foreign:
+    """An array of another library, in a type that NumPy has not."""
+
+    def __init__(self, dtype, answer):
+        self.dtype, self.answer = dtype, answer
+
+    def __array__(self, dtype=None, copy=None):
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def test_types_of_other_libraries_are_named():
+    """pandas' nullable Float64 becomes objects, torch refuses bfloat16 and tensors with history."""
+    objects = np.array([[0.0, None, 1.0]], object)
+    with pytest.raises(TypeError, match="logits must be float32 or float64, got dtype Float64"):
+        fg.log_softmax(Foreign("Float64", objects))
+    unsupported = TypeError("Got unsupported ScalarType BFloat16")
+    with pytest.raises(TypeError, match=r"logits must .* real numbers, got dtype torch.bfloat16"):
+        fg.log_softmax(Foreign("torch.bfloat16", unsupported))
+    history = RuntimeError("Can't call numpy() on Tensor that requires grad.")
+    with pytest.raises(TypeError, match=r"logits must .*float32: Can't call"):
+        fg.log_softmax(Foreign("torch.float32", history))
+    message = "longdouble|float128"
+    with pytest.raises(TypeError, match=rf"float64, got dtype ({message}): .*float16, integers"):
+        fg.log_softmax(X.astype(np.longdouble))

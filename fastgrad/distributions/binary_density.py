@@ -76,7 +76,7 @@ def exp_concrete_log_prob(logits, log_odds, *, temperature):
 def _points(logits, x, name):
     """Check logits and points; return both in the shape of the points, and where x is certain."""
     sites, batch = _validate.sites(logits)
-    x = np.asarray(x, sites.dtype)
+    x = _validate.real_array(x, name).astype(sites.dtype, copy=False)
     if x.shape != batch and x.shape[1:] != batch:
         raise ValueError(f"{name} must have shape {batch} or (S, *{batch}), got {x.shape}")
     sites = np.broadcast_to(sites.reshape(batch), x.shape)

@@ -10,8 +10,7 @@ longer to at most 1. An entry of -inf is a pair that is never matched.
 
 from __future__ import annotations
 
-import numpy as np
-
+from fastgrad import _validate
 from fastgrad.distributions.assignment import gumbel_matching, matching
 from fastgrad.distributions.plackett_luce import gumbel_top_k, log_prob, score
 from fastgrad.distributions.sinkhorn import (
@@ -60,6 +59,7 @@ def sample(logits, *, num_samples=None, rng, row_offset=0, sample_offset=0):
     >>> grad.shape  # an unbiased gradient of P(the first is 0) by the logits
     (3,)
     """
-    k = np.shape(logits)[-1] if np.ndim(logits) else 0
+    logits = _validate.real_array(logits, "logits")
+    k = logits.shape[-1] if logits.ndim else 1  # what has no axis is refused below
     options = {"row_offset": row_offset, "sample_offset": sample_offset}
     return gumbel_top_k(logits, max(k, 1), num_samples=num_samples, rng=rng, **options)

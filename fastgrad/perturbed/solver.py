@@ -37,7 +37,7 @@ def draw_noise(theta, count, key, noise, noise_scale, sample_offset):
 
 def call(solver, theta):
     """Return the solutions of perturbed problems, checked."""
-    y = np.asarray(solver(theta))
+    y = _validate.array(solver(theta), "the solver's result")
     if y.shape != theta.shape:
         raise ValueError(f"solver must return solutions of shape {theta.shape}, got {y.shape}")
     if y.dtype.kind not in "iufb" or not np.isfinite(y).all():
