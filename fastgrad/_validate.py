@@ -118,8 +118,10 @@ def _number(value):
 
 def _shown(value):
     """Write a value that was refused: an integer of many digits as a power."""
-    if isinstance(value, numbers.Integral) and abs(value) >= 2**64:
-        return f"{'-' if value < 0 else ''}2**{math.log2(abs(value)):.0f} or so"
+    if isinstance(value, numbers.Integral):
+        size = abs(int(value))
+        if size >= 2**64:
+            return f"{'-' if int(value) < 0 else ''}2**{math.log2(size):.0f} or so"
     return repr(value)
 
 
@@ -152,6 +154,14 @@ def number(value, name, low, high):
     return real
 
 
+def fraction(value, name):
+    """Return a number from 0 to below 1 as a float."""
+    number = _number(value)
+    if not 0 <= number < 1:
+        raise ValueError(f"{name} must be from 0 to below 1, got {_shown(value)}")
+    return number
+
+
 def temperature(value):
     """Return a temperature as a float: in float32 too, its inverse and products are finite."""
     if getattr(value, "ndim", 0) > 0:
@@ -174,12 +184,13 @@ def integer(value, name, low, high=None):
         isinstance(value, bool) or not isinstance(value, numbers.Integral)
     ):
         raise TypeError(f"{name} must be an integer, got {value!r}")
-    if value < low or value > (LARGEST if high is None else high):
+    value = int(value)
+    if not low <= value <= (LARGEST if high is None else high):
         bound = f"from {low} to {LARGEST if high is None else high}"
         if high is None and value < low:
             bound = f"at least {low}"
-        raise ValueError(f"{name} must be {bound}, got {_shown(int(value))}")
-    return int(value)
+        raise ValueError(f"{name} must be {bound}, got {_shown(value)}")
+    return value
 
 
 def choice(value, name, options):

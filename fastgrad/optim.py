@@ -7,30 +7,39 @@ An optimiser is a value that holds its options; what it remembers goes from step
 from __future__ import annotations
 
 import dataclasses
-import numbers
+from typing import Any, TypeVar
 
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._typing import Array, ArrayLike
 from fastgrad.kernels import optim as _kernels
 from fastgrad.kernels.tiles import check as _check
 
 __all__ = ["SGD", "Adam"]
 
+Params = TypeVar("Params", Array, "dict[str, Array]")
+State = dict[str, Any]
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SGD:
-    """Gradient descent, with momentum if wanted.
+    """Gradient descent, optionally with momentum.
 
-    The velocity is ``momentum * velocity + gradient``, at first the gradient, and the step
-    ``-learning_rate * velocity``.
+    The velocity is ``momentum * velocity + gradient``, at first the gradient itself, and the step
+    is ``-learning_rate * velocity``.
 
     Parameters
     ----------
     learning_rate : float
-        Above 0.
+        Factor of the step, above 0.
     momentum : float
-        From 0 to below 1.
+        Weight of the earlier velocity, from 0 to below 1.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of its range.
 
     Examples
     --------
@@ -45,36 +54,51 @@ class SGD:
     learning_rate: float
     momentum: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _validate.positive(self.learning_rate, "learning_rate")
-        _fraction(self.momentum, "momentum")
+        _validate.fraction(self.momentum, "momentum")
 
-    def update(self, params, grads, state=None):
+    def update(
+        self,
+        params: Params,
+        grads: ArrayLike | dict[str, ArrayLike],
+        state: State | None = None,
+    ) -> tuple[Params, State]:
         """Take a step down the gradient.
 
         Parameters
         ----------
         params : array, or dict of arrays
-            float32 or float64. Infinite ones, as masked logits are, stay as they are.
+            Parameters, float32 or float64. Infinite ones, as masked logits are, stay as they are.
         grads : array, or dict of arrays
-            Of the same shapes, finite.
+            Gradients of the same names and shapes, finite.
         state : dict, optional
-            That of the last step: the velocity, as the params.
+            State that the last update returned: the velocity of each parameter. None begins anew.
 
         Returns
         -------
-        params, state
-            New ones, of the same shapes and dtypes.
+        params : array, or dict of arrays
+            New parameters of the same shapes and dtypes; the given ones are left as they are.
+        state : dict
+            State to pass to the next update.
 
         Raises
         ------
         ValueError
-            If gradients are not finite, or shapes or names differ.
+            If gradients are not finite, or so large that what the state has of them overflows its
+            dtype; if shapes or names differ; if the learning rate is out of the dtype's range.
+
+        Examples
+        --------
+        >>> import numpy as np, fastgrad as fg
+        >>> x, state = fg.optim.SGD(learning_rate=0.5).update(np.ones(2), np.array([1.0, 0.0]))
+        >>> x
+        array([0.5, 1. ])
         """
 
         def step(p, g, velocity):
             real, new = p.dtype.type, [np.empty_like(p) for _ in range(2)]
-            rates = real(self.momentum), real(self.learning_rate)
+            rates = real(self.momentum), _rate(self.learning_rate, p.dtype)
             _kernels.sgd(p, g, velocity, *rates, *new)
             return new
 
@@ -83,17 +107,23 @@ class SGD:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Adam:
-    """Adam: each element's step is its mean gradient over the root of its mean square.
+    """Adam: the step of each element is its mean gradient over the root of its mean square.
 
     Parameters
     ----------
     learning_rate : float
-        Above 0.
+        Factor of the step, above 0.
     beta1, beta2 : float
         Weights of the past in the running means of gradients and of their squares, from 0 to
         below 1.
     epsilon : float
-        Above 0: added to the root of the mean square.
+        Term added to the root of the mean square. Above 0, and at least the root of the smallest
+        normal number of the parameters' dtype: 1.1e-19 in float32, 1.5e-154 in float64.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of its range.
 
     Examples
     --------
@@ -117,19 +147,50 @@ class Adam:
     beta2: float = 0.999
     epsilon: float = 1e-8
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("learning_rate", "epsilon"):
             _validate.positive(getattr(self, name), name)
         for name in ("beta1", "beta2"):
-            _fraction(getattr(self, name), name)
+            _validate.fraction(getattr(self, name), name)
 
-    def update(self, params, grads, state=None):
-        """Take a step: as in `SGD.update`; state holds the number of steps and the running means.
+    def update(
+        self,
+        params: Params,
+        grads: ArrayLike | dict[str, ArrayLike],
+        state: State | None = None,
+    ) -> tuple[Params, State]:
+        """Take a step down the gradient.
+
+        Parameters
+        ----------
+        params : array, or dict of arrays
+            Parameters, float32 or float64. Infinite ones, as masked logits are, stay as they are.
+        grads : array, or dict of arrays
+            Gradients of the same names and shapes, finite. Their squares must be finite too: in
+            float32, gradients are below 1.8e19.
+        state : dict, optional
+            State that the last update returned: the number of steps and the running means of each
+            parameter's gradients and squares. None begins anew.
 
         Returns
         -------
-        params, state
-            New ones, of the same shapes and dtypes.
+        params : array, or dict of arrays
+            New parameters of the same shapes and dtypes; the given ones are left as they are.
+        state : dict
+            State to pass to the next update.
+
+        Raises
+        ------
+        ValueError
+            If gradients are not finite, or so large that their squares overflow; if shapes or names
+            differ; if epsilon or the learning rate is out of the range of the dtype.
+
+        Examples
+        --------
+        >>> import numpy as np, fastgrad as fg
+        >>> x, state = fg.optim.Adam(learning_rate=0.1).update(np.ones(2), np.array([3.0, 0.0]))
+        >>> x
+        array([0.9, 1. ])
         """
         count = 1 if state is None else int(_entry(state, "step")) + 1
         rate = self.learning_rate / (1 - self.beta1**count)
@@ -137,16 +198,21 @@ class Adam:
 
         def step(p, g, mean, square):
             real, new = p.dtype.type, [np.empty_like(p) for _ in range(3)]
+            least = np.sqrt(np.finfo(p.dtype).tiny)
+            if self.epsilon < least:  # squares below it are 0: a step would know no bounds
+                raise ValueError(
+                    f"epsilon must be at least {least:.2g} in {p.dtype}, got {self.epsilon!r}"
+                )
             keep, keep_square = ((real(b), real(1 - b)) for b in (self.beta1, self.beta2))
-            rates = real(rate), real(scale), real(self.epsilon)
+            rates = _rate(rate, p.dtype), real(scale), real(self.epsilon)
             _kernels.adam(p, g, mean, square, keep, keep_square, *rates, *new)
             return new
 
-        params, state = _update(params, grads, state, ("mean", "square"), step)
-        return params, {"step": np.array(count), **state}
+        params, new = _update(params, grads, state, ("mean", "square"), step)
+        return params, {"step": np.array(count), **new}
 
 
-def _update(params, grads, state, names, step):
+def _update(params, grads, state, names, step) -> Any:
     """Put each array, its gradient and what the state has of it to a step; return what it makes."""
     if not isinstance(params, dict):
         old = None if state is None else {name: {"": _entry(state, name)} for name in names}
@@ -161,9 +227,6 @@ def _update(params, grads, state, names, step):
         where = f"[{key!r}]" if key != "" else ""
         p = _validate.real_array(value, f"params{where}")
         g = _validate.like(grads[key], p.shape, p.dtype, f"grads{where}")
-        if _check.worst(g.reshape(-1)) != _check.FINE:
-            place = tuple(int(i) for i in np.argwhere(~np.isfinite(g))[0])
-            raise ValueError(f"grads{where} must be finite, got {g[place]} at index {place}")
         if state is None:
             old = [_validate.real_array(np.zeros_like(p), name) for name in names]
         else:
@@ -172,9 +235,32 @@ def _update(params, grads, state, names, step):
                 for past, name in zip(pasts, names)
             ]
         made = step(*(a.reshape(-1) for a in (p, g, *old)))
+        # Whatever is wrong with a gradient shows in the last thing that is remembered of it.
+        if _check.worst(made[-1]) != _check.FINE:
+            _refuse(g, made[-1].reshape(p.shape), names[-1], where)
         for result, array in zip(results, made):
             result[key] = array.reshape(p.shape)
     return results[0], dict(zip(names, results[1:]))
+
+
+def _refuse(g, made, name, where):
+    """Say which gradient is not finite, or too large."""
+    finite = np.isfinite(g)
+    if not finite.all():
+        place = tuple(np.argwhere(~finite)[0].tolist())
+        raise ValueError(f"grads{where} must be finite, got {g[place]} at index {place}")
+    place = tuple(np.argwhere(~np.isfinite(made))[0].tolist())
+    raise ValueError(
+        f"grads{where} must be smaller in {g.dtype}: the {name} overflows, "
+        f"got {g[place]} at index {place}"
+    )
+
+
+def _rate(value, dtype):
+    """Return a learning rate in the type of the parameters, in whose range it must be."""
+    if value > float(np.finfo(dtype).max):
+        raise ValueError(f"learning_rate must be smaller for {dtype}, got {value!r} in this step")
+    return dtype.type(value)
 
 
 def _entry(state, name):
@@ -182,10 +268,3 @@ def _entry(state, name):
     if not isinstance(state, dict) or name not in state:
         raise ValueError(f"state must be that of the last update: it has no {name!r}")
     return state[name]
-
-
-def _fraction(value, name):
-    """Refuse what is not from 0 to below 1."""
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not real or not 0 <= value < 1:
-        raise ValueError(f"{name} must be from 0 to below 1, got {value!r}")

@@ -254,3 +254,47 @@ def test_torch(name, dtype):
         theirs.grad = torch.tensor(g)
         torch_optimiser.step()
     np.testing.assert_allclose(ours, theirs.detach(), rtol=0, atol=200 * np.finfo(dtype).eps)
+
+
+# -- out of the type's range -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("dtype", "large"), [(np.float32, 1e25), (np.float64, 1e200)])
+def test_a_gradient_whose_square_overflows_is_refused(dtype, large):
+    """It would make every later step 0, without a word."""
+    g = np.array([[0, 1], [large, 0]], dtype)
+    with pytest.raises(ValueError, match=rf"grads must be smaller in {g.dtype}.*\(1, 0\)"):
+        Adam().update(np.zeros((2, 2), dtype), g)
+    with pytest.raises(ValueError, match=r"grads\['a'\] must be smaller"):
+        Adam().update({"a": np.zeros((2, 2), dtype)}, {"a": g})
+    fits = np.array([np.sqrt(np.finfo(dtype).max) / 2], dtype)
+    x, state = Adam(learning_rate=0.1).update(np.zeros(1, dtype), fits)
+    np.testing.assert_allclose(x, -0.1, rtol=1e-6)
+    assert np.isfinite(state["square"]).all()
+
+
+def test_a_velocity_that_overflows_is_refused():
+    g = np.array([3e38], np.float32)
+    sgd = SGD(learning_rate=1e-38, momentum=0.9)
+    x, state = sgd.update(np.zeros(1, np.float32), g)
+    with pytest.raises(ValueError, match="grads must be smaller in float32: the velocity"):
+        sgd.update(x, g, state)
+
+
+@pytest.mark.parametrize(("dtype", "small"), [(np.float32, 1e-50), (np.float64, 1e-160)])
+def test_an_epsilon_below_the_range_is_refused(dtype, small):
+    """It would be 0, and a gradient of 0 make a parameter NaN."""
+    with pytest.raises(ValueError, match=f"epsilon must be at least .* got {small}"):
+        Adam(epsilon=small).update(np.zeros(2, dtype), np.array([0, 1], dtype))
+    epsilon = 1.2 * float(np.sqrt(np.finfo(dtype).tiny))
+    g = np.array([0, 1, epsilon / 100, np.finfo(dtype).tiny], dtype)
+    x, _ = Adam(learning_rate=0.1, epsilon=epsilon).update(np.zeros(4, dtype), g)
+    assert x[0] == 0
+    np.testing.assert_allclose(x[1], -0.1, rtol=1e-6)
+    assert (np.abs(x) <= 0.11).all()
+
+
+@pytest.mark.parametrize("optimiser", [Adam(learning_rate=1e300), SGD(learning_rate=1e39)])
+def test_a_learning_rate_above_the_range_is_refused(optimiser):
+    with pytest.raises(ValueError, match="learning_rate must be smaller for float32"):
+        optimiser.update(np.zeros(2, np.float32), np.zeros(2, np.float32))
