@@ -14,6 +14,7 @@ from fastgrad._version import __version__
 from fastgrad.cli import arguments, interrupts, messages, pictures, problems, versions
 from fastgrad.dithering.pictures import images
 from fastgrad.kernels.compiler import jit
+from fastgrad.threads import set_num_threads
 
 COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, dict[str, Any]]] = {
     "dither": (pictures.dither, "dither a picture with a learned palette", arguments.DITHER),
@@ -131,4 +132,4 @@ def _prepare_threads(given: argparse.Namespace) -> None:
         most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
         if threads > most:
             given.refuse(f"--threads must be at most {most} here, got {threads}")
-        numba.set_num_threads(threads)
+        set_num_threads(threads)

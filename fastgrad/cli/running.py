@@ -44,7 +44,7 @@ class Settings:
     device: Array | None
     lock: bool
     colors: int
-    alpha: str
+    alpha: transparency.Mode
     size: tuple[int | None, int | None] | None
     options: dict[str, Any]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fastgrad import _tables
 from fastgrad._typing import FloatArray
 from fastgrad.estimators import Estimator
 
@@ -128,13 +129,7 @@ class Comparison:
             ]
             for row in self.rows
         ]
-        widths = [max(map(len, column)) for column in zip(titles, *table)]
-        lines = [
-            "  ".join(
-                c.rjust(w) if i > 1 else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths))
-            )
-            for row in (titles, *table)
-        ]
+        lines = [_tables.aligned([titles, *table], left=2)]
         calls = f"{self.num_samples} evaluations of f in an estimate, or the fewest that will do"
         lines += [f"{calls}; {self.repeats} estimates", f"truth: {self.truth}"]
         if any(row.exact for row in self.rows):

@@ -14,7 +14,7 @@ import pytest
 
 import fastgrad
 from fastgrad import cli, comparison, dithering
-from fastgrad.cli import problems, results
+from fastgrad.cli import problems, progress, results
 from fastgrad.comparison import measuring
 from fastgrad.dithering.metrics import psnr_and_ssim
 from fastgrad.dithering.pictures import images
@@ -844,6 +844,35 @@ def test_dither_shows_progress(picture, capsys, monkeypatch):
     line = capsys.readouterr().err.replace("\r", "\n").strip().splitlines()[-1]
     assert "5 colours, loss" in line
     assert "<00:00" in line
+
+
+def test_a_first_run_is_told_from_others(picture, capsys, monkeypatch):
+    from numba.core import event
+
+    whole, own = dithering.dither, progress.Compiling
+
+    def compiling(values, **options):
+        for _ in range(2):
+            with event.trigger_event("numba:compile"), event.trigger_event("numba:compile"):
+                pass
+        return whole(values, **options)
+
+    class Slow(own):
+        def on_end(self, event):
+            super().on_end(event)
+            self.seconds += 30
+
+    monkeypatch.setattr(dithering, "dither", compiling)
+    monkeypatch.setattr(progress, "Compiling", Slow)
+    for terminal in (True, False):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)  # noqa: B023
+        assert cli.main(["dither", "picture.png", "--steps", "2", "--report", "r.json"]) == 0
+        captured = capsys.readouterr()
+        assert captured.err.count("first run: kernels are compiled") == terminal
+        assert " s and 120.0" in captured.out
+        (entry,) = json.loads(Path("r.json").read_text())["pictures"]
+        assert 120 <= entry["compiling"] < 121
+        assert entry["seconds"] < 0  # what is left of the time
 
 
 def test_without_pillow_and_tqdm(picture, capsys, monkeypatch):

@@ -3,9 +3,11 @@
 import os
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 
+import fastgrad
 from fastgrad import cli
 
 Image = pytest.importorskip("PIL.Image")
@@ -240,10 +242,11 @@ def test_spelling_is_forgiven(folder, capsys):
 
 
 def test_threads(folder, capsys):
-    import numba
-
-    assert run("photo.png", "--threads", "1", *STEPS) == 0
-    assert numba.get_num_threads() == 1
+    try:
+        assert run("photo.png", "--threads", "1", *STEPS) == 0
+        assert fastgrad.get_num_threads() == 1
+    finally:
+        fastgrad.set_num_threads(None)
     most = numba.config.NUMBA_NUM_THREADS
     line = refused(capsys, "photo.png", "--threads", str(most + 1))
     assert f"--threads must be at most {most} here, got {most + 1}" in line

@@ -219,6 +219,7 @@ def _convert(image: Any) -> Frame:
     """Convert an image of any mode to a frame."""
     from PIL import ImageOps
 
+    image.load()  # before which a WEBP says no duration
     duration = float(image.info.get("duration") or 0)
     image = ImageOps.exif_transpose(image)
     if image.mode == "F":

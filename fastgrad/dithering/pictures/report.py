@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from fastgrad import _tables
 from fastgrad._typing import ArrayLike
 from fastgrad.dithering.metrics.psnr_and_ssim import cssim, ms_ssim, psnr, ssim
 from fastgrad.dithering.metrics.s_cielab_and_flip import flip, s_cielab
@@ -59,17 +60,11 @@ def table(columns: Mapping[str, Mapping[str, float]]) -> str:
     Examples
     --------
     >>> print(table({"ours": {"seconds": 1.0}, "theirs": {"seconds": 0.25}}))
-               ours    theirs
-    seconds   1.000     0.250
+              ours  theirs
+    seconds  1.000   0.250
     """
-    names = list(next(iter(columns.values())))
-    left = max(len(name) for name in names)
-    right = [max(8, len(label)) + 2 for label in columns]
-    lines = [" " * left + "".join(f"{label:>{w}}" for label, w in zip(columns, right))]
-    for name in names:
+    rows = [("", *columns)]
+    for name in next(iter(columns.values())):
         values = [figures[name] for figures in columns.values()]
-        cells = "".join(
-            f"{value:>{w}.{3 if abs(value) < 10 else 2}f}" for value, w in zip(values, right)
-        )
-        lines.append(f"{name:{left}}{cells}")
-    return "\n".join(lines)
+        rows.append((name, *(f"{value:.{3 if abs(value) < 10 else 2}f}" for value in values)))
+    return _tables.aligned(rows)

@@ -149,6 +149,17 @@ def test_frames_of_an_animation():
             assert [frame.duration for frame in found] == [20, 40, 60]
 
 
+@pytest.mark.parametrize("form", ["GIF", "PNG", "WEBP", "AVIF"])
+def test_every_animation_keeps_its_speed(form):
+    Image.init()
+    if form not in Image.SAVE_ALL:
+        pytest.skip(f"Pillow was built without {form}")
+    shown = [Image.fromarray(np.roll(VALUES, 3 * i, axis=1)) for i in range(3)]
+    options = {"save_all": True, "append_images": shown[1:], "duration": 80}
+    found = list(images.Picture(stored(shown[0], form, **options)).frames())
+    assert [frame.duration for frame in found] == [80, 80, 80]
+
+
 def damage(data):
     """What is said of damaged data; None if they are read all the same."""
     try:
