@@ -66,7 +66,7 @@ def test_other_threads_see_it_and_numba_can_lower_it_in_one():
 COUNT = """
 import numba, numpy as np, fastgrad as fg
 from fastgrad.kernels.compiler import jit
-@jit.kernel
+@jit.kernel(cost=lambda x: x.size)
 def who(chunk, chunks, x):
     x[chunk] = numba.get_num_threads()
 x = np.zeros(64, np.int64)

@@ -99,16 +99,19 @@ def interrupt_the_compiler(typingctx):
 def test_a_kernel_is_compiled_to_its_end(parallel, monkeypatch):
     monkeypatch.setenv("FASTGRAD_CACHE", "0")
 
-    @jit.kernel
+    @jit.kernel(cost=lambda x: x.size)
     def increase(chunk, chunks, x):
         interrupt_the_compiler()
         x[chunk] += 1
 
-    call, x = increase.run if parallel else increase, np.zeros(1)
+    def call(x):
+        increase.run(1, x) if parallel else increase(x)
+
+    x = np.zeros(1)
     with pytest.raises(KeyboardInterrupt):
-        call(1, x)
+        call(x)
     assert len(increase.dispatcher.signatures) == 1
-    call(1, x)
+    call(x)
     assert x[0] == 1
 
 
@@ -117,7 +120,7 @@ COMPILE = """
 import numpy as np
 from fastgrad.kernels.compiler import jit
 def make(i):
-    @jit.kernel
+    @jit.kernel(cost=lambda x: x.size)
     def kernel(chunk, chunks, x):
         x[0] = i
     return kernel
@@ -127,7 +130,7 @@ while True:
     try:
         while True:
             i += 1
-            make(i)(1, np.zeros(1))
+            make(i)(np.zeros(1))
     except KeyboardInterrupt:
         caught += 1
         print(caught, flush=True)

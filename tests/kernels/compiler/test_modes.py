@@ -75,7 +75,7 @@ def halve(chunk, chunks, x, out):
         out[i] = x[i] * np.float32(0.5) + np.float32(1e-44) if x[i] else np.float32(1) / 3
 
 
-halve = jit.Kernel(halve)
+halve = jit.Kernel(halve, lambda x: x.size)
 
 
 def refuse(chunk, chunks, x):
@@ -83,7 +83,7 @@ def refuse(chunk, chunks, x):
         raise MemoryError
 
 
-refuse = jit.Kernel(refuse)
+refuse = jit.Kernel(refuse, lambda x: x.size)
 
 
 @known
@@ -93,7 +93,7 @@ def test_a_kernel_sets_the_mode_and_sets_it_back(word, way):
     x, out = np.full(1001, TINY), np.zeros(1001, np.float32)
     x[0] = 0
     if way == "serial":
-        halve(1, x, out)
+        halve(x, out)
     else:
         halve.run(1 if way == "one chunk" else 16, x, out)
     now = mode()
@@ -106,7 +106,7 @@ def test_a_kernel_sets_the_mode_and_sets_it_back(word, way):
 @known
 def test_the_mode_is_set_back_where_a_kernel_fails(word):
     with pytest.raises(MemoryError):
-        refuse(1, np.ones(4))
+        refuse(np.ones(4))
     assert mode() == word
     with pytest.raises(MemoryError):
         refuse.run(4, np.ones(4))
