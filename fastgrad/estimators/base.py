@@ -17,7 +17,6 @@ from fastgrad.random import RNG, Key, as_key
 __all__ = ["Estimate", "Estimator"]
 
 MOST_NODES = 2**20  # numbers in all nodes together: `Estimator.nodes` names no more
-read_only = _validate.frozen
 T = TypeVar("T")
 
 

@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from fastgrad import random
+from fastgrad._typing import FloatArray
 from fastgrad.distributions.continuous import Normal
 from fastgrad.distributions.continuous.location_scale import stream
-from fastgrad.estimators.base import read_only
+from fastgrad.estimators.base import Estimate
 from fastgrad.estimators.continuous.score_function import Means, OfContinuous, estimate_of
 from fastgrad.estimators.sums import Mean
+from fastgrad.objectives import Objective
+from fastgrad.random import Key
 
 __all__ = ["MeasureValued"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MeasureValued(OfContinuous):
-    """Measure-valued derivatives of normal variables: f need not be smooth, nor is it weighted.
+    """Measure-valued derivatives of normal variables: the difference of f at pairs of points.
 
-    With W a Rayleigh and M a double-sided Maxwell variate, and z the other variables' noise,
-    d E[f] / d loc = E[f(loc + scale W) - f(loc - scale W)] / (scale sqrt(2 pi)) and
-    d E[f] / d log_scale = E[f(loc + scale M) - f(loc + scale z)]. They are coupled: z = M u with u
-    uniform, and both signs share W. Each variable of those that one value of f covers is moved by
-    itself.
+    The derivative of a normal density is the difference of two other densities, times a constant.
+    So the derivative of E[f] is a difference of two means of f: no gradient of f is needed, nor is
+    f weighted by a score. With W a Rayleigh variate, M a double-sided Maxwell variate and z a
+    standard normal variate,
+
+        d E[f] / d loc = E[f(loc + scale W) - f(loc - scale W)] / (scale sqrt(2 pi)),
+        d E[f] / d log_scale = E[f(loc + scale M) - f(loc + scale z)].
+
+    The two points of a pair are coupled: both signs share W, and z = M u with u uniform. Among the
+    variables that share one value of f, each is moved by itself, so f is evaluated three times for
+    each of them. It applies to `Normal` and `LogNormal`.
 
     Examples
     --------
@@ -47,11 +58,19 @@ class MeasureValued(OfContinuous):
     evaluations = "S (3 n + 1) for n variables under one value of f"
     paper = "Heidergott, Vázquez-Abad and Volk-Makarewicz, 2008; Mohamed et al., 2020"
 
-    def check(self, distribution, kind=Normal):
-        """Refuse what is not normal, or its exponential."""
+    def check(self, distribution: Any, kind: type = Normal) -> None:
+        """Refuse distributions that are neither Normal nor LogNormal."""
         super().check(distribution, kind)
 
-    def draw(self, distribution, num_samples, key, *, offset=0, state=None):
+    def draw(
+        self,
+        distribution: Normal,
+        num_samples: int,
+        key: Key,
+        *,
+        offset: int = 0,
+        state: dict[str, Any] | None = None,
+    ) -> Any:
         """Draw normal, double-sided Maxwell and Rayleigh variates, each (S, *batch)."""
         *normal, uniform, rayleigh = key.split(5)
         a, b, c = (stream(random.normal, distribution, num_samples, k, offset) for k in normal)
@@ -60,30 +79,40 @@ class MeasureValued(OfContinuous):
         e = stream(random.exponential, distribution, num_samples, rayleigh, offset)
         return maxwell * u, maxwell, np.sqrt(2 * e)
 
-    def samples(self, distribution, draws):
+    def samples(self, distribution: Any, draws: Any) -> Any:
         """Return the samples."""
         return distribution.transform(draws[0])
 
-    def ask(self, objective, distribution, draws, *, offset=0):
+    def ask(
+        self, objective: Objective, distribution: Normal, draws: Any, *, offset: int = 0
+    ) -> Any:
         """Evaluate f at samples, and with each variable in turn moved out to M, to W and to -W."""
         normal, maxwell, rayleigh = draws
         x = distribution.transform(normal)
-        value = objective.relaxed(distribution, read_only(x), offset=offset).value
+        value = objective.relaxed(distribution, _validate.frozen(x), offset=offset).value
         cells = value.size
         outer, spread = np.empty_like(x), np.empty_like(x)
         per = x.size // max(cells, 1)
 
-        def moved(noise, i):
+        def moved(noise: FloatArray, i: int) -> FloatArray:
+            """Return f where variable i of those that share a value has other noise, flat."""
             y = x.copy()
             y.reshape(cells, per)[:, i] = distribution.transform(noise).reshape(cells, per)[:, i]
-            return objective.relaxed(distribution, read_only(y), offset=offset).value.reshape(-1)
+            return objective.relaxed(
+                distribution, _validate.frozen(y), offset=offset
+            ).value.reshape(-1)
 
         for i in range(per):
             outer.reshape(cells, per)[:, i] = moved(maxwell, i) - value.reshape(-1)
             spread.reshape(cells, per)[:, i] = moved(rayleigh, i) - moved(-rayleigh, i)
         return value, spread, outer, len(x) * (3 * per + 1)
 
-    def combine(self, distribution, blocks, state=None):
+    def combine(
+        self,
+        distribution: Normal,
+        blocks: Iterable[tuple[Any, Any]],
+        state: dict[str, Any] | None = None,
+    ) -> Estimate:
         """Make the estimate of pairs (draws, (values, differences for loc, for log_scale))."""
         value, means, evaluations = Mean(), Means(), 0
         for _, (f_x, spread, outer, points) in blocks:

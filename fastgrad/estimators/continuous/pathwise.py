@@ -3,30 +3,45 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
+from typing import Any, Literal
 
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._typing import Array
 from fastgrad.distributions.continuous import Continuous, Normal
-from fastgrad.estimators.base import read_only
+from fastgrad.estimators.base import Estimate, by_options
 from fastgrad.estimators.continuous.score_function import Means, OfContinuous, estimate_of
 from fastgrad.estimators.sums import Mean
+from fastgrad.objectives import Objective
+from fastgrad.random import Key
 
 __all__ = ["Pathwise"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Pathwise(OfContinuous):
-    """The reparameterisation trick: gradients of f, carried back through the samples.
+    """The pathwise estimator, also called the reparameterisation trick: f is differentiated.
+
+    The gradient of f at each sample is multiplied by the derivative of the sample with respect to
+    the parameters (`transform_vjp`). Where samples have no differentiable form, as for `Gamma`,
+    their derivative is that of implicit reparameterisation. f must be differentiable.
 
     Parameters
     ----------
     control : None, "linear" or "quadratic"
-        An approximation of f as a control variate: what it adds to the estimate is subtracted, and
-        its own gradient, which is known, put in its place. Linear: the tangent of f at the mean of
-        the distribution. Quadratic, for `Normal` and `LogNormal`: slopes and curvatures by each
-        variable's noise, for each sample fitted to the others; needs two samples, and pays from
-        about ten where f is smooth.
+        The control variate, an approximation of f whose gradient is known: the estimate for the
+        approximation is subtracted, and its exact gradient is added. "linear" uses the tangent of
+        f at the mean of the distribution, and evaluates f once more. "quadratic", for `Normal` and
+        `LogNormal` only, fits slopes and curvatures by each variable's noise, for each sample, to
+        the other samples; it needs at least two samples, and pays from about ten samples on where
+        f is smooth. The default is no control variate.
+
+    Raises
+    ------
+    ValueError
+        If the control is none of them.
 
     Examples
     --------
@@ -45,41 +60,56 @@ class Pathwise(OfContinuous):
     the mean of noise times slope is the mean curvature.
     """
 
-    control: str | None = None
+    control: Literal["linear", "quadratic"] | None = None
 
     name = "pathwise"
     unbiased = True
     needs = ("f", "grad")
+    min_samples = by_options(lambda run: 2 if run.control == "quadratic" else 1)
     evaluations = "S, and 1 more for the linear control variate"
     paper = "Kingma and Welling, 2014; Figurnov, Mohamed and Mnih, 2018"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _validate.choice(self.control, "control", (None, "linear", "quadratic"))
-        object.__setattr__(self, "min_samples", 2 if self.control == "quadratic" else 1)
 
-    def check(self, distribution, kind=Continuous):
-        """Refuse what the control is not for."""
+    def check(self, distribution: Any, kind: type = Continuous) -> None:
+        """Refuse distributions to which the control does not apply."""
         super().check(distribution, Normal if self.control == "quadratic" else kind)
 
-    def draw(self, distribution, num_samples, key, *, offset=0, state=None):
+    def draw(
+        self,
+        distribution: Continuous,
+        num_samples: int,
+        key: Key,
+        *,
+        offset: int = 0,
+        state: dict[str, Any] | None = None,
+    ) -> Any:
         """Draw noise and make samples of it."""
         noise = distribution.noise(num_samples, rng=key, sample_offset=offset)
-        return noise, read_only(distribution.transform(noise))
+        return noise, _validate.frozen(distribution.transform(noise))
 
-    def samples(self, distribution, draws):
+    def samples(self, distribution: Any, draws: Any) -> Any:
         """Return the samples."""
         return draws[1]
 
-    def ask(self, objective, distribution, draws, *, offset=0):
+    def ask(
+        self, objective: Objective, distribution: Continuous, draws: Any, *, offset: int = 0
+    ) -> Any:
         """Evaluate f and its gradient at the samples, and once its gradient at the mean."""
         values = objective.relaxed(distribution, draws[1], offset=offset)
         gradient, at_mean = objective.gradient(draws[1], offset=offset), None
         if self.control == "linear" and offset == 0:
             mean = np.asarray(_validate.finite(distribution.mean(), "the mean"))
-            at_mean = objective.gradient(read_only(mean[None]))
+            at_mean = objective.gradient(_validate.frozen(mean[None]))
         return values.value, gradient, at_mean
 
-    def combine(self, distribution, blocks, state=None):
+    def combine(
+        self,
+        distribution: Continuous,
+        blocks: Iterable[tuple[Any, Any]],
+        state: dict[str, Any] | None = None,
+    ) -> Estimate:
         """Make the estimate of pairs ((noise, samples), (values, gradients of f))."""
         value, means, moments, tangent = Mean(), Means(), Means(), None
         for (noise, _), (f_x, gradient, at_mean) in blocks:
@@ -92,7 +122,7 @@ class Pathwise(OfContinuous):
                 moments.add(_moments(noise, grad["loc"]))
         grad = {name: mean.result for name, mean in means.items()}
         if self.control == "quadratic":
-            scale = np.exp(distribution.log_scale.astype(np.float64))
+            scale = np.exp(distribution.parameters["log_scale"].astype(np.float64))
             loc, noise = _fitted({name: mean.result for name, mean in moments.items()}, value.count)
             grad = {"loc": grad["loc"] - loc, "log_scale": grad["log_scale"] - scale * noise}
         if tangent is not None:
@@ -101,14 +131,14 @@ class Pathwise(OfContinuous):
         return estimate_of(distribution, value, grad, state, value.count + (tangent is not None))
 
 
-def _moments(noise, slope):
+def _moments(noise: Array, slope: Array) -> dict[str, Array]:
     """Return the products of noise and slopes of f by location whose means `_fitted` takes."""
     z, v = (x.astype(np.float64) for x in (noise, slope))
     zv, zz = z * v, z * z
     return {"v": v, "z": z, "zz": zz, "zv": zv, "zzv": z * zv, "zzzv": zz * zv}
 
 
-def _fitted(mean, n):
+def _fitted(mean: dict[str, Array], n: int) -> tuple[Array, Array]:
     """Return what the quadratic control adds to n samples' mean of v, and of noise z times v.
 
     The control of sample s has the slope a + d z, with a and d the means of v and z v over the

@@ -1,58 +1,124 @@
-"""What estimators for continuous distributions share, and the score function."""
+"""The score function for continuous distributions, and what their estimators share."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
 
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._typing import Array, FloatArray
 from fastgrad.distributions.continuous import Continuous
-from fastgrad.estimators.base import Estimate, Estimator, read_only
+from fastgrad.estimators.base import Estimate, Estimator, by_options
 from fastgrad.estimators.sums import Mean
+from fastgrad.objectives import Objective
+from fastgrad.random import RNG, Key
 
 __all__ = ["ScoreFunction"]
 
 
 class OfContinuous(Estimator):
-    """An estimator of the gradient of E[f] by the parameters, a dict of arrays by their names."""
+    """Base class of the estimators of the gradient of E[f] by the parameters of a distribution.
 
-    def __call__(self, f, distribution, **options):
-        """Estimate E[f] and its gradient: see `Estimator`."""
+    The gradient is a dict of arrays, with the names and the shapes of the parameters.
+    """
+
+    def __call__(
+        self,
+        f: Callable[..., Any] | Objective,
+        distribution: Continuous,
+        *,
+        num_samples: int,
+        rng: RNG,
+        state: dict[str, Any] | None = None,
+        block_size: int | None = None,
+    ) -> Estimate:
+        """Estimate E[f] and its gradient by the parameters.
+
+        Parameters
+        ----------
+        f : callable or Objective
+            A function of samples x, shape (S, *batch_shape, *event_shape), whose values have a
+            shape that is a leading part of (S, *batch_shape): see `fastgrad.objective`.
+        distribution : Continuous
+            A distribution of `fastgrad.continuous`.
+        num_samples : int
+            The number S of samples, at most 2**24.
+        rng : int, SeedSequence, Generator or Key
+            The source of randomness.
+        state : dict of arrays, optional
+            Passed on as it is: estimators for continuous distributions do not learn.
+        block_size : int, optional
+            The most samples to draw and hand to f at once, which bounds the memory; by default
+            all. It does not change the result.
+
+        Returns
+        -------
+        Estimate
+            Its ``grad`` is a dict of arrays, with the names and the shapes of the parameters.
+
+        Raises
+        ------
+        TypeError
+            If the objective lacks a part that the estimator needs, or the distribution is of a
+            kind for which there is no such estimator.
+        ValueError
+            If the samples are too few, or f returns values of a wrong shape or not finite.
+        """
         self.check(distribution)
-        return super().__call__(f, distribution, **options)
+        return super().__call__(
+            f, distribution, num_samples=num_samples, rng=rng, state=state, block_size=block_size
+        )
 
-    def check(self, distribution, kind=Continuous):
+    def check(self, distribution: Any, kind: type = Continuous) -> None:
         """Refuse distributions of another kind."""
         if not isinstance(distribution, kind):
             got = type(distribution).__name__
             raise TypeError(f"{self.name} needs a distribution that is {kind.__name__}, got {got}")
 
 
-class Means(dict):
+class Means(dict[str, Mean]):
     """Means over samples by the name of the parameter."""
 
-    def add(self, arrays):
+    def add(self, arrays: dict[str, Array]) -> None:
         """Take the next block: a dict of arrays (S, *shape of the parameter)."""
         for name, x in arrays.items():
             self.setdefault(name, Mean()).add(x)
 
 
-def estimate_of(distribution, value, grad, state, evaluations):
+def estimate_of(
+    distribution: Continuous,
+    value: Mean,
+    grad: dict[str, Array],
+    state: dict[str, Any] | None,
+    evaluations: int,
+) -> Estimate:
     """Return the estimate, in the dtype of the distribution."""
     dtype = distribution.dtype
-    grad = {name: np.asarray(g, dtype) for name, g in grad.items()}
-    return Estimate(value.result.astype(dtype), grad, state, evaluations)
+    found: Any = {name: np.asarray(g, dtype) for name, g in grad.items()}
+    return Estimate(value.result.astype(dtype), found, state, evaluations)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ScoreFunction(OfContinuous):
-    """REINFORCE for continuous variables: f less a baseline, times the gradient of log density.
+    """The score function estimator, also called REINFORCE: (f - baseline) times the score.
+
+    The score is the gradient of the log density at the sample. It is taken from the noise of which
+    the sample is made (`transform_score`), so its mean is zero also where samples are so close to
+    the ends of the support that they must be clipped to their dtype. f need not be differentiable.
 
     Parameters
     ----------
     baseline : None or "leave_one_out"
-        What is subtracted from f: for each sample, the mean of f over the others.
+        The baseline that is subtracted from f: by default, for each sample, the mean of f over the
+        other samples, which needs at least two. None subtracts nothing.
+
+    Raises
+    ------
+    ValueError
+        If the baseline is neither of them.
 
     Examples
     --------
@@ -61,36 +127,57 @@ class ScoreFunction(OfContinuous):
     >>> f = lambda x: (x > 1).sum(axis=-1)
     >>> fg.estimator("score_function")(f, d, num_samples=100, rng=0).grad["log_rate"].shape
     (3,)
+
+    References
+    ----------
+    Williams, "Simple statistical gradient-following algorithms for connectionist reinforcement
+    learning", Machine Learning 1992. Kool, van Hoof and Welling, "Buy 4 REINFORCE samples, get a
+    baseline for free!", ICLR workshop 2019.
     """
 
-    baseline: str | None = "leave_one_out"
+    baseline: Literal["leave_one_out"] | None = "leave_one_out"
 
     name = "score_function"
     unbiased = True
+    min_samples = by_options(lambda run: 2 if run.baseline else 1)
     paper = "Williams, 1992; Kool, van Hoof and Welling, 2019"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _validate.choice(self.baseline, "baseline", (None, "leave_one_out"))
-        object.__setattr__(self, "min_samples", 2 if self.baseline else 1)
 
-    def draw(self, distribution, num_samples, key, *, offset=0, state=None):
+    def draw(
+        self,
+        distribution: Continuous,
+        num_samples: int,
+        key: Key,
+        *,
+        offset: int = 0,
+        state: dict[str, Any] | None = None,
+    ) -> Any:
         """Draw noise, of which scores are made, and the samples of it, which f sees."""
         noise = distribution.noise(num_samples, rng=key, sample_offset=offset)
-        return noise, read_only(distribution.transform(noise))
+        return noise, _validate.frozen(distribution.transform(noise))
 
-    def samples(self, distribution, draws):
+    def samples(self, distribution: Any, draws: Any) -> Any:
         """Return the samples."""
-        return draws
+        return draws[1]
 
-    def alone(self):
+    def alone(self) -> ScoreFunction:
         """Return the estimator without a baseline."""
         return dataclasses.replace(self, baseline=None)
 
-    def ask(self, objective, distribution, draws, *, offset=0):
+    def ask(
+        self, objective: Objective, distribution: Continuous, draws: Any, *, offset: int = 0
+    ) -> Any:
         """Evaluate f at the samples."""
         return objective.relaxed(distribution, draws[1], offset=offset)
 
-    def combine(self, distribution, blocks, state=None):
+    def combine(
+        self,
+        distribution: Continuous,
+        blocks: Iterable[tuple[Any, Any]],
+        state: dict[str, Any] | None = None,
+    ) -> Estimate:
         """Make the estimate of pairs ((noise, samples), `Values`)."""
         value, signals, weighted, scores = Mean(), Mean(), Means(), Means()
         for (noise, _), f_x in blocks:
@@ -112,6 +199,6 @@ class ScoreFunction(OfContinuous):
         return estimate_of(distribution, value, grad, state, n)
 
 
-def expand(x, like):
+def expand(x: FloatArray, like: FloatArray) -> FloatArray:
     """Return x with trailing axes of length 1, as many as `like` has more."""
     return x.reshape(x.shape + (1,) * (np.ndim(like) - x.ndim))
