@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import special
+import scipy
 
 from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.distributions.continuous._base import Continuous, Noise
@@ -39,8 +39,9 @@ class Beta(Continuous):
     A sample closer to 0 or 1 than its dtype can tell is replaced by the nearest number inside
     (0, 1); this is common for shapes below 0.3. Two options give what is lost:
     ``sample(..., log=True)`` returns log x, and ``sample(..., complement=True)`` returns 1 - x in
-    place of x; both together return log(1 - x), and the same ``rng`` gives the same variates. The
-    score of samples, `transform_score`, is not affected.
+    place of x. Both together return log(1 - x), and the same ``rng`` gives the same variates. Of
+    the two logarithms the lower one has all digits; the other may round to 0. The score of
+    samples, `transform_score`, is not affected.
 
     Examples
     --------
@@ -90,20 +91,22 @@ class Beta(Continuous):
         """
         logit = noise[1] - noise[0] if complement else noise[0] - noise[1]
         if log:
-            return special.log_expit(logit).astype(self.dtype)
-        x = special.expit(logit)
+            return scipy.special.log_expit(logit).astype(self.dtype)
+        x = scipy.special.expit(logit)
         low, high = np.finfo(self.dtype).tiny, np.nextafter(self.dtype.type(1), self.dtype.type(0))
         return np.clip(x, low, high).astype(self.dtype)
 
     def _transform_vjp(self, noise: Noise, cotangent: Array) -> dict[str, Array]:
         gap = noise[0] - noise[1]
-        grad = cotangent * (special.expit(gap) * special.expit(-gap))
+        grad = cotangent * (scipy.special.expit(gap) * scipy.special.expit(-gap))
         up, down = (log_gamma_slopes(a, log) for a, log in zip(self._shapes(), noise))
         return {"log_alpha": grad * up, "log_beta": -grad * down}
 
     def _transform_score(self, noise: Noise) -> dict[str, Array]:
         logit = noise[0] - noise[1]
-        return self._score_at(np.stack([special.log_expit(logit), special.log_expit(-logit)], -1))
+        return self._score_at(
+            np.stack([scipy.special.log_expit(logit), scipy.special.log_expit(-logit)], -1)
+        )
 
     def log_prob(self, x: ArrayLike, *, log: bool = False, complement: bool = False) -> FloatArray:
         """Evaluate the logarithm of the density.
@@ -171,7 +174,7 @@ class Beta(Continuous):
         return entropy(self._log_shapes())
 
     def _mean(self) -> Array:
-        return special.expit(self.log_alpha - self.log_beta)
+        return scipy.special.expit(self.log_alpha - self.log_beta)
 
     def _mean_vjp(self, cotangent: Array) -> dict[str, Array]:
         mean = self._mean()

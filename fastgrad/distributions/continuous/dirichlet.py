@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import special
+import scipy
 
 from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.distributions.continuous._base import Continuous, Noise, exp_within
@@ -45,7 +45,7 @@ def log_density(log_a: Array, log_x: Array) -> Array:
     terms = a * exp_remainder(t)
     overflow = ((terms == -np.inf) & (t > 0)).any(axis=-1, keepdims=True)
     terms = np.where(overflow, a * t, terms) - log_x
-    at_zero = special.xlogy(a - 1, 0.0) - a * log_p + np.where(overflow, 0, a)
+    at_zero = scipy.special.xlogy(a - 1, 0.0) - a * log_p + np.where(overflow, 0, a)
     return np.where(log_x == -np.inf, at_zero, terms).sum(axis=-1) + constant
 
 
@@ -129,11 +129,11 @@ class Dirichlet(Continuous):
         """
         if log:
             return log_normalised(noise).astype(self.dtype)
-        return exp_within(special.log_softmax(noise, axis=-1), self.dtype)
+        return exp_within(scipy.special.log_softmax(noise, axis=-1), self.dtype)
 
     def _transform_vjp(self, noise: Noise, cotangent: Array) -> dict[str, Array]:
         (log_a,) = self._double("log_concentration")
-        x = special.softmax(noise, axis=-1)
+        x = scipy.special.softmax(noise, axis=-1)
         centred = cotangent - (x * cotangent).sum(axis=-1, keepdims=True)
         return {"log_concentration": x * centred * log_gamma_slopes(np.exp(log_a), noise)}
 
@@ -214,7 +214,7 @@ class Dirichlet(Continuous):
         return entropy(*self._double("log_concentration"))
 
     def _mean(self) -> Array:
-        return special.softmax(self.log_concentration, axis=-1)
+        return scipy.special.softmax(self.log_concentration, axis=-1)
 
     def _mean_vjp(self, cotangent: Array) -> dict[str, Array]:
         mean = self._mean()

@@ -10,7 +10,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import special
+import scipy
 
 from fastgrad import _validate
 from fastgrad._typing import Array, ArrayLike, FloatArray
@@ -44,7 +44,8 @@ def log_gamma_slopes(shape: Array, log_x: Array) -> Array:
     a = shape.reshape(-1)
     out = np.empty(log_x.shape)
     log_x, *arrays = (
-        _validate.real_array(x, "shape").reshape(-1) for x in (log_x, a, special.digamma(a + 1))
+        _validate.real_array(x, "shape").reshape(-1)
+        for x in (log_x, a, scipy.special.digamma(a + 1))
     )
     _kernels.slope(log_x, *arrays, out.reshape(-1))
     return out
@@ -195,7 +196,7 @@ class Gamma(Continuous):
         a = np.exp(log_a)
         deviance = np.where(np.abs(t) < 1, a * exp_remainder(t), a * t + a - scaled)
         value = deviance + 0.5 * log_a - log_x - HALF_LOG_2PI - log_gamma_remainder(a)
-        at_zero = special.xlogy(a - 1, 0.0) + log_rate  # finite only for a concentration of 1
+        at_zero = scipy.special.xlogy(a - 1, 0.0) + log_rate  # finite only for a concentration of 1
         return np.where(scaled == np.inf, -np.inf, np.where(log_x == -np.inf, at_zero, value))
 
     def _score(self, x: Array) -> dict[str, Array]:

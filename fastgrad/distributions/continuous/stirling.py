@@ -16,8 +16,10 @@ accurate computation of binomial probabilities", 2000, for densities by their de
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
-from scipy import special
+import scipy
 
 from fastgrad._typing import Array
 
@@ -37,13 +39,13 @@ LOG_GAMMA = (
     *(1 / 1188, -691 / 360360, 1 / 156, -3617 / 122400, 43867 / 244188),
 )
 DIGAMMA = tuple((2 * k - 1) * c for k, c in enumerate(LOG_GAMMA, 1))
-EXP = tuple(1 / special.factorial(k) for k in range(2, 20))
+EXP = tuple(1 / math.factorial(k) for k in range(2, 20))
 
 
 def log_gamma_remainder(a: Array) -> Array:
     """Return log Gamma(a) - (a - 1/2) log a + a - log(2 pi) / 2, which is about 1 / (12 a)."""
     small, s = np.minimum(a, LARGE), 1 / np.maximum(a, LARGE)
-    exact = special.gammaln(small) - (small - 0.5) * np.log(small) + small - HALF_LOG_2PI
+    exact = scipy.special.gammaln(small) - (small - 0.5) * np.log(small) + small - HALF_LOG_2PI
     return np.where(a < LARGE, exact, s * polynomial(LOG_GAMMA, s * s))
 
 
@@ -51,13 +53,13 @@ def digamma_gap(a: Array) -> Array:
     """Return log a - digamma(a), which is about 1 / (2 a)."""
     small, s = np.minimum(a, LARGE), 1 / np.maximum(a, LARGE)
     series = s * (0.5 + s * polynomial(DIGAMMA, s * s))
-    return np.where(a < LARGE, np.log(small) - special.digamma(small), series)
+    return np.where(a < LARGE, np.log(small) - scipy.special.digamma(small), series)
 
 
 def digamma_remainder(a: Array) -> Array:
     """Return log a - digamma(a) - 1 / (2 a), which is about 1 / (12 a^2)."""
     small, s = np.minimum(a, LARGE), 1 / np.maximum(a, LARGE)
-    exact = np.log(small) - special.digamma(small) - 0.5 / small
+    exact = np.log(small) - scipy.special.digamma(small) - 0.5 / small
     return np.where(a < LARGE, exact, s * s * polynomial(DIGAMMA, s * s))
 
 

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import special
+import scipy
 
 from fastgrad import _validate
 from fastgrad._typing import Array, ArrayLike, FloatArray
@@ -135,12 +135,12 @@ class VonMises(Continuous):
         k = self._concentration()
         s = 1 / np.maximum(k, LARGE)
         series = s * np.polynomial.polynomial.polyval(s, SERIES[1:])
-        return np.where(k > LARGE, series, 1 - special.i1e(k) / special.i0e(k))
+        return np.where(k > LARGE, series, 1 - scipy.special.i1e(k) / scipy.special.i0e(k))
 
     def _log_density(self, x: Array) -> Array:
         k = self._concentration()
         sine = np.sin((x - self.loc.astype(np.float64)) / 2)
-        return -2 * k * sine * sine - np.log(2 * np.pi * special.i0e(k))
+        return -2 * k * sine * sine - np.log(2 * np.pi * scipy.special.i0e(k))
 
     def _score(self, x: Array) -> dict[str, Array]:
         half = (x - self.loc.astype(np.float64)) / 2
@@ -156,7 +156,7 @@ class VonMises(Continuous):
 
     def _entropy(self) -> Array:
         k = self._concentration()
-        return np.log(2 * np.pi * special.i0e(k)) + k * self._mean_deviation()
+        return np.log(2 * np.pi * scipy.special.i0e(k)) + k * self._mean_deviation()
 
     def _mean(self) -> Array:
         return self.loc

@@ -63,6 +63,66 @@ def test_gradient_of_the_mean_cosine(k):
 def test_mean_deviation_is_continuous_where_the_series_takes_over():
     low, high = (of(k)._mean_deviation() for k in (1000.0, np.nextafter(1000, 2000)))
     np.testing.assert_allclose(low, high, rtol=1e-11)
+    low, high = (of(k)._mean_deviation() for k in (50.0, np.nextafter(50, 60)))
+    np.testing.assert_allclose(low, high, rtol=1e-13)
+
+
+@pytest.mark.parametrize("k", [0, 1e-6, 0.1, 7.0, 49.9, 50.1, 60.0, 999.0, 1e5, 1e10, 1e15])
+def test_entropy_and_density_against_mpmath(k):
+    mp = pytest.importorskip("mpmath")
+    with np.errstate(divide="ignore"):
+        log_k = np.log(k)
+    d = C.VonMises(0.5, log_k)
+    with mp.workdps(40):
+        k = mp.exp(mp.mpf(log_k)) if k else mp.mpf(0)
+        normaliser = mp.log(2 * mp.pi * mp.besseli(0, k)) - k if k < 1e4 else None
+        if normaliser is None:  # Hankel's expansion
+            normaliser = mp.log(2 * mp.pi / k) / 2
+            normaliser += mp.log(1 + 1 / (8 * k) + 9 / (128 * k**2) + 225 / (3072 * k**3))
+        mean = mp.besseli(1, k) / mp.besseli(0, k) if k < 1e4 else None
+        deviation = 1 - mean if k < 1e4 else 1 / (2 * k) + 1 / (8 * k**2) + 1 / (8 * k**3)
+        assert abs(float(d.entropy() - normaliser - k * deviation)) < 2e-14
+        for x in 0.5 + np.array([-3.0, -1e-4, 0.0, 1e-8, 1.0]):
+            fall = k * (1 - mp.cos(mp.mpf(x) - 0.5))
+            slack = 1e-14 * float(1 + fall + k * abs(mp.sin(mp.mpf(x) - 0.5)) / 10)
+            assert abs(float(d.log_prob(x) + fall + normaliser)) < slack
+            score = d.score(x)
+            assert abs(float(score["log_concentration"] - k * deviation + fall)) < slack
+            assert abs(float(score["loc"] - k * mp.sin(mp.mpf(x) - 0.5))) < 1e-14 + float(k) * 2e-16
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_concentration_zero_is_the_uniform_law(dtype):
+    d = C.VonMises(np.full(3, 1, dtype), np.array([-np.inf, 0, -np.inf], dtype))
+    noise = d.noise(20_000, rng=0)
+    x = d.transform(noise)
+    assert x.dtype == dtype
+    for i in (0, 2):
+        law = stats.uniform(1 - np.pi, 2 * np.pi)
+        assert stats.kstest(x[:, i].astype(float), law.cdf).pvalue > FALSE_ALARM
+    np.testing.assert_allclose(d.entropy()[::2], np.log(2 * np.pi), rtol=1e-6)
+    np.testing.assert_allclose(d.log_prob(x[:5])[:, ::2], -np.log(2 * np.pi), rtol=1e-6)
+    for slopes in (d.score(x), d.transform_score(noise), d.transform_vjp(noise, np.ones_like(x))):
+        assert all(np.isfinite(s).all() for s in slopes.values())
+        assert not slopes["log_concentration"][:, ::2].any()
+        assert slopes["log_concentration"][:, 1].any()
+    f = fg.objective(np.cos, grad=lambda x: -np.sin(x))
+    for name in ("pathwise", "score_function"):
+        grad = fg.estimator(name)(f, d, num_samples=100, rng=0).grad
+        assert all(np.isfinite(g).all() for g in grad.values())
+
+
+def test_errors():
+    with pytest.raises(
+        ValueError, match=r"log_concentration must be finite, got nan at index \(\)"
+    ):
+        C.VonMises(0.0, np.nan)
+    with pytest.raises(ValueError, match="log_concentration must be finite, got inf"):
+        C.VonMises(0.0, np.inf)
+    with pytest.raises(ValueError, match="loc must be finite, got -inf"):
+        C.VonMises(-np.inf, -np.inf)
+    with pytest.raises(ValueError, match="log_concentration must be from -708"):
+        C.VonMises(0.0, -800.0)
 
 
 @pytest.mark.parametrize("count", [1, 256, 700])
