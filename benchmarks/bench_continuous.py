@@ -5,7 +5,7 @@ import numpy as np
 from . import common
 
 FAMILIES = ["normal", "gamma", "dirichlet", "student_t", "von_mises"]
-FUNCTIONS = ["sample", "transform_vjp", "log_prob", "score"]
+FUNCTIONS = ["sample", "transform_vjp", "transform_score", "log_prob", "score"]
 
 
 def distribution(family, dtype, size=1024):
@@ -31,6 +31,7 @@ def calls(family, dtype, num_samples=64):
     return {
         "sample": lambda: d.sample(num_samples=num_samples, rng=common.KEY),
         "transform_vjp": lambda: d.transform_vjp(noise, x),
+        "transform_score": lambda: d.transform_score(noise),
         "log_prob": lambda: d.log_prob(x),
         "score": lambda: d.score(x),
     }
