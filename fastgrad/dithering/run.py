@@ -14,6 +14,7 @@ from fastgrad._typing import ByteArray, FloatArray
 from fastgrad.dithering.metrics.structure import cssim
 from fastgrad.dithering.optimiser.annealing import Annealing, anneal, schedule
 from fastgrad.dithering.optimiser.diffusion import begin
+from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.palette import Fit, Sample, spacing
 from fastgrad.dithering.optimiser.problem import Problem
 from fastgrad.dithering.optimiser.refinement import as_estimator, refine
@@ -48,6 +49,9 @@ class Pace:
     steps : int
         The number of steps where there is no time budget.
     """
+
+    began: float
+    steps: int
 
     def __init__(self, steps: int | None = None, time_budget: float | None = None) -> None:
         self.began = time.perf_counter()
@@ -130,6 +134,10 @@ class Run:
         The loss after each step of annealing and each round of search.
     """
 
+    problem: Problem
+    pace: Pace
+    callback: Callable[[Progress], object] | None
+    loss: BlurredError
     colors: FloatArray
     indices: ByteArray
     history: list[float]

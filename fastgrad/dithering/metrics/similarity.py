@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -64,6 +64,11 @@ class Windows:
         Maps of the original: means, variances plus a constant, and the weights of the windows.
     """
 
+    reference: FloatArray
+    dtype: type[np.floating[Any]]
+    radius: int
+    taps: FloatArray
+    c1: np.floating[Any]
     fixed: FloatArray
 
     def __init__(
@@ -154,6 +159,11 @@ class Similarity:
     dtype : type
         The scalar type in which is computed.
     """
+
+    scales: tuple[Windows, ...]
+    exponents: tuple[float, ...]
+    shape: tuple[int, ...]
+    dtype: type[np.floating[Any]]
 
     def __init__(self, scales: Sequence[Windows], exponents: ArrayLike) -> None:
         self.scales, self.exponents = tuple(scales), tuple(np.asarray(exponents, np.float64))

@@ -56,14 +56,19 @@ class Annealing:
         The image and its weights in the same layout.
     """
 
+    loss: BlurredError
+    palette: FloatArray
+    image: FloatArray
+    weights: FloatArray
+    target: FloatArray
+
     def __init__(self, loss: BlurredError, palette: FloatArray, *, rng: RNG) -> None:
         key = random.as_key(rng)
         self.loss, self.palette, self._key = loss, palette, key.fold_in(1)
-        self.image: FloatArray = self.scatter(loss.planes)
-        self.weights: FloatArray = self.scatter(loss.weights[None])[0]
+        self.image, self.weights = self.scatter(loss.planes), self.scatter(loss.weights[None])[0]
         noise = random.normal(self.image.shape, rng=key.fold_in(0), dtype=loss.dtype)
         noise *= loss.dtype(NOISE)
-        self.target: FloatArray = noise
+        self.target = noise
         self.target += self.image
         radius = loss.radius
         channels, height, lists, columns = self.image.shape

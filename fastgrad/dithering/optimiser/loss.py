@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -104,6 +104,9 @@ class BlurredError:
     planes: FloatArray
     weights: FloatArray
     terms: FloatArray
+    dtype: type[np.floating[Any]]
+    nu: np.floating[Any]
+    own: np.floating[Any]
 
     def __init__(
         self,

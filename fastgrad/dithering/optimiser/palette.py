@@ -147,6 +147,7 @@ class Sample:
         The field of the weighted image itself, tile by tile.
     """
 
+    loss: BlurredError
     shape: tuple[int, int]
     corners: Array
     blurred: FloatArray

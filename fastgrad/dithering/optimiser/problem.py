@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from fastgrad import _validate
@@ -58,6 +56,16 @@ class Problem:
         If an argument has the wrong type, shape or range, or contradicts another.
     """
 
+    image: Array
+    linear: FloatArray
+    viewing: Viewing
+    space: colour.Space
+    colors: int
+    fixed: ByteArray | None
+    locked: FloatArray
+    weights: FloatArray | None
+    previous: ByteArray | None
+
     def __init__(
         self,
         image: ArrayLike,
@@ -67,32 +75,32 @@ class Problem:
         palette: ArrayLike | None = None,
         lock_colors: bool = False,
         weights: ArrayLike | None = None,
-        previous: Any = None,
+        previous: object = None,
     ) -> None:
-        self.image = image = _picture(image)
-        size = image.shape[:2]
+        self.image = pixels = _picture(image)
+        size = pixels.shape[:2]
         fixed, kept, self.colors = _palette(colors, palette, lock_colors)
         self.viewing = viewing.settled(self.colors)
         self.weights = None if weights is None else check_weights(weights, size).astype(np.float32)
         self.previous = None if previous is None else _indices(previous, size, self.colors)
 
-        image = image if image.ndim == 3 else image[..., None]
+        pixels = pixels if pixels.ndim == 3 else pixels[..., None]
         self.space = colour.SPACES[viewing.space]
         given = kept if fixed is None else fixed
-        grey = _is_grey(given) and _is_grey(image)
+        grey = _is_grey(given) and _is_grey(pixels)
         if grey and viewing.space == "opponent":
             self.space = colour.SPACES["linear"]  # luminance is all there is
         if grey and not self.space.mixed:
-            image = image[..., :1]
-        elif image.shape[2] == 1:
-            image = np.repeat(image, 3, axis=2)
-        self.linear: FloatArray = colour.to_linear(image)
-        if palette is None and weights is None and image.dtype == np.uint8:
-            fixed = distinct(np.broadcast_to(image, (*size, 3)), self.colors)
-        self.fixed: ByteArray | None = fixed
-        self._channels = slice(0, image.shape[2])
+            pixels = pixels[..., :1]
+        elif pixels.shape[2] == 1:
+            pixels = np.repeat(pixels, 3, axis=2)
+        self.linear = colour.to_linear(pixels)
+        if palette is None and weights is None and pixels.dtype == np.uint8:
+            fixed = distinct(np.broadcast_to(pixels, (*size, 3)), self.colors)
+        self.fixed = fixed
+        self._channels = slice(0, pixels.shape[2])
         self._kept = kept
-        self.locked: FloatArray = colour.to_linear(kept[:, self._channels])
+        self.locked = colour.to_linear(kept[:, self._channels])
 
     def loss(self) -> BlurredError:
         """Return the loss of the picture."""

@@ -9,6 +9,7 @@ cools down. `descend` then lowers the loss of the picture itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def refine(
     loss: BlurredError,
     palette: ArrayLike,
     *,
-    objective: Objective | Callable,
+    objective: Objective | Callable[..., Any],
     weight: float = 0.1,
     estimator: str | Estimator | None = None,
     num_samples: int | None = None,
@@ -155,12 +156,23 @@ class Refinement:
         The estimator of the gradient of E[f].
     """
 
+    loss: BlurredError
+    palette: FloatArray
+    objective: Objective
+    weight: float
+    estimator: Estimator
+    num_samples: int
+    steps: int
+    step: int
+    value: float
+    logits: FloatArray
+
     def __init__(
         self,
         loss: BlurredError,
         palette: ArrayLike,
         *,
-        objective: Objective | Callable,
+        objective: Objective | Callable[..., Any],
         weight: float,
         estimator: str | Estimator | None = None,
         num_samples: int | None = None,

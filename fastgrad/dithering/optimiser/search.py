@@ -37,6 +37,9 @@ class Search:
     1666, 1992.
     """
 
+    loss: BlurredError
+    indices: ByteArray
+
     def __init__(
         self,
         loss: BlurredError,
