@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad._typing import ArrayLike, FloatArray
+from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.distributions.categorical import as_distribution
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.objectives import Objective, as_objective
@@ -20,7 +20,10 @@ BLOCK = 1 << 20  # features handed to f at once
 
 
 def value_and_grad(
-    f: Callable[..., Any] | Objective, distribution: Discrete | ArrayLike, *, budget: int = 2**20
+    f: Callable[[Array], Any] | Objective,
+    distribution: Discrete | ArrayLike,
+    *,
+    budget: int = 2**20,
 ) -> tuple[FloatArray, FloatArray]:
     """Compute E[f] and its gradient with respect to the logits, in float64.
 
@@ -100,7 +103,10 @@ def value_and_grad(
 
 
 def value(
-    f: Callable[..., Any] | Objective, distribution: Discrete | ArrayLike, *, budget: int = 2**20
+    f: Callable[[Array], Any] | Objective,
+    distribution: Discrete | ArrayLike,
+    *,
+    budget: int = 2**20,
 ) -> FloatArray:
     """Compute E[f] in float64: the first result of `value_and_grad`.
 
@@ -124,7 +130,10 @@ def value(
 
 
 def grad(
-    f: Callable[..., Any] | Objective, distribution: Discrete | ArrayLike, *, budget: int = 2**20
+    f: Callable[[Array], Any] | Objective,
+    distribution: Discrete | ArrayLike,
+    *,
+    budget: int = 2**20,
 ) -> FloatArray:
     """Compute the gradient of E[f] in float64: the second result of `value_and_grad`.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 
@@ -28,6 +28,19 @@ PARTS = {
 }
 
 
+@overload
+def objective(
+    f: Callable[[Array], Any] | None = None,
+    *,
+    grad: Callable[[Array], Any] | None = None,
+    index: Callable[[IntArray], Any] | None = None,
+    local: Callable[[IntArray], Any] | None = None,
+    expectation: Callable[[Any], Any] | None = None,
+) -> Objective: ...
+@overload
+def objective(
+    f: Callable[..., Any] | None = None, *, grad: Callable[..., Any] | None = None
+) -> Objective: ...  # of several nodes of a graph
 def objective(
     f: Callable[..., Any] | None = None,
     *,
@@ -65,7 +78,6 @@ def objective(
     Returns
     -------
     Objective
-        A value with these parts.
 
     Raises
     ------
@@ -101,13 +113,7 @@ class Values(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Objective:
-    """A function with optional parts that some estimators require: see `objective`.
-
-    Parameters
-    ----------
-    f, grad, index, local, expectation : callable, optional
-        As for `objective`.
-    """
+    """A function with optional parts that some estimators require: see `objective`."""
 
     f: Callable[..., Any] | None = None
     grad: Callable[..., Any] | None = None
@@ -171,9 +177,10 @@ def as_objective(f: Any) -> Objective:
 
 def _values(answer, shape, offset, masked=False):
     """Check what f returned for samples of this shape, (S, *batch)."""
-    if isinstance(answer, tuple) and len(answer) != 2:
+    answer = answer if isinstance(answer, tuple) else (answer, None)
+    if len(answer) != 2:
         raise ValueError(f"f must return values or (values, credit), got {len(answer)} results")
-    value, credit = answer if isinstance(answer, tuple) else (answer, None)
+    value, credit = answer
     value = _validate.real_array(value, "the value of f")
     if value.ndim == 0 or value.shape != shape[: value.ndim]:
         raise ValueError(
@@ -188,10 +195,7 @@ def _values(answer, shape, offset, masked=False):
 
 
 def _finite(x, name, offset, masked=False):
-    """Return x, (S, ...), unless it holds NaN or infinity: say then in which sample.
-
-    Where `masked` is true, -inf is let through.
-    """
+    """Return x, (S, ...), if it is finite (or, if masked, -inf); else say in which sample not."""
     worst = _check.worst(x.reshape(-1))
     if worst != _check.FINE and not (masked and worst == _check.MASKED):
         bad = ~(x < np.inf) if masked else ~np.isfinite(x)
@@ -251,17 +255,12 @@ def separable(
     weights : array, the shape of the logits, optional
         By default all weights are equal and sum to 1: f is the mean over the features.
     power : float
-        At least 1.
+        At least 1; a smaller one is refused.
 
     Returns
     -------
     Objective
         With its gradient and its exact expectation.
-
-    Raises
-    ------
-    ValueError
-        If power is below 1, or the weights have not the shape of the target.
 
     Examples
     --------

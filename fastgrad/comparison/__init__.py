@@ -1,4 +1,4 @@
-"""Which estimator for which f: the moments of one, a comparison of several, and a choice."""
+"""The moments of one estimator, a comparison of several, and an automatic choice."""
 
 from fastgrad.comparison.measuring import compare
 from fastgrad.comparison.pilot import Auto

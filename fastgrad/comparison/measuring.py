@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastgrad import _validate, exact
-from fastgrad._typing import ArrayLike
+from fastgrad._typing import Array, ArrayLike
 from fastgrad.comparison.replicas import as_discrete, as_estimator
 from fastgrad.comparison.runs import REFUSALS, Counter, Problem, Run
 from fastgrad.comparison.table import Comparison
@@ -22,7 +22,7 @@ ROUNDS = 3  # of timing: all estimators take turns, so that a slow spell of the 
 
 
 def compare(
-    f: Callable[..., Any] | Objective,
+    f: Callable[[Array], Any] | Objective,
     distribution: Discrete | ArrayLike,
     *,
     estimators: Iterable[EstimatorName | Estimator] | None = None,

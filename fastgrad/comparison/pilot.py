@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad._typing import ArrayLike
+from fastgrad._typing import Array, ArrayLike
 from fastgrad.comparison.measuring import compare, contenders
 from fastgrad.comparison.replicas import as_discrete
 from fastgrad.comparison.runs import most_samples
@@ -81,7 +81,7 @@ class Auto(Estimator):
 
     def __call__(
         self,
-        f: Callable[..., Any] | Objective,
+        f: Callable[[Array], Any] | Objective,
         distribution: Discrete | ArrayLike,
         *,
         num_samples: int,

@@ -52,7 +52,7 @@ class Moments(NamedTuple):
 
 def moments(
     estimator: Estimator | EstimatorName,
-    f: Callable[..., Any] | Objective,
+    f: Callable[[Array], Any] | Objective,
     distribution: Discrete | ArrayLike,
     *,
     num_samples: int,

@@ -35,6 +35,10 @@ def most_samples(estimator: Estimator, wanted: int) -> int:
 class Counter:
     """Counts the points at which an objective is evaluated, and refuses more than a limit."""
 
+    points: int
+    limit: float
+    objective: Objective
+
     def __init__(self, objective: Objective) -> None:
         self.points, self.limit = 0, math.inf
         parts = {name: getattr(objective, name) for name in ("f", "index", "local")}
@@ -74,14 +78,22 @@ class Problem:
 class Run:
     """One estimator in the comparison: its number of samples, its state, times and moments."""
 
+    label: str
+    estimator: Estimator
+    problem: Problem
+    key: Key
+    num_samples: int
+    evaluations: int
+    seconds: float
     moments: Moments
+    variance: float
+    spread: float
 
     def __init__(
         self, label: str, estimator: Estimator, problem: Problem, key: Key, warm_up: int
     ) -> None:
         self.label, self.estimator, self.problem = label, estimator, problem
         self.key, self.seconds = key, math.inf
-        self.evaluations: int
         self.state: dict[str, Any] | None = None
         self.num_samples = most_samples(estimator, 1)
         counter = problem.counter

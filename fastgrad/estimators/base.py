@@ -129,7 +129,7 @@ class Estimator:
 
     def __call__(
         self,
-        f: Callable[..., Any] | Objective,
+        f: Callable[[Array], Any] | Objective,
         distribution: Discrete | ArrayLike,
         *,
         num_samples: int,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,12 @@ class CentredScores:
     cancels. What is left is the sum of the signal for each category, and how often that category
     was drawn; so other baselines, too, may wait until the last sample has been seen.
     """
+
+    distribution: Discrete
+    logits: FloatArray
+    layout: tuple[int, ...]
+    sums: FloatArray
+    mean: Mean
 
     def __init__(self, distribution: Discrete) -> None:
         self.distribution = distribution
@@ -157,6 +164,10 @@ class SoftmaxProducts:
     The Jacobian of x = softmax((logits + noise) / temperature) is a function of x alone, so the
     noise is not needed again. Where a variable has a single logit, the softmax is a sigmoid.
     """
+
+    total: FloatArray
+    rows: tuple[int, ...]
+    kernel: Callable[..., Any]
 
     def __init__(self, distribution: Discrete) -> None:
         self.total = np.zeros(distribution.logits.shape, distribution.logits.dtype)

@@ -1,1 +1,1 @@
-"""Estimators whose samples are drawn to differ."""
+"""Estimators whose samples are coupled, so that they differ: ARM and its successors."""

@@ -102,6 +102,11 @@ def rows(distribution: Discrete) -> FloatArray:
 class BinarySums:
     """Sums over groups, (N,): one for each binary variable. The log odds are t, (N,)."""
 
+    t: FloatArray
+    dtype: np.dtype[Any]
+    single: bool
+    sum: FloatArray
+
     def __init__(self, distribution: Discrete, name: str) -> None:
         self.t, self.dtype = binary_logits(distribution, name), distribution.logits.dtype
         self.single = distribution.single_logit

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgrad import random
+from fastgrad import _validate, random
 from fastgrad._typing import FloatArray
 from fastgrad.distributions.continuous import Normal
 from fastgrad.distributions.continuous.location_scale import stream

@@ -1,1 +1,1 @@
-"""Estimators that sum over outcomes, some or all, rather than sample them one by one."""
+"""Estimators that sum over some or all outcomes, rather than sample each of them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -55,7 +55,7 @@ class UnorderedSet(Distinct):
 
     name = "unordered_set"
     unbiased = True
-    min_samples = by_options(lambda run: 2 if run.baseline else 1)
+    min_samples: ClassVar[int] = by_options(lambda run: 2 if run.baseline else 1)
     paper = "Kool, van Hoof and Welling, 2020"
 
     def __post_init__(self) -> None:
@@ -121,7 +121,7 @@ class ImportanceWeighted(Distinct):
     normalized: bool = False
 
     name = "importance_weighted"
-    unbiased = by_options(lambda run: not run.normalized)
+    unbiased: ClassVar[bool] = by_options(lambda run: not run.normalized)
     min_samples = 2
     paper = "Kool, van Hoof and Welling, 2019"
 

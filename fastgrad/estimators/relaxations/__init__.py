@@ -1,1 +1,1 @@
-"""Estimators that differentiate f, at relaxed or discrete points, and carry that to the logits."""
+"""Estimators that differentiate f at relaxed or at discrete samples: Gumbel-softmax and others."""

@@ -36,6 +36,9 @@ class Rao(Jacobian):
     With rarity 2, the logits of (softmax(logits) + D) / 2 are perturbed instead.
     """
 
+    inner_samples: int
+    numbers: tuple[Any, Any, Any]
+
     def __init__(
         self,
         distribution: Discrete,

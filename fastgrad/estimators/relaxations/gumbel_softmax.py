@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from fastgrad import _validate
 from fastgrad._typing import FloatArray
@@ -43,7 +43,7 @@ class GumbelSoftmax(Estimator):
 
     name = "gumbel_softmax"
     unbiased = False
-    needs = ("f", "grad")
+    needs: ClassVar[tuple[str, ...]] = ("f", "grad")
     paper = "Jang, Gu and Poole, 2017; Maddison, Mnih and Teh, 2017"
 
     def __post_init__(self) -> None:

@@ -39,6 +39,14 @@ def site_jacobian(distribution: Discrete) -> FloatArray:
 class Jacobian:
     """Base class of the sums, with arrays as kernels take them."""
 
+    distribution: Discrete
+    temperature: float
+    single: bool
+    rows: FloatArray
+    shape: tuple[int, ...]
+    scale: Any
+    sum: FloatArray
+
     def __init__(self, distribution: Discrete, temperature: float) -> None:
         self.distribution, self.temperature = distribution, temperature
         self.single = distribution.single_logit
@@ -70,6 +78,8 @@ class Jacobian:
 
 class Straight(Jacobian):
     """J(softmax(logits / temperature)) / temperature: the same for all outcomes, so w is summed."""
+
+    factor: Any
 
     def __init__(self, distribution: Discrete, temperature: float, factor: float = 1) -> None:
         super().__init__(distribution, temperature)
@@ -111,6 +121,8 @@ class Heun(Jacobian):
 
 class Gapped(Jacobian):
     """J(y) / temperature of y = softmax(logits / temperature), the outcome's ahead by the gap."""
+
+    gap: Any
 
     def __init__(self, distribution: Discrete, temperature: float, gap: float) -> None:
         super().__init__(distribution, temperature)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from fastgrad import _validate
 from fastgrad.distributions.discrete import Discrete
@@ -28,7 +28,7 @@ class AtOutcomes(ScoreFunction):
     temperature: float = 1.0
 
     unbiased = False
-    needs = ("f", "grad")
+    needs: ClassVar[tuple[str, ...]] = ("f", "grad")
 
     def __post_init__(self) -> None:
         _validate.temperature(self.temperature)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,6 +43,13 @@ class ControlledScores:
     Written as ``g = g_0 - scale h``, h has mean zero. If `products` is true, the sums of g . h,
     h . h and g . g are kept too, one of each for each variable.
     """
+
+    batch: tuple[int, ...]
+    rows: tuple[int, ...]
+    logits: FloatArray
+    total: FloatArray
+    products: FloatArray
+    kernel: Callable[..., Any]
 
     def __init__(self, distribution: Discrete, *, products: bool = False) -> None:
         single = distribution.single_logit

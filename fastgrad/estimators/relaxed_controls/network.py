@@ -134,6 +134,16 @@ class CellNetworks:
     c is the output of the network times the mean size of f in earlier calls.
     """
 
+    network: Any
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    features: tuple[int, int]
+    variables: tuple[int, int]
+    kept: FloatArray
+    weights: FloatArray
+    size: FloatArray
+    slopes: FloatArray
+
     def __init__(
         self,
         network: Any,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -82,7 +82,7 @@ class REBAR(RelaxedControl):
 
     name = "rebar"
     unbiased = True
-    needs = ("f", "grad")
+    needs: ClassVar[tuple[str, ...]] = ("f", "grad")
     evaluations = "2 S to 5 S"
     paper = "Tucker et al., 'REBAR: low-variance, unbiased gradient estimates', 2017"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -77,7 +77,9 @@ class RELAX(RelaxedControl):
 
     name = "relax"
     unbiased = True
-    needs = by_options(lambda run: ("f", "grad") if run.add_objective else ())
+    needs: ClassVar[tuple[str, ...]] = by_options(
+        lambda run: ("f", "grad") if run.add_objective else ()
+    )
     evaluations = "S (2 S or 3 S with add_objective)"
     paper = "Grathwohl et al., 'Backpropagation through the void', 2018"
 

@@ -1,1 +1,1 @@
-"""Estimators that multiply the score by f, less what is known about it: REINFORCE and its kin."""
+"""Estimators that multiply the score by f, minus a baseline or a control variate."""

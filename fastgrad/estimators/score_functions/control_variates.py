@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -55,7 +55,7 @@ class MuProp(ScoreFunction):
 
     name = "muprop"
     unbiased = True
-    needs = ("f", "grad")
+    needs: ClassVar[tuple[str, ...]] = ("f", "grad")
     evaluations = "S + 1"
     paper = "Gu, Levine, Sutskever and Mnih, 'MuProp', 2016"
 
@@ -125,7 +125,7 @@ class DoubleCV(ScaledControls):
     """
 
     name = "double_cv"
-    weights = (1.0,)
+    weights: ClassVar[tuple[float, ...]] = (1.0,)
     paper = "Titsias and Shi, 'Double control variates', 2022"
 
     def controls(

@@ -31,7 +31,7 @@ class ScaledControls(ScoreFunction):
 
     weights: ClassVar[tuple[float, ...]]
     unbiased = True
-    needs = ("grad",)
+    needs: ClassVar[tuple[str, ...]] = ("grad",)
     min_samples = 2
 
     def __post_init__(self) -> None:
@@ -101,6 +101,14 @@ def _with_target_negated(gram):
 
 class Linear:
     """Linear terms: for each sample and variable, <mean f' over the other samples, x - mu>."""
+
+    mu: FloatArray
+    z: IntArray
+    gradient: FloatArray
+    total: FloatArray
+    product: FloatArray
+    terms: FloatArray
+    single: bool
 
     def __init__(self, distribution: Discrete, z: IntArray, gradient: FloatArray) -> None:
         self.mu = mean_features(distribution)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -119,7 +119,7 @@ class Reinforce(ScoreFunction):
 
     name = "reinforce"
     unbiased = True
-    min_samples = by_options(lambda run: run.baseline.min_samples)
+    min_samples: ClassVar[int] = by_options(lambda run: run.baseline.min_samples)
     paper = "Williams, 1992; baselines: Weaver and Tao, 2001; Mnih and Gregor, 2014"
 
     def __post_init__(self) -> None:

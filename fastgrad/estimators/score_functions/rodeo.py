@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 
@@ -46,7 +47,7 @@ class RODEO(ScaledControls):
     """
 
     name = "rodeo"
-    weights = (1.0, 0.0, 0.5, 0.0)
+    weights: ClassVar[tuple[float, ...]] = (1.0, 0.0, 0.5, 0.0)
     paper = "Shi et al., 'Gradient estimation with discrete Stein operators', 2022"
 
     def controls(

@@ -55,6 +55,11 @@ class PooledScores:
     outcomes are kept.
     """
 
+    distribution: Discrete
+    mean: Mean
+    p: FloatArray
+    squares: FloatArray
+
     def __init__(self, distribution: Discrete) -> None:
         self.distribution = distribution
         self.mean = Mean()

@@ -25,6 +25,8 @@ class Regression:
     from past calls, never from each other.
     """
 
+    past: dict[str, FloatArray]
+
     def __init__(self, state: dict[str, Any] | None, columns: int) -> None:
         start = {"gram": np.zeros((columns + 1, columns + 1)), "weight": np.zeros(())}
         self.past = recall(state, **start)
