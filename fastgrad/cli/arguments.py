@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from fastgrad.cli.messages import printable
+from fastgrad.dithering.eye.colour import SPACES
 from fastgrad.dithering.pictures.palette_files import READERS, WRITERS
 from fastgrad.dithering.pictures.presets import PRESETS
 from fastgrad.dithering.pictures.transparency import MODES
 
-SPACES = ("opponent", "linear", "srgb", "oklab")
 ESTIMATORS = ("local_expectation", "rloo", "gumbel_softmax", "rebar")
 
 
@@ -136,7 +136,7 @@ DITHER: dict[str, tuple[Option, ...]] = {
         ),
     ),
     "what is optimised": (
-        option("--space", type=str.lower, choices=SPACES, help="where errors are measured"),
+        option("--space", type=str.lower, choices=tuple(SPACES), help="where errors are measured"),
         numeric(
             *("--sigma", float, 0, 8, "standard deviation of the eye's blur in pixels"),
             rivals="eye",
@@ -147,8 +147,8 @@ DITHER: dict[str, tuple[Option, ...]] = {
         ),
         numeric("--nu", float, 0, 1e6, "weight of the error without blur: larger is less grainy"),
         numeric("--structure", float, 0, 1e6, "weight of structure, 1 - CSSIM (default: 0)"),
-        numeric("--steps", int, 1, 10**6, "steps of annealing"),
-        numeric("--time-budget", float, 0.001, 1e6, "seconds for each picture"),
+        numeric("--steps", int, 1, 10**6, "steps of annealing", rivals="pace"),
+        numeric("--time-budget", float, 0.001, 1e6, "seconds for each picture", rivals="pace"),
         numeric("--seed", int, 0, 2**63 - 1, "seed of the randomness (default: 0)"),
         option(
             "--local-weights",

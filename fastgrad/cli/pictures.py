@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Any
 
 from fastgrad.cli import interrupts, jobs, messages, results, running
+from fastgrad.dithering import Viewing
 from fastgrad.dithering.pictures import images, palette_files
 from fastgrad.dithering.pictures.presets import PRESETS
 
-OPTIONS = ("space", "sigma", "ppd", "nu", "local_weights", "structure", "estimator", "steps")
-OPTIONS += ("time_budget",)  # of `dithering.dither`
+OPTIONS = (*(field.name for field in dataclasses.fields(Viewing)), "structure", "estimator")
+OPTIONS += ("steps", "time_budget")  # of `dithering.dither`
 
 
 def dither(given: argparse.Namespace) -> int:
@@ -91,6 +93,8 @@ def _settings(given: argparse.Namespace) -> running.Settings:
             given.refuse(f"--lock-colors needs more --colors than the {len(palette)} given")
     elif palette is not None and given.colors:
         given.refuse("--colors goes with --palette or --preset only when there is --lock-colors")
+    if given.estimator and not given.structure:
+        given.refuse("--estimator goes with a --structure above 0")
     asked = {name: getattr(given, name) for name in OPTIONS if getattr(given, name) is not None}
     alpha = given.alpha or ("blend" if given.preset else "keep")
     if alpha == "keep" and given.output and given.output.lower().endswith(".gif"):

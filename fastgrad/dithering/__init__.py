@@ -16,7 +16,7 @@ from fastgrad.dithering.optimiser.loss import BlurredError, Gradient
 from fastgrad.dithering.optimiser.problem import Problem
 from fastgrad.dithering.result import Dithering, Progress
 from fastgrad.dithering.run import Criterion, Pace, Run
-from fastgrad.estimators import Estimator
+from fastgrad.estimators import Estimator, EstimatorName
 from fastgrad.objectives import Objective
 from fastgrad.random import RNG
 
@@ -39,7 +39,7 @@ def dither(
     flicker: float = 0.1,
     structure: float = 0.0,
     objective: Objective | Callable[[ByteArray], Objective] | None = None,
-    estimator: str | Estimator | None = None,
+    estimator: EstimatorName | Estimator | None = None,
     steps: int | None = None,
     time_budget: float | None = None,
     rng: RNG = 0,

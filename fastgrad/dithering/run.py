@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from fastgrad.dithering.optimiser.refinement import as_estimator, refine
 from fastgrad.dithering.optimiser.search import Search
 from fastgrad.dithering.optimiser.start import Trials
 from fastgrad.dithering.result import Dithering, Progress, metrics
-from fastgrad.estimators import Estimator
+from fastgrad.estimators import Estimator, EstimatorName
 from fastgrad.objectives import Objective
 from fastgrad.random import RNG
 
@@ -31,7 +32,8 @@ STEPS = 12  # of annealing, by default
 ROUNDS = 10  # of search and fit, after the annealing
 SETTLED = 2e-4  # share of pixels: when fewer move in a round, there is no other
 LAST_SAMPLE = 1 << 20  # pixels that the fits of these rounds see
-SHARES = {"palette": 0.2, "annealing": 0.6, "search": 0.95}  # of a time budget, at their ends
+Stage: TypeAlias = Literal["palette", "annealing", "search"]
+SHARES: dict[Stage, float] = {"palette": 0.2, "annealing": 0.6, "search": 0.95}  # of a time budget
 
 
 class Pace:
@@ -62,11 +64,11 @@ class Pace:
         if time_budget is not None:
             self._budget = _validate.number(time_budget, "time_budget", 0, 1e9)
 
-    def deadline(self, stage: str) -> float | None:
-        """Return when "palette", "annealing" or "search" must end; None without a time budget."""
+    def deadline(self, stage: Stage) -> float | None:
+        """Return when a stage must end, as `time.perf_counter` counts; None without a budget."""
         return None if self._budget is None else self.began + SHARES[stage] * self._budget
 
-    def late(self, stage: str) -> bool:
+    def late(self, stage: Stage) -> bool:
         """Return whether the deadline of a stage has passed."""
         deadline = self.deadline(stage)
         return deadline is not None and time.perf_counter() > deadline
@@ -84,7 +86,7 @@ class Criterion:
 
     structure: float = 0.0
     objective: Objective | Callable[[ByteArray], Objective] | None = None
-    estimator: str | Estimator | None = None
+    estimator: EstimatorName | Estimator | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is out of range, unknown or contradictory before any work."""
@@ -97,7 +99,9 @@ class Criterion:
         if not (given is None or isinstance(given, Objective) or callable(given)):
             raise TypeError(f"objective must be an Objective or callable, got {given!r}")
         if self.estimator is not None:
-            as_estimator(self.estimator)
+            estimator = as_estimator(self.estimator)
+            if isinstance(given, Objective):
+                given.require(estimator.name, estimator.needs)
 
     def of(self, problem: Problem, palette: ByteArray) -> Objective:
         """Return the objective for a palette; by default 1 - CSSIM."""

@@ -727,6 +727,10 @@ def test_bad_options(picture, capsys):
         capsys, "dither", "picture.png", "--ppd", "9", "--sigma", "1"
     )
     assert "--time-budget" in refused(capsys, "dither", "picture.png", "--time-budget", "0")
+    both = ("--time-budget", "1", "--steps", "3")
+    assert "not allowed with" in refused(capsys, "dither", "picture.png", *both)
+    line = refused(capsys, "dither", "picture.png", "--estimator", "rloo")
+    assert "--estimator goes with a --structure above 0" in line
     assert "--space" in refused(capsys, "dither", "picture.png", "--space", "cmyk")
     assert "--alpha" in refused(capsys, "dither", "picture.png", "--alpha", "none")
     assert "--seed" in refused(capsys, "dither", "picture.png", "--seed", "-1")

@@ -19,6 +19,7 @@ from fastgrad.dithering.metrics.s_cielab_and_flip import flip, s_cielab
 from fastgrad.dithering.metrics.structure import cssim
 from fastgrad.dithering.optimiser import start
 from fastgrad.dithering.pictures import images, other_tools
+from fastgrad.objectives import objective
 
 PHOTOGRAPH = Path(fastgrad.__file__).parent / "data" / "astronaut.jpg"
 
@@ -308,6 +309,11 @@ def test_only_public_names_are_listed():
         ({"structure": -1}, ValueError, "structure must be from 0 to"),
         ({"structure": 0.1, "estimator": "relo"}, ValueError, "relo"),
         ({"structure": 0.1, "objective": 3}, TypeError, "objective must be an Objective or"),
+        (
+            {"structure": 0.1, "objective": objective(index=len), "estimator": "gumbel_softmax"},
+            TypeError,
+            "gumbel_softmax needs",
+        ),
         # Options of which one would be ignored.
         (
             {"steps": 3, "time_budget": 1},

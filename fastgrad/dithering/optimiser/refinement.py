@@ -20,7 +20,7 @@ from fastgrad.dithering.eye import colour
 from fastgrad.dithering.optimiser.descent import descend, total
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.palette import spacing
-from fastgrad.estimators import Estimator
+from fastgrad.estimators import Estimator, EstimatorName
 from fastgrad.estimators import estimator as build
 from fastgrad.objectives import Objective, as_objective, objective
 from fastgrad.random import RNG
@@ -41,7 +41,7 @@ def refine(
     *,
     objective: Objective | Callable[..., Any],
     weight: float = 0.1,
-    estimator: str | Estimator | None = None,
+    estimator: EstimatorName | Estimator | None = None,
     num_samples: int | None = None,
     steps: int = 60,
     sweeps: int = 20,
@@ -174,7 +174,7 @@ class Refinement:
         *,
         objective: Objective | Callable[..., Any],
         weight: float,
-        estimator: str | Estimator | None = None,
+        estimator: EstimatorName | Estimator | None = None,
         num_samples: int | None = None,
         steps: int = 60,
         rng: RNG = 0,
@@ -242,7 +242,7 @@ class Refinement:
         return self.logits.argmax(axis=-1)
 
 
-def as_estimator(estimator: str | Estimator) -> Estimator:
+def as_estimator(estimator: EstimatorName | Estimator) -> Estimator:
     """Return an estimator that is given itself or by its name in `fastgrad.estimator`."""
     return estimator if isinstance(estimator, Estimator) else build(estimator)
 

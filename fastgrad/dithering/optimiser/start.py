@@ -1,4 +1,4 @@
-"""Where to start: the palette is what local optima are about, so several are tried out."""
+"""Where to start: local optima differ above all in the palette, so several are tried out."""
 
 from __future__ import annotations
 
@@ -99,19 +99,19 @@ class Trials:
 
 
 def box_means(image: FloatArray, pixels: int) -> FloatArray:
-    """Average an image over equal boxes, so that about so many pixels are left.
+    """Average an image over square boxes of equal size.
 
     Parameters
     ----------
-    image : numpy.ndarray of float, shape (height, width, channels)
+    image : array of float, shape (height, width, channels)
         The image.
     pixels : int
-        The number of pixels wanted; an image that has no more is returned as it is.
+        Approximate number of boxes. An image with no more pixels does not change.
 
     Returns
     -------
-    numpy.ndarray, shape (smaller height, smaller width, channels)
-        The small image, without the last rows and columns where the boxes do not come out even.
+    array, shape (smaller height, smaller width, channels)
+        The means. Rows and columns at the end that do not fill a box are left out.
 
     Examples
     --------

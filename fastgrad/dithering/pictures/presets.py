@@ -66,7 +66,7 @@ def relative_to_white(colors: ArrayLike) -> ByteArray:
 
     Returns
     -------
-    numpy.ndarray of uint8, shape (K, 3)
+    array of uint8, shape (K, 3)
         The same beside a white of 255.
 
     Examples
