@@ -114,7 +114,8 @@ def moments(
         exact = exact_moments(run, objective, d, num_samples)
     if exact is not None:
         return exact
-    key, covariance = as_key(rng), d.logits.size <= COVARIANCE
+    key = as_key(cast(Any, rng))  # which refuses None
+    covariance = d.logits.size <= COVARIANCE
     return sample_moments(
         run, objective, d, num_samples, key, draws, state, block_size, covariance=covariance
     )
