@@ -146,6 +146,14 @@ def best_assignments(x, problem):
     return found.reshape(x.shape[0], *problem.batch, problem.shape[0])
 
 
+def require_matching(problem):
+    """Refuse problems whose masks admit no matching: no scaling of them has sums of 1."""
+    masked = np.isneginf(problem.logits)
+    if masked.any():
+        pairs = np.where(masked, problem.logits, problem.logits.dtype.type(0))
+        best_assignments(pairs[None], problem)
+
+
 def _solve(flat, found, batch, begin, end):
     """Assign problems begin to end."""
     from scipy.optimize import linear_sum_assignment  # takes longer to import than all the rest

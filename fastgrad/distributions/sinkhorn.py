@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad.distributions.assignment import address, canonical, restored
+from fastgrad.distributions.assignment import address, canonical, require_matching, restored
 from fastgrad.kernels.distributions import sinkhorn_batch as _kernels
 from fastgrad.random import Key, replayed_key
 
@@ -249,6 +249,7 @@ def _product(log_alpha, cotangent, temperature, noise_scale, key, *options):
             "as in the forward call"
         )
     problem = canonical(log_alpha)
+    require_matching(problem)
     full, dtype = (*problem.batch, *problem.shape), problem.logits.dtype
     count, (w,) = _validate.cotangents({"cotangent": cotangent}, full, dtype)
     w = w.reshape(count, -1, *problem.shape)
