@@ -1,11 +1,12 @@
-"""Subsets of k items: in the order of choice, relaxed, and all alike.
+"""Subsets of k of K items: drawn in an order, relaxed, or as sets.
 
-In order: Plackett-Luce's `gumbel_top_k`, `log_prob`, `score` and `entropy`. `relaxed_top_k` makes
-that choice continuous. Of the distribution in which a subset's probability is proportional to the
-product of its exp(logit), `k_hot` draws exact samples, whose exact means are `marginals`.
+The Plackett-Luce distribution draws items in an order: `gumbel_top_k`, `log_prob`, `score` and
+`entropy`. `relaxed_top_k` is its continuous relaxation. In the distribution over sets, the
+probability of a set is proportional to the product of its exp(logit): `k_hot` draws exact samples,
+`marginals` are their exact means, `k_hot_log_prob` their log probabilities.
 
-The estimator SIMPLE is a line of these: with x the k-hot samples and r the derivative of a loss by
-them, ``marginals_vjp(logits, r, k)`` is the estimate of its gradient by the logits.
+The estimator SIMPLE is one line: with x the k-hot samples and r the derivative of a loss with
+respect to them, ``marginals_vjp(logits, r, k)`` estimates the gradient of the expected loss.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ from __future__ import annotations
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._typing import ArrayLike, FloatArray
 from fastgrad.distributions.plackett_luce import entropy, gumbel_top_k, log_prob, score, size
-from fastgrad.kernels.distributions import subset_sums as _k_subset
-from fastgrad.kernels.distributions import subset_top_k as _kernels
-from fastgrad.random import as_key, replayed_key
+from fastgrad.distributions.subset_top_k import relaxed_top_k, relaxed_top_k_vjp
+from fastgrad.kernels.distributions import subset_sums as _kernels
+from fastgrad.random import RNG, as_key
 
 __all__ = [
     "entropy",
     "gumbel_top_k",
     "k_hot",
+    "k_hot_log_prob",
     "log_normaliser",
     "log_prob",
     "marginals",
@@ -32,120 +35,38 @@ __all__ = [
 ]
 
 
-def relaxed_top_k(
-    logits,
-    k,
+def k_hot(
+    logits: ArrayLike,
+    k: int,
     *,
-    temperature,
-    num_samples=None,
-    rng,
-    row_offset=0,
-    sample_offset=0,
-    out=None,
-):
-    """Draw relaxed choices of k items: k successive softmaxes of the perturbed logits.
-
-    Each softmax makes an item that the last one chose less likely, by its probability of not having
-    been chosen. Near temperature 0 the result is one at the items of `gumbel_top_k` of the same
-    key, and zero elsewhere.
+    num_samples: int | None = None,
+    rng: RNG,
+    row_offset: int = 0,
+    sample_offset: int = 0,
+    out: FloatArray | None = None,
+) -> FloatArray:
+    """Draw sets of k items, with probability proportional to the product of their exp(logit).
 
     Parameters
     ----------
     logits : array, shape (*batch, K)
-        float32 or float64, unnormalised; -inf gives a relaxed value of zero.
+        Log weights of the items, float32 or float64; an item of -inf is never drawn.
     k : int
-        At most the number of logits above -inf in every row.
-    temperature : float
-        Above 0.
+        Size of the set, at most the number of logits above -inf in every row.
     num_samples : int, optional
-        S; None draws one sample, without a leading axis.
+        Number of samples S. None draws one sample, without a leading axis.
     rng : int, SeedSequence, Generator or Key
+        Source of the randomness; the same seed or key gives the same samples.
     row_offset, sample_offset : int
-        Where rows and samples stand in the whole: chunks join to what one call would give.
+        Index of the first row and of the first sample in a larger batch: chunked calls with the
+        right offsets equal one call.
     out : array, optional
 
     Returns
     -------
     array, shape (S, *batch, K), or (*batch, K) without num_samples
-        Of sum k; an entry may exceed 1 where the temperature is high.
-
-    Examples
-    --------
-    >>> import numpy as np, fastgrad as fg
-    >>> x = fg.subset.relaxed_top_k(np.zeros((4, 6)), 2, temperature=0.5, rng=0)
-    >>> x.shape, bool(np.allclose(x.sum(-1), 2))
-    ((4, 6), True)
-
-    References
-    ----------
-    Xie and Ermon, "Reparameterizable subset sampling via continuous relaxations", IJCAI 2019.
-    """
-    rows, batch = _validate.rows(logits)
-    k = size(rows, k, np.shape(logits))
-    count, lead = _validate.samples(num_samples)
-    first, sample = _validate.offsets(row_offset, sample_offset, count)
-    scale, key = _validate.scale(rows.dtype, temperature), as_key(rng).kernel_words
-    out = _validate.output(out, (*lead, *batch, rows.shape[1]), rows.dtype)
-    flat = out.reshape(count, *rows.shape)
-    _kernels.relaxed_top_k(rows, k, (key, sample, first), scale, flat)
-    return out
-
-
-def relaxed_top_k_vjp(logits, cotangent, k, *, temperature, rng, row_offset=0, sample_offset=0):
-    """Product of a cotangent with the Jacobian of `relaxed_top_k`, summed over samples.
-
-    The noise is drawn again from the key, never stored.
-
-    Parameters
-    ----------
-    logits : array, shape (*batch, K)
-    cotangent : array, shape (S, *batch, K) or (*batch, K)
-        Derivative of a loss with respect to the relaxed choices.
-    k, temperature, row_offset, sample_offset
-        As in the forward call.
-    rng : int, SeedSequence or Key
-        What the forward call was given; not a Generator, whose state has moved on.
-
-    Returns
-    -------
-    array, shape (*batch, K)
-    """
-    key = replayed_key(rng).kernel_words
-    rows, batch = _validate.rows(logits)
-    k = size(rows, k, np.shape(logits))
-    full = (*batch, rows.shape[1])
-    count, (r,) = _validate.cotangents({"cotangent": cotangent}, full, rows.dtype)
-    r = r.reshape(count, *rows.shape)
-    first, sample = _validate.offsets(row_offset, sample_offset, count)
-    scale = _validate.scale(rows.dtype, temperature)
-    grad = np.empty(full, rows.dtype)
-    flat = grad.reshape(rows.shape)
-    _kernels.relaxed_top_k_vjp(rows, r, k, (key, sample, first), scale, flat)
-    return grad
-
-
-def k_hot(logits, k, *, num_samples=None, rng, row_offset=0, sample_offset=0, out=None):
-    """Draw subsets of k items with probability proportional to the product of their exp(logit).
-
-    Parameters
-    ----------
-    logits : array, shape (*batch, K)
-        float32 or float64; -inf is never drawn.
-    k : int
-        At most the number of logits above -inf in every row.
-    num_samples : int, optional
-        S; None draws one sample, without a leading axis.
-    rng : int, SeedSequence, Generator or Key
-    row_offset, sample_offset : int
-        Where rows and samples stand in the whole: chunks join to what one call would give.
-    out : array, optional
-
-    Returns
-    -------
-    array, shape (S, *batch, K), or (*batch, K) without num_samples
-        Ones at the k items, zeros elsewhere. The log probability of such an x is
-        ``(x * logits).sum(-1) - log_normaliser(logits, k)``, and its score is
-        ``x - marginals(logits, k)``.
+        1 at the k items of the set, 0 elsewhere, in the dtype of the logits. The log probability of
+        such an x is ``k_hot_log_prob(logits, x)``, its gradient ``x - marginals(logits, k)``.
 
     Examples
     --------
@@ -166,22 +87,29 @@ def k_hot(logits, k, *, num_samples=None, rng, row_offset=0, sample_offset=0, ou
     first, sample = _validate.offsets(row_offset, sample_offset, count)
     out = _validate.output(out, (*lead, *batch, rows.shape[1]), rows.dtype)
     flat, key = out.reshape(count, *rows.shape), as_key(rng).kernel_words
-    _k_subset.sample(rows, k, (key, sample, first), flat)
+    _kernels.sample(rows, k, (key, sample, first), flat)
     return out
 
 
-def marginals(logits, k):
-    """Probabilities that each item is among the k of `k_hot`, exactly.
+def marginals(logits: ArrayLike, k: int) -> FloatArray:
+    """Compute the probability that each item is in the set that `k_hot` draws, exactly.
 
     Parameters
     ----------
     logits : array, shape (*batch, K)
+        Log weights of the items, float32 or float64.
     k : int
+        Size of the set, at most the number of logits above -inf in every row.
 
     Returns
     -------
     array, shape (*batch, K)
-        Of sum k. The time is that of K k products.
+        Probabilities of sum k, in the dtype of the logits; the time grows with K k.
+
+    Raises
+    ------
+    ValueError
+        If the logits hold NaN or +inf, or a row has fewer than k logits above -inf.
 
     Examples
     --------
@@ -194,21 +122,28 @@ def marginals(logits, k):
     Chen, Dempster and Liu, "Weighted finite population sampling to maximize entropy", Biometrika
     1994. Ahmed et al., "SIMPLE", ICLR 2023.
     """
-    return _sums(logits, k)[0]
+    return _sums(*_validate.rows(logits), k)[0]
 
 
-def log_normaliser(logits, k):
-    """Log of the sum, over all subsets of k items, of the product of their exp(logit).
+def log_normaliser(logits: ArrayLike, k: int) -> FloatArray:
+    """Compute the log of the sum, over all sets of k items, of the product of their exp(logit).
 
     Parameters
     ----------
     logits : array, shape (*batch, K)
+        Log weights of the items, float32 or float64.
     k : int
+        Size of the sets, at most the number of logits above -inf in every row.
 
     Returns
     -------
     array, shape (*batch)
-        Its gradient by the logits is `marginals`.
+        In the dtype of the logits. The gradient with respect to the logits is `marginals`.
+
+    Raises
+    ------
+    ValueError
+        If the logits hold NaN or +inf, or a row has fewer than k logits above -inf.
 
     Examples
     --------
@@ -216,24 +151,77 @@ def log_normaliser(logits, k):
     >>> float(np.exp(fg.subset.log_normaliser(np.zeros(5), 2)).round(9))
     10.0
     """
-    return _sums(logits, k)[1]
+    return _sums(*_validate.rows(logits), k)[1]
 
 
-def marginals_vjp(logits, cotangent, k):
-    """Product of a cotangent with the Jacobian of `marginals`, summed over samples.
-
-    With the derivative of a loss by `k_hot` samples as the cotangent, it is the SIMPLE estimate of
-    the gradient of its expectation: without bias where the loss is linear.
+def k_hot_log_prob(logits: ArrayLike, x: ArrayLike) -> FloatArray:
+    """Compute the log probability of sets of k items, as `k_hot` draws them.
 
     Parameters
     ----------
     logits : array, shape (*batch, K)
+        Log weights of the items, float32 or float64; an item of -inf is never drawn.
+    x : array, shape (*batch, K) or (S, *batch, K)
+        1 at the items of a set, 0 elsewhere; all sets have the same size k.
+
+    Returns
+    -------
+    array, the shape of x without K
+        In the dtype of the logits; -inf for a set that holds an item of -inf. The gradient with
+        respect to the logits is ``x - marginals(logits, k)``.
+
+    Raises
+    ------
+    ValueError
+        If x holds other numbers than 0 and 1, or sets of different sizes, or a row of logits has
+        fewer than k above -inf.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> logits = np.log([1.0, 1.0, 2.0])  # the sets have weights 1, 2 and 2
+    >>> np.exp(fg.subset.k_hot_log_prob(logits, [[1, 1, 0], [1, 0, 1], [0, 1, 1]]))
+    array([0.2, 0.4, 0.4])
+    """
+    rows, batch = _validate.rows(logits)
+    full = (*batch, rows.shape[1])
+    x = _validate.real_array(x, "x")
+    if x.shape != full and x.shape[1:] != full:
+        raise ValueError(f"x must have shape {full} or (S, *{full}), got {x.shape}")
+    chosen, sizes = x == 1, (x == 1).sum(axis=-1)
+    if not (chosen | (x == 0)).all():
+        place = tuple(np.argwhere(~(chosen | (x == 0)))[0].tolist())
+        raise ValueError(f"x must hold 0 and 1, got {x[place]} at index {place}")
+    if not sizes.size:
+        return np.empty(sizes.shape, rows.dtype)
+    k = int(sizes.flat[0])
+    if (sizes != k).any():
+        raise ValueError(f"x must hold sets of one size, got {sizes.min()} and {sizes.max()}")
+    near = _validate.frozen(rows - rows.max(axis=1, keepdims=True))  # a shift changes nothing
+    _, log_sum = _sums(near, batch, k)
+    weight = np.where(chosen, near.reshape(full), 0).sum(axis=-1, dtype=np.float64)
+    return (weight - log_sum).astype(rows.dtype)
+
+
+def marginals_vjp(logits: ArrayLike, cotangent: ArrayLike, k: int) -> FloatArray:
+    """Multiply cotangents with the Jacobian of `marginals`, and sum over samples.
+
+    If the cotangent is the derivative of a loss with respect to `k_hot` samples, the result is the
+    SIMPLE estimate of the gradient of the expected loss: unbiased where the loss is linear.
+
+    Parameters
+    ----------
+    logits : array, shape (*batch, K)
+        Log weights of the items, float32 or float64.
     cotangent : array, shape (S, *batch, K) or (*batch, K)
+        Derivative of a loss with respect to the marginals, or to each of S samples.
     k : int
+        Size of the set, as in the forward call.
 
     Returns
     -------
     array, shape (*batch, K)
+        In the dtype of the logits.
 
     Examples
     --------
@@ -247,15 +235,14 @@ def marginals_vjp(logits, cotangent, k):
     _, (r,) = _validate.cotangents({"cotangent": cotangent}, full, rows.dtype)
     r = _validate.frozen(r.reshape(-1, *rows.shape).sum(axis=0, dtype=np.float64))
     grad = np.empty(full, rows.dtype)
-    _k_subset.marginals_vjp(rows, r, k, grad.reshape(rows.shape))
+    _kernels.marginals_vjp(rows, r, k, grad.reshape(rows.shape))
     return grad
 
 
-def _sums(logits, k):
-    """Return the marginals and the log of the sum over subsets."""
-    rows, batch = _validate.rows(logits)
-    k = size(rows, k, np.shape(logits))
+def _sums(rows, batch, k):
+    """Return the marginals and the log of the sum over sets of k."""
+    k = size(rows, k, (*batch, rows.shape[1]))
     out, log_sum = np.empty((*batch, rows.shape[1]), rows.dtype), np.empty(batch, rows.dtype)
     flat = out.reshape(rows.shape)
-    _k_subset.marginals(rows, k, flat, log_sum.reshape(-1))
+    _kernels.marginals(rows, k, flat, log_sum.reshape(-1))
     return out, log_sum

@@ -11,7 +11,6 @@ from strategies import DTYPES, WAYS, restride, some_logits
 
 import fastgrad as fg
 from fastgrad.distributions.subset import (
-    gumbel_top_k,
     k_hot,
     log_normaliser,
     marginals,
@@ -198,87 +197,6 @@ def test_bits_depend_neither_on_threads_nor_on_chunks(items, k, dtype):
     assert np.array_equal(marginals_vjp(x[17:], r[:, 17:], k), slope[17:])
 
 
-# -- relaxed -----------------------------------------------------------------------------------
-
-
-def recursion(alpha, k, temperature):
-    """Xie and Ermon's sum of k softmaxes, in float64, with 1 - p as the sum of the others."""
-    total = np.zeros_like(alpha)
-    items = alpha.shape[-1]
-    for _ in range(k):
-        y = alpha / temperature
-        e = np.exp(y - y.max(axis=-1, keepdims=True))
-        s = e.sum(axis=-1, keepdims=True)
-        total += e / s
-        rest = np.stack([np.delete(e, i, axis=-1).sum(axis=-1) for i in range(items)], axis=-1)
-        with np.errstate(divide="ignore"):
-            alpha = alpha + np.log(rest / s)
-    return total
-
-
-@by_dtype
-@pytest.mark.parametrize(("items", "k"), [(1, 1), (2, 1), (5, 3), (6, 6), (17, 4), (520, 3)])
-@pytest.mark.parametrize("temperature", [0.01, 0.3, 1.0, 10.0])
-def test_relaxed_equals_the_recursion(items, k, temperature, dtype):
-    x = some_logits(11, items, dtype)
-    x[(x > -INF).sum(axis=1) < k] = 0
-    noisy = fg.gumbel_softmax(x, temperature=1.0, num_samples=2, rng=10, log=True)
-    expected = recursion(noisy.astype(np.float64), k, temperature)
-    got = relaxed_top_k(x, k, temperature=temperature, num_samples=2, rng=10)
-    assert got.dtype == dtype
-    eps = 100 * np.finfo(dtype).eps / temperature
-    np.testing.assert_allclose(got, expected, rtol=0, atol=k * max(eps, 1e-13) * 10)
-    np.testing.assert_allclose(got.sum(axis=-1), k, rtol=20 * np.finfo(dtype).eps)
-    assert (got[:, np.isneginf(x)] == 0).all()
-
-
-@by_dtype
-def test_cold_relaxed_choices_are_hard(dtype):
-    x = some_logits(50, 8, dtype)
-    x[np.isneginf(x)] = -2
-    z = gumbel_top_k(x, 3, num_samples=4, rng=11)
-    hard = np.zeros((4, 50, 8))
-    np.put_along_axis(hard, z, 1, axis=-1)
-    soft = relaxed_top_k(x, 3, temperature=1e-6, num_samples=4, rng=11)
-    assert (abs(soft - hard).max(axis=-1) < 1e-3).mean() > 0.99  # but for ties within 1e-5
-
-
-@pytest.mark.parametrize(("items", "k"), [(5, 1), (5, 3), (6, 6), (7, 4), (515, 3)])
-@pytest.mark.parametrize("temperature", [0.02, 0.3, 2.0])
-def test_relaxed_products_equal_finite_differences(items, k, temperature):
-    rng = np.random.default_rng(12)
-    x = rng.normal(size=(2, items))
-    if items > k:
-        x[0, 1] = -INF
-    r = rng.normal(size=(2, *x.shape))
-
-    def loss(y):
-        soft = relaxed_top_k(y, k, temperature=temperature, num_samples=2, rng=13)
-        return (soft * r).sum()
-
-    got = relaxed_top_k_vjp(x, r, k, temperature=temperature, rng=13)
-    for i in np.argwhere(np.isfinite(x))[:24]:
-        e = np.zeros_like(x)
-        e[tuple(i)] = 1e-6
-        expected = (loss(x + e) - loss(x - e)) / 2e-6
-        assert got[tuple(i)] == pytest.approx(expected, rel=2e-5, abs=2e-6)
-    assert (got[np.isneginf(x)] == 0).all()
-
-
-@by_dtype
-@pytest.mark.parametrize("temperature", [1e-4, 0.01, 1.0, 100.0])
-def test_extreme_logits_are_finite(temperature, dtype):
-    x = np.array([[1e4, -1e4, 0.0, -INF, 90.0], [0.0] * 5, [-90.0, 0.0, -INF, -INF, -90.0]], dtype)
-    for k in (1, 3):
-        soft = relaxed_top_k(x, k, temperature=temperature, num_samples=20, rng=14)
-        assert np.isfinite(soft).all()
-        r = np.random.default_rng(15).normal(size=soft.shape).astype(dtype)
-        g = relaxed_top_k_vjp(x, r, k, temperature=temperature, rng=14)
-        assert np.isfinite(g).all()
-        assert (g[np.isneginf(x)] == 0).all()
-        assert np.isfinite(k_hot(x, k, rng=0)).all()
-
-
 # -- shapes and errors -------------------------------------------------------------------------
 
 
@@ -345,3 +263,50 @@ def test_bad_calls():
         relaxed_top_k_vjp(x, x, 1, temperature=1, rng=np.random.default_rng(0))
     with pytest.raises(ValueError, match="below infinity"):
         marginals(np.array([np.nan, 0.0]), 1)
+
+
+# -- the probability of a set ------------------------------------------------------------------
+
+
+@by_dtype
+@pytest.mark.parametrize("k", [1, 2, 4, 5])
+def test_log_prob_of_sets(dtype, k):
+    """Against all sets; masked items have none, and a shift changes nothing."""
+    rng = np.random.default_rng(k)
+    logits = (3 * rng.normal(size=6)).astype(dtype)
+    logits[2] = -INF
+    x = subsets(6, k)
+    _, p = law(logits.astype(np.float64), x)
+    got = fg.subset.k_hot_log_prob(logits, x)
+    assert got.dtype == dtype
+    tolerance = 100 * np.finfo(dtype).eps
+    np.testing.assert_allclose(np.exp(got), p, rtol=tolerance, atol=0)
+    assert np.array_equal(np.isneginf(got), x[:, 2] > 0)
+    shifted = np.round(logits * 4) / 4
+    np.testing.assert_allclose(
+        fg.subset.k_hot_log_prob(shifted + dtype(1e5), x),
+        fg.subset.k_hot_log_prob(shifted, x),
+        rtol=tolerance,
+        atol=tolerance,
+    )
+    batch = np.stack([logits, logits[::-1]])
+    drawn = fg.subset.k_hot(batch, k, num_samples=7, rng=0)
+    each = [fg.subset.k_hot_log_prob(a, drawn[:, i]) for i, a in enumerate(batch)]
+    np.testing.assert_allclose(
+        fg.subset.k_hot_log_prob(batch, drawn), np.stack(each, axis=1), rtol=tolerance
+    )
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        ([[1, 0, 2]], r"x must hold 0 and 1, got 2.0 at index \(0, 2\)"),
+        ([[1, 0, 0], [1, 1, 0]], "x must hold sets of one size, got 1 and 2"),
+        ([1, 0], r"x must have shape \(3,\)"),
+        ([0, 0, 0], "k must be at least 1"),
+        ([1, 1, 1], "k must be at most the number of logits above -inf, 2"),
+    ],
+)
+def test_what_is_no_set_is_refused(x, message):
+    with pytest.raises(ValueError, match=message):
+        fg.subset.k_hot_log_prob(np.array([0.0, -INF, 1.0]), x)
