@@ -304,7 +304,7 @@ def offsets(row, sample, count, row_name="row_offset"):
     return row, integer(sample, "sample_offset", 0, 2**32 - count)
 
 
-def output(out, shape, dtype, name="out"):
+def output(out, shape, dtype, name="out") -> np.ndarray:
     """Return an array for results: `out` when it fits exactly, a new one when it is None."""
     if out is None:
         return np.empty(shape, dtype)

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._typing import ArrayLike, IntArray
 from fastgrad.kernels.distributions import sinkhorn_batch as _kernels
-from fastgrad.random import as_key
+from fastgrad.random import RNG, as_key
 from fastgrad.threads import get_num_threads
 
 __all__ = ["gumbel_matching", "matching"]
@@ -63,23 +64,25 @@ def address(problem, noise_scale, rng, problem_offset, sample_offset, count):
     return (as_key(rng).kernel_words, sample, first), scale
 
 
-def matching(log_alpha):
+def matching(log_alpha: ArrayLike) -> IntArray:
     """Find the permutations with the largest sums of entries.
 
     Parameters
     ----------
     log_alpha : array, shape (*batch, N, M)
-        -inf is a pair that is never matched.
+        Score of each pair of a row and a column, float32 or float64; -inf is a pair that is never
+        matched.
 
     Returns
     -------
     array of int32, shape (*batch, N)
-        The column of each row; -1 for rows without one, of which there are some when N > M.
+        Column of each row; -1 for a row without one, of which there are N - M where N > M.
 
     Raises
     ------
     ValueError
-        If the pairs left by -inf admit no matching, naming the problem.
+        If log_alpha holds NaN or +inf, or its entries above -inf admit no matching; the message
+        names the problem.
 
     Examples
     --------
@@ -97,22 +100,41 @@ def matching(log_alpha):
 
 
 def gumbel_matching(
-    log_alpha, *, num_samples=None, rng, noise_scale=1.0, problem_offset=0, sample_offset=0
-):
+    log_alpha: ArrayLike,
+    *,
+    num_samples: int | None = None,
+    rng: RNG,
+    noise_scale: float = 1.0,
+    problem_offset: int = 0,
+    sample_offset: int = 0,
+) -> IntArray:
     """Draw permutations: `matching` of log_alpha plus Gumbel noise.
 
-    With one key it has the noise of `gumbel_sinkhorn`, and is its limit at temperature 0.
+    Under the same key it has the noise of `gumbel_sinkhorn`, and is its limit at temperature 0.
 
     Parameters
     ----------
     log_alpha : array, shape (*batch, N, M)
+        Score of each pair, float32 or float64; -inf is a pair that is never matched.
     num_samples, rng, noise_scale, problem_offset, sample_offset
         As in `gumbel_sinkhorn`.
 
     Returns
     -------
     array of int32, shape (S, *batch, N), or (*batch, N) without num_samples
-        The column of each row, as in `matching`.
+        Column of each row, as in `matching`.
+
+    Raises
+    ------
+    ValueError
+        As in `matching`.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> fg.permutation.gumbel_matching(np.eye(3) * 50, num_samples=2, rng=0)
+    array([[0, 1, 2],
+           [0, 1, 2]], dtype=int32)
     """
     problem = canonical(log_alpha)
     count, lead = _validate.samples(num_samples)

@@ -1,18 +1,21 @@
-"""The binary Concrete distribution: relaxations of Bernoulli sites, one logit each.
+"""The binary Concrete distribution: relaxations of Bernoulli variables, one logit each.
 
 With logistic noise L, ``x = [logits + L > 0]`` is a Bernoulli sample and ``sigmoid((logits + L) /
-temperature)`` its relaxation. These are functions of `fastgrad.bernoulli`, which see for infinite
-logits.
+temperature)`` its relaxation. These are functions of `fastgrad.bernoulli`, whose head says what
+infinite logits mean.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad.distributions.concrete import empty_relaxation
+from fastgrad._typing import ArrayLike, FloatArray
+from fastgrad.distributions.concrete import Relaxation, empty_relaxation
 from fastgrad.kernels.distributions import binary_concrete as _kernels
-from fastgrad.random import as_key, replayed_key
+from fastgrad.random import RNG, as_key, replayed_key
 
 __all__ = [
     "gumbel_softmax",
@@ -23,35 +26,41 @@ __all__ = [
 
 
 def gumbel_softmax(
-    logits,
+    logits: ArrayLike,
     *,
-    temperature,
-    num_samples=None,
-    rng,
-    hard=False,
-    log=False,
-    site_offset=0,
-    sample_offset=0,
-    out=None,
-):
+    temperature: float,
+    num_samples: int | None = None,
+    rng: RNG,
+    hard: bool = False,
+    log: bool = False,
+    site_offset: int = 0,
+    sample_offset: int = 0,
+    out: FloatArray | None = None,
+) -> FloatArray:
     """Draw from the binary Concrete distribution: sigmoid((logits + logistic noise) / temperature).
 
     Parameters
     ----------
     logits, num_samples, rng, site_offset, sample_offset, out
-        As for `sample`.
+        As in `sample`; out has the dtype of the logits.
     temperature : float
-        Above 0. Near 0 samples round to 0 or 1: `log` keeps them exact.
+        Divisor of the perturbed logits, above 0; one number for all variables. Near 0 the samples
+        round to 0 or 1: their log odds (`log`) remain exact.
     hard : bool
-        Return `sample` as numbers of the logits' dtype instead (straight-through:
-        `gumbel_softmax_vjp` is its gradient).
+        Return the samples of `sample` instead, in the dtype of the logits. Their straight-through
+        gradient is `gumbel_softmax_vjp`.
     log : bool
-        Return the log odds of the relaxed sample, (logits + noise) / temperature.
+        Return the log odds of the relaxed samples, (logits + noise) / temperature.
 
     Returns
     -------
     array, shape (S, *batch), or (*batch) without num_samples
-        Strictly above 1/2 (for `log`, above 0) where `sample` of the same key is 1, else below.
+        Strictly above 1/2 (for `log`, above 0) where `sample` under the same key is 1, else below.
+
+    Raises
+    ------
+    ValueError
+        If the logits hold NaN, or the temperature is not a finite number above 0.
 
     Examples
     --------
@@ -79,21 +88,33 @@ def gumbel_softmax(
 
 
 def gumbel_softmax_vjp(
-    logits, cotangent, *, temperature, rng, log=False, site_offset=0, sample_offset=0
-):
-    """Product of a cotangent with the Jacobian of `gumbel_softmax`, summed over samples.
+    logits: ArrayLike,
+    cotangent: ArrayLike,
+    *,
+    temperature: float,
+    rng: RNG,
+    log: bool = False,
+    site_offset: int = 0,
+    sample_offset: int = 0,
+) -> FloatArray:
+    """Multiply cotangents with the Jacobian of `gumbel_softmax`, and sum over samples.
+
+    The noise is drawn again from the key, never stored.
 
     Parameters
     ----------
     logits : array, shape (*batch)
+        Log odds of the outcome 1, as in the forward call.
     cotangent : array, shape (S, *batch) or (*batch)
-        Derivative of a loss with respect to the relaxed (for `log`, log odds) or hard samples.
+        Derivative of a loss with respect to the relaxed samples (to their log odds for `log`), or
+        with respect to hard samples, for the straight-through estimate.
     temperature, rng, log, site_offset, sample_offset
-        As in the forward call; rng not a Generator, whose state has moved on.
+        As in the forward call. A Generator is refused as rng: its state has moved on.
 
     Returns
     -------
     array, shape (*batch)
+        Gradient with respect to the logits, in their dtype; 0 where a logit is infinite.
 
     Examples
     --------
@@ -108,39 +129,45 @@ def gumbel_softmax_vjp(
 
 
 def relax(
-    logits,
+    logits: ArrayLike,
     *,
-    temperature,
-    num_samples=None,
-    rng,
-    coupled=False,
-    log=False,
-    site_offset=0,
-    sample_offset=0,
-    out=None,
-):
+    temperature: float,
+    num_samples: int | None = None,
+    rng: RNG,
+    coupled: bool = False,
+    log: bool = False,
+    site_offset: int = 0,
+    sample_offset: int = 0,
+    out: Relaxation | None = None,
+) -> Relaxation:
     """Draw samples x with their relaxation, conditional relaxation and score, in one pass.
 
-    Given x, the noise is drawn again: ``z~ = log1p(v / (1 - v) / (1 - p))`` for x = 1 and
-    ``z~ = -log1p(v / (1 - v) / p)`` for x = 0, with v uniform and p = sigmoid(logits).
+    Given x, the perturbed logits z~ are drawn again: ``z~ = log1p(v / (1 - v) / (1 - p))`` for
+    x = 1 and ``z~ = -log1p(v / (1 - v) / p)`` for x = 0, with v uniform and p = sigmoid(logits).
 
     Parameters
     ----------
     logits, temperature, num_samples, rng, site_offset, sample_offset
-        As for `gumbel_softmax`.
+        As in `gumbel_softmax`.
     coupled : bool
         Recover the conditional noise from the forward noise instead of drawing it: `conditional`
         then equals `relaxed`, and only its derivative (`relax_vjp`) differs.
     log : bool
-        Return the log odds of the two relaxations: exact at temperatures near 0.
+        Return the log odds of both relaxations, which remain exact at temperatures near 0.
     out : Relaxation, optional
         Arrays to write in.
 
     Returns
     -------
     Relaxation
-        Each of shape (S, *batch), or (*batch) without num_samples. Both relaxations are strictly
-        above 1/2 (for `log`, above 0) where x is 1, below where it is 0.
+        Named tuple of `sample`, `relaxed`, `conditional` and `score`, each of shape (S, *batch), or
+        (*batch) without num_samples. Both relaxations are strictly above 1/2 (for `log`, above 0)
+        where x is 1, and below where it is 0.
+
+    Raises
+    ------
+    ValueError
+        If the logits hold NaN, or the temperature is not a finite number above 0.
 
     Examples
     --------
@@ -166,34 +193,36 @@ def relax(
 
 
 def relax_vjp(
-    logits,
-    relaxed_cotangent=None,
-    conditional_cotangent=None,
+    logits: ArrayLike,
+    relaxed_cotangent: ArrayLike | None = None,
+    conditional_cotangent: ArrayLike | None = None,
     *,
-    temperature,
-    rng,
-    coupled=False,
-    log=False,
-    site_offset=0,
-    sample_offset=0,
-):
-    """Products of cotangents with the Jacobians of both relaxations, summed over samples.
+    temperature: float,
+    rng: RNG,
+    coupled: bool = False,
+    log: bool = False,
+    site_offset: int = 0,
+    sample_offset: int = 0,
+) -> tuple[FloatArray | None, FloatArray | None]:
+    """Multiply cotangents with the Jacobians of both relaxations of `relax`, and sum over samples.
 
-    The noise is drawn again from the key and held constant: ``d z~ / d logits`` is
-    ``sigmoid(logits) (1 - exp(-z~))`` for x = 1, ``sigmoid(-logits) (1 - exp(z~))`` for x = 0.
+    The noise is drawn again from the key and held constant. The derivative of the perturbed logits
+    z~ given x is ``sigmoid(logits) (1 - exp(-z~))`` for x = 1, and for x = 0 it is
+    ``sigmoid(-logits) (1 - exp(z~))``.
 
     Parameters
     ----------
     logits : array, shape (*batch)
+        Log odds of the outcome 1, as in the forward call.
     relaxed_cotangent, conditional_cotangent : array, shape (S, *batch) or (*batch), or None
         Derivatives of a loss with respect to `relaxed` and `conditional`.
     temperature, rng, coupled, log, site_offset, sample_offset
-        As in the forward call; rng not a Generator, whose state has moved on.
+        As in the forward call. A Generator is refused as rng: its state has moved on.
 
     Returns
     -------
     grad_through_relaxed, grad_through_conditional : array, shape (*batch), or None
-        None where no cotangent was given.
+        Gradients with respect to the logits, in their dtype; None where no cotangent was given.
 
     Examples
     --------
@@ -210,7 +239,9 @@ def relax_vjp(
     return _products(logits, given, temperature, rng, coupled, log, site_offset, sample_offset)
 
 
-def _products(logits, given, temperature, rng, coupled, log, site_offset, sample_offset):
+def _products(
+    logits, given, temperature, rng, coupled, log, site_offset, sample_offset
+) -> tuple[Any, ...]:
     """Return the product of each cotangent, or None: of `relaxed`, then of `conditional`."""
     key = replayed_key(rng).kernel_words
     sites, batch = _validate.sites(logits)

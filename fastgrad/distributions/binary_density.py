@@ -5,23 +5,28 @@ from __future__ import annotations
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._typing import ArrayLike, FloatArray
 
 __all__ = ["concrete_log_prob", "exp_concrete_log_prob"]
 
 
-def concrete_log_prob(logits, x, *, temperature):
-    """Log density of the binary Concrete distribution at points between 0 and 1.
+def concrete_log_prob(logits: ArrayLike, x: ArrayLike, *, temperature: float) -> FloatArray:
+    """Compute the log density of the binary Concrete distribution at points between 0 and 1.
 
     Parameters
     ----------
     logits : array, shape (*batch)
+        Log odds of the outcome 1, float32 or float64; infinite where the outcome is certain.
     x : array, shape (S, *batch) or (*batch)
+        Points above 0 and below 1; also 0 and 1 where a logit is infinite.
     temperature : float
+        Temperature of the distribution, above 0; one number for all variables.
 
     Returns
     -------
     array, the shape of x
-        For an infinite logit, 0 at the certain outcome (0 or 1) and -inf elsewhere.
+        In the dtype of the logits. For an infinite logit, 0 at the certain outcome (0 or 1) and
+        -inf elsewhere.
 
     Examples
     --------
@@ -42,20 +47,24 @@ def concrete_log_prob(logits, x, *, temperature):
         return np.where(certain, value, value - log_x - log_rest)
 
 
-def exp_concrete_log_prob(logits, log_odds, *, temperature):
-    """Log density of the log odds of a binary Concrete sample: a logistic distribution.
+def exp_concrete_log_prob(
+    logits: ArrayLike, log_odds: ArrayLike, *, temperature: float
+) -> FloatArray:
+    """Compute the log density of the log odds of a binary Concrete sample, a logistic density.
 
     Parameters
     ----------
     logits : array, shape (*batch)
+        Log odds of the outcome 1, float32 or float64; infinite where the outcome is certain.
     log_odds : array, shape (S, *batch) or (*batch)
-        Such as samples of ``gumbel_softmax(..., log=True)``.
+        Log odds, as ``gumbel_softmax(..., log=True)`` draws them.
     temperature : float
+        Temperature of the distribution, above 0; one number for all variables.
 
     Returns
     -------
     array, the shape of log_odds
-        For an infinite logit, 0 at that infinity and -inf elsewhere.
+        In the dtype of the logits. For an infinite logit, 0 at that infinity and -inf elsewhere.
 
     Examples
     --------

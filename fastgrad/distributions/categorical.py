@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -39,19 +39,23 @@ __all__ = [
 ]
 
 
-def log_softmax(logits, *, out=None):
-    """Normalise logits: log probabilities, ``logits - logsumexp(logits)``.
+def log_softmax(logits: ArrayLike, *, out: FloatArray | None = None) -> FloatArray:
+    """Compute log probabilities of all categories, ``logits - logsumexp(logits)``.
 
     Parameters
     ----------
     logits : array, shape (*batch, K)
-        float32 or float64. A category with logit -inf has probability zero.
+        Unnormalised log probabilities, float32 or float64. A category with logit -inf has
+        probability zero.
     out : array, optional
-        Shape and dtype of the result, C-contiguous.
+        Array to write the result in, C-contiguous and of its shape and dtype; the logits' own will
+        do.
 
     Returns
     -------
     array, shape (*batch, K)
+        In the dtype of the logits. A nearly certain category keeps the digits of its small negative
+        log probability, at any shift of a row.
 
     Raises
     ------
@@ -75,36 +79,45 @@ def log_softmax(logits, *, out=None):
 
 
 def sample(
-    logits,
+    logits: ArrayLike,
     *,
-    num_samples=None,
-    rng,
-    method="inverse",
-    row_offset=0,
-    sample_offset=0,
-    out=None,
-):
+    num_samples: int | None = None,
+    rng: RNG,
+    method: Literal["inverse", "gumbel"] = "inverse",
+    row_offset: int = 0,
+    sample_offset: int = 0,
+    out: IntArray | None = None,
+) -> IntArray:
     """Draw categories.
 
     Parameters
     ----------
     logits : array, shape (*batch, K)
-        float32 or float64, unnormalised; -inf is never drawn.
+        Unnormalised log probabilities, float32 or float64; -inf is never drawn.
     num_samples : int, optional
-        S; None draws one sample, without a leading axis.
+        Number of samples S. None draws one sample, without a leading axis.
     rng : int, SeedSequence, Generator or Key
+        Source of the randomness; the same seed or key gives the same samples.
     method : {"inverse", "gumbel"}
-        "inverse" spends one uniform a row (64 bits; 32 for float32 up to K = 512), and gives the
-        rarest category its probability to their last bit. "gumbel" takes the argmax of perturbed
-        logits, with the noise of `relax` and `gumbel_softmax`: under one key, always their sample.
+        "inverse" inverts the cumulative distribution with one uniform number a row, of 64 bits (32
+        for float32 up to K = 512), so that the rarest category keeps its probability. "gumbel"
+        takes the argmax of perturbed logits, with the noise of `relax` and `gumbel_softmax`: under
+        the same key it draws their samples.
     row_offset, sample_offset : int
-        Where rows and samples stand in the whole: chunks join to what one call would give.
+        Index of the first row and of the first sample in a larger batch: chunked calls with the
+        right offsets equal one call.
     out : array of int32, optional
-        What it then holds is undefined if the logits are refused.
+        Array to write the samples in. Its content is undefined if the logits are refused.
 
     Returns
     -------
     array of int32, shape (S, *batch), or (*batch) without num_samples
+        Categories from 0 to K - 1.
+
+    Raises
+    ------
+    ValueError
+        If the logits hold NaN or +inf, or a row of nothing but -inf.
 
     Examples
     --------
@@ -148,18 +161,27 @@ def sample(
     return out
 
 
-def log_prob(logits, z):
-    """Log probability of categories.
+def log_prob(logits: ArrayLike, z: ArrayLike) -> FloatArray:
+    """Compute the log probability of categories.
 
     Parameters
     ----------
     logits : array, shape (*batch, K)
+        Unnormalised log probabilities, float32 or float64; -inf masks a category.
     z : array of int, shape (*batch) or (S, *batch)
+        Categories from 0 to K - 1.
 
     Returns
     -------
     array, the shape of z
-        -inf for a masked category.
+        In the dtype of the logits; -inf for a masked category. A nearly certain category keeps the
+        digits of its small negative log probability, at any shift of a row.
+
+    Raises
+    ------
+    ValueError
+        If the logits hold NaN or +inf, or a row of nothing but -inf; if z is out of range or has
+        another shape.
 
     Examples
     --------
@@ -174,18 +196,29 @@ def log_prob(logits, z):
     return out
 
 
-def score(logits, z, *, out=None):
-    """Gradient of the log probability with respect to logits: one-hot(z) - softmax(logits).
+def score(logits: ArrayLike, z: ArrayLike, *, out: FloatArray | None = None) -> FloatArray:
+    """Compute the gradient of the log probability by the logits: one-hot(z) - softmax(logits).
 
     Parameters
     ----------
     logits : array, shape (*batch, K)
+        Unnormalised log probabilities, float32 or float64; -inf masks a category.
     z : array of int, shape (*batch) or (S, *batch)
+        Categories from 0 to K - 1.
     out : array, optional
+        Array to write the scores in, C-contiguous and of the result's shape and dtype.
 
     Returns
     -------
-    array, the shape of z and (K,)
+    array, shape (*batch, K) or (S, *batch, K)
+        In the dtype of the logits. 1 less the probability of a nearly certain category keeps its
+        digits.
+
+    Raises
+    ------
+    ValueError
+        If the logits hold NaN or +inf, or a row of nothing but -inf; if z is out of range or has
+        another shape.
 
     Examples
     --------

@@ -2,7 +2,8 @@
 
 With Gumbel noise G, ``z = argmax(logits + G)`` is a categorical sample and
 ``softmax((logits + G) / temperature)`` its relaxation (Gumbel-softmax). Control variates such as
-REBAR's also need fresh noise of the same law given z: the conditional relaxation.
+REBAR's also need the perturbed logits drawn again from their distribution given z, whose softmax is
+the conditional relaxation.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._typing import ArrayLike, FloatArray, IntArray
 from fastgrad.distributions.concrete_density import concrete_log_prob, exp_concrete_log_prob
 from fastgrad.kernels.compiler.jit import MAX_CHUNKS
 from fastgrad.kernels.distributions import concrete as _kernels
 from fastgrad.kernels.distributions import concrete_vjp as _products
-from fastgrad.random import as_key, replayed_key
+from fastgrad.random import RNG, as_key, replayed_key
 
 __all__ = [
     "Relaxation",
@@ -30,40 +32,52 @@ __all__ = [
 
 
 def gumbel_softmax(
-    logits,
+    logits: ArrayLike,
     *,
-    temperature,
-    num_samples=None,
-    rng,
-    hard=False,
-    log=False,
-    row_offset=0,
-    sample_offset=0,
-    out=None,
-):
+    temperature: float,
+    num_samples: int | None = None,
+    rng: RNG,
+    hard: bool = False,
+    log: bool = False,
+    row_offset: int = 0,
+    sample_offset: int = 0,
+    out: FloatArray | None = None,
+) -> FloatArray:
     """Draw from the Concrete distribution: softmax((logits + Gumbel noise) / temperature).
 
     Parameters
     ----------
     logits : array, shape (*batch, K)
-        float32 or float64, unnormalised; -inf gives a relaxed value of zero.
+        Unnormalised log probabilities, float32 or float64; -inf gives a relaxed value of 0.
     temperature : float
-        Above 0. Near 0 samples are nearly one-hot: `log` keeps them exact.
+        Divisor of the perturbed logits, above 0; one number for all rows. Near 0 the samples are
+        nearly one-hot: their logarithms (`log`) remain exact.
     num_samples : int, optional
-        S; None draws one sample, without a leading axis.
+        Number of samples S. None draws one sample, without a leading axis.
     rng : int, SeedSequence, Generator or Key
+        Source of the randomness; the same seed or key gives the same samples.
     hard : bool
-        Return the one-hot argmax instead (straight-through: `gumbel_softmax_vjp` is its gradient).
+        Return the one-hot argmax of each relaxed sample instead. The straight-through gradient of
+        such samples is `gumbel_softmax_vjp`.
     log : bool
-        Return the logarithm of the relaxed sample (ExpConcrete).
+        Return the logarithms of the relaxed samples (the ExpConcrete distribution).
     row_offset, sample_offset : int
-        Where rows and samples stand in the whole: chunks join to what one call would give.
+        Index of the first row and of the first sample in a larger batch: chunked calls with the
+        right offsets equal one call.
     out : array, optional
+        Array to write the samples in, C-contiguous and of the result's shape and dtype.
 
     Returns
     -------
     array, shape (S, *batch, K), or (*batch, K) without num_samples
-        On the simplex; its argmax is `sample` of the same key with method="gumbel", strictly.
+        Points of the simplex (or their logarithms), in the dtype of the logits. The argmax equals
+        ``fg.sample(..., method="gumbel")`` under the same key; ties cannot occur.
+
+    Raises
+    ------
+    ValueError
+        If the logits hold NaN or +inf, or a row of nothing but -inf; if the temperature is not a
+        finite number above 0.
 
     Examples
     --------
@@ -92,26 +106,35 @@ def gumbel_softmax(
 
 
 def gumbel_softmax_vjp(
-    logits, cotangent, *, temperature, rng, log=False, row_offset=0, sample_offset=0
-):
-    """Product of a cotangent with the Jacobian of `gumbel_softmax`, summed over samples.
+    logits: ArrayLike,
+    cotangent: ArrayLike,
+    *,
+    temperature: float,
+    rng: RNG,
+    log: bool = False,
+    row_offset: int = 0,
+    sample_offset: int = 0,
+) -> FloatArray:
+    """Multiply cotangents with the Jacobian of `gumbel_softmax`, and sum over samples.
 
     The noise is drawn again from the key, never stored.
 
     Parameters
     ----------
     logits : array, shape (*batch, K)
+        Unnormalised log probabilities, as in the forward call.
     cotangent : array, shape (S, *batch, K) or (*batch, K)
-        Derivative of a loss with respect to the relaxed samples (their logarithm for `log`). For
-        hard samples, with respect to those: the straight-through estimate.
+        Derivative of a loss with respect to the relaxed samples (to their logarithms for `log`). A
+        derivative with respect to hard samples gives the straight-through estimate.
     temperature, log, row_offset, sample_offset
         As in the forward call.
     rng : int, SeedSequence or Key
-        What the forward call was given; not a Generator, whose state has moved on.
+        The seed or key of the forward call. A Generator is refused: its state has moved on.
 
     Returns
     -------
     array, shape (*batch, K)
+        Gradient with respect to the logits, in their dtype; 0 for a category with logit -inf.
 
     Examples
     --------
@@ -129,67 +152,78 @@ def gumbel_softmax_vjp(
 
 
 class Relaxation(NamedTuple):
-    """A discrete sample with its relaxation, the conditional relaxation and the score.
+    """Discrete samples with their relaxations, conditional relaxations and scores.
 
     Attributes
     ----------
     sample : array of int32, shape (S, *batch)
-        z, the argmax of the perturbed logits.
+        The categories z, argmax of the perturbed logits.
     relaxed : array, shape (S, *batch, K)
         Softmax of the perturbed logits over the temperature.
     conditional : array, shape (S, *batch, K)
-        The same of other noise, drawn given z.
+        Softmax over the temperature of perturbed logits that are drawn again given z.
     score : array, shape (S, *batch, K)
-        one-hot(z) - softmax(logits).
+        Gradient of the log probability of z by the logits: one-hot(z) - softmax(logits).
     """
 
-    sample: np.ndarray
-    relaxed: np.ndarray
-    conditional: np.ndarray
-    score: np.ndarray
+    sample: IntArray
+    relaxed: FloatArray
+    conditional: FloatArray
+    score: FloatArray
 
 
 def relax(
-    logits,
+    logits: ArrayLike,
     *,
-    temperature,
-    num_samples=None,
-    rng,
-    coupled=False,
-    log=False,
-    row_offset=0,
-    sample_offset=0,
-    out=None,
-):
+    temperature: float,
+    num_samples: int | None = None,
+    rng: RNG,
+    coupled: bool = False,
+    log: bool = False,
+    row_offset: int = 0,
+    sample_offset: int = 0,
+    out: Relaxation | None = None,
+) -> Relaxation:
     """Draw categories z with their relaxation, conditional relaxation and score, in one pass.
 
-    What REBAR and RELAX need of the noise. Given z, the perturbed logits are drawn again:
-    ``z~_z = -log T`` and ``z~_i = log p_i - log(T p_i + E_i)``, with T and E_i exponential.
+    REBAR and RELAX are made of these. Given z, the perturbed logits are drawn again: ``-log T`` for
+    category z and ``log p_i - log(T p_i + E_i)`` for each other category i, where p is the softmax
+    of the logits, and T and E_i are exponential noise.
 
     Parameters
     ----------
     logits : array, shape (*batch, K)
-        float32 or float64, unnormalised; -inf is never drawn and has relaxed values of zero.
+        Unnormalised log probabilities, float32 or float64; a category of -inf is never drawn and
+        has relaxed values of 0.
     temperature : float
-        Above 0.
+        Divisor of the perturbed logits, above 0; one number for all rows.
     num_samples : int, optional
-        S; None draws one sample, without a leading axis.
+        Number of samples S. None draws one sample, without a leading axis.
     rng : int, SeedSequence, Generator or Key
+        Source of the randomness; the same seed or key gives the same samples.
     coupled : bool
         Recover the conditional noise from the forward noise instead of drawing it: `conditional`
         then equals `relaxed`, and only its derivative (`relax_vjp`) differs.
     log : bool
-        Return logarithms of the two relaxations: exact at temperatures near 0.
+        Return the logarithms of both relaxations, which remain exact at temperatures near 0.
     row_offset, sample_offset : int
-        Where rows and samples stand in the whole: chunks join to what one call would give.
+        Index of the first row and of the first sample in a larger batch: chunked calls with the
+        right offsets equal one call.
     out : Relaxation, optional
-        Arrays to write in; what they then hold is undefined if the logits are refused.
+        Arrays to write in. Their content is undefined if the logits are refused.
 
     Returns
     -------
     Relaxation
-        In both relaxations the sample's entry is strictly the largest. Without `out` the last three
-        arrays share one block of memory.
+        Named tuple of `sample`, `relaxed`, `conditional` and `score`. In both relaxations the entry
+        of the sampled category is strictly the largest. Without `out` the last three arrays share
+        one block of memory.
+
+    Raises
+    ------
+    ValueError
+        If the logits hold NaN or +inf, or a row of nothing but -inf; if the temperature is not a
+        finite number above 0.
 
     Examples
     --------
@@ -235,36 +269,38 @@ def empty_relaxation(out, shape, full, dtype):
 
 
 def relax_vjp(
-    logits,
-    relaxed_cotangent=None,
-    conditional_cotangent=None,
+    logits: ArrayLike,
+    relaxed_cotangent: ArrayLike | None = None,
+    conditional_cotangent: ArrayLike | None = None,
     *,
-    temperature,
-    rng,
-    coupled=False,
-    log=False,
-    row_offset=0,
-    sample_offset=0,
-):
-    """Products of cotangents with the Jacobians of both results of `relax`, summed over samples.
+    temperature: float,
+    rng: RNG,
+    coupled: bool = False,
+    log: bool = False,
+    row_offset: int = 0,
+    sample_offset: int = 0,
+) -> tuple[FloatArray | None, FloatArray | None]:
+    """Multiply cotangents with the Jacobians of both relaxations of `relax`, and sum over samples.
 
-    The noise is drawn again from the key and held constant: z~ depends on the logits through its
-    formula only, ``d z~_i / d log p_i = E_i / (T p_i + E_i)``, and 0 for the sample's own entry.
+    The noise is drawn again from the key and held constant. The perturbed logits given z depend on
+    the logits through their formula only: the derivative by log p_i is ``E_i / (T p_i + E_i)`` for
+    each other category, and 0 for z itself.
 
     Parameters
     ----------
     logits : array, shape (*batch, K)
+        Unnormalised log probabilities, as in the forward call.
     relaxed_cotangent, conditional_cotangent : array, shape (S, *batch, K) or (*batch, K), or None
         Derivatives of a loss with respect to `relaxed` and `conditional`.
     temperature, coupled, log, row_offset, sample_offset
         As in the forward call.
     rng : int, SeedSequence or Key
-        What the forward call was given; not a Generator, whose state has moved on.
+        The seed or key of the forward call. A Generator is refused: its state has moved on.
 
     Returns
     -------
     grad_through_relaxed, grad_through_conditional : array, shape (*batch, K), or None
-        None where no cotangent was given.
+        Gradients with respect to the logits, in their dtype; None where no cotangent was given.
 
     Examples
     --------

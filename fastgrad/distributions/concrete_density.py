@@ -6,23 +6,32 @@ import numpy as np
 import scipy
 
 from fastgrad import _validate
+from fastgrad._typing import ArrayLike, FloatArray
 from fastgrad.distributions.normalisation import normaliser
 
 
-def concrete_log_prob(logits, x, *, temperature):
-    """Log density of the Concrete distribution at points of the simplex.
+def concrete_log_prob(logits: ArrayLike, x: ArrayLike, *, temperature: float) -> FloatArray:
+    """Compute the log density of the Concrete distribution at points of the simplex.
 
     Parameters
     ----------
     logits : array, shape (*batch, K)
+        Unnormalised log probabilities, float32 or float64; -inf masks a category.
     x : array, shape (S, *batch, K) or (*batch, K)
-        Entries above 0 that sum to 1, except 0 for masked categories.
+        Points of the simplex: entries above 0 that sum to 1, but 0 for masked categories.
     temperature : float
+        Temperature of the distribution, above 0; one number for all rows.
 
     Returns
     -------
     array, shape (S, *batch) or (*batch)
-        With respect to the Lebesgue measure on the first K' - 1 of the K' unmasked coordinates.
+        Log density with respect to the Lebesgue measure on the first K' - 1 of the K' unmasked
+        coordinates, in the dtype of the logits.
+
+    Raises
+    ------
+    ValueError
+        If the logits or the temperature are refused, or a point is not inside the simplex.
 
     Examples
     --------
@@ -41,20 +50,28 @@ def concrete_log_prob(logits, x, *, temperature):
     return value - np.sum(log_x, axis=-1, where=allowed)
 
 
-def exp_concrete_log_prob(logits, log_x, *, temperature):
-    """Log density of the ExpConcrete distribution, that of the logarithm of a Concrete sample.
+def exp_concrete_log_prob(logits: ArrayLike, log_x: ArrayLike, *, temperature: float) -> FloatArray:
+    """Compute the log density of the ExpConcrete distribution: of the logarithms of a sample.
 
     Parameters
     ----------
     logits : array, shape (*batch, K)
+        Unnormalised log probabilities, float32 or float64; -inf masks a category.
     log_x : array, shape (S, *batch, K) or (*batch, K)
-        With logsumexp 0; -inf for masked categories.
+        Logarithms of points of the simplex, of logsumexp 0; -inf for masked categories.
     temperature : float
+        Temperature of the distribution, above 0; one number for all rows.
 
     Returns
     -------
     array, shape (S, *batch) or (*batch)
-        Finite at any temperature for samples of ``gumbel_softmax(..., log=True)``.
+        In the dtype of the logits. Finite at any temperature for samples of
+        ``gumbel_softmax(..., log=True)``.
+
+    Raises
+    ------
+    ValueError
+        If the logits or the temperature are refused, or a point is not inside the simplex.
 
     Examples
     --------

@@ -1,16 +1,18 @@
 """Permutations: Sinkhorn scaling, its Gumbel-perturbed samples, matchings, Plackett-Luce.
 
-Relaxed permutations are `sinkhorn` and `gumbel_sinkhorn`, with their products; at temperature 0
-they become `matching` and `gumbel_matching`. `sample`, `log_prob` and `score` are the Plackett-Luce
-distribution over orders of K items, for gradients without bias: the score function's.
+Relaxed permutations are `sinkhorn` and `gumbel_sinkhorn`, with their vector-Jacobian products; as
+the temperature goes to 0 they become `matching` and `gumbel_matching`. `sample`, `log_prob` and
+`score` belong to the Plackett-Luce distribution over orders of K items, for unbiased score-function
+gradients.
 
-A rectangular problem (N, M) matches as many as it can: lines of the shorter axis sum to 1, of the
-longer to at most 1. An entry of -inf is a pair that is never matched.
+A rectangular problem (N, M) matches as many as it can: rows or columns, whichever are fewer, sum to
+1, the others to at most 1. An entry of -inf is a pair that is never matched.
 """
 
 from __future__ import annotations
 
 from fastgrad import _validate
+from fastgrad._typing import ArrayLike, IntArray
 from fastgrad.distributions.assignment import gumbel_matching, matching
 from fastgrad.distributions.plackett_luce import gumbel_top_k, log_prob, score
 from fastgrad.distributions.sinkhorn import (
@@ -20,6 +22,7 @@ from fastgrad.distributions.sinkhorn import (
     sinkhorn,
     sinkhorn_vjp,
 )
+from fastgrad.random import RNG
 
 __all__ = [
     "Sinkhorn",
@@ -35,20 +38,32 @@ __all__ = [
 ]
 
 
-def sample(logits, *, num_samples=None, rng, row_offset=0, sample_offset=0):
-    """Draw permutations of the Plackett-Luce distribution: one by one, without replacement.
+def sample(
+    logits: ArrayLike,
+    *,
+    num_samples: int | None = None,
+    rng: RNG,
+    row_offset: int = 0,
+    sample_offset: int = 0,
+) -> IntArray:
+    """Draw permutations of the Plackett-Luce distribution: items one by one, without replacement.
 
     Parameters
     ----------
     logits : array, shape (*batch, K)
-        float32 or float64, none of them -inf.
+        Unnormalised log odds of the items, float32 or float64, none of them -inf.
     num_samples, rng, row_offset, sample_offset
         As in `fastgrad.subset.gumbel_top_k`, of which this is the case k = K.
 
     Returns
     -------
     array of int32, shape (S, *batch, K), or (*batch, K) without num_samples
-        Items in the order of choice. ``log_prob`` and ``score`` take it.
+        Indices of the items in the order of choice, as `log_prob` and `score` take them.
+
+    Raises
+    ------
+    ValueError
+        If the logits hold NaN or an infinity.
 
     Examples
     --------
@@ -61,5 +76,11 @@ def sample(logits, *, num_samples=None, rng, row_offset=0, sample_offset=0):
     """
     logits = _validate.real_array(logits, "logits")
     k = logits.shape[-1] if logits.ndim else 1  # what has no axis is refused below
-    options = {"row_offset": row_offset, "sample_offset": sample_offset}
-    return gumbel_top_k(logits, max(k, 1), num_samples=num_samples, rng=rng, **options)
+    return gumbel_top_k(
+        logits,
+        max(k, 1),
+        num_samples=num_samples,
+        rng=rng,
+        row_offset=row_offset,
+        sample_offset=sample_offset,
+    )

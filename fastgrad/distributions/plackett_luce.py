@@ -9,36 +9,49 @@ from __future__ import annotations
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._typing import ArrayLike, FloatArray, IntArray
 from fastgrad.kernels.distributions import plackett_luce as _kernels
 from fastgrad.kernels.distributions import plackett_luce_entropy as _entropy
-from fastgrad.random import as_key
+from fastgrad.random import RNG, as_key
 
 __all__ = ["entropy", "gumbel_top_k", "log_prob", "score"]
 
 EXACT = 16  # items up to which the entropy is summed over all sets
 
 
-def gumbel_top_k(logits, k, *, num_samples=None, rng, row_offset=0, sample_offset=0, out=None):
+def gumbel_top_k(
+    logits: ArrayLike,
+    k: int,
+    *,
+    num_samples: int | None = None,
+    rng: RNG,
+    row_offset: int = 0,
+    sample_offset: int = 0,
+    out: IntArray | None = None,
+) -> IntArray:
     """Draw k different items in the order of choice: the k largest perturbed logits.
 
     Parameters
     ----------
     logits : array, shape (*batch, K)
-        float32 or float64, unnormalised; -inf is never drawn.
+        Unnormalised log odds of the items, float32 or float64; -inf is never drawn.
     k : int
-        At most the number of logits above -inf in every row.
+        Number of items to draw, at most the number of logits above -inf in every row.
     num_samples : int, optional
-        S; None draws one sample, without a leading axis.
+        Number of samples S. None draws one sample, without a leading axis.
     rng : int, SeedSequence, Generator or Key
-        With one key, the first item is the `fastgrad.sample` of method="gumbel".
+        Source of the randomness. Under the same key, the first item equals what `fastgrad.sample`
+        draws with method="gumbel".
     row_offset, sample_offset : int
-        Where rows and samples stand in the whole: chunks join to what one call would give.
+        Index of the first row and of the first sample in a larger batch: chunked calls with the
+        right offsets equal one call.
     out : array of int32, optional
+        Array to write the items in, C-contiguous and of the result's shape.
 
     Returns
     -------
     array of int32, shape (S, *batch, k), or (*batch, k) without num_samples
-        Of equal perturbed logits the lower index comes first.
+        Indices of the items. Of two equal perturbed logits the lower index comes first.
 
     Raises
     ------
@@ -65,19 +78,25 @@ def gumbel_top_k(logits, k, *, num_samples=None, rng, row_offset=0, sample_offse
     return out
 
 
-def log_prob(logits, z):
-    """Log probability of choosing items z in this order.
+def log_prob(logits: ArrayLike, z: ArrayLike) -> FloatArray:
+    """Compute the log probability of choosing items z in this order.
 
     Parameters
     ----------
     logits : array, shape (*batch, K)
+        Unnormalised log odds of the items, float32 or float64.
     z : array of int, shape (*batch, k) or (S, *batch, k)
-        Different items; k = K for whole permutations.
+        Indices of k different items; k = K for whole permutations.
 
     Returns
     -------
     array, the shape of z without k
-        -inf where an item is masked.
+        In the dtype of the logits; -inf where an item of z is masked.
+
+    Raises
+    ------
+    ValueError
+        If an item is chosen twice or out of range, or shapes do not fit.
 
     Examples
     --------
@@ -92,19 +111,27 @@ def log_prob(logits, z):
     return out
 
 
-def score(logits, z):
-    """Gradient of `log_prob` with respect to the logits.
+def score(logits: ArrayLike, z: ArrayLike) -> FloatArray:
+    """Compute the gradient of `log_prob` with respect to the logits.
 
-    Its products with a function of z are unbiased estimates of the gradient of its expectation.
+    For samples z, ``f(z) * score(logits, z)`` is an unbiased estimate of the gradient of E[f(z)].
 
     Parameters
     ----------
     logits : array, shape (*batch, K)
+        Unnormalised log odds of the items, float32 or float64.
     z : array of int, shape (*batch, k) or (S, *batch, k)
+        Indices of k different items in the order of choice.
 
     Returns
     -------
     array, shape (*batch, K) or (S, *batch, K)
+        In the dtype of the logits.
+
+    Raises
+    ------
+    ValueError
+        If an item is chosen twice or out of range, or shapes do not fit.
 
     Examples
     --------
@@ -123,23 +150,36 @@ def score(logits, z):
     return out
 
 
-def entropy(logits, k=None, *, num_samples=None, rng=None):
-    """Entropy in nats of k choices in order.
+def entropy(
+    logits: ArrayLike,
+    k: int | None = None,
+    *,
+    num_samples: int | None = None,
+    rng: RNG | None = None,
+) -> FloatArray:
+    """Compute the entropy of k choices in order, in nats.
 
     Parameters
     ----------
     logits : array, shape (*batch, K)
+        Unnormalised log odds of the items, float32 or float64.
     k : int, optional
-        By default K, of whole permutations.
+        Number of choices; by default K, for whole permutations.
     num_samples : int, optional
-        None sums over all sets of items, for K <= 16. Otherwise an unbiased estimate from so many
-        samples of the choices: the mean of the entropies of each choice given those before it.
-    rng : int, SeedSequence, Generator or Key
-        Needed with num_samples.
+        None sums over all sets of items, exactly, for K <= 16. A number gives an unbiased estimate
+        from as many samples: the mean of the entropy of each choice given those before it.
+    rng : int, SeedSequence, Generator or Key, optional
+        Source of the randomness; required with num_samples.
 
     Returns
     -------
     array, shape (*batch)
+        In the dtype of the logits.
+
+    Raises
+    ------
+    ValueError
+        If K > 16 without num_samples, or a row has fewer than k logits above -inf.
 
     Examples
     --------
@@ -158,6 +198,8 @@ def entropy(logits, k=None, *, num_samples=None, rng=None):
         out = np.empty(batch, rows.dtype)
         _entropy.entropy(rows, k, out.reshape(-1))
         return out
+    if rng is None:
+        raise TypeError("rng must be given with num_samples, got None")
     z = gumbel_top_k(logits, k, num_samples=num_samples, rng=rng)
     given = np.empty(z.shape[:-1], rows.dtype)
     z = _validate.frozen(z.reshape(len(z), len(rows), k))

@@ -1,20 +1,21 @@
 """Sinkhorn scaling of matrices, and of matrices perturbed by Gumbel noise: relaxed permutations.
 
-Of all matrices with rows and columns of sum 1, it finds that which maximises
-``<P, log_alpha> + temperature * entropy(P)``. Where there are more columns than rows they sum to at
-most 1, and likewise rows where there are more of these.
+Of all matrices P whose rows and columns sum to 1, the scaled one maximises
+``<P, log_alpha> + temperature * entropy(P)``. Where there are more columns than rows, columns sum
+to at most 1, and likewise rows where there are more rows.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._typing import ArrayLike, FloatArray, IntArray
 from fastgrad.distributions.assignment import address, canonical, require_matching, restored
 from fastgrad.kernels.distributions import sinkhorn_batch as _kernels
-from fastgrad.random import Key, replayed_key
+from fastgrad.random import RNG, Key, replayed_key
 
 __all__ = ["Sinkhorn", "gumbel_sinkhorn", "gumbel_sinkhorn_vjp", "sinkhorn", "sinkhorn_vjp"]
 
@@ -27,42 +28,51 @@ class Sinkhorn(NamedTuple):
     Attributes
     ----------
     matrix : array, shape (S, *batch, N, M)
+        Scaled matrices, in the dtype of log_alpha.
     error : array of float64, shape (S, *batch)
-        By how much the worst row or column sum misses its bound: above the tolerance where
-        max_iterations did not suffice, as when the pairs left by -inf admit no matching.
+        Largest amount by which a row or column sum misses its bound: above the tolerance where
+        max_iterations did not suffice, as when the entries above -inf admit no matching.
     iterations : array of int32, shape (S, *batch)
-        Sinkhorn's iterations and Newton's steps.
+        Number of Sinkhorn iterations and Newton steps.
     """
 
-    matrix: np.ndarray
-    error: np.ndarray
-    iterations: np.ndarray
+    matrix: FloatArray
+    error: FloatArray
+    iterations: IntArray
 
 
-def sinkhorn(log_alpha, *, temperature=1.0, tolerance=1e-4, max_iterations=1000, newton=True):
+def sinkhorn(
+    log_alpha: ArrayLike,
+    *,
+    temperature: float = 1.0,
+    tolerance: float = 1e-4,
+    max_iterations: int = 1000,
+    newton: bool = True,
+) -> Sinkhorn:
     """Scale the rows and columns of exp(log_alpha / temperature) until they sum to 1.
 
-    Each iteration normalises the rows, then the columns. At low temperatures it takes thousands:
-    from the 50th on (or the M-th, if that is later) Newton's method takes over, which needs some 15
-    steps at any temperature.
+    Each iteration normalises the rows, then the columns. Low temperatures would need thousands of
+    iterations: after 50 of them (or M, if that is more) Newton's method takes over, which needs
+    about 15 steps at any temperature.
 
     Parameters
     ----------
     log_alpha : array, shape (*batch, N, M)
-        float32 or float64; -inf is a pair that is never matched.
+        Score of each pair, float32 or float64; -inf is a pair that is never matched.
     temperature : float
-        Above 0.
+        Divisor of the scores, above 0; one number for all problems.
     tolerance : float
-        Largest error of a row or column sum; 0 for as many iterations as max_iterations, or until
-        another would change nothing.
+        Largest error of a row or column sum at which the iterations end. 0 goes on until
+        max_iterations, or until another iteration would change nothing.
     max_iterations : int
+        Largest number of iterations and steps together, at least 1.
     newton : bool
-        Whether Newton's method takes over; False for Sinkhorn's iterations and nothing else.
+        Whether Newton's method takes over; False makes Sinkhorn's iterations only.
 
     Returns
     -------
     Sinkhorn
-        Of arrays without the axis S.
+        Named tuple of `matrix`, `error` and `iterations`, without the axis S.
 
     Raises
     ------
@@ -89,31 +99,39 @@ def sinkhorn(log_alpha, *, temperature=1.0, tolerance=1e-4, max_iterations=1000,
 
 
 def sinkhorn_vjp(
-    log_alpha,
-    cotangent,
+    log_alpha: ArrayLike,
+    cotangent: ArrayLike,
     *,
-    temperature=1.0,
-    tolerance=1e-4,
-    max_iterations=1000,
-    newton=True,
-    method="implicit",
-):
-    """Product of a cotangent with the Jacobian of `sinkhorn`.
+    temperature: float = 1.0,
+    tolerance: float = 1e-4,
+    max_iterations: int = 1000,
+    newton: bool = True,
+    method: Literal["implicit", "unrolled"] = "implicit",
+) -> FloatArray:
+    """Multiply a cotangent with the Jacobian of `sinkhorn`.
 
     Parameters
     ----------
     log_alpha : array, shape (*batch, N, M)
+        Score of each pair, as in the forward call.
     cotangent : array, shape (*batch, N, M)
         Derivative of a loss with respect to the matrix.
     temperature, tolerance, max_iterations, newton
         As in the forward call.
     method : {"implicit", "unrolled"}
-        "implicit" differentiates the equations that the limit satisfies, by one linear system;
-        "unrolled" goes back through the iterations made, and needs newton=False.
+        "implicit" differentiates the equations that the converged matrix satisfies, by one linear
+        system; "unrolled" goes back through the iterations made, and needs newton=False.
 
     Returns
     -------
     array, shape (*batch, N, M)
+        Gradient with respect to log_alpha, in its dtype.
+
+    Raises
+    ------
+    ValueError
+        If log_alpha holds NaN or +inf, or its entries above -inf admit no matching: no scaling has
+        sums of 1 then, and there is nothing to differentiate.
 
     Examples
     --------
@@ -133,37 +151,48 @@ def sinkhorn_vjp(
 
 
 def gumbel_sinkhorn(
-    log_alpha,
+    log_alpha: ArrayLike,
     *,
-    temperature,
-    num_samples=None,
-    rng,
-    noise_scale=1.0,
-    tolerance=1e-4,
-    max_iterations=1000,
-    newton=True,
-    problem_offset=0,
-    sample_offset=0,
-):
+    temperature: float,
+    num_samples: int | None = None,
+    rng: RNG,
+    noise_scale: float = 1.0,
+    tolerance: float = 1e-4,
+    max_iterations: int = 1000,
+    newton: bool = True,
+    problem_offset: int = 0,
+    sample_offset: int = 0,
+) -> Sinkhorn:
     """Draw relaxed permutations: `sinkhorn` of log_alpha plus Gumbel noise.
 
     Parameters
     ----------
     log_alpha : array, shape (*batch, N, M)
+        Score of each pair, float32 or float64; -inf is a pair that is never matched.
     temperature : float
+        Divisor of the perturbed scores, above 0; one number for all problems.
     num_samples : int, optional
-        S; None draws one sample, without a leading axis.
+        Number of samples S. None draws one sample, without a leading axis.
     rng : int, SeedSequence, Generator or Key
+        Source of the randomness; the same seed or key gives the same samples.
     noise_scale : float
         Factor of the noise; 0 leaves log_alpha as it is.
     tolerance, max_iterations, newton
         As in `sinkhorn`.
     problem_offset, sample_offset : int
-        Where problems and samples stand in the whole: chunks join to what one call would give.
+        Index of the first problem and of the first sample in a larger batch: chunked calls with the
+        right offsets equal one call.
 
     Returns
     -------
     Sinkhorn
+        Named tuple of `matrix`, `error` and `iterations`, each with the axis S first if num_samples
+        is given.
+
+    Raises
+    ------
+    ValueError
+        As in `sinkhorn`.
 
     Examples
     --------
@@ -183,37 +212,52 @@ def gumbel_sinkhorn(
 
 
 def gumbel_sinkhorn_vjp(
-    log_alpha,
-    cotangent,
+    log_alpha: ArrayLike,
+    cotangent: ArrayLike,
     *,
-    temperature,
-    rng,
-    noise_scale=1.0,
-    tolerance=1e-4,
-    max_iterations=1000,
-    newton=True,
-    method="implicit",
-    problem_offset=0,
-    sample_offset=0,
-):
-    """Product of a cotangent with the Jacobian of `gumbel_sinkhorn`, summed over samples.
+    temperature: float,
+    rng: RNG,
+    noise_scale: float = 1.0,
+    tolerance: float = 1e-4,
+    max_iterations: int = 1000,
+    newton: bool = True,
+    method: Literal["implicit", "unrolled"] = "implicit",
+    problem_offset: int = 0,
+    sample_offset: int = 0,
+) -> FloatArray:
+    """Multiply cotangents with the Jacobian of `gumbel_sinkhorn`, and sum over samples.
 
     The noise is drawn again from the key, never stored.
 
     Parameters
     ----------
     log_alpha : array, shape (*batch, N, M)
+        Score of each pair, as in the forward call.
     cotangent : array, shape (S, *batch, N, M) or (*batch, N, M)
+        Derivative of a loss with respect to each sample's matrix.
     temperature, noise_scale, tolerance, max_iterations, newton, problem_offset, sample_offset
         As in the forward call.
     rng : int, SeedSequence or Key
-        What the forward call was given; not a Generator, whose state has moved on.
+        The seed or key of the forward call. A Generator is refused: its state has moved on.
     method : {"implicit", "unrolled"}
         As in `sinkhorn_vjp`.
 
     Returns
     -------
     array, shape (*batch, N, M)
+        Gradient with respect to log_alpha, in its dtype.
+
+    Raises
+    ------
+    ValueError
+        As in `sinkhorn_vjp`.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> x, key, r = np.zeros((3, 3)), fg.Key(0), np.eye(3)
+    >>> fg.permutation.gumbel_sinkhorn_vjp(x, r, temperature=1.0, rng=key).shape
+    (3, 3)
     """
     key = replayed_key(rng)
     options = (tolerance, max_iterations, newton, method, problem_offset, sample_offset)

@@ -3,57 +3,67 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad.perturbed.solver import call, draw_noise, parameters, per_sample, problem_axes
-from fastgrad.random import replayed_key
+from fastgrad._typing import ArrayLike, FloatArray
+from fastgrad.perturbed.solver import Solver, call, draw_noise, parameters, per_sample, problem_axes
+from fastgrad.random import RNG, replayed_key
 
 __all__ = ["Adaptation", "aimle_vjp", "imle_vjp"]
 
 
 def imle_vjp(
-    solver,
-    theta,
-    cotangent,
+    solver: Solver,
+    theta: ArrayLike,
+    cotangent: ArrayLike,
     *,
-    step,
-    rng,
-    solutions=None,
-    symmetric=False,
-    noise="gumbel",
-    noise_scale=1.0,
-    sample_offset=0,
-):
-    """Product of a cotangent with the Jacobian of a solver, by implicit maximum likelihood (I-MLE).
+    step: ArrayLike,
+    rng: RNG,
+    solutions: ArrayLike | None = None,
+    symmetric: bool = False,
+    noise: Literal["gumbel", "normal"] = "gumbel",
+    noise_scale: float = 1.0,
+    sample_offset: int = 0,
+) -> FloatArray:
+    """Multiply cotangents with the Jacobian of a solver, by implicit maximum likelihood (I-MLE).
 
-    The difference of two solutions under one noise, ``y(theta + Z)`` less
-    ``y(theta - step * cotangent + Z)``, over the step. It takes the Jacobian to be symmetric, which
-    that of the mean of an argmax is.
+    The estimate is the difference of two solutions under the same noise Z, ``y(theta + Z)`` less
+    ``y(theta - step * cotangent + Z)``, divided by the step. It assumes a symmetric Jacobian, as
+    the mean of an argmax has.
 
     Parameters
     ----------
     solver : callable
+        Function that takes parameters of shape (S, *theta.shape) and returns solutions of that
+        shape.
     theta : array, shape (*batch, ...)
+        Parameters of the problems, float32 or float64.
     cotangent : array, shape (S, *theta.shape) or theta.shape
         Derivative of a loss with respect to the solutions of `solve`.
     step : float or array
-        Above 0; an array broadcasts with theta. Large ones find more, and are more biased.
+        Size of the step, above 0; an array broadcasts with theta. A large step changes more
+        solutions, and is more biased.
     rng : int, SeedSequence or Key
-        What the forward call was given; not a Generator, whose state has moved on.
+        The seed or key of the forward call. A Generator is refused: its state has moved on.
     solutions : array, optional
-        What the forward call returned; by default the problems are solved again.
+        Solutions that the forward call returned; by default the problems are solved again.
     symmetric : bool
-        Take the difference to both sides of theta, over twice the step.
+        Whether to take the difference to both sides of theta, divided by twice the step.
     noise, noise_scale, sample_offset
         As in the forward call; noise_scale may be 0.
 
     Returns
     -------
     array, the shape of theta
-        Summed over samples.
+        Gradient with respect to theta, summed over samples; 0 where theta is -inf.
+
+    Raises
+    ------
+    ValueError
+        If theta holds NaN or +inf, shapes do not fit, or the solver returns what is not finite.
 
     Examples
     --------
@@ -79,14 +89,14 @@ def imle_vjp(
 
 
 class Adaptation(NamedTuple):
-    """What `aimle_vjp` has learned.
+    """State of `aimle_vjp`: how large its step is and how dense its gradients are.
 
     Attributes
     ----------
     strength : float
-        The size of the step: that of theta times this.
+        Size of the step as a multiple of the norm of theta.
     density : float
-        Moving average of the number of entries of a problem's gradient that are not 0.
+        Moving average of the number of nonzero entries of a problem's gradient.
     """
 
     strength: float = 1.0
@@ -94,23 +104,23 @@ class Adaptation(NamedTuple):
 
 
 def aimle_vjp(
-    solver,
-    theta,
-    cotangent,
+    solver: Solver,
+    theta: ArrayLike,
+    cotangent: ArrayLike,
     *,
-    rng,
-    state=None,
-    target=1.0,
-    rate=0.01,
-    decay=0.9,
-    solutions=None,
-    symmetric=True,
-    noise="gumbel",
-    noise_scale=1.0,
-    problem_ndim=1,
-    sample_offset=0,
-):
-    """`imle_vjp` whose step adapts: it grows while gradients are sparser than a target.
+    rng: RNG,
+    state: Adaptation | None = None,
+    target: float = 1.0,
+    rate: float = 0.01,
+    decay: float = 0.9,
+    solutions: ArrayLike | None = None,
+    symmetric: bool = True,
+    noise: Literal["gumbel", "normal"] = "gumbel",
+    noise_scale: float = 1.0,
+    problem_ndim: int = 1,
+    sample_offset: int = 0,
+) -> tuple[FloatArray, Adaptation]:
+    """Multiply cotangents as `imle_vjp` does, by a step that grows while gradients are too sparse.
 
     The step of a problem is ``strength * norm(theta) / norm(cotangent)``, so that it does not
     depend on the units of either.
@@ -120,22 +130,27 @@ def aimle_vjp(
     solver, theta, cotangent, rng, solutions, symmetric, noise, noise_scale, sample_offset
         As in `imle_vjp`.
     state : Adaptation, optional
-        That of the last call.
+        State that the last call returned. None begins anew.
     target : float
-        Number of entries other than 0 in a problem's gradient that it aims at.
+        Number of nonzero entries that a problem's gradient should have.
     rate : float
-        By how much the logarithm of the strength changes in a call.
+        Change of the logarithm of the strength in each call.
     decay : float
-        From 0 to 1: weight of the past in the average of that number.
+        Weight of the past in the moving average of nonzero entries, from 0 to 1.
     problem_ndim : int
-        Trailing axes that make up one problem.
+        Number of trailing axes that make up one problem.
 
     Returns
     -------
     grad : array, the shape of theta
-        Summed over samples.
+        Gradient with respect to theta, summed over samples; 0 where theta is -inf.
     state : Adaptation
-        To be passed to the next call.
+        State to pass to the next call.
+
+    Raises
+    ------
+    ValueError
+        If theta holds NaN or +inf, shapes do not fit, or the solver returns what is not finite.
 
     Examples
     --------

@@ -1,46 +1,67 @@
 """Gradients through any solver of ``argmax <y, theta>``, by perturbing what it is given.
 
-The solver is the user's: a shortest path, a matching, the top k. It takes parameters
-(S, *theta.shape) and returns solutions y of that shape. Noise makes the mean solution smooth in
-theta: `solve` draws solutions, `solve_vjp` is the derivative of their mean, without bias;
-`imle_vjp` and `aimle_vjp` are finite differences of solutions, biased and less noisy.
+The solver is the user's function: a shortest path, a matching, the top k. It takes parameters of
+shape (S, *theta.shape) and returns solutions y of that shape. Noise makes the mean solution smooth
+in theta: `solve` draws solutions, and `solve_vjp` estimates the derivative of their mean without
+bias. `imle_vjp` and `aimle_vjp` are finite differences of solutions, biased and less noisy.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad.perturbed.solver import call, draw_noise, parameters, problem_axes
-from fastgrad.random import as_key, replayed_key
+from fastgrad._typing import ArrayLike, FloatArray
+from fastgrad.perturbed.solver import Solver, call, draw_noise, parameters, problem_axes
+from fastgrad.random import RNG, as_key, replayed_key
 
 __all__ = ["solve", "solve_vjp"]
 
 CONTROLS = ("leave-one-out", "unperturbed", "none")
 
 
-def solve(solver, theta, *, num_samples, rng, noise="gumbel", noise_scale=1.0, sample_offset=0):
+def solve(
+    solver: Solver,
+    theta: ArrayLike,
+    *,
+    num_samples: int,
+    rng: RNG,
+    noise: Literal["gumbel", "normal"] = "gumbel",
+    noise_scale: float = 1.0,
+    sample_offset: int = 0,
+) -> FloatArray:
     """Draw solutions of perturbed problems: ``solver(theta + noise_scale * noise)``.
 
     Parameters
     ----------
     solver : callable
-        Takes an array (S, *theta.shape), returns solutions of that shape.
+        Function that takes parameters of shape (S, *theta.shape) and returns solutions of that
+        shape.
     theta : array, shape (*batch, ...)
-        float32 or float64; -inf stays as it is.
+        Parameters of the problems, float32 or float64; -inf stays as it is.
     num_samples : int
-        S.
+        Number of perturbed problems S.
     rng : int, SeedSequence, Generator or Key
+        Source of the randomness; the same seed or key gives the same samples.
     noise : {"gumbel", "normal"}
+        Distribution of the noise that is added to theta.
     noise_scale : float
-        Above 0.
+        Factor of the noise, at least 0.
     sample_offset : int
-        Where samples stand in the whole: chunks join to what one call would give.
+        Index of the first sample of a larger number: chunked calls with the right offsets equal one
+        call.
 
     Returns
     -------
     array, shape (S, *theta.shape)
-        In the dtype of theta.
+        Solutions, in the dtype of theta.
+
+    Raises
+    ------
+    ValueError
+        If theta holds NaN or +inf, or the solver returns another shape, or what is not finite.
 
     Examples
     --------
@@ -62,45 +83,56 @@ def solve(solver, theta, *, num_samples, rng, noise="gumbel", noise_scale=1.0, s
 
 
 def solve_vjp(
-    solver,
-    theta,
-    cotangent,
+    solver: Solver,
+    theta: ArrayLike,
+    cotangent: ArrayLike,
     *,
-    num_samples,
-    rng,
-    solutions=None,
-    noise="gumbel",
-    noise_scale=1.0,
-    control="leave-one-out",
-    problem_ndim=1,
-    sample_offset=0,
-):
-    """Product of a cotangent with the Jacobian of the mean solution, without bias.
+    num_samples: int,
+    rng: RNG,
+    solutions: ArrayLike | None = None,
+    noise: Literal["gumbel", "normal"] = "gumbel",
+    noise_scale: float = 1.0,
+    control: Literal["leave-one-out", "unperturbed", "none"] = "leave-one-out",
+    problem_ndim: int = 1,
+    sample_offset: int = 0,
+) -> FloatArray:
+    """Multiply a cotangent with the Jacobian of the mean solution, estimated without bias.
 
-    It is the mean of ``(<y_s, cotangent> - baseline) * grad nu(Z_s) / noise_scale``, exp(-nu) being
-    the density of the noise Z.
+    The estimate is the mean over samples of
+    ``(<y_s, cotangent> - baseline) * grad nu(Z_s) / noise_scale``, where exp(-nu) is the density of
+    the noise Z.
 
     Parameters
     ----------
     solver : callable
+        Function that takes parameters of shape (S, *theta.shape) and returns solutions of that
+        shape.
     theta : array, shape (*batch, ...)
+        Parameters of the problems, as in the forward call.
     cotangent : array, the shape of theta
         Derivative of a loss with respect to the mean solution.
     num_samples, noise, noise_scale, sample_offset
-        As in the forward call.
+        As in the forward call; noise_scale is above 0.
     rng : int, SeedSequence or Key
-        What the forward call was given; not a Generator, whose state has moved on.
+        The seed or key of the forward call. A Generator is refused: its state has moved on.
     solutions : array, shape (S, *theta.shape), optional
-        What the forward call returned; by default the problems are solved again.
+        Solutions that the forward call returned; by default the problems are solved again.
     control : {"leave-one-out", "unperturbed", "none"}
-        The baseline, which does not change the mean: that of the other samples, that of the
-        solution without noise (solved for once), or 0.
+        Baseline, which does not change the mean: the mean of the other samples' products, the
+        product of the solution without noise (solved for once), or 0.
     problem_ndim : int
-        Trailing axes that make up one problem; those before are a batch, which does not mix.
+        Number of trailing axes that make up one problem. The axes before them are a batch, whose
+        gradients do not mix.
 
     Returns
     -------
     array, the shape of theta
+        Gradient with respect to theta, in its dtype; 0 where theta is -inf.
+
+    Raises
+    ------
+    ValueError
+        If theta holds NaN or +inf, shapes do not fit, or the solver returns what is not finite.
 
     Examples
     --------

@@ -1,10 +1,17 @@
 """A user's solver of ``argmax <y, theta>``, and the noise that perturbs what it is given."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._typing import Array, ArrayLike
 from fastgrad.random import gumbel, normal
 
+Solver: TypeAlias = Callable[[Array], ArrayLike]  # of problems (S, *theta.shape), of that shape
 NOISES = {"gumbel": gumbel, "normal": normal}
 
 
