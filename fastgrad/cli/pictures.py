@@ -31,7 +31,9 @@ def dither(given: argparse.Namespace) -> int:
     if given.compare is None:
         given.compare = not given.inputs
     with jobs.folder(Path(out) if out is not None and is_folder else None):
-        return _work(given, settings, *jobs.plan(given, sources, out))
+        planned, errors = jobs.plan(given, sources, out)
+        with interrupts.allowed(False):  # but while it dithers, and while it measures
+            return _work(given, settings, planned, errors)
 
 
 def _work(
@@ -48,9 +50,8 @@ def _work(
     for job in planned:
         try:
             results.announce(job, stream)
-            with interrupts.allowed(False):  # but while it dithers, and while it measures
-                outcome = running.run(job.picture, settings)
-                entries.append(results.write(given, job, settings, outcome, stream))
+            outcome = running.run(job.picture, settings)
+            entries.append(results.write(given, job, settings, outcome, stream))
             if not outcome.complete:
                 code = interrupts.exit_code()
                 place = job.target or "standard output"
@@ -72,8 +73,7 @@ def _work(
             messages.complain("dither", f"interrupted: {count}")
             break
     if given.report and (entries or errors):
-        with interrupts.allowed(False):
-            results.report(Path(given.report), given, entries, errors)
+        results.report(Path(given.report), given, entries, errors)
     return code or (2 if errors else 0)
 
 
