@@ -145,10 +145,7 @@ def number(value, name, low, high):
     """Return a number between low and high as a float."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number, got {value!r}")
-    try:
-        real = float(value)
-    except OverflowError:
-        real = math.inf if value > 0 else -math.inf
+    real = _number(value)
     if not low <= real <= high:
         raise ValueError(f"{name} must be from {low:g} to {high:g}, got {real:g}")
     return real

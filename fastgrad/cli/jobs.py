@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fastgrad.cli.messages import is_closed
 from fastgrad.dithering.pictures import animation, images, output_files, palette_files
@@ -33,7 +34,7 @@ class Names:
 
     def __init__(self, sources: Sequence[Path | str], palette: str | None) -> None:
         paths = [source for source in sources if isinstance(source, Path)]
-        self.read = {output_files.identity(path): "input" for path in paths}
+        self.read: dict[Any, str] = {output_files.identity(path): "input" for path in paths}
         if palette is not None:
             self.read[output_files.identity(Path(palette))] = "palette"
         self.written: dict[tuple[int, int] | str, str] = {}

@@ -23,7 +23,8 @@ class Compiling(event.Listener):
     """
 
     def __init__(self, say: Callable[[str], object]) -> None:
-        self.seconds, self.say = 0.0, say
+        self.seconds: float = 0.0
+        self.say: Callable[[str], object] = say
         self._kernels, self._depth, self._began = 0, 0, 0.0
 
     def on_start(self, event: Any) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import concurrent.futures
 import itertools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad._typing import ArrayLike, IntArray
+from fastgrad._typing import Array, ArrayLike, FloatArray, IntArray
 from fastgrad.kernels.distributions import sinkhorn_batch as _kernels
 from fastgrad.random import RNG, as_key
 from fastgrad.threads import get_num_threads
@@ -31,7 +31,7 @@ class Problem(NamedTuple):
     transposed: bool
 
 
-def canonical(log_alpha):
+def canonical(log_alpha: ArrayLike) -> Problem:
     """Return the checked problems of a user's (*batch, N, M) array."""
     x = _validate.real_array(log_alpha, "log_alpha")
     if x.ndim < 2 or 0 in x.shape[-2:]:
@@ -50,13 +50,20 @@ def canonical(log_alpha):
     return Problem(logits, batch, shape, transposed)
 
 
-def restored(x, problem, lead):
+def restored(x: Array, problem: Problem, lead: tuple[int, ...]) -> Array:
     """Return results (S, B, n, m) in the user's shape, with the leading axes `lead`."""
     x = np.ascontiguousarray(x.swapaxes(-1, -2)) if problem.transposed else x
     return x.reshape(*lead, *problem.batch, *problem.shape)
 
 
-def address(problem, noise_scale, rng, problem_offset, sample_offset, count):
+def address(
+    problem: Problem,
+    noise_scale: float,
+    rng: RNG,
+    problem_offset: int,
+    sample_offset: int,
+    count: int,
+) -> tuple[Any, Any]:
     """Return how and where to draw noise, as kernels take it."""
     scale = problem.logits.dtype.type(_validate.not_negative(noise_scale, "noise_scale"))
     offsets = _validate.offsets(problem_offset, sample_offset, count, "problem_offset")
@@ -145,7 +152,7 @@ def gumbel_matching(
     return z if lead else z[0]
 
 
-def best_assignments(x, problem):
+def best_assignments(x: FloatArray, problem: Problem) -> IntArray:
     """Return the column of each row, (S, *batch, N), for problems x, (S, B, n, m)."""
     flat = x.reshape(-1, *x.shape[2:])
     parts = 1 if flat.size < SERIAL else min(get_num_threads(), len(flat))
@@ -168,7 +175,7 @@ def best_assignments(x, problem):
     return found.reshape(x.shape[0], *problem.batch, problem.shape[0])
 
 
-def require_matching(problem):
+def require_matching(problem: Problem) -> None:
     """Refuse problems whose masks admit no matching: no scaling of them has sums of 1."""
     masked = np.isneginf(problem.logits)
     if masked.any():

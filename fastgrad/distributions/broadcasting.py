@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._typing import FloatArray
 
 
-def pair(first, second, names):
+def pair(
+    first: FloatArray, second: FloatArray, names: tuple[str, str]
+) -> tuple[FloatArray, FloatArray]:
     """Return two arrays in their common type and broadcast shape, C-contiguous and read-only."""
     if first.shape == second.shape and first.dtype == second.dtype:
         return first, second
@@ -24,7 +27,7 @@ def pair(first, second, names):
     return first, second
 
 
-def sum_to(grad, x):
+def sum_to(grad: FloatArray, x: FloatArray) -> FloatArray:
     """Return a gradient summed over the axes along which x was broadcast, in the type of x."""
     if grad.shape != x.shape:
         lead = grad.ndim - x.ndim

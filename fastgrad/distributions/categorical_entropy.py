@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad._typing import ArrayLike, FloatArray
+from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.distributions import broadcasting
 from fastgrad.kernels.compiler.jit import MAX_CHUNKS
 from fastgrad.kernels.distributions import categorical_entropy as _kernels
@@ -180,7 +182,7 @@ def _pair(p_logits, q_logits):
     return *broadcasting.pair(p, q, PAIR), given
 
 
-def refuse_infinite(bad, what):
+def refuse_infinite(bad: Array, what: str) -> NoReturn:
     """Say in which row, of those marked as bad, q excludes what p allows."""
     row = tuple(np.argwhere(bad)[0].tolist())
     raise ValueError(

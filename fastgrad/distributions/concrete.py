@@ -8,7 +8,7 @@ the conditional relaxation.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -252,7 +252,9 @@ def relax(
     return result
 
 
-def empty_relaxation(out, shape, full, dtype):
+def empty_relaxation(
+    out: Relaxation | None, shape: tuple[int, ...], full: tuple[int, ...], dtype: np.dtype[Any]
+) -> Relaxation:
     """Return the arrays to write in: those of `out` if given, with samples of `shape`."""
     if out is None:
         # One block: malloc keeps it between calls, where three would go back and fault in again.

@@ -207,7 +207,7 @@ def entropy(
     return given.mean(axis=0)
 
 
-def size(rows, k, shape):
+def size(rows: FloatArray, k: int, shape: tuple[int, ...]) -> int:
     """Return k, checked to be from 1 to the number of logits above -inf in every row."""
     k = _validate.integer(k, "k", 1)
     if k > rows.shape[1]:

@@ -79,12 +79,12 @@ def imle_vjp(
     and Niepert, "Adaptive perturbation-based gradient estimation", AAAI 2023.
     """
     theta = parameters(theta)
-    step = _validate.like(step, np.shape(step), theta.dtype, "step")
-    if not (np.isfinite(step) & (step > 0)).all():
-        raise ValueError(f"step must be finite and above 0, got {step.min()}")
+    size: FloatArray = _validate.like(step, np.shape(step), theta.dtype, "step")
+    if not (np.isfinite(size) & (size > 0)).all():
+        raise ValueError(f"step must be finite and above 0, got {size.min()}")
     r = per_sample(cotangent, theta)
     return _difference(
-        solver, theta, r, step, rng, solutions, symmetric, noise, noise_scale, sample_offset
+        solver, theta, r, size, rng, solutions, symmetric, noise, noise_scale, sample_offset
     ).sum(axis=0)
 
 
@@ -196,17 +196,17 @@ def aimle_vjp(
 
 
 def _difference(
-    solver, theta, r, step, rng, solutions, symmetric, noise, noise_scale, sample_offset
+    solver, theta, r, size, rng, solutions, symmetric, noise, noise_scale, sample_offset
 ):
     """Return the quotient of differences of solutions, for each sample."""
     key = replayed_key(rng)
     at = theta + draw_noise(theta, len(r), key, noise, noise_scale, sample_offset)
-    low = call(solver, at - step * r)
+    low = call(solver, at - size * r)
     if symmetric:
-        difference = (call(solver, at + step * r) - low) / (2 * step)
+        difference = (call(solver, at + size * r) - low) / (2 * size)
     elif solutions is None:
-        difference = (call(solver, at) - low) / step
+        difference = (call(solver, at) - low) / size
     else:
         y = _validate.like(solutions, at.shape, theta.dtype, "solutions")
-        difference = (y - low) / step
+        difference = (y - low) / size
     return np.where(np.isneginf(theta), theta.dtype.type(0), difference)

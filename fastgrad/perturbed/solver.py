@@ -3,37 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad._typing import Array, ArrayLike
-from fastgrad.random import gumbel, normal
+from fastgrad._typing import Array, ArrayLike, FloatArray
+from fastgrad.random import Key, gumbel, normal
 
 Solver: TypeAlias = Callable[[Array], ArrayLike]  # of problems (S, *theta.shape), of that shape
 NOISES = {"gumbel": gumbel, "normal": normal}
 
 
-def parameters(theta):
+def parameters(theta: ArrayLike) -> FloatArray:
     """Return theta, checked."""
     theta = _validate.real_array(theta, "theta")
     _validate.check_logits(theta.reshape(-1), "theta", theta.shape)
     return theta
 
 
-def problem_axes(theta, problem_ndim):
+def problem_axes(theta: FloatArray, problem_ndim: int) -> tuple[int, ...]:
     """Return the axes of samples that make up one problem."""
     return tuple(range(-_validate.integer(problem_ndim, "problem_ndim", 0, theta.ndim), 0))
 
 
-def per_sample(cotangent, theta):
+def per_sample(cotangent: ArrayLike, theta: FloatArray) -> FloatArray:
     """Return cotangents of the shape of theta as (S, *theta.shape)."""
     count, (r,) = _validate.cotangents({"cotangent": cotangent}, theta.shape, theta.dtype)
     return r.reshape(count, *theta.shape)
 
 
-def draw_noise(theta, count, key, noise, noise_scale, sample_offset):
+def draw_noise(
+    theta: FloatArray, count: int, key: Key, noise: str, noise_scale: float, sample_offset: int
+) -> FloatArray:
     """Return noise for each sample of each parameter."""
     draw = NOISES[_validate.choice(noise, "noise", tuple(NOISES))]
     scale = theta.dtype.type(_validate.not_negative(noise_scale, "noise_scale"))
@@ -42,7 +44,7 @@ def draw_noise(theta, count, key, noise, noise_scale, sample_offset):
     return np.multiply(z, scale, out=z)
 
 
-def call(solver, theta):
+def call(solver: Callable[[Any], Any], theta: FloatArray) -> FloatArray:
     """Return the solutions of perturbed problems, checked."""
     y = _validate.array(solver(theta), "the solver's result")
     if y.shape != theta.shape:

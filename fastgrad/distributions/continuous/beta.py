@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import scipy
@@ -60,7 +60,7 @@ class Beta(Continuous):
     log_alpha: FloatArray
     log_beta: FloatArray
 
-    support = (0.0, 1.0)
+    support: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     if TYPE_CHECKING:
 

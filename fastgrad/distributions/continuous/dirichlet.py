@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import scipy
@@ -103,7 +103,7 @@ class Dirichlet(Continuous):
     log_concentration: FloatArray
 
     event_rank = 1
-    support = (0.0, 1.0)
+    support: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     if TYPE_CHECKING:
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class Exponential(Continuous):
 
     log_rate: FloatArray
 
-    support = (0.0, np.inf)
+    support: ClassVar[tuple[float, float]] = (0.0, np.inf)
 
     if TYPE_CHECKING:
 

@@ -7,7 +7,7 @@ smallest float64. Their derivative by the shape is that of implicit reparameteri
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import scipy
@@ -93,7 +93,7 @@ class Gamma(Continuous):
     log_concentration: FloatArray
     log_rate: FloatArray
 
-    support = (0.0, np.inf)
+    support: ClassVar[tuple[float, float]] = (0.0, np.inf)
 
     if TYPE_CHECKING:
 

@@ -225,7 +225,7 @@ class LogNormal(Normal):
     1.648721
     """
 
-    support = (0.0, np.inf)
+    support: ClassVar[tuple[float, float]] = (0.0, np.inf)
 
     def transform(self, noise: Noise) -> FloatArray:
         """Turn noise, standard normal variates, into samples: exp(loc + scale noise).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import scipy
@@ -77,7 +77,7 @@ class VonMises(Continuous):
     loc: FloatArray
     log_concentration: FloatArray
 
-    may_vanish = ("log_concentration",)
+    may_vanish: ClassVar[tuple[str, ...]] = ("log_concentration",)
 
     if TYPE_CHECKING:
 

@@ -6,6 +6,9 @@ with what is optimised.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from fastgrad._typing import ArrayLike
@@ -35,7 +38,10 @@ SENSITIVITIES = (
     ((1.0, 0.0053),),  # red and green
     ((34.1, 0.04), (13.5, 0.025)),  # blue and yellow
 )
-FEATURES = {"edges": lambda x, sigma: -x, "points": lambda x, sigma: (x / sigma) ** 2 - 1}
+FEATURES: dict[str, Callable[..., Any]] = {
+    "edges": lambda x, sigma: -x,
+    "points": lambda x, sigma: (x / sigma) ** 2 - 1,
+}
 
 
 def s_cielab(picture: ArrayLike, original: ArrayLike, *, ppd: float = 67) -> float:

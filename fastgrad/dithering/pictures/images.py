@@ -105,7 +105,8 @@ class Picture:
     format: str
 
     def __init__(self, source: Path | bytes, *, largest: int = MAX_PIXELS) -> None:
-        self.source, self.largest = source, largest
+        self.source: Path | bytes = source
+        self.largest: int = largest
         self.name = STANDARD_INPUT if isinstance(source, bytes) else str(source)
         if isinstance(source, Path):
             if not os.path.lexists(source):

@@ -40,9 +40,9 @@ class StickBreaking(coupled.Coupled):
         choice, weights = found
         return joint.outcomes_of(choice, order[:, law[0]], distribution.batch_shape), weights
 
-    def sums(self, distribution: Discrete, size: int) -> _PairScores:
+    def sums(self, distribution: Discrete, size: int) -> PairScores:
         """Return the sums of differences within groups, empty so far."""
-        return _PairScores(distribution, size)
+        return PairScores(distribution, size)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -143,13 +143,15 @@ class CARMS(StickBreaking):
         return _validate.frozen(z)
 
 
-class _PairScores:
+class PairScores:
     """Sums over the pairs of a group, each pair with its weight."""
 
     def __init__(self, distribution: Discrete, size: int) -> None:
-        self.distribution, self.size = distribution, size
+        self.distribution: Discrete = distribution
+        self.size: int = size
         self.logits, self.order = coupled.ascending(distribution)
-        self.ratios, self.sum = np.empty(self.logits.shape), np.zeros(self.logits.shape)
+        self.ratios: FloatArray = np.empty(self.logits.shape)
+        self.sum: FloatArray = np.zeros(self.logits.shape)
         _sticks.pair_ratios(self.logits, self.order, size, self.ratios)
 
     def add(self, z: IntArray, x: FloatArray) -> None:

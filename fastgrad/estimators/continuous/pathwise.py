@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -64,8 +64,8 @@ class Pathwise(OfContinuous):
 
     name = "pathwise"
     unbiased = True
-    needs = ("f", "grad")
-    min_samples = by_options(lambda run: 2 if run.control == "quadratic" else 1)
+    needs: ClassVar[tuple[str, ...]] = ("f", "grad")
+    min_samples: ClassVar[int] = by_options(lambda run: 2 if run.control == "quadratic" else 1)
     evaluations = "S, and 1 more for the linear control variate"
     paper = "Kingma and Welling, 2014; Figurnov, Mohamed and Mnih, 2018"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -25,7 +25,7 @@ class OfContinuous(Estimator):
     The gradient is a dict of arrays, with the names and the shapes of the parameters.
     """
 
-    def __call__(
+    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         f: Callable[..., Any] | Objective,
         distribution: Continuous,
@@ -68,8 +68,9 @@ class OfContinuous(Estimator):
             If the samples are too few, or f returns values of a wrong shape or not finite.
         """
         self.check(distribution)
+        given: Any = distribution
         return super().__call__(
-            f, distribution, num_samples=num_samples, rng=rng, state=state, block_size=block_size
+            f, given, num_samples=num_samples, rng=rng, state=state, block_size=block_size
         )
 
     def check(self, distribution: Any, kind: type = Continuous) -> None:
@@ -139,7 +140,7 @@ class ScoreFunction(OfContinuous):
 
     name = "score_function"
     unbiased = True
-    min_samples = by_options(lambda run: 2 if run.baseline else 1)
+    min_samples: ClassVar[int] = by_options(lambda run: 2 if run.baseline else 1)
     paper = "Williams, 1992; Kool, van Hoof and Welling, 2019"
 
     def __post_init__(self) -> None:
