@@ -12,6 +12,8 @@ FUNCTIONS = [
     "score",
     "entropy",
     "kl_divergence",
+    "entropy_vjp",
+    "kl_divergence_vjp",
 ]
 
 
@@ -20,7 +22,7 @@ def calls(x):
     import fastgrad as fg
 
     key, soft, indices = fg.Key(common.KEY), np.empty_like(x), np.empty(x.shape[:-1], np.int32)
-    z, other = fg.sample(x, rng=1), x[::-1].copy()
+    z, other, weight = fg.sample(x, rng=1), x[::-1].copy(), np.ones(x.shape[:-1], x.dtype)
     return {
         "log_softmax": lambda: fg.log_softmax(x, out=soft),
         "sample": lambda: fg.sample(x, rng=key, out=indices),
@@ -29,6 +31,8 @@ def calls(x):
         "score": lambda: fg.score(x, z, out=soft),
         "entropy": lambda: fg.entropy(x),
         "kl_divergence": lambda: fg.kl_divergence(x, other),
+        "entropy_vjp": lambda: fg.entropy_vjp(x, weight),
+        "kl_divergence_vjp": lambda: fg.kl_divergence_vjp(x, other, weight),
     }
 
 

@@ -7,7 +7,7 @@ Oracle: tests/support/reference.py, `sample_inverse` and `perturbed`.
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import chunk_bounds, chunk_range, kernel
+from fastgrad.kernels.compiler.jit import block, chunk_bounds, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.distributions.categorical_inverse import (
     BELOW_ONE,
     accumulate,
@@ -107,11 +107,18 @@ def sample_gumbel(chunk, chunks, logits, maximum, noise, best, arg):
             arg[i, row, segment] += segment * SEGMENT
 
 
+@block
+def subtract_both(out, x, high, low):
+    """out = (x - high) - low, on flat arrays."""
+    wide_vectors()
+    for i in range(out.size):
+        out[i] = (x[i] - high) - low
+
+
 @kernel(cost=lambda logits: logits.size)
 def subtract(chunk, chunks, logits, maximum, log_sum, out):
     """out = (logits - maximum[:, None]) - log_sum[:, None]."""
     n, k = logits.shape
     for row in range(n):
         begin, end = chunk_bounds(k, chunk, chunks)
-        elementwise.subtract(out[row, begin:end], logits[row, begin:end], maximum[row])
-        elementwise.subtract(out[row, begin:end], out[row, begin:end], log_sum[row])
+        subtract_both(out[row, begin:end], logits[row, begin:end], maximum[row], log_sum[row])
