@@ -143,11 +143,12 @@ def not_negative(value, name):
 
 def number(value, name, low, high):
     """Return a number between low and high as a float."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+    real = _number(value)
+    if isinstance(value, bool) or (math.isnan(real) and not isinstance(value, numbers.Real)):
         raise TypeError(f"{name} must be a number, got {value!r}")
     real = _number(value)
     if not low <= real <= high:
-        raise ValueError(f"{name} must be from {low:g} to {high:g}, got {real:g}")
+        raise ValueError(f"{name} must be from {low:g} to {high:g}, got {_shown(value)}")
     return real
 
 

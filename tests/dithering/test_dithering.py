@@ -265,7 +265,7 @@ def test_only_public_names_are_listed():
         ({"steps": 0}, ValueError, "steps must be at least 1, got 0"),
         ({"sigma": 9}, ValueError, "sigma must be from 0 to 8, got 9"),
         ({"nu": -1}, ValueError, r"nu must be from 0 to 1e\+09, got -1"),
-        ({"nu": 10**400}, ValueError, r"nu must be from 0 to 1e\+09, got inf"),
+        ({"nu": 10**400}, ValueError, r"nu must be from 0 to 1e\+09, got 2\*\*1329 or so"),
         ({"nu": np.nan}, ValueError, r"nu must be from 0 to 1e\+09, got nan"),
         ({"nu": np.array([1])}, TypeError, r"nu must be a number, got array\(\[1\]\)"),
         ({"sigma": np.array([1])}, TypeError, "sigma must be a number"),
