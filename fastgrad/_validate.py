@@ -146,7 +146,6 @@ def number(value, name, low, high):
     real = _number(value)
     if isinstance(value, bool) or (math.isnan(real) and not isinstance(value, numbers.Real)):
         raise TypeError(f"{name} must be a number, got {value!r}")
-    real = _number(value)
     if not low <= real <= high:
         raise ValueError(f"{name} must be from {low:g} to {high:g}, got {_shown(value)}")
     return real
