@@ -19,7 +19,7 @@ import fastgrad as fg
 from fastgrad import exact
 from fastgrad.distributions.bernoulli import Bernoulli
 from fastgrad.distributions.categorical import Categorical
-from fastgrad.estimators import ESTIMATORS, Estimate, estimator, list_estimators
+from fastgrad.estimators import CONTINUOUS, ESTIMATORS, Estimate, estimator, list_estimators
 from fastgrad.objectives import Values, bernoulli3, objective, separable
 
 RNG = np.random.default_rng(7)
@@ -525,6 +525,26 @@ def test_every_estimator_keeps_the_contract(name):
         assert all(isinstance(x, np.ndarray) for x in first.state.values())
         after = run(Asked().objective, logits, state=first.state, **options)
         assert after.state.keys() == first.state.keys()
+
+
+@pytest.mark.parametrize("name", [*ESTIMATORS, *CONTINUOUS])
+def test_samples_are_where_f_is_evaluated(name):
+    """What `samples` finds among the draws is handed to f: first, but by MuProp after the mean."""
+    d, asked, run = Categorical(WEIGHTS[0]), [], estimator(name)
+    if name in CONTINUOUS:
+        d = fg.continuous.Normal(WEIGHTS[0, :, 0], WEIGHTS[0, :, 1])
+
+    def f(x):
+        asked.append(x)
+        return x.reshape(len(x), -1).sum(axis=1)
+
+    draws = run.draw(d, 4, fg.Key(2))
+    if name == "enumerate":
+        with pytest.raises(TypeError, match="enumerate draws no samples"):
+            run.samples(d, draws)
+        return
+    run.ask(objective(f, grad=np.ones_like), d, draws)
+    np.testing.assert_array_equal(run.samples(d, draws), asked[name == "muprop"])
 
 
 def test_estimators_are_values_that_describe_themselves():
