@@ -27,7 +27,7 @@ class OfContinuous(Estimator):
 
     def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
-        f: Callable[..., Any] | Objective,
+        f: Callable[[Array], Any] | Objective,
         distribution: Continuous,
         *,
         num_samples: int,
