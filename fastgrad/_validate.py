@@ -182,10 +182,10 @@ def integer(value, name, low, high=None):
     ):
         raise TypeError(f"{name} must be an integer, got {value!r}")
     value = int(value)
-    if not low <= value <= (LARGEST if high is None else high):
-        bound = f"from {low} to {LARGEST if high is None else high}"
-        if high is None and value < low:
-            bound = f"at least {low}"
+    high = LARGEST if high is None else high
+    if not low <= value <= high:
+        open_ended = value < low and high in (LARGEST, math.inf)
+        bound = f"at least {low}" if open_ended else f"from {low} to {high}"
         raise ValueError(f"{name} must be {bound}, got {_shown(value)}")
     return value
 

@@ -163,11 +163,13 @@ class Estimator:
         Raises
         ------
         TypeError
-            If the objective lacks a part that the estimator needs.
+            If the objective lacks a part that the estimator needs, or the distribution has no
+            logits.
         ValueError
             If there are too few samples, or f returns values of a wrong shape or not finite.
         """
         objective, distribution = as_objective(f), as_distribution(distribution)
+        self.check(distribution)
         objective.require(self.name, self.needs)
         num_samples = _validate.integer(num_samples, "num_samples", 1, 2**24)
         if num_samples < self.min_samples:
@@ -192,6 +194,12 @@ class Estimator:
             return self.combine(distribution, blocks(objective), state)
 
         return lazily_checked(estimate, objective) if "grad" in self.needs else estimate(objective)
+
+    def check(self, distribution: Any) -> None:
+        """Refuse a distribution that the estimator is not for: here, one without logits."""
+        if not isinstance(distribution, Discrete):
+            kind = type(distribution).__name__
+            raise TypeError(f"{kind} has no logits: {self.name} is for discrete variables")
 
     def group(self, num_samples: int) -> int:
         """Return how many consecutive samples depend on each other: a block is whole groups."""

@@ -128,8 +128,7 @@ class Graph:
         who = f"node {name!r}: {chosen.name}"
         if isinstance(chosen, OfContinuous) != continuous:
             raise TypeError(f"{who} does not apply to a {type(distribution).__name__}")
-        if isinstance(chosen, OfContinuous):
-            chosen.check(distribution)
+        chosen.check(distribution)
         for part in chosen.needs:
             if part not in PARTS:
                 raise TypeError(f"{who} needs more of f than its values and gradient: {part}")

@@ -4,26 +4,27 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from fastgrad.distributions.normalisation import log_normaliser, partials
+from fastgrad.distributions.normalisation import normaliser, partials
 from fastgrad.kernels.distributions.categorical_long import SEGMENT
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("k", [1, 7, SEGMENT, SEGMENT + 1, 3 * SEGMENT - 5])
-def test_log_normaliser(k, dtype):
+def test_both_numbers_of_the_normaliser(k, dtype):
     rows = (10 * np.random.default_rng(k).normal(size=(3, k))).astype(dtype)
     rows[1, 1:] = -np.inf
-    found = log_normaliser(rows)
-    assert found.dtype == dtype
-    expected = logsumexp(rows.astype(np.float64), axis=1)
-    np.testing.assert_allclose(found, expected, rtol=8 * np.finfo(dtype).eps)
+    maximum, log_sum = normaliser(rows)
+    assert maximum.dtype == log_sum.dtype == dtype
+    np.testing.assert_array_equal(maximum, rows.max(axis=1))
+    expected = logsumexp(rows.astype(np.float64) - maximum[:, None].astype(np.float64), axis=1)
+    np.testing.assert_allclose(log_sum, expected, rtol=8 * np.finfo(dtype).eps)
 
 
 def test_partials_are_of_segments():
     rows = np.random.default_rng(1).normal(size=(2, SEGMENT + 3))
-    maximum, total = partials(rows)
+    maximum, rest = partials(rows)
     for begin, column in ((0, 0), (SEGMENT, 1)):
         part = rows[:, begin : begin + SEGMENT]
         np.testing.assert_array_equal(maximum[:, column], part.max(axis=1))
         expected = np.exp(part - part.max(axis=1, keepdims=True)).sum(axis=1)
-        np.testing.assert_allclose(total[:, column], expected, rtol=1e-13)
+        np.testing.assert_allclose(1 + rest[:, column], expected, rtol=1e-13)

@@ -67,7 +67,6 @@ class OfContinuous(Estimator):
         ValueError
             If the samples are too few, or f returns values of a wrong shape or not finite.
         """
-        self.check(distribution)
         given: Any = distribution
         return super().__call__(
             f, given, num_samples=num_samples, rng=rng, state=state, block_size=block_size

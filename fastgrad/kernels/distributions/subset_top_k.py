@@ -4,7 +4,7 @@ Relaxed: alpha_1 = perturbed logits, p_t = softmax(alpha_t / temperature), and
 alpha_{t+1} = alpha_t + log(1 - p_t); the result is the sum of k such p. For the largest entry 1 - p
 is the sum of the others, which is exact when it is small; for the rest p <= 1/2.
 
-Oracle: tests/distributions/test_subset.py, `recursion`.
+Oracle: tests/distributions/test_subset_top_k.py, `recursion`.
 """
 
 import numpy as np

@@ -198,7 +198,7 @@ def test_named_tuples_of_other_kinds_have_machine_code_of_their_own():
         out = np.zeros(8)
         subtract.run(8, pair, out)
         assert np.array_equal(out, pair.x - pair.y)
-    assert len(subtract._addresses) == 2
+    assert len(subtract.dispatcher.overloads) == 2
 
 
 # -- costs -------------------------------------------------------------------------------------
