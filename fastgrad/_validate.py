@@ -8,8 +8,6 @@ import numpy as np
 from fastgrad.kernels.tiles import check as _check
 
 REALS = (np.dtype(np.float32), np.dtype(np.float64))
-
-
 LARGEST = 2**63 - 1  # of what kernels take as an integer
 
 
@@ -44,7 +42,7 @@ def frozen(x):
     """Return a read-only view of an array: what kernels are compiled for, and results may share."""
     if x.flags.writeable:
         x = x.view()
-        x.flags.writeable = False
+        x.setflags(write=False)
     return x
 
 
@@ -107,6 +105,8 @@ def _index(index):
 
 def _number(value):
     """Return a real number, or an array of no axes that holds one, as a float; else NaN."""
+    if type(value) is float:  # told at once: asking an abstract class takes long
+        return value
     if not isinstance(value, (float, numbers.Real)) and getattr(value, "ndim", None) == 0:
         value = math.nan if isinstance(value, np.ma.MaskedArray) else value.item()
     try:
@@ -161,7 +161,7 @@ def fraction(value, name):
 
 def temperature(value):
     """Return a temperature as a float: in float32 too, its inverse and products are finite."""
-    if getattr(value, "ndim", 0) > 0:
+    if type(value) is not float and getattr(value, "ndim", 0) > 0:
         raise ValueError(f"temperature must be one number for all rows, got shape {value.shape}")
     value = positive(value, "temperature")
     if not 2.0**-60 <= value <= 2.0**60:
