@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 import numbers
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -64,7 +63,7 @@ class Key:
 
     def __init__(self, seed: int | np.integer[Any] | np.random.SeedSequence) -> None:
         if not isinstance(seed, np.random.SeedSequence):
-            seed = np.random.SeedSequence(_validate.integer(seed, "seed", 0, math.inf))
+            seed = np.random.SeedSequence(_validate.integer(seed, "seed", 0, np.inf))
         object.__setattr__(self, "words", tuple(int(w) for w in seed.generate_state(2)))
 
     @classmethod
