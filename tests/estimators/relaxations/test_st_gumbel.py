@@ -6,7 +6,6 @@ each number compared).
 
 import math
 
-import numba
 import numpy as np
 import pytest
 import reference
@@ -248,86 +247,6 @@ def test_draws_have_the_moments(name, options, kind):
 
 
 # -- calls -----------------------------------------------------------------------------------------
-
-NAMES = ["st_gumbel", "decoupled_st_gumbel"]
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", NAMES)
-def test_neither_blocks_nor_threads_change_a_bit(name, dtype):
-    problems = (
-        Categorical(RNG.normal(size=(5, 70, 10)).astype(dtype)),
-        Bernoulli(RNG.normal(size=(5, 701)).astype(dtype)),
-    )
-    f = objective(lambda x: x.reshape(*x.shape[:2], -1).sum(axis=2), grad=lambda x: np.cos(3 * x))
-    run = estimator(name, temperature=0.7)
-    for d in problems:
-        numba.set_num_threads(min(2, numba.config.NUMBA_NUM_THREADS))
-        whole = run(f, d, num_samples=17, rng=4)
-        for block_size, threads in ((1, 2), (3, 1), (17, 1)):
-            numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
-            estimate = run(f, d, num_samples=17, rng=4, block_size=block_size)
-            np.testing.assert_array_equal(estimate.grad, whole.grad)
-            np.testing.assert_array_equal(estimate.value, whole.value)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_certain_outcomes_get_exactly_zero(name):
-    logits = RNG.normal(size=(30, 4))
-    logits[:, 2] = -np.inf
-    logits[3, :3] = -np.inf
-    f = objective(lambda x: (x**2).sum(axis=(1, 2)), grad=lambda x: np.cos(x) + np.arange(4))
-    run = estimator(name, temperature=0.5)
-    grad = run(f, logits, num_samples=5, rng=0).grad
-    assert not grad[np.isinf(logits)].any()
-    assert not grad[3].any()
-    assert grad[0, 0]
-    sites = Bernoulli(np.array([np.inf, -np.inf, 0.3]))
-    f = objective(lambda x: x.sum(axis=1), grad=lambda x: np.ones_like(x))
-    grad = run(f, sites, num_samples=16, rng=0).grad
-    assert not grad[:2].any()
-    assert grad[2] > 0
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("large", [90.0, 1e4, 1e30])
-@pytest.mark.parametrize("name", NAMES)
-def test_extreme_logits_and_temperatures_are_finite(name, large, dtype):
-    logits = np.array([[large, 0.0, -large], [-large, -large, large]], dtype)
-    f = objective(lambda x: x[..., 0].sum(axis=1), grad=lambda x: np.ones_like(x) * [1, 2, 3])
-    bits = Bernoulli(np.array([large, -large], dtype))
-    g = objective(lambda x: x[..., 0], grad=lambda x: np.ones_like(x))
-    for temperature in (2.0**-60, 1.0, 2.0**60):
-        run = estimator(name, temperature=temperature)
-        for estimate in (run(f, logits, num_samples=5, rng=0), run(g, bits, num_samples=5, rng=0)):
-            assert np.isfinite(estimate.grad).all()
-
-
-def test_examples_do_not_mix():
-    logits, scale = RNG.normal(size=(4, 6, 3)), np.ones((4, 1, 1))
-    f = objective(
-        lambda x: ((x * scale) ** 2 * [1, 2, 3]).sum(axis=(2, 3)),
-        grad=lambda x: 2 * x * scale**2 * [1, 2, 3],
-    )
-    for name in NAMES:
-        scale[:] = 1
-        before = estimator(name)(f, logits, num_samples=5, rng=2)
-        scale[1] = 7
-        changed = logits.copy()
-        changed[1, 2] = [0, 9, 0]
-        after = estimator(name)(f, changed, num_samples=5, rng=2)
-        others = [0, 2, 3]
-        np.testing.assert_array_equal(after.grad[others], before.grad[others])
-        np.testing.assert_array_equal(after.value[others], before.value[others])
-        assert (after.grad[1] != before.grad[1]).any()
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_empty_batches(name):
-    f = objective(lambda x: np.zeros(len(x)), grad=lambda x: x)
-    for d in (Categorical(np.zeros((0, 3))), Bernoulli(np.zeros(0))):
-        estimate = estimator(name, temperature=0.5)(f, d, num_samples=2, rng=0)
-        assert estimate.grad.shape == d.logits.shape
 
 
 def test_errors():
