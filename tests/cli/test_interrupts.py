@@ -347,7 +347,7 @@ def make(folder, kind):
 @pytest.mark.parametrize("kind", ["small", "large", "clip"])
 @pytest.mark.parametrize("cache", ["warm", "cold"])
 def test_interrupts_at_random_moments(tmp_path, kind, cache):
-    count = -(-int(os.environ.get("FASTGRAD_INTERRUPTS", "40")) // 6)
+    count = -(-int(os.environ.get("FASTGRAD_INTERRUPTS", "12")) // 6)
     name, size = make(tmp_path, kind)
     output = tmp_path / "out.png"
     arguments = ["dither", name, "-o", "out.png", "-k", "5", "--steps", "6"]
