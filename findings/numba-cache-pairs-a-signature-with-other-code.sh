@@ -8,7 +8,7 @@
 # returns numbers that are wrong.
 #
 # Why it matters here: worker pools, pytest-xdist and clusters start with an empty cache all the time.
-# fastgrad names its data by their key and checks what it loads; a project with plain cache=True should
+# This project names its data by their key and checks what it loads; one with plain cache=True should
 # warm the cache in one process first, or give each worker a NUMBA_CACHE_DIR of its own.
 set -euo pipefail
 folder=$(mktemp -d)
