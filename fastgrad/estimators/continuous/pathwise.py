@@ -15,7 +15,6 @@ from fastgrad.estimators.base import Estimate, by_options
 from fastgrad.estimators.continuous.score_function import Means, OfContinuous, estimate_of
 from fastgrad.estimators.sums import Mean
 from fastgrad.objectives import Objective
-from fastgrad.random import Key
 
 __all__ = ["Pathwise"]
 
@@ -75,23 +74,6 @@ class Pathwise(OfContinuous):
     def check(self, distribution: Any, kind: type = Continuous) -> None:
         """Refuse distributions to which the control does not apply."""
         super().check(distribution, Normal if self.control == "quadratic" else kind)
-
-    def draw(
-        self,
-        distribution: Continuous,
-        num_samples: int,
-        key: Key,
-        *,
-        offset: int = 0,
-        state: dict[str, Any] | None = None,
-    ) -> Any:
-        """Draw noise and make samples of it."""
-        noise = distribution.noise(num_samples, rng=key, sample_offset=offset)
-        return noise, _validate.frozen(distribution.transform(noise))
-
-    def samples(self, distribution: Any, draws: Any) -> Any:
-        """Return the samples."""
-        return draws[1]
 
     def ask(
         self, objective: Objective, distribution: Continuous, draws: Any, *, offset: int = 0

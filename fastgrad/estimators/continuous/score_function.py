@@ -78,6 +78,23 @@ class OfContinuous(Estimator):
             got = type(distribution).__name__
             raise TypeError(f"{self.name} needs a distribution that is {kind.__name__}, got {got}")
 
+    def draw(
+        self,
+        distribution: Any,
+        num_samples: int,
+        key: Key,
+        *,
+        offset: int = 0,
+        state: dict[str, Any] | None = None,
+    ) -> Any:
+        """Draw noise, and the samples made of it, which f sees."""
+        noise = distribution.noise(num_samples, rng=key, sample_offset=offset)
+        return noise, _validate.frozen(distribution.transform(noise))
+
+    def samples(self, distribution: Any, draws: Any) -> Any:
+        """Return the samples."""
+        return draws[1]
+
 
 class Means(dict[str, Mean]):
     """Means over samples by the name of the parameter."""
@@ -144,23 +161,6 @@ class ScoreFunction(OfContinuous):
 
     def __post_init__(self) -> None:
         _validate.choice(self.baseline, "baseline", (None, "leave_one_out"))
-
-    def draw(
-        self,
-        distribution: Continuous,
-        num_samples: int,
-        key: Key,
-        *,
-        offset: int = 0,
-        state: dict[str, Any] | None = None,
-    ) -> Any:
-        """Draw noise, of which scores are made, and the samples of it, which f sees."""
-        noise = distribution.noise(num_samples, rng=key, sample_offset=offset)
-        return noise, _validate.frozen(distribution.transform(noise))
-
-    def samples(self, distribution: Any, draws: Any) -> Any:
-        """Return the samples."""
-        return draws[1]
 
     def alone(self) -> ScoreFunction:
         """Return the estimator without a baseline."""
