@@ -23,6 +23,7 @@ from fastgrad.dithering.pictures import (
     images,
     output_files,
     palette_files,
+    png_chunks,
     sheets,
     transparency,
 )
@@ -113,6 +114,8 @@ def _encode(job: Job, outcome: Outcome) -> tuple[bytes, list[Array]]:
         durations=outcome.durations,
         plays=job.picture.plays,
     )
+    if ending == ".png":
+        data = png_chunks.insert(data, job.picture.metadata)
     return data, list(frames)
 
 

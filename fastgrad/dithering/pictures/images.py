@@ -7,13 +7,11 @@ import io
 import os
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from fastgrad._typing import Array
+from fastgrad.dithering.pictures import frames, png_chunks
+from fastgrad.dithering.pictures.frames import Frame
 
 MAX_PIXELS = 1 << 25  # of a picture that is dithered, which then takes some 3 GB
 MAX_DECODED = 1 << 27  # of a file that is made smaller first
@@ -35,25 +33,6 @@ class FileError(ValueError):
 
 class TooManyPixels(FileError):
     """A picture that is larger than was allowed."""
-
-
-@dataclass(frozen=True)
-class Frame:
-    """A picture, or one of an animation.
-
-    Attributes
-    ----------
-    values : numpy.ndarray, shape (height, width, 3)
-        sRGB values: uint8, or float32 in [0, 1] where the file has 16 bits.
-    alpha : numpy.ndarray of uint8, shape (height, width), or None
-        Opacity, 255 where nothing shines through; None if that is everywhere.
-    duration : float
-        How long it is shown, in milliseconds.
-    """
-
-    values: Array
-    alpha: Array | None = None
-    duration: float = 0
 
 
 class Picture:
@@ -79,6 +58,8 @@ class Picture:
         How often an animation is played; 0 for ever.
     format : str
         Pillow's name of the format, one of `FORMATS`.
+    metadata : tuple of (type, data)
+        Chunks that a PNG of this picture should have: its density, and its texts if it is a PNG.
 
     Raises
     ------
@@ -103,6 +84,7 @@ class Picture:
     count: int
     plays: int
     format: str
+    metadata: tuple[png_chunks.Chunk, ...]
 
     def __init__(self, source: Path | bytes, *, largest: int = MAX_PIXELS) -> None:
         self.source: Path | bytes = source
@@ -114,6 +96,7 @@ class Picture:
             if not os.path.isfile(source):
                 raise FileError(f"not a file: {source}")
         with self._open() as image:
+            self.metadata = png_chunks.kept(image)
             self.format = str(image.format)
             self._first = int(getattr(image, "default_image", False))  # no part of the animation
             frames = getattr(image, "n_frames", 1) if self.format in ANIMATED else 1
@@ -124,6 +107,7 @@ class Picture:
             self._turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
             if self._turned:
                 self.width, self.height = self.height, self.width
+                self.metadata = png_chunks.turned(self.metadata)
             if self.count > MAX_FRAMES:
                 raise FileError(f"more than {MAX_FRAMES} frames: {self.name}")
             if self.width * self.height * self.count > MAX_ANIMATED:
@@ -153,10 +137,11 @@ class Picture:
         if size is not None and self.width * self.height > MAX_PIXELS:
             factor = max(1, min(self.width // (2 * size[0]), self.height // (2 * size[1])))
         with self._open() as image:
+            profile = frames.color_profile(image)
             for i in range(self.count):
                 if self.count > 1:
                     image.seek(i + self._first)
-                yield _convert(_smaller(image, factor) if factor > 1 else image)
+                yield frames.from_pil(_smaller(image, factor) if factor > 1 else image, profile)
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[Any]:
@@ -197,10 +182,12 @@ def _smaller(image: Any, factor: int) -> Any:
     info, exif = image.info, image.getexif()
     if image.mode.startswith("I"):
         image = image.convert("I")
-    elif image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in info:
-        image = image.convert("RGBA").convert("RGBa")  # what is transparent adds no colour
+    elif image.mode == "LA":
+        image = image.convert("La")  # what is transparent adds no colour
+    elif image.mode in ("RGBA", "PA") or "transparency" in info:
+        image = image.convert("RGBA").convert("RGBa")
     elif image.mode in ("P", "1"):  # averages of indices mean nothing
-        image = image.convert("RGB")
+        image = image.convert("RGB" if image.mode == "P" else "L")
     small = image.reduce(rest)
     small.info = {name: value for name, value in info.items() if name != "transparency"}
     if 0x0112 in exif:
@@ -214,48 +201,3 @@ def _plays(image: Any) -> int:
     if image.format == "GIF":
         return 1 if loop is None else loop and loop + 1
     return loop or 0
-
-
-def _convert(image: Any) -> Frame:
-    """Convert an image of any mode to a frame."""
-    from PIL import ImageOps
-
-    image.load()  # before which a WEBP says no duration
-    duration = float(image.info.get("duration") or 0)
-    image = ImageOps.exif_transpose(image)
-    if image.mode == "F":
-        raise ValueError("floating-point values, whose white is not known")
-    if image.mode.startswith("I"):
-        grey = np.asarray(image)
-        if grey.min() < 0 or grey.max() > 65535:
-            raise ValueError("grey values of more than 16 bits")
-        hidden = image.info.get("transparency")
-        alpha = None if hidden is None else np.where(grey == hidden, 0, 255).astype(np.uint8)
-        grey = (grey / 65535).astype(np.float32)
-        return Frame(np.repeat(grey[..., None], 3, axis=2), alpha, duration)
-    alpha = None
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        alpha = np.asarray(image)[..., 3]
-        alpha = None if alpha.min() == 255 else alpha.copy()
-    return Frame(np.asarray(_standard(image)), alpha, duration)
-
-
-def _standard(image: Any) -> Any:
-    """Convert an image to RGB, from the colour space of its profile where it has one."""
-    profile = image.info.get("icc_profile")
-    if not profile:
-        return image.convert("RGB")
-    try:
-        from PIL import ImageCms
-    except ImportError:
-        return image.convert("RGB")
-    image = image if image.mode in ("L", "CMYK") else image.convert("RGB")
-    with contextlib.suppress(ImageCms.PyCMSError, OSError):  # as without one, if it is broken
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "sRGB" not in ImageCms.getProfileDescription(profile):
-            srgb = ImageCms.createProfile("sRGB")
-            converted = ImageCms.profileToProfile(image, profile, srgb, outputMode="RGB")
-            if converted is not None:
-                return converted
-    return image.convert("RGB")

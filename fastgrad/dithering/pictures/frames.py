@@ -1,0 +1,145 @@
+"""Frames: what is dithered of an image of Pillow, whatever its mode and its colours are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastgrad._typing import Array
+from fastgrad.dithering.pictures import colour_profiles, png_chunks
+
+__all__ = ["Frame", "color_profile", "from_pil"]
+
+GREY = ("1", "L", "LA", "La")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A picture, or one of an animation.
+
+    Attributes
+    ----------
+    values : numpy.ndarray, shape (height, width, 3)
+        sRGB values: uint8, or float32 in [0, 1] where the file has 16 bits that matter.
+    alpha : numpy.ndarray of uint8, shape (height, width), or None
+        Opacity, 255 where nothing shines through; None if that is everywhere.
+    duration : float
+        How long it is shown, in milliseconds.
+    """
+
+    values: Array
+    alpha: Array | None = None
+    duration: float = 0
+
+
+def color_profile(image: Any) -> bytes:
+    """Return the ICC profile that the values of an image have.
+
+    What counts is, in this order, the chunk cICP of a PNG, an ICC profile, the statement that the
+    values are sRGB, and gamma with chromaticities.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Any image. The chunk cICP, which Pillow does not keep, is found only as long as the image's
+        pixels have not been loaded.
+
+    Returns
+    -------
+    bytes
+        The profile, or nothing if the values are sRGB, or are not described.
+    """
+    grey = image.mode in GREY or image.mode.startswith("I")
+    for _, data in png_chunks.of_image(image, [b"cICP"], until=b"IDAT"):
+        if len(data) == 4 and data[2] == 0:  # no matrix: RGB or grey
+            profile = colour_profiles.from_code_points(data[0], data[1], bool(data[3]), grey=grey)
+            if profile:
+                return profile
+    info = image.info
+    if info.get("icc_profile"):
+        return info["icc_profile"]
+    if "srgb" in info or ("gamma" not in info and "chromaticity" not in info):
+        return b""
+    return colour_profiles.from_gamma(info.get("gamma"), info.get("chromaticity"), grey=grey)
+
+
+def from_pil(image: Any, profile: bytes | None = None) -> Frame:
+    """Turn an image of any mode into a frame: upright, in sRGB, and with its opacity.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        An image, opened from a file or made in memory. Its pixels are loaded.
+    profile : bytes, optional
+        The ICC profile of its values, which is empty for sRGB. By default that of
+        `color_profile`.
+
+    Returns
+    -------
+    Frame
+        Its pixels. A picture of 16 bits whose values have 8 bits is one of 8 bits.
+
+    Raises
+    ------
+    ValueError
+        If the values are floating-point numbers, or need more than 16 bits.
+
+    Examples
+    --------
+    >>> from PIL import Image
+    >>> frame = from_pil(Image.new("LA", (1, 1), (128, 51)))
+    >>> frame.values.tolist(), frame.alpha.tolist()
+    ([[[128, 128, 128]]], [[51]])
+    """
+    from PIL import ImageOps
+
+    if profile is None:
+        profile = color_profile(image)
+    image.load()  # before which a WEBP says no duration
+    duration = float(image.info.get("duration") or 0)
+    image = ImageOps.exif_transpose(image)
+    if image.mode == "F":
+        raise ValueError("floating-point values, whose white is not known")
+    if image.mode.startswith("I"):
+        image, alpha = _grey_of_16_bits(image)
+    else:
+        image, alpha = _split(image)
+    if alpha is not None and alpha.min() == 255:
+        alpha = None
+    image = colour_profiles.to_srgb(image, profile)
+    values = np.asarray(image)
+    if image.mode == "I;16":
+        values = (values / 65535).astype(np.float32)
+    if values.ndim == 2:
+        values = np.repeat(values[..., None], 3, axis=2)
+    return Frame(values, alpha, duration)
+
+
+def _grey_of_16_bits(image: Any) -> tuple[Any, Array | None]:
+    """Return an image of mode I;16, or of L if it has no more than 8 bits, and the opacity."""
+    from PIL import Image
+
+    grey = np.asarray(image)
+    if grey.min() < 0 or grey.max() > 65535:
+        raise ValueError("grey values of more than 16 bits")
+    hidden = image.info.get("transparency")
+    alpha = None if hidden is None else np.where(grey == hidden, 0, 255).astype(np.uint8)
+    coarse = grey // 257
+    if np.array_equal(coarse * 257, grey):
+        return Image.fromarray(coarse.astype(np.uint8)), alpha
+    return Image.fromarray(grey.astype(np.uint16)), alpha
+
+
+def _split(image: Any) -> tuple[Any, Array | None]:
+    """Return an image of a mode that has a profile, and the opacity."""
+    if image.mode in ("La", "RGBa"):  # colours that are multiplied by the opacity
+        image = image.convert("LA" if image.mode == "La" else "RGBA")
+    grey, alpha = image.mode in GREY, None
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        alpha = np.array(image.getchannel("A"))
+    if grey:
+        return image.convert("L") if alpha is None else image.getchannel("R"), alpha
+    return image if image.mode in ("RGB", "CMYK", "LAB") else image.convert("RGB"), alpha
