@@ -421,7 +421,7 @@ def test_colours_that_do_not_go_together(picture, capsys):
     assert "not a palette: bad.gpl" in refused(
         capsys, "dither", "picture.png", "--palette", "bad.gpl"
     )
-    assert "must end in" in refused(capsys, "dither", "picture.png", "--swatches", "p.txt")
+    assert "must end in" in refused(capsys, "dither", "picture.png", "--swatches", "p.gif")
     assert "must end in .json" in refused(capsys, "dither", "picture.png", "--report", "r.txt")
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from fastgrad._typing import Array, ArrayLike
 
-__all__ = ["build", "from_code_points", "from_gamma", "to_srgb"]
+__all__ = ["build", "colorants", "from_code_points", "from_gamma", "to_srgb"]
 
 D50 = (0.9642, 1.0, 0.8249)  # the white of every profile
 D65, ILLUMINANT_C = (0.3127, 0.3290), (0.310, 0.316)
@@ -163,7 +163,7 @@ def build(
     if chromaticities is None:
         tags[b"kTRC"] = body
     else:
-        columns = _colorants(chromaticities)
+        columns = colorants(chromaticities)
         if columns is None:
             return b""
         tags |= {b"%cXYZ" % name: _xyz(column) for name, column in zip(b"rgb", columns.T)}
@@ -176,6 +176,33 @@ def build(
     head = struct.pack(">I", offset + len(bodies)) + bytes(4) + b"\x04\x30\0\0mntr" + space
     head += b"XYZ " + struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + b"acsp" + bytes(28)
     return (head + b"".join(map(_fixed, D50))).ljust(128, b"\0") + table + bodies
+
+
+def colorants(chromaticities: ArrayLike) -> Array | None:
+    """Return the colours of primaries under the white of profiles.
+
+    Parameters
+    ----------
+    chromaticities : array_like, shape (4, 2)
+        x and y of white, red, green and blue in CIE 1931.
+
+    Returns
+    -------
+    array, shape (3, 3), or None
+        XYZ of the primaries as columns, adapted to D50 by Bradford's transform; None if they
+        enclose no colours.
+    """
+    x, y = np.asarray(chromaticities, float).T
+    if not np.all(np.isfinite(x)) or np.min(y) <= 0:
+        return None
+    white, *primaries = (np.array([x, y, 1 - x - y]) / y).T
+    columns = np.transpose(primaries)
+    if not 1e-6 < abs(np.linalg.det(columns)) < 1e9:
+        return None
+    columns = columns * np.linalg.solve(columns, white)
+    gain = (BRADFORD @ np.array(D50)) / (BRADFORD @ white)
+    adapted = np.linalg.solve(BRADFORD, gain[:, None] * (BRADFORD @ columns))
+    return adapted if np.abs(adapted).max() < 32000 else None
 
 
 def to_srgb(image: Any, profile: bytes) -> Any:
@@ -209,8 +236,12 @@ def _transform(profile: bytes, mode: str) -> Callable[[Any], Any] | None:
         return None
     try:
         srgb = ImageCms.createProfile("sRGB")
+        # By default LittleCMS samples some transforms coarsely: greys near black come out 9 of 255
+        # too dark, and Lab is off by as much near the surface of sRGB.
+        exact = ImageCms.Flags.NOOPTIMIZE
         if mode == "LAB":
-            return ImageCms.buildTransform(ImageCms.createProfile("LAB"), srgb, mode, "RGB").apply
+            lab = ImageCms.createProfile("LAB")
+            return ImageCms.buildTransform(lab, srgb, mode, "RGB", flags=exact).apply
         source: Any = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         space = source.profile.xcolor_space.strip()
         if space == "CMYK" == mode:
@@ -227,9 +258,7 @@ def _transform(profile: bytes, mode: str) -> Callable[[Any], Any] | None:
             kind = "I;16" if mode == "I;16" else "L"
             dtype = np.uint16 if kind == "I;16" else np.uint8
             ramp = np.arange(np.iinfo(dtype).max + 1).astype(dtype)
-            # By default LittleCMS samples a grey curve coarsely, by 9 of 255 too dark near black.
-            target, exact = io.BytesIO(build(SRGB)), ImageCms.Flags.NOOPTIMIZE
-            target = ImageCms.ImageCmsProfile(target)
+            target = ImageCms.ImageCmsProfile(io.BytesIO(build(SRGB)))
             made = ImageCms.buildTransform(source, target, kind, kind, flags=exact)
             table = np.asarray(made.apply(Image.fromarray(ramp[None])))[0]
             if not _same(table, ramp, len(ramp) - 1):
@@ -260,21 +289,6 @@ def _evaluate(curve: Sequence[float], x: Array) -> Array:
         return x ** curve[0]
     g, a, b, c, d = curve
     return np.where(x >= d, (a * x + b) ** g, c * x)
-
-
-def _colorants(chromaticities: ArrayLike) -> Array | None:
-    """Return XYZ of the primaries as columns, adapted to D50; None if they enclose nothing."""
-    x, y = np.asarray(chromaticities, float).T
-    if not np.all(np.isfinite(x)) or np.min(y) <= 0:
-        return None
-    white, *primaries = (np.array([x, y, 1 - x - y]) / y).T
-    columns = np.transpose(primaries)
-    if not 1e-6 < abs(np.linalg.det(columns)) < 1e9:
-        return None
-    columns = columns * np.linalg.solve(columns, white)
-    gain = (BRADFORD @ np.array(D50)) / (BRADFORD @ white)
-    adapted = np.linalg.solve(BRADFORD, gain[:, None] * (BRADFORD @ columns))
-    return adapted if np.abs(adapted).max() < 32000 else None
 
 
 def _fixed(x: float) -> bytes:
