@@ -24,6 +24,7 @@ FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "DIB", "PPM", "J
 FORMATS += ("PCX", "PSD", "SGI", "QOI", "ICO", "ICNS", "DDS", "XBM", "XPM", "IM", "MSP")
 ENDINGS = (".png", ".apng", ".jpg", ".jpeg", ".jfif", ".gif", ".webp", ".avif", ".tif", ".tiff")
 ENDINGS += (".bmp", ".ppm", ".pgm", ".pbm", ".jp2", ".tga", ".qoi")
+DRAWINGS = {b"%PDF-": "a PDF", b"%!PS": "PostScript", b"<svg": "an SVG"}
 STANDARD_INPUT = "standard input"
 
 
@@ -165,11 +166,21 @@ class Picture:
         except Image.DecompressionBombError:
             raise TooManyPixels(f"more than {self.largest} pixels: {self.name}") from None
         except Image.UnidentifiedImageError:
-            raise FileError(f"not an image that Pillow can read: {self.name}") from None
+            hint = self._drawing()
+            raise FileError(f"not an image that Pillow can read: {self.name}{hint}") from None
         except Exception as error:  # decoders meet bad data in many ways
             reason = getattr(error, "strerror", None) or " ".join(str(error).split())
             reason = reason or type(error).__name__
             raise FileError(f"cannot read {self.name}: {reason}") from None
+
+    def _drawing(self) -> str:
+        """Return a hint if the file is a drawing, of which a program must first make pixels."""
+        start = self.source[:1024] if isinstance(self.source, bytes) else b""
+        if isinstance(self.source, Path):
+            with open(self.source, "rb") as file:
+                start = file.read(1024)
+        kind = next((kind for sign, kind in DRAWINGS.items() if sign in start), None)
+        return "" if kind is None else f" (it is {kind}: export it as a PNG)"
 
 
 def _smaller(image: Any, factor: int) -> Any:

@@ -192,6 +192,21 @@ def test_only_raster_formats_are_read(form):
         images.Picture(data)
 
 
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [
+        (b"%PDF-1.7\n", "a PDF"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", "PostScript"),
+        (b"<?xml version='1.0'?>\n<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG"),
+    ],
+)
+def test_drawings_get_a_sentence(start, kind, tmp_path):
+    (tmp_path / "a.png").write_bytes(start)
+    for source in (start, tmp_path / "a.png"):
+        with pytest.raises(images.FileError, match=rf"\(it is {kind}: export it as a PNG\)$"):
+            images.Picture(source)
+
+
 def test_formats_are_those_of_pillow():
     Image.init()
     assert set(images.FORMATS) - {"AVIF"} <= set(Image.OPEN)
