@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastgrad._typing import Array
-from fastgrad.dithering.pictures import colour_profiles, png_chunks
+from fastgrad.dithering.pictures import colour_profiles, png_chunks, sixteen_bits
 
 __all__ = ["Frame", "color_profile", "from_pil"]
 
@@ -97,39 +97,39 @@ def from_pil(image: Any, profile: bytes | None = None) -> Frame:
 
     if profile is None:
         profile = color_profile(image)
+    deep = sixteen_bits.channels(image)
     image.load()  # before which a WEBP says no duration
     duration = float(image.info.get("duration") or 0)
     image = ImageOps.exif_transpose(image)
     if image.mode == "F":
         raise ValueError("floating-point values, whose white is not known")
     if image.mode.startswith("I"):
-        image, alpha = _grey_of_16_bits(image)
-    else:
+        deep = np.asarray(image)[..., None]
+        if deep.min() < 0 or deep.max() > 65535:
+            raise ValueError("grey values of more than 16 bits")
+    if deep is None:
         image, alpha = _split(image)
-    if alpha is not None and alpha.min() == 255:
-        alpha = None
-    image = colour_profiles.to_srgb(image, profile)
-    values = np.asarray(image)
-    if image.mode == "I;16":
-        values = (values / 65535).astype(np.float32)
+        values = np.asarray(colour_profiles.to_srgb(image, profile))
+    else:
+        values, alpha = _of_16_bits(deep, image.info.get("transparency"), profile)
     if values.ndim == 2:
         values = np.repeat(values[..., None], 3, axis=2)
+    if alpha is not None and alpha.min() == 255:
+        alpha = None
     return Frame(values, alpha, duration)
 
 
-def _grey_of_16_bits(image: Any) -> tuple[Any, Array | None]:
-    """Return an image of mode I;16, or of L if it has no more than 8 bits, and the opacity."""
-    from PIL import Image
-
-    grey = np.asarray(image)
-    if grey.min() < 0 or grey.max() > 65535:
-        raise ValueError("grey values of more than 16 bits")
-    hidden = image.info.get("transparency")
-    alpha = None if hidden is None else np.where(grey == hidden, 0, 255).astype(np.uint8)
-    coarse = grey // 257
-    if np.array_equal(coarse * 257, grey):
-        return Image.fromarray(coarse.astype(np.uint8)), alpha
-    return Image.fromarray(grey.astype(np.uint16)), alpha
+def _of_16_bits(deep: Array, hidden: Any, profile: bytes) -> tuple[Array, Array | None]:
+    """Return the values, and the opacity, of 1 to 4 channels of 16 bits."""
+    alpha = None
+    if deep.shape[-1] in (2, 4):
+        alpha = np.rint(deep[..., -1] / 257).astype(np.uint8)
+        deep = deep[..., :-1]
+    elif hidden is not None:
+        alpha = np.where(np.all(deep == hidden, axis=-1), 0, 255).astype(np.uint8)
+    if deep.shape[-1] == 1:
+        return sixteen_bits.convert_grey(deep[..., 0], profile), alpha
+    return sixteen_bits.convert(deep, profile), alpha
 
 
 def _split(image: Any) -> tuple[Any, Array | None]:
