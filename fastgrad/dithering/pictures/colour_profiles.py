@@ -28,6 +28,9 @@ SRGB = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)  # (ax + b)^g, or cx 
 REC709 = (1 / 0.45, 1 / 1.099, 0.099 / 1.099, 1 / 4.5, 0.081)
 SAME = 2  # steps of 8 bits: profiles that differ by no more from sRGB are meant to be sRGB
 USUAL_GAMMA = (0.4535, 0.4555)  # with which files say that they are sRGB: 0.45455
+# LittleCMS's flag NOOPTIMIZE. Without it some transforms are sampled coarsely: greys near black are
+# off by 9 of 255, and Lab by as much near the surface of sRGB.
+EXACTLY = 0x0100
 WHITE_LUMINANCE = 203.0  # cd/m2 of a white page in a picture of high dynamic range (ITU-R BT.2408)
 
 # Code points of ITU-T H.273: white, red, green, blue; and curves.
@@ -236,9 +239,7 @@ def _transform(profile: bytes, mode: str) -> Callable[[Any], Any] | None:
         return None
     try:
         srgb = ImageCms.createProfile("sRGB")
-        # By default LittleCMS samples some transforms coarsely: greys near black come out 9 of 255
-        # too dark, and Lab is off by as much near the surface of sRGB.
-        exact = ImageCms.Flags.NOOPTIMIZE
+        exact: Any = EXACTLY
         if mode == "LAB":
             lab = ImageCms.createProfile("LAB")
             return ImageCms.buildTransform(lab, srgb, mode, "RGB", flags=exact).apply
@@ -253,24 +254,32 @@ def _transform(profile: bytes, mode: str) -> Callable[[Any], Any] | None:
             greys = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
             probe = np.concatenate([greys, grid], axis=1)
             found = np.asarray(made.apply(Image.fromarray(probe)))
-            return None if _same(found, probe, 255) else lambda x: made.apply(x.convert("RGB"))
+            return None if _same(found, probe) else lambda x: made.apply(x.convert("RGB"))
         if space == "GRAY" and mode in ("L", "I;16", "RGB"):
-            kind = "I;16" if mode == "I;16" else "L"
-            dtype = np.uint16 if kind == "I;16" else np.uint8
-            ramp = np.arange(np.iinfo(dtype).max + 1).astype(dtype)
             target = ImageCms.ImageCmsProfile(io.BytesIO(build(SRGB)))
-            made = ImageCms.buildTransform(source, target, kind, kind, flags=exact)
-            table = np.asarray(made.apply(Image.fromarray(ramp[None])))[0]
-            if not _same(table, ramp, len(ramp) - 1):
-                return functools.partial(_look_up, table)
+
+            def table(ramp, kind):
+                made = ImageCms.buildTransform(source, target, kind, kind, flags=exact)
+                return np.asarray(made.apply(Image.fromarray(ramp[None])))[0]
+
+            greys = np.arange(256, dtype=np.uint8)
+            found = table(greys, "L")
+            if _same(found, greys):
+                return None
+            if mode == "I;16":
+                fine, coarse = np.arange(65536, dtype=np.uint16), found * 257.0
+                found = table(fine, mode)
+                if np.abs(found[::257] - coarse).max() > 257:  # as by Pillow before 10.3
+                    found = np.interp(fine / 257, greys, coarse).astype(np.uint16)
+            return functools.partial(_look_up, found)
     except (ImageCms.PyCMSError, OSError, ValueError):  # it is broken
         pass
     return None
 
 
-def _same(found: Array, probe: Array, white: int) -> bool:
+def _same(found: Array, probe: Array) -> bool:
     """Return whether a profile leaves values as they are, as nearly as matters."""
-    return bool(np.abs(found.astype(float) - probe).max() * 255 / white <= SAME)
+    return bool(np.abs(found.astype(float) - probe).max() <= SAME)
 
 
 def _look_up(table: Array, image: Any) -> Any:

@@ -69,7 +69,8 @@ def _unpacker(tile: Any) -> str:
 def _replaced(tile: Any) -> Any:
     """Return a tile of which the lower bytes are unpacked."""
     name, given = OTHERS[_unpacker(tile)], tile[3]
-    return type(tile)(*tile[:3], name if isinstance(given, str) else (name, *given[1:]))
+    given = name if isinstance(given, str) else (name, *given[1:])
+    return tile._replace(args=given) if hasattr(tile, "_replace") else (*tile[:3], given)
 
 
 def convert(values: Array, profile: bytes) -> Array:
