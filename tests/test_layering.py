@@ -66,7 +66,7 @@ LAYERS = {
     ],
 }
 COMPILER_ROOMS = ("compiler", "simd", "tiles", "random")  # kernels that serve many public files
-OPTIONAL = {"torch", "jax", "dask", "matplotlib", "PIL", "tqdm", "skimage", "imagequant"}
+OPTIONAL = {"torch", "jax", "dask", "matplotlib", "PIL", "tqdm", "skimage", "imagequant", "deflate"}
 REQUIRED = {"numpy", "scipy", "numba", "llvmlite"}
 FRONTS = {"torch", "jax", "dask"}
 LINES = 350  # a smell, not a law: a file above it should be able to say why

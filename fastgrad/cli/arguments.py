@@ -94,8 +94,8 @@ DITHER: dict[str, tuple[Option, ...]] = {
             *("-o", "--output"),
             type=file,
             metavar="OUT",
-            help="a .png or .gif, a directory, which is made if its name ends in / or there are "
-            "several pictures, or - for standard output "
+            help="a .png, .gif or .webp, a directory, which is made if its name ends in / or there "
+            "are several pictures, or - for standard output "
             "(default: <name>-dithered.png in this directory)",
         ),
         THREADS,

@@ -45,7 +45,7 @@ def write(
     given: argparse.Namespace, job: Job, settings: Settings, outcome: Outcome, stream: TextIO
 ) -> dict[str, Any]:
     """Write a picture, and what else was asked for; return its entry of the report."""
-    data, frames = _encode(job, outcome)
+    data, frames = _encode(job, settings, outcome)
     if job.target is None:
         try:
             sys.stdout.buffer.write(data)
@@ -93,7 +93,7 @@ def write(
     return entry
 
 
-def _encode(job: Job, outcome: Outcome) -> tuple[bytes, list[Array]]:
+def _encode(job: Job, settings: Settings, outcome: Outcome) -> tuple[bytes, list[Array]]:
     """Return the data of the file, and the frames that it holds."""
     if job.target is not None:
         ending = job.target.suffix.lower()
@@ -106,8 +106,11 @@ def _encode(job: Job, outcome: Outcome) -> tuple[bytes, list[Array]]:
         if ending == ".gif":  # which knows no opacity in between
             alpha = np.where(alpha < 128, 0, 255).astype(np.uint8)
         frames, palette, opacity = transparency.entries(np.stack(frames), palette, alpha)
+        frames = list(frames)
+    if settings.palette is None:  # an order that was given is kept
+        frames, palette, opacity = animation.arranged(frames, palette, opacity)
     data = animation.encode(
-        list(frames),
+        frames,
         palette,
         opacity,
         ending=ending,
@@ -116,7 +119,7 @@ def _encode(job: Job, outcome: Outcome) -> tuple[bytes, list[Array]]:
     )
     if ending == ".png":
         data = png_chunks.insert(data, job.picture.metadata)
-    return data, list(frames)
+    return data, frames
 
 
 def _compare(

@@ -312,7 +312,8 @@ class _Work:
             kept, places = np.unique(palette[used], axis=0, return_inverse=True)
             table = np.zeros(len(palette), np.uint8)
             table[used] = places.reshape(-1)
-            outcome.frames, palette = [table[indices] for indices in outcome.frames], kept
+            frames = [table[indices] for indices in outcome.frames]
+            outcome.frames, palette, _ = animation.arranged(frames, kept)
         outcome.palette, outcome.device = palette, palette
         if settings.device is not None:
             rest = palette[len(settings.device) :]

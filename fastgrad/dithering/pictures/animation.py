@@ -12,13 +12,16 @@ import numpy.typing as npt
 
 from fastgrad import dithering
 from fastgrad._typing import Array, ByteArray
+from fastgrad.dithering.eye.colour import LUMINANCE, to_linear
+from fastgrad.dithering.pictures import gif, png
 from fastgrad.dithering.result import Dithering
 
-__all__ = ["FORMATS", "Visible", "contact_sheet", "dither_frames", "encode"]
+__all__ = ["FORMATS", "Visible", "arranged", "contact_sheet", "dither_frames", "encode"]
 
 SHEET = 16  # greatest number of frames from which a palette is learned
 SHEET_PIXELS = 1 << 21  # of all of them together
-FORMATS = {".png": "PNG", ".gif": "GIF"}
+FORMATS = {".png": "PNG", ".gif": "GIF", ".webp": "WEBP"}
+LONGEST = {".png": png.LONGEST, ".gif": gif.LONGEST, ".webp": (1 << 24) - 1}  # milliseconds
 Visible: TypeAlias = tuple[Array, "npt.NDArray[np.bool_] | None"]  # a frame, and what is seen of it
 
 
@@ -95,19 +98,21 @@ def encode(
     durations: Sequence[float] = (),
     plays: int = 1,
 ) -> bytes:
-    """Encode indexed pictures as a PNG with as few bits as the palette needs, or as a GIF.
+    """Encode indexed pictures as a PNG, a GIF or a WebP without loss, as small as they get.
 
     Parameters
     ----------
     frames : sequence of array of uint8, shape (height, width)
-        Palette indices. Several frames make an animation; equal frames in a row are merged.
+        Palette indices. Several frames make an animation; equal frames in a row are merged, and one
+        that is shown for longer than the format can say is repeated.
     palette : array of uint8, shape (K, 3)
         The colours in sRGB.
     opacity : array of uint8, shape (K,), optional
         Opacity of each colour, 255 for opaque. In a GIF the least opaque colour is transparent and
         all others are opaque.
-    ending : {".png", ".gif"}, optional
-        Ending of the file's name, which says the format.
+    ending : {".png", ".gif", ".webp"}, optional
+        Ending of the file's name, which says the format. In a PNG or GIF each pixel has the index
+        that is given; a WebP has colours only.
     durations : sequence of float, optional
         Time for which each frame is shown, in milliseconds.
     plays : int, optional
@@ -118,27 +123,85 @@ def encode(
     bytes
         The contents of the file.
     """
+    if len(frames) > 1:
+        frames, durations = _merged(frames, durations, LONGEST[ending])
+    if ending == ".png":
+        return png.encode(frames, palette, opacity, durations=durations, plays=plays)
+    if ending == ".gif":
+        return gif.encode(frames, palette, opacity, durations=durations, plays=plays)
+    return _webp(frames, palette, opacity, durations, plays)
+
+
+def arranged(
+    frames: Sequence[ByteArray], palette: ByteArray, opacity: ByteArray | None = None
+) -> tuple[list[ByteArray], ByteArray, ByteArray | None]:
+    """Sort a palette: the most transparent entries first, which keeps files short, then by light.
+
+    Parameters
+    ----------
+    frames : sequence of array of uint8, shape (height, width)
+        Palette indices.
+    palette : array of uint8, shape (K, 3)
+        The colours in sRGB.
+    opacity : array of uint8, shape (K,), optional
+        Opacity of each colour, 255 for opaque.
+
+    Returns
+    -------
+    frames : list of array of uint8
+        The same pictures in the new indices.
+    palette, opacity : array of uint8
+        The new palette, in which of two colours the one of less luminance stands first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> arranged([np.uint8([[0, 1]])], np.uint8([[0, 255, 0], [255, 0, 0]]))[0][0].tolist()
+    [[1, 0]]
+    """
+    light = to_linear(palette) @ np.array(LUMINANCE)
+    order = np.lexsort((light,) if opacity is None else (light, opacity))
+    places = np.empty(len(palette), np.uint8)
+    places[order] = np.arange(len(palette))
+    kept = None if opacity is None else opacity[order]
+    return [places[indices] for indices in frames], palette[order], kept
+
+
+def _merged(
+    frames: Sequence[ByteArray], durations: Sequence[float], longest: float
+) -> tuple[list[ByteArray], list[float]]:
+    """Merge equal frames in a row; repeat a frame that is shown for longer than a file can say."""
+    whole: list[tuple[ByteArray, float]] = []
+    for indices, duration in zip(frames, durations):
+        if whole and np.array_equal(whole[-1][0], indices):
+            whole[-1] = (indices, whole[-1][1] + duration)
+        else:
+            whole.append((indices, duration))
+    parts: list[tuple[ByteArray, float]] = []
+    for indices, duration in whole:
+        while duration > longest:
+            parts.append((indices, longest))
+            duration -= longest
+        parts.append((indices, duration))
+    return [indices for indices, _ in parts], [duration for _, duration in parts]
+
+
+def _webp(
+    frames: Sequence[ByteArray],
+    palette: ByteArray,
+    opacity: ByteArray | None,
+    durations: Sequence[float],
+    plays: int,
+) -> bytes:
+    """Let Pillow write a WebP without loss."""
     from PIL import Image
 
-    options: dict[str, Any] = {}
-    images = []
-    if ending == ".png":
-        options["bits"] = next(bits for bits in (1, 2, 4, 8) if len(palette) <= 1 << bits)
-    if opacity is not None:
-        key = int(np.argmin(opacity))
-        options["transparency"] = key if ending == ".gif" else opacity.tobytes()
-    for indices in frames:
-        image = Image.frombytes("P", indices.shape[::-1], indices.tobytes())
-        image.putpalette(palette.tobytes())
-        image.info.update({k: v for k, v in options.items() if k == "transparency"})
-        images.append(image)
+    colours = palette if opacity is None else np.column_stack([palette, opacity])
+    images = [Image.fromarray(colours[indices]) for indices in frames]
+    options: dict[str, Any] = {"lossless": True, "quality": 100, "method": 6, "exact": True}
     if len(images) > 1:
-        options |= {"save_all": True, "append_images": images[1:], "duration": list(durations)}
-        if ending == ".png":
-            options["loop"] = plays
-        else:  # a GIF says how often it is played again, or nothing
-            options |= {} if plays == 1 else {"loop": plays and plays - 1}
-            options["disposal"] = 1 if opacity is None else 2
+        options |= {"save_all": True, "append_images": images[1:], "minimize_size": True}
+        options |= {"duration": [round(duration) for duration in durations], "loop": plays}
     file = io.BytesIO()
-    images[0].save(file, FORMATS[ending], **options)
+    images[0].save(file, "WEBP", **options)
     return file.getvalue()

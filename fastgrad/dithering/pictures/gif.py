@@ -1,0 +1,200 @@
+"""Indexed GIF files, still and animated: not interlaced, and frames that hold what changes."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+
+import numpy as np
+
+from fastgrad._typing import ByteArray
+from fastgrad.dithering.pictures.png import box
+
+__all__ = ["LONGEST", "compress", "encode"]
+
+LONGEST = 655_350  # milliseconds that a frame may be shown
+KEEP, CLEAR = 1, 2  # what becomes of a frame's rectangle when its time is over
+FULL = 4096  # codes in a table
+
+
+def encode(
+    frames: Sequence[ByteArray],
+    palette: ByteArray,
+    opacity: ByteArray | None = None,
+    *,
+    durations: Sequence[float] = (),
+    plays: int = 1,
+) -> bytes:
+    """Encode indexed pictures as a GIF.
+
+    Of an animation, each frame after the first holds no more than the rectangle that changes. If
+    the palette has room for a transparent colour, pixels in it that stay may have that one: of such
+    pixels those are made transparent for which the data are smallest.
+
+    Parameters
+    ----------
+    frames : sequence of array of uint8, shape (height, width)
+        Palette indices. Several frames make an animation.
+    palette : array of uint8, shape (K, 3)
+        The colours in sRGB.
+    opacity : array of uint8, shape (K,), optional
+        Opacity of each colour. The least opaque one is transparent, and all others are opaque.
+    durations : sequence of float, optional
+        Time for which each frame of an animation is shown, in milliseconds, up to `LONGEST`. The
+        file counts in hundredths of a second: they are rounded so that their sum stays, but never
+        from 15 ms or more to a single hundredth, which programs do not believe.
+    plays : int, optional
+        Number of times that an animation is played; 0 for endless repetition.
+
+    Returns
+    -------
+    bytes
+        The contents of the file.
+
+    References
+    ----------
+    CompuServe, "Graphics Interchange Format, Version 89a", 1990.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> encode([np.eye(8, dtype=np.uint8)], np.uint8([[0, 0, 0], [255, 255, 255]]))[:6]
+    b'GIF89a'
+    """
+    height, width = frames[0].shape
+    key = None if opacity is None else int(np.argmin(opacity))
+    spare = key
+    if len(frames) > 1 and spare is None and len(palette) < 256:
+        spare = len(palette)
+    entries = len(palette) if spare is None else max(len(palette), spare + 1)
+    bits = max(1, (entries - 1).bit_length())
+    table = palette.tobytes().ljust(3 << bits, b"\0")
+    screen = struct.pack("<HHBBB", width, height, 0x80 | (bits - 1) * 0x11, 0, 0)
+    parts = [b"GIF89a", screen, table]
+    if len(frames) > 1 and plays != 1:  # how often it is played again; nothing if it is not
+        again = min(plays and plays - 1, 65535)
+        parts.append(b"!\xff\x0bNETSCAPE2.0\x03\x01" + struct.pack("<H", again) + b"\0")
+    delays = _delays(durations) if len(frames) > 1 else [0]
+    shown = None  # what stands there when a frame begins
+    for i, now in enumerate(frames):
+        following = frames[i + 1] if i + 1 < len(frames) else now
+        cleared = np.zeros(now.shape, bool)
+        if key is not None:  # what is to vanish can only be cleared with a rectangle around it
+            cleared = (following == key) & (now != key)
+        rows, columns = slice(0, height), slice(0, width)
+        if shown is not None:
+            rows, columns = box((now != shown) | cleared)
+        part = now[rows, columns]
+        still = None if shown is None or spare is None else (now == shown)[rows, columns]
+        disposal = CLEAR if cleared.any() else KEEP if len(frames) > 1 else 0
+        if spare is not None or len(frames) > 1:
+            flags = disposal << 2 | (spare is not None)
+            parts.append(b"!\xf9\x04" + struct.pack("<BHBB", flags, delays[i], spare or 0, 0))
+        place = (columns.start, rows.start, part.shape[1], part.shape[0], 0)
+        parts += [b",", struct.pack("<HHHHB", *place), _smallest(part, still, spare)]
+        shown = now
+        if disposal == CLEAR:
+            shown = now.copy()
+            shown[rows, columns] = key
+    return b"".join([*parts, b";"])
+
+
+def _smallest(part: ByteArray, still: ByteArray | None, spare: int | None) -> bytes:
+    """Return the data of a rectangle, in which pixels that stay may be transparent."""
+    choices = [compress(part)]
+    if still is not None and spare is not None and still.any():
+        choices.append(compress(np.where(still, np.uint8(spare), part)))
+        choices.append(compress(part, still, spare))
+    return min(choices, key=len)
+
+
+def compress(indices: ByteArray, free: ByteArray | None = None, spare: int = 0) -> bytes:
+    """Compress indices as a GIF does, by LZW, with a new table as soon as one is full.
+
+    Parameters
+    ----------
+    indices : array of uint8, shape (height, width)
+        The picture.
+    free : array of bool, shape (height, width), optional
+        Which pixels may have another index: of both that one is taken that continues a string
+        which has occurred.
+    spare : int, optional
+        The other index.
+
+    Returns
+    -------
+    bytes
+        The number of bits of an index, and the data in blocks of up to 255 bytes.
+
+    References
+    ----------
+    T. A. Welch, "A technique for high-performance data compression", Computer 17(6), 1984.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> compress(np.uint8([[1]])).hex(" ")
+    '02 02 4c 01 00'
+    """
+    most = int(indices.max())
+    pixels, others = indices.tobytes(), None
+    if free is not None:
+        most = max(most, spare)
+        others = np.where(free, np.uint8(spare), indices).tobytes()
+    bits = max(2, most.bit_length())
+    codes, widths = _codes(pixels, pixels if others is None else others, bits)
+    data = _packed(np.array(codes), np.array(widths))
+    blocks = [data[i : i + 255] for i in range(0, len(data), 255)]
+    return bytes([bits]) + b"".join(bytes([len(b)]) + b for b in blocks) + b"\0"
+
+
+def _codes(pixels: bytes, others: bytes, bits: int) -> tuple[list[int], list[int]]:
+    """Return the codes of pixels, each of which may have another value, and their widths."""
+    clear = 1 << bits
+    codes, widths, table = [clear], [bits + 1], {}
+    following, width = clear + 2, bits + 1
+    current = others[0]
+    for pixel, other in zip(pixels[1:], others[1:]):
+        code = table.get(current << 8 | other)
+        if code is None and pixel != other:
+            code = table.get(current << 8 | pixel)
+        if code is not None:
+            current = code
+            continue
+        codes.append(current)
+        widths.append(width)
+        if following == 1 << width:
+            width += 1
+        table[current << 8 | other] = following
+        following += 1
+        if following == FULL:
+            codes.append(clear)
+            widths.append(width)
+            table, following, width = {}, clear + 2, bits + 1
+        current = other
+    codes.append(current)
+    widths.append(width)
+    if following == 1 << width and width < 12:  # the decoder adds a string once more
+        width += 1
+    return [*codes, clear + 1], [*widths, width]
+
+
+def _packed(codes: ByteArray, widths: ByteArray) -> bytes:
+    """Return codes of the given numbers of bits, the lowest bit first."""
+    ends = np.cumsum(widths)
+    stream = np.zeros(int(ends[-1]), np.uint8)
+    for bit in range(int(widths.max())):
+        there = widths > bit
+        stream[(ends - widths)[there] + bit] = codes[there] >> bit & 1
+    return np.packbits(stream, bitorder="little").tobytes()
+
+
+def _delays(durations: Sequence[float]) -> list[int]:
+    """Return delays in hundredths of a second whose sum is that of the durations."""
+    delays, time, written = [], 0.0, 0
+    for duration in durations:
+        time += duration / 10
+        delay = max(round(time) - written, min(2, round(duration / 10)))
+        delays.append(min(delay, 65535))
+        written += delays[-1]
+    return delays
