@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fastgrad.dithering.pictures import frames, png_chunks
+from fastgrad._typing import Array
+from fastgrad.dithering.pictures import compositing, frames, png_chunks
 from fastgrad.dithering.pictures.frames import Frame
 
 MAX_PIXELS = 1 << 25  # of a picture that is dithered, which then takes some 3 GB
@@ -139,10 +140,22 @@ class Picture:
             factor = max(1, min(self.width // (2 * size[0]), self.height // (2 * size[1])))
         with self._open() as image:
             profile = frames.color_profile(image)
-            for i in range(self.count):
-                if self.count > 1:
-                    image.seek(i + self._first)
-                yield frames.from_pil(_smaller(image, factor) if factor > 1 else image, profile)
+            for shown in self._shown(image):
+                yield frames.from_pil(_smaller(shown, factor) if factor > 1 else shown, profile)
+
+    def _shown(self, image: Any) -> Iterator[Any]:
+        """Yield the frames as images of Pillow's."""
+        if self.format in compositing.PARTS and (self.count > 1 or self.format == "GIF"):
+            data = self.source if isinstance(self.source, bytes) else self.source.read_bytes()
+            if self.count > 1 or not compositing.covers(data, image.size):
+                parts = compositing.frames(data, self.format, image.size, self.count)
+                for values, duration in parts:
+                    yield _canvas(image, values, duration)
+                return
+        for i in range(self.count):
+            if self.count > 1:
+                image.seek(i + self._first)
+            yield image
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[Any]:
@@ -181,6 +194,21 @@ class Picture:
                 start = file.read(1024)
         kind = next((kind for sign, kind in DRAWINGS.items() if sign in start), None)
         return "" if kind is None else f" (it is {kind}: export it as a PNG)"
+
+
+def _canvas(image: Any, values: Array, duration: float) -> Any:
+    """Return a frame as an image, with what the file says of all its frames."""
+    from PIL import Image
+
+    canvas = Image.fromarray(values)
+    if image.mode in ("L", "LA", "1"):  # as a profile of greys takes it
+        canvas = canvas.convert("LA" if values[..., 3].min() < 255 else "L")
+    canvas.info = {name: value for name, value in image.info.items() if name != "transparency"}
+    canvas.info["duration"] = duration
+    exif = image.getexif()
+    if 0x0112 in exif:
+        canvas.getexif()[0x0112] = exif[0x0112]
+    return canvas
 
 
 def _smaller(image: Any, factor: int) -> Any:

@@ -1,0 +1,304 @@
+"""Frames of animated PNG and GIF files, against what their standards say, pixel by pixel."""
+
+import io
+import shutil
+import struct
+import subprocess
+import zlib
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from fastgrad.dithering.pictures import compositing, images
+
+Image = pytest.importorskip("PIL.Image")
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def raw(values):
+    return zlib.compress(b"".join(b"\0" + row.tobytes() for row in values))
+
+
+def apng(width, height, frames, default=None, depth=8, kind=6):
+    """Write frames: px, x, y, num, den, dispose, blend."""
+    out = b"\x89PNG\r\n\x1a\n"
+    out += chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0))
+    out += chunk(b"acTL", struct.pack(">II", len(frames), 0))
+    number = 0
+    if default is not None:
+        out += chunk(b"IDAT", raw(default))
+    for i, frame in enumerate(frames):
+        h, w = frame["px"].shape[:2]
+        place = (number, w, h, frame.get("x", 0), frame.get("y", 0))
+        how = (frame.get("num", 1), frame.get("den", 10), frame.get("dispose", 0))
+        out += chunk(b"fcTL", struct.pack(">IIIIIHHBB", *place, *how, frame.get("blend", 0)))
+        number += 1
+        if i == 0 and default is None:
+            out += chunk(b"IDAT", raw(frame["px"]))
+        else:
+            out += chunk(b"fdAT", struct.pack(">I", number) + raw(frame["px"]))
+            number += 1
+    return out + chunk(b"IEND", b"")
+
+
+def lzw(bits, indices):
+    """Pack indices with codes that clear the table before it grows."""
+    clear, out, current, filled = 1 << bits, bytearray(), 0, 0
+    codes = [clear]
+    for n, index in enumerate(indices):
+        codes.append(index)
+        if (n + 1) % ((1 << bits) - 2) == 0:
+            codes.append(clear)
+    for code in [*codes, clear + 1]:
+        current |= code << filled
+        filled += bits + 1
+        while filled >= 8:
+            out.append(current & 255)
+            current >>= 8
+            filled -= 8
+    out.append(current & 255)
+    blocks = [bytes(out[i : i + 255]) for i in range(0, len(out), 255)]
+    return bytes([bits]) + b"".join(bytes([len(b)]) + b for b in blocks) + b"\0"
+
+
+PALETTE = bytes([255, 255, 255, 200, 30, 30, 30, 160, 60, 40, 60, 200])
+WHITE, RED, GREEN = (255, 255, 255, 255), (200, 30, 30, 255), (30, 160, 60, 255)
+
+
+def gif(width, height, frames, clear=None):
+    """Write frames: index or indices, w, h, x, y, disposal, hundredths of a second."""
+    out = b"GIF89a" + struct.pack("<HHBBB", width, height, 0x81, 0, 0) + PALETTE
+    out += b"!\xff\x0bNETSCAPE2.0\x03\x01\0\0\0"
+    for indices, w, h, x, y, disposal, delay in frames:
+        flags = disposal << 2 | (clear is not None)
+        out += b"!\xf9\x04" + struct.pack("<BHBB", flags, delay, clear or 0, 0)
+        indices = [indices] * (w * h) if isinstance(indices, int) else indices
+        out += b"," + struct.pack("<HHHHB", x, y, w, h, 0) + lzw(2, indices)
+    return out + b";"
+
+
+def px(width, height, colour):
+    return np.broadcast_to(np.array(colour, np.uint8), (height, width, 4)).copy()
+
+
+def read(data):
+    """Return the frames in RGBA as `images` reads them, and their durations."""
+    found = list(images.Picture(data).frames())
+    shown = []
+    for frame in found:
+        opaque = np.full(frame.values.shape[:2], 255, np.uint8)
+        shown.append(np.dstack([frame.values, opaque if frame.alpha is None else frame.alpha]))
+    return shown, [frame.duration for frame in found]
+
+
+OVER = apng(
+    *(40, 30),
+    [dict(px=px(40, 30, WHITE)), dict(px=px(20, 20, (200, 0, 0, 128)), x=5, y=5, blend=1)],
+)
+OVER_PREVIOUS = apng(
+    *(40, 30),
+    [
+        dict(px=px(40, 30, WHITE)),
+        dict(px=px(20, 20, (200, 0, 0, 255)), x=5, y=5, blend=1, dispose=2),
+        dict(px=px(4, 4, (0, 0, 200, 255)), x=34, y=2, blend=1),
+    ],
+)
+MIXED = gif(40, 30, [(0, 40, 30, 0, 0, 1, 20), (1, 10, 10, 5, 5, 2, 30), (2, 8, 8, 28, 18, 1, 7)])
+
+
+def test_what_shines_through_is_laid_over():
+    (first, second), durations = read(OVER)
+    assert durations == [100, 100]
+    np.testing.assert_array_equal(first, px(40, 30, WHITE))
+    expected = px(40, 30, WHITE)
+    expected[5:25, 5:25] = (227, 127, 127, 255)
+    np.testing.assert_array_equal(second, expected)
+
+
+def test_what_was_there_before_is_restored():
+    (_, second, third), _ = read(OVER_PREVIOUS)
+    assert second[10, 10].tolist() == [200, 0, 0, 255]
+    expected = px(40, 30, WHITE)
+    expected[2:6, 34:38] = (0, 0, 200, 255)
+    np.testing.assert_array_equal(third, expected)
+
+
+def test_what_is_cleared_in_a_gif_is_transparent():
+    (first, second, third), durations = read(MIXED)
+    assert durations == [200, 300, 70]
+    np.testing.assert_array_equal(first, px(40, 30, WHITE))
+    expected = px(40, 30, WHITE)
+    expected[5:15, 5:15] = RED
+    np.testing.assert_array_equal(second, expected)
+    expected[5:15, 5:15, 3] = 0
+    expected[18:26, 28:36] = GREEN
+    np.testing.assert_array_equal(third[..., 3], expected[..., 3])
+    seen = third[..., 3] > 0
+    np.testing.assert_array_equal(third[seen], expected[seen])
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_no_frame_of_a_gif_covers_is_transparent(count):
+    frames = [(1, 10, 10, 5, 5, 1, 20), (2, 4, 4, 30, 20, 1, 20)][:count]
+    shown, _ = read(gif(40, 30, frames))
+    alpha = np.zeros((30, 40), np.uint8)
+    alpha[5:15, 5:15] = 255
+    np.testing.assert_array_equal(shown[0][..., 3], alpha)
+    assert shown[0][5, 5].tolist() == list(RED)
+
+
+def test_a_default_picture_is_no_part_of_the_animation():
+    frames = [dict(px=px(8, 6, (i, 9, 9, 255))) for i in (1, 2)]
+    shown, _ = read(apng(8, 6, frames, default=px(8, 6, (77, 7, 7, 255))))
+    assert [values[0, 0, 0] for values in shown] == [1, 2]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_png_pixel_by_pixel(seed):
+    rng = np.random.default_rng(seed)
+    canvas = [[(Fraction(0),) * 4 for _ in range(9)] for _ in range(7)]
+    frames, expected = [], []
+    for i in range(6):
+        w, h = (9, 7) if i == 0 else rng.integers(1, 8, 2).tolist()
+        x, y = rng.integers(0, 10 - w), rng.integers(0, 8 - h)
+        dispose, blend = rng.integers(0, 3), rng.integers(0, 2)
+        values = rng.integers(0, 256, (h, w, 4)).astype(np.uint8)
+        values[..., 3] = rng.choice([0, 60, 128, 255], (h, w))
+        delay = dict(num=int(rng.integers(1, 99)), den=int(rng.choice([0, 10, 1000])))
+        frames.append(dict(px=values, x=x, y=y, dispose=dispose, blend=blend, **delay))
+        before = [row.copy() for row in canvas]
+        for a in range(h):
+            for b in range(w):
+                *colour, alpha = (Fraction(int(v)) for v in values[a, b])
+                *below, its = canvas[y + a][x + b]
+                mine, rest = alpha / 255, its / 255 * (1 - alpha / 255)
+                if not blend or alpha == 255:
+                    new = (*colour, alpha)
+                elif alpha == 0:
+                    new = (*below, its)
+                else:
+                    mixed = ((p * mine + q * rest) / (mine + rest) for p, q in zip(colour, below))
+                    new = (*mixed, 255 * (mine + rest))
+                canvas[y + a][x + b] = tuple(Fraction(round(v)) for v in new)
+        expected.append(np.array([[[int(v) for v in p] for p in row] for row in canvas]))
+        if dispose == 1 or (dispose == 2 and i == 0):
+            for a in range(y, y + h):
+                for b in range(x, x + w):
+                    canvas[a][b] = (Fraction(0),) * 4
+        elif dispose == 2:
+            canvas = before
+    shown, durations = read(apng(9, 7, frames))
+    for values, right, frame, duration in zip(shown, expected, frames, durations):
+        np.testing.assert_array_equal(values[..., 3], right[..., 3])
+        seen = right[..., 3] > 0
+        np.testing.assert_allclose(values[seen].astype(int), right[seen], atol=1)
+        assert duration == pytest.approx(1000 * frame["num"] / (frame["den"] or 100))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_gif_pixel_by_pixel(seed):
+    rng = np.random.default_rng(seed)
+    colours = np.frombuffer(PALETTE, np.uint8).reshape(4, 3)
+    canvas, frames, expected = np.full((7, 9), -1), [], []
+    for _ in range(7):
+        w, h = rng.integers(1, 8, 2).tolist()
+        x, y = (int(rng.integers(0, n)) for n in (9, 7))  # some reach beyond the picture
+        disposal = int(rng.choice([0, 1, 2, 3]))
+        indices = rng.integers(0, 4, (h, w))
+        frames.append((indices.ravel().tolist(), w, h, x, y, disposal, 5))
+        before = canvas.copy()
+        for a in range(min(h, 7 - y)):
+            for b in range(min(w, 9 - x)):
+                if indices[a, b] != 3:
+                    canvas[y + a, x + b] = indices[a, b]
+        expected.append(canvas.copy())
+        if disposal == 2:
+            canvas[y : y + h, x : x + w] = -1
+        elif disposal == 3:
+            canvas = before
+    frames = [([3] * 63, 9, 7, 0, 0, 1, 5), *frames]  # which sets the size, and nothing else
+    shown, _ = read(gif(9, 7, frames, clear=3))
+    for values, right in zip(shown[1:], expected):
+        np.testing.assert_array_equal(values[..., 3] > 0, right >= 0)
+        seen = right >= 0
+        np.testing.assert_array_equal(values[seen][:, :3], colours[right[seen]])
+
+
+@pytest.mark.optional
+@pytest.mark.parametrize("data", [OVER, OVER_PREVIOUS], ids=["over", "previous"])
+def test_ffmpeg_shows_the_same(data, tmp_path):
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not installed")
+    path = tmp_path / "clip.apng"
+    path.write_bytes(data)
+    command = ["ffmpeg", "-v", "error", "-i", path, "-fps_mode", "passthrough"]
+    command += ["-f", "rawvideo", "-pix_fmt", "rgba", "-"]
+    out = subprocess.run(command, capture_output=True, check=True).stdout
+    found = np.frombuffer(out, np.uint8).reshape(-1, 30, 40, 4)
+    shown, _ = read(data)
+    np.testing.assert_allclose(found, shown, atol=1)
+
+
+@pytest.mark.parametrize("form", ["PNG", "GIF"])
+def test_any_damage_is_one_clear_line(form):
+    whole = {"PNG": OVER_PREVIOUS, "GIF": MIXED}[form]
+    for seed in range(80):
+        rng = np.random.default_rng(seed)
+        bad = bytearray(whole)
+        if seed % 2:
+            bad = bad[: rng.integers(0, len(bad))]
+        else:
+            for place in rng.integers(0, len(bad), 1 + seed % 7):
+                bad[place] = rng.integers(0, 256)
+        message = ""
+        try:
+            for frame in images.Picture(bytes(bad)).frames():
+                assert frame.values.shape[2] == 3
+        except images.FileError as error:
+            message = str(error)
+        assert "\n" not in message
+
+
+def test_too_few_frames_are_damage():
+    missing = OVER_PREVIOUS.replace(
+        chunk(b"acTL", struct.pack(">II", 3, 0)), chunk(b"acTL", struct.pack(">II", 5, 0))
+    )
+    with pytest.raises(images.FileError, match="the file ends before frame 4 of 5"):
+        read(missing)
+    outside = apng(8, 6, [dict(px=px(8, 6, WHITE)), dict(px=px(4, 4, RED), x=6)])
+    with pytest.raises(images.FileError, match="not inside the picture"):
+        read(outside)
+
+
+@pytest.mark.parametrize("mode", ["P", "L", "LA", "RGB", "1"])
+@pytest.mark.parametrize("form", ["PNG", "GIF"])
+def test_modes(mode, form):
+    if form == "GIF" and mode == "LA":
+        pytest.skip("a GIF has a palette")
+    grey = np.random.default_rng(0).integers(0, 256, (3, 12, 10)).astype(np.uint8)
+    shown = [Image.fromarray(values).convert(mode) for values in grey]
+    file = io.BytesIO()
+    shown[0].save(file, form, save_all=True, append_images=shown[1:], duration=50)
+    found, durations = read(file.getvalue())
+    assert durations == [50, 50, 50]
+    for values, image in zip(found, shown):
+        np.testing.assert_array_equal(values[..., :3], image.convert("RGB"))
+
+
+def test_16_bits_of_grey():
+    grey = np.random.default_rng(0).integers(0, 65536, (3, 12, 10)).astype(">u2")
+    data = apng(10, 12, [dict(px=values) for values in grey], depth=16, kind=0)
+    for values, right in zip(read(data)[0], grey):
+        np.testing.assert_array_equal(values[..., 1], np.rint(right / 257))
+
+
+def test_values_are_laid_over_values():
+    values = np.random.default_rng(0).integers(0, 256, (2, 20, 20, 4)).astype(np.uint8)
+    clear = values[0] * np.uint8([1, 1, 1, 0])
+    np.testing.assert_array_equal(compositing.over(clear, values[1])[..., 3], values[1][..., 3])
+    full = values[0] | np.uint8([0, 0, 0, 255])
+    np.testing.assert_array_equal(compositing.over(full, values[1]), full)
