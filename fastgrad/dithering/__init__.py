@@ -36,7 +36,7 @@ def dither(
     weights: ArrayLike | None = None,
     local_weights: bool | None = None,
     previous: Dithering | ArrayLike | None = None,
-    flicker: float = 0.1,
+    flicker: ArrayLike = 0.1,
     structure: float = 0.0,
     objective: Objective | Callable[[ByteArray], Objective] | None = None,
     estimator: EstimatorName | Estimator | None = None,
@@ -85,9 +85,11 @@ def dither(
         "opponent" and "linear".
     previous : Dithering or array_like of uint8, shape (height, width), optional
         The previous frame of an animation, or its indices, with the same palette.
-    flicker : float, optional
+    flicker : float or array_like, shape (height, width), optional
         Reward for keeping the previous frame's colour, as a fraction of the mean squared distance
-        between neighbouring palette colours.
+        between neighbouring palette colours: the same for all pixels, or one for each, such as 0
+        where the picture moves. There is none where a fixed palette has exactly the picture's
+        colour, and the previous frame has another.
     structure : float, optional
         Weight of ``objective``. Where it is above 0, a second annealing and descent lower the sum
         of the loss and the weighted objective, and keep the palette. Useful are 0.01 to 0.1 for

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from fastgrad import _validate, random
-from fastgrad._typing import ByteArray, FloatArray
+from fastgrad._typing import ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.metrics.structure import cssim
 from fastgrad.dithering.optimiser.annealing import Annealing, anneal, schedule
 from fastgrad.dithering.optimiser.diffusion import begin
@@ -114,6 +114,17 @@ class Criterion:
         return cssim(problem.rgb(), palette, space=space)
 
 
+def _reward(flicker: ArrayLike, shape: tuple[int, ...]) -> float | FloatArray:
+    """Return the checked reward for keeping colours: a number, or one for each pixel."""
+    if not np.ndim(flicker):
+        return _validate.number(flicker, "flicker", 0, 1e9)
+    rewards = _validate.like(flicker, shape, np.dtype(np.float64), "flicker")
+    outside = ~((rewards >= 0) & (rewards <= 1e9))
+    if outside.any():
+        raise ValueError(f"flicker must be from 0 to 1e+09, got {rewards[outside][0]}")
+    return rewards
+
+
 class Run:
     """A picture on its way: `start`, `anneal`, `search` and `refine`, then `result`.
 
@@ -151,17 +162,19 @@ class Run:
         problem: Problem,
         pace: Pace,
         *,
-        flicker: float = 0.1,
+        flicker: ArrayLike = 0.1,
         rng: RNG = 0,
         callback: Callable[[Progress], object] | None = None,
     ) -> None:
         self.problem, self.pace, self.callback = problem, pace, callback
-        self._flicker = _validate.number(flicker, "flicker", 0, 1e9)
+        self._flicker = np.asarray(_reward(flicker, problem.image.shape[:2]))
+        if problem.previous is not None:
+            self._flicker = np.where(problem.missed(), 0, self._flicker)
         self._key = random.as_key(rng)
         self.loss = problem.loss()
         self.history = []
         self._fit: Fit | None = None
-        self._gap, self._refined = 0.0, False
+        self._gap, self._refined = np.zeros(()), False
         self._reports, self._planned = 0, pace.steps
 
     def start(self) -> None:

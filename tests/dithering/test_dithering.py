@@ -160,6 +160,36 @@ def test_a_frame_stays_like_the_previous_one(photograph):
     assert dither(moved, palette=first.palette, previous=first).loss[-1] < 1.6 * free.loss[-1]
 
 
+def test_pixels_may_have_their_own_rewards(photograph):
+    values = photograph[:96, :120]
+    first = dither(values, colors=8)
+    noise = np.random.default_rng(0).integers(-3, 4, values.shape)
+    frame = np.clip(values + noise, 0, 255).astype(np.uint8)
+    options = {"palette": first.palette, "previous": first}
+    half = np.zeros((96, 120))
+    half[:, 60:] = 0.1
+    none, both, mixed = (dither(frame, flicker=f, **options) for f in (0, 0.1, half))
+    kept = [result.indices == first.indices for result in (none, both, mixed)]
+    changed = [1 - np.mean(same[:, 68:]) for same in kept]
+    assert changed[2] < 1.5 * changed[1] < changed[0]
+    changed = [1 - np.mean(same[:, :52]) for same in kept]
+    assert changed[2] > 1.5 * changed[1]
+    same = dither(frame, flicker=np.full((96, 120), 0.1), **options)
+    np.testing.assert_array_equal(same.indices, both.indices)
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_an_exact_colour_wins_over_the_previous_one(real):
+    palette = np.uint8([[60, 60, 70], [64, 62, 70], [255, 255, 255], [0, 0, 0]])
+    right = np.zeros((24, 64), np.uint8)
+    right[:2] = 2
+    right[8:14, 20:28] = 1
+    before = np.roll(right, 6, axis=1)
+    image = palette[right] / np.float32(255) if real else palette[right]
+    result = dither(image, palette=palette, previous=before)
+    np.testing.assert_array_equal(result.indices, right)
+
+
 def test_a_time_budget_decides_how_much_is_done(photograph):
     values = photograph[:128, :128]
     dither(values, colors=8, time_budget=0.1)  # compiles
@@ -304,6 +334,10 @@ def test_only_public_names_are_listed():
             "previous must be from 0 to 15, got 16",
         ),
         ({"flicker": -1}, ValueError, "flicker must be from 0 to"),
+        ({"flicker": np.full((4, 4), -1.0)}, ValueError, r"flicker must be from 0 to 1e\+09, got"),
+        ({"flicker": np.full((4, 4), np.nan)}, ValueError, "flicker must be from 0 to .*, got nan"),
+        ({"flicker": np.ones((5, 4))}, ValueError, r"flicker must have shape \(4, 4\), got"),
+        ({"flicker": np.full((4, 4), "x")}, TypeError, "flicker must be"),
         ({"time_budget": "1 s"}, TypeError, "time_budget must be a number"),
         ({"rng": "seed"}, TypeError, "rng"),
         ({"structure": -1}, ValueError, "structure must be from 0 to"),

@@ -62,7 +62,7 @@ def begin(
     palette: ArrayLike,
     *,
     previous: ByteArray | None = None,
-    gap: float = 0.0,
+    gap: ArrayLike = 0.0,
 ) -> ByteArray:
     """Return the picture to start from: the previous frame where it is still good, else a new one.
 
@@ -72,7 +72,7 @@ def begin(
         As in `diffuse`, which makes the new picture.
     previous : array of uint8, shape (height, width), optional
         The previous frame's indices.
-    gap : float, optional
+    gap : float or array_like, shape (height, width), optional
         Reward for keeping a pixel's previous colour, as a squared distance: a pixel keeps it if the
         mean error around it is larger than in the new picture by no more than that.
 
@@ -94,7 +94,7 @@ def begin(
     if previous is None:
         return fresh
     kept, new = (_around(loss, indices, palette) for indices in (previous, fresh))
-    return np.where(kept <= new + loss.own * loss.dtype(gap), previous, fresh)
+    return np.where(kept <= new + loss.own * np.asarray(gap, loss.dtype), previous, fresh)
 
 
 def _around(loss, indices, palette):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from fastgrad import _validate
 from fastgrad._typing import Array, ArrayLike, ByteArray, FloatArray
@@ -139,6 +140,24 @@ class Problem:
         rgb = np.array(np.broadcast_to(rgb, (len(rgb), 3)))
         rgb[: len(self._kept)] = self._kept
         return rgb
+
+    def missed(self) -> npt.NDArray[np.bool_]:
+        """Return where the previous frame has another colour than the picture's, in the palette.
+
+        Returns
+        -------
+        array of bool, shape (height, width)
+            True where a fixed palette has exactly the picture's colour, and the previous frame has
+            not; nowhere if there is no fixed palette or no previous frame.
+        """
+        if self.fixed is None or self.previous is None:
+            return np.zeros(self.image.shape[:2], bool)
+        image, packed = self.rgb(), np.array([1 << 16, 1 << 8, 1])
+        levels = image if image.dtype == np.uint8 else 255 * image
+        whole = np.rint(levels)
+        palette, codes = self.fixed @ packed, whole.astype(np.int64) @ packed
+        exact = (whole == levels).all(axis=-1) & np.isin(codes, palette)
+        return exact & (codes != palette[self.previous])
 
     def rgb(self) -> Array:
         """Return the picture's sRGB values as they were given, with three channels."""

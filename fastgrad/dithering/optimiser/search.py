@@ -28,7 +28,7 @@ class Search:
         The colours in the space of the loss.
     previous : array of uint8, shape (height, width), optional
         The previous frame's indices.
-    gap : float, optional
+    gap : float or array_like, shape (height, width), optional
         Reward for keeping a pixel's previous colour, as a squared distance.
 
     References
@@ -47,11 +47,12 @@ class Search:
         palette: ArrayLike,
         *,
         previous: ByteArray | None = None,
-        gap: float = 0.0,
+        gap: ArrayLike = 0.0,
     ) -> None:
         self.loss, self.indices = loss, indices
         self._previous = NO_PREVIOUS if previous is None else np.ascontiguousarray(previous)
-        self._gap = loss.dtype(gap)
+        self._gaps = np.empty(self._previous.shape, loss.dtype)
+        self._gaps[...] = 0.0 if previous is None else gap
         colors = np.asarray(palette, loss.dtype)
         self._planar = np.ascontiguousarray(colors.T)
         self._palette = in_vectors(colors)
@@ -77,7 +78,7 @@ class Search:
         int
             Number of moves.
         """
-        loss, kept = self.loss, (self._previous, self._gap)
+        loss, kept = self.loss, (self._previous, self._gaps)
         blurred, colours = (self._field, self._table, loss.nu), (self._palette, self._reach)
         moves = np.zeros([-(-n // self._size) for n in loss.shape], np.int64)
         for phase in range(4):

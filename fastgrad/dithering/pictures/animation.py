@@ -18,6 +18,7 @@ from fastgrad.dithering.result import Dithering
 
 __all__ = ["FORMATS", "Visible", "arranged", "contact_sheet", "dither_frames", "encode"]
 
+FLICKER = 0.1  # reward for a still pixel's colour, an option of `fastgrad.dither`
 SHEET = 16  # greatest number of frames from which a palette is learned
 SHEET_PIXELS = 1 << 21  # of all of them together
 FORMATS = {".png": "PNG", ".gif": "GIF", ".webp": "WEBP"}
@@ -64,6 +65,8 @@ def dither_frames(
 ) -> Iterator[Dithering | None]:
     """Dither frames with one palette, each started from the one before, so that still parts stay.
 
+    A pixel is rewarded for keeping its colour where the frames are the same, and only there.
+
     Parameters
     ----------
     frames : iterable of (values, mask)
@@ -78,14 +81,19 @@ def dither_frames(
     Dithering or None
         A dithered frame, or None if nothing of it is seen.
     """
-    previous = None
+    reward = options.pop("flicker", FLICKER)
+    previous, before, visible = None, None, None
     for values, mask in frames:
         if mask is not None and not mask.any():
             yield None
             continue
-        own = {"weights": mask, "previous": previous}
-        own = {name: value for name, value in own.items() if value is not None}
+        own: dict[str, Any] = {} if mask is None else {"weights": mask}
+        if previous is not None:
+            still = (values == before).all(axis=-1)
+            still &= True if visible is None else visible
+            own |= {"previous": previous, "flicker": reward * still}
         previous = dithering.dither(values, palette=palette, **own, **options)
+        before, visible = values, mask
         yield previous
 
 

@@ -195,6 +195,66 @@ def test_frames_start_from_the_one_before():
         assert changed <= 0.5 * (alone.indices != first.indices)[away].mean()
 
 
+def learned(frames, colors):
+    sheet, _ = animation.contact_sheet([(values, None) for values in frames], len(frames))
+    return dithering.dither(sheet, colors=colors).palette
+
+
+@pytest.mark.parametrize("colour", [(64, 62, 70), (90, 80, 80), (130, 100, 100), (160, 120, 110)])
+def test_what_moves_leaves_no_ghost(colour):
+    frames = []
+    for i in range(8):
+        values = np.zeros((24, 64, 3), np.uint8)
+        values[:] = 60, 60, 70
+        values[:2] = 255
+        values[8:14, 4 + 6 * i : 12 + 6 * i] = colour
+        frames.append(values)
+    pairs = [(values, None) for values in frames]
+    for values, found in zip(frames, animation.dither_frames(pairs, palette=learned(frames, 16))):
+        np.testing.assert_array_equal(found.image, values)
+
+
+def test_what_fades_in_does_not_stop():
+    frames = []
+    for i in range(12):
+        values = np.zeros((40, 80, 3), np.uint8)
+        values[4:8] = 255
+        values[12:36, 10:70] = 10 * i
+        frames.append(values)
+    pairs = [(values, None) for values in frames]
+    for values, found in zip(frames, animation.dither_frames(pairs, palette=learned(frames, 16))):
+        np.testing.assert_array_equal(found.image, values)
+
+
+def test_art_of_60_colours_moves_exactly():
+    palette = np.random.default_rng(5).integers(0, 256, (60, 3)).astype(np.uint8)
+    art = palette[np.random.default_rng(6).integers(0, 60, (48, 48))]
+    frames = [np.roll(art, 4 * i, 1) for i in range(4)]
+    pairs = [(values, None) for values in frames]
+    for values, found in zip(frames, animation.dither_frames(pairs, palette=learned(frames, 64))):
+        np.testing.assert_array_equal(found.image, values)
+
+
+def test_no_reward_where_the_frame_before_was_not_seen(monkeypatch):
+    values, mask = np.zeros((6, 8, 3), np.uint8), np.ones((6, 8), bool)
+    mask[:3] = False
+    moved = values.copy()
+    moved[:, :2] = 9
+    asked = []
+
+    def watched(frame, **options):
+        asked.append(options.get("flicker"))
+        return np.zeros((6, 8), np.uint8)
+
+    monkeypatch.setattr(dithering, "dither", watched)
+    palette = np.uint8([[0, 0, 0], [255, 255, 255]])
+    list(animation.dither_frames([(values, mask), (moved, None)], palette=palette, flicker=2.0))
+    expected = np.full((6, 8), 2.0)
+    expected[:3] = expected[:, :2] = 0
+    assert asked[0] is None
+    np.testing.assert_array_equal(asked[1], expected)
+
+
 def test_a_frame_in_which_nothing_is_seen():
     values, hidden = np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), bool)
     frames = [(values, hidden), (values, ~hidden)]

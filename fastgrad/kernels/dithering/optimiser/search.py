@@ -87,7 +87,7 @@ def swap_gain(labels, weights, field, palette, table, own, y, c, dy, dx):
 @block
 def descend_tile(labels, weights, kept, blurred, colours, corner, size, goal):
     """Make every relabelling and swap inside a tile that lowers the error; return their number."""
-    previous, gap = kept
+    previous, gaps = kept
     field, table, nu = blurred
     palette, reach = colours
     top, left = corner
@@ -113,7 +113,7 @@ def descend_tile(labels, weights, kept, blurred, colours, corner, size, goal):
                 distance = fma(shift, shift, distance)
             if distance > reach[old] or paid:
                 if paid:
-                    before = np.int64(previous[y, c])
+                    before, gap = np.int64(previous[y, c]), gaps[y, c]
                     new, least = nearest_but(palette, goal, before, gap)
                     distance -= gap if old == before else like(0, gap)
                 else:
@@ -132,7 +132,9 @@ def descend_tile(labels, weights, kept, blurred, colours, corner, size, goal):
                     if paid:
                         other = labels[y + dy, c + dx]
                         for a, b in ((y, c), (y + dy, c + dx)):
-                            half = like(0.5, own) * own * gap * (weights[a, b] * weights[a, b])
+                            half = (
+                                like(0.5, own) * own * gaps[a, b] * (weights[a, b] * weights[a, b])
+                            )
                             if previous[a, b] == labels[a, b]:
                                 g += half
                             elif previous[a, b] == old or previous[a, b] == other:
@@ -153,7 +155,7 @@ def descend(chunk, chunks, moves, labels, weights, kept, blurred, colours, size,
     """Lower the error over every second tile, every second row of tiles: one phase of four.
 
     Tiles of a phase stand `size` apart, and what two of them change never overlaps: their order
-    does not matter. kept is (previous labels, gap). blurred is (field, table, nu): the field is
+    does not matter. kept is (previous labels, gaps). blurred is (field, table, nu): the field is
     half the gradient of the error, with a margin of the table's radius and, to the right, of its
     width. colours is (palette, reach): a pixel nearer to its colour than reach has no nearer one.
     moves[row of tiles, column of tiles] counts what was done.
