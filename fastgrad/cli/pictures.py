@@ -59,9 +59,10 @@ def _work(
                 messages.complain("dither", message)
                 break
             interrupts.check()
-        except (images.FileError, MemoryError) as error:
-            memory = f"not enough memory for {job.picture.name}"
-            message = memory if isinstance(error, MemoryError) else str(error)
+        except OSError:  # of what is printed, which concerns all pictures
+            raise
+        except Exception as error:  # concerns this one: the others, and the report, are written
+            message = _reason(error, job.picture.name)
             errors.append({"input": job.picture.name, "error": message})
             messages.complain("dither", message)
         except KeyboardInterrupt:
@@ -75,6 +76,16 @@ def _work(
     if given.report and (entries or errors):
         results.report(Path(given.report), given, entries, errors)
     return code or (2 if errors else 0)
+
+
+def _reason(error: Exception, name: str) -> str:
+    """Say in one line what went wrong with a picture."""
+    if isinstance(error, images.FileError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"not enough memory for {name}"
+    kind, said = type(error).__name__, " ".join(str(error).split())
+    return f"unexpected error with {name}: {kind}{said and f': {said}'}"
 
 
 def _settings(given: argparse.Namespace) -> running.Settings:

@@ -649,6 +649,33 @@ def test_an_interrupted_animation_ends_early(clip, capsys, monkeypatch):
     assert len(list(frames_of("clip-dithered.gif"))) == 3
 
 
+def test_an_animation_of_whole_minutes(folder, capsys):
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("white", "#fffffe", "red")]
+    options = {"append_images": frames[1:], "duration": [400_000, 400_000, 100]}
+    frames[0].save("long.gif", save_all=True, **options)
+    frames[0].save("good.png")
+    options = ["--palette", "two.hex", "--report", "r.json", "-o", "out/"]
+    Path("two.hex").write_text("ffffff\nff0000\n")  # in which the first two frames are the same
+    assert cli.main(["dither", "long.gif", "good.png", *options]) == 0
+    durations = [duration for _, duration in frames_of("out/long-dithered.gif")]
+    assert sum(durations) == 800_100
+    assert durations[-1] == 100
+    assert len(json.loads(Path("r.json").read_text())["pictures"]) == 2
+
+
+def test_a_webp_keeps_its_delays(folder, capsys):
+    frames = [Image.new("RGB", (64, 48), (60 * i, 255 - 50 * i, 90)) for i in range(4)]
+    options = {"duration": [40, 80, 120, 900], "loop": 3, "lossless": True}
+    frames[0].save("b11.webp", save_all=True, append_images=frames[1:], **options)
+    for ending in ("png", "gif", "webp"):
+        assert cli.main(["dither", "b11.webp", "-k", "4", "-o", f"out.{ending}"]) == 0
+        found = list(images.Picture(Path(f"out.{ending}")).frames())
+        assert [frame.duration for frame in found] == [40, 80, 120, 900]
+        assert images.Picture(Path(f"out.{ending}")).plays == 3
+        for frame, shown in zip(found, frames):
+            np.testing.assert_array_equal(frame.values, shown)
+
+
 def test_an_animation_of_one_frame_is_a_picture(folder, capsys):
     frame = Image.new("RGB", (12, 9), "teal")
     frame.save("one.gif", save_all=True)
@@ -679,6 +706,27 @@ def test_bad_images(folder, capsys):
         assert f"cannot read {name}" in refused(capsys, "dither", name)
     Image.fromarray(np.zeros((4, 4), np.float32)).save("float.tif")
     assert "floating-point" in refused(capsys, "dither", "float.tif")
+
+
+def test_an_unexpected_error_concerns_one_picture(picture, capsys, monkeypatch):
+    Image.new("RGB", (8, 8), "red").save("other.png")
+    whole = dithering.dither
+
+    def broken(values, **options):
+        if values.shape[:2] == (40, 56):
+            raise ZeroDivisionError("division\nby zero")
+        return whole(values, **options)
+
+    monkeypatch.setattr(dithering, "dither", broken)
+    options = ["-o", "out/", "--report", "r.json", "--steps", "2"]
+    assert cli.main(["dither", "picture.png", "other.png", *options]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    error = "unexpected error with picture.png: ZeroDivisionError: division by zero"
+    assert line.endswith(error)
+    assert names("out") == ["other-dithered.png"]
+    report = json.loads(Path("r.json").read_text())
+    assert report["errors"] == [{"input": "picture.png", "error": error}]
+    assert [entry["input"] for entry in report["pictures"]] == ["other.png"]
 
 
 def test_an_animation_that_is_cut_off(clip, capsys):
