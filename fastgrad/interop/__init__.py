@@ -1,0 +1,1 @@
+"""What the fronts of frameworks share, with no framework in it."""
