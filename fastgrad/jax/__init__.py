@@ -1,0 +1,25 @@
+"""fastgrad inside JAX programs: under jit, vmap, grad and scan, on the CPU.
+
+The functions are those of the NumPy API, and give its numbers, bit for bit, from the key that
+`to_key` names. `expectation` makes every estimator a value that JAX differentiates.
+"""
+
+from fastgrad.jax.combinatorial import marginals, relaxed_top_k, sinkhorn
+from fastgrad.jax.expectation import Expectation, expectation, initial_state
+from fastgrad.jax.functions import entropy, gumbel_softmax, log_prob, relax, sample
+from fastgrad.jax.keys import to_key
+
+__all__ = [
+    "Expectation",
+    "entropy",
+    "expectation",
+    "gumbel_softmax",
+    "initial_state",
+    "log_prob",
+    "marginals",
+    "relax",
+    "relaxed_top_k",
+    "sample",
+    "sinkhorn",
+    "to_key",
+]

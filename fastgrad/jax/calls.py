@@ -1,0 +1,62 @@
+"""Calls of the operations from inside a JAX program."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import jax
+import numpy as np
+
+from fastgrad.jax.operations import OPERATIONS
+
+__all__ = ["call"]
+
+
+def call(name: str, *operands: Any, **options: Any) -> tuple[Any, ...]:
+    """Apply an operation of the table to arrays of JAX; options are known when it is traced."""
+    operation = OPERATIONS[name]
+    kinds = operation.results(*operands, **options)
+    results = tuple(jax.ShapeDtypeStruct(shape, _narrow(dtype)) for shape, dtype in kinds)
+    callback = _callback(name, tuple(sorted(options.items())))
+    return jax.pure_callback(callback, results, *operands, vmap_method="broadcast_all")
+
+
+def _narrow(dtype):
+    """Return a dtype as JAX has it: float32 for float64 unless that was enabled."""
+    return jax.dtypes.canonicalize_dtype(dtype)
+
+
+@functools.cache
+def _callback(name, options):
+    """Return what runs inside a program: NumPy alone, for whatever axes vmap has put in front."""
+    operation, options = OPERATIONS[name], dict(options)
+
+    def callback(*operands):
+        arrays = [np.asarray(x) for x in operands]
+        lead = arrays[0].shape[: arrays[0].ndim - operation.ranks[0]]
+        kinds = operation.results(
+            *(_Kind(x.shape[len(lead) :], x.dtype) for x in arrays), **options
+        )
+        outs = tuple(np.empty((*lead, *shape), _narrow(dtype)) for shape, dtype in kinds)
+        if math.prod(lead) == 1:
+            found = operation.compute(*(x[(0,) * len(lead)] for x in arrays), **options)
+            return tuple(y.reshape(o.shape).astype(o.dtype) for y, o in zip(found, outs))
+        for index in np.ndindex(lead):
+            found = operation.compute(*(x[index] for x in arrays), **options)
+            for out, y in zip(outs, found, strict=True):
+                out[index] = y
+        return outs
+
+    return callback
+
+
+class _Kind:
+    """The shape and dtype of one operand without the axes of vmap."""
+
+    def __init__(self, shape, dtype):
+        self.shape, self.dtype = shape, dtype
+
+    def __len__(self):
+        return self.shape[0]

@@ -1,0 +1,83 @@
+"""Gradients of the operations, from the products of the table."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+
+from fastgrad.jax.calls import call
+from fastgrad.kernels.distributions.concrete import LOG
+
+__all__ = ["differentiable"]
+
+
+def differentiable(name: str, **options: Any) -> Callable[..., tuple[Any, ...]]:
+    """Return an operation of the table as a function that JAX can differentiate."""
+    return _with_gradient(name, tuple(sorted(options.items())))
+
+
+@functools.cache
+def _with_gradient(name, options):
+    """Return an operation whose gradient by its first operand is its product of the table.
+
+    Only the operands are kept for it: the noise is drawn again.
+    """
+    options = dict(options)
+    product = PRODUCTS[name]
+
+    @jax.custom_vjp
+    def function(*operands):
+        return call(name, *operands, **options)
+
+    def forward(*operands):
+        return function(*operands), operands
+
+    def backward(operands, cotangents):
+        grad = product(operands, cotangents, **options)
+        return (grad, *(None for _ in operands[1:]))
+
+    function.defvjp(forward, backward)
+    return function
+
+
+class _Cotangents(NamedTuple):
+    """Of the results of `relax`."""
+
+    sample: Any
+    relaxed: jax.Array
+    conditional: jax.Array
+    score: jax.Array
+
+
+def _gumbel_softmax_product(operands, cotangents, *, samples, mode):
+    return call("gumbel_softmax_vjp", *operands, *cotangents, log=mode == LOG)[0]
+
+
+def _relax_product(operands, cotangents, *, samples, coupled, log):
+    r = _Cotangents(*cotangents)
+    both = call("relax_vjp", *operands, r.relaxed, r.conditional, coupled=coupled, log=log)
+    p, total = jax.nn.softmax(operands[0], axis=-1), r.score.sum(axis=0)
+    through_score = p * ((p * total).sum(axis=-1, keepdims=True) - total)
+    return both[0] + both[1] + through_score
+
+
+def _plain_product(name):
+    def product(operands, cotangents, **options):
+        options.pop("samples", None)
+        return call(name, *operands, cotangents[0], **options)[0]
+
+    return product
+
+
+PRODUCTS = {
+    "gumbel_softmax": _gumbel_softmax_product,
+    "relax": _relax_product,
+    "log_prob": _plain_product("log_prob_vjp"),
+    "entropy": _plain_product("entropy_vjp"),
+    "marginals": _plain_product("marginals_vjp"),
+    "relaxed_top_k": _plain_product("relaxed_top_k_vjp"),
+    "sinkhorn": _plain_product("sinkhorn_vjp"),
+}

@@ -1,0 +1,62 @@
+"""What users of JAX pass, as operands of the operations; checked when a program is traced."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from fastgrad import _validate
+from fastgrad.jax.keys import JaxKey, address
+
+JaxArray: TypeAlias = Any  # what jnp.asarray takes
+
+
+def real(x: JaxArray, name: str) -> tuple[jax.Array, Any]:
+    """Return an array as float32 or float64, and the type in which results are wanted."""
+    x = jnp.asarray(x)
+    if not (jnp.issubdtype(x.dtype, jnp.floating) or jnp.issubdtype(x.dtype, jnp.integer)):
+        raise TypeError(f"{name} must be real, got dtype {x.dtype}")
+    own = x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else jnp.asarray(0.0).dtype
+    return x.astype(own if own in (jnp.float32, jnp.float64) else jnp.float32), own
+
+
+def logits_of(logits: JaxArray) -> tuple[jax.Array, Any]:
+    """Return logits as `real` does, if they have at least one category."""
+    x, own = real(logits, "logits")
+    if x.ndim == 0 or x.shape[-1] < 1:
+        raise ValueError(f"logits must have shape (*batch, K) with K >= 1, got {x.shape}")
+    return x, own
+
+
+def placed(
+    x: jax.Array, key: JaxKey, row_offset: Any, sample_offset: Any, count: int
+) -> tuple[jax.Array, jax.Array]:
+    """Return logits as rows, and the words that name their noise."""
+    rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    return rows, address(rows, key, len(rows), row_offset, sample_offset, count)
+
+
+def inverse(temperature: Any, dtype: Any) -> jax.Array:
+    """Return the inverse of a temperature: computed as for NumPy where it is known."""
+    traced = isinstance(temperature, Tracer)
+    if not traced and (isinstance(temperature, numbers.Real) or np.ndim(temperature) == 0):
+        return jnp.asarray(_validate.scale(np.dtype(dtype), np.asarray(temperature).item()))
+    t = jnp.asarray(temperature)
+    if t.shape != () or not jnp.issubdtype(t.dtype, jnp.floating):
+        raise ValueError(
+            f"temperature must be one number for all rows, got {t.dtype} of shape {t.shape}"
+        )
+    return jax.lax.stop_gradient(1 / t.astype(dtype))
+
+
+def known(value: Any, name: str) -> Any:
+    """Return a value unless it is only known when the program runs."""
+    if isinstance(value, Tracer):
+        raise TypeError(f"{name} must be known when the program is traced, got a tracer")
+    return value

@@ -1,0 +1,205 @@
+"""The table of operations: what each computes of NumPy arrays, and the shapes of its results.
+
+Nothing here knows JAX: these functions also run inside XLA's callbacks, where touching JAX hangs.
+Logits come as rows (N, K). What names the noise comes as one operand of five uint32: the two words
+of the key, the index of the first row in two words, and that of the first sample. The inverse of
+the temperature comes as an array of no axes, in the dtype of the logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastgrad import _validate
+from fastgrad._typing import Array
+from fastgrad.distributions import (
+    categorical,
+    categorical_entropy,
+    sinkhorn,
+    subset,
+    subset_top_k,
+)
+from fastgrad.kernels.compiler.jit import MAX_CHUNKS
+from fastgrad.kernels.distributions import concrete as _concrete
+from fastgrad.kernels.distributions import concrete_vjp as _products
+from fastgrad.random import Key
+
+ADDRESS = 5  # words that name the noise
+WORD = 2**32
+
+
+class Operation(NamedTuple):
+    """A function of NumPy arrays, with what a compiler must know of it.
+
+    Attributes
+    ----------
+    compute : callable
+        Takes the operands, and static options by keyword; returns a tuple of arrays.
+    ranks : tuple of int
+        Number of axes of each operand.
+    results : callable
+        Takes the operands, of which only shape and dtype are read, and the options; returns the
+        shape and dtype of each result.
+    """
+
+    compute: Callable[..., tuple[Array, ...]]
+    ranks: tuple[int, ...]
+    results: Callable[..., tuple[tuple[tuple[int, ...], Any], ...]]
+
+
+def place(address: Array) -> tuple[Key, int, int]:
+    """Return the key, the first row and the first sample that an address names."""
+    first, second, high, low, sample = (int(word) for word in address)
+    return Key._from_words((first, second)), high * WORD + low, sample
+
+
+def _noise(address, count):
+    key, row, sample = place(address)
+    row, sample = _validate.offsets(row, sample, count)
+    return key.kernel_words, sample, row
+
+
+def _scale(rows, scale):
+    if not 2.0**-60 <= scale <= 2.0**60:
+        found = 1 / np.float64(scale) if scale else np.inf
+        raise ValueError(f"temperature must be from 2**-60 to 2**60, got {found}")
+    return rows.dtype.type(scale)
+
+
+def _sample(logits, address, *, samples, method):
+    key, row, sample = place(address)
+    z = categorical.sample(
+        logits,
+        num_samples=samples,
+        rng=key,
+        method=method,
+        row_offset=row,
+        sample_offset=sample,
+    )
+    return (z,)
+
+
+def _gumbel_softmax(logits, address, scale, *, samples, mode):
+    rows, _ = _validate.rows(logits)
+    out = np.empty((samples, *rows.shape), rows.dtype)
+    _concrete.gumbel_softmax(rows, _noise(address, samples), _scale(rows, scale), mode, out)
+    return (out,)
+
+
+def _gumbel_softmax_vjp(logits, address, scale, cotangent, *, log):
+    rows, _ = _validate.rows(logits)
+    grad, r = np.empty_like(rows), _validate.real_array(cotangent, "cotangent")
+    noise = _noise(address, len(r))
+    _products.gumbel_softmax_vjp(rows, r, noise, _scale(rows, scale), log, grad)
+    return (grad,)
+
+
+def _relax(logits, address, scale, *, samples, coupled, log):
+    rows, _ = _validate.rows(logits, check=False)
+    shape = samples, *rows.shape
+    z, bad = np.empty(shape[:-1], np.int32), np.zeros(MAX_CHUNKS, np.bool_)
+    others = tuple(np.empty(shape, rows.dtype) for _ in range(3))
+    noise = _noise(address, samples)
+    _concrete.relax(rows, noise, _scale(rows, scale), coupled, log, z, others, bad)
+    if bad.any():
+        _validate.check_logits(rows, "logits", rows.shape)
+    return (z, *others)
+
+
+def _relax_vjp(logits, address, scale, relaxed, conditional, *, coupled, log):
+    rows, _ = _validate.rows(logits)
+    grads = np.empty_like(rows), np.empty_like(rows)
+    given = tuple(_validate.real_array(r, "cotangent") for r in (relaxed, conditional))
+    noise = _noise(address, len(relaxed))
+    _products.relax_vjp(rows, given, noise, _scale(rows, scale), coupled, log, grads)
+    return grads
+
+
+def _log_prob(logits, z):
+    return (categorical.log_prob(logits, z),)
+
+
+def _log_prob_vjp(logits, z, cotangent):
+    return (np.einsum("sn,snk->nk", cotangent, categorical.score(logits, z)),)
+
+
+def _entropy(logits):
+    return (categorical_entropy.entropy(logits),)
+
+
+def _entropy_vjp(logits, cotangent):
+    return (categorical_entropy.entropy_vjp(logits, cotangent),)
+
+
+def _marginals(logits, *, k):
+    return (subset.marginals(logits, k),)
+
+
+def _marginals_vjp(logits, cotangent, *, k):
+    return (subset.marginals_vjp(logits, cotangent, k),)
+
+
+def _relaxed_top_k(logits, address, *, samples, k, temperature):
+    key, row, sample = place(address)
+    where = {"row_offset": row, "sample_offset": sample, "temperature": temperature}
+    return (subset_top_k.relaxed_top_k(logits, k, num_samples=samples, rng=key, **where),)
+
+
+def _relaxed_top_k_vjp(logits, address, cotangent, *, k, temperature):
+    key, row, sample = place(address)
+    where = {"row_offset": row, "sample_offset": sample, "temperature": temperature}
+    return (subset_top_k.relaxed_top_k_vjp(logits, cotangent, k, rng=key, **where),)
+
+
+def _sinkhorn(log_alpha, **options):
+    return tuple(sinkhorn.sinkhorn(log_alpha, **options))
+
+
+def _sinkhorn_vjp(log_alpha, cotangent, **options):
+    return (sinkhorn.sinkhorn_vjp(log_alpha, cotangent, **options),)
+
+
+# -- shapes ------------------------------------------------------------------------------------
+
+
+def _like_logits(logits, *others, **options):
+    return ((logits.shape, logits.dtype),)
+
+
+def _for_each_sample(logits, *others, samples, **options):
+    return (((samples, *logits.shape), logits.dtype),)
+
+
+def _of_relax(logits, *others, samples, **options):
+    shape = samples, *logits.shape
+    return ((shape[:-1], np.dtype(np.int32)), *3 * ((shape, logits.dtype),))
+
+
+def _of_sinkhorn(log_alpha, **options):
+    batch = log_alpha.shape[:-2]
+    kinds = (log_alpha.dtype, np.dtype(np.float64), np.dtype(np.int32))
+    return tuple(zip((log_alpha.shape, batch, batch), kinds, strict=True))
+
+
+OPERATIONS = {
+    "sample": Operation(
+        _sample, (2, 1), lambda x, *_, samples, method: (((samples, len(x)), np.dtype(np.int32)),)
+    ),
+    "gumbel_softmax": Operation(_gumbel_softmax, (2, 1, 0), _for_each_sample),
+    "gumbel_softmax_vjp": Operation(_gumbel_softmax_vjp, (2, 1, 0, 3), _like_logits),
+    "relax": Operation(_relax, (2, 1, 0), _of_relax),
+    "relax_vjp": Operation(_relax_vjp, (2, 1, 0, 3, 3), lambda x, *_, **__: 2 * _like_logits(x)),
+    "log_prob": Operation(_log_prob, (2, 2), lambda x, z: ((z.shape, x.dtype),)),
+    "log_prob_vjp": Operation(_log_prob_vjp, (2, 2, 2), _like_logits),
+    "entropy": Operation(_entropy, (2,), lambda x: ((x.shape[:1], x.dtype),)),
+    "entropy_vjp": Operation(_entropy_vjp, (2, 1), _like_logits),
+    "marginals": Operation(_marginals, (2,), _like_logits),
+    "marginals_vjp": Operation(_marginals_vjp, (2, 2), _like_logits),
+    "relaxed_top_k": Operation(_relaxed_top_k, (2, 1), _for_each_sample),
+    "relaxed_top_k_vjp": Operation(_relaxed_top_k_vjp, (2, 1, 3), _like_logits),
+    "sinkhorn": Operation(_sinkhorn, (3,), _of_sinkhorn),
+    "sinkhorn_vjp": Operation(_sinkhorn_vjp, (3, 3), _like_logits),
+}

@@ -1,0 +1,294 @@
+"""The functions of JAX give the NumPy API's numbers, and the gradients of its products."""
+
+import functools
+
+import numpy as np
+import pytest
+
+import fastgrad as fg
+
+jax = pytest.importorskip("jax")
+fj = pytest.importorskip("fastgrad.jax")
+jnp = pytest.importorskip("jax.numpy")
+check_grads = pytest.importorskip("jax.test_util").check_grads
+pytestmark = pytest.mark.optional
+
+LOGITS = np.random.default_rng(0).normal(size=(5, 4, 3)).astype(np.float32)
+KEY = jax.random.key(3)
+BAD = (jax.errors.JaxRuntimeError, ValueError)  # the latter where a program runs at once
+RNG = fj.to_key(KEY)
+
+# Each function of logits and a key, and the same of NumPy.
+PAIRS = {
+    "sample": (fj.sample, fg.sample, {"num_samples": 2}),
+    "sample_gumbel": (fj.sample, fg.sample, {"num_samples": 2, "method": "gumbel"}),
+    "gumbel_softmax": (fj.gumbel_softmax, fg.gumbel_softmax, {"temperature": 0.3}),
+    "hard": (fj.gumbel_softmax, fg.gumbel_softmax, {"temperature": 0.3, "hard": True}),
+    "log": (fj.gumbel_softmax, fg.gumbel_softmax, {"temperature": 0.3, "log": True}),
+    "samples": (fj.gumbel_softmax, fg.gumbel_softmax, {"temperature": 0.7, "num_samples": 3}),
+    "relax": (fj.relax, fg.relax, {"temperature": 0.3, "num_samples": 2}),
+    "coupled": (fj.relax, fg.relax, {"temperature": 0.3, "coupled": True, "log": True}),
+}
+
+
+def equal(found, expected):
+    """Compare arrays, or tuples of them, bit for bit and by dtype."""
+    if isinstance(expected, tuple):
+        assert type(found) is type(expected)
+        for pair in zip(found, expected, strict=True):
+            equal(*pair)
+    else:
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_bits_under_jit(name):
+    ours, theirs, options = PAIRS[name]
+    logits = 10 * LOGITS
+    expected = theirs(logits, rng=RNG, **options)
+    equal(jax.jit(functools.partial(ours, **options))(logits, KEY), expected)
+    equal(ours(logits, KEY, **options), expected)
+
+
+def test_bits_where_results_are_subnormal():
+    logits = np.zeros((500, 16), np.float32)
+    logits[:, 3] = -86.0
+    options = {"temperature": 1.0, "rng": RNG}
+    expected = fg.gumbel_softmax(logits, **options)
+    assert ((expected > 0) & (expected < np.finfo(np.float32).tiny)).any()
+    draw = jax.jit(lambda x: fj.gumbel_softmax(x, KEY, temperature=1.0))
+    equal(draw(logits), expected)
+    both = jax.jit(lambda x: fj.relax(x, KEY, temperature=1.0))
+    equal(both(logits), fg.relax(logits, **options))
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_float64_bits(name):
+    ours, theirs, options = PAIRS[name]
+    with jax.enable_x64(True):
+        logits = LOGITS.astype(np.float64)
+        equal(
+            jax.jit(functools.partial(ours, **options))(logits, KEY),
+            theirs(logits, rng=RNG, **options),
+        )
+
+
+def test_functions_without_noise():
+    z = fg.sample(LOGITS, num_samples=7, rng=0)
+    equal(jax.jit(fj.entropy)(LOGITS), fg.entropy(LOGITS))
+    equal(jax.jit(fj.log_prob)(LOGITS, z), fg.log_prob(LOGITS, z))
+    equal(jax.jit(fj.log_prob)(LOGITS, z[0]), fg.log_prob(LOGITS, z[0]))
+
+
+def test_vmap_over_logits_is_one_large_call():
+    expected = fg.relax(LOGITS, temperature=0.3, num_samples=2, rng=RNG)
+    once = functools.partial(fj.relax, temperature=0.3, num_samples=2)
+    equal(jax.vmap(once, (0, None), 1)(LOGITS, KEY), expected)
+    twice = jax.vmap(jax.vmap(once, (0, None), 1), (0, None), 1)
+    equal(jax.jit(twice)(LOGITS, KEY), expected)
+    other = jax.vmap(jax.vmap(once, (0, None), 1), (1, None), 2)  # the outer rows come second
+    moved = fg.relax(LOGITS.swapaxes(0, 1), temperature=0.3, num_samples=2, rng=RNG)
+    equal(other(LOGITS, KEY).relaxed, moved.relaxed.swapaxes(1, 2))
+
+
+def test_vmap_over_keys_starts_afresh_with_each():
+    keys = jax.random.split(KEY, 5)
+    draw = functools.partial(fj.gumbel_softmax, temperature=0.5)
+    both = jax.vmap(draw)(LOGITS, keys)
+    shared = jax.jit(jax.vmap(draw, (None, 0)))(LOGITS, keys)
+    table = jax.vmap(jax.vmap(draw, (None, 0)), (0, None))(LOGITS, keys)
+    for i, key in enumerate(map(fj.to_key, keys)):
+        equal(both[i], fg.gumbel_softmax(LOGITS[i], temperature=0.5, rng=key))
+        equal(shared[i], fg.gumbel_softmax(LOGITS, temperature=0.5, rng=key))
+        equal(table[:, i], fg.gumbel_softmax(LOGITS, temperature=0.5, rng=key))
+
+
+def test_offsets_join_and_may_be_traced():
+    whole = fg.sample(LOGITS, num_samples=4, rng=RNG)
+
+    @jax.jit
+    def part(logits, row, sample):
+        options = {"num_samples": 2, "row_offset": row, "sample_offset": sample}
+        return fj.sample(logits, KEY, **options)
+
+    equal(part(LOGITS[3:], 12, 2), whole[2:, 3:])
+    far = functools.partial(fj.sample, LOGITS, KEY)
+    large = {"row_offset": 2**33 + 5, "sample_offset": 2**31}
+    equal(far(**large), fg.sample(LOGITS, rng=RNG, **large))
+    rows = {"row_offset": 2**32 - 7}  # whose sum with the rows before carries
+    equal(jax.vmap(functools.partial(fj.sample, **rows), (0, None))(LOGITS, KEY), far(**rows))
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_gradients_are_the_products(hard):
+    options = {"temperature": 0.5, "num_samples": 3}
+    w = np.random.default_rng(1).normal(size=(3, *LOGITS.shape)).astype(np.float32)
+
+    def loss(logits, key):
+        return (w * fj.gumbel_softmax(logits, key, hard=hard, **options)).sum()
+
+    expected = fg.gumbel_softmax_vjp(LOGITS, w, temperature=0.5, rng=RNG)
+    for way in (loss, jax.jit(loss), jax.checkpoint(loss)):
+        equal(jax.grad(way)(LOGITS, KEY), expected)
+
+
+def test_gradients_under_vmap():
+    def loss(logits, key):
+        return (fj.gumbel_softmax(logits, key, temperature=0.5) ** 2).sum()
+
+    expected = jax.grad(loss)(LOGITS, KEY)
+    equal(jax.vmap(jax.grad(loss), (0, None))(LOGITS, KEY), np.asarray(expected))
+    mean = jax.grad(lambda x: jax.vmap(loss, (0, None))(x, KEY).sum())
+    equal(jax.jit(mean)(LOGITS), np.asarray(expected))
+    jacobian = jax.jacrev(lambda x: fj.gumbel_softmax(x, KEY, temperature=0.5))(LOGITS[0])
+    w = np.zeros((4, 3), np.float32)
+    w[2, 1] = 1
+    equal(jacobian[2, 1], fg.gumbel_softmax_vjp(LOGITS[0], w, temperature=0.5, rng=RNG))
+
+
+DIFFERENTIABLE = {
+    "gumbel_softmax": lambda x: fj.gumbel_softmax(x, KEY, temperature=0.7, num_samples=2),
+    "log": lambda x: fj.gumbel_softmax(x, KEY, temperature=0.7, log=True),
+    "relaxed": lambda x: fj.relax(x, KEY, temperature=0.7, num_samples=2).relaxed,
+    "coupled": lambda x: fj.relax(x, KEY, temperature=0.7, num_samples=2, log=True).relaxed,
+    "conditional": lambda x: fj.relax(x, KEY, temperature=0.7, num_samples=2).conditional,
+    "score": lambda x: fj.relax(x, KEY, temperature=0.7, num_samples=2).score,
+    "log_prob": lambda x: fj.log_prob(x, jnp.array([[0, 2, 1, 1], [1, 1, 0, 2]])),
+    "entropy": fj.entropy,
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_gradients_by_finite_differences(name):
+    with jax.enable_x64(True):
+        logits = LOGITS[0].astype(np.float64)
+        check_grads(DIFFERENTIABLE[name], (logits,), order=1, modes=["rev"], rtol=1e-6)
+
+
+def test_scan_with_a_key_for_each_step():
+    def step(total, i):
+        key = jax.random.fold_in(KEY, i)
+        return total + fj.gumbel_softmax(LOGITS, key, temperature=0.5), None
+
+    @jax.jit
+    def run():
+        return jax.lax.scan(step, jnp.zeros_like(LOGITS), jnp.arange(3))[0]
+
+    expected = np.zeros_like(LOGITS)
+    for i in range(3):
+        rng = fj.to_key(jax.random.fold_in(KEY, i))
+        expected += fg.gumbel_softmax(LOGITS, temperature=0.5, rng=rng)
+    equal(run(), expected)
+
+
+def test_gradient_of_a_scan():
+    def loss(logits):
+        def step(x, i):
+            key = jax.random.fold_in(KEY, i)
+            return x + fj.gumbel_softmax(x, key, temperature=0.5) ** 2, None
+
+        return jax.lax.scan(step, logits, jnp.arange(3))[0].sum()
+
+    x, rngs = LOGITS, [fj.to_key(jax.random.fold_in(KEY, i)) for i in range(3)]
+    points = []
+    for rng in rngs:
+        points.append(x)
+        x = x + fg.gumbel_softmax(x, temperature=0.5, rng=rng) ** 2
+    g = np.ones_like(x)
+    for x, rng in zip(points[::-1], rngs[::-1], strict=True):
+        y = fg.gumbel_softmax(x, temperature=0.5, rng=rng)
+        g = g + fg.gumbel_softmax_vjp(x, 2 * y * g, temperature=0.5, rng=rng)
+    np.testing.assert_allclose(jax.jit(jax.grad(loss))(LOGITS), g, rtol=1e-5)
+
+
+def test_a_traced_temperature_has_the_bits_of_a_known_one():
+    draw = jax.jit(lambda t: fj.gumbel_softmax(LOGITS, KEY, temperature=t))
+    for t in (0.5, 0.3, 7.7):
+        expected = fg.gumbel_softmax(LOGITS, temperature=float(np.float32(t)), rng=RNG)
+        equal(draw(np.float32(t)), expected)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (2, 0, 3), (3,), (1, 1)])
+def test_shapes_at_the_edge(shape):
+    x = np.zeros(shape, np.float32)
+    for ours, theirs, options in PAIRS.values():
+        equal(jax.jit(functools.partial(ours, **options))(x, KEY), theirs(x, rng=RNG, **options))
+    assert jax.grad(lambda x: fj.entropy(x).sum())(x).shape == shape
+    draw = functools.partial(fj.gumbel_softmax, temperature=1.0)
+    assert jax.vmap(draw, (0, None))(np.zeros((0, *shape), np.float32), KEY).shape == (0, *shape)
+
+
+def test_half_precision_is_computed_in_float32():
+    x = jnp.asarray(LOGITS, jnp.bfloat16)
+    y = fj.gumbel_softmax(x, KEY, temperature=0.5)
+    assert y.dtype == jnp.bfloat16
+    exact = fg.gumbel_softmax(np.asarray(x.astype(jnp.float32)), temperature=0.5, rng=RNG)
+    equal(np.asarray(y), np.asarray(jnp.asarray(exact, jnp.bfloat16)))
+    assert jax.grad(lambda x: fj.entropy(x).sum())(x).dtype == jnp.bfloat16
+
+
+def test_masked_categories():
+    x = np.array([[0.0, -np.inf, 1.0], [2.0, 0.5, -np.inf]], np.float32)
+    draw = jax.jit(lambda x: fj.gumbel_softmax(x, KEY, temperature=0.5))
+    equal(draw(x), fg.gumbel_softmax(x, temperature=0.5, rng=RNG))
+    r = jax.jit(
+        jax.grad(lambda x: sum((y**2).sum() for y in fj.relax(x, KEY, temperature=1.0)[1:]))
+    )
+    assert np.isfinite(r(x)).all()
+
+
+@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_bad_logits_end_the_program_in_an_error(name, bad):
+    ours, _, options = PAIRS[name]
+    logits = LOGITS.copy()
+    logits[1, 2, 0] = bad
+    draw = jax.jit(functools.partial(ours, **options))
+    with pytest.raises(BAD, match="logits must be below infinity"):
+        jax.block_until_ready(draw(logits, KEY))
+    logits[1, 2] = -np.inf
+    with pytest.raises(BAD, match="only -inf"):
+        jax.block_until_ready(draw(logits, KEY))
+    assert jax.tree.leaves(draw(LOGITS, KEY))[0].shape[-1] in (3, 4)  # the next call is fine
+
+
+def test_errors_when_it_runs():
+    t = jax.jit(lambda t: fj.gumbel_softmax(LOGITS, KEY, temperature=t))
+    for bad in (0.0, -1.0, np.nan, np.inf):
+        with pytest.raises(BAD, match="temperature must be from"):
+            t(np.float32(bad)).block_until_ready()
+    row = jax.jit(lambda i: fj.sample(LOGITS, KEY, row_offset=i))
+    with pytest.raises(BAD, match="row_offset must be"):
+        row(-1).block_until_ready()
+    with pytest.raises(BAD, match="z must be from 0 to 2"):
+        jax.jit(fj.log_prob)(LOGITS, np.full((5, 4), 3)).block_until_ready()
+
+
+def test_errors_when_it_is_traced():
+    with pytest.raises(ValueError, match="temperature must be"):
+        fj.gumbel_softmax(LOGITS, KEY, temperature=0.0)
+    with pytest.raises(ValueError, match="temperature must be one number"):
+        fj.gumbel_softmax(LOGITS, KEY, temperature=np.ones(3))
+    with pytest.raises(ValueError, match="log=True does not go"):
+        fj.gumbel_softmax(LOGITS, KEY, temperature=1.0, hard=True, log=True)
+    with pytest.raises(ValueError, match="logits must have shape"):
+        fj.entropy(np.float32(0))
+    with pytest.raises(TypeError, match="logits must be real"):
+        fj.entropy(np.zeros(3, complex))
+    with pytest.raises(ValueError, match="num_samples must be"):
+        fj.sample(LOGITS, KEY, num_samples=0)
+    with pytest.raises(ValueError, match="method must be one of"):
+        fj.sample(LOGITS, KEY, method="other")
+    with pytest.raises(TypeError, match="z must hold integers"):
+        fj.log_prob(LOGITS, np.zeros((5, 4)))
+    with pytest.raises(ValueError, match="z must have shape"):
+        fj.log_prob(LOGITS, np.zeros((4, 5), int))
+
+
+def test_second_derivatives_are_refused():
+    def loss(x):
+        return (fj.gumbel_softmax(x, KEY, temperature=0.5) ** 2).sum()
+
+    with pytest.raises((ValueError, TypeError, NotImplementedError), match=r"JVP|differentiate"):
+        jax.grad(lambda x: jax.grad(loss)(x).sum())(LOGITS)
