@@ -25,6 +25,11 @@ def array(x, name):
     try:
         return np.asarray(x)
     except (TypeError, RuntimeError) as error:  # how other libraries refuse to make it one
+        if hasattr(x, "aval"):
+            raise TypeError(
+                f"{name} must have values, got a tracer of JAX: inside its programs, "
+                "call the functions of fastgrad.jax"
+            ) from None
         raise TypeError(
             f"{name} must be an array of real numbers, got {_kind(x, type(x).__name__)}: {error}"
         ) from None

@@ -1,4 +1,8 @@
-"""Calls of the operations from inside a JAX program."""
+"""Calls of the operations from inside a JAX program.
+
+Most have a handler that XLA calls without Python. The others, and all where the interface of XLA is
+not one that handlers can read, are callbacks in pure NumPy, with the same bits.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from fastgrad.jax import chunks, handlers
 from fastgrad.jax.operations import OPERATIONS
 
 __all__ = ["call"]
@@ -19,8 +24,14 @@ def call(name: str, *operands: Any, **options: Any) -> tuple[Any, ...]:
     operation = OPERATIONS[name]
     kinds = operation.results(*operands, **options)
     results = tuple(jax.ShapeDtypeStruct(shape, _narrow(dtype)) for shape, dtype in kinds)
+    x, route = operands[0], "broadcast_all"  # how vmap calls it: every operand gets the axes
+    if handlers.native(name, x.dtype, x.shape, options):
+        chunks.plan_threads()
+        target = handlers.target(name, x.dtype)
+        function = jax.ffi.ffi_call(target, results, vmap_method=route)
+        return tuple(function(*operands, options=np.int64(handlers.packed(options))))
     callback = _callback(name, tuple(sorted(options.items())))
-    return jax.pure_callback(callback, results, *operands, vmap_method="broadcast_all")
+    return jax.pure_callback(callback, results, *operands, vmap_method=route)
 
 
 def _narrow(dtype):

@@ -212,7 +212,8 @@ def log_prob(logits: JaxArray, z: JaxArray) -> jax.Array:
         raise ValueError(f"z must have shape {batch} or (S, *{batch}), got {z.shape}")
     count = z.shape[0] if z.shape != batch else 1
     rows = x.reshape(math.prod(batch), x.shape[-1])
-    flat = z.reshape(count, math.prod(batch))
+    flat = jnp.clip(z, -1, x.shape[-1]).astype(jnp.int32)  # what is out of range stays so
+    flat = flat.reshape(count, math.prod(batch))
     return differentiable("log_prob")(rows, flat)[0].reshape(z.shape).astype(own)
 
 

@@ -64,6 +64,10 @@ def _relax_product(operands, cotangents, *, samples, coupled, log):
     return both[0] + both[1] + through_score
 
 
+def _log_prob_product(operands, cotangents):
+    return (cotangents[0][..., None] * call("score", *operands)[0]).sum(axis=0)
+
+
 def _plain_product(name):
     def product(operands, cotangents, **options):
         options.pop("samples", None)
@@ -75,7 +79,7 @@ def _plain_product(name):
 PRODUCTS = {
     "gumbel_softmax": _gumbel_softmax_product,
     "relax": _relax_product,
-    "log_prob": _plain_product("log_prob_vjp"),
+    "log_prob": _log_prob_product,
     "entropy": _plain_product("entropy_vjp"),
     "marginals": _plain_product("marginals_vjp"),
     "relaxed_top_k": _plain_product("relaxed_top_k_vjp"),

@@ -122,8 +122,8 @@ def _log_prob(logits, z):
     return (categorical.log_prob(logits, z),)
 
 
-def _log_prob_vjp(logits, z, cotangent):
-    return (np.einsum("sn,snk->nk", cotangent, categorical.score(logits, z)),)
+def _score(logits, z):
+    return (categorical.score(logits, z),)
 
 
 def _entropy(logits):
@@ -193,7 +193,7 @@ OPERATIONS = {
     "relax": Operation(_relax, (2, 1, 0), _of_relax),
     "relax_vjp": Operation(_relax_vjp, (2, 1, 0, 3, 3), lambda x, *_, **__: 2 * _like_logits(x)),
     "log_prob": Operation(_log_prob, (2, 2), lambda x, z: ((z.shape, x.dtype),)),
-    "log_prob_vjp": Operation(_log_prob_vjp, (2, 2, 2), _like_logits),
+    "score": Operation(_score, (2, 2), lambda x, z: (((*z.shape, x.shape[1]), x.dtype),)),
     "entropy": Operation(_entropy, (2,), lambda x: ((x.shape[:1], x.dtype),)),
     "entropy_vjp": Operation(_entropy_vjp, (2, 1), _like_logits),
     "marginals": Operation(_marginals, (2,), _like_logits),

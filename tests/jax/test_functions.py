@@ -261,7 +261,7 @@ def test_errors_when_it_runs():
     row = jax.jit(lambda i: fj.sample(LOGITS, KEY, row_offset=i))
     with pytest.raises(BAD, match="row_offset must be"):
         row(-1).block_until_ready()
-    with pytest.raises(BAD, match="z must be from 0 to 2"):
+    with pytest.raises(BAD, match="z must be from 0 to"):
         jax.jit(fj.log_prob)(LOGITS, np.full((5, 4), 3)).block_until_ready()
 
 

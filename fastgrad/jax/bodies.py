@@ -1,0 +1,309 @@
+"""What handlers do, operation by operation: what `operations` does in NumPy, in compiled code.
+
+Shapes and types were checked when the program was traced; what only shows when it runs is checked
+here.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from fastgrad.jax.chunks import chunks_for, running
+from fastgrad.jax.frames import array, compiled, groups, read_only, sizes
+from fastgrad.kernels.compiler.jit import MAX_CHUNKS
+from fastgrad.kernels.distributions import categorical as _categorical
+from fastgrad.kernels.distributions import categorical_entropy as _entropies
+from fastgrad.kernels.distributions import categorical_inverse as _inverse
+from fastgrad.kernels.distributions import concrete as _concrete
+from fastgrad.kernels.distributions import concrete_vjp as _products
+from fastgrad.kernels.tiles import check as _check
+
+MESSAGES = (
+    "logits must be below infinity, got nan or inf",
+    "logits has only -inf in a row: no category is possible",
+    "temperature must be from 2**-60 to 2**60",
+    "row_offset must be from 0 to 2**40",
+    "sample_offset must be from 0 to 2**32 less the number of samples",
+    "z must be from 0 to the number of categories less 1",
+    "a kernel could not allocate its scratch memory",
+    "the operands of a fastgrad call are not those that it was compiled for",
+)
+BAD, EMPTY, TEMPERATURE, ROW, SAMPLE, CATEGORY, MEMORY = range(1, 8)
+COUPLED, LOG = 1, 2  # bits of the options; LOG is also the mode of `gumbel_softmax`
+
+TABLE: dict[str, tuple[int, int, Any]] = {}  # operands, results, what makes the body
+
+
+def body(name: str, operands: int, results: int) -> Any:
+    """Enter what makes the body of a handler, given the type of the logits, in the table."""
+
+    def enter(make: Any) -> Any:
+        TABLE[name] = operands, results, make
+        return make
+
+    return enter
+
+
+# -- what bodies share -------------------------------------------------------------------------
+
+
+@functools.cache
+def _checking() -> Any:
+    scan = running(_check.scan)
+
+    @compiled
+    def check(rows):
+        """Return BAD, EMPTY, or 0 for logits that are as they must be."""
+        flat = rows.reshape(-1)
+        if chunks_for(flat.size) == 1:
+            worst = _check.flags(flat)
+        else:
+            found = np.zeros((flat.size - 1) // _check.BLOCK + 1, np.uint8)
+            if scan(flat.size, (flat, found)):
+                return MEMORY
+            worst = np.int64(found.max())
+        if worst == _check.BAD:
+            return BAD
+        if worst == _check.MASKED and _check.first_empty(rows) >= 0:
+            return EMPTY
+        return 0
+
+    return check
+
+
+@compiled
+def _place(where, samples):
+    """Return where the noise of a call is, and what is wrong with it."""
+    row, sample = np.int64(where[2]) << 32 | np.int64(where[3]), np.int64(where[4])
+    wrong = 0
+    if row < 0 or row > 2**40:
+        wrong = ROW
+    elif sample > 2**32 - samples:
+        wrong = SAMPLE
+    return ((where[0], where[1]), sample, row), wrong
+
+
+@compiled
+def _fits(scale):
+    return 2.0**-60 <= scale <= 2.0**60
+
+
+# -- the bodies --------------------------------------------------------------------------------
+
+
+@body("sample", 2, 1)
+def _sample(real):
+    draw, check = running(_inverse.sample), _checking()
+
+    @compiled
+    def run(ins, outs, options):
+        axes, samples = sizes(ins[0])[-2:], sizes(outs[0])[-2]
+        shape = axes[0], axes[1]
+        for g in range(groups(ins[0], 2)):
+            rows = read_only(array(ins[0], g, shape, real))
+            noise, wrong = _place(array(ins[1], g, (5,), np.uint32), samples)
+            if wrong:
+                return wrong
+            z = array(outs[0], g, (samples, shape[0]), np.int32)
+            bad = np.zeros(MAX_CHUNKS, np.bool_)
+            if draw(rows.size + z.size, (rows, noise, z, bad)):
+                return MEMORY
+            if bad.any():
+                return check(rows)
+        return 0
+
+    return run
+
+
+@body("gumbel_softmax", 3, 1)
+def _gumbel_softmax(real):
+    draw, check = running(_concrete.gumbel_softmax), _checking()
+
+    @compiled
+    def run(ins, outs, options):
+        axes, samples = sizes(ins[0])[-2:], sizes(outs[0])[-3]
+        shape = axes[0], axes[1]
+        for g in range(groups(ins[0], 2)):
+            rows = read_only(array(ins[0], g, shape, real))
+            wrong = check(rows)
+            noise, misplaced = _place(array(ins[1], g, (5,), np.uint32), samples)
+            scale = array(ins[2], g, (1,), real)[0]
+            if wrong or misplaced or not _fits(scale):
+                return wrong or misplaced or TEMPERATURE
+            out = array(outs[0], g, (samples, shape[0], shape[1]), real)
+            if draw(out.size, (rows, noise, scale, options, out)):
+                return MEMORY
+        return 0
+
+    return run
+
+
+@body("gumbel_softmax_vjp", 4, 1)
+def _gumbel_softmax_vjp(real):
+    multiply = running(_products.gumbel_softmax_vjp)
+
+    @compiled
+    def run(ins, outs, options):
+        axes, samples = sizes(ins[0])[-2:], sizes(ins[3])[-3]
+        shape = axes[0], axes[1]
+        for g in range(groups(ins[0], 2)):  # what was wrong has ended the forward call
+            rows = read_only(array(ins[0], g, shape, real))
+            noise, wrong = _place(array(ins[1], g, (5,), np.uint32), samples)
+            scale = array(ins[2], g, (1,), real)[0]
+            if wrong or not _fits(scale):
+                return wrong or TEMPERATURE
+            r = read_only(array(ins[3], g, (samples, shape[0], shape[1]), real))
+            grad = array(outs[0], g, shape, real)
+            if multiply(r.size, (rows, r, noise, scale, options & LOG != 0, grad)):
+                return MEMORY
+        return 0
+
+    return run
+
+
+@body("relax", 3, 4)
+def _relax(real):
+    draw, check = running(_concrete.relax), _checking()
+
+    @compiled
+    def run(ins, outs, options):
+        axes, samples = sizes(ins[0])[-2:], sizes(outs[0])[-2]
+        shape = axes[0], axes[1]
+        full = samples, shape[0], shape[1]
+        for g in range(groups(ins[0], 2)):
+            rows = read_only(array(ins[0], g, shape, real))
+            noise, wrong = _place(array(ins[1], g, (5,), np.uint32), samples)
+            scale = array(ins[2], g, (1,), real)[0]
+            if wrong or not _fits(scale):
+                return wrong or TEMPERATURE
+            z = array(outs[0], g, (samples, shape[0]), np.int32)
+            others = (
+                array(outs[1], g, full, real),
+                array(outs[2], g, full, real),
+                array(outs[3], g, full, real),
+            )
+            bad = np.zeros(MAX_CHUNKS, np.bool_)
+            coupled, log = options & COUPLED != 0, options & LOG != 0
+            if draw(rows.size * samples, (rows, noise, scale, coupled, log, z, others, bad)):
+                return MEMORY
+            if bad.any():
+                return check(rows)
+        return 0
+
+    return run
+
+
+@body("relax_vjp", 5, 2)
+def _relax_vjp(real):
+    multiply = running(_products.relax_vjp)
+
+    @compiled
+    def run(ins, outs, options):
+        axes, samples = sizes(ins[0])[-2:], sizes(ins[3])[-3]
+        shape = axes[0], axes[1]
+        full = samples, shape[0], shape[1]
+        for g in range(groups(ins[0], 2)):
+            rows = read_only(array(ins[0], g, shape, real))
+            noise, wrong = _place(array(ins[1], g, (5,), np.uint32), samples)
+            scale = array(ins[2], g, (1,), real)[0]
+            if wrong or not _fits(scale):
+                return wrong or TEMPERATURE
+            r = (
+                read_only(array(ins[3], g, full, real)),
+                read_only(array(ins[4], g, full, real)),
+            )
+            grads = array(outs[0], g, shape, real), array(outs[1], g, shape, real)
+            coupled, log = options & COUPLED != 0, options & LOG != 0
+            if multiply(2 * r[0].size, (rows, r, noise, scale, coupled, log, grads)):
+                return MEMORY
+        return 0
+
+    return run
+
+
+@body("log_prob", 2, 1)
+def _log_prob(real):
+    reduce, take = running(_categorical.normaliser), running(_categorical.log_prob)
+    check = _checking()
+
+    @compiled
+    def run(ins, outs, options):
+        axes, samples = sizes(ins[0])[-2:], sizes(ins[1])[-2]
+        shape = axes[0], axes[1]
+        for g in range(groups(ins[0], 2)):
+            rows = read_only(array(ins[0], g, shape, real))
+            z = read_only(array(ins[1], g, (samples, shape[0]), np.int32))
+            wrong = check(rows)
+            for index in z.flat:
+                if index < 0 or index >= shape[1]:
+                    wrong = wrong or CATEGORY
+            if wrong:
+                return wrong
+            top, log_sum = np.empty(shape[0], real), np.empty(shape[0], real)
+            out = array(outs[0], g, (samples, shape[0]), real)
+            failed = reduce(rows.size, (rows, top, log_sum))
+            if failed or take(out.size, (rows, top, log_sum, z, out)):
+                return MEMORY
+        return 0
+
+    return run
+
+
+@body("score", 2, 1)
+def _score(real):
+    take = running(_categorical.score)
+
+    @compiled
+    def run(ins, outs, options):
+        axes, samples = sizes(ins[0])[-2:], sizes(ins[1])[-2]
+        shape = axes[0], axes[1]
+        for g in range(groups(ins[0], 2)):
+            rows = read_only(array(ins[0], g, shape, real))
+            z = read_only(array(ins[1], g, (samples, shape[0]), np.int32))
+            out = array(outs[0], g, (samples, shape[0], shape[1]), real)
+            if take(out.size, (rows, z, out)):
+                return MEMORY
+        return 0
+
+    return run
+
+
+@body("entropy", 1, 1)
+def _entropy(real):
+    reduce, check = running(_entropies.entropy), _checking()
+
+    @compiled
+    def run(ins, outs, options):
+        axes = sizes(ins[0])[-2:]
+        shape = axes[0], axes[1]
+        for g in range(groups(ins[0], 2)):
+            rows = read_only(array(ins[0], g, shape, real))
+            wrong = check(rows)
+            if wrong:
+                return wrong
+            if reduce(rows.size, (rows, array(outs[0], g, (shape[0],), real))):
+                return MEMORY
+        return 0
+
+    return run
+
+
+@body("entropy_vjp", 2, 1)
+def _entropy_vjp(real):
+    multiply = running(_entropies.entropy_vjp)
+
+    @compiled
+    def run(ins, outs, options):
+        axes = sizes(ins[0])[-2:]
+        shape = axes[0], axes[1]
+        for g in range(groups(ins[0], 2)):
+            rows = read_only(array(ins[0], g, shape, real))
+            weight = read_only(array(ins[1], g, (shape[0],), real))
+            if multiply(rows.size, (rows, weight, array(outs[0], g, shape, real))):
+                return MEMORY
+        return 0
+
+    return run

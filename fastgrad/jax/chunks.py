@@ -1,0 +1,56 @@
+"""How many chunks handlers run in parallel: what Python decides before, and they while they run."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from fastgrad.jax.frames import caller, compiled, words
+from fastgrad.kernels.compiler import jit, threads
+
+MOST = np.ones(1, np.int64)  # chunks of a call, read by handlers; 1 is serial
+
+
+def plan_threads() -> None:
+    """Let handlers use as many threads as a call of NumPy's API would, now."""
+    count = threads.count()
+    safe = not jit._forked and jit.threading_layer() != "workqueue"
+    if count == 1 or not safe:
+        MOST[0] = 1
+    elif threads.limit() == threads.MOST:
+        MOST[0] = min(count * jit.CHUNKS_PER_THREAD, jit.MAX_CHUNKS)
+    else:  # Numba wakes all its threads, but so few have work
+        MOST[0] = count
+
+
+def _alone() -> None:
+    MOST[0] = 1  # OpenMP ends a forked child that runs a parallel region
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_alone)
+
+
+_most = MOST.ctypes.data
+
+
+@compiled
+def chunks_for(work):
+    """Return the number of chunks for so much work, as `jit.plan` does for NumPy's API."""
+    if work < jit.PARALLEL_WORK:
+        return 1
+    return min(words(_most, 1)[0], (work * 8 - 1) // jit.PARALLEL_WORK + 1)
+
+
+def running(kernel: jit.Kernel) -> Any:
+    """Return a compiled function (work, args) that runs a kernel in as many chunks as pay."""
+    run, runner = caller(kernel), jit._runner.address(0, 0, 0)
+
+    @compiled
+    def call(work, args):
+        chunks = chunks_for(work)
+        return run(0, 1, args) if chunks == 1 else run(runner, chunks, args)
+
+    return call

@@ -1,0 +1,216 @@
+"""XLA's call frames, read by compiled code: a typed FFI handler without C++ and without Python.
+
+A handler is a C function of the address of a frame. Structs are read as words of 8 bytes, whose
+places are those of ``xla/ffi/api/c_api.h``; they all begin with their size and their extensions:
+
+    frame        2 api, 5-9 operands (7 how many, 9 their addresses), 10-14 results (the same),
+                 15-20 attributes (20 the addresses of their values, in the order of their names)
+    buffer       2 dtype, 3 data, 4 rank, 5 sizes of the axes
+    extension    1 kind (1 asks for metadata), 2 the next, 3 metadata
+    metadata     1 to 3 version of the interface (its second word two int32)
+    api          6 the function that makes errors
+
+The layout is that of the versions of `VERSIONS`; any other must not be read by these places.
+"""
+
+from __future__ import annotations
+
+import functools
+import pathlib
+import platform
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import carray, types  # pyright: ignore
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from fastgrad.kernels.compiler.jit import OPTIONS, Kernel
+
+_texts: list[Any] = []
+VERSIONS = ((0, 1), (0, 2), (0, 3))
+INVALID_ARGUMENT, INTERNAL = 3, 13
+WORD = ir.IntType(64)
+MACHINES = ("x86_64", "AMD64", "aarch64", "arm64")
+DTYPES = {"float32": 11, "float64": 12}  # as XLA numbers them
+
+
+@functools.cache
+def version() -> tuple[int, int] | None:
+    """Return the version of the installed interface, or None where its frames cannot be read."""
+    if platform.machine() not in MACHINES or sys.byteorder != "little" or sys.maxsize < 2**32:
+        return None
+    try:
+        header = pathlib.Path(jax.ffi.include_dir(), "xla", "ffi", "api", "c_api.h").read_text()
+    except (OSError, AttributeError):
+        return None
+    parts = (re.search(rf"define XLA_FFI_API_{n} (\d+)", header) for n in ("MAJOR", "MINOR"))
+    found = tuple(int(part[1]) for part in parts if part)
+    return next((known for known in VERSIONS if known == found), None)
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compile a function that handlers call."""
+    return numba.njit(**OPTIONS)(function)
+
+
+def instruction(function: Callable[..., Any]) -> Any:
+    """Make what emits machine code callable from compiled functions."""
+    return intrinsic(function)
+
+
+@instruction
+def _pointer(typingctx, address):
+    def codegen(context, builder, signature, args):
+        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
+    return types.voidptr(types.int64), codegen
+
+
+@instruction
+def read_only(typingctx, array):
+    """Return an array as kernels take what they only read."""
+
+    def codegen(context, builder, signature, args):
+        context.nrt.incref(builder, signature.args[0], args[0])
+        return args[0]
+
+    return array.copy(readonly=True)(array), codegen
+
+
+@instruction
+def _call(typingctx, function, argument):
+    """Call a C function of one word."""
+
+    def codegen(context, builder, signature, args):
+        kind = ir.FunctionType(WORD, [WORD])
+        return builder.call(builder.inttoptr(args[0], kind.as_pointer()), [args[1]])
+
+    return types.int64(types.int64, types.int64), codegen
+
+
+def caller(kernel: Kernel) -> Any:
+    """Return a compiled function (chunk, chunks, args) that runs a kernel, by its machine code.
+
+    It returns whether the kernel failed, which it only does for want of memory.
+    """
+
+    @instruction
+    def run(typingctx, chunk, chunks, args):
+        kinds = types.int64, types.int64, *args.types
+        kernel.dispatcher.compile(kinds)
+        overload = kernel.dispatcher.overloads[kinds]
+        address = overload.library.get_pointer_to_function(overload.fndesc.llvm_func_name)
+
+        def codegen(context, builder, signature, values):
+            conventions = context.call_conv
+            kind = conventions.get_function_type(types.none, kinds)
+            parts = [builder.extract_value(values[2], i) for i in range(len(args.types))]
+            packer = context.get_arg_packer(kinds)
+            flat = packer.as_arguments(builder, [values[0], values[1], *parts])
+            places = [cgutils.alloca_once(builder, pointer.pointee) for pointer in kind.args[:2]]
+            for place in places:
+                builder.store(cgutils.get_null_value(place.type.pointee), place)
+            function = builder.inttoptr(WORD(address), kind.as_pointer())
+            code = builder.call(function, [*places, *flat])
+            fine = builder.or_(
+                builder.icmp_signed("==", code, code.type(0)),
+                builder.icmp_signed("==", code, code.type(-2)),  # None was returned
+            )
+            return builder.zext(builder.not_(fine), WORD)
+
+        return types.int64(types.int64, types.int64, args), codegen
+
+    return run
+
+
+@compiled
+def words(address, n):
+    """Return n words at an address."""
+    return carray(_pointer(address), n, np.int64)
+
+
+@compiled
+def sizes(buffer):
+    """Return the sizes of the axes of a buffer."""
+    return words(words(buffer, 6)[5], words(buffer, 6)[4])
+
+
+@compiled
+def groups(buffer, rank):
+    """Return how many arrays of that rank vmap has put in a buffer."""
+    axes = sizes(buffer)
+    count = 1
+    for i in range(axes.size - rank):
+        count *= axes[i]
+    return count
+
+
+@compiled
+def array(buffer, group, shape, dtype):
+    """Return the array of one group in a buffer, of a shape that is known, to be written to."""
+    return carray(_pointer(words(buffer, 6)[3]), (group + 1, *shape), dtype)[group]
+
+
+@compiled
+def _fail(frame, text, code):
+    args = np.array([28, 0, text, code])  # the size without padding, extensions, text, code
+    return _call(words(words(frame, 3)[2], 7)[6], args.ctypes.data)
+
+
+def handler(body: Any, dtype: str, operands: int, results: int, messages: tuple[str, ...]) -> Any:
+    """Compile a handler.
+
+    Parameters
+    ----------
+    body : compiled function
+        Takes the addresses of the operands' buffers, those of the results', and one integer of
+        options. Returns 0, or the number of a message, counted from 1.
+    dtype : {"float32", "float64"}
+        Of the first operand.
+    operands, results : int
+        How many there are.
+    messages : tuple of str
+
+    Returns
+    -------
+    numba.core.ccallback.CFunc
+        To be kept alive: XLA holds its address for ever.
+    """
+    major, minor = version() or (0, 0)
+    texts = [np.frombuffer(text.encode() + b"\0", np.uint8) for text in messages]
+    addresses = np.array([0, *(text.ctypes.data for text in texts)], np.int64)
+    expected = DTYPES[dtype]
+    last = len(messages)  # "internal"
+
+    def run(frame):
+        f = words(frame, 22)
+        extension, asked = f[1], False
+        while extension != 0:
+            e = words(extension, 4)
+            if e[1] & 0xFFFFFFFF == 1:
+                words(e[3], 4)[3] = major | minor << 32
+                asked = True
+            extension = e[2]
+        if asked:
+            return 0
+        if f[7] != operands or f[12] != results or f[17] != 1:
+            return _fail(frame, addresses[last], INTERNAL)
+        ins, outs = words(f[9], operands), words(f[14], results)
+        if words(ins[0], 6)[2] & 0xFFFFFFFF != expected:
+            return _fail(frame, addresses[last], INTERNAL)
+        options = words(words(words(f[20], 1)[0], 2)[1], 1)[0]
+        found = body(ins, outs, options)
+        if found != 0:
+            return _fail(frame, addresses[found], INVALID_ARGUMENT)
+        return 0
+
+    made = numba.cfunc("int64(int64)", **OPTIONS)(run)
+    _texts.append(texts)  # of which handlers hold the addresses
+    return made

@@ -1,0 +1,55 @@
+"""Handlers of the operations: XLA calls them itself.
+
+They copy nothing, hold no lock of Python's, and run their chunks on Numba's threads.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from typing import Any
+
+import jax
+import numpy as np
+
+from fastgrad.jax import frames
+from fastgrad.jax.bodies import COUPLED, LOG, MESSAGES, TABLE
+from fastgrad.kernels.compiler import jit
+from fastgrad.kernels.distributions.categorical_long import SEGMENT
+
+__all__ = ["native", "packed", "target"]
+
+_kept: list[Any] = []  # XLA holds their addresses for ever
+_lock = threading.Lock()
+
+
+def native(name: str, dtype: Any, shape: tuple[int, ...], options: dict[str, Any]) -> bool:
+    """Return whether an operation has a handler for logits of that dtype and shape."""
+    if name not in TABLE or str(dtype) not in frames.DTYPES or frames.version() is None:
+        return False
+    if options.get("method") == "gumbel":
+        return False
+    return shape[-1] <= SEGMENT or name not in ("sample", "log_prob")
+
+
+def packed(options: dict[str, Any]) -> int:
+    """Return those options that handlers need as one integer."""
+    mode = int(options.get("mode", 0))
+    return mode | COUPLED * options.get("coupled", False) | LOG * options.get("log", False)
+
+
+@functools.cache
+def _registered(name: str, dtype: str) -> str:
+    operands, results, make = TABLE[name]
+    jit.threading_layer()
+    made = frames.handler(make(np.dtype(dtype).type), dtype, operands, results, MESSAGES)
+    target = f"fastgrad_{name}_{dtype}"
+    jax.ffi.register_ffi_target(target, jax.ffi.pycapsule(made.address), platform="cpu")
+    _kept.append(made)
+    return target
+
+
+def target(name: str, dtype: Any) -> str:
+    """Return the name under which XLA knows the handler, which is compiled when first needed."""
+    with _lock:
+        return _registered(name, str(dtype))

@@ -1,0 +1,197 @@
+"""Both routes into XLA: handlers that it calls without Python, and callbacks in pure NumPy."""
+
+import ast
+import pathlib
+import threading
+
+import numpy as np
+import pytest
+
+import fastgrad as fg
+
+jax = pytest.importorskip("jax")
+fj = pytest.importorskip("fastgrad.jax")
+jnp = pytest.importorskip("jax.numpy")
+calls = pytest.importorskip("fastgrad.jax.calls")
+chunks = pytest.importorskip("fastgrad.jax.chunks")
+frames = pytest.importorskip("fastgrad.jax.frames")
+handlers = pytest.importorskip("fastgrad.jax.handlers")
+pytestmark = pytest.mark.optional
+
+KEY = jax.random.key(3)
+RNG = fj.to_key(KEY)
+X = np.random.default_rng(0).normal(size=(5, 4, 3)).astype(np.float32)
+BAD = (jax.errors.JaxRuntimeError, ValueError)
+
+
+def everything(x):
+    """Call each function that has a handler, and the gradients of those that have one."""
+    r = fj.relax(x, KEY, temperature=0.5, num_samples=2)
+    y = fj.gumbel_softmax(x, KEY, temperature=0.5, num_samples=2)
+    return fj.sample(x, KEY), r, y, fj.entropy(x), fj.log_prob(x, r.sample)
+
+
+def loss(x):
+    _, r, y, h, p = everything(x)
+    return sum((a**2).sum() for a in (*r[1:], y, h, p))
+
+
+def results(x):
+    """Return what each way of calling gives; new functions, so that nothing is remembered."""
+    calling = jax.jit(lambda x: everything(x))
+    mapped = jax.vmap(lambda x: everything(x), 0, (0, 1, 1, 0, 1))
+    return calling(x), mapped(x), jax.jit(jax.grad(lambda x: loss(x)))(x)
+
+
+@pytest.fixture
+def without_handlers(monkeypatch):
+    monkeypatch.setattr(handlers.frames, "version", lambda: None)
+
+
+def programs(x):
+    return jax.jit(lambda x: everything(x)).lower(x).as_text()
+
+
+def test_handlers_are_called():
+    assert frames.version() is not None
+    text = programs(X)
+    assert "fastgrad_relax_float32" in text
+    assert "callback" not in text
+
+
+def test_callbacks_are_called_where_frames_are_unknown(without_handlers):
+    text = programs(X)
+    assert "fastgrad_" not in text
+    assert "callback" in text
+
+
+def test_both_routes_agree(monkeypatch):
+    native = jax.tree.leaves(results(X))
+    monkeypatch.setattr(handlers.frames, "version", lambda: None)
+    for own, other in zip(native, jax.tree.leaves(results(X)), strict=True):
+        np.testing.assert_array_equal(own, other)
+
+
+def test_errors_without_handlers(without_handlers):
+    bad = X * np.nan
+    for f in (fj.entropy, lambda x: fj.sample(x, KEY)):
+        with pytest.raises(BAD, match="logits must be below infinity"):
+            jax.jit(f)(bad).block_until_ready()
+    draw = jax.jit(lambda t: fj.gumbel_softmax(X, KEY, temperature=t))
+    with pytest.raises(BAD, match="temperature must be from"):
+        draw(np.float32(0)).block_until_ready()
+
+
+def test_shapes_at_the_edge_without_handlers(without_handlers):
+    for shape in ((0, 3), (2, 0, 3), (3,)):
+        x = np.zeros(shape, np.float32)
+        found = jax.jit(lambda x: fj.relax(x, KEY, temperature=0.5, num_samples=2))(x)
+        for own, other in zip(found, fg.relax(x, temperature=0.5, num_samples=2, rng=RNG)):
+            np.testing.assert_array_equal(own, other)
+
+
+def test_operations_that_callbacks_run_know_no_jax():
+    path = pathlib.Path(calls.__file__).with_name("operations.py")
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            assert not any(alias.name.startswith("jax") for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            assert not (node.module or "").startswith(("jax", "fastgrad.jax"))
+
+
+def header(tmp_path, monkeypatch, text):
+    """Let JAX say that its headers are these, and return the version that is read there."""
+    path = tmp_path / "xla" / "ffi" / "api"
+    path.mkdir(parents=True)
+    (path / "c_api.h").write_text(text)
+    monkeypatch.setattr(jax.ffi, "include_dir", lambda: str(tmp_path))
+    frames.version.cache_clear()
+    try:
+        return frames.version()
+    finally:
+        frames.version.cache_clear()
+
+
+DEFINED = "#define XLA_FFI_API_MAJOR {}\n#define XLA_FFI_API_MINOR {}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (DEFINED.format(0, 3), (0, 3)),
+        (DEFINED.format(0, 1), (0, 1)),
+        (DEFINED.format(0, 9), None),
+        (DEFINED.format(1, 0), None),
+        ("", None),
+    ],
+)
+def test_version_of_the_interface(tmp_path, monkeypatch, text, expected):
+    assert header(tmp_path, monkeypatch, text) == expected
+
+
+def test_other_machines_and_missing_headers(tmp_path, monkeypatch):
+    monkeypatch.setattr(frames.platform, "machine", lambda: "riscv64")
+    assert header(tmp_path, monkeypatch, DEFINED.format(0, 3)) is None
+    monkeypatch.undo()
+    monkeypatch.setattr(jax.ffi, "include_dir", lambda: str(tmp_path / "nowhere"))
+    frames.version.cache_clear()
+    assert frames.version() is None
+    frames.version.cache_clear()
+
+
+def test_many_chunks_have_the_bits_of_one(monkeypatch):
+    x = np.random.default_rng(0).normal(size=(20_000, 8)).astype(np.float32)
+    draw = jax.jit(lambda x: fj.relax(x, KEY, temperature=0.5, num_samples=2))
+    slope = jax.jit(jax.grad(lambda x: (fj.gumbel_softmax(x, KEY, temperature=0.5) ** 2).sum()))
+    draw(x), slope(x)
+    found = []
+    for count in (1, 3, 8):
+        chunks.MOST[0] = count
+        found.append([np.asarray(a) for a in (*draw(x), slope(x), fj.entropy(x))])
+    chunks.plan_threads()
+    for others in found[1:]:
+        for own, other in zip(found[0], others, strict=True):
+            np.testing.assert_array_equal(own, other)
+    np.testing.assert_array_equal(
+        found[0][0], fg.relax(x, temperature=0.5, num_samples=2, rng=RNG).sample
+    )
+
+
+def test_eight_threads_at_once():
+    x = np.random.default_rng(0).normal(size=(10_000, 8)).astype(np.float32)
+    expected = fg.gumbel_softmax(x, temperature=0.5, rng=RNG)
+    draw = jax.jit(lambda x: fj.gumbel_softmax(x, KEY, temperature=0.5))
+    good = [False] * 8
+
+    def work(i):
+        good[i] = all(bool((np.asarray(draw(x)) == expected).all()) for _ in range(5))
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert all(good)
+
+
+def test_long_rows_and_other_methods_have_no_handler():
+    x = np.random.default_rng(0).normal(size=(2, 5000)).astype(np.float32)
+    z = jax.jit(lambda x: fj.sample(x, KEY))(x)
+    np.testing.assert_array_equal(z, fg.sample(x, rng=RNG))
+    np.testing.assert_array_equal(jax.jit(fj.log_prob)(x, z), fg.log_prob(x, np.asarray(z)))
+    y = jax.jit(lambda x: fj.gumbel_softmax(x, KEY, temperature=0.5))(x)
+    np.testing.assert_array_equal(y, fg.gumbel_softmax(x, temperature=0.5, rng=RNG))
+
+
+def test_shards_of_one_batch():
+    """Each device draws what the whole batch has at its rows: here two, one after the other."""
+    draw = jax.jit(lambda x, i: fj.sample(x, KEY, row_offset=i * 10))
+    x = X.reshape(20, 3)
+    parts = [draw(x[10 * i : 10 * i + 10], i) for i in range(2)]
+    np.testing.assert_array_equal(np.concatenate(parts), fg.sample(x, rng=RNG))
+
+
+def test_the_numpy_api_names_this_one_when_it_is_given_a_tracer():
+    for f in (fg.entropy, lambda x: fg.sample(x, rng=0)):
+        with pytest.raises(TypeError, match=r"logits .* tracer .* fastgrad\.jax"):
+            jax.jit(f)(X)
