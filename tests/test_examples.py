@@ -34,8 +34,9 @@ def test_runs(path, tmp_path):
     answer = _run(path, tmp_path)
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout
-    if "sklearn" in path.read_text(encoding="utf-8") and not importlib.util.find_spec("sklearn"):
-        pytest.skip("scikit-learn is not installed")
+    for package in ("sklearn", "jax", "optax"):
+        if package in path.read_text(encoding="utf-8") and not importlib.util.find_spec(package):
+            pytest.skip(f"{package} is not installed")
     pictures = [found.name for found in tmp_path.iterdir()]
     assert pictures == ([f"{path.stem}.png"] if pictured else [])
     for name in pictures:
