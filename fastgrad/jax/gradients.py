@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
 
 from fastgrad.jax.calls import call
 from fastgrad.kernels.distributions.concrete import LOG
@@ -33,14 +35,23 @@ def _with_gradient(name, options):
         return call(name, *operands, **options)
 
     def forward(*operands):
+        operands = tuple(operand.value for operand in operands)
         return function(*operands), operands
 
     def backward(operands, cotangents):
         grad = product(operands, cotangents, **options)
         return (grad, *(None for _ in operands[1:]))
 
-    function.defvjp(forward, backward)
+    function.defvjp(forward, backward, symbolic_zeros=True)
     return function
+
+
+def _whole(cotangent: Any) -> Any:
+    """Return a cotangent as an array: where nothing depends on the result, of zeros."""
+    if isinstance(cotangent, SymbolicZero):
+        kind: Any = cotangent
+        return jnp.zeros(kind.shape, kind.dtype)
+    return cotangent
 
 
 class _Cotangents(NamedTuple):
@@ -53,25 +64,28 @@ class _Cotangents(NamedTuple):
 
 
 def _gumbel_softmax_product(operands, cotangents, *, samples, mode):
-    return call("gumbel_softmax_vjp", *operands, *cotangents, log=mode == LOG)[0]
+    return call("gumbel_softmax_vjp", *operands, _whole(cotangents[0]), log=mode == LOG)[0]
 
 
 def _relax_product(operands, cotangents, *, samples, coupled, log):
     r = _Cotangents(*cotangents)
-    both = call("relax_vjp", *operands, r.relaxed, r.conditional, coupled=coupled, log=log)
+    pair = _whole(r.relaxed), _whole(r.conditional)
+    both = call("relax_vjp", *operands, *pair, coupled=coupled, log=log)
+    if isinstance(r.score, SymbolicZero):  # nothing depends on it
+        return both[0] + both[1]
     p, total = jax.nn.softmax(operands[0], axis=-1), r.score.sum(axis=0)
     through_score = p * ((p * total).sum(axis=-1, keepdims=True) - total)
     return both[0] + both[1] + through_score
 
 
 def _log_prob_product(operands, cotangents):
-    return (cotangents[0][..., None] * call("score", *operands)[0]).sum(axis=0)
+    return (_whole(cotangents[0])[..., None] * call("score", *operands)[0]).sum(axis=0)
 
 
 def _plain_product(name):
     def product(operands, cotangents, **options):
         options.pop("samples", None)
-        return call(name, *operands, cotangents[0], **options)[0]
+        return call(name, *operands, _whole(cotangents[0]), **options)[0]
 
     return product
 
