@@ -30,6 +30,11 @@ def array(x, name):
                 f"{name} must have values, got a tracer of JAX: inside its programs, "
                 "call the functions of fastgrad.jax"
             ) from None
+        if getattr(x, "requires_grad", False):
+            raise TypeError(
+                f"{name} must be an array, got a tensor that requires grad: functions of tensors, "
+                "with gradients, are in fastgrad.torch"
+            ) from None
         raise TypeError(
             f"{name} must be an array of real numbers, got {_kind(x, type(x).__name__)}: {error}"
         ) from None

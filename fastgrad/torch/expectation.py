@@ -1,0 +1,275 @@
+"""Expectations of functions of tensors: one backward pass for the logits and f's own parameters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch import distributions as td
+
+from fastgrad.distributions.bernoulli import Bernoulli
+from fastgrad.distributions.categorical import Categorical
+from fastgrad.distributions.discrete import Discrete
+from fastgrad.estimators import Estimator, registry
+from fastgrad.estimators.rao_blackwell.distinct import Distinct
+from fastgrad.estimators.rao_blackwell.enumeration import Enumerate
+from fastgrad.estimators.score_functions.vimco import VIMCO
+from fastgrad.objectives import Objective, Values
+from fastgrad.random import Key, as_key
+from fastgrad.torch.evaluations import Evaluations
+from fastgrad.torch.operators import FIRST_ORDER
+from fastgrad.torch.tensors import TorchRNG, key_of, real, words
+
+__all__ = ["expectation", "expectation_and_state"]
+
+
+def expectation(
+    f: Callable[[Tensor], Any],
+    distribution: Tensor | td.Distribution,
+    *,
+    estimator: str | Estimator = "rebar",
+    num_samples: int = 8,
+    rng: TorchRNG,
+    index: bool = False,
+    **options: Any,
+) -> Tensor:
+    """Estimate E[f] with a gradient for the logits, and one for the parameters of f.
+
+    Parameters
+    ----------
+    f : callable
+        A function, in torch, of samples x of shape (S, *batch, K), one-hot or relaxed; (S, *batch)
+        for Bernoulli variables. Returns values whose shape is a leading part of (S, *batch): shape
+        (S,) is one number for the whole sample, (S, B) one for each example of a minibatch. It may
+        return a pair ``(value, credit)``: see `fastgrad.objective`. Parameters that it closes over
+        get the gradient of the mean of its values at the samples.
+    distribution : Tensor, or torch.distributions.Categorical, OneHotCategorical or Bernoulli
+        A tensor is the logits of categorical variables, shape (*batch, K), on the CPU. float16 and
+        bfloat16 are computed in float32.
+    estimator : str or Estimator
+        One of `fastgrad.list_estimators`, or an object. Those that need the gradient of f at
+        relaxed samples get it from torch.
+    num_samples : int
+        Number S of samples.
+    rng : int, Key, torch.Generator, or what the NumPy API takes
+        The same key gives the estimate of the NumPy API.
+    index : bool
+        Whether f takes category indices, int64 of shape (S, *batch), instead of one-hot vectors:
+        for estimators that evaluate f at outcomes only.
+    **options
+        The options of an estimator given by name.
+
+    Returns
+    -------
+    Tensor
+        The shape of f's values without the axis of samples, in the type of the logits. Its backward
+        pass gives the logits the estimate of their gradient, and f's parameters that of the mean of
+        f at the samples (for `vimco`, of the bound; for `gumbel_softmax`, at the relaxed samples).
+        There are no second derivatives by the logits.
+
+    Raises
+    ------
+    TypeError
+        If f is not callable or returns no tensor; if the estimator or distribution is of another
+        kind, or f lacks what the estimator needs.
+    ValueError
+        If f returns values of a wrong shape or not finite, or has no gradient by the samples where
+        the estimator needs it; as the estimator itself. What f raises comes through.
+
+    See Also
+    --------
+    expectation_and_state : for estimators that learn from call to call.
+
+    Examples
+    --------
+    >>> import torch, fastgrad.torch as fgt
+    >>> logits = torch.zeros(5, 3, requires_grad=True)
+    >>> weights = torch.ones(3, requires_grad=True)
+    >>> loss = fgt.expectation(lambda x: (x @ weights).square().sum(dim=-1), logits, rng=0)
+    >>> loss.backward()
+    >>> loss.item(), logits.grad.shape, weights.grad.sum()
+    (5.0, torch.Size([5, 3]), tensor(10.))
+    """
+    found, _ = expectation_and_state(
+        f,
+        distribution,
+        estimator=estimator,
+        num_samples=num_samples,
+        rng=rng,
+        index=index,
+        **options,
+    )
+    return found
+
+
+def expectation_and_state(
+    f: Callable[[Tensor], Any],
+    distribution: Tensor | td.Distribution,
+    *,
+    estimator: str | Estimator = "rebar",
+    num_samples: int = 8,
+    rng: TorchRNG,
+    state: dict[str, Any] | None = None,
+    index: bool = False,
+    **options: Any,
+) -> tuple[Tensor, dict[str, Any] | None]:
+    """Estimate E[f] as `expectation` does, and return what the estimator has learned as well.
+
+    Parameters
+    ----------
+    f, distribution, estimator, num_samples, rng, index, **options
+        As in `expectation`.
+    state : dict of arrays, optional
+        The state that the last call returned.
+
+    Returns
+    -------
+    value : Tensor
+        As `expectation` returns it.
+    state : dict of arrays, or None
+        To be passed to the next call: moving baselines, the scale of REBAR, the network of RELAX.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `expectation`.
+
+    Examples
+    --------
+    >>> import torch, fastgrad as fg, fastgrad.torch as fgt
+    >>> logits, state = torch.zeros(3, requires_grad=True), None
+    >>> for step, key in enumerate(fg.Key(0).split(2)):
+    ...     value, state = fgt.expectation_and_state(
+    ...         lambda x: (x - 0.45).square().sum(dim=-1), logits, rng=key, state=state
+    ...     )
+    ...     value.backward()
+    >>> sorted(state)
+    ['products', 'scale', 'temperature']
+    """
+    if not callable(f) or isinstance(f, Objective):
+        raise TypeError(f"f must be a function of tensors, got {f!r}")
+    if not isinstance(estimator, Estimator):
+        run: Estimator = registry.estimator(estimator, **options)  # pyright: ignore
+    elif not options:
+        run = estimator
+    else:
+        raise TypeError(f"options go with an estimator's name, got {', '.join(options)}")
+    logits, d = _distribution(distribution)
+    rng = as_key(key_of(*words(rng)) if isinstance(rng, torch.Generator) else rng)
+    given = Evaluations(f, d, logits.dtype, index=index, estimator=run)
+    estimate = run(given.objective, d, num_samples=num_samples, rng=rng, state=state)
+    value, grad = (
+        torch.from_numpy(np.array(x)).to(logits.dtype) for x in (estimate.value, estimate.grad)
+    )
+    mean = None
+    if torch.is_grad_enabled() and given.samples.requires_grad:
+        mean = _mean(run, d, num_samples, rng, given).to(logits.dtype)
+    return _Joined.apply(logits, mean, value, grad), estimate.state  # pyright: ignore
+
+
+def _distribution(distribution: Any) -> tuple[Tensor, Discrete]:
+    """Return the logits, and the distribution of arrays that they are those of."""
+    while isinstance(distribution, td.Independent):
+        distribution = distribution.base_dist
+    if isinstance(distribution, td.Bernoulli):
+        logits, kind = distribution.logits, Bernoulli
+    elif isinstance(distribution, (td.Categorical, td.OneHotCategorical)):
+        logits, kind = distribution.logits, Categorical
+    elif isinstance(distribution, td.Distribution):
+        name = type(distribution).__name__
+        raise TypeError(f"distribution must be Categorical or Bernoulli, or logits, got {name}")
+    else:
+        logits, kind = distribution, Categorical
+    array = real(logits, "logits").numpy(force=True)
+    return logits, kind(array, copy=False)  # pyright: ignore
+
+
+class _Joined(torch.autograd.Function):
+    """The value of an estimate, with the estimate's gradient and that of the mean of f."""
+
+    @staticmethod
+    def forward(logits: Tensor, mean: Tensor | None, value: Tensor, grad: Tensor) -> Tensor:
+        return value.clone()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.save_for_backward(inputs[0], inputs[-1])
+        ctx.joined = inputs[1] is not None
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor) -> Any:
+        (cotangent,), (logits, grad) = cotangents, ctx.saved_tensors
+        product = None
+        if ctx.needs_input_grad[0]:  # examples do not mix: each has its own factor
+            product = _Product.apply(cotangent, grad, logits)
+        return product, cotangent if ctx.joined else None, None, None
+
+
+class _Product(torch.autograd.Function):
+    """The estimate's gradient times a number for each example: it refuses to be differentiated.
+
+    The logits are there for the graph, so that it does not take their second derivative for zero.
+    """
+
+    @staticmethod
+    def forward(cotangent: Tensor, grad: Tensor, logits: Tensor) -> Tensor:
+        return cotangent.reshape(*cotangent.shape, *(grad.ndim - cotangent.ndim) * (1,)) * grad
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor) -> Any:
+        raise NotImplementedError(FIRST_ORDER.format("expectation"))
+
+
+def _mean(
+    estimator: Estimator, d: Discrete, num_samples: int, key: Key, given: Evaluations
+) -> Tensor:
+    """Return the mean of f as the estimator takes it, as a function of f's values with graphs."""
+    values = given.samples
+    if isinstance(estimator, VIMCO):
+        size = estimator.group(num_samples)
+        groups = values[:num_samples].unflatten(0, (-1, size))
+        return (groups.logsumexp(dim=1) - math.log(size)).mean(dim=0)
+    if isinstance(estimator, Enumerate):
+        weights = _probabilities(d, given)
+    elif isinstance(estimator, Distinct):
+        weights = _weights(estimator, d, num_samples, key, values)
+    else:  # what else is evaluated, such as neighbours, comes after the samples
+        return values[:num_samples].mean(dim=0)
+    return (torch.from_numpy(weights).to(values.dtype) * values).sum(dim=0)
+
+
+def _probabilities(d: Discrete, given: Evaluations) -> Any:
+    """Return the weights of enumerated outcomes, which follow the first: that is one of them."""
+    (first, value), *others = given.at_outcomes
+    examples, cells = value.shape[1:], math.prod(value.shape[1:])
+    z = np.concatenate([z for z, _ in others])
+    log_p = d.log_prob(z).reshape(len(z), cells, -1).sum(axis=2, dtype=np.float64)
+    possible = (d.log_probabilities() > -np.inf).sum(axis=0).reshape(cells, -1)
+    fresh = np.arange(len(z))[:, None] < possible.prod(axis=1, dtype=np.float64)
+    weights = np.concatenate([np.zeros((1, cells)), np.exp(log_p) * fresh])
+    return weights.reshape(len(first) + len(z), *examples)
+
+
+def _weights(estimator: Distinct, d: Discrete, num_samples: int, key: Key, values: Tensor) -> Any:
+    """Return the weights of distinct outcomes: the value, linear in f, of each one alone."""
+    numbers = iter(values.numpy(force=True))
+
+    def replayed(z: Any) -> Any:
+        return np.stack([next(numbers) for _ in z])
+
+    draws = estimator.draw(d, num_samples, key)
+    outcomes, _ = estimator.ask(Objective(index=replayed), d, draws)
+    found = np.zeros(values.shape)
+    for i in range(num_samples):
+        alone = np.zeros(values.shape)
+        alone[i] = 1.0
+        found[i] = estimator.combine(d, [(draws, (outcomes, Values(alone, None)))]).value
+    return found

@@ -1,0 +1,154 @@
+"""Functions of tensors of matching scores: Sinkhorn scaling, with and without Gumbel noise."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from fastgrad.distributions import sinkhorn as _arrays
+from fastgrad.torch.operators import Operator, build
+from fastgrad.torch.tensors import TorchRNG, real, scalar, words
+
+__all__ = ["Sinkhorn", "gumbel_sinkhorn", "sinkhorn"]
+
+_LIMITS = "float tolerance, SymInt max_iterations, bool newton"
+_RESULTS = ((0, None), (-2, torch.float64), (-2, torch.int32))
+_sinkhorn = build(
+    Operator(
+        name="sinkhorn",
+        function=_arrays.sinkhorn,
+        vjp=_arrays.sinkhorn_vjp,
+        arguments=f"Tensor log_alpha, Tensor temperature, {_LIMITS}",
+        results=_RESULTS,
+    )
+)
+_gumbel_sinkhorn = build(
+    Operator(
+        name="gumbel_sinkhorn",
+        function=_arrays.gumbel_sinkhorn,
+        vjp=_arrays.gumbel_sinkhorn_vjp,
+        arguments=(
+            "Tensor log_alpha, Tensor temperature, SymInt key_0, SymInt key_1, "
+            f"SymInt? num_samples, float noise_scale, {_LIMITS}, "
+            "SymInt problem_offset, SymInt sample_offset"
+        ),
+        results=_RESULTS,
+    )
+)
+
+
+class Sinkhorn(NamedTuple):
+    """Scaled matrices and how exact they are, as tensors.
+
+    Attributes
+    ----------
+    matrix : Tensor, shape (S, *batch, N, M)
+        Scaled matrices, in the type of log_alpha. Error and iterations have no gradient.
+    error : Tensor of float64, shape (S, *batch)
+        Largest amount by which a row or column sum misses its bound.
+    iterations : Tensor of int32, shape (S, *batch)
+        Iterations made.
+    """
+
+    matrix: Tensor
+    error: Tensor
+    iterations: Tensor
+
+
+def sinkhorn(
+    log_alpha: Tensor,
+    *,
+    temperature: float | Tensor = 1.0,
+    tolerance: float = 1e-4,
+    max_iterations: int = 1000,
+    newton: bool = True,
+) -> Sinkhorn:
+    """Scale rows and columns until they sum to 1: see `fastgrad.permutation.sinkhorn`.
+
+    The gradient is that of the equations which the converged matrix satisfies.
+
+    Parameters
+    ----------
+    log_alpha : Tensor, shape (*batch, N, M)
+        Score of each pair, on the CPU; -inf is a pair that is never matched. float16 and bfloat16
+        are computed in float32.
+    temperature : float or Tensor of one number
+        Divisor of the scores, above 0. It has no gradient.
+    tolerance, max_iterations, newton
+        As in `fastgrad.permutation.sinkhorn`.
+
+    Returns
+    -------
+    Sinkhorn
+        Named tuple of `matrix`, `error` and `iterations`, without the axis S.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `fastgrad.permutation.sinkhorn`, and if log_alpha is no tensor or not on the CPU.
+
+    Examples
+    --------
+    >>> import torch, fastgrad.torch as fgt
+    >>> log_alpha = torch.eye(2, requires_grad=True)
+    >>> fgt.permutation.sinkhorn(log_alpha, temperature=0.5).matrix.square().sum().backward()
+    >>> log_alpha.grad.shape
+    torch.Size([2, 2])
+    """
+    x = real(log_alpha, "log_alpha")
+    limits = (tolerance, max_iterations, newton)
+    matrix, error, iterations = _sinkhorn(x, scalar(temperature, "temperature"), *limits)
+    return Sinkhorn(matrix.to(log_alpha.dtype), error, iterations)
+
+
+def gumbel_sinkhorn(
+    log_alpha: Tensor,
+    *,
+    temperature: float | Tensor,
+    num_samples: int | None = None,
+    rng: TorchRNG,
+    noise_scale: float = 1.0,
+    tolerance: float = 1e-4,
+    max_iterations: int = 1000,
+    newton: bool = True,
+    problem_offset: int = 0,
+    sample_offset: int = 0,
+) -> Sinkhorn:
+    """Draw relaxed permutations, differentiably: see `fastgrad.permutation.gumbel_sinkhorn`.
+
+    Parameters
+    ----------
+    log_alpha : Tensor, shape (*batch, N, M)
+        Score of each pair, on the CPU. float16 and bfloat16 are computed in float32.
+    temperature, num_samples, rng
+        As in `fastgrad.torch.gumbel_softmax`.
+    noise_scale, tolerance, max_iterations, newton, problem_offset, sample_offset
+        As in `fastgrad.permutation.gumbel_sinkhorn`.
+
+    Returns
+    -------
+    Sinkhorn
+        Named tuple of `matrix`, `error` and `iterations`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `fastgrad.permutation.gumbel_sinkhorn`, and if log_alpha is no tensor or not on the
+        CPU.
+
+    Examples
+    --------
+    >>> import torch, fastgrad.torch as fgt
+    >>> log_alpha = torch.zeros(3, 3)
+    >>> r = fgt.permutation.gumbel_sinkhorn(log_alpha, temperature=0.5, num_samples=4, rng=0)
+    >>> r.matrix.shape, bool((r.error <= 1e-4).all())
+    (torch.Size([4, 3, 3]), True)
+    """
+    x = real(log_alpha, "log_alpha")
+    noise = (*words(rng), num_samples, noise_scale)
+    options = (tolerance, max_iterations, newton, problem_offset, sample_offset)
+    found = _gumbel_sinkhorn(x, scalar(temperature, "temperature"), *noise, *options)
+    matrix, error, iterations = found
+    return Sinkhorn(matrix.to(log_alpha.dtype), error, iterations)

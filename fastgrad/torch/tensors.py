@@ -1,0 +1,96 @@
+"""What users pass to the functions of tensors: checked, and made what operators take."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fastgrad.random import RNG, Key, as_key
+
+__all__ = ["TorchRNG"]
+
+#: What `rng=` takes here: what the NumPy API takes, or a generator of torch.
+TorchRNG: TypeAlias = RNG | torch.Generator
+
+REALS = (torch.float32, torch.float64)
+HALVES = (torch.float16, torch.bfloat16)
+SEEDED = -1  # in place of the second word of a key: the first is then a seed
+
+
+def on_cpu(x: Any, name: str) -> Tensor:
+    """Return a tensor unless it is none, or lives on another device than the CPU."""
+    if not isinstance(x, Tensor):
+        kind = type(x).__name__
+        raise TypeError(f"{name} must be a tensor, got {kind}: functions of arrays are in fastgrad")
+    if x.device.type != "cpu":
+        raise ValueError(
+            f"{name} must be on the CPU, where fastgrad computes, got device {x.device}: "
+            "move it with .cpu()"
+        )
+    return x
+
+
+def real(x: Any, name: str) -> Tensor:
+    """Return a tensor of real numbers as float32 or float64, the halves as float32."""
+    x = on_cpu(x, name)
+    if x.dtype in REALS:
+        return x
+    if x.dtype in HALVES:
+        return x.float()
+    raise TypeError(f"{name} must be float32, float64, float16 or bfloat16, got {x.dtype}")
+
+
+def integers(x: Any, name: str) -> Tensor:
+    """Return a tensor of integers."""
+    x = on_cpu(x, name)
+    if x.is_floating_point() or x.is_complex() or x.dtype == torch.bool:
+        raise TypeError(f"{name} must hold integers, got {x.dtype}")
+    return x
+
+
+def scalar(value: Any, name: str) -> Tensor:
+    """Return a number as a tensor of no axes, float64: as such it makes no graph of its own."""
+    if isinstance(value, Tensor):
+        if value.requires_grad:
+            raise ValueError(f"{name} must not require grad, as it is given none: detach it")
+        if value.ndim:
+            raise ValueError(f"{name} must be one number for all rows, got shape {value.shape}")
+        return on_cpu(value, name).double()
+    if torch.compiler.is_compiling():
+        return torch.tensor(value, dtype=torch.float64)
+    return _number(value) if type(value) is float else torch.tensor(value, dtype=torch.float64)
+
+
+@functools.lru_cache(256)
+def _number(value: float) -> Tensor:
+    """Return a number as a tensor, remembered: to make one takes as long as to dispatch a call."""
+    return torch.tensor(value, dtype=torch.float64)
+
+
+def words(rng: TorchRNG) -> tuple[int, int]:
+    """Return two integers that say which key `rng` means, as operators take them.
+
+    An integer goes as it is, so that one graph serves all: see `key_of`.
+    """
+    if isinstance(rng, int) and not isinstance(rng, bool) and 0 <= rng < 2**63:
+        return rng, SEEDED
+    if torch.compiler.is_compiling():
+        if isinstance(rng, (torch.Generator, np.random.Generator)):
+            raise TypeError(
+                "rng must be a fastgrad.Key or an int under torch.compile: a graph can not draw "
+                "from a Generator, and would repeat or merge its draws"
+            )
+        return rng.words  # pyright: ignore
+    if isinstance(rng, torch.Generator):
+        first, second = torch.randint(2**32, (2,), generator=rng).tolist()
+        return first, second
+    return as_key(rng).words
+
+
+def key_of(first: int, second: int) -> Key:
+    """Return the key that the two integers of `words` mean."""
+    return as_key(first) if second == SEEDED else Key._from_words((first, second))
