@@ -91,6 +91,7 @@ def words(rng: TorchRNG) -> tuple[int, int]:
     return as_key(rng).words
 
 
+@functools.lru_cache(256)
 def key_of(first: int, second: int) -> Key:
     """Return the key that the two integers of `words` mean."""
     return as_key(first) if second == SEEDED else Key._from_words((first, second))
