@@ -1,0 +1,197 @@
+"""fastgrad inside other frameworks, beside their own code: cost of a call, and times of training.
+
+    python -m benchmarks.rivals_interop [--threads 1] [--framework torch]
+
+Calls of both kinds are made in turns within one process, and medians of the ratios of neighbours
+are printed, so that a busy machine does not matter. "beyond the kernel" is the time of a call less
+that of the NumPy API on the same arrays.
+"""
+
+import argparse
+import importlib.util
+import math
+import statistics
+import time
+
+import numpy as np
+
+import fastgrad as fg
+
+SMALL, LARGE, TEMPERATURE, SAMPLES = (8, 8), (65_536, 16), 0.5, 8
+KEY = fg.Key(0)
+
+
+def rounds(calls, seconds=2.0, least=7):
+    """Return for each call the times of one, in seconds, all calls taking turns."""
+    numbers = {}
+    for name, call in calls.items():
+        call()
+        call()
+        began = time.perf_counter()
+        call()
+        numbers[name] = max(1, int(2e-3 / max(time.perf_counter() - began, 1e-7)))
+    times, end = {name: [] for name in calls}, time.perf_counter() + seconds
+    while time.perf_counter() < end or len(times[next(iter(calls))]) < least:
+        for name, call in calls.items():
+            began = time.perf_counter()
+            for _ in range(numbers[name]):
+                call()
+            times[name].append((time.perf_counter() - began) / numbers[name])
+    return times
+
+
+def beyond(times, name, base):
+    """Return the median of differences of neighbours in time, in microseconds."""
+    return statistics.median(a - b for a, b in zip(times[name], times[base], strict=True)) * 1e6
+
+
+def ratio(times, name, base):
+    """Return how many times as long the call takes as the base: the median of neighbours."""
+    return statistics.median(a / b for a, b in zip(times[name], times[base], strict=True))
+
+
+def of_arrays(shape):
+    """Return the NumPy API's calls, forward alone and with its product."""
+    logits = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    ones = np.ones_like(logits)
+
+    def forward():
+        return fg.gumbel_softmax(logits, temperature=TEMPERATURE, rng=KEY)
+
+    def both():
+        forward()
+        return fg.gumbel_softmax_vjp(logits, ones, temperature=TEMPERATURE, rng=KEY)
+
+    return logits, {"NumPy forward": forward, "NumPy both": both}
+
+
+# -- torch ----------------------------------------------------------------------------------------
+
+
+def torch_cost(shape):
+    """Print the cost of a call beyond that of the NumPy API."""
+    import torch
+
+    import fastgrad.torch as fgt
+
+    array, calls = of_arrays(shape)
+    x, ones = torch.from_numpy(array), torch.ones(shape)
+    leaf = x.clone().requires_grad_()
+
+    def forward():
+        return fgt.gumbel_softmax(x, temperature=TEMPERATURE, rng=KEY)
+
+    def both():
+        y = fgt.gumbel_softmax(leaf, temperature=TEMPERATURE, rng=KEY)
+        return torch.autograd.grad(y, leaf, ones)
+
+    times = rounds(calls | {"forward": forward, "both": both})
+    for name in ("forward", "both"):
+        more, times_as_long = (
+            beyond(times, name, f"NumPy {name}"),
+            ratio(times, name, f"NumPy {name}"),
+        )
+        print(f"  {shape} {name:8} {more:8.1f} us beyond the NumPy API, {times_as_long:.3f} x it")
+
+
+def torch_gumbel_softmax(shape, compiled):
+    """Print how many times as long torch's own Gumbel-softmax takes, forward and backward."""
+    import torch
+
+    import fastgrad.torch as fgt
+
+    leaf, ones = torch.randn(shape).requires_grad_(), torch.ones(shape)
+
+    def ours(x):
+        return fgt.gumbel_softmax(x, temperature=TEMPERATURE, rng=KEY)
+
+    def theirs(x):
+        return torch.nn.functional.gumbel_softmax(x, tau=TEMPERATURE)
+
+    def relaxed(x):
+        r = fgt.relax(x, temperature=TEMPERATURE, rng=KEY)
+        return r.relaxed + r.conditional
+
+    def relaxed_by_torch(x):
+        """Return the sum of both relaxations of REBAR, as its formulae are written."""
+        p = x.log_softmax(-1)
+        noise = -torch.empty_like(x).exponential_().log()
+        z = (p + noise).argmax(-1, keepdim=True)
+        top = torch.empty_like(x[..., :1]).exponential_()
+        e = torch.empty_like(x).exponential_()
+        given = p - (top * p.exp() + e).log()
+        given = given.scatter(-1, z, -top.log())
+        return ((p + noise) / TEMPERATURE).softmax(-1) + (given / TEMPERATURE).softmax(-1)
+
+    pairs = {"gumbel_softmax": (ours, theirs), "relax": (relaxed, relaxed_by_torch)}
+    for name, functions in pairs.items():
+        if compiled:
+            functions = [torch.compile(f, fullgraph=True) for f in functions]
+        calls = {
+            side: lambda f=f: torch.autograd.grad(f(leaf), leaf, ones)
+            for side, f in zip(("ours", "theirs"), functions, strict=True)
+        }
+        found = ratio(rounds(calls), "theirs", "ours")
+        kind = "compiled" if compiled else "eager"
+        print(f"  {shape} {name}, {kind}, forward and backward: torch takes {found:.1f} x as long")
+
+
+def torch_rloo(shape):
+    """Print how many times as long a plain RLOO takes, written with Categorical.sample."""
+    import torch
+
+    import fastgrad.torch as fgt
+
+    leaf, table = torch.randn(shape).requires_grad_(), torch.randn(shape[-1])
+
+    def ours():
+        value = fgt.expectation(
+            lambda z: table[z],
+            leaf,
+            estimator="rloo",
+            num_samples=SAMPLES,
+            rng=KEY,
+            index=True,
+        )
+        return torch.autograd.grad(value.sum(), leaf)
+
+    def theirs():
+        d = torch.distributions.Categorical(logits=leaf)
+        z = d.sample((SAMPLES,))
+        f = table[z]
+        centred = (f - f.mean(dim=0)) * SAMPLES / (SAMPLES - 1)
+        return torch.autograd.grad((centred * d.log_prob(z)).mean(dim=0).sum(), leaf)
+
+    found = ratio(rounds({"ours": ours, "theirs": theirs}), "theirs", "ours")
+    print(f"  {shape} rloo, {SAMPLES} samples: torch takes {found:.1f} x as long")
+
+
+def torch_section(threads):
+    import torch
+
+    torch.set_num_threads(threads)
+    print(f"torch {torch.__version__}")
+    for shape in (SMALL, LARGE):
+        torch_cost(shape)
+    torch_gumbel_softmax(LARGE, compiled=False)
+    torch_gumbel_softmax(LARGE, compiled=True)
+    torch_rloo((4096, 16))
+
+
+SECTIONS = {"torch": torch_section}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--framework", choices=sorted(SECTIONS))
+    options = parser.parse_args()
+    fg.set_num_threads(options.threads)
+    print(f"{options.threads} threads; of the large problem {math.prod(LARGE):,} numbers")
+    for name, section in SECTIONS.items():
+        if options.framework in (None, name) and importlib.util.find_spec(name):
+            section(options.threads)
+
+
+if __name__ == "__main__":
+    main()
