@@ -22,7 +22,7 @@ class Dither:
 
         common.set_threads(threads)
         image = picture(128)
-        self.call = lambda: dither(image, colors=colors, steps=20, rng=0)
+        self.call = lambda: dither(image, colors=colors, rng=0)
         self.call()
 
     def time_dither(self, colors, threads):
@@ -37,13 +37,13 @@ class Photograph:
     def setup(self):
         from fastgrad.dithering import dither
 
-        dither(picture(64), colors=16, steps=2, rng=0)
+        dither(picture(64), colors=16, rng=0)
         self.image = picture(1024)
 
     def time_dither(self):
         from fastgrad.dithering import dither
 
-        dither(self.image, colors=16, steps=20, rng=0)
+        dither(self.image, colors=16, rng=0)
 
     def peakmem_dither(self):
         self.time_dither()

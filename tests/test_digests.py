@@ -173,7 +173,7 @@ def pictures():
     return {
         "dither 6 colours": lambda: drawn(colors=6),
         "dither inks": lambda: drawn(palette=inks),
-        "dither structure": lambda: drawn(colors=4, structure=0.3, steps=4),
+        "dither structure": lambda: drawn(colors=4, structure=0.3, speed=8),
     }
 
 

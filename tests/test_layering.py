@@ -61,7 +61,7 @@ LAYERS = {
         ("eye",),
         ("metrics",),
         ("optimiser",),
-        ("result", "run"),
+        ("pace", "result", "run"),
         ("pictures",),
     ],
 }

@@ -147,7 +147,7 @@ DITHER: dict[str, tuple[Option, ...]] = {
         ),
         numeric("--nu", float, 0, 1e6, "weight of the error without blur: larger is less grainy"),
         numeric("--structure", float, 0, 1e6, "weight of structure, 1 - CSSIM (default: 0)"),
-        numeric("--steps", int, 1, 10**6, "steps of annealing", rivals="pace"),
+        numeric("--speed", int, 1, 10, "1 is slow and good, 10 fast (default: 4)", rivals="pace"),
         numeric("--time-budget", float, 0.001, 1e6, "seconds for each picture", rivals="pace"),
         numeric("--seed", int, 0, 2**63 - 1, "seed of the randomness (default: 0)"),
         option(

@@ -14,7 +14,7 @@ from fastgrad.dithering.pictures import images, palette_files
 from fastgrad.dithering.pictures.presets import PRESETS
 
 OPTIONS = (*(field.name for field in dataclasses.fields(Viewing)), "structure", "estimator")
-OPTIONS += ("steps", "time_budget")  # of `dithering.dither`
+OPTIONS += ("speed", "time_budget")  # of `dithering.dither`
 
 
 def dither(given: argparse.Namespace) -> int:

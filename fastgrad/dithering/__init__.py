@@ -14,8 +14,9 @@ from fastgrad.dithering.eye.colour import SpaceName
 from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.optimiser.loss import BlurredError, Gradient
 from fastgrad.dithering.optimiser.problem import Problem
+from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.result import Dithering, Progress
-from fastgrad.dithering.run import Criterion, Pace, Run
+from fastgrad.dithering.run import Criterion, Run
 from fastgrad.estimators import Estimator, EstimatorName
 from fastgrad.objectives import Objective
 from fastgrad.random import RNG
@@ -40,7 +41,7 @@ def dither(
     structure: float = 0.0,
     objective: Objective | Callable[[ByteArray], Objective] | None = None,
     estimator: EstimatorName | Estimator | None = None,
-    steps: int | None = None,
+    speed: int | None = None,
     time_budget: float | None = None,
     rng: RNG = 0,
     callback: Callable[[Progress], object] | None = None,
@@ -51,9 +52,10 @@ def dither(
     after the blur of the viewer's eye; plus ``nu`` times the squared error without blur. It is
     measured in linear light, and dark places weigh more, since the eye sees errors better there.
     First the palette is learned while one categorical distribution per pixel is annealed by the
-    gradient of the expected loss. Then error diffusion gives every pixel a colour, and an exact
-    search and least-squares fits of the palette lower the loss in turns. The same arguments give
-    the same picture, for any number of threads.
+    gradient of the expected loss; of a large picture, a part is enough for that. Then error
+    diffusion gives every pixel a colour, an exact search and least-squares fits of the palette
+    lower the loss in turns, and the search ends in the rounded palette. The same arguments give the
+    same picture, for any number of threads.
 
     Parameters
     ----------
@@ -101,11 +103,11 @@ def dither(
     estimator : str or Estimator, optional
         Estimator of the objective's expected gradient, see
         `fastgrad.dithering.optimiser.refinement.refine`. It requires ``structure``.
-    steps : int, optional
-        Number of annealing steps; by default 12. More are slower and better.
+    speed : int, optional
+        From 1, slow and good, to 10, fast; by default 4.
     time_budget : float, optional
-        Seconds to work, which excludes ``steps``: the number of steps then depends on the speed of
-        the machine, and so does the result.
+        Seconds to work, which excludes ``speed``: how much is done then depends on the speed of the
+        machine, and so does the result. Nothing is begun that would probably end too late.
     rng : int, Key, SeedSequence or Generator, optional
         Source of randomness.
     callback : callable, optional
@@ -140,7 +142,7 @@ def dither(
     >>> bool(result.indices[:, :8].mean() == result.indices[:, -8:].mean())
     False
     """
-    pace = Pace(steps, time_budget)
+    pace = Pace(speed, time_budget)
     criterion = Criterion(structure, objective, estimator)
     viewing = Viewing(space, sigma, ppd, nu, local_weights)
     problem = Problem(

@@ -26,8 +26,8 @@ class Dithering:
     palette : array of uint8, shape (K, 3)
         The colours in sRGB.
     loss : tuple of float
-        The expected loss after each step of annealing, the loss after each round of search, and the
-        loss of the picture.
+        The expected loss after each step of annealing and the loss after each sweep of search, of a
+        part of the picture as long as that is enough; and the loss of the picture.
     metrics : dict of str to float
         ``"psnr"``, the peak signal-to-noise ratio in decibels for a peak of 1, in the colour space
         of the loss; ``"blurred_psnr"``, the same after the blur of the loss; ``"colors"``, the
@@ -57,7 +57,7 @@ class Progress:
     step, steps : int
         Number of steps done, and of steps in all as far as it is known. The first step is a quick
         picture, in the given palette or in the first that is tried out; then come the steps of
-        annealing and the rounds of search, some of which may not be necessary.
+        annealing and the sweeps of search, some of which may not be necessary.
     loss : float
         The present loss, which in annealing is an expectation.
     snapshot : callable

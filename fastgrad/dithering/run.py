@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -14,64 +12,26 @@ from fastgrad import _validate, random
 from fastgrad._typing import ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.metrics.structure import cssim
 from fastgrad.dithering.optimiser.annealing import Annealing, anneal, schedule
-from fastgrad.dithering.optimiser.diffusion import begin
+from fastgrad.dithering.optimiser.diffusion import begin, diffuse
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.palette import Fit, Sample, spacing
+from fastgrad.dithering.optimiser.parts import tiled
 from fastgrad.dithering.optimiser.problem import Problem
 from fastgrad.dithering.optimiser.refinement import as_estimator, refine
 from fastgrad.dithering.optimiser.search import Search
 from fastgrad.dithering.optimiser.start import Trials
+from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.result import Dithering, Progress, metrics
 from fastgrad.estimators import Estimator, EstimatorName
 from fastgrad.objectives import Objective
 from fastgrad.random import RNG
 
-__all__ = ["Criterion", "Pace", "Run"]
+__all__ = ["Criterion", "Run"]
 
-STEPS = 12  # of annealing, by default
-ROUNDS = 10  # of search and fit, after the annealing
-SETTLED = 2e-4  # share of pixels: when fewer move in a round, there is no other
-LAST_SAMPLE = 1 << 20  # pixels that the fits of these rounds see
-Stage: TypeAlias = Literal["palette", "annealing", "search"]
-SHARES: dict[Stage, float] = {"palette": 0.2, "annealing": 0.6, "search": 0.95}  # of a time budget
-
-
-class Pace:
-    """How long to work: a number of annealing steps, or a time budget that begins now.
-
-    Parameters
-    ----------
-    steps, time_budget
-        Options of `fastgrad.dither`.
-
-    Attributes
-    ----------
-    began : float
-        The value of `time.perf_counter` at the beginning.
-    steps : int
-        The number of steps where there is no time budget.
-    """
-
-    began: float
-    steps: int
-
-    def __init__(self, steps: int | None = None, time_budget: float | None = None) -> None:
-        self.began = time.perf_counter()
-        if steps is not None and time_budget is not None:
-            raise ValueError(f"steps must be None with a time_budget, got {steps!r}")
-        self.steps = STEPS if steps is None else _validate.integer(steps, "steps", 1)
-        self._budget = None
-        if time_budget is not None:
-            self._budget = _validate.number(time_budget, "time_budget", 0, 1e9)
-
-    def deadline(self, stage: Stage) -> float | None:
-        """Return when a stage must end, as `time.perf_counter` counts; None without a budget."""
-        return None if self._budget is None else self.began + SHARES[stage] * self._budget
-
-    def late(self, stage: Stage) -> bool:
-        """Return whether the deadline of a stage has passed."""
-        deadline = self.deadline(stage)
-        return deadline is not None and time.perf_counter() > deadline
+SETTLED = 2e-4  # share of pixels: when fewer move in a sweep, there is no other
+PART = 1 << 17  # pixels of a large picture on which its palette is learned
+ROUNDS = 1  # of search and fit in the whole of it
+LAST = 1 << 20  # pixels that this fit sees
 
 
 @dataclass(frozen=True)
@@ -174,52 +134,69 @@ class Run:
         self.loss = problem.loss()
         self.history = []
         self._fit: Fit | None = None
-        self._gap, self._refined = np.zeros(()), False
-        self._reports, self._planned = 0, pace.steps
+        self._gap, self._taken, self._value = np.zeros(()), 0.0, float("nan")
+        self._picture: ByteArray | None = None
+        self._whole = True  # the palette is learned on all pixels
+        self._reports, self._planned = 0, 1 + pace.plan.steps + pace.plan.rounds + pace.plan.sweeps
 
     def start(self) -> None:
         """Choose the palette to begin with; report a quick first picture before that is done."""
-        problem, loss = self.problem, self.loss
+        problem, plan = self.problem, self.pace.plan
         if problem.fixed is not None:
-            self._planned = 0
+            self._planned = 1 + plan.sweeps
             self._begin_with(problem.from_srgb(problem.fixed))
             self._report_first()
         else:
-            trials = Trials(problem, rng=self._key.fold_in(0))
-            self._fit = Fit(Sample(loss), problem.space, len(problem.locked))
+            trials = Trials(problem, plan.trials, rng=self._key.fold_in(0))
             self._begin_with(trials.palette(0))
             self._report_first()
             self._begin_with(trials.best(self.pace.deadline("palette")))
         problem.release()
 
     def anneal(self) -> None:
-        """Anneal a distribution for each pixel, and learn the palette on the way."""
-        if self._fit is None:
+        """Anneal a distribution for each pixel, and learn the palette on the way.
+
+        Of a large picture only a part is annealed, and searched: that is enough for a palette.
+        """
+        if self.problem.fixed is not None:
             return
-        state = Annealing(self.loss, self.colors, rng=self._key.fold_in(1))
-        plan = schedule(self.pace.steps, self.pace.deadline("annealing"))
-        for value, steps in anneal(state, plan, fit=self._fit):
-            self._planned = steps
-            self._report(value, partial(self._drawn, state.palette))
-        self.colors = state.palette
-        self._fit = self._fit._replace(sample=Sample(self.loss, LAST_SAMPLE))
+        part = tiled(self.loss, PART)
+        self._fit = Fit(Sample(part, 2 * PART), self.problem.space, len(self.problem.locked))
+        state = Annealing(part, self.colors, rng=self._key.fold_in(1))
+        steps = self.pace.plan.steps
+        plan = schedule(steps, self.pace.deadline("annealing"))
+        for value, now in anneal(state, plan, fit=self._fit):
+            self._planned, steps = self._planned + now - steps, now
+            self.colors = state.palette
+            self._report(value, self._snapshot)
+        if part is not self.loss:
+            search = Search(part, diffuse(part, self.colors), self.colors)
+            del state
+            self._learn(search, self.pace.plan.rounds - ROUNDS)
+            self._whole = False
+            self._fit = self._fit._replace(sample=Sample(self.loss, LAST))
 
     def search(self) -> None:
-        """Diffuse errors, then search and fit the palette in turns until little moves.
+        """Diffuse errors, search and fit the palette in turns, and search in the rounded palette.
 
         Diffused errors look finer than the annealed picture, and a search makes up for the rest.
         """
-        self.indices = indices = self._diffused()
-        search = self._searched(indices, self.colors)
-        for _ in range(ROUNDS):
-            moves = search.sweep()
-            self._report(search.errors()[0], partial(self._finished, indices, self.colors))
-            if self.pace.late("search") or moves <= SETTLED * indices.size:
+        pace, began = self.pace, time.perf_counter()
+        self.indices = self._picture = self._diffused()
+        search = self._searched(self.indices, self.colors)
+        self._taken = time.perf_counter() - began
+        if self._fit is not None:
+            self._learn(search, pace.plan.rounds if self._whole else ROUNDS, wake=self._whole)
+        rounded = self.problem.from_srgb(self._rounded(self.colors))
+        search.recolor(rounded, wake=self._whole)
+        for _ in range(pace.plan.sweeps):
+            # What follows the last sweep takes no longer than a sweep.
+            if pace.late("search", 2 * self._taken):
                 break
-            if self._fit is not None:
-                tiles = self._fit.sample.cut(indices[None])[:, 0]
-                self.colors = self._fit(tiles, self.colors)
-                search = self._searched(indices, self.colors)
+            moves = self._sweep(search, self._snapshot)
+            if moves <= SETTLED * self.indices.size:
+                break
+        self._value = search.errors()[0]
 
     def refine(self, criterion: Criterion) -> None:
         """Lower a criterion beside the blurred error, with the palette as it is."""
@@ -233,11 +210,11 @@ class Run:
             estimator=criterion.estimator,
             rng=self._key.fold_in(2),
         )
-        self._refined = True
+        self._value = self.loss.of(self.indices, self.problem.from_srgb(palette))
 
     def result(self) -> Dithering:
-        """Return the picture, searched once more in its rounded palette unless it is refined."""
-        return self._finished(self.indices, self.colors, sweep=not self._refined)
+        """Return the picture as it is now."""
+        return self._result(self.indices, self._rounded(self.colors), self._value)
 
     def _begin_with(self, colors):
         """Take a palette to begin with; its spacing says what `flicker` is a share of."""
@@ -253,24 +230,41 @@ class Run:
         colors = self.colors if colors is None else colors
         return begin(self.loss, colors, previous=self.problem.previous, gap=self._gap)
 
-    def _drawn(self, colors):
-        """Return the result with a palette that no picture belongs to yet."""
-        return self._finished(self._diffused(colors), colors)
-
     def _searched(self, indices, colors):
         """Return the search that changes a picture in place."""
         return Search(self.loss, indices, colors, previous=self.problem.previous, gap=self._gap)
 
-    def _finished(self, indices, colors, *, sweep=True):
-        """Return the result of a picture: of a copy of its indices, in colours that are rounded."""
-        rounded, indices = self._rounded(colors), indices.copy()
+    def _sweep(self, search, snapshot):
+        """Search once, report it, and return the number of moves."""
+        began, moves = time.perf_counter(), search.sweep()
+        self._taken = max(self._taken, time.perf_counter() - began)
+        self._report(search.errors()[0], snapshot)
+        return moves
+
+    def _learn(self, search, rounds, *, wake=True):
+        """Search and fit the palette in turns."""
+        for _ in range(rounds):
+            if self.pace.late("rounds", self._taken):
+                break
+            moves = self._sweep(search, self._snapshot)
+            tiles = self._fit.sample.cut(search.indices[None])[:, 0]
+            self.colors = self._fit(tiles, self.colors)
+            search.recolor(self.colors, wake=wake)
+            if moves <= SETTLED * search.indices.size:
+                break
+
+    def _snapshot(self):
+        """Return the result of a picture in the present colours, which are rounded."""
+        rounded = self._rounded(self.colors)
         colors = self.problem.from_srgb(rounded)
+        indices = self._diffused(colors) if self._picture is None else self._picture.copy()
         search = self._searched(indices, colors)
-        if sweep:
-            search.sweep()
-        value, _ = search.errors()
-        del search  # before there is another: each holds a picture
-        measured = metrics(self.loss, indices, colors)
+        search.sweep()
+        return self._result(indices, rounded, search.errors()[0])
+
+    def _result(self, indices, rounded, value):
+        """Return the result of a picture in rounded colours."""
+        measured = metrics(self.loss, indices, self.problem.from_srgb(rounded))
         seconds = time.perf_counter() - self.pace.began
         return Dithering(indices, np.array(rounded), (*self.history, value), measured, seconds)
 
@@ -278,8 +272,7 @@ class Run:
         """Report a picture that takes no time, so that there is one whenever the work ends."""
         if self.callback is not None:
             indices = self._diffused()
-            value = self.loss.of(indices, self.colors)
-            self._report(value, partial(self._finished, indices, self.colors), keep=False)
+            self._report(self.loss.of(indices, self.colors), self._snapshot, keep=False)
 
     def _report(self, value, snapshot, *, keep=True):
         """Keep a loss in the history, and call back."""
@@ -287,4 +280,4 @@ class Run:
             self.history.append(value)
         self._reports += 1
         if self.callback is not None:
-            self.callback(Progress(self._reports, 1 + self._planned + ROUNDS, value, snapshot))
+            self.callback(Progress(self._reports, self._planned, value, snapshot))

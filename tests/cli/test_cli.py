@@ -74,7 +74,7 @@ def refused(capsys, *arguments):
 
 @pytest.mark.parametrize(("colors", "bits"), [(2, 1), (3, 2), (16, 4), (40, 8), (256, 8)])
 def test_dither_writes_an_indexed_png(picture, capsys, colors, bits):
-    assert cli.main(["dither", "picture.png", "-k", str(colors), "--steps", "5"]) == 0
+    assert cli.main(["dither", "picture.png", "-k", str(colors), "--speed", "7"]) == 0
     output = capsys.readouterr().out
     assert "picture.png: 56 x 40" in output
     assert "wrote picture-dithered.png (" in output
@@ -85,17 +85,17 @@ def test_dither_writes_an_indexed_png(picture, capsys, colors, bits):
         assert image.size == (56, 40)
         assert len(image.getcolors()) <= colors
         palette_of(image, len(image.getcolors()))  # none for nothing
-    expected = dithering.dither(load(picture), colors=colors, steps=5)
+    expected = dithering.dither(load(picture), colors=colors, speed=7)
     np.testing.assert_array_equal(load("picture-dithered.png"), expected.image)
     assert names() == ["picture-dithered.png", "picture.png"]
 
 
 def test_output_and_options(picture, capsys):
     (picture.parent / "sub").mkdir()
-    options = ["--seed", "3", "--steps", "4", "--sigma", "0.7", "--nu", "0.1"]
+    options = ["--seed", "3", "--speed", "7", "--sigma", "0.7", "--nu", "0.1"]
     assert cli.main(["dither", str(picture), "-o", "sub/new.png", *options]) == 0
     assert names("sub") == ["new.png"]
-    result = dithering.dither(load(picture), steps=4, sigma=0.7, nu=0.1, rng=3)
+    result = dithering.dither(load(picture), speed=7, sigma=0.7, nu=0.1, rng=3)
     written = load("sub/new.png")
     np.testing.assert_array_equal(written, result.image)
 
@@ -111,7 +111,7 @@ def test_options_reach_the_optimiser(picture, capsys, option):
 
 
 def test_compare_with_other_tools(picture, capsys):
-    assert cli.main(["dither", "picture.png", "-k", "6", "--steps", "5", "--compare"]) == 0
+    assert cli.main(["dither", "picture.png", "-k", "6", "--speed", "7", "--compare"]) == 0
     output = capsys.readouterr().out
     assert "wrote picture-dithered.png and picture-comparison.png (" in output
     with Image.open("picture-comparison.png") as sheet:
@@ -134,7 +134,7 @@ def test_report(picture, capsys):
     noise = np.random.default_rng(0).integers(0, 256, (9, 7, 3)).astype(np.uint8)
     Image.fromarray(noise).save("noise.png")
     Path("text.png").write_text("This is no picture.")
-    options = ["-k", "9", "--steps", "3", "--report", "all.json", "--seed", "2"]
+    options = ["-k", "9", "--speed", "9", "--report", "all.json", "--seed", "2"]
     assert cli.main(["dither", "picture.png", "text.png", "noise.png", *options]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
     report = json.loads(Path("all.json").read_text())
@@ -167,7 +167,7 @@ def test_a_report_of_a_perfect_picture_is_json(folder, capsys):
 def test_preview(picture, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "28")
     monkeypatch.setenv("LINES", "30")
-    assert cli.main(["dither", "picture.png", "--steps", "2", "--preview"]) == 0
+    assert cli.main(["dither", "picture.png", "--speed", "9", "--preview"]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if "\x1b" in line]
     assert len(lines) == 10  # 28 x 20 pixels, two to a character
     assert all(line.count("▀") == 28 and line.endswith("\x1b[0m") for line in lines)
@@ -288,11 +288,11 @@ def test_from_standard_input_to_standard_output(picture, capsys, monkeypatch):
     out = Standard()
     monkeypatch.setattr(sys, "stdin", Standard(picture.read_bytes()))
     monkeypatch.setattr(sys, "stdout", out)
-    assert cli.main(["dither", "-", "-k", "5", "--steps", "4", "--preview"]) == 0
+    assert cli.main(["dither", "-", "-k", "5", "--speed", "7", "--preview"]) == 0
     monkeypatch.undo()
     with Image.open(io.BytesIO(out.buffer.getvalue())) as image:
         found = np.asarray(image.convert("RGB"))
-    expected = dithering.dither(load(picture), colors=5, steps=4)
+    expected = dithering.dither(load(picture), colors=5, speed=7)
     np.testing.assert_array_equal(found, expected.image)
     assert "wrote standard output (" in capsys.readouterr().err
     assert names(picture.parent) == ["picture.png"]
@@ -300,7 +300,7 @@ def test_from_standard_input_to_standard_output(picture, capsys, monkeypatch):
 
 def test_standard_input_to_a_file(picture, capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", Standard(picture.read_bytes()))
-    assert cli.main(["dither", "-", "-o", "new.png", "--steps", "2", "--compare"]) == 0
+    assert cli.main(["dither", "-", "-o", "new.png", "--speed", "9", "--compare"]) == 0
     assert names() == ["new-comparison.png", "new.png", "picture.png"]
 
 
@@ -322,7 +322,7 @@ def test_a_closed_pipe(picture, size):
     colours = np.random.default_rng(0).integers(256, size=(size, size, 3), dtype=np.uint8)
     Image.fromarray(colours).save("picture.png")
     root = Path(fastgrad.__file__).resolve().parent.parent
-    command = [sys.executable, "-m", "fastgrad", "dither", "picture.png", "--steps", "2", "-o", "-"]
+    command = [sys.executable, "-m", "fastgrad", "dither", "picture.png", "--speed", "9", "-o", "-"]
     environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONUNBUFFERED": ""}
     read_end, write_end = os.pipe()
     os.close(read_end)
@@ -354,9 +354,9 @@ def test_a_reader_that_has_gone(arguments):
 
 def test_a_palette_file(picture, capsys):
     Path("three.hex").write_text("000000\nff8000\nffffff\n")
-    assert cli.main(["dither", "picture.png", "--palette", "three.hex", "--steps", "5"]) == 0
+    assert cli.main(["dither", "picture.png", "--palette", "three.hex", "--speed", "7"]) == 0
     fixed = np.uint8([[0, 0, 0], [255, 128, 0], [255, 255, 255]])
-    expected = dithering.dither(load(picture), palette=fixed, steps=5)
+    expected = dithering.dither(load(picture), palette=fixed, speed=7)
     np.testing.assert_array_equal(load("picture-dithered.png"), expected.image)
     with Image.open("picture-dithered.png") as image:
         assert palette_of(image, 3) == fixed.ravel().tolist()  # in that order, used or not
@@ -365,7 +365,7 @@ def test_a_palette_file(picture, capsys):
 
 def test_swatches(picture, capsys):
     assert (
-        cli.main(["dither", "picture.png", "-k", "6", "--steps", "5", "--swatches", "p.gpl"]) == 0
+        cli.main(["dither", "picture.png", "-k", "6", "--speed", "7", "--swatches", "p.gpl"]) == 0
     )
     assert "wrote picture-dithered.png and p.gpl (6 colours" in capsys.readouterr().out
     first = Path("picture-dithered.png").read_bytes()
@@ -396,7 +396,7 @@ def test_locked_colours_stay_and_others_are_learned(picture, capsys):
     Path("two.json").write_text(
         '{"colors": ["#ff00ff", "#00ff00"], "device": ["#010203", "#040506"]}'
     )
-    options = ["--palette", "two.json", "--lock-colors", "-k", "7", "--steps", "5"]
+    options = ["--palette", "two.json", "--lock-colors", "-k", "7", "--speed", "7"]
     assert cli.main(["dither", "picture.png", *options, "--report", "r.json"]) == 0
     (entry,) = json.loads(Path("r.json").read_text())["pictures"]
     assert entry["palette"][:2] == ["#ff00ff", "#00ff00"]
@@ -438,7 +438,7 @@ def test_one_pixel(folder, capsys):
 def test_thin_pictures(folder, capsys, size):
     values = np.random.default_rng(0).integers(0, 256, (*size[::-1], 3)).astype(np.uint8)
     Image.fromarray(values).save("thin.png")
-    options = ["-k", "3", "--steps", "5", "--compare", "--preview", "--report", "thin.json"]
+    options = ["-k", "3", "--speed", "7", "--compare", "--preview", "--report", "thin.json"]
     assert cli.main(["dither", "thin.png", *options]) == 0
     assert load("thin-dithered.png").shape == values.shape
     with Image.open("thin-comparison.png") as sheet:
@@ -465,7 +465,7 @@ def test_modes(folder, capsys, mode):
         image = Image.fromarray(grey).convert(mode)
     name = "image.tif" if mode in ("CMYK", "I") else "image.png"
     image.save(name)
-    assert cli.main(["dither", name, "-k", "4", "--steps", "5"]) == 0
+    assert cli.main(["dither", name, "-k", "4", "--speed", "7"]) == 0
     dithered = load("image-dithered.png", "L").astype(float)
     assert dithered[:, :6].mean() < dithered[:, -6:].mean()
 
@@ -527,7 +527,7 @@ def test_256_colours_and_a_transparent_one(folder, capsys):
     rgba[..., 3] = 255
     rgba[:4, :4, 3] = 0
     Image.fromarray(rgba).save("noise.png")
-    assert cli.main(["dither", "noise.png", "-k", "256", "--steps", "2"]) == 0
+    assert cli.main(["dither", "noise.png", "-k", "256", "--speed", "9"]) == 0
     assert not load("noise-dithered.png", "RGBA")[:4, :4, 3].any()
     assert load("noise-dithered.png", "RGBA")[4:, :, 3].all()
     Path("noise-dithered.png").unlink()
@@ -538,7 +538,7 @@ def test_256_colours_and_a_transparent_one(folder, capsys):
 
 def test_resize(picture, capsys):
     for text, size in {"28": (28, 20), "x10": (14, 10), "9x30": (9, 30), "100": (100, 71)}.items():
-        assert cli.main(["dither", "picture.png", "--resize", text, "--steps", "2"]) == 0
+        assert cli.main(["dither", "picture.png", "--resize", text, "--speed", "9"]) == 0
         assert load("picture-dithered.png").shape[1::-1] == size
     for text in ("0", "x", "", "4x0", "-3", "4x5x6", "big"):
         assert "must be WxH, W or xH" in refused(capsys, "dither", "picture.png", "--resize", text)
@@ -550,7 +550,7 @@ def test_the_picture_is_turned_upright(folder, capsys):
     exif = Image.Exif()
     exif[0x0112] = 6  # orientation: a quarter turn
     Image.new("RGB", (20, 10), "navy").save("turned.jpg", exif=exif)
-    assert cli.main(["dither", "turned.jpg", "--steps", "2"]) == 0
+    assert cli.main(["dither", "turned.jpg", "--speed", "9"]) == 0
     assert "turned.jpg: 10 x 20" in capsys.readouterr().out
     assert load("turned-dithered.png").shape == (20, 10, 3)
 
@@ -585,7 +585,7 @@ def clip(folder):
     ("source", "target"), [("gif", None), ("png", None), ("gif", "new.png"), ("png", "new.gif")]
 )
 def test_animations(clip, capsys, source, target):
-    options = ["-k", "6", "--steps", "10", "--report", "r.json"]
+    options = ["-k", "6", "--speed", "4", "--report", "r.json"]
     options += ["-o", target] if target else []
     assert cli.main(["dither", f"clip.{source}", *options]) == 0
     name = target or f"clip-dithered.{source}"
@@ -605,7 +605,7 @@ def test_animations(clip, capsys, source, target):
 
 
 def test_an_animation_for_a_panel(clip, capsys):
-    options = ["--preset", "spectra6", "--steps", "4", "-o", "panel.png"]
+    options = ["--preset", "spectra6", "--speed", "7", "-o", "panel.png"]
     assert cli.main(["dither", "clip.gif", *options]) == 0
     device = {tuple(colour) for colour in PRESETS["spectra6"].device.tolist()}
     for rgba, _ in frames_of("panel.png"):
@@ -623,7 +623,7 @@ def test_a_transparent_animation(clip, capsys, target):
         shown.append(Image.fromarray(np.dstack([values, alpha])))
     options = {"append_images": shown[1:], "duration": 50, "loop": 0}
     shown[0].save("clear.png", save_all=True, **options)
-    assert cli.main(["dither", "clear.png", "-k", "4", "--steps", "5", "-o", target]) == 0
+    assert cli.main(["dither", "clear.png", "-k", "4", "--speed", "7", "-o", target]) == 0
     found = list(frames_of(target))
     assert len(found) == 4
     for (rgba, _), image in zip(found, shown):
@@ -644,7 +644,7 @@ def test_an_interrupted_animation_ends_early(clip, capsys, monkeypatch):
         return whole(values, callback=watch, **options)
 
     monkeypatch.setattr(dithering, "dither", interrupted)
-    assert cli.main(["dither", "clip.gif", "-k", "4", "--steps", "6"]) == 130
+    assert cli.main(["dither", "clip.gif", "-k", "4", "--speed", "7"]) == 130
     assert "the best picture so far is in clip-dithered.gif" in capsys.readouterr().err
     assert len(list(frames_of("clip-dithered.gif"))) == 3
 
@@ -733,7 +733,7 @@ def test_an_animation_that_is_cut_off(clip, capsys):
     for name in ("clip.gif", "clip.png"):
         data = Path(name).read_bytes()
         Path(name).write_bytes(data[: len(data) * 2 // 3])
-        assert name in refused(capsys, "dither", name, "--steps", "2")
+        assert name in refused(capsys, "dither", name, "--speed", "9")
 
 
 def png_claiming(width, height):
@@ -770,14 +770,14 @@ def test_bad_options(picture, capsys):
     for k in ("1", "300", "x", "2.5"):
         line = refused(capsys, "dither", "picture.png", "-k", k)
         assert f"must be an integer from 2 to 256, got {k}" in line
-    assert "--steps" in refused(capsys, "dither", "picture.png", "--steps", "0")
+    assert "--speed" in refused(capsys, "dither", "picture.png", "--speed", "0")
     assert "--sigma" in refused(capsys, "dither", "picture.png", "--sigma", "nan")
     assert "--ppd" in refused(capsys, "dither", "picture.png", "--ppd", "0")
     assert "not allowed with" in refused(
         capsys, "dither", "picture.png", "--ppd", "9", "--sigma", "1"
     )
     assert "--time-budget" in refused(capsys, "dither", "picture.png", "--time-budget", "0")
-    both = ("--time-budget", "1", "--steps", "3")
+    both = ("--time-budget", "1", "--speed", "9")
     assert "not allowed with" in refused(capsys, "dither", "picture.png", *both)
     line = refused(capsys, "dither", "picture.png", "--estimator", "rloo")
     assert "--estimator goes with a --structure above 0" in line
@@ -795,7 +795,7 @@ def test_bad_outputs(picture, capsys):
     assert "replace the input" in refused(capsys, "dither", "picture.png", "-o", "picture.png")
     Path("picture-dithered.png").mkdir()
     assert "is a directory: picture-dithered.png" in refused(capsys, "dither", "picture.png")
-    assert cli.main(["dither", "picture.png", "-o", "folder.png", "--steps", "2"]) == 0
+    assert cli.main(["dither", "picture.png", "-o", "folder.png", "--speed", "9"]) == 0
     assert names("folder.png") == ["picture-dithered.png"]
 
 
@@ -832,7 +832,7 @@ def test_a_failing_write_leaves_nothing_behind(picture, capsys, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", fail)
-    line = refused(capsys, "dither", "picture.png", "-o", "out.png", "--steps", "2")
+    line = refused(capsys, "dither", "picture.png", "-o", "out.png", "--speed", "9")
     assert "cannot write out.png: No space left on device" in line
 
 
@@ -876,7 +876,7 @@ def test_an_interrupt_of_the_comparison_keeps_the_picture(picture, capsys, monke
         raise KeyboardInterrupt
 
     monkeypatch.setattr(results, "metrics", interrupted)
-    assert cli.main(["dither", "picture.png", "--steps", "3", "--compare"]) == 130
+    assert cli.main(["dither", "picture.png", "--speed", "9", "--compare"]) == 130
     assert "the best picture so far is in picture-dithered.png" in capsys.readouterr().err
     assert names() == ["picture-dithered.png", "picture.png"]
 
@@ -894,7 +894,7 @@ def test_an_early_interrupt_writes_nothing(picture, capsys, monkeypatch):
 def test_dither_shows_progress(picture, capsys, monkeypatch):
     pytest.importorskip("tqdm")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    assert cli.main(["dither", "picture.png", "-k", "5", "--steps", "8"]) == 0
+    assert cli.main(["dither", "picture.png", "-k", "5", "--speed", "7"]) == 0
     line = capsys.readouterr().err.replace("\r", "\n").strip().splitlines()[-1]
     assert "5 colours, loss" in line
     assert "<00:00" in line
@@ -920,7 +920,7 @@ def test_a_first_run_is_told_from_others(picture, capsys, monkeypatch):
     monkeypatch.setattr(progress, "Compiling", Slow)
     for terminal in (True, False):
         monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)  # noqa: B023
-        assert cli.main(["dither", "picture.png", "--steps", "2", "--report", "r.json"]) == 0
+        assert cli.main(["dither", "picture.png", "--speed", "9", "--report", "r.json"]) == 0
         captured = capsys.readouterr()
         assert captured.err.count("first run: kernels are compiled") == terminal
         assert " s and 120.0" in captured.out
@@ -931,7 +931,7 @@ def test_a_first_run_is_told_from_others(picture, capsys, monkeypatch):
 
 def test_without_pillow_and_tqdm(picture, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm", None)
-    assert cli.main(["dither", "picture.png", "--steps", "2"]) == 0
+    assert cli.main(["dither", "picture.png", "--speed", "9"]) == 0
     capsys.readouterr()
     monkeypatch.setitem(sys.modules, "PIL", None)
     assert "pip install fastgrad[dither]" in refused(capsys, "dither", "picture.png")

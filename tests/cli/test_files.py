@@ -11,7 +11,7 @@ import fastgrad
 from fastgrad import cli
 
 Image = pytest.importorskip("PIL.Image")
-STEPS = ["--steps", "2", "-k", "4"]
+FAST = ["--speed", "9", "-k", "4"]
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_what_is_read_is_not_written(folder, capsys, arguments, message):
     Path("link.png").symlink_to("photo.png")
     os.link("photo.png", "hard.png")
     assert message in refused(
-        capsys, *arguments.split(), *(STEPS if "--pal" not in arguments else [])
+        capsys, *arguments.split(), *(FAST if "--pal" not in arguments else [])
     )
 
 
@@ -70,7 +70,7 @@ def test_a_comparison_replaces_no_input_of_the_batch(folder, capsys):
     Path("photo.png").rename("photo-comparison.png")
     Image.new("RGB", (5, 4), "red").save("photo.png")
     before = Path("photo-comparison.png").read_bytes()
-    assert run("photo.png", "photo-comparison.png", "--compare", *STEPS) == 2
+    assert run("photo.png", "photo-comparison.png", "--compare", *FAST) == 2
     assert "replace the input: photo-comparison.png" in capsys.readouterr().err
     assert Path("photo-comparison.png").read_bytes() == before
     assert Path("photo-comparison-dithered.png").exists()
@@ -81,7 +81,7 @@ def test_links_and_modes_are_kept(folder, capsys):
     Path("real/out.png").write_bytes(b"old")
     Path("real/out.png").chmod(0o600)
     Path("out.png").symlink_to("real/out.png")
-    assert run("photo.png", "-o", "out.png", *STEPS) == 0
+    assert run("photo.png", "-o", "out.png", *FAST) == 0
     assert Path("out.png").is_symlink()
     with Image.open("real/out.png") as image:
         assert image.size == (24, 16)
@@ -129,12 +129,12 @@ def test_empty_names(folder, capsys, option):
 def test_names_do_not_reach_the_terminal_as_they_are(folder, capsys, name):
     assert not set("\x1b\n\u202e\udce9") & set(refused(capsys, name).rstrip("\n"))
     Path("photo.png").rename(name)
-    assert run(name, *STEPS) == 0
+    assert run(name, *FAST) == 0
     lines = capsys.readouterr().out
     assert lines.count("\n") == 2
     assert all(line.isprintable() for line in lines.splitlines())
     Path(name).write_text("nothing")
-    assert refused(capsys, name, *STEPS).isprintable()
+    assert refused(capsys, name, *FAST).isprintable()
     assert refused(capsys, "-k", name).isprintable()
     assert refused(capsys, name, f"--{name}").isprintable()
     assert refused(capsys, "--preset", name).isprintable()
@@ -150,10 +150,10 @@ def test_long_values_are_not_repeated(folder, capsys):
 
 
 def test_a_directory_is_made_where_one_is_meant(folder, capsys):
-    assert run("photo.png", "-o", "out/", *STEPS) == 0
+    assert run("photo.png", "-o", "out/", *FAST) == 0
     assert os.listdir("out") == ["photo-dithered.png"]
     Path("other.png").write_bytes(Path("photo.png").read_bytes())
-    assert run("photo.png", "other.png", "-o", "new", *STEPS) == 0
+    assert run("photo.png", "other.png", "-o", "new", *FAST) == 0
     assert sorted(os.listdir("new")) == ["other-dithered.png", "photo-dithered.png"]
 
 
@@ -169,7 +169,7 @@ def test_a_directory_of_pictures(folder, capsys):
         Image.new("RGB", (6, 5), "teal").save(folder / "pics" / name)
     Path("pics/notes.txt").write_text("no picture")
     Path("pics/c.png").mkdir()
-    assert run("pics", "-o", "out", *STEPS) == 0
+    assert run("pics", "-o", "out", *FAST) == 0
     assert sorted(os.listdir("out")) == ["a-dithered.png", "b-dithered.png"]
     Path("empty").mkdir()
     line = refused(capsys, "empty")
@@ -189,7 +189,7 @@ def test_a_large_picture_is_made_smaller(folder, capsys, monkeypatch, ending):
     line = refused(capsys, f"large.{ending}")
     assert "more than 10000 pixels" in line
     assert "--resize" in line
-    assert run(f"large.{ending}", "--resize", "50", *STEPS) == 0
+    assert run(f"large.{ending}", "--resize", "50", *FAST) == 0
     with Image.open("large-dithered.png") as image:
         assert image.size == (50, 30)
         np.testing.assert_allclose(image.convert("RGB").getpixel((9, 9)), (0, 128, 128), atol=4)
@@ -200,7 +200,7 @@ def test_a_large_picture_is_made_smaller(folder, capsys, monkeypatch, ending):
 def test_a_picture_of_a_phone(folder, capsys):
     Image.new("RGB", (9248, 6936), "teal").save("phone.jpg")  # 64 million pixels
     assert "--resize" in refused(capsys, "phone.jpg")
-    assert run("phone.jpg", "--resize", "60", *STEPS) == 0
+    assert run("phone.jpg", "--resize", "60", *FAST) == 0
     with Image.open("phone-dithered.png") as image:
         assert image.size == (60, 45)
 
@@ -236,14 +236,14 @@ def test_did_you_mean(folder, capsys, arguments, advice):
 
 
 def test_spelling_is_forgiven(folder, capsys):
-    options = ["--space", "OKLab", "--alpha", "Blend", "--steps", "2"]
+    options = ["--space", "OKLab", "--alpha", "Blend", "--speed", "9"]
     assert run("photo.png", "--colours", "4", *options) == 0
-    assert run("photo.png", "--preset", "Spectra6", "--steps", "2") == 0
+    assert run("photo.png", "--preset", "Spectra6", "--speed", "9") == 0
 
 
 def test_threads(folder, capsys):
     try:
-        assert run("photo.png", "--threads", "1", *STEPS) == 0
+        assert run("photo.png", "--threads", "1", *FAST) == 0
         assert fastgrad.get_num_threads() == 1
     finally:
         fastgrad.set_num_threads(None)

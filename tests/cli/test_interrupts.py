@@ -253,7 +253,7 @@ def test_a_signal_while_a_file_is_written(folder, capsys, monkeypatch):
         replace(*names)
 
     monkeypatch.setattr(os, "replace", interrupted)
-    options = ["--steps", "2", "--swatches", "p.gpl", "--report", "r.json", "--compare"]
+    options = ["--speed", "9", "--swatches", "p.gpl", "--report", "r.json", "--compare"]
     assert cli.main(["dither", "a.png", *options]) == 130
     assert "interrupted" in capsys.readouterr().err
     assert sorted(os.listdir()) == ["a-dithered.png", "a.png", "p.gpl", "r.json"]
@@ -265,7 +265,7 @@ def test_a_signal_between_two_pictures(folder, capsys, monkeypatch):
     at_step(monkeypatch, 1, signal.SIGINT, calls=2)
     monkeypatch.setattr(running, "QUICK", 1e9)
     monkeypatch.setattr(running._Work, "rescue", lambda self: None)
-    assert cli.main(["dither", "a.png", "b.png", "--steps", "2"]) == 130
+    assert cli.main(["dither", "a.png", "b.png", "--speed", "9"]) == 130
     assert "interrupted: 1 of 2 pictures are finished" in capsys.readouterr().err
     assert sorted(os.listdir()) == ["a-dithered.png", "a.png", "b.png"]
 
@@ -350,7 +350,7 @@ def test_interrupts_at_random_moments(tmp_path, kind, cache):
     count = -(-int(os.environ.get("FASTGRAD_INTERRUPTS", "12")) // 6)
     name, size = make(tmp_path, kind)
     output = tmp_path / "out.png"
-    arguments = ["dither", name, "-o", "out.png", "-k", "5", "--steps", "6"]
+    arguments = ["dither", name, "-o", "out.png", "-k", "5", "--speed", "7"]
     settings = {**os.environ, "PYTHONPATH": str(ROOT)}
     if cache == "cold":
         settings["NUMBA_CACHE_DIR"] = str(tmp_path / "cache")

@@ -13,7 +13,7 @@ import fastgrad
 Image = pytest.importorskip("PIL.Image")
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
 ROOT = Path(fastgrad.__file__).resolve().parent.parent
-DITHER = "dither a.png --steps 2 -k 4"
+DITHER = "dither a.png --speed 9 -k 4"
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_streams_that_are_needed_are_closed(folder):
 
 def test_a_narrow_encoding(folder):
     (folder / "a.png").rename(folder / "é.png")
-    command = "FASTGRAD dither é.png none-é.png --steps 2"
+    command = "FASTGRAD dither é.png none-é.png --speed 9"
     code, output, errors = shell(folder, command, PYTHONIOENCODING="ascii")
     assert code == 2
     assert errors == "fastgrad dither: no such file: none-\\xe9.png\n"

@@ -12,7 +12,7 @@ import pytest
 
 import fastgrad
 from fastgrad import dithering
-from fastgrad.dithering import Viewing, dither
+from fastgrad.dithering import Viewing, dither, run
 from fastgrad.dithering.eye import colour
 from fastgrad.dithering.metrics.psnr_and_ssim import psnr
 from fastgrad.dithering.metrics.s_cielab_and_flip import flip, s_cielab
@@ -59,7 +59,7 @@ def test_threads_do_not_change_the_picture(photograph):
 @pytest.mark.parametrize("colors", [2, 3, 256])
 def test_any_shape_and_any_number_of_colours(shape, colors):
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
-    result = dither(image, colors=colors, steps=5)
+    result = dither(image, colors=colors, speed=7)
     assert result.indices.shape == shape
     assert result.indices.dtype == result.palette.dtype == np.uint8
     assert result.palette.shape == (colors, 3)
@@ -198,6 +198,26 @@ def test_a_time_budget_decides_how_much_is_done(photograph):
     assert results[1].loss[-1] < results[0].loss[-1]
 
 
+def test_a_slower_speed_is_better(photograph):
+    values = photograph[:128, :128]
+    results = [dither(values, colors=8, speed=speed) for speed in (10, 4, 1)]
+    lengths = [len(result.loss) for result in results]
+    assert lengths == sorted(set(lengths))
+    losses = [result.loss[-1] for result in results]
+    assert losses[0] > max(losses[1:])
+    assert dither(values, colors=8).loss == results[1].loss
+
+
+def test_a_palette_is_learned_on_a_part_of_a_large_picture(photograph, monkeypatch):
+    values = photograph[:128, :160]
+    whole = dither(values, colors=6)
+    monkeypatch.setattr(run, "PART", 1 << 13)
+    part = dither(values, colors=6)
+    assert part.indices.shape == (128, 160)
+    assert part.loss[-1] < 1.1 * whole.loss[-1]
+    assert len(part.loss) <= 1 + 12 + 8 + 6
+
+
 def test_large_pictures_need_bounded_memory():
     """Peak beside the image at most 110 bytes a pixel: under 2 GB for 18 megapixels."""
     code = """if True:
@@ -207,11 +227,11 @@ def test_large_pictures_need_bounded_memory():
         peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         rows = np.random.default_rng(0).integers(0, 256, (40, 1000, 3)).astype(np.uint8)
         for arguments in ({"palette": palette}, {"colors": 4}):
-            dither(rows, steps=2, **arguments)
+            dither(rows, speed=9, **arguments)
         image = np.tile(rows, (75, 1, 1))
         before = peak()
         for arguments in ({"palette": palette}, {"colors": 4}):
-            dither(image, steps=2, **arguments)
+            dither(image, speed=9, **arguments)
         print((peak() - before) / (image.size / 3))
     """
     pytest.importorskip("resource")
@@ -224,12 +244,13 @@ def test_callback_sees_progress_and_can_take_a_snapshot(photograph):
 
     def callback(progress):
         seen.append((progress.step, progress.steps, progress.loss))
-        if progress.step in (1, 15, progress.steps):
+        if progress.step in (1, 15, 20):
             snapshots.append(progress.snapshot())
 
-    watched = dither(values, colors=4, steps=20, callback=callback)
-    alone = dither(values, colors=4, steps=20)
-    assert [step for step, _, _ in seen] == list(range(1, seen[0][1] + 1))
+    watched = dither(values, colors=4, speed=4, callback=callback)
+    alone = dither(values, colors=4, speed=4)
+    assert [step for step, _, _ in seen] == list(range(1, len(seen) + 1))
+    assert len(watched.loss) == len(seen) <= seen[0][1]
     assert all(np.isfinite(loss) for _, _, loss in seen)
     np.testing.assert_array_equal(watched.image, alone.image)
     assert watched.loss == alone.loss
@@ -239,7 +260,7 @@ def test_callback_sees_progress_and_can_take_a_snapshot(photograph):
 
 @pytest.mark.parametrize(
     "options",
-    [{"colors": 5, "steps": 3}, {"palette": np.uint8([[0, 0, 0], [255, 255, 255], [90, 30, 20]])}],
+    [{"colors": 5, "speed": 9}, {"palette": np.uint8([[0, 0, 0], [255, 255, 255], [90, 30, 20]])}],
 )
 def test_there_is_a_picture_before_the_first_palette_is_chosen(photograph, options, monkeypatch):
     """An interrupt while palettes are tried out finds one, and it is better than nothing."""
@@ -292,7 +313,9 @@ def test_only_public_names_are_listed():
         ({"colors": 1}, ValueError, "colors must be from 2 to 256, got 1"),
         ({"colors": 257}, ValueError, "colors must be from 2 to 256, got 257"),
         ({"colors": 2.5}, TypeError, "colors must be an integer"),
-        ({"steps": 0}, ValueError, "steps must be at least 1, got 0"),
+        ({"speed": 0}, ValueError, "speed must be from 1 to 10, got 0"),
+        ({"speed": 11}, ValueError, "speed must be from 1 to 10, got 11"),
+        ({"speed": 2.5}, TypeError, "speed must be an integer"),
         ({"sigma": 9}, ValueError, "sigma must be from 0 to 8, got 9"),
         ({"nu": -1}, ValueError, r"nu must be from 0 to 1e\+09, got -1"),
         ({"nu": 10**400}, ValueError, r"nu must be from 0 to 1e\+09, got 2\*\*1329 or so"),
@@ -350,9 +373,9 @@ def test_only_public_names_are_listed():
         ),
         # Options of which one would be ignored.
         (
-            {"steps": 3, "time_budget": 1},
+            {"speed": 3, "time_budget": 1},
             ValueError,
-            "steps must be None with a time_budget",
+            "speed must be None with a time_budget",
         ),
         ({"estimator": "rloo"}, ValueError, "estimator must be None where structure is 0"),
         ({"objective": len}, ValueError, "objective must be None where structure is 0"),

@@ -124,10 +124,13 @@ class BlurredError:
             raise TypeError(f"image must be float32 or float64, got dtype {image.dtype}")
         viewing = Viewing(sigma=sigma, ppd=ppd, nu=nu)
         self.planes = np.ascontiguousarray(image.transpose(2, 0, 1))
-        self.weights = np.ones(image.shape[:2], image.dtype)
-        if weights is not None:
-            self.weights[:] = check_weights(weights, image.shape[:2])
-            self.planes = np.where(self.weights > 0, self.planes, image.dtype.type(0))
+        if weights is None:
+            self.weights = np.ones(image.shape[:2], image.dtype)
+        else:
+            given = check_weights(weights, image.shape[:2])
+            self.weights = np.array(given, image.dtype, order="C")
+            if not given.all():
+                self.planes = np.where(self.weights > 0, self.planes, image.dtype.type(0))
         self.dtype = image.dtype.type
         self.nu = self.dtype(viewing.blur["nu"])
         self.terms = viewing.blurred_twice().astype(self.dtype)
@@ -300,18 +303,22 @@ def check_weights(weights: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
 
     Returns
     -------
-    array of float64, shape (height, width)
-        The weights.
+    array of float32 or float64, shape (height, width)
+        The weights; float32 if they are given so.
 
     Raises
     ------
     TypeError, ValueError
         If their type, their shape or one of them is wrong.
     """
-    given = _validate.like(weights, shape, np.dtype(np.float64), "weights")
-    outside, most = ~((given >= 0) & (given <= MOST)), given.max()
-    if outside.any():
+    given = np.asarray(weights)
+    dtype = np.dtype(np.float32 if given.dtype == np.float32 else np.float64)
+    given = _validate.like(weights, shape, dtype, "weights")
+    low, most = given.min(), given.max()
+    if not (low >= 0 and most <= MOST):
+        outside = ~((given >= 0) & (given <= MOST))
         raise ValueError(f"weights must be from 0 to {MOST:g}, got {given[outside][0]}")
     if 0 < most < 1 / MOST:
         raise ValueError(f"weights must be at least {1 / MOST:g} somewhere, or all 0, got {most}")
-    return np.where(given > 0, np.maximum(given, LEAST * most), 0.0)
+    least = dtype.type(LEAST) * most
+    return given if low >= least else np.where(given > 0, np.maximum(given, least), dtype.type(0))

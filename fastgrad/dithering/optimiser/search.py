@@ -9,9 +9,8 @@ from fastgrad.dithering.eye.blur import convolve
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.kernels.dithering.optimiser import search as kernels
 
-__all__ = ["Search", "in_vectors", "reach"]
+__all__ = ["Search", "in_vectors", "outwards"]
 
-FARTHEST = 1e9  # reach, squared, of a colour that has no other beside it
 NO_PREVIOUS = np.empty((0, 0), np.uint8)
 
 
@@ -53,25 +52,42 @@ class Search:
         self._previous = NO_PREVIOUS if previous is None else np.ascontiguousarray(previous)
         self._gaps = np.empty(self._previous.shape, loss.dtype)
         self._gaps[...] = 0.0 if previous is None else gap
-        colors = np.asarray(palette, loss.dtype)
-        self._planar = np.ascontiguousarray(colors.T)
-        self._palette = in_vectors(colors)
-        self._reach = reach(colors).astype(loss.dtype)
         radius = loss.radius
         width = kernels.LANES * -(-loss.table.shape[1] // kernels.LANES)
         self._table = np.zeros((loss.table.shape[0], width), loss.dtype)
         self._table[:, : loss.table.shape[1]] = loss.table
         self._margin, self._size = radius, max(32, width)
         height, across = loss.shape
-        error = np.empty_like(loss.planes)
-        kernels.errors(error, indices, loss.weights, loss.planes, self._planar)
-        self._field = np.zeros(
-            (len(error), height + 2 * radius, across + radius + width), loss.dtype
-        )
-        convolve(error, loss.terms, nu=loss.nu, out=self._field, margin=radius)
+        channels = len(loss.planes)
+        self._field = np.zeros((channels, height + 2 * radius, across + radius + width), loss.dtype)
+        around = 2 * kernels.AROUND
+        self._awake = np.empty((height + around, across + around), np.uint8)
+        self._error = np.empty_like(loss.planes)
+        self.recolor(palette)
+
+    def recolor(self, palette: ArrayLike, *, wake: bool = True) -> None:
+        """Take another palette of as many colours, for the same picture.
+
+        Parameters
+        ----------
+        palette : array_like, shape (K, channels)
+            The colours in the space of the loss.
+        wake : bool, optional
+            Whether the next sweep visits every pixel, and not only those around moves. Where
+            colours change only a little, few others move.
+        """
+        loss, colors = self.loss, np.asarray(palette, self.loss.dtype)
+        self._planar = np.ascontiguousarray(colors.T)
+        self._palette, self._near = in_vectors(colors), outwards(colors)
+        kernels.errors(self._error, self.indices, loss.weights, loss.planes, self._planar)
+        convolve(self._error, loss.terms, nu=loss.nu, out=self._field, margin=self._margin)
+        if wake:
+            self._awake[:] = 1
 
     def sweep(self) -> int:
-        """Visit every pixel once, and make the moves that lower the loss.
+        """Visit the pixels around which something has changed, and make moves that lower the loss.
+
+        The first sweep visits every pixel, and so does one that follows a sweep without moves.
 
         Returns
         -------
@@ -79,12 +95,15 @@ class Search:
             Number of moves.
         """
         loss, kept = self.loss, (self._previous, self._gaps)
-        blurred, colours = (self._field, self._table, loss.nu), (self._palette, self._reach)
+        blurred, colours = (self._field, self._table, loss.nu), (self._palette, self._near)
         moves = np.zeros([-(-n // self._size) for n in loss.shape], np.int64)
         for phase in range(4):
-            work = self.indices, loss.weights, kept, blurred, colours
+            work = self.indices, self._awake, loss.weights, kept, blurred, colours
             kernels.descend(moves, *work, self._size, phase)
-        return int(moves.sum())
+        made = int(moves.sum())
+        if made == 0:
+            self._awake[:] = 1
+        return made
 
     def errors(self) -> tuple[float, float]:
         """Return the loss, and the squared error without blur.
@@ -134,8 +153,8 @@ def in_vectors(palette: FloatArray) -> FloatArray:
     return filled
 
 
-def reach(palette: FloatArray) -> FloatArray:
-    """Return the squared distance within which a colour is certain to be a point's nearest one.
+def outwards(palette: FloatArray) -> tuple[FloatArray, ByteArray, FloatArray]:
+    """Return the colours of a palette in the order of their distances from each of them.
 
     Parameters
     ----------
@@ -144,15 +163,34 @@ def reach(palette: FloatArray) -> FloatArray:
 
     Returns
     -------
-    array, shape (K,)
-        For each colour a quarter of the squared distance to the nearest other colour.
+    others : array, shape (K, blocks * channels * lanes)
+        For each colour all the others, from near to far, in blocks of a vector for each channel;
+        then infinite ones.
+    order : array of uint8, shape (K, blocks * lanes)
+        The indices of these colours.
+    bounds : array, shape (K, blocks)
+        The squared distance from each colour to the first of each block.
 
     Examples
     --------
     >>> import numpy as np
-    >>> reach(np.array([[0.0, 0, 0], [1.0, 0, 0], [3.0, 0, 0]]))
-    array([0.25, 0.25, 1.  ])
+    >>> others, order, bounds = outwards(np.array([[0.0], [1.0], [3.0]]))
+    >>> order[:, :2]
+    array([[1, 2],
+           [0, 2],
+           [1, 0]], dtype=uint8)
+    >>> bounds[:, 0]
+    array([1., 1., 4.])
     """
+    count, channels = palette.shape
+    lanes, blocks = kernels.LANES, -(-(count - 1) // kernels.LANES)
     distance = np.square(palette[:, None] - palette).sum(axis=-1)
-    np.fill_diagonal(distance, np.inf)
-    return np.minimum(distance.min(axis=1) / 4, FARTHEST)
+    np.fill_diagonal(distance, -1)  # each colour comes first, and is then left out
+    found = np.argsort(distance, axis=1, kind="stable")[:, 1:]
+    order = np.zeros((count, blocks * lanes), np.uint8)
+    order[:, : count - 1] = found
+    others = np.full((count, blocks * lanes, channels), np.inf, palette.dtype)
+    others[:, : count - 1] = palette[found]
+    others = others.reshape(count, blocks, lanes, channels).swapaxes(2, 3).reshape(count, -1)
+    bounds = np.take_along_axis(distance, order[:, ::lanes].astype(np.intp), axis=1)
+    return np.ascontiguousarray(others), order, np.ascontiguousarray(bounds, palette.dtype)

@@ -19,7 +19,6 @@ from fastgrad.random import RNG
 
 __all__ = ["Trials", "box_means"]
 
-TRIALS = 6
 STEPS = 10
 ROUNDS = 2  # of descent and fit after them
 PIXELS = 1 << 14  # of the small copy of the picture on which the trials are run
@@ -32,11 +31,13 @@ class Trials:
     ----------
     problem : Problem
         The picture and its viewing conditions.
+    trials : int
+        Number of palettes.
     rng : Key, int, SeedSequence or Generator
         Source of randomness.
     """
 
-    def __init__(self, problem: Problem, *, rng: RNG) -> None:
+    def __init__(self, problem: Problem, trials: int, *, rng: RNG) -> None:
         key = random.as_key(rng)
         small, weights = box_means(problem.linear, PIXELS), problem.weights
         if weights is not None:
@@ -44,7 +45,7 @@ class Trials:
             small = box_means(problem.linear * weights[..., None], PIXELS)
             small /= np.maximum(share, 1e-9)
             weights = np.where(share >= share.mean() / 2, share, 0)[..., 0]
-        self._space, self._keys = problem.space, key.split(TRIALS)
+        self._space, self._keys = problem.space, key.split(trials)
         self._loss = problem.loss_of(small, weights)
         encoded = colour.encode(small)
         self._seen = BlurredError(encoded, weights=self._loss.weights, **problem.viewing.blur)
@@ -53,7 +54,7 @@ class Trials:
             counting = encoded[weights > 0][None]
         locked = colour.encode(problem.locked)
         self._fit = Fit(Sample(self._loss), problem.space, len(locked))
-        options = {"trials": TRIALS, "locked": locked}
+        options = {"trials": trials, "locked": locked}
         self._encoded = initial(counting, problem.colors, rng=key.fold_in(0), **options)
 
     def palette(self, trial: int) -> FloatArray:
@@ -74,7 +75,7 @@ class Trials:
             The palette in the space of the loss.
         """
         best, least = self.palette(0), np.inf
-        for trial in range(TRIALS):
+        for trial in range(len(self._encoded)):
             palette, value = self._learned(trial)
             if value < least:
                 best, least = palette, value
@@ -89,13 +90,15 @@ class Trials:
             pass
         palette = state.palette
         indices = diffuse(self._loss, palette)
+        search = Search(self._loss, indices, palette)
         for _ in range(ROUNDS):
-            Search(self._loss, indices, palette).sweep()
+            search.sweep()
             palette = self._fit(indices[None], palette)
+            search.recolor(palette)
         # Tones near black hardly count in linear light, but the eye tells them apart: of palettes
         # that are about as good, the one to take is good for the sRGB values too.
         values = colour.encode(np.clip(self._space.back(palette), 0, 1))
-        return palette, self._loss.of(indices, palette) * self._seen.of(indices, values)
+        return palette, search.errors()[0] * self._seen.of(indices, values)
 
 
 def box_means(image: FloatArray, pixels: int) -> FloatArray:

@@ -166,15 +166,54 @@ def test_search_ends_where_no_label_and_no_swap_helps(colors, previous):
             assert total(other) > last - 1e-6
 
 
-def test_reach_is_where_a_colour_is_surely_the_nearest():
+def test_colours_are_listed_from_each_of_them_outwards():
     rng = np.random.default_rng(0)
-    colours = rng.random((9, 3))
+    colours = rng.random((40, 3))
+    others, order, bounds = search.outwards(colours)
+    assert others.shape == (40, 3 * 3 * 16)
+    apart = np.square(colours[:, None] - colours).sum(axis=-1)
+    for k in range(40):
+        assert sorted(order[k, :39]) == [i for i in range(40) if i != k]
+        listed = apart[k, order[k, :39]]
+        assert np.all(np.diff(listed) >= 0)
+        np.testing.assert_array_equal(bounds[k], listed[::16])
+        planes = others[k].reshape(3, 3, 16).swapaxes(1, 2).reshape(48, 3)
+        np.testing.assert_array_equal(planes[:39], colours[order[k, :39]])
+        assert np.isinf(planes[39:]).all()
     points = rng.random((5000, 3))
     distance = np.square(points[:, None] - colours).sum(axis=-1)
-    inside = distance < search.reach(colours)
+    inside = 4 * distance < bounds[:, 0]
     assert inside.sum() > 100
     assert np.all(distance.argmin(axis=1) == inside.argmax(axis=1), where=inside.any(axis=1))
-    assert search.reach(colours[[0, 0]]).tolist() == [0, 0]
+    assert search.outwards(colours[[0, 0]])[2].tolist() == [[0], [0]]
+
+
+def test_sleeping_pixels_cost_nothing_and_lose_little():
+    image, _, colours = problem(3, 96, 128, 6)
+    loss = BlurredError(image, sigma=1.0, nu=0.05)
+    found = []
+    for always in (False, True):
+        labels = np.zeros((96, 128), np.uint8)
+        state = search.Search(loss, labels, colours)
+        for _ in range(12):
+            state.sweep()
+            if always:
+                state.recolor(colours)
+        found.append(state.errors()[0])
+        assert found[-1] == pytest.approx(loss.of(labels, colours), rel=1e-9)
+    assert found[0] == pytest.approx(found[1], rel=0.02)
+
+
+def test_recoloring_is_searching_anew():
+    image, _, colours = problem(5, 40, 50, 5)
+    loss = BlurredError(image, sigma=1.0, nu=0.05)
+    first, second = np.zeros((2, 40, 50), np.uint8)
+    state = search.Search(loss, first, colours[::-1])
+    state.recolor(colours)
+    anew = search.Search(loss, second, colours)
+    for _ in range(3):
+        assert state.sweep() == anew.sweep()
+    np.testing.assert_array_equal(first, second)
 
 
 @WEIGHTED

@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from fastgrad.dithering import BlurredError
 from fastgrad.dithering.eye import blur, colour, lightness
+from fastgrad.dithering.optimiser.loss import check_weights
 
 # -- colour and blur -----------------------------------------------------------------------------
 
@@ -222,3 +223,12 @@ def test_loss_refuses_bad_arguments():
     logits[0, 0] = -np.inf
     with pytest.raises(ValueError, match="logits must have a finite maximum"):
         loss.gradient(logits, colours)
+
+
+def test_weights_are_checked_in_their_own_type():
+    weights = np.full((3, 4), 2, np.float32)
+    weights[0], weights[1] = 0, 1e-5
+    checked = check_weights(weights, (3, 4))
+    assert checked.dtype == np.float32
+    np.testing.assert_allclose(checked[:, 0], [0, 2e-3, 2], rtol=1e-6)
+    assert check_weights(weights > 0, (3, 4)).dtype == np.float64

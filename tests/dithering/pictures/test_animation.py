@@ -185,10 +185,10 @@ def test_frames_start_from_the_one_before():
     moved[8:16, 8:16] = 255 - moved[8:16, 8:16]
     palette = np.uint8([[0, 0, 0], [255, 255, 255], [255, 0, 0], [0, 160, 0], [0, 0, 255]])
     frames = [(values, None), (values, None), (moved, None)]
-    first, second, third = animation.dither_frames(frames, palette=palette, steps=20)
+    first, second, third = animation.dither_frames(frames, palette=palette, speed=4)
     away = np.ones((32, 48), bool)
     away[2:22, 2:22] = False
-    alone = dithering.dither(moved, palette=palette, steps=20, rng=1)
+    alone = dithering.dither(moved, palette=palette, speed=4, rng=1)
     for result in (second, third):
         np.testing.assert_array_equal(result.palette, palette)
         changed = (result.indices != first.indices)[away].mean()
@@ -259,6 +259,6 @@ def test_a_frame_in_which_nothing_is_seen():
     values, hidden = np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), bool)
     frames = [(values, hidden), (values, ~hidden)]
     palette = np.uint8([[0, 0, 0], [255, 255, 255]])
-    nothing, black = animation.dither_frames(frames, palette=palette, steps=2)
+    nothing, black = animation.dither_frames(frames, palette=palette, speed=9)
     assert nothing is None
     assert not black.indices.any()

@@ -15,6 +15,7 @@ from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 
 NEIGHBOURS = ((0, 1), (1, -1), (1, 0), (1, 1))  # the others have met the pixel before
 MARGIN = 1e-4  # a move must gain this share of its own square, not just rounding errors
+AROUND = 2  # rows and columns around a pixel that moves in which others look again for a move
 
 
 @inline
@@ -39,14 +40,36 @@ def nearest(palette, goal):
 
 
 @inline
-def nearest_but(palette, goal, kept, gap):
-    """`nearest`, the squared distance of the colour `kept` being less by gap."""
-    index, least = nearest(palette, goal)
-    distance = -gap
-    for channel in range(goal.size):
-        x = palette[channel, kept] - goal[channel]
-        distance = fma(x, x, distance)
-    return (kept, distance) if distance <= least else (index, least)
+def nearest_from(old, distance, near, goal):
+    """Return the colour nearest to a goal, and its squared distance; `old` has the given one.
+
+    near is (others, order, bounds): the colours from each colour outwards, in vectors, their
+    indices, and the squared distance at which each vector begins.
+    """
+    others, order, bounds = near
+    best, least = old, distance
+    for first in range(bounds.shape[1]):
+        # A colour that is nearer to the goal is as far from `old` as the sum of both at most.
+        if bounds[old, first] > like(2, goal) * (distance + least):
+            break
+        apart = filled(like(0, goal))
+        for channel in range(goal.size):
+            place = old, (first * goal.size + channel) * LANES
+            x = load(others, place) - goal[channel]
+            apart = fma(x, x, apart)
+        low = least_of(apart)
+        if low < least:
+            least = low
+            best = np.int64(order[old, first * LANES + first_of(apart == low) % LANES])
+    return best, least
+
+
+@inline
+def wake(awake, y, c):
+    """Have the pixels around (y, c) visited; awake has a margin of AROUND."""
+    for i in range(2 * AROUND + 1):
+        for j in range(2 * AROUND + 1):
+            awake[y + i, c + j] = 1
 
 
 @block
@@ -66,7 +89,7 @@ def relabel(labels, weights, field, palette, table, nu, y, c, new):
         plane[y + side // 2, c + side // 2] += nu * change
 
 
-@block
+@inline
 def swap_gain(labels, weights, field, palette, table, own, y, c, dy, dx):
     """Return half the change of the error if a pixel and its neighbour swap labels."""
     radius = table.shape[0] // 2
@@ -85,11 +108,11 @@ def swap_gain(labels, weights, field, palette, table, own, y, c, dy, dx):
 
 
 @block
-def descend_tile(labels, weights, kept, blurred, colours, corner, size, goal):
+def descend_tile(labels, awake, weights, kept, blurred, colours, corner, size, goal):
     """Make every relabelling and swap inside a tile that lowers the error; return their number."""
     previous, gaps = kept
     field, table, nu = blurred
-    palette, reach = colours
+    palette, near = colours
     top, left = corner
     height, width = labels.shape
     bottom, right = min(top + size, height), min(left + size, width)
@@ -100,6 +123,9 @@ def descend_tile(labels, weights, kept, blurred, colours, corner, size, goal):
     moves = 0
     for y in range(top, bottom):
         for c in range(left, right):
+            if awake[y + AROUND, c + AROUND] == 0:
+                continue
+            awake[y + AROUND, c + AROUND] = 0
             weight = weights[y, c]
             if weight == like(0, own):
                 continue
@@ -111,16 +137,19 @@ def descend_tile(labels, weights, kept, blurred, colours, corner, size, goal):
                 shift = -(inverse / weight) * field[channel, y + radius, c + radius]
                 goal[channel] = palette[channel, old] + shift
                 distance = fma(shift, shift, distance)
-            if distance > reach[old] or paid:
-                if paid:
-                    before, gap = np.int64(previous[y, c]), gaps[y, c]
-                    new, least = nearest_but(palette, goal, before, gap)
-                    distance -= gap if old == before else like(0, gap)
-                else:
-                    new, least = nearest(palette, goal)
-                if new != old and distance - least > like(MARGIN, own) * abs(distance):
-                    gain = like(0.5, own) * own * (weight * weight) * (least - distance)
-                    best = new
+            new, least = nearest_from(old, distance, near, goal)
+            if paid:
+                before, gap = np.int64(previous[y, c]), gaps[y, c]
+                apart = -gap
+                for channel in range(goal.size):
+                    x = palette[channel, before] - goal[channel]
+                    apart = fma(x, x, apart)
+                if apart <= least:
+                    new, least = before, apart
+                distance -= gap if old == before else like(0, gap)
+            if new != old and distance - least > like(MARGIN, own) * abs(distance):
+                gain = like(0.5, own) * own * (weight * weight) * (least - distance)
+                best = new
             for dy, dx in NEIGHBOURS:
                 if (
                     y + dy < bottom
@@ -144,21 +173,24 @@ def descend_tile(labels, weights, kept, blurred, colours, corner, size, goal):
                         best = np.int64(labels[best_y, best_x])
             if gain < like(0, own):
                 relabel(labels, weights, field, palette, table, nu, y, c, best)
+                wake(awake, y, c)
                 if best_y != y or best_x != c:
                     relabel(labels, weights, field, palette, table, nu, best_y, best_x, old)
+                    wake(awake, best_y, best_x)
                 moves += 1
     return moves
 
 
-@kernel(cost=lambda labels, colours, blurred: labels.size * (colours[1].size + blurred[1].size))
-def descend(chunk, chunks, moves, labels, weights, kept, blurred, colours, size, phase):
+@kernel(cost=lambda labels, blurred: labels.size * blurred[1].size)
+def descend(chunk, chunks, moves, labels, awake, weights, kept, blurred, colours, size, phase):
     """Lower the error over every second tile, every second row of tiles: one phase of four.
 
     Tiles of a phase stand `size` apart, and what two of them change never overlaps: their order
-    does not matter. kept is (previous labels, gaps). blurred is (field, table, nu): the field is
-    half the gradient of the error, with a margin of the table's radius and, to the right, of its
-    width. colours is (palette, reach): a pixel nearer to its colour than reach has no nearer one.
-    moves[row of tiles, column of tiles] counts what was done.
+    does not matter. Only pixels that are awake are visited; then they sleep until a pixel near them
+    moves. kept is (previous labels, gaps). blurred is (field, table, nu): the field is half the
+    gradient of the error, with a margin of the table's radius and, to the right, of its width.
+    colours is (palette, near), see `nearest_from`. moves[row of tiles, column of tiles] counts what
+    was done.
     """
     rows, columns = moves.shape
     across, down = (columns - phase % 2 + 1) // 2, (rows - phase // 2 + 1) // 2
@@ -166,7 +198,8 @@ def descend(chunk, chunks, moves, labels, weights, kept, blurred, colours, size,
     for t in chunk_range(across * down, chunk, chunks):
         i, j = 2 * (t // across) + phase // 2, 2 * (t % across) + phase % 2
         corner = i * size, j * size
-        moves[i, j] = descend_tile(labels, weights, kept, blurred, colours, corner, size, goal)
+        work = labels, awake, weights, kept, blurred, colours
+        moves[i, j] = descend_tile(*work, corner, size, goal)
 
 
 @kernel(cost=lambda out: out.size)

@@ -1,0 +1,28 @@
+"""The part of a picture that stands for the whole."""
+
+import numpy as np
+
+from fastgrad.dithering import BlurredError
+from fastgrad.dithering.optimiser.parts import tiled
+
+
+def test_tiles_stand_for_a_large_picture():
+    rng = np.random.default_rng(0)
+    image = rng.random((300, 500, 3)).astype(np.float32)
+    weights = rng.random((300, 500)).astype(np.float32)
+    weights[:50] = 0
+    loss = BlurredError(image, weights=weights)
+    part = tiled(loss, 1 << 14)
+    assert part.planes.shape == (3, 128, 128)
+    assert loss.pixels == np.count_nonzero(loss.weights)
+    assert part.pixels == np.count_nonzero(part.weights) < 128**2
+    for y, x in ((16, 32), (112, 112)):
+        here = slice(y, y + 16), slice(x, x + 16)
+        (top,), (left,) = np.nonzero(loss.weights[:285, :485] == part.weights[y, x])
+        there = slice(top, top + 16), slice(left, left + 16)
+        np.testing.assert_array_equal(part.weights[here], loss.weights[there])
+        np.testing.assert_array_equal(
+            part.planes[(slice(None), *here)], loss.planes[(slice(None), *there)]
+        )
+    assert tiled(loss, 75_000) is loss  # no more than twice as many
+    assert tiled(BlurredError(image[:5]), 1000).shape[0] % 5 == 0
