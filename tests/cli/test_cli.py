@@ -718,7 +718,7 @@ def test_an_unexpected_error_concerns_one_picture(picture, capsys, monkeypatch):
         return whole(values, **options)
 
     monkeypatch.setattr(dithering, "dither", broken)
-    options = ["-o", "out/", "--report", "r.json", "--steps", "2"]
+    options = ["-o", "out/", "--report", "r.json", "--speed", "9"]
     assert cli.main(["dither", "picture.png", "other.png", *options]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     error = "unexpected error with picture.png: ZeroDivisionError: division by zero"

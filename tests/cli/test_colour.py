@@ -22,7 +22,7 @@ def dithered(folder, data, *options):
     before = os.getcwd()
     os.chdir(folder)
     try:
-        command = ["dither", "a.png", "-o", "b.png", "-k", "2", "--steps", "1", *options]
+        command = ["dither", "a.png", "-o", "b.png", "-k", "2", "--speed", "10", *options]
         assert cli.main(command) == 0
     finally:
         os.chdir(before)
