@@ -14,7 +14,7 @@ def loop_over(name):
 
     function = getattr(special, name)
 
-    @jit.block
+    @jit.standalone
     def loop(x, out):
         jit.wide_vectors()
         for i in range(x.size):
@@ -50,7 +50,7 @@ class Logaddexp:
         from fastgrad.kernels.compiler import jit
         from fastgrad.kernels.simd import special
 
-        @jit.block
+        @jit.standalone
         def loop(a, b, out):
             jit.wide_vectors()
             for i in range(a.size):

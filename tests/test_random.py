@@ -79,7 +79,7 @@ def words(text):
     return np.array([int(word, 16) for word in text.split()], np.uint32)
 
 
-@jit.block
+@jit.standalone
 def _philox_loop(counters, keys, out):
     for i in range(counters.shape[0]):
         c, k = counters[i], keys[i]
@@ -249,7 +249,7 @@ def test_errors_name_the_argument(make, error, name):
 # -- variates from bits ------------------------------------------------------------------------
 
 
-@jit.block
+@jit.standalone
 def _from_bits(bits, like_real, out):
     for i in range(bits.shape[1]):
         high, low = bits[0, i], bits[-1, i]
@@ -258,7 +258,7 @@ def _from_bits(bits, like_real, out):
         out[2, i] = noise.odds(high, low, like_real)
 
 
-@jit.block
+@jit.standalone
 def _vectors_from_bits(bits, like_real, out):
     high, low = bits[0], bits[-1]
     for i in range(0, bits.shape[1], LANES):

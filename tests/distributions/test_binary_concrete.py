@@ -15,7 +15,7 @@ from strategies import DTYPES, WAYS, WIDTH, restride
 
 import fastgrad as fg
 from fastgrad.distributions import bernoulli
-from fastgrad.kernels.compiler.jit import block
+from fastgrad.kernels.compiler.jit import standalone
 from fastgrad.kernels.random import noise as kernel_noise
 
 ALARM = 1e-6  # false alarms of each statistical test
@@ -165,7 +165,7 @@ def test_dtypes_agree():
         np.testing.assert_allclose(a[same], b[same], rtol=1e-4, atol=1e-5)
 
 
-@block
+@standalone
 def odds_of(bits, out):
     for i in range(out.size):
         out[i] = kernel_noise.odds(bits[0, i], bits[-1, i], out)

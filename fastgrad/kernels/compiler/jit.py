@@ -21,6 +21,7 @@ from numba.extending import intrinsic
 from fastgrad.kernels.compiler import interrupts, threads
 from fastgrad.kernels.compiler.cache import cached
 from fastgrad.kernels.compiler.launch import KernelCompiler, run_chunks
+from fastgrad.kernels.compiler.parts import PartCompiler
 
 if getattr(config, "DISABLE_JIT", False):
     raise ImportError(
@@ -29,6 +30,7 @@ if getattr(config, "DISABLE_JIT", False):
 
 # error_model="numpy": a division that may raise ZeroDivisionError would not vectorise.
 OPTIONS = {"error_model": "numpy", "nogil": True}
+PART = {"pipeline_class": PartCompiler, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 PARALLEL_WORK = 1 << 15  # below so many elements, waking threads costs more than it saves
 CHUNKS_PER_THREAD = 4
 MAX_CHUNKS = 512
@@ -38,11 +40,16 @@ _lock = threading.Lock()  # of whatever is made when it is first needed
 
 def inline(function):
     """Compile a scalar function that every caller inlines (what lets LLVM vectorise its loop)."""
-    return numba.njit(forceinline=True, **OPTIONS)(function)
+    return numba.njit(forceinline=True, **PART, **OPTIONS)(function)
 
 
 def block(function):
     """Compile the serial work on one block of rows, called from kernels."""
+    return numba.njit(**PART, **OPTIONS)(function)
+
+
+def standalone(function):
+    """Compile a serial function that is called from Python."""
     return numba.njit(**OPTIONS)(function)
 
 

@@ -27,6 +27,7 @@ from numba.core.typed_passes import NativeLowering
 from numba.extending import intrinsic
 
 from fastgrad.kernels.compiler.modes import float_mode
+from fastgrad.kernels.compiler.parts import set_environments
 
 WORD = ir.IntType(64)
 NO_ADDRESS = 1 << 16  # below it no code stands, and all numbers of chunks
@@ -132,6 +133,12 @@ class _Lowering(NativeLowering):
     @property
     def lowering_class(self):
         return _Lower
+
+    def run_pass(self, state):
+        super().run_pass(state)
+        if state["cr"].cfunc is not None:
+            set_environments(state.library)
+        return True
 
 
 class KernelCompiler(CompilerBase):

@@ -20,6 +20,7 @@ from fastgrad.kernels.compiler.jit import block, inline, wide_vectors
 from fastgrad.kernels.simd.intrinsics import fma, like, where
 from fastgrad.kernels.simd.special import exp, exp_normal, log
 from fastgrad.kernels.simd.vectors import LANES
+from fastgrad.kernels.tiles.elementwise import assign
 
 REACH = 5e8  # of scalings: what exp_normal flushes to 0 stays negligible times two of them
 
@@ -195,7 +196,8 @@ def iterate(p, tolerance, most, clip, past_f, past_g):
         invert(p.v, p.c, p.top)
         near = beyond(p.u, n) + beyond(p.v, m) == 0
         if past_f.shape[0] > 0:
-            past_f[count], past_g[count] = p.f, p.g
+            assign(past_f[count], p.f)
+            assign(past_g[count], p.g)
             move(past_f[count], p.u, unbounded)
             move(past_g[count], p.v, p.top)
         count += 1

@@ -19,6 +19,7 @@ from fastgrad.kernels.random.philox import NOISE
 from fastgrad.kernels.simd.intrinsics import like
 from fastgrad.kernels.simd.special import log_normal
 from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.elementwise import assign
 
 PATIENCE = 50  # iterations, or as many as columns, before Newton's method
 
@@ -42,7 +43,7 @@ def perturb_one(y, x, noise, bits, scale, address, sample, key):
     """y = x + scale Gumbel noise of the problem at this address; noise and bits are scratch."""
     flat_y, flat_x = y.reshape(y.size), x.reshape(x.size)
     if scale == like(0, y):
-        flat_y[:] = flat_x
+        assign(flat_y, flat_x)
         return
     start = address * (noise.size // 4)
     fill_bits(bits, start, 1, tile.FOLD // 4, sample, NOISE, key)
@@ -125,7 +126,7 @@ def derive(out, result, w, p, exact, s, y, exactly, scale):
     if not exactly:
         sinkhorn.move(p.g, p.v, p.top)
         sinkhorn.load(exact, y, np.float64(scale))
-        exact.g[:] = p.g
+        assign(exact.g, p.g)
         sinkhorn_newton.evaluate(exact)
     sinkhorn_newton.differentiate(result, exact, s, w, clip)
     cast(out, result, np.float64(scale))

@@ -17,6 +17,7 @@ import numpy as np
 from fastgrad.kernels.compiler.jit import block, wide_vectors
 from fastgrad.kernels.distributions.sinkhorn import add_products, log_sums, padded, scaled
 from fastgrad.kernels.simd.intrinsics import fma
+from fastgrad.kernels.tiles.elementwise import assign, subtract
 
 SEPARATE = 1e-15  # weight below which a part is its own: rounding would decide its potential
 COOLING = 3.0  # ratio of one temperature to the next
@@ -150,14 +151,17 @@ def descend(p, s, tolerance, most, clip):
         if worst > 0.5 * previous:
             log_sums(p.g, p.x, p.f, p.v)
             if clip:
-                p.g[:] = np.maximum(p.g, 0.0)
+                for j in range(m):
+                    p.g[j] = max(p.g[j], 0.0)
             value = evaluate(p)
             worst = residual(s, p, clip)
         previous = worst
-        old[:], side[:] = p.g[:m], s.side[:m]
+        assign(old, p.g)
+        assign(side, s.side)
         connect(s, p.k, p.r)
         solve(s)
-        s.step[:m] -= s.step[:m].mean() if not clip else 0.0
+        if not clip:
+            subtract(s.step[:m], s.step[:m], s.step[:m].mean())
         size = 1.0
         while True:
             fall = 0.0
@@ -171,10 +175,26 @@ def descend(p, s, tolerance, most, clip):
                 break
             size *= 0.5
             if size < 1e-3:
-                p.g[:m] = old
+                assign(p.g[:m], old)
                 value = evaluate(p)
                 break
         count += 1
+
+
+@block
+def divide(x, number):
+    """x /= number."""
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            x[i, j] /= number
+
+
+@block
+def multiply(x, number):
+    """x *= number."""
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            x[i, j] *= number
 
 
 @block
@@ -187,8 +207,8 @@ def anneal(p, s, tolerance, most, clip):
             if p.x[i, j] > -np.inf:
                 low, high = min(low, p.x[i, j]), max(high, p.x[i, j])
     warmth, count = max((high - low) / SPREAD, 1.0), 0
-    p.x[:] /= warmth
-    p.xt[:] /= warmth
+    divide(p.x, warmth)
+    divide(p.xt, warmth)
     p.g[:] = 0.0
     while True:
         last = warmth <= 1.0
@@ -197,9 +217,10 @@ def anneal(p, s, tolerance, most, clip):
             return count
         ratio = min(COOLING, warmth)
         warmth = warmth / ratio if warmth > COOLING else 1.0
-        p.g[:] *= ratio
-        p.x[:] *= ratio
-        p.xt[:] *= ratio
+        for j in range(p.g.size):
+            p.g[j] *= ratio
+        multiply(p.x, ratio)
+        multiply(p.xt, ratio)
 
 
 @block

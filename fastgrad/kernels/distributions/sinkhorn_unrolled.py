@@ -9,6 +9,7 @@ from fastgrad.kernels.compiler.jit import block, wide_vectors
 from fastgrad.kernels.distributions import sinkhorn
 from fastgrad.kernels.simd.intrinsics import like
 from fastgrad.kernels.simd.special import exp
+from fastgrad.kernels.tiles.elementwise import assign
 
 
 @block
@@ -46,7 +47,8 @@ def aim(p, f, g, a, total):
     set_scalings(p.v, p.g, g)
     if sinkhorn.beyond(p.u, p.x.shape[0]) + sinkhorn.beyond(p.v, p.xt.shape[0]) > 0:
         add_hadamard(total, a, p.k)
-        p.f[:], p.g[:] = f, g
+        assign(p.f, f)
+        assign(p.g, g)
         p.u[:], p.v[:] = like(1, p.u), like(1, p.v)
         sinkhorn.scaled(p.k, p.x, p.f, p.g)
         sinkhorn.scaled(p.kt, p.xt, p.g, p.f)

@@ -11,10 +11,19 @@ Oracle: tests/estimators/score_functions/test_reinforce.py, `test_reinforce_is_i
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, cached, chunk_range, inline, kernel, wide_vectors
+from fastgrad.kernels.compiler.jit import (
+    block,
+    cached,
+    chunk_range,
+    inline,
+    kernel,
+    standalone,
+    wide_vectors,
+)
 from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.elementwise import assign
 from fastgrad.kernels.tiles.sums import cell_of, spread
 
 SWEEP = 96  # bytes of a column up to which all categories are compared: beyond, one is looked up
@@ -23,7 +32,7 @@ AT_ONCE = 16  # samples
 
 
 @cached
-@block
+@standalone
 def shape(n, k):
     """Return the shape of the sums."""
     found = tile.layout(n, k, 0, WIDEST)
@@ -144,6 +153,6 @@ def begin(own, sums, b):
     wide_vectors()
     flat = own.reshape(own.size)
     if len(sums):
-        flat[:] = sums[b].reshape(own.size)
+        assign(flat, sums[b].reshape(own.size))
     else:
         flat[:] = like(0, own)

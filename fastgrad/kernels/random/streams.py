@@ -5,7 +5,15 @@ Oracle: tests/support/reference.py, `random` and `fold_in`.
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
+from fastgrad.kernels.compiler.jit import (
+    block,
+    cached,
+    chunk_range,
+    inline,
+    kernel,
+    standalone,
+    wide_vectors,
+)
 from fastgrad.kernels.random.bits import fill_bits
 from fastgrad.kernels.random.noise import exponential, fill_exponential, odds, uniform
 from fastgrad.kernels.random.philox import ANGLE, KEYS, NOISE, philox
@@ -13,12 +21,14 @@ from fastgrad.kernels.simd.intrinsics import sqrt
 from fastgrad.kernels.simd.special import cos_2pi, log_normal
 from fastgrad.kernels.simd.vectors import LANES, load, store
 from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.elementwise import assign
 
 UNIFORM, EXPONENTIAL, GUMBEL, LOGISTIC, NORMAL = range(5)
 DEPTH = tile.TILE // tile.FOLD
 
 
-@block
+@cached
+@standalone
 def derive(key, data):
     """Return the two words of a key folded with data."""
     words = philox(
@@ -84,4 +94,4 @@ def fill(chunk, chunks, out, kind, key, sample, offset):
             fill_flat_bits(bits, first + b, sample, ANGLE, key)
             turn(target, flat_bits)
         if tail - head < tile.TILE:
-            out[head:tail] = noise[head - begin : tail - begin]
+            assign(out[head:tail], noise[head - begin : tail - begin])

@@ -2,7 +2,15 @@
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, cached, chunk_range, kernel, plan, wide_vectors
+from fastgrad.kernels.compiler.jit import (
+    block,
+    cached,
+    chunk_range,
+    kernel,
+    plan,
+    standalone,
+    wide_vectors,
+)
 from fastgrad.kernels.simd.intrinsics import like, where
 
 FINE, MASKED, BAD = 0, 1, 2
@@ -19,7 +27,7 @@ def worst(x):
 
 
 @cached
-@block
+@standalone
 def flags(x):
     """Return the worst of x."""
     wide_vectors()
@@ -42,7 +50,7 @@ def any_nan(sums):
 
 
 @cached
-@block
+@standalone
 def first_empty(x):
     """Return the first row of x, (N, K), with nothing above -inf, or -1."""
     for row in range(x.shape[0]):

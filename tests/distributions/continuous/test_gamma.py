@@ -148,12 +148,14 @@ def test_gradients_of_the_mean_for_all_shapes(a):
 
 def test_first_attempts_and_single_draws_agree():
     """The vectorised first attempt and the serial loop are the same function of the counter."""
+    from fastgrad.kernels.compiler.jit import standalone
     from fastgrad.kernels.distributions.continuous import gamma as kernels
 
     a = 1.3
     d, c = a - 1 / 3, 1 / np.sqrt(9 * (a - 1 / 3))
     words = fg.Key(0).kernel_words
-    single = [kernels.one_draw(d, c, np.uint64(e), words) + np.log(d) for e in range(3000)]
+    one_draw = standalone(lambda *args: kernels.one_draw(*args))
+    single = [one_draw(d, c, np.uint64(e), words) + np.log(d) for e in range(3000)]
     assert np.array_equal(draws(a, 3000)[:, 0], single)
 
 

@@ -21,6 +21,7 @@ from fastgrad.estimators import estimator
 from fastgrad.estimators.rao_blackwell import weighted
 from fastgrad.estimators.rao_blackwell.distinct import First, search
 from fastgrad.estimators.rao_blackwell.distinct_nodes import weigh
+from fastgrad.kernels.compiler.jit import standalone
 from fastgrad.kernels.estimators.rao_blackwell import unordered_set as kernels
 from fastgrad.objectives import Values, bernoulli3, objective
 
@@ -38,6 +39,10 @@ def log_softmax(x):
 # -- the weights of a set -----------------------------------------------------------------------
 
 
+recurse = standalone(lambda *args: kernels.recurse(*args))
+integrate = standalone(lambda *args: kernels.integrate(*args))
+
+
 def weights_of(method, log_p, log_q):
     """Log P(S), weights p R (k,) and pairs (k, k), below the diagonal, of one set."""
     k, n = len(log_p), 8
@@ -45,9 +50,9 @@ def weights_of(method, log_p, log_q):
     log_set, weight, pair = np.empty(n), np.empty((k, n)), np.zeros((k, k, n))
     a, b = np.empty((2, k, n))
     if method == "subsets":
-        kernels.recurse(p, q, np.empty((1 << k, n)), a, b, log_set, weight, pair)
+        recurse(p, q, np.empty((1 << k, n)), a, b, log_set, weight, pair)
     else:
-        kernels.integrate(p, q, a, b, log_set, weight, pair)
+        integrate(p, q, a, b, log_set, weight, pair)
     for x in (log_set, weight, pair):
         np.testing.assert_array_equal(x, np.repeat(x[..., :1], n, axis=-1))
     return log_set[0], weight[:, 0], pair[..., 0]

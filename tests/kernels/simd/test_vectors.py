@@ -21,7 +21,7 @@ def numbers(dtype, seed=0):
     return x.astype(dtype)
 
 
-@jit.block
+@jit.standalone
 def operate(a, b, two, out):
     for i in range(0, a.size, LANES):
         x, y = load(a, i), load(b, i)
@@ -46,7 +46,7 @@ def test_arithmetic(dtype):
     assert np.array_equal(np.signbit(out[4]), ~np.signbit(a))
 
 
-@jit.block
+@jit.standalone
 def compare(a, b, out):
     one, zero = np.int32(1), np.int32(0)
     for i in range(0, a.size, LANES):
@@ -71,7 +71,7 @@ def test_comparisons_are_those_of_ieee_754(dtype):
     assert np.array_equal(out, np.array(expected, np.int32))
 
 
-@jit.block
+@jit.standalone
 def integers(a, b, shift, out):
     for i in range(0, a.size, LANES):
         x, y = load(a, i), load(b, i)
@@ -95,7 +95,7 @@ def test_integers_wrap_around_and_keep_their_sign(dtype):
     assert np.array_equal(out, np.array(expected))
 
 
-@jit.block
+@jit.standalone
 def convert(a, words, wide, real, integral, back):
     for i in range(0, a.size, LANES):
         x = load(a, i)
@@ -116,7 +116,7 @@ def test_conversions():
     assert np.array_equal(integral, words)
 
 
-@jit.block
+@jit.standalone
 def least(x):
     v = load(x, 0)
     low = least_of(v)
@@ -135,7 +135,7 @@ def test_the_least_entry_and_the_first_place_of_it(dtype):
     assert (low, i) == (np.inf, 0)
 
 
-@jit.block
+@jit.standalone
 def move(x, out, row, column):
     store(out, (row, column), load(x, column))
 
@@ -157,12 +157,12 @@ UNARY += ("previous", "cos_2pi")
 def both_ways(function):
     """Compile loops over numbers and over vectors."""
 
-    @jit.block
+    @jit.standalone
     def one_by_one(x, out):
         for i in range(x.size):
             out[i] = function(x[i])
 
-    @jit.block
+    @jit.standalone
     def by_vectors(x, out):
         for i in range(0, x.size, LANES):
             store(out, i, function(load(x, i)))

@@ -53,7 +53,8 @@ def seed(palette, locked, pixels, chances, distance, label):
                     if rest < 0.0:
                         break
                     chosen += 1
-            palette[:, k] = pixels[:, chosen]
+            for c in range(len(palette)):
+                palette[c, k] = pixels[c, chosen]
         meet(distance, label, pixels, palette[:, k], k)
 
 

@@ -18,6 +18,7 @@ from fastgrad.kernels.simd.intrinsics import like, to_float64, where
 from fastgrad.kernels.simd.special import log_normal
 from fastgrad.kernels.simd.vectors import LANES, load, store
 from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.elementwise import assign
 from fastgrad.kernels.tiles.sums import ROWS, spread
 
 # -- draws -------------------------------------------------------------------------------------
@@ -121,7 +122,7 @@ def sample_groups(chunk, chunks, logits, threshold, size, key, first_sample, z):
     limit = np.zeros(columns, real)
     for b in chunk_range(blocks, chunk, chunks):
         head, tail = b * columns, min((b + 1) * columns, n)
-        limit[: tail - head] = threshold[head:tail]
+        assign(limit[: tail - head], threshold[head:tail])
         start = head // 4
         for i in range(0, samples, size):
             for j in range(size):

@@ -250,7 +250,8 @@ def beams(chunk, chunks, logits, key, noisy, z, log_p, rest, last):
                 z[i, row], up[i, step] = sources[i, 1], sources[i, 0]
                 mass[i] = phi[sources[i, 0]] + x[sources[i, 1]]
             alive = count
-            g[:], phi[:] = values, mass
+            elementwise.assign(g, values)
+            elementwise.assign(phi, mass)
             if step == per - 1:
                 trace(z[:, row - step : row + 1], up, held)
                 log_p[:, cell], rest[cell] = phi, left

@@ -14,6 +14,7 @@ import numpy as np
 from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.simd.intrinsics import sqrt, where
 from fastgrad.kernels.simd.special import exp_normal, expm1, log
+from fastgrad.kernels.tiles.elementwise import assign
 
 SUBSETS = 11  # largest k for which 2^k subsets take less time than an integral
 CELLS = 64  # columns at most
@@ -238,7 +239,9 @@ def unordered(chunk, chunks, log_p, log_q, signal, log_set, weight, coefficient)
             recurse(x, lq, table, a, b, ls, w, pair)
         else:
             integrate(x, lq, a, b, ls, w, pair)
-        log_set[begin:end], weight[:, begin:end] = ls[: end - begin], w[:, : end - begin]
+        assign(log_set[begin:end], ls)
+        for s in range(k):
+            assign(weight[s, begin:end], w[s])
         for v in range(per):
             for s in range(k):
                 for c in range(end - begin):
