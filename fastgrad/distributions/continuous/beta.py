@@ -10,8 +10,14 @@ import scipy
 
 from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.distributions.continuous._base import Continuous, Noise
-from fastgrad.distributions.continuous.dirichlet import entropy, log_density, log_score
+from fastgrad.distributions.continuous.dirichlet import (
+    entropy,
+    log_density,
+    log_normalised,
+    log_score,
+)
 from fastgrad.distributions.continuous.gamma import log_gamma_draws, log_gamma_slopes
+from fastgrad.kernels.distributions.continuous import dirichlet_density as _density
 from fastgrad.random import Key
 
 __all__ = ["Beta"]
@@ -103,10 +109,7 @@ class Beta(Continuous):
         return {"log_alpha": grad * up, "log_beta": -grad * down}
 
     def _transform_score(self, noise: Noise) -> dict[str, Array]:
-        logit = noise[0] - noise[1]
-        return self._score_at(
-            np.stack([scipy.special.log_expit(logit), scipy.special.log_expit(-logit)], -1)
-        )
+        return self._score_at(log_normalised(np.stack(noise, axis=-1)))
 
     def log_prob(self, x: ArrayLike, *, log: bool = False, complement: bool = False) -> FloatArray:
         """Evaluate the logarithm of the density.
@@ -125,10 +128,10 @@ class Beta(Continuous):
         array, shape (*batch_shape) or (S, *batch_shape)
             The log density, -inf outside the support.
         """
-        with np.errstate(all="ignore"):
-            shares, outside = self._log_shares(x, log, complement)
-            value = np.where(outside, -np.inf, log_density(self._log_shapes(), shares))
-        return value.astype(self.dtype)[()]
+        points = self._points(x)
+        value = log_density(self._log_shapes(), self._log_shares(points, log, complement))
+        np.copyto(value, -np.inf, where=points > 0 if log else self._outside(points))
+        return value.astype(self.dtype, copy=False)[()]
 
     def score(
         self, x: ArrayLike, *, log: bool = False, complement: bool = False
@@ -149,22 +152,16 @@ class Beta(Continuous):
         dict of arrays, shape (*batch_shape) or (S, *batch_shape)
             The derivatives, by the parameters' names: the limits at 0 and 1, NaN outside.
         """
-        with np.errstate(all="ignore"):
-            shares, outside = self._log_shares(x, log, complement)
-            return self._cast(self._score_at(np.where(outside[..., None], np.nan, shares)))
+        return self._cast(self._score_at(self._log_shares(self._points(x), log, complement)))
 
     def _log_shapes(self) -> Array:
         return np.stack(self._double("log_alpha", "log_beta"), axis=-1)
 
-    def _log_shares(self, x: ArrayLike, log: bool, complement: bool) -> tuple[Array, Array]:
-        """Return the logarithms of x and 1 - x along a last axis, and where x is outside (0, 1)."""
-        x = self._points(x)
-        if log:  # log(1 - e^x), from the closer side: Mächler, 2012
-            other = np.where(x > -0.7, np.log(-np.expm1(x)), np.log1p(-np.exp(x)))
-            pair, outside = [x, other], x > 0
-        else:
-            pair, outside = [np.log(x), np.log1p(-x)], self._outside(x)
-        return np.stack(pair[::-1] if complement else pair, axis=-1), outside
+    def _log_shares(self, points: Array, log: bool, complement: bool) -> Array:
+        """Return the logarithms of x and 1 - x along a last axis, NaN where x is not in (0, 1)."""
+        out = np.empty((*points.shape, 2))
+        _density.shares(points.reshape(-1), log, complement, out.reshape(-1, 2))
+        return out
 
     def _score_at(self, log_shares: Array) -> dict[str, Array]:
         score = log_score(self._log_shapes(), log_shares)

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import scipy
 
+from fastgrad import _validate
 from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.distributions.continuous._base import Continuous, Noise, exp_within
 from fastgrad.distributions.continuous.gamma import log_gamma_draws, log_gamma_slopes
 from fastgrad.distributions.continuous.stirling import (
     HALF_LOG_2PI,
     digamma_gap,
-    exp_remainder,
+    flat,
     log_gamma_remainder,
 )
+from fastgrad.kernels.distributions import categorical as _categorical
+from fastgrad.kernels.distributions.continuous import dirichlet_density as _density
 from fastgrad.random import Key
 
 __all__ = ["Dirichlet"]
@@ -24,36 +27,31 @@ __all__ = ["Dirichlet"]
 
 def log_normalised(y: Array) -> Array:
     """Return y - log(sum(exp(y))), of which the largest keeps its digits however close to 0."""
-    largest = y.argmax(axis=-1)[..., None]
-    top = np.take_along_axis(y, largest, axis=-1)
-    rest = np.exp(y - top)
-    np.put_along_axis(rest, largest, 0.0, axis=-1)
-    return y - top - np.log1p(rest.sum(axis=-1, keepdims=True))
+    out = np.empty(y.shape)
+    rows = _validate.real_array(y, "y").reshape(-1, y.shape[-1])
+    _categorical.log_softmax(rows, out.reshape(rows.shape))
+    return out
 
 
 def log_density(log_a: Array, log_x: Array) -> Array:
-    """Return the log density of shares (..., K), given as logarithms, with concentrations a.
-
-    It is the deviance, the sum of a log(x / p) with p the mean, and what Stirling's formula leaves.
-    As shares sum to 1, so does a (x / p - 1) to 0: terms of first order are left out.
-    """
-    a, log_p = np.exp(log_a), log_normalised(log_a)
-    total, axes = a.sum(axis=-1), a.shape[-1] - 1
-    constant = (0.5 * log_a - log_gamma_remainder(a)).sum(axis=-1) - axes * HALF_LOG_2PI
-    constant += log_gamma_remainder(total) - 0.5 * np.log(total)
-    t = log_x - log_p
-    terms = a * exp_remainder(t)
-    overflow = ((terms == -np.inf) & (t > 0)).any(axis=-1, keepdims=True)
-    terms = np.where(overflow, a * t, terms) - log_x
-    at_zero = scipy.special.xlogy(a - 1, 0.0) - a * log_p + np.where(overflow, 0, a)
-    return np.where(log_x == -np.inf, at_zero, terms).sum(axis=-1) + constant
+    """Return the log density of shares (..., K), given as logarithms, with concentrations a."""
+    k = log_a.shape[-1]
+    log_a = log_a.reshape(-1, k)
+    a, constant, out = np.exp(log_a), np.empty(len(log_a)), np.empty(log_x.shape[:-1])
+    _density.constants(log_a, a, constant)
+    rows = _validate.real_array(log_x, "x").reshape(-1, k)
+    _density.log_prob(rows, *flat(a, log_normalised(log_a)), constant, out.reshape(-1))
+    return out
 
 
 def log_score(log_a: Array, log_x: Array) -> Array:
     """Return the derivative of `log_density` by log_a."""
-    a = np.exp(log_a)
-    gap = digamma_gap(a) - digamma_gap(a.sum(axis=-1, keepdims=True))
-    return a * (log_x - log_normalised(log_a) + gap)
+    log_a = log_a.reshape(-1, log_a.shape[-1])
+    a, gap, out = np.exp(log_a), np.empty(log_a.shape), np.empty(log_x.shape)
+    _density.gaps(a, gap)
+    points = _validate.real_array(log_x, "x").reshape(-1)
+    _density.score(points, *flat(a, log_normalised(log_a), gap), out.reshape(-1))
+    return out
 
 
 def entropy(log_a: Array) -> Array:

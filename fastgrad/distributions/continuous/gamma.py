@@ -18,10 +18,11 @@ from fastgrad.distributions.continuous._base import Continuous, Noise, exp_withi
 from fastgrad.distributions.continuous.stirling import (
     HALF_LOG_2PI,
     digamma_gap,
-    exp_remainder,
+    flat,
     log_gamma_remainder,
 )
 from fastgrad.kernels.distributions.continuous import gamma as _kernels
+from fastgrad.kernels.distributions.continuous import gamma_density as _density
 from fastgrad.random import Key
 
 __all__ = ["Gamma"]
@@ -129,7 +130,8 @@ class Gamma(Continuous):
         }
 
     def _transform_score(self, noise: Noise) -> dict[str, Array]:
-        return self._score_at(noise - self._double("log_concentration")[0], np.exp(noise))
+        log_a, log_rate = self._double("log_concentration", "log_rate")
+        return self._score_at(noise, log_a, np.zeros_like(log_rate), True)
 
     def log_prob(self, x: ArrayLike, *, log: bool = False) -> FloatArray:
         """Evaluate the logarithm of the density.
@@ -147,11 +149,14 @@ class Gamma(Continuous):
         array, shape (*batch_shape) or (S, *batch_shape)
             The log density, -inf outside the support.
         """
-        if not log:
-            return super().log_prob(x)
-        with np.errstate(all="ignore"):
-            value = self._log_density_at(*self._of_logarithm(self._points(x)))
-        return value.astype(self.dtype)[()]
+        points = self._points(x)
+        log_a, log_rate = self._double("log_concentration", "log_rate")
+        a = np.exp(log_a)
+        constant = 0.5 * log_a - HALF_LOG_2PI - log_gamma_remainder(a)
+        arrays = flat(a, log_a, np.exp(log_rate), log_rate, constant)
+        out = np.empty(points.shape)
+        _density.log_prob(points.reshape(-1), log, *arrays, out.reshape(-1))
+        return out.astype(self.dtype, copy=False)[()]
 
     def score(self, x: ArrayLike, *, log: bool = False) -> dict[str, FloatArray]:
         """Differentiate the log density at given points, by the parameters.
@@ -168,43 +173,16 @@ class Gamma(Continuous):
         dict of arrays, shape (*batch_shape) or (S, *batch_shape)
             The derivatives, by the parameters' names: the limit at 0, NaN below 0.
         """
-        if not log:
-            return super().score(x)
-        with np.errstate(all="ignore"):
-            return self._cast(self._score_at(*self._of_logarithm(self._points(x))[:2]))
-
-    # A point x is given by log(rate x / concentration), rate x, and log x.
-
-    def _of_logarithm(self, log_x: Array) -> tuple[Array, Array, Array]:
         log_a, log_rate = self._double("log_concentration", "log_rate")
-        return log_x + log_rate - log_a, np.exp(log_x + log_rate), log_x
+        return self._cast(self._score_at(self._points(x), log_a, log_rate, log))
 
-    def _of_point(self, x: Array) -> tuple[Array, Array, Array]:
-        log_a, log_rate = self._double("log_concentration", "log_rate")
-        a, scaled, log_x = np.exp(log_a), np.exp(log_rate) * x, np.log(x)
-        excess = (scaled - a) / a
-        near = np.abs(excess) < 0.5
-        t = np.where(near, np.log1p(np.where(near, excess, 0)), log_x + log_rate - log_a)
-        return t, scaled, log_x
-
-    def _log_density(self, x: Array) -> Array:
-        return self._log_density_at(*self._of_point(x))
-
-    def _log_density_at(self, t: Array, scaled: Array, log_x: Array) -> Array:
-        """Return the deviance and what Stirling's formula leaves, whose leading terms cancel."""
-        log_a, log_rate = self._double("log_concentration", "log_rate")
+    def _score_at(self, x: Array, log_a: Array, log_rate: Array, log: bool) -> dict[str, Array]:
         a = np.exp(log_a)
-        deviance = np.where(np.abs(t) < 1, a * exp_remainder(t), a * t + a - scaled)
-        value = deviance + 0.5 * log_a - log_x - HALF_LOG_2PI - log_gamma_remainder(a)
-        at_zero = scipy.special.xlogy(a - 1, 0.0) + log_rate  # finite only for a concentration of 1
-        return np.where(scaled == np.inf, -np.inf, np.where(log_x == -np.inf, at_zero, value))
-
-    def _score(self, x: Array) -> dict[str, Array]:
-        return self._score_at(*self._of_point(x)[:2])
-
-    def _score_at(self, t: Array, scaled: Array) -> dict[str, Array]:
-        a = np.exp(self._double("log_concentration")[0])
-        return {"log_concentration": a * (t + digamma_gap(a)), "log_rate": a - scaled}
+        by_shape, by_rate = np.empty(x.shape), np.empty(x.shape)
+        arrays = flat(a, log_a, np.exp(log_rate), log_rate, digamma_gap(a))
+        points = _validate.real_array(x, "x").reshape(-1)
+        _density.score(points, log, *arrays, by_shape.reshape(-1), by_rate.reshape(-1))
+        return {"log_concentration": by_shape, "log_rate": by_rate}
 
     def _entropy(self) -> Array:
         log_a, log_rate = self._double("log_concentration", "log_rate")
