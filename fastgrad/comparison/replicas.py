@@ -270,7 +270,7 @@ def replicated(objective: Objective) -> Objective:
 
 def _apart(answer: Any, shape: tuple[int, ...]) -> Array:
     """Return what f says of S C samples as (S, C, ...)."""
-    answer = np.asarray(answer)
+    answer = _validate.array(answer, "what f returns")
     if answer.ndim == 0 or len(answer) != shape[0] * shape[1]:
         raise ValueError(
             f"f must return values of its {shape[0] * shape[1]} samples, got shape {answer.shape}"

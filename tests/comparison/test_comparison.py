@@ -859,3 +859,14 @@ def test_bad_input_to_auto():
         Auto(estimators=("rloo",))(TOY, LOGITS, num_samples=8, rng=0, state=state)
     with pytest.raises(ValueError, match="num_samples must be at least 1, got 0"):
         Auto()(TOY, LOGITS, num_samples=0, rng=0)
+
+
+def test_masked_values_of_copies_are_refused():
+    """The estimate that checks what is asked sees few samples: f may mask others later."""
+
+    def f(x):
+        values = x[..., 0].sum(-1)
+        return values if len(x) <= 4 else np.ma.masked_array(values, mask=values > 0)
+
+    with pytest.raises(TypeError, match="what f returns must not be a NumPy masked array"):
+        fg.moments("rloo", f, fg.Categorical(np.zeros((1, 3))), num_samples=4, rng=0, draws=50)
