@@ -23,6 +23,11 @@ from fastgrad.random import Key
 __all__ = ["StudentT"]
 
 
+def softplus(x: Array) -> Array:
+    """Return log(1 + exp(x)): NumPy's logaddexp is no vector loop."""
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class StudentT(LocationScale):
     """Student t variables, loc + scale z / sqrt(2 g / df), with z normal and g gamma of shape df/2.
@@ -107,7 +112,7 @@ class StudentT(LocationScale):
     def _transform_score(self, noise: Noise) -> dict[str, Array]:
         z, log_g = noise
         log_ratio, log_df = 2 * np.log(np.abs(z)) - log_g - np.log(2), self._double("log_df")[0]
-        pull = np.exp(0.5 * (log_ratio + log_df) - np.logaddexp(0, log_ratio))
+        pull = np.exp(0.5 * (log_ratio + log_df) - softplus(log_ratio))
         return self._score_by_ratio(log_ratio, np.copysign(pull, z))
 
     def _log_ratio(self, z: Array) -> Array:
@@ -141,7 +146,7 @@ class StudentT(LocationScale):
     def _score_by_ratio(self, log_ratio: Array, pull: Array) -> dict[str, Array]:
         """Return the score where log(z^2 / df) is log_ratio, and pull is z / (1 + z^2 / df)."""
         half, (log_scale,) = self._half_df(), self._double("log_scale")
-        kernel = np.logaddexp(0, log_ratio)
+        kernel = softplus(log_ratio)
         inner, outer = np.exp(log_ratio - kernel), np.exp(-kernel)  # they sum to 1
         return {
             "loc": (1 + 0.5 / half) * pull * np.exp(-log_scale),
