@@ -457,3 +457,18 @@ def test_nothing_is_written_outside_out(k, dtype):
             fg.log_softmax(x, out=out)
             assert (buffer[:128] == 7).all()
             assert (buffer[-128:] == 7).all()
+
+
+@pytest.mark.parametrize("k", [3, 600])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_scores_of_saturated_rows_keep_their_digits(dtype, k):
+    """1 - p is the sum of the other probabilities: a difference would have no digit left."""
+    gap = 20.0 if dtype == np.float32 else 42.0
+    logits = np.zeros((1, k), dtype)
+    logits[0, k // 2] = gap
+    others = (k - 1) * np.exp(-gap) / (1 + (k - 1) * np.exp(-gap))
+    relaxation = fg.relax(logits, temperature=0.5, num_samples=3, rng=0)
+    assert (relaxation.sample == k // 2).all()
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(relaxation.score[..., k // 2], others, rtol=64 * eps)
+    np.testing.assert_allclose(relaxation.score.sum(-1), 0, atol=64 * eps * others)

@@ -9,15 +9,13 @@ Oracle: tests/support/reference.py, the functions of these names.
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, chunk_bounds, kernel, wide_vectors
-from fastgrad.kernels.distributions.concrete import draw
+from fastgrad.kernels.distributions.concrete import PART, draw, score_tile
 from fastgrad.kernels.random.bits import addresses, empty_bits
 from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.special import exp_normal, log1p
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
-
-PART = 128  # terms that are added one by one; sums of more are sums of such parts
 
 
 @kernel(cost=lambda logits, z: logits.size * len(z))
@@ -120,19 +118,6 @@ def log_softmax(chunk, chunks, logits, out):
         take_log1p(s)
         subtract_two(t, m, s)
         tile.store(out, t, row)
-
-
-@block
-def score_tile(w, arg, p, likeliest, rest):
-    """w = one-hot(winners) - p, where 1 - p of the likeliest category is given as rest."""
-    wide_vectors()
-    zero, one = like(0, p), like(1, p)
-    for c in range(0, w.shape[1], LANES):
-        winner, top, gap = load(arg, c), load(likeliest, c), load(rest, c)
-        for i in range(w.shape[0]):
-            x, here = load(p, (i, c)), np.int32(i)
-            mine = where(top == here, gap, one - x)
-            store(w, (i, c), where(winner == here, mine, zero - x))
 
 
 @kernel(cost=lambda out: out.size)

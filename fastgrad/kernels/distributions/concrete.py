@@ -24,6 +24,7 @@ from fastgrad.kernels.tiles import tile
 from fastgrad.kernels.tiles.check import any_nan
 
 SOFT, HARD, LOG = 0, 1, 2
+PART = 128  # terms that are added one by one; sums of more are sums of such parts
 
 
 @block
@@ -153,6 +154,40 @@ def gumbel_softmax(chunk, chunks, logits, noise, scale, mode, out):
             tile.store(out[i], w, row)
 
 
+@block
+def sum_others(p, s, likeliest, rest, fold):
+    """Find the likeliest category of each column, and rest = 1 - p of it, as the sum of the others.
+
+    s is scratch.
+    """
+    wide_vectors()
+    col.argmax(p, s, likeliest, fold)
+    zero = like(0, p)
+    for c in range(0, p.shape[1], LANES):
+        top, total = load(likeliest, c), filled(zero)
+        for start in range(0, p.shape[0], PART):
+            part = filled(zero)
+            for i in range(start, min(start + PART, p.shape[0])):
+                part = part + where(top == np.int32(i), zero, load(p, (i, c)))
+            total = total + part
+        store(rest, c, total)
+    if fold:
+        col.fold_sum(rest)
+
+
+@block
+def score_tile(w, arg, p, likeliest, rest):
+    """w = one-hot(winners) - p, where 1 - p of the likeliest category is given as rest."""
+    wide_vectors()
+    zero, one = like(0, p), like(1, p)
+    for c in range(0, w.shape[1], LANES):
+        winner, top, gap = load(arg, c), load(likeliest, c), load(rest, c)
+        for i in range(w.shape[0]):
+            x, here = load(p, (i, c)), np.int32(i)
+            mine = where(top == here, gap, one - x)
+            store(w, (i, c), where(winner == here, mine, zero - x))
+
+
 @kernel(cost=lambda logits, z: logits.size * len(z))
 def relax(chunk, chunks, logits, noise, scale, coupled, log, z, others, bad):
     """Draw z, shape (S, N), and the others: relaxed, conditional and score, each (S, N, K).
@@ -164,12 +199,13 @@ def relax(chunk, chunks, logits, noise, scale, coupled, log, z, others, bad):
     layout = tile.layout(*logits.shape, offset)
     fold, real = layout.fold, logits.dtype
     t, p, w, scratch = tile.scratch(layout, 4, real)
-    best, s, total, time = tile.statistics(layout, 4, real)
-    (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
+    best, s, total, time, rest = tile.statistics(layout, 5, real)
+    (arg, likeliest), bits = tile.statistics(layout, 2, np.int32), empty_bits(layout, logits)
     for row in tile.rows(layout, chunk, chunks):
         place = addresses(layout, row)
         tile.load(t, logits, row, like(-np.inf, t))
         softmax(t, p, best, total, fold)
+        sum_others(p, s, likeliest, rest, fold)
         bad[chunk] |= any_nan(total)
         for i in range(z.shape[0]):
             sample, ahead = np.uint32(first_sample + i), tile.extent(relaxed[i], row, layout)
@@ -185,5 +221,5 @@ def relax(chunk, chunks, logits, noise, scale, coupled, log, z, others, bad):
                 condition(w, t, p, time, best, arg, ahead)
                 relax_winner(w, best, arg, scale, s, scratch, fold, log)
             tile.store(conditional[i], w, row)
-            col.one_hot_minus(w, arg, p)
+            score_tile(w, arg, p, likeliest, rest)
             tile.store(score[i], w, row)
