@@ -5,9 +5,10 @@ that with R = sum of exp(a_i) without r's own 1, log p_i = a_i - log1p(R) has al
 R is small. Then the entropy is log1p(R) - sum p_i a_i, a sum of positive terms.
 
 The divergence from p to q is the sum of p_i (expm1(d_i) - d_i), d_i = log q_i - log p_i, in which
-no term is negative. d_i = g_i - c, where g_i = (y_i - y_r) - (x_i - x_r) is exact for near p and q,
+no term is negative. d_i = g_i - c, where g_i = (y_i - x_i) - (y_r - x_r) is exact for near p and q,
 and c = log sum p_i exp(g_i). An error of the c at hand shows in M = sum p_i expm1(d_i), which ought
-to be 0: the sum exceeds the divergence by M - log1p(M), and c + log1p(M) is better.
+to be 0 and is that sum plus sum p_i d_i. The sum exceeds the divergence by M - log1p(M), and
+c + log1p(M) is better. So c need not be exact where r has nearly all of both.
 
 Oracle: tests/distributions/test_categorical_entropy.py, by mpmath.
 """
@@ -15,14 +16,15 @@ Oracle: tests/distributions/test_categorical_entropy.py, by mpmath.
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, inline, kernel, wide_vectors
-from fastgrad.kernels.distributions.categorical import PART, weigh
-from fastgrad.kernels.simd.intrinsics import like, where
-from fastgrad.kernels.simd.special import elementary, exp_normal, log1p
+from fastgrad.kernels.distributions.categorical import PART
+from fastgrad.kernels.simd.intrinsics import fma, like, where
+from fastgrad.kernels.simd.special import elementary, exp_normal, log1p, log_normal
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
 
 NEAR = 0.34  # below log(2) / 2, where `bend` holds
+HUGE = 2.0**100  # the neighbours of such a logit are so far from it that their p is 0
 
 
 @elementary
@@ -125,33 +127,53 @@ def entropy_vjp(chunk, chunks, logits, cotangent, out):
 
 @inline
 def subtract(a, b):
-    """Return a - b and what its rounding lost (Knuth's two-sum); b is finite."""
+    """Return a - b and what its rounding lost (Knuth's two-sum), NaN where one is infinite."""
     high = a - b
     back = high - a
-    low = (a - (high - back)) - (b + back)
-    return high, where(high > like(-np.inf, high), low, like(0, high))
+    return high, (a - (high - back)) - (b + back)
 
 
 @inline
-def log_odds(x, x_origin, y, y_origin):
-    """Return (y - y_origin) - (x - x_origin) as two numbers to be added."""
-    a, a_low = subtract(x, x_origin)
-    b, b_low = subtract(y, y_origin)
-    return b - a, b_low - a_low
+def log_ratio(x, y, p, odds, odds_low, impossible):
+    """Return g, or `impossible` where p is 0; NaN where q alone is 0."""
+    high, low = subtract(y, x)
+    return where(p > like(0, p), (high - odds) + (low - odds_low), impossible)
+
+
+@inline
+def away(shift):
+    """Return a number from which shift differs by 1 at least, so by more than NEAR."""
+    return shift + (abs(shift) + like(1, shift))
 
 
 @inline
 def change(d, p, q):
     """Return q - p = p expm1(d)."""
-    near = where(abs(d) < like(NEAR, d), p * (d + bend(d)), q - p)
-    return where(p > like(0, p), near, q)
+    return where(abs(d) < like(NEAR, d), p * (d + bend(d)), q - p)
 
 
 @inline
 def excess(d, p, q):
     """Return q - p - p d = p (expm1(d) - d)."""
-    near = where(abs(d) < like(NEAR, d), p * bend(d), (q - p) - p * d)
-    return where(p > like(0, p), near, q)
+    return where(abs(d) < like(NEAR, d), p * bend(d), fma(-p, d, q - p))
+
+
+@block
+def exponentiate(w, t, m, s, fold):
+    """w = exp(t - m), s its column sums."""
+    wide_vectors()
+    for c in range(0, t.shape[1], LANES):
+        high, total = load(m, c), filled(like(0, t))
+        for start in range(0, t.shape[0], PART):
+            part = filled(like(0, t))
+            for i in range(start, min(start + PART, t.shape[0])):
+                e = exp_normal(load(t, (i, c)) - high)
+                store(w, (i, c), e)
+                part = part + e
+            total = total + part
+        store(s, c, total)
+    if fold:
+        col.fold_sum(s)
 
 
 @block
@@ -172,66 +194,97 @@ def at_winners(t, arg, origin, m, fold):
 
 
 @block
-def normalise(rest, other, origin, m, shift):
-    """shift = c. rest and other become the inverse sums of exp(x - x_r) and exp(y - m).
+def centre_huge(x, origin):
+    """Subtract origin, x at the winners, where y - x could overflow; it loses nothing of them."""
+    wide_vectors()
+    huge = 0
+    for c in range(origin.size):
+        huge += abs(origin[c]) > like(HUGE, origin)
+    if huge:
+        for c in range(origin.size):
+            if abs(origin[c]) > like(HUGE, origin):
+                for i in range(x.shape[0]):
+                    x[i, c] -= origin[c]
+                origin[c] = like(0, origin)
 
-    Where q masks r, origin is set to m so that all is finite, and shift to infinity.
+
+@block
+def normalise(p_sums, q_sums, x_origin, y_origin, m, shift):
+    """x_origin + m = y_r - x_r, shift = c, p_sums the inverse of the sums, q_sums their ratio.
+
+    Where q masks r, m stands for y_r so that all is finite, and y_origin is infinite; else it is 0.
     """
     wide_vectors()
-    one, inf = like(1, m), like(np.inf, m)
+    zero, one, inf = like(0, m), like(1, m), like(np.inf, m)
     for c in range(0, m.size, LANES):
-        mine, high, r, s = load(origin, c), load(m, c), load(rest, c), load(other, c)
-        share = exp_normal(mine - high)  # of r in the sum for q
+        mine, high, r, s = load(y_origin, c), load(m, c), load(p_sums, c), load(q_sums, c)
         masked = mine == -inf
         mine = where(masked, high, mine)
-        gap = (high - mine) + log1p(s + (share - one)) - log1p(r)
-        store(shift, c, where(masked, inf, gap))
-        store(origin, c, mine)
-        store(rest, c, one / (one + r))
-        store(other, c, one / (s + share))
+        odds, low = subtract(mine, load(x_origin, c))
+        ratio = r / s  # exactly 1 for equal rows
+        store(shift, c, (high - mine) - log_normal(ratio))
+        store(x_origin, c, odds)
+        store(m, c, low)
+        store(y_origin, c, where(masked, inf, zero))
+        store(p_sums, c, one / r)
+        store(q_sums, c, ratio)
 
 
 @block
 def compare(x, y, p, q, p_logits, q_logits, row, stats, arg, fold):
     """Load x and y; p = exp(x - x_r), q = exp(y - m), stats the statistics of `normalise`."""
     x_origin, y_origin, high = stats[0], stats[1], stats[2]
-    rest, other, shift = stats[3], stats[4], stats[5]
+    p_sums, q_sums, shift = stats[3], stats[4], stats[5]
     tile.load(x, p_logits, row, like(-np.inf, x))
     tile.load(y, q_logits, row, like(-np.inf, y))
     col.argmax(x, x_origin, arg, fold)
-    weigh(p, x, x_origin, arg, rest, fold)
+    exponentiate(p, x, x_origin, p_sums, fold)
     at_winners(y, arg, y_origin, high, fold)
-    weigh(q, y, high, arg, other, fold)
-    normalise(rest, other, y_origin, high, shift)
+    exponentiate(q, y, high, q_sums, fold)
+    centre_huge(x, x_origin)
+    normalise(p_sums, q_sums, x_origin, y_origin, high, shift)
 
 
 @block
-def sum_terms(x, y, p, q, stats, total, odds, drift, fold):
-    """Sum down the columns: total of the divergence's terms, odds of p g, drift of q - p."""
+def sum_terms(x, y, p, q, stats, total, mean, fold):
+    """Sum down the columns: total of the divergence's terms, mean of p g."""
     wide_vectors()
-    x_origins, y_origins, rest, other, shift = stats[0], stats[1], stats[3], stats[4], stats[5]
+    odds, odds_low, inverses, ratios, shifts = stats[0], stats[2], stats[3], stats[4], stats[5]
     zero = like(0, x)
     for c in range(0, x.shape[1], LANES):
-        x_origin, y_origin, gap = load(x_origins, c), load(y_origins, c), load(shift, c)
-        p_scale, q_scale = load(rest, c), load(other, c)
-        whole, mean, off = filled(zero), filled(zero), filled(zero)
+        origin, low, shift = load(odds, c), load(odds_low, c), load(shifts, c)
+        ratio, impossible = load(ratios, c), away(shift)
+        whole, first = filled(zero), filled(zero)
         for start in range(0, x.shape[0], PART):
-            whole_part, mean_part, off_part = filled(zero), filled(zero), filled(zero)
+            whole_part, first_part = filled(zero), filled(zero)
             for i in range(start, min(start + PART, x.shape[0])):
-                g, low = log_odds(load(x, (i, c)), x_origin, load(y, (i, c)), y_origin)
-                a, b = load(p, (i, c)) * p_scale, load(q, (i, c)) * q_scale
-                d = (g - gap) + low
-                whole_part = whole_part + excess(d, a, b)
-                mean_part = mean_part + where(a > zero, a * (g + low), zero)
-                off_part = off_part + change(d, a, b)
-            whole, mean, off = whole + whole_part, mean + mean_part, off + off_part
-        store(total, c, whole)
-        store(odds, c, mean)
-        store(drift, c, off)
+                a, b = load(p, (i, c)), load(q, (i, c)) * ratio
+                g = log_ratio(load(x, (i, c)), load(y, (i, c)), a, origin, low, impossible)
+                whole_part = whole_part + excess(g - shift, a, b)
+                first_part = fma(a, g, first_part)
+            whole, first = whole + whole_part, first + first_part
+        inverse = load(inverses, c)
+        store(total, c, whole * inverse)
+        store(mean, c, first * inverse)
     if fold:
         col.fold_sum(total)
-        col.fold_sum(odds)
-        col.fold_sum(drift)
+        col.fold_sum(mean)
+
+
+@block
+def correct(total, mean, drift, stats):
+    """total becomes the divergence, drift M."""
+    wide_vectors()
+    masked, shift = stats[1], stats[5]
+    zero, inf = like(0, total), like(np.inf, total)
+    half, third = like(0.5, total), like(1 / 3, total)
+    for c in range(0, total.size, LANES):
+        whole = load(total, c)
+        off = whole + (load(mean, c) - load(shift, c))
+        kl = whole - off * off * (half - third * off)
+        kl = where(kl < zero, zero, kl)
+        store(drift, c, off)
+        store(total, c, where(whole + load(masked, c) < inf, kl, inf))  # so inf for NaN
 
 
 @kernel(cost=lambda p_logits: p_logits.size)
@@ -242,38 +295,32 @@ def kl_divergence(chunk, chunks, p_logits, q_logits, out):
     x, y = tile.scratch(layout, 2, real)
     p, q = tile.scratch(layout, 2, real)
     stats, sums = tile.empty((6, layout.columns), real), tile.empty((3, layout.columns), real)
-    total, odds, drift, shift = sums[0], sums[1], sums[2], stats[5]
+    total, mean, drift = sums[0], sums[1], sums[2]
     (arg,) = tile.statistics(layout, 1, np.int32)
-    zero, inf = like(0, x), like(np.inf, x)
-    half, third = like(0.5, x), like(1 / 3, x)
     for row in tile.rows(layout, chunk, chunks):
         compare(x, y, p, q, p_logits, q_logits, row, stats, arg, fold)
-        sum_terms(x, y, p, q, stats, total, odds, drift, fold)
-        for c in range(layout.columns):
-            off = drift[c]
-            kl = total[c] - off * off * (half - third * off)
-            kl = where(kl < zero, zero, kl)
-            total[c] = where(shift[c] == inf, inf, kl)
+        sum_terms(x, y, p, q, stats, total, mean, fold)
+        correct(total, mean, drift, stats)
         tile.store_statistics(out, total, row, fold)
 
 
 @block
-def divergence_slopes(x, y, p, q, stats, odds, drift, cotangent):
+def divergence_slopes(x, y, p, q, stats, mean, drift, cotangent):
     """p = cotangent p (E[g] - g), q = cotangent (q - p)."""
     wide_vectors()
-    x_origins, y_origins, rest, other, shift = stats[0], stats[1], stats[3], stats[4], stats[5]
+    odds, odds_low, inverses, ratios, shifts = stats[0], stats[2], stats[3], stats[4], stats[5]
     zero = like(0, x)
     for c in range(0, x.shape[1], LANES):
-        x_origin, y_origin, weight = load(x_origins, c), load(y_origins, c), load(cotangent, c)
-        p_scale, q_scale, mean = load(rest, c), load(other, c), load(odds, c)
-        gap = load(shift, c) + log1p(load(drift, c))
+        origin, low, ratio = load(odds, c), load(odds_low, c), load(ratios, c)
+        weight, centre = load(cotangent, c) * load(inverses, c), load(mean, c)
+        shift = load(shifts, c) + log1p(load(drift, c))
+        impossible = away(shift)
         for i in range(x.shape[0]):
-            g, low = log_odds(load(x, (i, c)), x_origin, load(y, (i, c)), y_origin)
-            a, b = load(p, (i, c)) * p_scale, load(q, (i, c)) * q_scale
+            a, b = load(p, (i, c)), load(q, (i, c)) * ratio
+            g = log_ratio(load(x, (i, c)), load(y, (i, c)), a, origin, low, impossible)
             possible = where(a > zero, weight, zero) != zero
-            slope = a * ((mean - g) - low)
-            store(p, (i, c), where(possible, weight * slope, zero))
-            slope = weight * change((g - gap) + low, a, b)
+            store(p, (i, c), where(possible, weight * (a * (centre - g)), zero))
+            slope = weight * change(g - shift, a, b)
             store(q, (i, c), where(weight == zero, zero, slope))
 
 
@@ -288,16 +335,16 @@ def kl_divergence_vjp(chunk, chunks, p_logits, q_logits, cotangent, p_grad, q_gr
     x, y = tile.scratch(layout, 2, real)
     p, q = tile.scratch(layout, 2, real)
     stats, sums = tile.empty((6, layout.columns), real), tile.empty((4, layout.columns), real)
-    total, odds, drift, r, shift = sums[0], sums[1], sums[2], sums[3], stats[5]
+    total, mean, drift, r = sums[0], sums[1], sums[2], sums[3]
     (arg,) = tile.statistics(layout, 1, np.int32)
-    inf = like(np.inf, x)
     for row in tile.rows(layout, chunk, chunks):
         compare(x, y, p, q, p_logits, q_logits, row, stats, arg, fold)
         tile.load_statistics(r, cotangent, row, like(0, r), fold)
-        sum_terms(x, y, p, q, stats, total, odds, drift, fold)
+        sum_terms(x, y, p, q, stats, total, mean, fold)
+        correct(total, mean, drift, stats)
         for c in range(layout.columns):
-            if r[c] != 0 and not (total[c] < inf and shift[c] < inf):
+            if r[c] != 0 and not total[c] < like(np.inf, total):
                 bad[chunk] = True
-        divergence_slopes(x, y, p, q, stats, odds, drift, r)
+        divergence_slopes(x, y, p, q, stats, mean, drift, r)
         tile.store(p_grad, p, row)
         tile.store(q_grad, q, row)
