@@ -6,6 +6,7 @@ Oracle: tests/estimators/score_functions/test_reinforce.py, `test_reinforce_is_i
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
+from fastgrad.kernels.distributions.concrete import sum_others
 from fastgrad.kernels.estimators.sums_by_outcome import (
     AT_ONCE,
     WIDEST,
@@ -36,14 +37,15 @@ def centre_tile(sums, mean, samples, inverse):
 
 
 @block
-def add_scores(sums, shift, samples, inverse, p):
-    """sum += shift (count - samples p) inverse."""
+def add_scores(sums, shift, samples, inverse, p, likeliest, rest):
+    """sum += shift (count - samples p) inverse, where 1 - p of the likeliest is given as rest."""
     wide_vectors()
     totals, counts, s = sums[0], sums[1], like(samples, sums)
     for c in range(0, sums.shape[2], LANES):
-        d = load(shift, c) * inverse
+        d, top, gap = load(shift, c) * inverse, load(likeliest, c), load(rest, c)
         for i in range(sums.shape[1]):
-            score = load(counts, (i, c)) - s * load(p, (i, c))
+            n = load(counts, (i, c))
+            score = where(top == np.int32(i), (n - s) + s * gap, n - s * load(p, (i, c)))
             store(totals, (i, c), load(totals, (i, c)) + d * score)
 
 
@@ -59,6 +61,18 @@ def mean_features(p, logits, row, m, s, single, fold):
     else:
         col.maximum(p, m, fold)
         col.softmax(p, m, s, fold)
+
+
+@block
+def sum_other(p, likeliest, rest, scratch, logits, row):
+    """Do as `sum_others` for sites of one logit, of which 1 is the likeliest where p > 1 / 2."""
+    wide_vectors()
+    tile.load(scratch, logits, row, like(0, scratch))
+    flat, sites = scratch.reshape(scratch.size), p.reshape(p.size)
+    for c in range(0, flat.size, LANES):
+        above = load(sites, c) > like(0.5, p)
+        store(likeliest, c, where(above, np.int32(0), np.int32(-1)))
+        store(rest, c, sigmoid(-load(flat, c)))
 
 
 @inline
@@ -106,7 +120,7 @@ def centre(chunk, chunks, sums, last, samples, over, baseline, distribution, out
     n, k = out.shape
     layout, real = tile.layout(n, k, 0, WIDEST), sums.dtype
     fold, columns = layout.fold, layout.columns
-    own, (p,) = tile.empty((2, layout.depth, columns), real), tile.scratch(layout, 1, real)
+    own, (p, scratch) = tile.empty((2, layout.depth, columns), real), tile.scratch(layout, 2, real)
     m, d = tile.empty((1, columns), real), tile.empty((AT_ONCE, columns), real)
     (s,), arg = tile.statistics(layout, 1, real), tile.empty((AT_ONCE, columns), np.int32)
     origin = np.zeros(mean.size)
@@ -124,7 +138,11 @@ def centre(chunk, chunks, sums, last, samples, over, baseline, distribution, out
             multiply_optima(own, samples, p)
         elif shift.size > 0:
             load_cells(m, s, shift.reshape((1, shift.size)), origin, row, end, n)
-            add_scores(own, m[0], samples, inverse, p)
+            if single:
+                sum_other(p, arg[0], s, scratch, logits, row)
+            else:
+                sum_others(p, d[0], arg[0], s, fold)
+            add_scores(own, m[0], samples, inverse, p, arg[0], s)
         tile.store(out, own[0], row)
 
 

@@ -401,3 +401,17 @@ def test_optimal_baselines_need_two_samples():
         with pytest.raises(ValueError, match=message):
             run(lambda x: x[:, 0], np.zeros(3), num_samples=1, rng=0)
     assert fg.estimator("reinforce").min_samples == 1
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_scores_of_saturated_logits_keep_their_digits(dtype):
+    """Without a baseline nothing cancels 1 - p, which is the sum of the other probabilities."""
+    gap = 20.0 if dtype == np.float32 else 42.0
+    run, eps = fg.estimator("reinforce", baseline=None), np.finfo(dtype).eps
+    values = fg.objective(lambda x: np.arange(1, len(x) + 1, dtype=dtype))
+    rest = 2 * np.exp(-gap) / (1 + 2 * np.exp(-gap))
+    grad = run(values, np.array([[gap, 0, 0]], dtype), num_samples=4, rng=0).grad
+    np.testing.assert_allclose(grad, 2.5 * rest * np.array([[1, -0.5, -0.5]]), rtol=64 * eps)
+    rest, bits = np.exp(-gap) / (1 + np.exp(-gap)), fg.Bernoulli(np.array([gap, -gap], dtype))
+    grad = run(values, bits, num_samples=4, rng=0).grad
+    np.testing.assert_allclose(grad, 2.5 * rest * np.array([1, -1]), rtol=64 * eps)
