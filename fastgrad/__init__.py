@@ -1,5 +1,7 @@
 """Gradients of expectations over discrete random variables, on the CPU."""
 
+import sys as _sys
+
 from fastgrad import (  # the first ends the command quietly while it is being imported
     _signals,  # noqa: F401
     exact,
@@ -35,6 +37,7 @@ from fastgrad.distributions.concrete import (
     relax_vjp,
 )
 from fastgrad.dithering import Dithering, dither
+from fastgrad.dithering.pictures import palettes, presets
 from fastgrad.estimators import (
     Estimate,
     Estimator,
@@ -50,6 +53,19 @@ from fastgrad.threads import get_num_threads, set_num_threads
 
 register_estimator(Auto, listed=False)  # it chooses among the others, and so stands above them
 del Auto
+
+# Modules that stand deeper in the tree: `import fastgrad.presets` finds them by these names too.
+for _name in (
+    "baselines",
+    "bernoulli",
+    "continuous",
+    "palettes",
+    "permutation",
+    "presets",
+    "subset",
+):
+    _sys.modules[f"{__name__}.{_name}"] = globals()[_name]
+del _name
 
 __all__ = [
     "Bernoulli",
@@ -87,8 +103,10 @@ __all__ = [
     "objective",
     "objectives",
     "optim",
+    "palettes",
     "permutation",
     "perturbed",
+    "presets",
     "random",
     "register_estimator",
     "relax",

@@ -1,7 +1,9 @@
 """The only validation code: what users pass is checked here, before any work."""
 
+import difflib
 import math
 import numbers
+from typing import Any
 
 import numpy as np
 
@@ -209,6 +211,16 @@ def choice(value, name, options):
     if not known:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}")
     return value
+
+
+def named(value, name, options) -> Any:
+    """Return the option that a text names, in capitals or not; say which is near if none is."""
+    known = {option.lower(): option for option in options}
+    if isinstance(value, str) and value.lower() in known:
+        return known[value.lower()]
+    near = difflib.get_close_matches(value.lower(), known, n=1) if isinstance(value, str) else []
+    hint = f" (did you mean {known[near[0]]!r}?)" if near else ""
+    raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}{hint}")
 
 
 def real_dtype(dtype):

@@ -61,8 +61,10 @@ LAYERS = {
         ("eye",),
         ("metrics",),
         ("optimiser",),
-        ("pace", "result", "run"),
+        ("pace",),
         ("pictures",),
+        ("result",),
+        ("given", "progress", "run"),
     ],
 }
 COMPILER_ROOMS = ("compiler", "simd", "tiles", "random")  # kernels that serve many public files
@@ -118,9 +120,10 @@ def imported_modules(name):
 
 
 def at_import(tree):
-    """Empty the functions: what is left runs when the module is imported."""
+    """Empty the functions, and what is for type checkers: the rest runs at import."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef):
+        typing = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if isinstance(node, ast.FunctionDef) or typing:
             node.body = []
     return tree
 

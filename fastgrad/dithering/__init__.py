@@ -8,30 +8,41 @@ files, palettes, presets and animations, for the command ``fastgrad dither``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
+from fastgrad import _validate
 from fastgrad._typing import ArrayLike, ByteArray
-from fastgrad.dithering.eye.colour import SpaceName
+from fastgrad.dithering.eye.colour import SPACES, SpaceName
 from fastgrad.dithering.eye.viewing import Viewing
+from fastgrad.dithering.given import Given
 from fastgrad.dithering.optimiser.loss import BlurredError, Gradient
 from fastgrad.dithering.optimiser.problem import Problem
 from fastgrad.dithering.pace import Pace
+from fastgrad.dithering.pictures.inputs import Colors
+from fastgrad.dithering.pictures.transparency import Mode
+from fastgrad.dithering.progress import ProgressBar, shown
 from fastgrad.dithering.result import Dithering, Progress
 from fastgrad.dithering.run import Criterion, Run
 from fastgrad.estimators import Estimator, EstimatorName
 from fastgrad.objectives import Objective
 from fastgrad.random import RNG
 
-__all__ = ["BlurredError", "Dithering", "Gradient", "Progress", "Viewing", "dither"]
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["BlurredError", "Dithering", "Gradient", "Progress", "ProgressBar", "Viewing", "dither"]
 
 
 def dither(
-    image: ArrayLike,
+    image: ArrayLike | Image,
     *,
     colors: int | None = None,
-    palette: ArrayLike | None = None,
+    palette: Colors | None = None,
+    preset: str | None = None,
     lock_colors: bool = False,
+    alpha: Mode | None = None,
     space: SpaceName = "opponent",
-    sigma: float = 1.0,
+    sigma: float | None = None,
     ppd: float | None = None,
     nu: float | None = None,
     weights: ArrayLike | None = None,
@@ -45,6 +56,7 @@ def dither(
     time_budget: float | None = None,
     rng: RNG = 0,
     callback: Callable[[Progress], object] | None = None,
+    progress: bool = False,
 ) -> Dithering:
     """Dither a picture: choose the colours of a palette, and one of them for each pixel.
 
@@ -59,22 +71,34 @@ def dither(
 
     Parameters
     ----------
-    image : array_like, shape (height, width, 3) or (height, width)
-        sRGB or grey values, uint8 or float in [0, 1].
+    image : array_like or PIL.Image.Image
+        sRGB or grey values of shape (height, width, 3) or (height, width), or with a layer of
+        opacity more, (height, width, 4) or (height, width, 2): floats in [0, 1], uint16 up to
+        65535, booleans, or other integers up to 255. Or an image of Pillow's of any mode but "F":
+        it is turned upright, and converted to sRGB from the colour space of its profile.
     colors : int, optional
         Number K of colours in a learned palette, 2 to 256; by default 16.
-    palette : array_like of uint8, shape (K, 3), optional
-        A fixed palette in sRGB, which excludes ``colors``. By default the palette is learned.
+    palette : array_like, shape (K, 3), or sequence of str, or path-like, optional
+        A fixed palette in sRGB, which excludes ``colors``: integers from 0 to 255, text like
+        ``"#rrggbb"``, or the `pathlib.Path` of a palette's file, see `fastgrad.palettes`. By
+        default the palette is learned.
+    preset : str, optional
+        The name of one of `fastgrad.presets.PRESETS`, whose colours are the palette and whose
+        options are the defaults here. `Dithering.save` then writes the colours of the device.
     lock_colors : bool, optional
-        Keep the colours of ``palette`` and learn others after them, up to ``colors`` in all.
+        Keep the colours of ``palette`` or ``preset`` and learn others after them, up to ``colors``
+        in all.
+    alpha : {"keep", "key", "blend"}, optional
+        What becomes of opacity: it stays as far as the palette has room, turns into all or
+        nothing, or the picture is laid on white. By default "keep", and "blend" with a preset.
     space : {"opponent", "linear", "srgb", "oklab"}, optional
         Colour space in which errors are measured and blurred: luminance and two differences of
         linear light with half its weight, linear light itself, sRGB values, or Oklab.
     sigma : float, optional
-        Standard deviation of the eye's Gaussian blur in pixels, 0 to 8.
+        Standard deviation of the eye's Gaussian blur in pixels, 0 to 8; by default 1.
     ppd : float, optional
-        Pixels per degree of the visual field, 1 to 200. The blur is then Nasanen's model of the eye
-        at this distance instead of a Gaussian.
+        Pixels per degree of the visual field, 1 to 200, which excludes ``sigma``. The blur is then
+        Nasanen's model of the eye at this distance instead of a Gaussian.
     nu : float, optional
         Weight of the squared error without blur, 0 to 1e9. More of it gives less grain, and tones
         that are less true. By default 0.05, and less for fewer colours than 16.
@@ -112,6 +136,8 @@ def dither(
         Source of randomness.
     callback : callable, optional
         Called with a `Progress` as soon as there is a first, quick picture, and after each step.
+    progress : bool, optional
+        Show a bar of tqdm's, a `fastgrad.dithering.ProgressBar`.
 
     Returns
     -------
@@ -122,6 +148,8 @@ def dither(
     ------
     TypeError, ValueError
         If an argument has the wrong type, shape or range, or excludes another one.
+    ImportError
+        If a bar is asked for, and tqdm is not installed.
 
     References
     ----------
@@ -144,24 +172,42 @@ def dither(
     """
     pace = Pace(speed, time_budget)
     criterion = Criterion(structure, objective, estimator)
-    viewing = Viewing(space, sigma, ppd, nu, local_weights)
-    problem = Problem(
+    given = Given(
         image,
-        viewing,
         colors=colors,
         palette=palette,
+        preset=preset,
         lock_colors=lock_colors,
+        alpha=alpha,
         weights=weights,
         previous=previous,
     )
+    viewing = Viewing(
+        _validate.named(space, "space", SPACES),
+        local_weights=local_weights,
+        **given.options(sigma=sigma, ppd=ppd, nu=nu),
+    )
+    problem = Problem(
+        given.values,
+        viewing,
+        colors=given.colors,
+        palette=given.palette,
+        lock_colors=lock_colors,
+        weights=given.weights,
+        previous=given.previous,
+    )
+    call, close = shown(progress, None if callback is None else given.watched(callback))
 
-    run = Run(problem, pace, flicker=flicker, rng=rng, callback=callback)
-    run.start()
-    run.anneal()
-    run.search()
-    if criterion.structure:
-        run.refine(criterion)
-    return run.result()
+    try:
+        run = Run(problem, pace, flicker=flicker, rng=rng, callback=call)
+        run.start()
+        run.anneal()
+        run.search()
+        if criterion.structure:
+            run.refine(criterion)
+        return given.dressed(run.result())
+    finally:
+        close()
 
 
 def __dir__() -> list[str]:

@@ -21,7 +21,7 @@ from fastgrad.dithering.optimiser.refinement import as_estimator, refine
 from fastgrad.dithering.optimiser.search import Search
 from fastgrad.dithering.optimiser.start import Trials
 from fastgrad.dithering.pace import Pace
-from fastgrad.dithering.result import Dithering, Progress, metrics
+from fastgrad.dithering.result import Dithering, Progress, Stage, metrics
 from fastgrad.estimators import Estimator, EstimatorName
 from fastgrad.objectives import Objective
 from fastgrad.random import RNG
@@ -168,7 +168,7 @@ class Run:
         for value, now in anneal(state, plan, fit=self._fit):
             self._planned, steps = self._planned + now - steps, now
             self.colors = state.palette
-            self._report(value, self._snapshot)
+            self._report("annealing", value, self._snapshot)
         if part is not self.loss:
             search = Search(part, diffuse(part, self.colors), self.colors)
             del state
@@ -238,7 +238,7 @@ class Run:
         """Search once, report it, and return the number of moves."""
         began, moves = time.perf_counter(), search.sweep()
         self._taken = max(self._taken, time.perf_counter() - began)
-        self._report(search.errors()[0], snapshot)
+        self._report("search", search.errors()[0], snapshot)
         return moves
 
     def _learn(self, search, rounds, *, wake=True):
@@ -272,12 +272,13 @@ class Run:
         """Report a picture that takes no time, so that there is one whenever the work ends."""
         if self.callback is not None:
             indices = self._diffused()
-            self._report(self.loss.of(indices, self.colors), self._snapshot, keep=False)
+            value = self.loss.of(indices, self.colors)
+            self._report("palette", value, self._snapshot, keep=False)
 
-    def _report(self, value, snapshot, *, keep=True):
+    def _report(self, stage: Stage, value, snapshot, *, keep=True):
         """Keep a loss in the history, and call back."""
         if keep:
             self.history.append(value)
         self._reports += 1
         if self.callback is not None:
-            self.callback(Progress(self._reports, self._planned, value, snapshot))
+            self.callback(Progress(self._reports, self._planned, value, snapshot, stage))

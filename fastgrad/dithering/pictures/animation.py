@@ -14,7 +14,6 @@ from fastgrad import dithering
 from fastgrad._typing import Array, ByteArray
 from fastgrad.dithering.eye.colour import LUMINANCE, to_linear
 from fastgrad.dithering.pictures import gif, png
-from fastgrad.dithering.result import Dithering
 
 __all__ = ["FORMATS", "Visible", "arranged", "contact_sheet", "dither_frames", "encode"]
 
@@ -62,7 +61,7 @@ def contact_sheet(frames: Iterable[Visible], count: int) -> tuple[Array, npt.NDA
 
 def dither_frames(
     frames: Iterable[Visible], *, palette: ByteArray, **options: Any
-) -> Iterator[Dithering | None]:
+) -> Iterator[dithering.Dithering | None]:
     """Dither frames with one palette, each started from the one before, so that still parts stay.
 
     A pixel is rewarded for keeping its colour where the frames are the same, and only there.

@@ -1,4 +1,4 @@
-"""Palettes of common e-ink panels, and of greys.
+"""Palettes of common e-ink panels, and of greys: `fastgrad.presets`.
 
 The colours that a panel shows are not those by which its driver calls them. Pixels are chosen with
 the measured `Preset.colors`, and the file gets the `Preset.device` colours in their places.
@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from fastgrad import _validate
 from fastgrad._typing import ArrayLike, ByteArray
 from fastgrad.dithering.eye.colour import to_linear, to_srgb
 
-__all__ = ["PRESETS", "Preset", "relative_to_white"]
+__all__ = ["PRESETS", "Preset", "find", "relative_to_white"]
 
 INKS = {
     "black": "000000",
@@ -114,3 +115,30 @@ PRESETS: dict[str, Preset] = {
     "bwy": _panel("black, white, yellow e-ink", **{k: v for k, v in _FOUR.items() if k != "red"}),
     "bwry": _panel("black, white, yellow, red e-ink", **_FOUR),
 }
+
+
+def find(name: str) -> Preset:
+    """Return the preset of a name.
+
+    Parameters
+    ----------
+    name : str
+        A key of `PRESETS`, in capitals or not.
+
+    Returns
+    -------
+    Preset
+        The palette.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name; the error then says which is near.
+
+    Examples
+    --------
+    >>> from fastgrad import presets
+    >>> presets.find("Spectra6").colors.shape
+    (6, 3)
+    """
+    return PRESETS[_validate.named(name, "preset", PRESETS)]

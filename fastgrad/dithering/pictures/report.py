@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
 
 from fastgrad import _tables
-from fastgrad._typing import ArrayLike
+from fastgrad._typing import Array, ArrayLike, ByteArray
 from fastgrad.dithering.metrics.psnr_and_ssim import cssim, ms_ssim, psnr, ssim
 from fastgrad.dithering.metrics.s_cielab_and_flip import flip, s_cielab
+from fastgrad.dithering.pictures.other_tools import RIVALS
 
-__all__ = ["metrics", "table"]
+__all__ = ["Figures", "against_others", "metrics", "table"]
 
 BLUR = 1.5  # standard deviation in pixels of the blur under which errors are reported
+LOW = "low is good"  # part of a figure's name where it is so
+SECONDS = "seconds"
+AFAR, NEAR, COST = "as seen from afar", "pixel by pixel", "cost"
+MARK = "*"  # of the best in a line
+
+
+class Figures(dict[str, dict[str, float]]):
+    """The figures of several tools, by the tool's name; as text, a table."""
+
+    def __str__(self) -> str:
+        """Return the table."""
+        return table(self)
 
 
 def metrics(picture: ArrayLike, original: ArrayLike, *, ppd: float = 67) -> dict[str, float]:
@@ -29,7 +46,7 @@ def metrics(picture: ArrayLike, original: ArrayLike, *, ppd: float = 67) -> dict
     dict of str to float
         The figures by name. The name says the space, and it says so where low is good.
     """
-    seen = f"at {ppd:g} pixels per degree, low is good"
+    seen = f"at {ppd:g} pixels per degree, {LOW}"
     return {
         f"S-CIELAB, mean CIE 1976 difference {seen}": s_cielab(picture, original, ppd=ppd),
         f"FLIP, mean, of sRGB values {seen}": flip(picture, original, ppd=ppd),
@@ -44,6 +61,59 @@ def metrics(picture: ArrayLike, original: ArrayLike, *, ppd: float = 67) -> dict
     }
 
 
+class Compared(NamedTuple):
+    """The figures of a picture and of what other tools make, and the pictures themselves."""
+
+    figures: Figures
+    panels: dict[str, ByteArray]
+
+
+def against_others(
+    shown: ByteArray,
+    original: Array,
+    *,
+    colors: int,
+    palette: ByteArray | None = None,
+    ppd: float = 67,
+    seconds: float = float("nan"),
+) -> Compared:
+    """Measure a picture beside those of other tools.
+
+    Parameters
+    ----------
+    shown : array of uint8, shape (height, width, 3)
+        The dithered picture in sRGB.
+    original : array, shape (height, width, 3)
+        sRGB values, uint8 or float in [0, 1].
+    colors : int
+        Number of colours that the others may use.
+    palette : array of uint8, shape (K, 3), optional
+        Palette that they must use.
+    ppd : float, optional
+        Pixels per degree of the visual field, for S-CIELAB and FLIP.
+    seconds : float, optional
+        How long the picture took.
+
+    Returns
+    -------
+    Compared
+        By name, "fastgrad" first: the figures, and the pictures, the original before all.
+    """
+    bytes_ = original
+    if bytes_.dtype != np.uint8:
+        bytes_ = np.rint(255 * bytes_).astype(np.uint8)
+    panels = {"original": bytes_, "fastgrad": shown}
+    figures = Figures(fastgrad={**metrics(shown, original, ppd=ppd), SECONDS: seconds})
+    for name, rival in RIVALS.items():
+        began = time.perf_counter()
+        picture = rival(bytes_, colors, palette)
+        taken = time.perf_counter() - began
+        if picture is not None:
+            panels[name] = picture
+            figures[name] = {**metrics(picture, original, ppd=ppd), SECONDS: taken}
+    return Compared(figures, panels)
+
+
 def table(columns: Mapping[str, Mapping[str, float]]) -> str:
     """Format figures as text, with a row for each figure and a column for each picture.
 
@@ -55,16 +125,43 @@ def table(columns: Mapping[str, Mapping[str, float]]) -> str:
     Returns
     -------
     str
-        The lines, without a newline at the end.
+        The lines, without a newline at the end: in groups, of which each begins with a line of its
+        own, and with a mark at the best figure of each line.
 
     Examples
     --------
     >>> print(table({"ours": {"seconds": 1.0}, "theirs": {"seconds": 0.25}}))
-              ours  theirs
-    seconds  1.000   0.250
+                 ours   theirs
+    cost
+      seconds  1.000   0.250 *
+    * the best of its line
     """
-    rows = [("", *columns)]
+    alone = len(columns) == 1
+    rows = [("", *(f"{name}" + " " * 2 * (not alone) for name in columns))]
+    group = None
     for name in next(iter(columns.values())):
+        if group != (group := _group(name)):
+            rows.append((group, *("" for _ in columns)))
         values = [figures[name] for figures in columns.values()]
-        rows.append((name, *(f"{value:.{3 if abs(value) < 10 else 2}f}" for value in values)))
-    return _tables.aligned(rows)
+        best = min(values) if _low(name) else max(values)
+        cells = [f"{value:.{3 if abs(value) < 10 else 2}f}" for value in values]
+        if not alone:
+            marks = [
+                f" {MARK}" if cell == f"{best:.{3 if abs(best) < 10 else 2}f}" else "  "
+                for cell in cells
+            ]
+            cells = [cell + mark for cell, mark in zip(cells, marks)]
+        rows.append((f"  {name}", *cells))
+    return _tables.aligned(rows) + ("" if alone else f"\n{MARK} the best of its line")
+
+
+def _low(name: str) -> bool:
+    """Return whether low is good."""
+    return LOW in name or name == SECONDS
+
+
+def _group(name: str) -> str:
+    """Return under which heading a figure stands."""
+    if name == SECONDS:
+        return COST
+    return AFAR if LOW in name or "blurred" in name else NEAR

@@ -1,0 +1,174 @@
+"""What `fastgrad.dither` is given, made plain for the optimiser; and its result, dressed again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from fastgrad import _validate
+from fastgrad._typing import Array, ArrayLike, ByteArray
+from fastgrad.dithering.pictures import transparency
+from fastgrad.dithering.pictures.inputs import Colors, Pixels, Swatches, pixels_of, swatches_of
+from fastgrad.dithering.result import Dithering, Progress
+
+__all__ = ["Given"]
+
+COLORS, MOST = 16, 256  # of a palette: by default, and at most
+
+
+class Given:
+    """A picture and a palette of any kind, as plain arrays without opacity.
+
+    Parameters
+    ----------
+    image, colors, palette, preset, lock_colors, alpha, weights, previous
+        Options of `fastgrad.dither`.
+
+    Attributes
+    ----------
+    values : array, shape (height, width, 3) or (height, width)
+        sRGB or grey values, uint8 or float in [0, 1].
+    colors : int or None
+        Number of colours to learn, less one where a transparent entry needs room.
+    palette : array of uint8, shape (K, 3), or None
+        The given colours.
+    weights : array, shape (height, width), or None
+        The weights, 0 where nothing is seen.
+    previous : array or None
+        The indices of the previous frame.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an option has the wrong type or contradicts another.
+    """
+
+    values: Array
+    colors: int | None
+    palette: ByteArray | None
+    weights: ArrayLike | None
+    previous: ArrayLike | None
+
+    def __init__(
+        self,
+        image: object,
+        *,
+        colors: int | None = None,
+        palette: Colors | None = None,
+        preset: str | None = None,
+        lock_colors: bool = False,
+        alpha: transparency.Mode | None = None,
+        weights: ArrayLike | None = None,
+        previous: Dithering | ArrayLike | None = None,
+    ) -> None:
+        lock = _validate.choice(lock_colors, "lock_colors", (False, True))
+        if alpha is None:
+            mode: transparency.Mode = "keep" if preset is None else "blend"
+        else:
+            mode = _validate.named(alpha, "alpha", transparency.MODES)
+        self._swatches: Swatches | None = swatches_of(palette, preset)
+        if preset is not None and colors is not None and not lock:
+            raise ValueError(
+                f"colors must be None with a preset unless lock_colors is True, got {colors}"
+            )
+        self.palette = None if self._swatches is None else self._swatches.colors
+        count = COLORS if colors is None else _validate.integer(colors, "colors", 2, MOST)
+        if lock and self.palette is not None and count <= len(self.palette):
+            raise ValueError(
+                f"colors must be more than the {len(self.palette)} of palette, got {count}"
+            )
+        self.colors, self.weights = colors, weights
+        self.values, self._alpha = _without_opacity(pixels_of(image), mode)
+        if self._alpha is not None:
+            self._make_room(lock)
+        self.previous = _opaque(previous) if isinstance(previous, Dithering) else previous
+
+    def options(self, **given: float | None) -> dict[str, float]:
+        """Return options that are not None, or what suits the preset in their places.
+
+        Parameters
+        ----------
+        **given
+            Options of `fastgrad.dither`, None for the default.
+
+        Returns
+        -------
+        dict
+            Options for `Viewing`.
+
+        Raises
+        ------
+        ValueError
+            If there is both ``sigma`` and ``ppd``.
+        """
+        if given.get("ppd") is not None and given.get("sigma") is not None:
+            raise ValueError(f"sigma must be None with ppd, got {given['sigma']!r}")
+        suited = {} if self._swatches is None else self._swatches.options
+        return {**suited, **{name: x for name, x in given.items() if x is not None}}
+
+    def dressed(self, result: Dithering) -> Dithering:
+        """Return a result with the opacity that is left and the colours of a device."""
+        device = opacity = None
+        swatches = self._swatches
+        if swatches is not None and not np.array_equal(swatches.device, swatches.colors):
+            device = np.concatenate([swatches.device, result.palette[len(swatches.device) :]])
+        indices, palette = result.indices, result.palette
+        if self._alpha is not None:
+            indices, palette, opacity = transparency.entries(indices, palette, self._alpha)
+            if device is not None:
+                _, device, _ = transparency.entries(result.indices, device, self._alpha)
+        return replace(result, indices=indices, palette=palette, device=device, opacity=opacity)
+
+    def watched(self, callback: Callable[[Progress], object]) -> Callable[[Progress], object]:
+        """Return a callback whose snapshots are `dressed` for another."""
+
+        def call(progress: Progress) -> object:
+            plain = progress.snapshot
+            return callback(replace(progress, snapshot=lambda: self.dressed(plain())))
+
+        return call
+
+    def _make_room(self, lock: bool) -> None:
+        """Leave an entry of the palette for what is transparent, which has no weight."""
+        assert self._alpha is not None
+        fixed = None if lock else self.palette
+        if fixed is not None and len(fixed) == MOST:
+            raise ValueError(
+                f"palette must have at most {MOST - 1} colours beside a transparent one, "
+                f"got {MOST}: use alpha='blend'"
+            )
+        if fixed is None and self.colors == MOST:
+            self.colors = MOST - 1
+        seen = self._alpha > 0
+        if not seen.all():
+            if self.weights is None:
+                self.weights = seen
+            else:
+                weights = _validate.array(self.weights, "weights")
+                if weights.shape != seen.shape:
+                    raise ValueError(f"weights must have shape {seen.shape}, got {weights.shape}")
+                self.weights = np.where(seen, weights, weights.dtype.type(0))
+
+
+def _without_opacity(pixels: Pixels, mode: transparency.Mode) -> Pixels:
+    """Return what is to be dithered, and the opacity that is left."""
+    if pixels.alpha is None:
+        return pixels
+    values = pixels.values
+    values = values if values.ndim == 3 else np.repeat(values[..., None], 3, axis=2)
+    values, _, alpha = transparency.to_dither(values, pixels.alpha, mode)
+    return Pixels(values, alpha)
+
+
+def _opaque(result: Dithering) -> ByteArray:
+    """Return the indices of the colours of a result, without entries for degrees of opacity."""
+    if result.opacity is None:
+        return result.indices
+    table = np.arange(len(result.palette), dtype=np.uint8)
+    count = int(np.argmax(result.opacity < 255))  # opaque colours come first
+    for i in range(count, len(table)):
+        same = (result.palette[:count] == result.palette[i]).all(axis=1)
+        table[i] = np.argmax(same)  # what is transparent has no weight: any colour will do
+    return table[result.indices]
