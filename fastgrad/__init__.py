@@ -36,7 +36,7 @@ from fastgrad.distributions.concrete import (
     relax,
     relax_vjp,
 )
-from fastgrad.dithering import Dithering, dither
+from fastgrad.dithering import DitheredFile, Dithering, dither, dither_files
 from fastgrad.dithering.pictures import palettes, presets
 from fastgrad.estimators import (
     Estimate,
@@ -71,6 +71,7 @@ __all__ = [
     "Bernoulli",
     "Categorical",
     "Comparison",
+    "DitheredFile",
     "Dithering",
     "Estimate",
     "Estimator",
@@ -84,6 +85,7 @@ __all__ = [
     "concrete_log_prob",
     "continuous",
     "dither",
+    "dither_files",
     "entropy",
     "entropy_vjp",
     "estimator",

@@ -2,7 +2,7 @@
 
 `fastgrad` is imported before its command line can be: in a process that is the command, and in no
 other, this module, the first of all, ends the process at a signal. There is nothing to be lost yet.
-`fastgrad.cli.interrupts` takes over when there is.
+`fastgrad._interrupts` takes over when there is.
 """
 
 import os

@@ -18,7 +18,7 @@ SOURCES = sorted(ROOT.rglob("*.py"))
 # the same holds of its own rooms: layers are given for each folder that has some.
 LAYERS = {
     "": [
-        ("kernels", "_signals", "_tables", "_typing", "_version"),
+        ("kernels", "_interrupts", "_progress", "_signals", "_tables", "_typing", "_version"),
         ("_validate", "random", "threads"),
         ("distributions",),
         ("perturbed",),
@@ -65,6 +65,7 @@ LAYERS = {
         ("pictures",),
         ("result",),
         ("given", "progress", "run"),
+        ("files",),
     ],
 }
 COMPILER_ROOMS = ("compiler", "simd", "tiles", "random")  # kernels that serve many public files

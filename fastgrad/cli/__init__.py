@@ -10,8 +10,9 @@ from typing import Any, NoReturn
 
 import numba
 
+from fastgrad import _interrupts as interrupts
 from fastgrad._version import __version__
-from fastgrad.cli import arguments, interrupts, messages, pictures, problems, versions
+from fastgrad.cli import arguments, messages, pictures, problems, versions
 from fastgrad.dithering.pictures import images
 from fastgrad.kernels.compiler import jit
 from fastgrad.threads import set_num_threads

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from fastgrad.cli.messages import printable
 from fastgrad.dithering.eye.colour import SPACES
+from fastgrad.dithering.files.plan import SUFFIX, checked_suffix
 from fastgrad.dithering.pictures.palette_files import READERS, WRITERS
 from fastgrad.dithering.pictures.presets import PRESETS
 from fastgrad.dithering.pictures.transparency import MODES
@@ -54,6 +55,15 @@ def file(text: str) -> str:
     return text
 
 
+def suffix(text: str) -> str:
+    """Read what is put behind names."""
+    try:
+        return checked_suffix(text)
+    except ValueError:
+        shown = printable(text, longest=40)
+        raise argparse.ArgumentTypeError(f"must be part of a file's name, got {shown}") from None
+
+
 # -- tables ---------------------------------------------------------------------------------------
 
 
@@ -94,11 +104,35 @@ DITHER: dict[str, tuple[Option, ...]] = {
             *("-o", "--output"),
             type=file,
             metavar="OUT",
-            help="a .png, .gif or .webp, a directory, which is made if its name ends in / or there "
-            "are several pictures, or - for standard output "
+            help="a .png, .gif or .webp (without loss), a directory, which is made if its name "
+            "ends in / or there are several pictures, or - for standard output "
             "(default: <name>-dithered.png in this directory)",
         ),
+        option(
+            "--suffix",
+            type=suffix,
+            default=SUFFIX,
+            metavar="TEXT",
+            help="put behind the names of pictures in a directory; {ext} in it is the ending of IN "
+            "(default: %(default)s)",
+        ),
+        option(
+            "--skip-existing", action="store_true", help="leave pictures that are there already"
+        ),
+        option(
+            "--skip-if-larger",
+            action="store_true",
+            help="write no picture that takes more bytes than IN",
+        ),
+        option(
+            *("-j", "--jobs"),
+            type=number(int, 1, 4096),
+            default=1,
+            metavar="N",
+            help="pictures at a time, each in a process with one thread (default: 1)",
+        ),
         THREADS,
+        option(*("-q", "--quiet"), action="store_true", help="print nothing but errors"),
     ),
     "palette": (
         option(

@@ -5,12 +5,17 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fastgrad.cli import interrupts, jobs, messages, results, running
+from fastgrad import _interrupts as interrupts
+from fastgrad.cli import messages, results
 from fastgrad.dithering import Viewing
-from fastgrad.dithering.pictures import images, palette_files
+from fastgrad.dithering.files import plan, processes
+from fastgrad.dithering.files.outcome import Settings, failure
+from fastgrad.dithering.pictures import palette_files
+from fastgrad.dithering.pictures.images import FileError
 from fastgrad.dithering.pictures.presets import PRESETS
 
 OPTIONS = (*(field.name for field in dataclasses.fields(Viewing)), "structure", "estimator")
@@ -20,75 +25,108 @@ OPTIONS += ("speed", "time_budget")  # of `dithering.dither`
 def dither(given: argparse.Namespace) -> int:
     """Run ``fastgrad dither``; return the exit code."""
     settings = _settings(given)
-    sources = jobs.find(given.inputs)
+    sources = plan.find(given.inputs, given.suffix)
     out = given.output or ("-" if sources == ["-"] else None)
     several = len(sources) > 1
-    is_folder = out is not None and jobs.is_folder(out, several)
+    is_folder = out is not None and plan.is_folder(out, several)
     if several and out is not None and not is_folder:
         given.refuse(f"several pictures need a directory as --output, got {out}")
     if several and given.swatches:
         given.refuse("--swatches goes with one picture")
+    if out is not None and not is_folder and given.suffix != plan.SUFFIX:
+        given.refuse("--suffix goes with a directory as --output")
+    if out == "-" and (given.skip_existing or given.skip_if_larger):
+        given.refuse("--skip-existing and --skip-if-larger need a file as --output")
     if given.compare is None:
-        given.compare = not given.inputs
-    with jobs.folder(Path(out) if out is not None and is_folder else None):
-        planned, errors = jobs.plan(given, sources, out)
+        given.compare = not given.inputs and not given.quiet
+    naming = plan.Naming(
+        out,
+        given.suffix,
+        given.skip_existing,
+        given.resize,
+        given.compare,
+        given.report,
+        given.swatches,
+        given.palette,
+    )
+    with plan.folder(Path(out) if out is not None and is_folder else None):
+        if out == "-":
+            _check_standard_output()
+        planned = plan.plan(naming, sources, standard_input=_standard_input)
         with interrupts.allowed(False):  # but while it dithers, and while it measures
-            return _work(given, settings, planned, errors)
+            return _work(given, settings, planned)
 
 
-def _work(
-    given: argparse.Namespace,
-    settings: running.Settings,
-    planned: list[jobs.Job],
-    errors: list[dict[str, str]],
-) -> int:
+def _standard_input() -> bytes:
+    """Read a picture from standard input."""
+    if messages.is_closed(sys.stdin):
+        raise FileError("cannot read standard input: it is closed")
+    try:
+        return sys.stdin.buffer.read()
+    except OSError as error:
+        raise FileError(f"cannot read standard input: {error.strerror}") from None
+
+
+def _check_standard_output() -> None:
+    """Refuse to write a picture where it cannot be, or makes no sense."""
+    if sys.stdout.isatty():
+        raise FileError("a picture is not written to a terminal: use -o or a pipe")
+    if messages.is_closed(sys.stdout):
+        raise FileError("cannot write standard output: it is closed")
+
+
+def _work(given: argparse.Namespace, settings: Settings, planned: plan.Plan) -> int:
     """Dither all pictures, and write the report; return the exit code."""
+    errors, skipped, entries, code = planned.errors, planned.skipped, [], 0
     for error in errors:
         messages.complain("dither", error["error"])
-    stream = sys.stderr if any(job.target is None for job in planned) else sys.stdout
-    entries, code = [], 0
-    for job in planned:
-        try:
-            results.announce(job, stream)
-            outcome = running.run(job.picture, settings)
-            entries.append(results.write(given, job, settings, outcome, stream))
-            if not outcome.complete:
+    for one in skipped if not given.quiet else ():
+        print(messages.printable(f"skipped {one['input']}: {one['skipped']}"), flush=True)
+    jobs = planned.jobs
+    plain = {name: x for name, x in vars(given).items() if name not in ("run", "refuse")}
+    alone = min(given.jobs, len(jobs)) <= 1
+    task = partial(results.produce, argparse.Namespace(**plain), settings, alone)
+    early = None
+    for job, answer in zip(jobs, processes.answers(task, jobs, given.jobs)):
+        if answer.value is not None:
+            made: results.Produced = answer.value
+            if made.text:
+                print(made.text, end="", flush=True)
+            (skipped if "skipped" in made.entry else entries).append(made.entry)
+            if not made.complete:
                 code = interrupts.exit_code()
                 place = job.target or "standard output"
                 message = f"interrupted: the best picture so far is in {place}"
                 messages.complain("dither", message)
-                break
-            interrupts.check()
-        except OSError:  # of what is printed, which concerns all pictures
-            raise
-        except Exception as error:  # concerns this one: the others, and the report, are written
-            message = _reason(error, job.picture.name)
-            errors.append({"input": job.picture.name, "error": message})
-            messages.complain("dither", message)
-        except KeyboardInterrupt:
-            if not entries:
-                raise
-            interrupts.taken()
-            code = interrupts.exit_code()
-            count = f"{len(entries)} of {len(planned)} pictures are finished"
-            messages.complain("dither", f"interrupted: {count}")
-            break
-    if given.report and (entries or errors):
-        results.report(Path(given.report), given, entries, errors)
+        elif answer.stopped:
+            early = answer.error
+        else:
+            _note(errors, job, answer.error)
+    if not code and (early is not None or interrupts.pending()):
+        interrupts.taken()
+        if not entries:
+            raise early or KeyboardInterrupt
+        code = interrupts.exit_code()
+        finished = f"{len(entries)} of {len(jobs)} pictures are finished"
+        messages.complain("dither", f"interrupted: {finished}")
+    if given.report and (entries or errors or skipped):
+        results.write_report(Path(given.report), given, entries, errors, skipped)
     return code or (2 if errors else 0)
 
 
-def _reason(error: Exception, name: str) -> str:
-    """Say in one line what went wrong with a picture."""
-    if isinstance(error, images.FileError):
-        return str(error)
-    if isinstance(error, MemoryError):
-        return f"not enough memory for {name}"
-    kind, said = type(error).__name__, " ".join(str(error).split())
-    return f"unexpected error with {name}: {kind}{said and f': {said}'}"
+def _note(errors: list[dict[str, str]], job: plan.Job, error: BaseException | None) -> None:
+    """Print a line of what went wrong with a picture, and keep it for the report."""
+    if not isinstance(error, Exception):
+        raise error or AssertionError
+    if isinstance(error, OSError) and not isinstance(error, ChildProcessError):
+        raise error  # of what is printed, which concerns all pictures
+    name = job.picture.name
+    message = failure(error, name)  # concerns this one: the others, and the report, are written
+    errors.append({"input": name, "error": message})
+    messages.complain("dither", message)
 
 
-def _settings(given: argparse.Namespace) -> running.Settings:
+def _settings(given: argparse.Namespace) -> Settings:
     """Check the options that go together, and read the palette."""
     palette, device = None, None
     options: dict[str, Any] = {}
@@ -106,11 +144,15 @@ def _settings(given: argparse.Namespace) -> running.Settings:
         given.refuse("--colors goes with --palette or --preset only when there is --lock-colors")
     if given.estimator and not given.structure:
         given.refuse("--estimator goes with a --structure above 0")
+    if given.threads and given.jobs > 1:
+        given.refuse("--threads goes with one process: each of --jobs has one thread")
     asked = {name: getattr(given, name) for name in OPTIONS if getattr(given, name) is not None}
+    if given.ppd is not None:  # which stands in the place of a preset's blur
+        options = {name: x for name, x in options.items() if name != "sigma"}
     alpha = given.alpha or ("blend" if given.preset else "keep")
     if alpha == "keep" and given.output and given.output.lower().endswith(".gif"):
         alpha = "key"
-    return running.Settings(
+    return Settings(
         palette,
         device,
         given.lock_colors,

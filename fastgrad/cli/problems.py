@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from fastgrad import _interrupts as interrupts
 from fastgrad import comparison, objectives
-from fastgrad.cli import interrupts
+from fastgrad._progress import progress_bar
 from fastgrad.cli.messages import printable
-from fastgrad.cli.progress import progress_bar
 from fastgrad.distributions.bernoulli import Bernoulli
 from fastgrad.distributions.categorical import Categorical
 from fastgrad.dithering.pictures import images, output_files

@@ -3,34 +3,60 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import math
 import shutil
 import sys
-import time
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
-import numpy as np
-
-from fastgrad._typing import Array
+from fastgrad import _interrupts as interrupts
 from fastgrad._version import __version__
-from fastgrad.cli import interrupts, messages
-from fastgrad.cli.jobs import Job
-from fastgrad.cli.running import Outcome, Settings
-from fastgrad.dithering.pictures import (
-    animation,
-    images,
-    output_files,
-    palette_files,
-    png_chunks,
-    sheets,
-    transparency,
-)
-from fastgrad.dithering.pictures.other_tools import RIVALS
-from fastgrad.dithering.pictures.report import metrics, table
+from fastgrad.cli import messages
+from fastgrad.dithering.files import one_picture
+from fastgrad.dithering.files.outcome import Outcome, Settings, larger
+from fastgrad.dithering.files.plan import Job
+from fastgrad.dithering.pictures import images, output_files, palette_files, report, sheets
 
 FLICKER = "share of pixels that change though the original stays"
+
+
+class Produced(NamedTuple):
+    """The entry of a picture in the report, what is to be printed, and if it is complete."""
+
+    entry: dict[str, Any]
+    text: str
+    complete: bool
+
+
+def produce(given: argparse.Namespace, settings: Settings, stdout: bool, job: Job) -> Produced:
+    """Dither a picture and write it: in this process, or in one of several.
+
+    Parameters
+    ----------
+    given : argparse.Namespace
+        What the command line asks for.
+    settings : Settings
+        The same, for the optimiser.
+    stdout : bool
+        Whether lines are printed as they come up, on standard output or, where a picture goes
+        there, on standard error.
+    job : Job
+        The picture.
+
+    Returns
+    -------
+    Produced
+        What came of it.
+    """
+    quiet = given.quiet or not stdout
+    text = io.StringIO()
+    stream = text if quiet else sys.stderr if job.target is None else sys.stdout
+    announce(job, stream)
+    outcome = one_picture.run(job.picture, settings, quiet=quiet)
+    entry = write(given, job, settings, outcome, stream)
+    return Produced(entry, "" if given.quiet else text.getvalue(), outcome.complete)
 
 
 def announce(job: Job, stream: TextIO) -> None:
@@ -45,7 +71,11 @@ def write(
     given: argparse.Namespace, job: Job, settings: Settings, outcome: Outcome, stream: TextIO
 ) -> dict[str, Any]:
     """Write a picture, and what else was asked for; return its entry of the report."""
-    data, frames = _encode(job, settings, outcome)
+    data, frames = outcome.encode(job.ending, job.picture, settings)
+    reason = larger(job.picture, data) if given.skip_if_larger else None
+    if reason is not None and outcome.complete:
+        print(messages.printable(f"skipped {job.target}: {reason}"), file=stream, flush=True)
+        return {"input": job.picture.name, "skipped": reason}
     if job.target is None:
         try:
             sys.stdout.buffer.write(data)
@@ -93,69 +123,36 @@ def write(
     return entry
 
 
-def _encode(job: Job, settings: Settings, outcome: Outcome) -> tuple[bytes, list[Array]]:
-    """Return the data of the file, and the frames that it holds."""
-    if job.target is not None:
-        ending = job.target.suffix.lower()
-    else:
-        ending = ".gif" if job.picture.format == "GIF" and len(outcome.frames) > 1 else ".png"
-    frames, palette, opacity = outcome.frames, outcome.device, None
-    if any(alpha is not None for alpha in outcome.alphas):
-        opaque = np.full(frames[0].shape, 255, np.uint8)
-        alpha = np.stack([opaque if alpha is None else alpha for alpha in outcome.alphas])
-        if ending == ".gif":  # which knows no opacity in between
-            alpha = np.where(alpha < 128, 0, 255).astype(np.uint8)
-        frames, palette, opacity = transparency.entries(np.stack(frames), palette, alpha)
-        frames = list(frames)
-    if settings.palette is None:  # an order that was given is kept
-        frames, palette, opacity = animation.arranged(frames, palette, opacity)
-    data = animation.encode(
-        frames,
-        palette,
-        opacity,
-        ending=ending,
-        durations=outcome.durations,
-        plays=job.picture.plays,
-    )
-    if ending == ".png":
-        data = png_chunks.insert(data, job.picture.metadata)
-    return data, frames
-
-
 def _compare(
     given: argparse.Namespace, job: Job, settings: Settings, outcome: Outcome, stream: TextIO
 ) -> dict[str, dict[str, float]]:
     """Measure the picture; where there is to be a sheet, beside others, and print the table."""
-    original, shown, ppd = outcome.original, outcome.shown, given.ppd or 67
-    if original.dtype != np.uint8:
-        original = np.rint(255 * original).astype(np.uint8)
-    panels, figures = {"original": original, "fastgrad": shown}, {}
-    figures["fastgrad"] = metrics(shown, outcome.original, ppd=ppd)
-    figures["fastgrad"]["seconds"] = outcome.seconds / len(outcome.frames)
-    if job.sheet is None:
-        return figures
     fixed = settings.palette if settings.palette is not None and not settings.lock else None
-    for name, rival in RIVALS.items():
-        began = time.perf_counter()
-        picture = rival(original, settings.colors, fixed)
-        seconds = time.perf_counter() - began
-        if picture is not None:
-            panels[name] = picture
-            figures[name] = {**metrics(picture, outcome.original, ppd=ppd), "seconds": seconds}
-    sheet = sheets.comparison(panels)
-    with interrupts.allowed(False):
-        output_files.write(sheet, job.sheet)
-    if len(outcome.frames) > 1:
-        print("of the first frame:", file=stream)
-    print(table(figures), file=stream)
-    return figures
+    made = report.against_others(
+        outcome.shown,
+        outcome.original,
+        colors=settings.colors,
+        palette=fixed,
+        ppd=given.ppd or 67,
+        seconds=outcome.seconds / len(outcome.frames),
+        others=job.sheet is not None,
+    )
+    if job.sheet is not None:
+        sheet = sheets.comparison(made.panels)
+        with interrupts.allowed(False):
+            output_files.write(sheet, job.sheet)
+        if len(outcome.frames) > 1:
+            print("of the first frame:", file=stream)
+        print(made.figures, file=stream)
+    return made.figures
 
 
-def report(
+def write_report(
     path: Path,
     given: argparse.Namespace,
     entries: list[dict[str, Any]],
     errors: list[dict[str, str]],
+    skipped: list[dict[str, str]],
 ) -> None:
     """Write the report of all pictures."""
     options = {
@@ -164,6 +161,7 @@ def report(
         if value is not None and name not in ("run", "refuse", "command")
     }
     found = {"fastgrad": __version__, "options": options, "pictures": entries, "errors": errors}
+    found["skipped"] = skipped
     output_files.replace(f"{json.dumps(_finite(found), indent=2)}\n".encode(), path)
 
 

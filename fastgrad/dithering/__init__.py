@@ -2,7 +2,8 @@
 
 `dither` does it all; the folders hold its parts. `eye` models how errors are seen, `metrics`
 measures how near a picture is to its original, and `optimiser` brings it nearer; `pictures` has
-files, palettes, presets and animations, for the command ``fastgrad dither``.
+palettes, presets and animations; `files` plans and does the work on picture files, which is that of
+`dither_files` and of the command ``fastgrad dither``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from fastgrad import _validate
 from fastgrad._typing import ArrayLike, ByteArray
 from fastgrad.dithering.eye.colour import SPACES, SpaceName
 from fastgrad.dithering.eye.viewing import Viewing
+from fastgrad.dithering.files.batch import DitheredFile, dither_files
 from fastgrad.dithering.given import Given
 from fastgrad.dithering.optimiser.loss import BlurredError, Gradient
 from fastgrad.dithering.optimiser.problem import Problem
@@ -30,7 +32,17 @@ from fastgrad.random import RNG
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["BlurredError", "Dithering", "Gradient", "Progress", "ProgressBar", "Viewing", "dither"]
+__all__ = [
+    "BlurredError",
+    "DitheredFile",
+    "Dithering",
+    "Gradient",
+    "Progress",
+    "ProgressBar",
+    "Viewing",
+    "dither",
+    "dither_files",
+]
 
 
 def dither(

@@ -38,6 +38,10 @@ class Given:
         The weights, 0 where nothing is seen.
     previous : array or None
         The indices of the previous frame.
+    swatches : Swatches or None
+        The given colours, those of the device, and the options that suit them.
+    mode : {"keep", "key", "blend"}
+        What becomes of opacity.
 
     Raises
     ------
@@ -50,6 +54,8 @@ class Given:
     palette: ByteArray | None
     weights: ArrayLike | None
     previous: ArrayLike | None
+    swatches: Swatches | None
+    mode: transparency.Mode
 
     def __init__(
         self,
@@ -65,22 +71,22 @@ class Given:
     ) -> None:
         lock = _validate.choice(lock_colors, "lock_colors", (False, True))
         if alpha is None:
-            mode: transparency.Mode = "keep" if preset is None else "blend"
+            self.mode = "keep" if preset is None else "blend"
         else:
-            mode = _validate.named(alpha, "alpha", transparency.MODES)
-        self._swatches: Swatches | None = swatches_of(palette, preset)
+            self.mode = _validate.named(alpha, "alpha", transparency.MODES)
+        self.swatches = swatches_of(palette, preset)
         if preset is not None and colors is not None and not lock:
             raise ValueError(
                 f"colors must be None with a preset unless lock_colors is True, got {colors}"
             )
-        self.palette = None if self._swatches is None else self._swatches.colors
+        self.palette = None if self.swatches is None else self.swatches.colors
         count = COLORS if colors is None else _validate.integer(colors, "colors", 2, MOST)
         if lock and self.palette is not None and count <= len(self.palette):
             raise ValueError(
                 f"colors must be more than the {len(self.palette)} of palette, got {count}"
             )
         self.colors, self.weights = colors, weights
-        self.values, self._alpha = _without_opacity(pixels_of(image), mode)
+        self.values, self._alpha = _without_opacity(pixels_of(image), self.mode)
         if self._alpha is not None:
             self._make_room(lock)
         self.previous = _opaque(previous) if isinstance(previous, Dithering) else previous
@@ -105,13 +111,15 @@ class Given:
         """
         if given.get("ppd") is not None and given.get("sigma") is not None:
             raise ValueError(f"sigma must be None with ppd, got {given['sigma']!r}")
-        suited = {} if self._swatches is None else self._swatches.options
+        suited = {} if self.swatches is None else dict(self.swatches.options)
+        if given.get("ppd") is not None:  # which stands in the place of a preset's blur
+            suited.pop("sigma", None)
         return {**suited, **{name: x for name, x in given.items() if x is not None}}
 
     def dressed(self, result: Dithering) -> Dithering:
         """Return a result with the opacity that is left and the colours of a device."""
         device = opacity = None
-        swatches = self._swatches
+        swatches = self.swatches
         if swatches is not None and not np.array_equal(swatches.device, swatches.colors):
             device = np.concatenate([swatches.device, result.palette[len(swatches.device) :]])
         indices, palette = result.indices, result.palette

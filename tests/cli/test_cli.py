@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 import fastgrad
+from fastgrad import _progress as progress
 from fastgrad import cli, comparison, dithering
-from fastgrad.cli import problems, progress, results
+from fastgrad.cli import problems
 from fastgrad.comparison import measuring
 from fastgrad.dithering.metrics import psnr_and_ssim
-from fastgrad.dithering.pictures import images
+from fastgrad.dithering.pictures import images, report
 from fastgrad.dithering.pictures.presets import PRESETS
 from fastgrad.estimators import ESTIMATORS
 
@@ -120,8 +121,13 @@ def test_compare_with_other_tools(picture, capsys):
     head, *rows = [line for line in output.splitlines() if "  " in line]
     assert head.split()[:2] == ["fastgrad", "Pillow"]
     assert len(rows) == 9
-    judges = {row.split(",")[0].strip() for row in rows}
-    assert judges >= {"S-CIELAB", "FLIP", "SSIM", "MS-SSIM", "CSSIM"}
+    assert {row.split(",")[0].strip() for row in rows} >= {
+        "S-CIELAB",
+        "FLIP",
+        "SSIM",
+        "MS-SSIM",
+        "CSSIM",
+    }
     for row in rows[:-1]:
         assert any(space in row for space in ("sRGB values", "linear light", "CIE 1976"))
     assert rows[-1].split()[0] == "seconds"
@@ -876,7 +882,7 @@ def test_an_interrupt_of_the_comparison_keeps_the_picture(picture, capsys, monke
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(results, "metrics", interrupted)
+    monkeypatch.setattr(report, "metrics", interrupted)
     assert cli.main(["dither", "picture.png", "--speed", "9", "--compare"]) == 130
     assert "the best picture so far is in picture-dithered.png" in capsys.readouterr().err
     assert names() == ["picture-dithered.png", "picture.png"]

@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 
 import fastgrad
+from fastgrad import _interrupts as interrupts
 from fastgrad import _signals, cli, dithering
-from fastgrad.cli import interrupts, running
+from fastgrad.dithering.files import one_picture as running
 from fastgrad.dithering.metrics.psnr_and_ssim import psnr
 
 Image = pytest.importorskip("PIL.Image")

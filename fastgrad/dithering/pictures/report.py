@@ -76,6 +76,7 @@ def against_others(
     palette: ByteArray | None = None,
     ppd: float = 67,
     seconds: float = float("nan"),
+    others: bool = True,
 ) -> Compared:
     """Measure a picture beside those of other tools.
 
@@ -93,6 +94,8 @@ def against_others(
         Pixels per degree of the visual field, for S-CIELAB and FLIP.
     seconds : float, optional
         How long the picture took.
+    others : bool, optional
+        Whether there are others; else the picture is alone.
 
     Returns
     -------
@@ -104,7 +107,7 @@ def against_others(
         bytes_ = np.rint(255 * bytes_).astype(np.uint8)
     panels = {"original": bytes_, "fastgrad": shown}
     figures = Figures(fastgrad={**metrics(shown, original, ppd=ppd), SECONDS: seconds})
-    for name, rival in RIVALS.items():
+    for name, rival in RIVALS.items() if others else ():
         began = time.perf_counter()
         picture = rival(bytes_, colors, palette)
         taken = time.perf_counter() - began

@@ -1,99 +1,23 @@
-"""The work on one picture file of ``fastgrad dither``: all frames, with progress."""
+"""The work on one picture file: all of its frames, with progress, up to the file's new content."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastgrad import _interrupts as interrupts
 from fastgrad import dithering
+from fastgrad._progress import progress_bar
 from fastgrad._typing import Array
-from fastgrad.cli import interrupts
-from fastgrad.cli.jobs import target_size
-from fastgrad.cli.progress import progress_bar
+from fastgrad.dithering.files.outcome import Outcome, Settings
+from fastgrad.dithering.files.plan import target_size
 from fastgrad.dithering.metrics.psnr_and_ssim import flicker
 from fastgrad.dithering.pictures import animation, images, other_tools, transparency
 
 QUICK = 1.0  # seconds of work after which an interrupt leaves a quick picture, if no better one
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the command line asks for, the same for all pictures.
-
-    Attributes
-    ----------
-    palette, device : numpy.ndarray of uint8, shape (K, 3), or None
-        Given colours, and those that are written in their places.
-    lock : bool
-        Whether more are learned.
-    colors : int
-        Colours of a learned palette.
-    alpha : str
-        One of `transparency.MODES`.
-    size : tuple or None
-        The width and height asked for.
-    options : dict
-        Of `dithering.dither`.
-    """
-
-    palette: Array | None
-    device: Array | None
-    lock: bool
-    colors: int
-    alpha: transparency.Mode
-    size: tuple[int | None, int | None] | None
-    options: dict[str, Any]
-
-
-@dataclass
-class Outcome:
-    """A dithered picture file.
-
-    Attributes
-    ----------
-    frames : list of numpy.ndarray of uint8, shape (height, width)
-        Palette indices.
-    alphas : list of numpy.ndarray of uint8 or None
-        The opacity that is left of each.
-    durations : list of float
-        How long each is shown, in milliseconds.
-    palette, device : numpy.ndarray of uint8, shape (K, 3)
-        The colours as they are seen, and as they are written.
-    original : numpy.ndarray, shape (height, width, 3)
-        The first frame in sRGB, on white.
-    loss : list of float
-        The last loss of each frame.
-    changed, still : int
-        See `fastgrad.dithering.metrics.psnr_and_ssim.flicker`.
-    complete : bool
-        Whether it was not cut short by an interrupt.
-    seconds : float
-        Time taken, without that of the compiler.
-    compiling : float
-        Time that the compiler took, in seconds: only kernels that are not in the cache need it.
-    """
-
-    palette: Array
-    device: Array
-    original: Array
-    frames: list[Array] = field(default_factory=list)
-    alphas: list[Array | None] = field(default_factory=list)
-    durations: list[float] = field(default_factory=list)
-    loss: list[float] = field(default_factory=list)
-    changed: int = 0
-    still: int = 0
-    complete: bool = True
-    seconds: float = 0
-    compiling: float = 0
-
-    @property
-    def shown(self) -> Array:
-        """The first frame in sRGB, on white, with the colours as they are seen."""
-        return transparency.on_white(self.palette[self.frames[0]], self.alphas[0])
 
 
 class Prepared(NamedTuple):
@@ -117,7 +41,7 @@ class Quick(NamedTuple):
     loss: tuple[float, ...] = (float("nan"),)
 
 
-def run(picture: images.Picture, settings: Settings) -> Outcome:
+def run(picture: images.Picture, settings: Settings, *, quiet: bool = False) -> Outcome:
     """Dither all frames of a picture; an interrupt ends the work with what there is.
 
     Parameters
@@ -126,6 +50,8 @@ def run(picture: images.Picture, settings: Settings) -> Outcome:
         The file.
     settings : Settings
         What is asked for.
+    quiet : bool, optional
+        Whether nothing is shown meanwhile.
 
     Returns
     -------
@@ -140,7 +66,7 @@ def run(picture: images.Picture, settings: Settings) -> Outcome:
         If there was nothing yet when it came.
     """
     began = time.perf_counter()
-    with progress_bar("step") as (display, compiling):
+    with progress_bar("step", quiet=quiet) as (display, compiling):
         work = _Work(picture, settings, display)
         try:
             with interrupts.allowed():

@@ -1,23 +1,20 @@
-"""What ``fastgrad dither`` reads and where it writes; no file is written that was not named."""
+"""Which picture files are read and where they go; no file is written that was not named."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import glob
 import os
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from fastgrad.cli.messages import is_closed
-from fastgrad.dithering.pictures import animation, images, output_files, palette_files
+from fastgrad.dithering.pictures import images, indexed, output_files, palette_files
 from fastgrad.dithering.pictures.images import FileError
 
 SUFFIX, COMPARISON = "-dithered", "-comparison"
-PHOTOGRAPH = Path(__file__).parent.parent / "data" / "astronaut.jpg"
+PHOTOGRAPH = Path(__file__).parent.parent.parent / "data" / "astronaut.jpg"
 
 
 @dataclass(frozen=True)
@@ -27,6 +24,51 @@ class Job:
     picture: images.Picture
     target: Path | None
     sheet: Path | None
+
+    @property
+    def ending(self) -> str:
+        """The ending of the name, which says the format."""
+        return _ending(self.picture) if self.target is None else self.target.suffix.lower()
+
+
+@dataclass(frozen=True)
+class Naming:
+    """Where pictures go.
+
+    Attributes
+    ----------
+    output : str or None
+        A file, a directory, or - for standard output; None for the present directory.
+    suffix : str
+        What is put behind the names of pictures in a directory; ``{ext}`` in it stands for the
+        ending of the picture that is read, without its dot.
+    skip_existing : bool
+        Whether what is there already is left as it is.
+    resize : tuple or None
+        The width and height asked for.
+    compare : bool
+        Whether there are to be comparisons.
+    report, swatches, palette : str or None
+        Further files that are written, and the palette that is read.
+    """
+
+    output: str | None = None
+    suffix: str = SUFFIX
+    skip_existing: bool = False
+    resize: tuple[int | None, int | None] | None = None
+    compare: bool = False
+    report: str | None = None
+    swatches: str | None = None
+    palette: str | None = None
+
+
+class Plan(NamedTuple):
+    """What can be done; what cannot, with "input" and "error"; what need not, with "skipped"."""
+
+    jobs: list[Job]
+    errors: list[dict[str, str]]
+    skipped: list[dict[str, str]]
+    order: list[Job | dict[str, str]]  # all of them
 
 
 class Names:
@@ -60,13 +102,15 @@ class Names:
         self.written[key] = what
 
 
-def find(inputs: Sequence[str]) -> list[Path | str]:
+def find(inputs: Sequence[str], suffix: str = SUFFIX) -> list[Path | str]:
     """Expand patterns, where the shell has not, and directories; "-" stays.
 
     Parameters
     ----------
     inputs : sequence of str
         The names that were given; none stands for the photograph of the package.
+    suffix : str, optional
+        What the names of pictures end with that are made, and not read again.
 
     Returns
     -------
@@ -80,7 +124,7 @@ def find(inputs: Sequence[str]) -> list[Path | str]:
         if name == "-":
             sources.append(name)
         elif os.path.isdir(name):
-            sources += _inside(Path(name)) or [Path(name)]
+            sources += _inside(Path(name), suffix) or [Path(name)]
         elif not os.path.lexists(name) and glob.has_magic(name):
             sources += [Path(found) for found in sorted(glob.glob(name))] or [Path(name)]
         else:
@@ -88,13 +132,13 @@ def find(inputs: Sequence[str]) -> list[Path | str]:
     return sources
 
 
-def _inside(folder: Path) -> list[Path]:
-    """Return the pictures in a directory, without those that this command writes."""
+def _inside(folder: Path, suffix: str) -> list[Path]:
+    """Return the pictures in a directory, without those that are made here."""
     try:
         found = sorted(folder.iterdir())
     except OSError as error:
         raise FileError(f"cannot read the directory {folder}: {error.strerror}") from None
-    made = (SUFFIX, COMPARISON)
+    made = tuple({SUFFIX, COMPARISON, suffix.rpartition("}")[2]} - {""})
     return [
         path
         for path in found
@@ -102,10 +146,24 @@ def _inside(folder: Path) -> list[Path]:
     ]
 
 
+def checked_suffix(text: str) -> str:
+    """Return what is put behind the names of pictures, if it can be part of a file's name.
+
+    Raises
+    ------
+    ValueError
+        If it holds a separator of directories, or braces that are not around ``ext``.
+    """
+    rest = text.replace("{ext}", "")
+    if any(mark in rest for mark in {os.sep, os.altsep, "/", "\0", "{", "}"} - {None}):
+        raise ValueError(f"suffix must be part of a file's name, got {text[:40]!r}")
+    return text
+
+
 def is_folder(out: str, several: bool) -> bool:
     """Return whether an output is a directory, be it one that is still to be made."""
     ends = tuple(filter(None, (os.sep, os.altsep)))
-    named = out.endswith(ends) or (several and Path(out).suffix.lower() not in animation.FORMATS)
+    named = out.endswith(ends) or (several and Path(out).suffix.lower() not in indexed.ENDINGS)
     return out != "-" and (os.path.isdir(out) or named)
 
 
@@ -127,61 +185,63 @@ def folder(path: Path | None) -> Iterator[None]:
 
 
 def plan(
-    given: argparse.Namespace, sources: Sequence[Path | str], out: str | None
-) -> tuple[list[Job], list[dict[str, str]]]:
+    naming: Naming,
+    sources: Sequence[Path | str],
+    *,
+    standard_input: Callable[[], bytes] | None = None,
+) -> Plan:
     """Open each picture and settle where it goes.
 
     Parameters
     ----------
-    given : argparse.Namespace
-        What the command line asks for.
+    naming : Naming
+        Where pictures go: into a directory that is there, if into one.
     sources : sequence of pathlib.Path or str
         The pictures.
-    out : str or None
-        The output, which is there if it is a directory.
+    standard_input : callable, optional
+        Returns the picture that "-" stands for.
 
     Returns
     -------
-    jobs : list of Job
-        What can be done.
-    errors : list of dict
-        What cannot be done: the "input", and the "error".
+    Plan
+        What can be done, what cannot, and what need not.
 
     Raises
     ------
     FileError
         If the report or the palette cannot be written, or would replace another file of this run.
     """
-    jobs, errors = [], []
-    names = Names(sources, given.palette)
-    for name, endings in ((given.report, (".json",)), (given.swatches, palette_files.WRITERS)):
+    made = Plan([], [], [], [])
+    names = Names(sources, naming.palette)
+    for name, endings in ((naming.report, (".json",)), (naming.swatches, palette_files.WRITERS)):
         if name is not None:
             names.claim(Path(name), tuple(endings))
     for source in sources:
         try:
             if isinstance(source, Path) and os.path.isdir(source):
                 raise FileError(f"not a file: {source} (a directory without pictures)")
-            data = source if isinstance(source, Path) else _standard_input()
-            picture = _open(data, given.resize)
-            target, sheet = _targets(given, source, picture, out)
+            if isinstance(source, Path):
+                data: Path | bytes = source
+            else:
+                assert standard_input is not None
+                data = standard_input()
+            picture = _open(data, naming.resize)
+            target, sheet = _targets(naming, source, picture)
+            if target is not None and naming.skip_existing and os.path.lexists(target):
+                left = {"input": str(source), "skipped": f"{target} is there already"}
+                made.skipped.append(left)
+                made.order.append(left)
+                continue
             if sheet is not None:
                 names.claim(sheet, (".png",), "comparisons", source)
             if target is not None:
-                names.claim(target, tuple(animation.FORMATS), "pictures", source)
-            jobs.append(Job(picture, target, sheet))
+                names.claim(target, indexed.ENDINGS, "pictures", source)
+            made.jobs.append(Job(picture, target, sheet))
+            made.order.append(made.jobs[-1])
         except FileError as error:
-            errors.append({"input": str(source), "error": str(error)})
-    return jobs, errors
-
-
-def _standard_input() -> bytes:
-    """Read a picture from standard input."""
-    if is_closed(sys.stdin):
-        raise FileError("cannot read standard input: it is closed")
-    try:
-        return sys.stdin.buffer.read()
-    except OSError as error:
-        raise FileError(f"cannot read standard input: {error.strerror}") from None
+            made.errors.append({"input": str(source), "error": str(error)})
+            made.order.append(made.errors[-1])
+    return made
 
 
 def target_size(
@@ -212,21 +272,22 @@ def _open(source: Path | bytes, size: tuple[int | None, int | None] | None) -> i
 
 
 def _targets(
-    given: argparse.Namespace, source: Path | str, picture: images.Picture, out: str | None
+    naming: Naming, source: Path | str, picture: images.Picture
 ) -> tuple[Path | None, Path | None]:
     """Return where a picture is written, None for standard output, and where its sheet, if any."""
     stem = source.stem if isinstance(source, Path) else "stdin"
-    ending = ".gif" if picture.format == "GIF" and picture.count > 1 else ".png"
-    target = None
+    out, target = naming.output, None
+    suffix = naming.suffix.replace("{ext}", Path(str(source)).suffix.lower().removeprefix("."))
     if out == "-":
-        if sys.stdout.isatty():
-            raise FileError("a picture is not written to a terminal: use -o or a pipe")
-        if is_closed(sys.stdout):
-            raise FileError("cannot write standard output: it is closed")
         beside = Path(f"{stem}.png")
     elif out is None or os.path.isdir(out):
-        target = beside = Path(out or "", f"{stem}{SUFFIX}{ending}")
+        target = beside = Path(out or "", f"{stem}{suffix}{_ending(picture)}")
     else:
         target = beside = Path(out)
-    sheet = beside.with_name(beside.stem.removesuffix(SUFFIX) + f"{COMPARISON}.png")
-    return target, sheet if given.compare else None
+    sheet = beside.with_name((beside.stem.removesuffix(suffix) or stem) + f"{COMPARISON}.png")
+    return target, sheet if naming.compare else None
+
+
+def _ending(picture: images.Picture) -> str:
+    """Return the ending of a file that says none: that of an animation stays."""
+    return ".gif" if picture.format == "GIF" and picture.count > 1 else ".png"

@@ -43,13 +43,17 @@ class Compiling(event.Listener):
 
 
 @contextlib.contextmanager
-def progress_bar(unit: str) -> Iterator[tuple[Callable[[int, int, str], None], Compiling]]:
+def progress_bar(
+    unit: str, *, quiet: bool = False
+) -> Iterator[tuple[Callable[[int, int, str], None], Compiling]]:
     """Show a bar on a terminal, if tqdm is installed.
 
     Parameters
     ----------
     unit : str
         What is counted.
+    quiet : bool, optional
+        Whether nothing is shown, and only the compiler's time is taken.
 
     Yields
     ------
@@ -59,11 +63,13 @@ def progress_bar(unit: str) -> Iterator[tuple[Callable[[int, int, str], None], C
         The time that the compiler takes meanwhile.
     """
     try:
+        if quiet:
+            raise ImportError
         from tqdm import tqdm
     except ImportError:
-        compiling = Compiling(lambda text: print(text, file=sys.stderr))
+        compiling = Compiling(_nothing if quiet else lambda text: print(text, file=sys.stderr))
         with event.install_listener("numba:compile", compiling):
-            yield lambda done, total, note: None, compiling
+            yield _nothing, compiling
         return
     compiling = Compiling(lambda text: tqdm.write(text, file=sys.stderr))
     with (
@@ -77,3 +83,7 @@ def progress_bar(unit: str) -> Iterator[tuple[Callable[[int, int, str], None], C
             bar.update(done - bar.n)
 
         yield show, compiling
+
+
+def _nothing(*shown: object) -> None:
+    """Show nothing."""

@@ -1,0 +1,243 @@
+"""Many picture files at once: `fastgrad.dither_files`."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastgrad import _validate, dithering
+from fastgrad._typing import ByteArray
+from fastgrad.dithering.eye.colour import SPACES
+from fastgrad.dithering.eye.viewing import Viewing
+from fastgrad.dithering.files import one_picture, plan, processes
+from fastgrad.dithering.files.outcome import Settings, failure, larger
+from fastgrad.dithering.given import COLORS, Given
+from fastgrad.dithering.pace import Pace
+from fastgrad.dithering.pictures import output_files, transparency
+from fastgrad.dithering.pictures.inputs import Colors
+from fastgrad.dithering.run import Criterion
+
+__all__ = ["DitheredFile", "dither_files"]
+
+
+@dataclass(frozen=True)
+class DitheredFile:
+    """What `fastgrad.dither_files` made of a picture.
+
+    Attributes
+    ----------
+    source : pathlib.Path
+        The file that was read.
+    target : pathlib.Path or None
+        The file that was written; None if none was.
+    error : str or None
+        What went wrong, in one line.
+    skipped : str or None
+        Why nothing was to be written.
+    frames : int
+        Number of frames.
+    palette : array of uint8, shape (K, 3), or None
+        The colours in sRGB, as they are seen; None if no picture was dithered.
+    loss : tuple of float
+        The loss of each frame.
+    seconds, compiling : float
+        Time taken, and that of the compiler, which is not in it.
+    complete : bool
+        Whether no interrupt cut the work short.
+    """
+
+    source: Path
+    target: Path | None = None
+    error: str | None = None
+    skipped: str | None = None
+    frames: int = 0
+    palette: ByteArray | None = None
+    loss: tuple[float, ...] = ()
+    seconds: float = 0.0
+    compiling: float = 0.0
+    complete: bool = True
+
+
+def dither_files(
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    output: str | os.PathLike[str] | None = None,
+    suffix: str = plan.SUFFIX,
+    skip_existing: bool = False,
+    skip_if_larger: bool = False,
+    jobs: int = 1,
+    progress: bool = False,
+    resize: tuple[int | None, int | None] | None = None,
+    colors: int | None = None,
+    palette: Colors | None = None,
+    preset: str | None = None,
+    lock_colors: bool = False,
+    alpha: transparency.Mode | None = None,
+    **options: Any,
+) -> list[DitheredFile]:
+    """Dither picture files, animations among them, as the command ``fastgrad dither`` does.
+
+    What is wrong with one picture stops no other: it is told in the result. All files are written
+    whole or not at all.
+
+    Parameters
+    ----------
+    paths : str, path-like, or iterable of them
+        Pictures, patterns such as ``"*.jpg"``, and directories, which stand for the pictures in
+        them but for those that were made here.
+    output : str or path-like, optional
+        A ``.png``, ``.gif`` or ``.webp`` for one picture; or a directory, which is made if its name
+        ends in a slash or there are several pictures. By default the present directory.
+    suffix : str, optional
+        What is put behind the names of pictures in a directory; ``{ext}`` in it stands for the
+        ending of the file that is read.
+    skip_existing : bool, optional
+        Leave pictures that are there already.
+    skip_if_larger : bool, optional
+        Write no picture that takes more bytes than the file that was read.
+    jobs : int, optional
+        Pictures at a time. If there are several, each is dithered in a process of its own, which
+        has one thread.
+    progress : bool, optional
+        Show a bar for each picture, where there is one process, and standard error is a terminal.
+    resize : tuple of int, optional
+        A new width and height; None for what follows from the other.
+    colors, palette, preset, lock_colors, alpha, **options
+        Options of `fastgrad.dither`. All frames of an animation share a palette.
+
+    Returns
+    -------
+    list of DitheredFile
+        What was made of each picture, in their order.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an option is wrong or contradicts another, before any work.
+    FileError
+        If no picture can be written there: a `ValueError`.
+    KeyboardInterrupt
+        After an interrupt, when the best picture so far is written.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> import fastgrad as fg
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     ramp = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (16, 1))
+    ...     fg.dither(ramp, preset="grey16").save(pathlib.Path(folder, "ramp.png"))
+    ...     (made,) = fg.dither_files(folder, output=folder, preset="bw")
+    ...     made.target.name, made.frames, made.palette.tolist()
+    ('ramp-dithered.png', 1, [[0, 0, 0], [255, 255, 255]])
+    """
+    given = Given(
+        np.zeros((1, 1, 3), np.uint8),
+        colors=colors,
+        palette=palette,
+        preset=preset,
+        lock_colors=lock_colors,
+        alpha=alpha,
+    )
+    out = None if output is None else os.fspath(output)
+    settings = replace(_settings(given, colors, lock_colors, out, options), size=resize)
+    count = _validate.integer(jobs, "jobs", 1, 4096)
+    quiet = not _validate.choice(progress, "progress", (False, True)) or count > 1
+    many = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    names = [os.fspath(path) for path in many]
+    if "-" in [*names, out]:
+        raise ValueError("paths must be those of files, got '-' for a standard stream")
+    sources = plan.find(names, suffix) if names else []
+    several = len(sources) > 1
+    is_folder = out is not None and plan.is_folder(out, several)
+    if several and out is not None and not is_folder:
+        raise ValueError(f"output must be a directory for several pictures, got {out!r}")
+    if out is not None and not is_folder and suffix != plan.SUFFIX:
+        raise ValueError(f"suffix must be left out with a file as output, got {suffix!r}")
+    naming = plan.Naming(
+        out,
+        plan.checked_suffix(suffix),
+        skip_existing,
+        resize,
+        palette=os.fspath(palette) if isinstance(palette, os.PathLike) else None,
+    )
+    with plan.folder(Path(out) if out is not None and is_folder else None):
+        planned = plan.plan(naming, sources)
+        task = partial(_made, settings, skip_if_larger, quiet)
+        made: dict[int, DitheredFile] = {}
+        stopped = False
+        for job, answer in zip(planned.jobs, processes.answers(task, planned.jobs, count)):
+            stopped |= answer.stopped
+            if answer.value is not None:
+                made[id(job)] = answer.value
+            elif not answer.stopped:
+                made[id(job)] = _failed(job, answer.error)
+    if stopped:
+        raise KeyboardInterrupt
+    return [
+        made[id(one)]
+        if isinstance(one, plan.Job)
+        else DitheredFile(Path(one["input"]), error=one.get("error"), skipped=one.get("skipped"))
+        for one in planned.order
+    ]
+
+
+def _settings(
+    given: Given, colors: int | None, lock: bool, output: str | None, options: dict[str, Any]
+) -> Settings:
+    """Check the options before any work, and say what is asked for."""
+    inspect.signature(dithering.dither).bind_partial(**options)
+    for name in ("weights", "previous", "callback"):
+        if options.get(name) is not None:
+            raise TypeError(f"{name} must be left out, for it belongs to one picture")
+    Pace(options.get("speed"), options.get("time_budget"))
+    criterion = ("structure", "objective", "estimator")
+    Criterion(**{name: options[name] for name in criterion if name in options})
+    eye = given.options(**{name: options.get(name) for name in ("sigma", "ppd", "nu")})
+    space = _validate.named(options.get("space", Viewing.space), "space", SPACES)
+    Viewing(space, local_weights=options.get("local_weights"), **eye)
+    gif = output is not None and output.lower().endswith(".gif")
+    return Settings(
+        given.palette,
+        None if given.swatches is None else given.swatches.device,
+        lock,
+        COLORS if colors is None else colors,
+        "key" if gif and given.mode == "keep" else given.mode,
+        None,
+        {**options, **eye},
+    )
+
+
+def _made(settings: Settings, skip_if_larger: bool, quiet: bool, job: plan.Job) -> DitheredFile:
+    """Dither a picture and write it."""
+    outcome = one_picture.run(job.picture, settings, quiet=quiet)
+    data, frames = outcome.encode(job.ending, job.picture, settings)
+    reason = larger(job.picture, data) if skip_if_larger else None
+    assert job.target is not None
+    if reason is None:
+        output_files.replace(data, job.target)
+    return DitheredFile(
+        Path(job.picture.name),
+        job.target if reason is None else None,
+        skipped=reason,
+        frames=len(frames),
+        palette=outcome.palette,
+        loss=tuple(outcome.loss),
+        seconds=outcome.seconds,
+        compiling=outcome.compiling,
+        complete=outcome.complete,
+    )
+
+
+def _failed(job: plan.Job, error: BaseException | None) -> DitheredFile:
+    """Return what went wrong with a picture."""
+    if not isinstance(error, Exception):
+        raise error or AssertionError
+    return DitheredFile(Path(job.picture.name), error=failure(error, job.picture.name))

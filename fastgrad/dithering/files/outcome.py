@@ -1,0 +1,181 @@
+"""What is asked for of pictures, and what came of one, up to the content of its file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fastgrad._typing import Array, ByteArray
+from fastgrad.dithering.pictures import animation, images, indexed, png_chunks, transparency
+
+__all__ = ["Outcome", "Settings", "failure", "larger"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is asked for, the same for all pictures.
+
+    Attributes
+    ----------
+    palette, device : numpy.ndarray of uint8, shape (K, 3), or None
+        Given colours, and those that are written in their places.
+    lock : bool
+        Whether more are learned.
+    colors : int
+        Colours of a learned palette.
+    alpha : str
+        One of `transparency.MODES`.
+    size : tuple or None
+        The width and height asked for.
+    options : dict
+        Of `dithering.dither`.
+    """
+
+    palette: Array | None
+    device: Array | None
+    lock: bool
+    colors: int
+    alpha: transparency.Mode
+    size: tuple[int | None, int | None] | None
+    options: dict[str, Any]
+
+
+@dataclass
+class Outcome:
+    """A dithered picture file.
+
+    Attributes
+    ----------
+    frames : list of numpy.ndarray of uint8, shape (height, width)
+        Palette indices.
+    alphas : list of numpy.ndarray of uint8 or None
+        The opacity that is left of each.
+    durations : list of float
+        How long each is shown, in milliseconds.
+    palette, device : numpy.ndarray of uint8, shape (K, 3)
+        The colours as they are seen, and as they are written.
+    original : numpy.ndarray, shape (height, width, 3)
+        The first frame in sRGB, on white.
+    loss : list of float
+        The last loss of each frame.
+    changed, still : int
+        See `fastgrad.dithering.metrics.psnr_and_ssim.flicker`.
+    complete : bool
+        Whether it was not cut short by an interrupt.
+    seconds : float
+        Time taken, without that of the compiler.
+    compiling : float
+        Time that the compiler took, in seconds: only kernels that are not in the cache need it.
+    """
+
+    palette: Array
+    device: Array
+    original: Array
+    frames: list[Array] = field(default_factory=list)
+    alphas: list[Array | None] = field(default_factory=list)
+    durations: list[float] = field(default_factory=list)
+    loss: list[float] = field(default_factory=list)
+    changed: int = 0
+    still: int = 0
+    complete: bool = True
+    seconds: float = 0
+    compiling: float = 0
+
+    def encode(
+        self, ending: str, picture: images.Picture, settings: Settings
+    ) -> tuple[bytes, list[ByteArray]]:
+        """Return the content of a file with this ending, and the frames that it holds.
+
+        Parameters
+        ----------
+        ending : str
+            One of `fastgrad.dithering.pictures.indexed.ENDINGS`.
+        picture : images.Picture
+            The file that was read, which says how often it is played, and what else is kept.
+        settings : Settings
+            What was asked for. The order of a given palette is kept.
+
+        Returns
+        -------
+        data : bytes
+            The content.
+        frames : list of array of uint8, shape (height, width)
+            The indices, those of entries for degrees of opacity among them.
+        """
+        frames, palette, opacity = self.frames, self.device, None
+        if any(alpha is not None for alpha in self.alphas):
+            opaque = np.full(frames[0].shape, 255, np.uint8)
+            alpha = np.stack([opaque if alpha is None else alpha for alpha in self.alphas])
+            if ending == ".gif":  # which knows no opacity in between
+                alpha = np.where(alpha < 128, 0, 255).astype(np.uint8)
+            frames, palette, opacity = transparency.entries(np.stack(frames), palette, alpha)
+        frames = list(frames)
+        if settings.palette is None:
+            frames, palette, opacity = animation.arranged(frames, palette, opacity)
+        data = indexed.encode(
+            frames, palette, opacity, ending=ending, durations=self.durations, plays=picture.plays
+        )
+        if ending == ".png":
+            data = png_chunks.insert(data, picture.metadata)
+        return data, frames
+
+    @property
+    def shown(self) -> Array:
+        """The first frame in sRGB, on white, with the colours as they are seen."""
+        return transparency.on_white(self.palette[self.frames[0]], self.alphas[0])
+
+
+def larger(picture: images.Picture, data: bytes) -> str | None:
+    """Say that a file would be larger than the one that was read, if so.
+
+    Parameters
+    ----------
+    picture : images.Picture
+        The file that was read.
+    data : bytes
+        What would be written.
+
+    Returns
+    -------
+    str or None
+        A reason not to write it.
+    """
+    source = picture.source
+    size = len(source) if isinstance(source, bytes) else source.stat().st_size
+    if len(data) <= size:
+        return None
+    return f"its {len(data)} bytes are more than the {size} of {picture.name}"
+
+
+def failure(error: Exception, name: str) -> str:
+    """Say in one line what went wrong with a picture.
+
+    Parameters
+    ----------
+    error : Exception
+        What was raised.
+    name : str
+        The picture's name.
+
+    Returns
+    -------
+    str
+        The line.
+
+    Examples
+    --------
+    >>> failure(MemoryError(), "a.png")
+    'not enough memory for a.png'
+    >>> failure(KeyError(3), "a.png")
+    'unexpected error with a.png: KeyError: 3'
+    """
+    if isinstance(error, images.FileError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"not enough memory for {name}"
+    if isinstance(error, ChildProcessError):
+        return f"{name}: {error}"
+    kind, said = type(error).__name__, " ".join(str(error).split())
+    return f"unexpected error with {name}: {kind}{said and f': {said}'}"

@@ -1,0 +1,148 @@
+"""Many picture files from Python: what the command does."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastgrad as fg
+from fastgrad import cli, dithering
+
+Image = pytest.importorskip("PIL.Image")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    y, x = np.mgrid[:20, :28]
+    values = np.stack([9 * x, 12 * y, 255 - 9 * x], axis=-1).astype(np.uint8)
+    Path("in").mkdir()
+    Image.fromarray(values).save("in/a.png")
+    Image.fromarray(values[:, ::-1]).save("in/b.bmp")
+    frames = [Image.fromarray(np.roll(values, i, axis=1)) for i in range(3)]
+    frames[0].save("in/c.gif", save_all=True, append_images=frames[1:], duration=80, loop=0)
+    Path("in/d.png").write_text("This is no picture.")
+    return tmp_path
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+
+
+@pytest.mark.parametrize("options", [{"colors": 5, "speed": 9}, {"preset": "spectra6"}])
+def test_as_the_command(folder, capsys, options):
+    flags = [f"--{name}={value}" for name, value in options.items()]
+    assert cli.main(["dither", "in", "-o", "theirs", *flags]) == 2
+    made = fg.dither_files("in", output="ours/", **options)
+    assert contents("ours") == contents("theirs")
+    assert [one.source.name for one in made] == ["a.png", "b.bmp", "c.gif", "d.png"]
+    assert [one.frames for one in made] == [1, 1, 3, 0]
+    assert [one.error is None for one in made] == [True, True, True, False]
+    assert "not an image" in made[3].error
+    assert made[3].target is made[3].palette is None
+    assert len(made[2].loss) == 3
+    assert made[0].target == Path("ours/a-dithered.png")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert made[3].error in line
+
+
+def test_processes_make_the_same_files(folder):
+    one = fg.dither_files(["in/a.png", "in/b.bmp", "in/d.png"], output="one/", colors=4)
+    two = fg.dither_files(["in/a.png", "in/b.bmp", "in/d.png"], output="two/", colors=4, jobs=2)
+    assert contents("one") == contents("two")
+    assert [x.error for x in one] == [x.error for x in two]
+    assert [x.loss for x in one] == [x.loss for x in two]
+
+
+def test_names(folder):
+    made = fg.dither_files("in/a.png", output="in", suffix="-{ext}-k4", colors=4, speed=9)
+    assert made[0].target == Path("in/a-png-k4.png")
+    before = made[0].target.stat().st_mtime_ns
+    again = fg.dither_files(
+        Path("in/a.png"), output=Path("in"), suffix="-{ext}-k4", skip_existing=True, colors=4
+    )
+    assert again[0].skipped == "in/a-png-k4.png is there already"
+    assert again[0].target is None
+    assert made[0].target.stat().st_mtime_ns == before
+    twice = fg.dither_files(["in/a.png", "in/a.png"], colors=4, speed=9)
+    assert twice[0].error is None
+    assert "two pictures would be written to" in twice[1].error
+    assert fg.dither_files([]) == []
+
+
+def test_no_larger_file_is_written(folder):
+    values = np.random.default_rng(0).integers(0, 256, (40, 40, 3)).astype(np.uint8)
+    Image.fromarray(values).save("in/noise.png")
+    sources = ["in/noise.png", "in/a.png"]
+    made = fg.dither_files(sources, output="out/", suffix="-{ext}", skip_if_larger=True)
+    assert [one.target is None for one in made] == [False, True]
+    assert "bytes are more than" in made[1].skipped
+    assert sorted(contents("out")) == ["noise-png.png"]
+
+
+def test_resize_and_webp(folder):
+    (made,) = fg.dither_files("in/a.png", output="small.webp", resize=(14, None), colors=4)
+    with Image.open("small.webp") as image:
+        assert image.size == (14, 10)
+    assert len(made.palette) <= 4
+
+
+def test_an_unexpected_error_concerns_one_picture(folder, monkeypatch):
+    whole = dithering.dither
+
+    def broken(values, **options):
+        if values[0, 0, 0] == 0:
+            raise OSError("no\nmore")
+        return whole(values, **options)
+
+    monkeypatch.setattr(dithering, "dither", broken)
+    made = fg.dither_files(["in/a.png", "in/b.bmp"], output="out/", colors=4, speed=9)
+    error = f"unexpected error with {Path('in/a.png')}: OSError: no more"
+    assert [one.error for one in made] == [error, None]
+    assert sorted(contents("out")) == ["b-dithered.png"]
+
+
+def test_an_interrupt(folder, monkeypatch):
+    whole = dithering.dither
+
+    def interrupted(values, *, callback, **options):
+        def watch(progress):
+            callback(progress)
+            if progress.step == 8:
+                raise KeyboardInterrupt
+
+        return whole(values, callback=watch, **options)
+
+    monkeypatch.setattr(dithering, "dither", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fg.dither_files(["in/a.png", "in/b.bmp"], output="out/", colors=4)
+    assert sorted(contents("out")) == ["a-dithered.png"]  # the best so far
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"speed": 3, "time_budget": 1}, ValueError, "speed must be None"),
+        ({"estimator": "rloo"}, ValueError, "estimator must be None"),
+        ({"preset": "bw", "colors": 3}, ValueError, "colors must be None"),
+        ({"sigma": 1, "ppd": 40}, ValueError, "sigma must be None"),
+        ({"preset": "spectra"}, ValueError, "did you mean 'spectra6'"),
+        ({"space": "lab"}, ValueError, "space must be one of"),
+        ({"spede": 3}, TypeError, "spede"),
+        ({"weights": np.ones((20, 28))}, TypeError, "weights must be left out"),
+        ({"jobs": 0}, ValueError, "jobs must be from 1 to 4096, got 0"),
+        ({"suffix": "a/b"}, ValueError, "suffix must be part of a file's name, got 'a/b'"),
+        ({"suffix": "x", "output": "one.png"}, ValueError, "suffix must be left out"),
+        ({"output": "-"}, ValueError, "standard stream"),
+    ],
+)
+def test_bad_options_are_refused_before_any_work(folder, options, error, message):
+    with pytest.raises(error, match=message):
+        fg.dither_files("in/a.png", **options)
+    assert os.listdir() == ["in"]
+
+
+def test_several_pictures_need_a_directory(folder):
+    with pytest.raises(ValueError, match="output must be a directory"):
+        fg.dither_files("in", output="out.png")
