@@ -172,7 +172,7 @@ class Run:
         if part is not self.loss:
             search = Search(part, diffuse(part, self.colors), self.colors)
             del state
-            self._learn(search, self.pace.plan.rounds - ROUNDS)
+            self._learn(search, self._fit, self.pace.plan.rounds - ROUNDS)
             self._whole = False
             self._fit = self._fit._replace(sample=Sample(self.loss, LAST))
 
@@ -186,7 +186,8 @@ class Run:
         search = self._searched(self.indices, self.colors)
         self._taken = time.perf_counter() - began
         if self._fit is not None:
-            self._learn(search, pace.plan.rounds if self._whole else ROUNDS, wake=self._whole)
+            rounds = pace.plan.rounds if self._whole else ROUNDS
+            self._learn(search, self._fit, rounds, wake=self._whole)
         rounded = self.problem.from_srgb(self._rounded(self.colors))
         search.recolor(rounded, wake=self._whole)
         for _ in range(pace.plan.sweeps):
@@ -241,14 +242,14 @@ class Run:
         self._report("search", search.errors()[0], snapshot)
         return moves
 
-    def _learn(self, search, rounds, *, wake=True):
+    def _learn(self, search, fit, rounds, *, wake=True):
         """Search and fit the palette in turns."""
         for _ in range(rounds):
             if self.pace.late("rounds", self._taken):
                 break
             moves = self._sweep(search, self._snapshot)
-            tiles = self._fit.sample.cut(search.indices[None])[:, 0]
-            self.colors = self._fit(tiles, self.colors)
+            tiles = fit.sample.cut(search.indices[None])[:, 0]
+            self.colors = fit(tiles, self.colors)
             search.recolor(self.colors, wake=wake)
             if moves <= SETTLED * search.indices.size:
                 break

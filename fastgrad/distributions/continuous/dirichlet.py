@@ -198,10 +198,11 @@ class Dirichlet(Continuous):
         shares = np.exp(points) if log else points
         # A product is many times faster than sums over so few numbers.
         total = shares.reshape(-1, shares.shape[-1]) @ np.ones(shares.shape[-1])
-        on = np.abs(total - 1) <= (1e-5 if single else 1e-9)
+        on = np.asarray(np.abs(total - 1) <= (1e-5 if single else 1e-9))
         if not on.all() or not (shares >= 0).all():
-            on, total = (x.reshape((*shares.shape[:-1], 1)) for x in (on, total))
-            off, total = ~(on & (shares >= 0)), np.broadcast_to(total, shares.shape)
+            column = (*shares.shape[:-1], 1)
+            off = ~(on.reshape(column) & (shares >= 0))
+            total = np.broadcast_to(total.reshape(column), shares.shape)
             index = np.unravel_index(np.argmax(off), off.shape)
             raise ValueError(
                 f"{'exp(x)' if log else 'x'} must be at least 0 and sum to 1 over its last axis, "

@@ -88,7 +88,9 @@ def distinct(image: ByteArray, colors: int) -> ByteArray | None:
         The image's colours, with the first repeated until there are K; None if there are more.
     """
     rgb = image.reshape(-1, 3)
-    some = rgb[:: 1 + len(rgb) // 4096].astype(np.uint32) @ np.uint32([1 << 16, 1 << 8, 1])
+    some = rgb[:: 1 + len(rgb) // 4096].astype(np.uint32) @ np.array(
+        [1 << 16, 1 << 8, 1], np.uint32
+    )
     if np.unique(some).size > colors:
         return None
     rgb = rgb.astype(np.uint32)
