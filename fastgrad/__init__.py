@@ -1,9 +1,12 @@
 """Gradients of expectations over discrete random variables, on the CPU."""
 
 import sys as _sys
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
 
 from fastgrad import (  # the first ends the command quietly while it is being imported
     _signals,  # noqa: F401
+    dithering,
     exact,
     graph,
     objectives,
@@ -36,7 +39,7 @@ from fastgrad.distributions.concrete import (
     relax,
     relax_vjp,
 )
-from fastgrad.dithering import DitheredFile, Dithering, dither, dither_files
+from fastgrad.dithering import Dithering, dither
 from fastgrad.dithering.pictures import palettes, presets
 from fastgrad.estimators import (
     Estimate,
@@ -50,6 +53,9 @@ from fastgrad.graph import expectation_grad
 from fastgrad.objectives import Objective, objective
 from fastgrad.random import Key
 from fastgrad.threads import get_num_threads, set_num_threads
+
+if _TYPE_CHECKING:
+    from fastgrad.dithering import DitheredFile, dither_files
 
 register_estimator(Auto, listed=False)  # it chooses among the others, and so stands above them
 del Auto
@@ -66,6 +72,14 @@ for _name in (
 ):
     _sys.modules[f"{__name__}.{_name}"] = globals()[_name]
 del _name
+
+
+def __getattr__(name: str) -> _Any:
+    """Import what works on files when it is first asked for."""
+    if name in ("DitheredFile", "dither_files"):
+        return getattr(dithering, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "Bernoulli",
