@@ -14,7 +14,7 @@ from fastgrad._typing import ArrayLike, ByteArray
 from fastgrad.dithering.metrics.psnr_and_ssim import decibels
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.search import Search
-from fastgrad.dithering.pictures import indexed, output_files, transparency
+from fastgrad.dithering.pictures import transparency
 from fastgrad.dithering.pictures.inputs import Colors, colors_of, pixels_of
 from fastgrad.dithering.pictures.report import Figures, against_others
 
@@ -89,6 +89,8 @@ class Dithering:
         >>> image.mode, image.size
         ('P', (6, 4))
         """
+        from fastgrad.dithering.pictures import indexed
+
         return indexed.image(self.indices, self._written, self.opacity)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -105,6 +107,8 @@ class Dithering:
         FileError
             If the name ends otherwise, the file cannot be written, or Pillow is not installed.
         """
+        from fastgrad.dithering.pictures import indexed, output_files  # few results need them
+
         target = Path(path)
         output_files.check_targets([target], endings=indexed.ENDINGS)
         data = indexed.encode(

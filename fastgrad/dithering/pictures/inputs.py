@@ -14,7 +14,7 @@ import numpy as np
 from fastgrad import _validate
 from fastgrad._typing import Array, ArrayLike, ByteArray
 from fastgrad.dithering.eye.colour import unit_srgb
-from fastgrad.dithering.pictures import frames, palette_files, presets
+from fastgrad.dithering.pictures import palette_files, presets
 
 __all__ = ["Colors", "Pixels", "Swatches", "colors_of", "pixels_of", "swatches_of"]
 
@@ -100,6 +100,8 @@ def _is_pillow(image):
 
 def _of_pillow(image):
     """Convert an image of Pillow's as one that comes from a file."""
+    from fastgrad.dithering.pictures import frames
+
     if not image.width or not image.height:
         raise ValueError(f"image must have pixels, got {image.width} x {image.height}")
     try:
