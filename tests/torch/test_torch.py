@@ -406,6 +406,7 @@ def test_every_function_compiles(name):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # of torch's own code
 def test_compiles_by_inductor():
     torch._dynamo.reset()
     call = torch.compile(both, fullgraph=True)
