@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgrad._typing import Array, ByteArray
-from fastgrad.dithering.pictures.png import SIGNATURE, chunk
+from fastgrad.dithering.pictures.png_chunks import SIGNATURE, chunk
 
 __all__ = ["PARTS", "covers", "frames", "gif_parts", "over", "png_parts"]
 

@@ -16,10 +16,10 @@ from itertools import pairwise
 import numpy as np
 
 from fastgrad._typing import ByteArray
+from fastgrad.dithering.pictures.png_chunks import SIGNATURE, chunk
 
-__all__ = ["LONGEST", "chunk", "compress", "encode", "pack"]
+__all__ = ["LONGEST", "compress", "encode", "pack"]
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LONGEST = 65_535_000  # milliseconds that a frame may be shown
 INDEXED = 3  # the colour type
 REPLACE, OVER = 0, 1  # how a frame is blended with what is there
@@ -148,29 +148,6 @@ def box(mask: ByteArray) -> tuple[slice, slice]:
         found = np.flatnonzero(mask.any(axis=axis))
         sides.append(slice(int(found[0]), int(found[-1]) + 1) if found.size else slice(0, 1))
     return sides[0], sides[1]
-
-
-def chunk(kind: bytes, data: bytes) -> bytes:
-    """Return a chunk of a PNG: its length, kind, data and checksum.
-
-    Parameters
-    ----------
-    kind : bytes
-        Its four letters.
-    data : bytes
-        Its content.
-
-    Returns
-    -------
-    bytes
-        All of it.
-
-    Examples
-    --------
-    >>> chunk(b"IEND", b"").hex()
-    '0000000049454e44ae426082'
-    """
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def pack(indices: ByteArray, bits: int) -> bytes:

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, TypeAlias
 
-__all__ = ["Chunk", "density", "insert", "kept", "of_image", "read", "turned"]
+__all__ = ["Chunk", "chunk", "density", "insert", "kept", "of_image", "read", "turned"]
 
 Chunk: TypeAlias = tuple[bytes, bytes]  # a type such as b"pHYs", and the data
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -16,6 +16,29 @@ INCHES = 0.0254  # metres
 TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 # Texts that describe the pixels of the file before: orientation, profiles and more.
 ABOUT_PIXELS = (b"XML:com.adobe.xmp", b"Raw profile type")
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """Return a chunk of a PNG: its length, kind, data and checksum.
+
+    Parameters
+    ----------
+    kind : bytes
+        Its four letters.
+    data : bytes
+        Its content.
+
+    Returns
+    -------
+    bytes
+        All of it.
+
+    Examples
+    --------
+    >>> chunk(b"IEND", b"").hex()
+    '0000000049454e44ae426082'
+    """
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def read(file: BinaryIO, wanted: Iterable[bytes], until: bytes = b"IEND") -> Iterator[Chunk]:
@@ -58,9 +81,9 @@ def read(file: BinaryIO, wanted: Iterable[bytes], until: bytes = b"IEND") -> Ite
         if kind not in wanted or length > LARGEST:
             file.seek(length + 4, 1)
             continue
-        data, check = file.read(length), file.read(4)
-        if check == _check(kind, data):
-            yield kind, data
+        rest = file.read(length + 4)
+        if head + rest == chunk(kind, rest[:length]):
+            yield kind, rest[:length]
 
 
 def of_image(image: Any, wanted: Iterable[bytes], until: bytes = b"IEND") -> list[Chunk]:
@@ -109,11 +132,11 @@ def kept(image: Any) -> tuple[Chunk, ...]:
         Chunks for `insert`.
     """
     found = of_image(image, (b"pHYs", *TEXTS))
-    texts = [chunk for chunk in found if chunk[0] in TEXTS]
+    texts = [each for each in found if each[0] in TEXTS]
     sizes = [data for kind, data in found if kind == b"pHYs" and len(data) == 9]
     if not sizes and image.format != "PNG":
         sizes = density(image.info.get("dpi"))
-    texts = [chunk for chunk in texts if not chunk[1].startswith(ABOUT_PIXELS)]
+    texts = [each for each in texts if not each[1].startswith(ABOUT_PIXELS)]
     return (*((b"pHYs", data) for data in sizes[:1]), *texts)
 
 
@@ -179,12 +202,4 @@ def insert(data: bytes, chunks: Iterable[Chunk]) -> bytes:
         The new PNG.
     """
     end = len(SIGNATURE) + 25  # of IHDR, which is always the first chunk and of one length
-    added = b"".join(
-        struct.pack(">I", len(body)) + kind + body + _check(kind, body) for kind, body in chunks
-    )
-    return data[:end] + added + data[end:]
-
-
-def _check(kind: bytes, data: bytes) -> bytes:
-    """Return the check sum at the end of a chunk."""
-    return struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))
+    return b"".join([data[:end], *(chunk(kind, body) for kind, body in chunks), data[end:]])
