@@ -75,6 +75,13 @@ def _checking() -> Any:
 
 
 @compiled
+def _rows(ins):
+    """Return the shape of the logits of one group: rows and categories."""
+    axes = sizes(ins[0])[-2:]
+    return axes[0], axes[1]
+
+
+@compiled
 def _place(where, samples):
     """Return where the noise of a call is, and what is wrong with it."""
     row, sample = np.int64(where[2]) << 32 | np.int64(where[3]), np.int64(where[4])
@@ -100,8 +107,7 @@ def _sample(real):
 
     @compiled
     def run(ins, outs, options):
-        axes, samples = sizes(ins[0])[-2:], sizes(outs[0])[-2]
-        shape = axes[0], axes[1]
+        shape, samples = _rows(ins), sizes(outs[0])[-2]
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
             noise, wrong = _place(array(ins[1], g, (5,), np.uint32), samples)
@@ -124,8 +130,7 @@ def _gumbel_softmax(real):
 
     @compiled
     def run(ins, outs, options):
-        axes, samples = sizes(ins[0])[-2:], sizes(outs[0])[-3]
-        shape = axes[0], axes[1]
+        shape, samples = _rows(ins), sizes(outs[0])[-3]
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
             wrong = check(rows)
@@ -147,8 +152,7 @@ def _gumbel_softmax_vjp(real):
 
     @compiled
     def run(ins, outs, options):
-        axes, samples = sizes(ins[0])[-2:], sizes(ins[3])[-3]
-        shape = axes[0], axes[1]
+        shape, samples = _rows(ins), sizes(ins[3])[-3]
         for g in range(groups(ins[0], 2)):  # what was wrong has ended the forward call
             rows = read_only(array(ins[0], g, shape, real))
             noise, wrong = _place(array(ins[1], g, (5,), np.uint32), samples)
@@ -170,8 +174,7 @@ def _relax(real):
 
     @compiled
     def run(ins, outs, options):
-        axes, samples = sizes(ins[0])[-2:], sizes(outs[0])[-2]
-        shape = axes[0], axes[1]
+        shape, samples = _rows(ins), sizes(outs[0])[-2]
         full = samples, shape[0], shape[1]
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
@@ -202,8 +205,7 @@ def _relax_vjp(real):
 
     @compiled
     def run(ins, outs, options):
-        axes, samples = sizes(ins[0])[-2:], sizes(ins[3])[-3]
-        shape = axes[0], axes[1]
+        shape, samples = _rows(ins), sizes(ins[3])[-3]
         full = samples, shape[0], shape[1]
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
@@ -231,8 +233,7 @@ def _log_prob(real):
 
     @compiled
     def run(ins, outs, options):
-        axes, samples = sizes(ins[0])[-2:], sizes(ins[1])[-2]
-        shape = axes[0], axes[1]
+        shape, samples = _rows(ins), sizes(ins[1])[-2]
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
             z = read_only(array(ins[1], g, (samples, shape[0]), np.int32))
@@ -258,8 +259,7 @@ def _score(real):
 
     @compiled
     def run(ins, outs, options):
-        axes, samples = sizes(ins[0])[-2:], sizes(ins[1])[-2]
-        shape = axes[0], axes[1]
+        shape, samples = _rows(ins), sizes(ins[1])[-2]
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
             z = read_only(array(ins[1], g, (samples, shape[0]), np.int32))
@@ -277,8 +277,7 @@ def _entropy(real):
 
     @compiled
     def run(ins, outs, options):
-        axes = sizes(ins[0])[-2:]
-        shape = axes[0], axes[1]
+        shape = _rows(ins)
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
             wrong = check(rows)
@@ -297,8 +296,7 @@ def _entropy_vjp(real):
 
     @compiled
     def run(ins, outs, options):
-        axes = sizes(ins[0])[-2:]
-        shape = axes[0], axes[1]
+        shape = _rows(ins)
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
             weight = read_only(array(ins[1], g, (shape[0],), real))

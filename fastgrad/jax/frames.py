@@ -31,7 +31,7 @@ from numba import carray, types  # pyright: ignore
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastgrad.kernels.compiler.jit import OPTIONS, Kernel
+from fastgrad.kernels.compiler.jit import OPTIONS, Kernel, block
 
 _texts: list[Any] = []
 VERSIONS = ((0, 1), (0, 2), (0, 3))
@@ -56,8 +56,8 @@ def version() -> tuple[int, int] | None:
 
 
 def compiled(function: Callable[..., Any]) -> Any:
-    """Compile a function that handlers call."""
-    return numba.njit(**OPTIONS)(function)
+    """Compile a function that handlers call: a part of them, as blocks are parts of kernels."""
+    return block(function)
 
 
 def instruction(function: Callable[..., Any]) -> Any:

@@ -27,7 +27,6 @@ from fastgrad.kernels.distributions import concrete as _concrete
 from fastgrad.kernels.distributions import concrete_vjp as _products
 from fastgrad.random import Key
 
-ADDRESS = 5  # words that name the noise
 WORD = 2**32
 
 
