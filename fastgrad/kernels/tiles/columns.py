@@ -186,28 +186,6 @@ def one_hot(w, arg):
 
 
 @block
-def one_hot_minus(w, arg, p):
-    """w = one-hot(winners) - p."""
-    wide_vectors()
-    for c in range(0, w.shape[1], LANES):
-        winner = load(arg, c)
-        for i in range(w.shape[0]):
-            one = where(winner == np.int32(i), like(1, w), like(0, w))
-            store(w, (i, c), one - load(p, (i, c)))
-
-
-@block
-def add_log(t, s):
-    """t += log(s), one s a column; s becomes its logarithm."""
-    wide_vectors()
-    for c in range(0, t.shape[1], LANES):
-        added = log_normal(load(s, c))
-        store(s, c, added)
-        for i in range(t.shape[0]):
-            store(t, (i, c), load(t, (i, c)) + added)
-
-
-@block
 def expectation(p, x, s, fold):
     """s = column sums of p x, where what has no probability counts nothing, be it infinite."""
     wide_vectors()
