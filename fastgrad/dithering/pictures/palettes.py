@@ -17,8 +17,9 @@ def read(path: str | os.PathLike[str]) -> ByteArray:
     Parameters
     ----------
     path : str or path-like
-        A file in one of the formats of ``fastgrad dither --palette``: those of GIMP (``.gpl``),
-        Adobe (``.act``, ``.ase``) and JASC (``.pal``), text (``.hex``, ``.json``), or a picture.
+        A file in one of the formats of ``fastgrad dither --palette``, told by what is in it: those
+        of GIMP and Aseprite (``.gpl``), Adobe (``.act``, ``.aco``, ``.ase``), JASC and Windows
+        (``.pal``), Paint.NET and Lospec (``.txt``, ``.hex``), JSON, or a picture.
 
     Returns
     -------
