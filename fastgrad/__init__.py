@@ -39,7 +39,6 @@ from fastgrad.distributions.concrete import (
     relax,
     relax_vjp,
 )
-from fastgrad.dithering import Dithering, dither
 from fastgrad.dithering.pictures import palettes, presets
 from fastgrad.estimators import (
     Estimate,
@@ -55,7 +54,7 @@ from fastgrad.random import Key
 from fastgrad.threads import get_num_threads, set_num_threads
 
 if _TYPE_CHECKING:
-    from fastgrad.dithering import DitheredFile, dither_files
+    from fastgrad.dithering import DitheredFile, Dithering, dither, dither_files
 
 register_estimator(Auto, listed=False)  # it chooses among the others, and so stands above them
 del Auto
@@ -75,8 +74,8 @@ del _name
 
 
 def __getattr__(name: str) -> _Any:
-    """Import what works on files when it is first asked for."""
-    if name in ("DitheredFile", "dither_files"):
+    """Import dithering when it is first asked for."""
+    if name in ("DitheredFile", "Dithering", "dither", "dither_files"):
         return getattr(dithering, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -65,6 +65,7 @@ LAYERS = {
         ("pictures",),
         ("result",),
         ("given", "progress", "run"),
+        ("dithering",),
         ("files",),
     ],
 }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from fastgrad._typing import ByteArray
-from fastgrad.dithering.pictures import palette_files
-from fastgrad.dithering.pictures.inputs import Colors, colors_of
+
+if TYPE_CHECKING:
+    from fastgrad.dithering.pictures.inputs import Colors
 
 __all__ = ["read", "read_device", "write"]
 
@@ -41,6 +43,8 @@ def read(path: str | os.PathLike[str]) -> ByteArray:
     ...     palettes.read(path).tolist()
     [[0, 0, 0], [255, 128, 0]]
     """
+    from fastgrad.dithering.pictures import palette_files  # few programs need them
+
     return palette_files.read(path)[0]
 
 
@@ -62,6 +66,8 @@ def read_device(path: str | os.PathLike[str]) -> ByteArray:
     FileError
         As in `read`.
     """
+    from fastgrad.dithering.pictures import palette_files
+
     return palette_files.read(path)[1]
 
 
@@ -84,4 +90,7 @@ def write(path: str | os.PathLike[str], colors: Colors, *, name: str = "fastgrad
     TypeError, ValueError
         If these are no colours, or not 2 to 256 of them.
     """
+    from fastgrad.dithering.pictures import palette_files
+    from fastgrad.dithering.pictures.inputs import colors_of
+
     palette_files.write(path, colors_of(colors), name=name)

@@ -1,0 +1,205 @@
+"""The function `fastgrad.dither`: the story of a picture, whose stages are told elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from fastgrad import _validate
+from fastgrad._typing import ArrayLike, ByteArray
+from fastgrad.dithering.eye.colour import SPACES, SpaceName
+from fastgrad.dithering.eye.viewing import Viewing
+from fastgrad.dithering.given import Given
+from fastgrad.dithering.optimiser.problem import Problem
+from fastgrad.dithering.pace import Pace
+from fastgrad.dithering.pictures.inputs import Colors
+from fastgrad.dithering.pictures.transparency import Mode
+from fastgrad.dithering.progress import shown
+from fastgrad.dithering.result import Dithering, Progress
+from fastgrad.dithering.run import Criterion, Run
+from fastgrad.estimators import Estimator, EstimatorName
+from fastgrad.objectives import Objective
+from fastgrad.random import RNG
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+__all__ = ["dither"]
+
+
+def dither(
+    image: ArrayLike | Image,
+    *,
+    colors: int | None = None,
+    palette: Colors | None = None,
+    preset: str | None = None,
+    lock_colors: bool = False,
+    alpha: Mode | None = None,
+    space: SpaceName = "opponent",
+    sigma: float | None = None,
+    ppd: float | None = None,
+    nu: float | None = None,
+    weights: ArrayLike | None = None,
+    local_weights: bool | None = None,
+    previous: Dithering | ArrayLike | None = None,
+    flicker: ArrayLike = 0.1,
+    structure: float = 0.0,
+    objective: Objective | Callable[[ByteArray], Objective] | None = None,
+    estimator: EstimatorName | Estimator | None = None,
+    speed: int | None = None,
+    time_budget: float | None = None,
+    rng: RNG = 0,
+    callback: Callable[[Progress], object] | None = None,
+    progress: bool = False,
+) -> Dithering:
+    """Dither a picture: choose the colours of a palette, and one of them for each pixel.
+
+    The loss is the squared error of luminance and, with less weight, of two colour differences,
+    after the blur of the viewer's eye; plus ``nu`` times the squared error without blur. It is
+    measured in linear light, and dark places weigh more, since the eye sees errors better there.
+    First the palette is learned while one categorical distribution per pixel is annealed by the
+    gradient of the expected loss; of a large picture, a part is enough for that. Then error
+    diffusion gives every pixel a colour, an exact search and least-squares fits of the palette
+    lower the loss in turns, and the search ends in the rounded palette. The same arguments give the
+    same picture, for any number of threads.
+
+    Parameters
+    ----------
+    image : array_like or PIL.Image.Image
+        sRGB or grey values of shape (height, width, 3) or (height, width), or with a layer of
+        opacity more, (height, width, 4) or (height, width, 2): floats in [0, 1], uint16 up to
+        65535, booleans, or other integers up to 255. Or an image of Pillow's of any mode but "F":
+        it is turned upright, and converted to sRGB from the colour space of its profile.
+    colors : int, optional
+        Number K of colours in a learned palette, 2 to 256; by default 16.
+    palette : array_like, shape (K, 3), or sequence of str, or path-like, optional
+        A fixed palette in sRGB, which excludes ``colors``: integers from 0 to 255, text like
+        ``"#rrggbb"``, or the `pathlib.Path` of a palette's file, see `fastgrad.palettes`. By
+        default the palette is learned.
+    preset : str, optional
+        The name of one of `fastgrad.presets.PRESETS`, whose colours are the palette and whose
+        options are the defaults here. `Dithering.save` then writes the colours of the device.
+    lock_colors : bool, optional
+        Keep the colours of ``palette`` or ``preset`` and learn others after them, up to ``colors``
+        in all.
+    alpha : {"keep", "key", "blend"}, optional
+        What becomes of opacity: it stays as far as the palette has room, turns into all or
+        nothing, or the picture is laid on white. By default "keep", and "blend" with a preset.
+    space : {"opponent", "linear", "srgb", "oklab"}, optional
+        Colour space in which errors are measured and blurred: luminance and two differences of
+        linear light with half its weight, linear light itself, sRGB values, or Oklab.
+    sigma : float, optional
+        Standard deviation of the eye's Gaussian blur in pixels, 0 to 8; by default 1.
+    ppd : float, optional
+        Pixels per degree of the visual field, 1 to 200, which excludes ``sigma``. The blur is then
+        Nasanen's model of the eye at this distance instead of a Gaussian.
+    nu : float, optional
+        Weight of the squared error without blur, 0 to 1e9. More of it gives less grain, and tones
+        that are less true. By default 0.05, and less for fewer colours than 16.
+    weights : array_like, shape (height, width), optional
+        Weights of the pixels' errors, 0 to 1e6, or a boolean mask. Pixels of weight 0 do not count
+        and get an arbitrary index; others weigh at least a thousandth of the largest weight.
+    local_weights : bool, optional
+        Multiply errors by the eye's local sensitivity to light, see
+        `fastgrad.dithering.eye.lightness.sensitivity`. By default True in the linear spaces,
+        "opponent" and "linear".
+    previous : Dithering or array_like of uint8, shape (height, width), optional
+        The previous frame of an animation, or its indices, with the same palette.
+    flicker : float or array_like, shape (height, width), optional
+        Reward for keeping the previous frame's colour, as a fraction of the mean squared distance
+        between neighbouring palette colours: the same for all pixels, or one for each, such as 0
+        where the picture moves. There is none where a fixed palette has exactly the picture's
+        colour, and the previous frame has another.
+    structure : float, optional
+        Weight of ``objective``. Where it is above 0, a second annealing and descent lower the sum
+        of the loss and the weighted objective, and keep the palette. Useful are 0.01 to 0.1 for
+        colour pictures, up to 0.3 for two colours.
+    objective : Objective or callable, optional
+        What is lowered beside the loss: an objective over the pixels' palette indices, or a
+        function that takes the palette, uint8 of shape (K, 3), and returns one. By default 1 -
+        CSSIM, see `fastgrad.dithering.metrics.structure.cssim`. It requires ``structure``.
+    estimator : str or Estimator, optional
+        Estimator of the objective's expected gradient, see
+        `fastgrad.dithering.optimiser.refinement.refine`. It requires ``structure``.
+    speed : int, optional
+        From 1, slow and good, to 10, fast; by default 4.
+    time_budget : float, optional
+        Seconds to work, which excludes ``speed``: how much is done then depends on the speed of the
+        machine, and so does the result. Nothing is begun that would probably end too late.
+    rng : int, Key, SeedSequence or Generator, optional
+        Source of randomness.
+    callback : callable, optional
+        Called with a `Progress` as soon as there is a first, quick picture, and after each step.
+    progress : bool, optional
+        Show a bar of tqdm's, a `fastgrad.dithering.ProgressBar`.
+
+    Returns
+    -------
+    Dithering
+        The picture, its palette, the history of the loss, and the time taken.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type, shape or range, or excludes another one.
+    ImportError
+        If a bar is asked for, and tqdm is not installed.
+
+    References
+    ----------
+    J. Puzicha, M. Held, J. Ketterer, J. M. Buhmann and D. W. Fellner, "On spatial quantization of
+    color images", IEEE Transactions on Image Processing 9(4), 2000.
+
+    M. Analoui and J. P. Allebach, "Model-based halftoning using direct binary search", Proc. SPIE
+    1666, 1992.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastgrad.dithering import dither
+    >>> ramp = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (16, 1))
+    >>> result = dither(ramp, colors=2)
+    >>> result.image.shape
+    (16, 64, 3)
+    >>> bool(result.indices[:, :8].mean() == result.indices[:, -8:].mean())
+    False
+    """
+    pace = Pace(speed, time_budget)
+    criterion = Criterion(structure, objective, estimator)
+    given = Given(
+        image,
+        colors=colors,
+        palette=palette,
+        preset=preset,
+        lock_colors=lock_colors,
+        alpha=alpha,
+        weights=weights,
+        previous=previous,
+    )
+    viewing = Viewing(
+        _validate.named(space, "space", SPACES),
+        local_weights=local_weights,
+        **given.options(sigma=sigma, ppd=ppd, nu=nu),
+    )
+    problem = Problem(
+        given.values,
+        viewing,
+        colors=given.colors,
+        palette=given.palette,
+        lock_colors=lock_colors,
+        weights=given.weights,
+        previous=given.previous,
+    )
+    call, close = shown(progress, None if callback is None else given.watched(callback))
+
+    try:
+        run = Run(problem, pace, flicker=flicker, rng=rng, callback=call)
+        run.start()
+        run.anneal()
+        run.search()
+        if criterion.structure:
+            run.refine(criterion)
+        return given.dressed(run.result())
+    finally:
+        close()
