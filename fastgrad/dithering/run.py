@@ -29,6 +29,7 @@ from fastgrad.random import RNG
 __all__ = ["Criterion", "Run"]
 
 SETTLED = 2e-4  # share of pixels: when fewer move in a sweep, there is no other
+SETTLINGS = 8  # times that entries of the palette change places, at most
 PART = 1 << 17  # pixels of a large picture on which its palette is learned
 ROUNDS = 1  # of search and fit in the whole of it
 LAST = 1 << 20  # pixels that this fit sees
@@ -99,8 +100,8 @@ class Run:
 
     Attributes
     ----------
-    loss : BlurredError
-        The loss of the picture.
+    full_loss, loss : BlurredError
+        The loss of the picture, and of those pixels of it that are not pinned.
     colors : array, shape (K, channels)
         The present palette in the space of the loss; there is none before `start`.
     indices : array of uint8, shape (height, width)
@@ -112,6 +113,7 @@ class Run:
     problem: Problem
     pace: Pace
     callback: Callable[[Progress], object] | None
+    full_loss: BlurredError
     loss: BlurredError
     colors: FloatArray
     indices: ByteArray
@@ -131,7 +133,8 @@ class Run:
         if problem.previous is not None:
             self._flicker = np.where(problem.missed(), 0, self._flicker)
         self._key = random.as_key(rng)
-        self.loss = problem.loss()
+        self.full_loss = problem.loss()
+        self.loss = problem.unpinned(self.full_loss)
         self.history = []
         self._fit: Fit | None = None
         self._gap, self._taken, self._value = np.zeros(()), 0.0, float("nan")
@@ -197,6 +200,9 @@ class Run:
             moves = self._sweep(search, self._snapshot)
             if moves <= SETTLED * self.indices.size:
                 break
+        if self._fit is not None:
+            self.colors = rounded
+            search = self._settled(search)
         self._value = search.errors()[0]
 
     def refine(self, criterion: Criterion) -> None:
@@ -254,6 +260,21 @@ class Run:
             if moves <= SETTLED * search.indices.size:
                 break
 
+    def _settled(self, search):
+        """Leave no entry of the palette idle, and pin what is next to one."""
+        for _ in range(SETTLINGS):
+            if self.pace.late("search", 2 * self._taken):
+                break
+            indices = self.problem.pinned(self.indices)
+            palette = self.problem.settle(indices, self._rounded(self.colors))
+            if palette is None:
+                break
+            self.colors = self.problem.from_srgb(palette)
+            self.loss = self.problem.unpinned(self.full_loss)
+            search = self._searched(self.indices, self.colors)
+            search.sweep()
+        return search
+
     def _snapshot(self):
         """Return the result of a picture in the present colours, which are rounded."""
         rounded = self._rounded(self.colors)
@@ -264,8 +285,12 @@ class Run:
         return self._result(indices, rounded, search.errors()[0])
 
     def _result(self, indices, rounded, value):
-        """Return the result of a picture in rounded colours."""
-        measured = metrics(self.loss, indices, self.problem.from_srgb(rounded))
+        """Return the result of a picture in rounded colours, whose loss without pins is known."""
+        colors = self.problem.from_srgb(rounded)
+        if self.problem.pins is not None:
+            indices = self.problem.pinned(indices)
+            value = self.full_loss.of(indices, colors)
+        measured = metrics(self.full_loss, indices, colors)
         seconds = time.perf_counter() - self.pace.began
         return Dithering(indices, np.array(rounded), (*self.history, value), measured, seconds)
 

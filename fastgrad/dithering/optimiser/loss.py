@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from fastgrad import _validate
 from fastgrad._typing import ArrayLike, FloatArray
@@ -161,6 +162,16 @@ class BlurredError:
         plain = copy.copy(self)
         plain.weights = (self.weights > 0).astype(self.dtype)
         return plain
+
+    def within(self, chosen: npt.NDArray[np.bool_]) -> BlurredError:
+        """Return the same loss with weight 0 for all pixels that are not chosen, (height, width).
+
+        It is still divided by the number of pixels that count here.
+        """
+        part = copy.copy(self)
+        part.weights = np.where(chosen, self.weights, self.dtype(0))
+        part.pixels = self.pixels
+        return part
 
     def field(self, error: FloatArray) -> FloatArray:
         """Return the blurred error ``b * error + nu error``: half the gradient of the sum of loss.

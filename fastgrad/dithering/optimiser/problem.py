@@ -9,8 +9,10 @@ from fastgrad import _validate
 from fastgrad._typing import Array, ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.eye import colour
 from fastgrad.dithering.eye.viewing import Viewing
+from fastgrad.dithering.optimiser import flat
 from fastgrad.dithering.optimiser.loss import BlurredError, check_weights
 from fastgrad.dithering.optimiser.palette import distinct
+from fastgrad.dithering.optimiser.spare import refilled, spare
 
 __all__ = ["Problem"]
 
@@ -46,6 +48,8 @@ class Problem:
         The palette in sRGB, if it need not be learned.
     locked : array of float32, shape (L, channels)
         The colours in linear light with which a learned palette begins.
+    pins : flat.Pins or None
+        The pixels whose index is settled before the work begins.
     weights : array of float32, shape (height, width), or None
         The weights of the pixels.
     previous : array of uint8, shape (height, width), or None
@@ -66,6 +70,7 @@ class Problem:
     locked: FloatArray
     weights: FloatArray | None
     previous: ByteArray | None
+    pins: flat.Pins | None
 
     def __init__(
         self,
@@ -96,16 +101,71 @@ class Problem:
         elif pixels.shape[2] == 1:
             pixels = np.repeat(pixels, 3, axis=2)
         self.linear = colour.to_linear(pixels)
-        if palette is None and weights is None and pixels.dtype == np.uint8:
-            fixed = distinct(np.broadcast_to(pixels, (*size, 3)), self.colors)
+        self.pins, self._settled = None, False
+        if pixels.dtype == np.uint8:
+            rgb = np.broadcast_to(pixels, (*size, 3))
+            if palette is None and weights is None:
+                fixed = distinct(rgb, self.colors)
+            if fixed is None or palette is not None:
+                self.pins = self._flat(rgb, fixed, kept)
+        if self.pins is not None and self.pins.whole:
+            fixed = self.pins.palette
+        elif self.pins is not None:
+            kept = self.pins.palette
         self.fixed = fixed
         self._channels = slice(0, pixels.shape[2])
         self._kept = kept
         self.locked = colour.to_linear(kept[:, self._channels])
 
     def loss(self) -> BlurredError:
-        """Return the loss of the picture."""
+        """Return the loss of the picture, to which pinned pixels contribute too."""
         return self.loss_of(self.linear, self.weights)
+
+    def unpinned(self, loss: BlurredError) -> BlurredError:
+        """Return a loss to which only those pixels contribute that are not pinned."""
+        return loss if self.pins is None else loss.within(self.pins.free)
+
+    def pinned(self, indices: ByteArray) -> ByteArray:
+        """Return a picture's indices with those of the pinned pixels in their places."""
+        return indices if self.pins is None else self.pins.over(indices)
+
+    def settle(self, indices: ByteArray, palette: ByteArray) -> ByteArray | None:
+        """Give entries that no pixel needs to colours that do, and pin what is next to an entry.
+
+        Parameters
+        ----------
+        indices : array of uint8, shape (height, width)
+            The palette index of each pixel.
+        palette : array of uint8, shape (K, 3)
+            The colours, rounded.
+
+        Returns
+        -------
+        array of uint8, shape (K, 3), or None
+            The new palette; None if all entries are needed, and the pixels next to them pinned.
+        """
+        if self.image.dtype != np.uint8:
+            return None
+        image, seen = self.rgb(), None if self.weights is None else self.weights > 0
+        drawn = self.pins is not None
+        counted = indices if seen is None else indices[seen]
+        uses = np.bincount(counted.ravel(), minlength=len(palette))
+        most = flat.NEAR if drawn and not self._settled else 0
+        places = spare(palette, uses, len(self._kept), most=most)
+        if places.any():
+            codes = flat.codes_of(image if seen is None else image[seen])
+            found, counts = np.unique(codes, return_counts=True)
+            new = refilled(palette, places, flat.rgb_of(found), counts)
+            places = (new != palette).any(axis=1)
+            palette = new
+        if not places.any() and (self._settled or not drawn):
+            return None
+        self._settled = True
+        if drawn:
+            labels = flat.near(image, palette)
+            labels[False if seen is None else ~seen] = flat.FREE
+            self.pins = flat.Pins(palette, labels)
+        return palette
 
     def release(self) -> None:
         """Let go of the picture in linear light: it is large, and the loss has its own copy."""
@@ -128,6 +188,18 @@ class Problem:
         """
         weights = self.viewing.weighted(linear, weights)
         return BlurredError(self.space.into(linear), weights=weights, **self.viewing.blur)
+
+    def _flat(self, rgb, fixed, kept):
+        """Return the pixels to pin."""
+        seen = None if self.weights is None else self.weights > 0
+        if fixed is not None:
+            return flat.fields(rgb, seen, self.colors, kept=fixed, fixed=True)
+        pins = None
+        if self.colors == 2 and seen is None and not len(kept):
+            pins = flat.page(rgb)
+        if pins is None and not len(kept):
+            pins = flat.covering(rgb, seen, self.colors)
+        return pins or flat.fields(rgb, seen, self.colors, kept=kept)
 
     def from_srgb(self, palette: ByteArray) -> FloatArray:
         """Convert colours from sRGB, (K, 3), to the space of the loss, (K, channels)."""

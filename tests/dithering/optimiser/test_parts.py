@@ -26,3 +26,13 @@ def test_tiles_stand_for_a_large_picture():
         )
     assert tiled(loss, 75_000) is loss  # no more than twice as many
     assert tiled(BlurredError(image[:5]), 1000).shape[0] % 5 == 0
+
+
+def test_tiles_lie_where_pixels_count():
+    image, weights = np.zeros((300, 500, 3), np.float32), np.zeros((300, 500), np.float32)
+    weights[40:43, 10:400:3] = 1
+    weights[299, 499] = 1
+    part = tiled(BlurredError(image, weights=weights), 1 << 14)
+    tiles = part.weights.reshape(8, 16, 8, 16)
+    assert part.shape == (128, 128)
+    assert tiles.any(axis=(1, 3)).all()

@@ -1,0 +1,337 @@
+"""Flat colour: what is drawn rather than photographed needs its own colours, and no grain.
+
+Screens, text, line art and smooth ramps hold fields of one colour. There a palette's entry that is
+the very colour is right, and an entry that is next to it is nearly as good: a mixture of others is
+worse than both. Such pixels are pinned: they have their index before the search begins, take part
+in no error and hand none on. A photograph has hardly any such fields, and nothing of it is pinned.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fastgrad._typing import Array, ByteArray, FloatArray
+from fastgrad.dithering.optimiser.palette import initial
+from fastgrad.dithering.optimiser.spare import refilled, spare
+
+__all__ = ["FREE", "Pins", "codes_of", "covering", "fields", "near", "page", "rgb_of"]
+
+FREE = -1  # the label of a pixel that is not pinned
+DRAWN = 0.25  # share of pixels amid their own colour from which on a picture is a drawn one
+CORE = 4  # least number of such pixels in a colour's fields
+LINE = 24  # pixels of one colour, one beside the other, that are a line
+ROOM = 8  # one entry in so many is left for what is not flat
+NEAR = 1  # in each channel: a difference of 1/255 that nobody sees
+SEEDS = 3  # of the clusterings for a smooth picture
+COVERED = 0.99  # share of a smooth picture's pixels that must be near their entries
+CONTRAST = 144  # least difference of lightness between paper and ink
+SPREAD = 24  # in lightness, of paper and of ink
+PAPER, INK, BOTH = 0.5, 0.005, 0.85  # shares of the pixels of a page
+
+
+class Pins(NamedTuple):
+    """Pixels whose index is settled beforehand.
+
+    Attributes
+    ----------
+    palette : array of uint8, shape (P, 3)
+        The colours with which the palette begins.
+    labels : array of int16, shape (height, width)
+        The index of each pinned pixel, `FREE` elsewhere.
+    whole : bool
+        Whether these are all colours of the palette.
+    """
+
+    palette: ByteArray
+    labels: npt.NDArray[np.int16]
+    whole: bool = False
+
+    @property
+    def free(self) -> npt.NDArray[np.bool_]:
+        """True where a pixel is not pinned, shape (height, width)."""
+        return self.labels == FREE
+
+    def over(self, indices: ByteArray) -> ByteArray:
+        """Return a picture's indices with those of the pinned pixels laid over."""
+        return np.where(self.free, indices, self.labels).astype(np.uint8)
+
+
+def codes_of(colors: Array) -> npt.NDArray[np.int32]:
+    """Return colours of three bytes, the last axis, as one number each.
+
+    Examples
+    --------
+    >>> int(codes_of(np.uint8([1, 2, 3]))) == 0x010203
+    True
+    """
+    wide = colors.astype(np.int32)
+    return (wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2]
+
+
+def rgb_of(codes: Array) -> ByteArray:
+    """Return the colours that `codes_of` has made numbers of."""
+    return np.stack([codes >> 16, codes >> 8, codes], axis=-1).astype(np.uint8)
+
+
+def fields(
+    image: ByteArray,
+    seen: npt.NDArray[np.bool_] | None,
+    colors: int,
+    *,
+    kept: ByteArray,
+    fixed: bool = False,
+) -> Pins | None:
+    """Pin the colours of flat fields.
+
+    Parameters
+    ----------
+    image : array of uint8, shape (height, width, 3)
+        The picture in sRGB.
+    seen : array of bool, shape (height, width), or None
+        The pixels that count; None if all do.
+    colors : int
+        Number of colours K of the palette.
+    kept : array of uint8, shape (L, 3)
+        The colours with which the palette begins.
+    fixed : bool, optional
+        Whether these are all there are: then no others are pinned.
+
+    Returns
+    -------
+    Pins or None
+        None for a photograph: where fewer than a quarter of the pixels have eight neighbours of
+        the same colour. Where there is room, long lines of one colour are flat too; where there are
+        more flat colours than room, those that cover much and differ much from each other are
+        taken, and none that covers so little as the steps of a ramp.
+
+    Examples
+    --------
+    >>> image = np.zeros((20, 20, 3), np.uint8)
+    >>> image[:, 10:] = 200
+    >>> image[:5, :2] = np.arange(30).reshape(5, 2, 3)
+    >>> pins = fields(image, None, 4, kept=np.empty((0, 3), np.uint8))
+    >>> pins.palette.tolist()
+    [[200, 200, 200], [0, 0, 0]]
+    >>> pins.labels[0, 10:13].tolist()
+    [0, 0, 0]
+    """
+    codes = codes_of(image)
+    if seen is not None:
+        codes = np.where(seen, codes, FREE)
+    counted = codes.size if seen is None else np.count_nonzero(seen)
+    amid = codes[_amid(codes) & (codes != FREE)]
+    if amid.size < DRAWN * counted or not counted:
+        return None
+    chosen = kept
+    room = colors - len(kept)
+    if not fixed and room > 1:
+        rest = room - max(1, room // ROOM)
+        chosen = np.concatenate([kept, _chosen(codes, amid, kept, rest)])
+    if not len(chosen):
+        return None
+    labels = near(image, chosen, 0 if fixed else NEAR)
+    if seen is not None:
+        labels[~seen] = FREE
+    return Pins(chosen, labels, fixed)
+
+
+def near(image: ByteArray, palette: ByteArray, most: int = NEAR) -> npt.NDArray[np.int16]:
+    """Label the pixels that have an entry of a palette next to them.
+
+    Parameters
+    ----------
+    image : array of uint8, shape (height, width, 3)
+        The picture in sRGB.
+    palette : array of uint8, shape (K, 3)
+        The colours.
+    most : int, optional
+        The greatest difference in each channel.
+
+    Returns
+    -------
+    array of int16, shape (height, width)
+        The index of the nearest such entry, `FREE` where there is none.
+
+    Examples
+    --------
+    >>> near(np.uint8([[[9, 9, 9], [10, 9, 8], [11, 9, 9]]]), np.uint8([[9, 9, 9]])).tolist()
+    [[0, 0, -1]]
+    """
+    codes = codes_of(image)
+    first = np.full(1 << 24, FREE, np.int16)
+    steps = np.arange(-most, most + 1)
+    around = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(-1, 3)
+    around = around[np.argsort(np.square(around).sum(axis=1), kind="stable")]
+    for step in around[::-1]:  # the nearest last: it stays
+        colours = palette.astype(np.int32) + step
+        inside = ((colours >= 0) & (colours <= 255)).all(axis=1)
+        places = np.flatnonzero(inside)[::-1]  # of entries alike, the first
+        first[codes_of(colours[places])] = places
+    return first[codes]
+
+
+def page(image: ByteArray) -> Pins | None:
+    """Pin a page of text or line art in two colours, its paper and its ink.
+
+    Parameters
+    ----------
+    image : array of uint8, shape (height, width, 3)
+        The picture in sRGB.
+
+    Returns
+    -------
+    Pins or None
+        Each pixel has the colour that is nearer in lightness. None where not nearly all pixels are
+        as light as paper or as ink, or there is hardly any difference between the two.
+
+    Examples
+    --------
+    >>> image = np.full((20, 20, 3), 250, np.uint8)
+    >>> image[4:16, 9:11] = 20
+    >>> page(image).palette.tolist()
+    [[20, 20, 20], [250, 250, 250]]
+    """
+    lightness = np.rint(image @ np.array([0.299, 0.587, 0.114])).astype(np.int64)
+    values = np.arange(256)
+    counts = np.bincount(lightness.ravel(), minlength=256)
+    smooth = np.convolve(counts, [1, 2, 3, 4, 3, 2, 1], mode="same")
+    paper = int(smooth.argmax())
+    ink = int(np.where(abs(values - paper) >= CONTRAST, smooth, -1).argmax())
+    shares = [counts[abs(values - peak) <= SPREAD].sum() / lightness.size for peak in (paper, ink)]
+    if shares[0] < PAPER or shares[1] < INK or sum(shares) < BOTH or abs(paper - ink) < CONTRAST:
+        return None
+    ends = sorted((ink, paper))
+    spread = [np.median(image[abs(lightness - end) <= SPREAD // 4], axis=0) for end in ends]
+    labels = (2 * lightness > sum(ends)).astype(np.int16)
+    return Pins(np.rint(spread).astype(np.uint8), labels, True)
+
+
+def covering(
+    image: ByteArray, seen: npt.NDArray[np.bool_] | None, colors: int, *, rng: int = 0
+) -> Pins | None:
+    """Pin a smooth picture in colours that are so dense that no grain is needed.
+
+    Parameters
+    ----------
+    image : array of uint8, shape (height, width, 3)
+        The picture in sRGB.
+    seen : array of bool, shape (height, width), or None
+        The pixels that count; None if all do.
+    colors : int
+        Number of colours K of the palette.
+    rng : int, optional
+        Source of randomness of the clustering.
+
+    Returns
+    -------
+    Pins or None
+        None where some pixels are further than 1/255 from all colours that clustering finds.
+
+    Examples
+    --------
+    >>> ramp = np.repeat(np.arange(60, dtype=np.uint8).reshape(1, -1, 1), 3, axis=2)
+    >>> pins = covering(np.repeat(ramp, 8, axis=0), None, 40)
+    >>> int(abs(pins.palette[pins.labels].astype(int) - ramp).max())
+    1
+    >>> covering(np.repeat(ramp, 8, axis=0), None, 15) is None
+    True
+    """
+    codes = codes_of(image).ravel() if seen is None else codes_of(image[seen])
+    most = (2 * NEAR + 1) ** 3 * colors
+    few = codes[:: 1 + codes.size // (4 * most)]
+    if not codes.size or np.unique(few).size > most:
+        return None
+    found, counts = np.unique(codes, return_counts=True)
+    if found.size > most:
+        return None
+    rgb = rgb_of(found)
+    pixels = np.repeat(rgb, np.minimum(counts, 1 + counts * 65536 // codes.size), axis=0)
+    encoded = (pixels[None] / 255).astype(np.float32)
+    palettes = initial(encoded, colors, rng=rng, trials=SEEDS, iterations=30)
+    best, least = None, np.inf
+    for palette in np.rint(255 * palettes).astype(np.uint8):
+        nearest, _ = _nearest(rgb, palette)
+        uses = np.bincount(nearest, counts, minlength=colors)
+        palette = refilled(palette, spare(palette, uses), rgb, counts)
+        nearest, squares = _nearest(rgb, palette)
+        mean = float(counts @ squares)
+        if mean < least:
+            best, least = (palette, nearest), mean
+    assert best is not None
+    palette, nearest = best
+    off = np.abs(palette[nearest].astype(int) - rgb).max(axis=1)
+    if counts[off <= NEAR].sum() < COVERED * codes.size or off.max() > 2 * NEAR:
+        return None
+    table = np.zeros(1 << 24, np.int16)
+    table[found] = nearest
+    return Pins(palette, table[codes_of(image)], True)
+
+
+def _amid(codes: Array) -> npt.NDArray[np.bool_]:
+    """Return where a pixel and its eight neighbours are the same; edges continue outside."""
+    same = np.ones(codes.shape, bool)
+    down = codes[1:] == codes[:-1]
+    same[1:] &= down
+    same[:-1] &= down
+    across = np.zeros(codes.shape, bool)
+    across[:] = same
+    beside = codes[:, 1:] == codes[:, :-1]
+    across[:, 1:] &= beside & same[:, :-1]
+    across[:, :-1] &= beside & same[:, 1:]
+    return across
+
+
+def _chosen(codes: Array, amid: Array, kept: ByteArray, room: int) -> ByteArray:
+    """Return the flat colours of a picture that are to be pinned, beside those that are kept."""
+    flat, sizes = np.unique(amid, return_counts=True)
+    new = (sizes >= CORE) & ~np.isin(flat, codes_of(kept))
+    flat, sizes = flat[new], sizes[new]
+    if len(flat) > room:
+        large = sizes >= amid.size / (4 * room)
+        return _apart(rgb_of(flat[large]), sizes[large], kept, room)
+    lines = np.unique(np.concatenate([_runs(codes), _runs(codes.T)]))
+    lines = lines[~np.isin(lines, flat) & ~np.isin(lines, codes_of(kept)) & (lines != FREE)]
+    more = lines if len(flat) + len(lines) <= room else lines[:0]
+    return rgb_of(np.concatenate([flat[np.argsort(-sizes, kind="stable")], more]))
+
+
+def _runs(codes: Array) -> Array:
+    """Return the colours of long horizontal lines."""
+    if codes.shape[1] < LINE:
+        return codes.ravel()[:0]
+    long = codes[:, LINE - 1 :].copy()
+    same = np.ones(long.shape, bool)
+    for shift in range(1, LINE):
+        same &= long == codes[:, LINE - 1 - shift : codes.shape[1] - shift]
+    return long[same]
+
+
+def _nearest(rgb: ByteArray, palette: ByteArray) -> tuple[Array, FloatArray]:
+    """Return the entry nearest to each colour, and the squared distance."""
+    index, squares = np.empty(len(rgb), np.int16), np.empty(len(rgb))
+    for first in range(0, len(rgb), 4096):
+        part = slice(first, first + 4096)
+        distance = np.square(rgb[part, None].astype(np.float32) - palette).sum(axis=-1)
+        index[part] = distance.argmin(axis=1)
+        squares[part] = distance.min(axis=1)
+    return index, squares
+
+
+def _apart(rgb: ByteArray, sizes: Array, kept: ByteArray, most: int) -> ByteArray:
+    """Return the colours, or as many of them as there may be: large and unlike the others."""
+    if len(rgb) <= most:
+        return rgb[np.argsort(-sizes, kind="stable")]
+    wide = rgb.astype(np.float64)
+    distance = np.full(len(rgb), np.inf)
+    if len(kept):
+        distance = _nearest(rgb, kept)[1]
+    chosen = []
+    for _ in range(most):
+        score = np.where(np.isinf(distance), 1e9, distance) * sizes
+        best = int(score.argmax())
+        chosen.append(best)
+        distance = np.minimum(distance, np.square(wide - wide[best]).sum(axis=1))
+    return rgb[chosen]

@@ -1,0 +1,104 @@
+"""Entries of a palette that no pixel needs, and the colours that need one."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from fastgrad._typing import Array, ByteArray, FloatArray
+
+__all__ = ["refilled", "spare"]
+
+CANDIDATES = 1 << 15  # colours of a picture, at most, that ask for an entry
+
+
+def spare(
+    palette: ByteArray, uses: Array, kept: int = 0, *, most: int = 0
+) -> npt.NDArray[np.bool_]:
+    """Return which entries of a palette nothing needs.
+
+    Parameters
+    ----------
+    palette : array of uint8, shape (K, 3)
+        The colours.
+    uses : array of integers, shape (K,)
+        How many pixels have each.
+    kept : int, optional
+        Number of colours at the beginning that are needed in any case.
+    most : int, optional
+        The greatest difference, in each channel, at which two entries say the same.
+
+    Returns
+    -------
+    array of bool, shape (K,)
+        True for an entry that no pixel has, or that says the same as one which more pixels have.
+
+    Examples
+    --------
+    >>> spare(np.uint8([[9, 9, 9], [9, 9, 9], [0, 0, 0]]), np.array([3, 5, 0])).tolist()
+    [True, False, True]
+    """
+    needed = uses > 0
+    needed[:kept] = True
+    out = ~needed
+    wide = palette.astype(np.int16)
+    order = np.lexsort((-uses, np.arange(len(palette)) >= kept))
+    taken = np.zeros(len(palette), bool)
+    for k in order:
+        if not needed[k]:
+            continue
+        alike = taken & (np.abs(wide - wide[k]).max(axis=1) <= most)
+        out[k] = k >= kept and alike.any()
+        taken[k] = not out[k]
+    return out
+
+
+def refilled(
+    palette: ByteArray, places: npt.NDArray[np.bool_], rgb: ByteArray, counts: Array
+) -> ByteArray:
+    """Give entries of a palette to the colours with the largest errors.
+
+    Parameters
+    ----------
+    palette : array of uint8, shape (K, 3)
+        The colours.
+    places : array of bool, shape (K,)
+        Which of them to replace.
+    rgb : array of uint8, shape (N, 3)
+        Different colours, from which the new ones are taken.
+    counts : array of integers, shape (N,)
+        How many pixels have each.
+
+    Returns
+    -------
+    array of uint8, shape (K, 3)
+        The palette, in which one colour after the other has the largest sum of squared errors. An
+        entry stays as it is where no colour is left with any.
+
+    Examples
+    --------
+    >>> palette, places = np.uint8([[0, 0, 0], [0, 0, 0]]), np.array([False, True])
+    >>> refilled(palette, places, np.uint8([[5, 5, 5], [9, 9, 9]]), np.array([9, 1])).tolist()
+    [[0, 0, 0], [5, 5, 5]]
+    """
+    palette = palette.copy()
+    step = max(1, -(-len(rgb) // CANDIDATES))
+    wide, counts = rgb[::step].astype(np.float32), counts[::step]
+    distance = np.full(len(wide), np.inf, np.float32)
+    for colour in palette[~places]:
+        distance = np.minimum(distance, _squares(wide, colour))
+    for k in np.flatnonzero(places):
+        if not len(wide):
+            break
+        score = np.minimum(distance, 3 * 255.0**2) * counts
+        best = int(score.argmax())
+        if score[best] <= 0:
+            break
+        palette[k] = wide[best]
+        distance = np.minimum(distance, _squares(wide, palette[k]))
+    return palette
+
+
+def _squares(wide: FloatArray, colour: ByteArray) -> FloatArray:
+    """Return squared distances to a colour."""
+    return np.square(wide - colour.astype(np.float32)).sum(axis=1)
