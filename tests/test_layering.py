@@ -64,6 +64,7 @@ LAYERS = {
         ("pace",),
         ("pictures",),
         ("result",),
+        ("soft_edges",),
         ("given", "progress", "run"),
         ("dithering",),
         ("files",),

@@ -17,6 +17,7 @@ from fastgrad.dithering.pictures.transparency import Mode
 from fastgrad.dithering.progress import shown
 from fastgrad.dithering.result import Dithering, Progress
 from fastgrad.dithering.run import Criterion, Run
+from fastgrad.dithering.soft_edges import dither_soft
 from fastgrad.estimators import Estimator, EstimatorName
 from fastgrad.objectives import Objective
 from fastgrad.random import RNG
@@ -86,6 +87,8 @@ def dither(
     alpha : {"keep", "key", "blend"}, optional
         What becomes of opacity: it stays as far as the palette has room, turns into all or
         nothing, or the picture is laid on white. By default "keep", and "blend" with a preset.
+        Where nothing is given of the palette, its colours are learned together with their opacity,
+        of premultiplied sRGB values; a transparent entry is one of ``colors``.
     space : {"opponent", "linear", "srgb", "oklab"}, optional
         Colour space in which errors are measured and blurred: luminance and two differences of
         linear light with half its weight, linear light itself, sRGB values, or Oklab.
@@ -176,24 +179,34 @@ def dither(
         alpha=alpha,
         weights=weights,
         previous=previous,
+        structure=structure,
     )
     viewing = Viewing(
         _validate.named(space, "space", SPACES),
         local_weights=local_weights,
         **given.options(sigma=sigma, ppd=ppd, nu=nu),
     )
-    problem = Problem(
-        given.values,
-        viewing,
-        colors=given.colors,
-        palette=given.palette,
-        lock_colors=lock_colors,
-        weights=given.weights,
-        previous=given.previous,
-    )
     call, close = shown(progress, None if callback is None else given.watched(callback))
-
     try:
+        if given.soft is not None:
+            return dither_soft(
+                given.values,
+                given.soft,
+                given.entries,
+                viewing=viewing,
+                pace=pace,
+                rng=rng,
+                callback=call,
+            )
+        problem = Problem(
+            given.values,
+            viewing,
+            colors=given.colors,
+            palette=given.palette,
+            lock_colors=lock_colors,
+            weights=given.weights,
+            previous=given.previous,
+        )
         run = Run(problem, pace, flicker=flicker, rng=rng, callback=call)
         run.start()
         run.anneal()

@@ -12,6 +12,7 @@ from fastgrad._typing import Array, ArrayLike, ByteArray
 from fastgrad.dithering.pictures import transparency
 from fastgrad.dithering.pictures.inputs import Colors, Pixels, Swatches, pixels_of, swatches_of
 from fastgrad.dithering.result import Dithering, Progress
+from fastgrad.dithering.soft_edges import is_soft
 
 __all__ = ["Given"]
 
@@ -23,7 +24,7 @@ class Given:
 
     Parameters
     ----------
-    image, colors, palette, preset, lock_colors, alpha, weights, previous
+    image, colors, palette, preset, lock_colors, alpha, weights, previous, structure
         Options of `fastgrad.dither`.
 
     Attributes
@@ -32,6 +33,8 @@ class Given:
         sRGB or grey values, uint8 or float in [0, 1].
     colors : int or None
         Number of colours to learn, less one where a transparent entry needs room.
+    entries : int
+        Number of entries of a palette that is learned, transparent ones among them.
     palette : array of uint8, shape (K, 3), or None
         The given colours.
     weights : array, shape (height, width), or None
@@ -42,6 +45,8 @@ class Given:
         The given colours, those of the device, and the options that suit them.
     mode : {"keep", "key", "blend"}
         What becomes of opacity.
+    soft : array of uint8, shape (height, width), or None
+        Opacity, if a palette can be learned with it.
 
     Raises
     ------
@@ -51,11 +56,13 @@ class Given:
 
     values: Array
     colors: int | None
+    entries: int
     palette: ByteArray | None
     weights: ArrayLike | None
     previous: ArrayLike | None
     swatches: Swatches | None
     mode: transparency.Mode
+    soft: ByteArray | None
 
     def __init__(
         self,
@@ -68,6 +75,7 @@ class Given:
         alpha: transparency.Mode | None = None,
         weights: ArrayLike | None = None,
         previous: Dithering | ArrayLike | None = None,
+        structure: float = 0.0,
     ) -> None:
         lock = _validate.choice(lock_colors, "lock_colors", (False, True))
         if alpha is None:
@@ -85,9 +93,13 @@ class Given:
             raise ValueError(
                 f"colors must be more than the {len(self.palette)} of palette, got {count}"
             )
-        self.colors, self.weights = colors, weights
+        self.colors, self.entries, self.weights = colors, count, weights
         self.values, self._alpha = _without_opacity(pixels_of(image), self.mode)
+        self.soft = None
         if self._alpha is not None:
+            plain = self.palette is None and weights is None and previous is None and not structure
+            if plain and is_soft(self._alpha, count) and self._alpha.any():
+                self.soft = self._alpha
             self._make_room(lock)
         self.previous = _opaque(previous) if isinstance(previous, Dithering) else previous
 
@@ -118,13 +130,17 @@ class Given:
 
     def dressed(self, result: Dithering) -> Dithering:
         """Return a result with the opacity that is left and the colours of a device."""
+        if self.soft is not None:
+            return result
         device = opacity = None
         swatches = self.swatches
         if swatches is not None and not np.array_equal(swatches.device, swatches.colors):
             device = np.concatenate([swatches.device, result.palette[len(swatches.device) :]])
         indices, palette = result.indices, result.palette
         if self._alpha is not None:
-            indices, palette, opacity = transparency.entries(indices, palette, self._alpha)
+            indices, palette, opacity = transparency.entries(
+                indices, palette, self._alpha, learned=self.palette is None
+            )
             if device is not None:
                 _, device, _ = transparency.entries(result.indices, device, self._alpha)
         return replace(result, indices=indices, palette=palette, device=device, opacity=opacity)
@@ -147,8 +163,9 @@ class Given:
                 f"palette must have at most {MOST - 1} colours beside a transparent one, "
                 f"got {MOST}: use alpha='blend'"
             )
-        if fixed is None and self.colors == MOST:
-            self.colors = MOST - 1
+        if fixed is None:
+            given = 0 if self.palette is None else len(self.palette)
+            self.colors = max(2, given, self.entries - 1)
         seen = self._alpha > 0
         if not seen.all():
             if self.weights is None:

@@ -67,10 +67,17 @@ def test_a_palette_file_with_colours_of_a_device(tmp_path):
 
 
 def test_opacity_stays():
-    result = dither(LEAF, colors=6)
+    result = dither(LEAF, colors=24)
     assert result.image.shape == (24, 32, 4)
+    np.testing.assert_allclose(result.image[..., 3], OPACITY, atol=12)
+    assert len(result.palette) == len(result.opacity) <= 24
+    assert np.argmax(result.opacity < 255) == np.count_nonzero(result.opacity == 255)
+
+
+def test_opacity_is_added_to_colours_learned_with_weights():
+    result = dither(LEAF, colors=6, weights=np.ones(OPACITY.shape))
     np.testing.assert_allclose(result.image[..., 3], OPACITY, atol=1)
-    plain = dither(PICTURE, colors=6, weights=OPACITY > 0)
+    plain = dither(PICTURE, colors=5, weights=OPACITY > 0)
     opaque = OPACITY == 255
     np.testing.assert_array_equal(result.image[opaque, :3], plain.image[opaque])
 
@@ -78,7 +85,7 @@ def test_opacity_stays():
 def test_opacity_turns_into_all_or_nothing():
     result = dither(LEAF, colors=6, alpha="key")
     np.testing.assert_array_equal(result.image[..., 3], np.where(OPACITY < 128, 0, 255))
-    assert len(result.palette) == 7
+    assert len(result.palette) == 6
 
 
 def test_a_picture_is_laid_on_white():
@@ -93,7 +100,7 @@ def test_a_picture_is_laid_on_white():
 def test_weights_and_opacity():
     weights = np.where(y < 12, 1.0, 0.25)
     seen = dither(LEAF, colors=4, alpha="key", weights=weights)
-    expected = dither(PICTURE, colors=4, weights=np.where(OPACITY < 128, 0, weights))
+    expected = dither(PICTURE, colors=3, weights=np.where(OPACITY < 128, 0, weights))
     opaque = OPACITY >= 128
     np.testing.assert_array_equal(seen.image[opaque, :3], expected.image[opaque])
 

@@ -16,6 +16,7 @@ from fastgrad.dithering.files.outcome import Outcome, Settings
 from fastgrad.dithering.files.plan import target_size
 from fastgrad.dithering.metrics.psnr_and_ssim import flicker
 from fastgrad.dithering.pictures import animation, images, other_tools, transparency
+from fastgrad.dithering.soft_edges import is_soft
 
 QUICK = 1.0  # seconds of work after which an interrupt leaves a quick picture, if no better one
 
@@ -126,10 +127,7 @@ class _Work:
                 palette, self.latest, self.apart = self.common_palette(), None, False
             if palette is None:
                 for frame in self.prepared():
-                    hidden = frame.mask is not None and not frame.mask.any()
-                    own: dict[str, Any] = {} if frame.mask is None else {"weights": frame.mask}
-                    own |= self.learning(frame.alpha is not None) | self.options
-                    self.take(None if hidden else dithering.dither(frame.values, **own))
+                    self.take(self.alone(frame))
             else:
                 pairs = (frame[:2] for frame in self.prepared())
                 for result in animation.dither_frames(pairs, palette=palette, **self.options):
@@ -179,8 +177,9 @@ class _Work:
             yield self.now
 
     def learning(self, transparent: bool) -> dict[str, Any]:
-        """Return the arguments of a palette to learn; a transparent entry needs room in it."""
-        colors = min(self.colors, 255) if transparent else self.colors
+        """Return the arguments of a palette to learn; a transparent entry is one of its colours."""
+        given = self.settings.palette
+        colors = max(2, 0 if given is None else len(given), self.colors - transparent)
         if not self.settings.lock:
             return {"colors": colors}
         return {"colors": colors, "palette": self.settings.palette, "lock_colors": True}
@@ -202,10 +201,25 @@ class _Work:
         own |= self.learning(transparent) | self.options
         return dithering.dither(values, **own).palette
 
+    def alone(self, frame: Prepared) -> dithering.Dithering | None:
+        """Dither the only frame in a palette that is learned; None if nothing of it is seen."""
+        if frame.mask is not None and not frame.mask.any():
+            return None
+        if self.settings.palette is None and is_soft(frame.alpha, self.colors):
+            assert frame.alpha is not None
+            scale = 255 if frame.values.dtype == np.uint8 else 1
+            values = np.dstack([frame.values / scale, frame.alpha / 255])
+            return dithering.dither(values, colors=self.colors, **self.options)
+        own: dict[str, Any] = {} if frame.mask is None else {"weights": frame.mask}
+        own |= self.learning(frame.alpha is not None) | self.options
+        return dithering.dither(frame.values, **own)
+
     def take(self, result: dithering.Dithering | Quick | None) -> None:
         """Add a dithered frame, None if nothing of it is seen, to the outcome."""
         frame, outcome = self.now, self.outcome
         assert frame is not None
+        if isinstance(result, dithering.Dithering) and result.opacity is not None:
+            frame = frame._replace(mask=None, alpha=result.opacity[result.indices])
         if result is None:
             given = self.settings.palette
             palette = np.zeros((1, 3), np.uint8) if given is None else given
@@ -229,9 +243,9 @@ class _Work:
 
     def finish(self) -> None:
         """Settle the palette: no learned colour that is not used, and what a device expects."""
-        outcome, settings = self.outcome, self.settings
-        palette = outcome.palette
-        if settings.palette is None:
+        outcome, settings, palette = self.outcome, self.settings, self.outcome.palette
+        outcome.learned = settings.palette is None
+        if outcome.learned:
             used = np.zeros(len(palette), bool)
             for indices in outcome.frames:
                 used |= np.bincount(indices.ravel(), minlength=len(palette)) > 0

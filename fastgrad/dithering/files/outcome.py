@@ -62,6 +62,8 @@ class Outcome:
         The last loss of each frame.
     changed, still : int
         See `fastgrad.dithering.metrics.psnr_and_ssim.flicker`.
+    learned : bool
+        Whether no colour of the palette was given: then entries that no pixel has are left out.
     complete : bool
         Whether it was not cut short by an interrupt.
     seconds : float
@@ -79,6 +81,7 @@ class Outcome:
     loss: list[float] = field(default_factory=list)
     changed: int = 0
     still: int = 0
+    learned: bool = False
     complete: bool = True
     seconds: float = 0
     compiling: float = 0
@@ -110,7 +113,9 @@ class Outcome:
             alpha = np.stack([opaque if alpha is None else alpha for alpha in self.alphas])
             if ending == ".gif":  # which knows no opacity in between
                 alpha = np.where(alpha < 128, 0, 255).astype(np.uint8)
-            frames, palette, opacity = transparency.entries(np.stack(frames), palette, alpha)
+            frames, palette, opacity = transparency.entries(
+                np.stack(frames), palette, alpha, learned=self.learned
+            )
         frames = list(frames)
         if settings.palette is None:
             frames, palette, opacity = animation.arranged(frames, palette, opacity)

@@ -32,7 +32,7 @@ def initial(
     Parameters
     ----------
     image : array of float, shape (height, width, channels)
-        The image, in the space in which distances are to be measured.
+        The image, in the space in which distances are to be measured, of 1, 3 or 4 channels.
     colors : int
         Number of colours K.
     rng : Key, int, SeedSequence or Generator

@@ -79,7 +79,7 @@ def to_dither(
 
 
 def entries(
-    indices: ByteArray, palette: ByteArray, alpha: ByteArray
+    indices: ByteArray, palette: ByteArray, alpha: ByteArray, *, learned: bool = False
 ) -> tuple[ByteArray, ByteArray, ByteArray]:
     """Add entries to a palette for pixels that are not opaque.
 
@@ -94,6 +94,8 @@ def entries(
         The colours.
     alpha : array of uint8, of the shape of the indices
         Opacity, 255 for opaque.
+    learned : bool, optional
+        Leave out the opaque entries that no pixel has; by default all of the palette are kept.
 
     Returns
     -------
@@ -116,7 +118,14 @@ def entries(
     >>> entries(np.uint8([0, 1, 1]), np.uint8([[9, 9, 9], [80, 80, 80]]), alpha)[0].tolist()
     [0, 3, 2]
     """
-    colors = len(palette)
+    if learned:
+        used = np.flatnonzero(np.bincount(indices[alpha == 255], minlength=len(palette)))
+        every, opaque = palette, palette[used]
+        places = np.zeros(len(palette), np.uint8)
+        places[used] = np.arange(len(used))
+    else:
+        every, opaque, places = palette, palette, np.arange(len(palette), dtype=np.uint8)
+    colors = len(opaque)
     for between in (254, 126, 62, 30, 14, 6, 2, 1, 0):  # degrees between 0 and 255
         degree = np.rint(alpha * ((between + 1) / 255)).astype(np.int64)
         pairs = np.where(degree == 0, 0, degree * 256 + indices)
@@ -126,12 +135,58 @@ def entries(
             break
     else:
         raise ValueError("a palette of 256 colours has no room for a transparent one")
-    result = indices.copy()
+    result = places[indices]
     result[partial] = colors + inverse.reshape(-1)
     opacity = np.rint(new // 256 * (255 / (between + 1))).astype(np.uint8)
-    added = palette[new % 256] * (opacity > 0)[:, None]
+    added = every[new % 256] * (opacity > 0)[:, None]
     full = np.full(colors, 255, np.uint8)
-    return result, np.concatenate([palette, added.astype(np.uint8)]), np.append(full, opacity)
+    return result, np.concatenate([opaque, added.astype(np.uint8)]), np.append(full, opacity)
+
+
+def in_order(
+    indices: ByteArray,
+    palette: ByteArray,
+    opacity: ByteArray,
+    given: ByteArray,
+    given_opacity: ByteArray,
+) -> tuple[ByteArray, ByteArray, ByteArray]:
+    """Put the entries of a palette where an indexed original has them.
+
+    Parameters
+    ----------
+    indices : array of uint8, any shape
+        The palette index of each pixel.
+    palette : array of uint8, shape (N, 3)
+        The colours.
+    opacity : array of uint8, shape (N,)
+        The opacity of each entry.
+    given : array of uint8, shape (M, 3)
+        The colours of the original.
+    given_opacity : array of uint8, shape (M,)
+        The opacity of its entries.
+
+    Returns
+    -------
+    indices, palette, opacity
+        The same picture. If each entry is one of the original's, these are all of the original's,
+        in its order, and hidden colours with them; else nothing changes.
+
+    Examples
+    --------
+    >>> palette, opacity = np.uint8([[0, 0, 0], [9, 9, 9]]), np.uint8([0, 255])
+    >>> given, clear = np.uint8([[9, 9, 9], [255, 0, 255]]), np.uint8([255, 0])
+    >>> in_order(np.uint8([0, 0, 1]), palette, opacity, given, clear)[0].tolist()
+    [1, 1, 0]
+    """
+
+    def seen(colors, alpha):
+        return np.column_stack([colors * (alpha > 0)[:, None], alpha])
+
+    mine, theirs = seen(palette, opacity), seen(given, given_opacity)
+    same = (mine[:, None] == theirs).all(axis=-1)
+    if not same.any(axis=1).all():
+        return indices, palette, opacity
+    return same.argmax(axis=1).astype(np.uint8)[indices], given.copy(), given_opacity.copy()
 
 
 def resize(

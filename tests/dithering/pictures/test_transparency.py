@@ -100,3 +100,27 @@ def test_resize_lets_no_hidden_colour_through():
     assert opacity[2, 2] not in (0, 255)
     assert small[2, 2, 0] > 0.98
     assert small[2, 2, 1] < 0.02
+
+
+def test_learned_entries_are_those_in_use():
+    palette = np.uint8([[1, 1, 1], [2, 2, 2], [3, 3, 3]])
+    indices, alpha = np.uint8([0, 2, 2, 1]), np.uint8([0, 255, 128, 128])
+    found, entries, opacity = transparency.entries(indices, palette, alpha, learned=True)
+    assert len(entries) == 4
+    np.testing.assert_array_equal(opacity[found], alpha)
+    np.testing.assert_array_equal(entries[found][1:], palette[indices][1:])
+
+
+def test_order_of_an_indexed_original():
+    given = np.uint8([[255, 0, 255], [0, 0, 0], [34, 32, 52], [172, 50, 50]])
+    hidden = np.uint8([0, 255, 255, 255])
+    indices = RNG.integers(0, 4, (9, 9)).astype(np.uint8)
+    mine = np.uint8([[172, 50, 50], [0, 0, 0], [34, 32, 52], [0, 0, 0]])
+    seen = np.uint8([255, 0, 255, 255])
+    other = np.uint8([1, 3, 2, 0])[indices]
+    found = transparency.in_order(other, mine, seen, given, hidden)
+    np.testing.assert_array_equal(found[0], indices)
+    np.testing.assert_array_equal(found[1], given)
+    np.testing.assert_array_equal(found[2], hidden)
+    same = transparency.in_order(other, mine + np.uint8(1), seen, given, hidden)
+    assert same[0] is other

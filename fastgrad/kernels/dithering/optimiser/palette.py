@@ -26,6 +26,15 @@ def meet(distance, label, pixels, colour, k):
             near = d < distance[c]
             distance[c] = where(near, d, distance[c])
             label[c] = where(near, index, label[c])
+    elif pixels.shape[0] == 4:
+        red, green, blue, opacity = pixels[0], pixels[1], pixels[2], pixels[3]
+        r, g, b, a = colour[0], colour[1], colour[2], colour[3]
+        for c in range(distance.size):
+            x, y, z, w = red[c] - r, green[c] - g, blue[c] - b, opacity[c] - a
+            d = fma(x, x, fma(y, y, fma(z, z, w * w)))
+            near = d < distance[c]
+            distance[c] = where(near, d, distance[c])
+            label[c] = where(near, index, label[c])
     else:
         grey, r = pixels[0], colour[0]
         for c in range(distance.size):

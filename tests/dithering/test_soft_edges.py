@@ -1,0 +1,96 @@
+"""Opacity and colours of a palette, learned together; figures of pngquant 2.17 where they are."""
+
+import numpy as np
+import pytest
+
+from fastgrad.dithering.pictures import transparency
+from fastgrad.dithering.soft_edges import dither_soft, is_soft
+
+
+@pytest.fixture
+def vignette():
+    """A photo whose edges fade, as in the report on which the bounds are set."""
+    Image, resources = pytest.importorskip("PIL.Image"), pytest.importorskip("importlib.resources")
+    photo = resources.files("fastgrad") / "data" / "astronaut.jpg"
+    with resources.as_file(photo) as path:
+        values = np.asarray(Image.open(path).convert("RGB").resize((256, 256)))
+    y, x = np.mgrid[:256, :256]
+    alpha = np.clip((128 - np.hypot(x - 128, y - 128)) / 64 * 255, 0, 255)
+    return values, alpha.astype(np.uint8)
+
+
+def errors(found, values, alpha):
+    """Greatest error of opacity, and mean error of premultiplied values."""
+    off = np.abs(found.opacity[found.indices].astype(int) - alpha).max()
+    shown = found.palette[found.indices] * (found.opacity[found.indices, None] / 255)
+    return off, np.abs(shown - values * (alpha[..., None] / 255)).mean()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("colors", "off", "mean"), [(256, 20, 4.5), (64, 77, 6.15), (16, 92, 11.75)]
+)
+def test_a_vignette_is_better_than_pngquants(vignette, colors, off, mean):
+    values, alpha = vignette
+    found = dither_soft(values, alpha, colors)
+    assert len(found.palette) == len(found.opacity) == colors
+    most, average = errors(found, values, alpha)
+    assert most <= off
+    assert average <= mean
+    assert (found.opacity[found.indices][alpha == 0] == 0).all()
+
+
+@pytest.mark.parametrize("colors", [2, 3, 16])
+def test_no_more_entries_than_asked_for(colors):
+    rng = np.random.default_rng(colors)
+    values = rng.integers(0, 256, (24, 30, 3)).astype(np.uint8)
+    alpha = np.clip(rng.integers(-80, 340, (24, 30)), 0, 255).astype(np.uint8)
+    found = dither_soft(values, alpha, colors)
+    assert len(found.palette) <= colors
+    assert found.indices.max() < len(found.palette)
+    assert (found.opacity[found.indices][alpha == 0] == 0).all()
+    assert (found.palette[found.opacity == 0] == 0).all()
+    assert colors == 2 or (found.opacity == 255).any()
+    again = transparency.entries(
+        found.indices, found.palette, found.opacity[found.indices], learned=True
+    )
+    assert len(again[1]) == len(found.palette)
+    np.testing.assert_array_equal(again[2][again[0]], found.opacity[found.indices])
+
+
+@pytest.mark.parametrize("colors", [2, 3, 5])
+def test_a_solid_stays_solid(colors):
+    y, x = np.mgrid[:40, :40] - 19.5
+    alpha = np.rint(255 * np.clip(15 - np.hypot(x, y), 0, 1)).astype(np.uint8)
+    values = np.zeros((40, 40, 3), np.uint8)
+    values[:] = [200, 60, 30]
+    found = dither_soft(values, alpha, colors)
+    solid = np.hypot(x, y) < 12
+    whole = np.column_stack([found.palette, found.opacity])[found.indices]
+    assert (np.abs(whole[solid].astype(int) - [200, 60, 30, 255]).max(axis=0) <= [9, 9, 9, 0]).all()
+
+
+def test_few_entries_are_exact():
+    entries = np.uint8([[0, 0, 0, 0], [255, 0, 0, 51], [0, 255, 0, 102], [10, 20, 30, 255]])
+    picture = entries[np.random.default_rng(0).integers(0, 4, (16, 16))]
+    found = dither_soft(picture[..., :3], picture[..., 3], 8)
+    whole = np.column_stack([found.palette, found.opacity])
+    np.testing.assert_array_equal(whole[found.indices], picture)
+    real = dither_soft(np.float32(picture[..., :3] / 255), picture[..., 3], 8)
+    np.testing.assert_array_equal(real.palette[real.indices], picture[..., :3])
+
+
+def test_the_same_for_the_same_seed():
+    rng = np.random.default_rng(1)
+    values = rng.integers(0, 256, (20, 20, 3)).astype(np.uint8)
+    alpha = rng.integers(0, 256, (20, 20)).astype(np.uint8)
+    first, second = (dither_soft(values, alpha, 5, rng=3) for _ in range(2))
+    np.testing.assert_array_equal(first.indices, second.indices)
+    np.testing.assert_array_equal(first.palette, second.palette)
+
+
+def test_nothing_to_see():
+    values, alpha = np.full((3, 4, 3), 9, np.uint8), np.zeros((3, 4), np.uint8)
+    found = dither_soft(values, alpha, 4)
+    assert found.opacity.tolist() == [0]
+    assert not is_soft(alpha)
