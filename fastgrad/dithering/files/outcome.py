@@ -98,7 +98,8 @@ class Outcome:
         picture : images.Picture
             The file that was read, which says how often it is played, and what else is kept.
         settings : Settings
-            What was asked for. The order of a given palette is kept.
+            What was asked for. The order of a given palette is kept; that of a learned one is the
+            original's, if it has no other colours.
 
         Returns
         -------
@@ -118,7 +119,15 @@ class Outcome:
             )
         frames = list(frames)
         if settings.palette is None:
-            frames, palette, opacity = animation.arranged(frames, palette, opacity)
+            order = None
+            if picture.entries is not None and len(picture.entries[0]) <= settings.colors:
+                opaque = np.full(len(palette), 255, np.uint8)
+                seen = opaque if opacity is None else opacity
+                order = transparency.in_order(np.stack(frames), palette, seen, *picture.entries)
+            if order is None:
+                frames, palette, opacity = animation.arranged(frames, palette, opacity)
+            else:
+                frames, palette, opacity = list(order[0]), *order[1:]
         data = indexed.encode(
             frames, palette, opacity, ending=ending, durations=self.durations, plays=picture.plays
         )

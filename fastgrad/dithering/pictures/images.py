@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fastgrad._typing import Array
+import numpy as np
+
+from fastgrad._typing import Array, ByteArray
 from fastgrad.dithering.pictures import compositing, frames, png_chunks
 from fastgrad.dithering.pictures.frames import Frame
 
@@ -60,6 +62,8 @@ class Picture:
         How often an animation is played; 0 for ever.
     format : str
         Pillow's name of the format, one of `FORMATS`.
+    entries : tuple of array of uint8, shapes (N, 3) and (N,), or None
+        The colours and their opacity, if the file has a palette.
     metadata : tuple of (type, data)
         Chunks that a PNG of this picture should have: its density, and its texts if it is a PNG.
 
@@ -86,6 +90,7 @@ class Picture:
     count: int
     plays: int
     format: str
+    entries: tuple[ByteArray, ByteArray] | None
     metadata: tuple[png_chunks.Chunk, ...]
 
     def __init__(self, source: Path | bytes, *, largest: int = MAX_PIXELS) -> None:
@@ -99,6 +104,7 @@ class Picture:
                 raise FileError(f"not a file: {source}")
         with self._open() as image:
             self.metadata = png_chunks.kept(image)
+            self.entries = _entries(image)
             self.format = str(image.format)
             self._first = int(getattr(image, "default_image", False))  # no part of the animation
             frames = getattr(image, "n_frames", 1) if self.format in ANIMATED else 1
@@ -194,6 +200,20 @@ class Picture:
                 start = file.read(1024)
         kind = next((kind for sign, kind in DRAWINGS.items() if sign in start), None)
         return "" if kind is None else f" (it is {kind}: export it as a PNG)"
+
+
+def _entries(image: Any) -> tuple[ByteArray, ByteArray] | None:
+    """Return the palette of an image, if it has one, and the opacity of its entries."""
+    if image.mode != "P":
+        return None
+    colors = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    opacity, clear = np.full(len(colors), 255, np.uint8), image.info.get("transparency")
+    if isinstance(clear, int) and clear < len(colors):
+        opacity[clear] = 0
+    elif isinstance(clear, bytes):
+        given = np.frombuffer(clear, np.uint8)[: len(colors)]
+        opacity[: len(given)] = given
+    return colors, opacity
 
 
 def _canvas(image: Any, values: Array, duration: float) -> Any:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from fastgrad._typing import Array, ByteArray, FloatArray
 from fastgrad.dithering.eye.colour import encode, to_linear
 
-__all__ = ["MODES", "Mode", "entries", "on_white", "resize", "to_dither"]
+__all__ = ["MODES", "Mode", "entries", "in_order", "on_white", "resize", "to_dither"]
 
 Mode: TypeAlias = Literal["keep", "key", "blend"]
 MODES: tuple[Mode, ...] = ("keep", "key", "blend")
@@ -149,7 +149,7 @@ def in_order(
     opacity: ByteArray,
     given: ByteArray,
     given_opacity: ByteArray,
-) -> tuple[ByteArray, ByteArray, ByteArray]:
+) -> tuple[ByteArray, ByteArray, ByteArray] | None:
     """Put the entries of a palette where an indexed original has them.
 
     Parameters
@@ -168,8 +168,8 @@ def in_order(
     Returns
     -------
     indices, palette, opacity
-        The same picture. If each entry is one of the original's, these are all of the original's,
-        in its order, and hidden colours with them; else nothing changes.
+        The same picture in all entries of the original, in their order, and hidden colours with
+        them. None if an entry is not one of the original's.
 
     Examples
     --------
@@ -179,13 +179,13 @@ def in_order(
     [1, 1, 0]
     """
 
-    def seen(colors, alpha):
+    def seen(colors: ByteArray, alpha: ByteArray) -> Array:
         return np.column_stack([colors * (alpha > 0)[:, None], alpha])
 
     mine, theirs = seen(palette, opacity), seen(given, given_opacity)
     same = (mine[:, None] == theirs).all(axis=-1)
     if not same.any(axis=1).all():
-        return indices, palette, opacity
+        return None
     return same.argmax(axis=1).astype(np.uint8)[indices], given.copy(), given_opacity.copy()
 
 
