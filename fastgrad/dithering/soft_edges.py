@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from fastgrad._typing import Array, ByteArray, FloatArray
+from fastgrad._typing import Array, ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.optimiser.loss import BlurredError
-from fastgrad.dithering.optimiser.palette import Sample, initial
+from fastgrad.dithering.optimiser.palette import Sample, initial, spacing
 from fastgrad.dithering.optimiser.search import Search
 from fastgrad.dithering.optimiser.spare import spare
 from fastgrad.dithering.pace import Pace
@@ -52,6 +53,9 @@ def dither_soft(
     alpha: ByteArray,
     colors: int,
     *,
+    entries: tuple[ByteArray, ByteArray] | None = None,
+    previous: ByteArray | None = None,
+    flicker: ArrayLike = 0.0,
     viewing: Viewing | None = None,
     pace: Pace | None = None,
     rng: RNG = 0,
@@ -67,6 +71,12 @@ def dither_soft(
         Opacity, 255 for opaque.
     colors : int
         Number of entries K, 2 to 256; one of them is the transparent one if any pixel is.
+    entries : tuple of array of uint8, shapes (K, 3) and (K,), optional
+        The colours of a palette in sRGB and their opacity, if they need not be learned.
+    previous : array of uint8, shape (height, width), optional
+        The indices of an animation's previous frame, in the same entries.
+    flicker : float or array_like, shape (height, width), optional
+        Reward for keeping them, as in `fastgrad.dither`.
     viewing : Viewing, optional
         The viewing conditions, of which blur and nu are used.
     pace : Pace, optional
@@ -108,26 +118,34 @@ def dither_soft(
 
     def finished() -> Dithering:
         rgb, opacity, rounded = _entries(palette, weight)
+        if entries is not None:
+            rgb, opacity = entries
         picture = indices.copy()
-        search = Search(loss, picture, rounded)
+        search = Search(loss, picture, rounded, **frame)
         search.sweep()
         losses, measured = (*history, search.errors()[0]), metrics(loss, picture, rounded)
         if len(clear):
-            picture[alpha == 0] = 0
-        picture, rgb, opacity = _used(picture, rgb, opacity)
+            picture[alpha == 0] = np.argmin(opacity)
+        if entries is None:
+            picture, rgb, opacity = _used(picture, rgb, opacity)
         seconds = time.perf_counter() - pace.began
         return Dithering(picture, rgb, losses, measured, seconds, opacity=opacity)
 
-    palette, history, taken = _learned(image[alpha > 0], colors, clear, weight, rng), [], 0.0
-    indices, sample = _nearest(image, palette), Sample(loss)
+    if entries is None:
+        palette = _learned(image[alpha > 0], colors, clear, weight, rng)
+    else:
+        palette = _premultiplied(*entries, weight)
+    frame: dict[str, Any] = {"previous": previous, "gap": np.multiply(flicker, spacing(palette))}
+    indices, sample, taken = _nearest(image, palette), Sample(loss), 0.0
+    history: list[float] = []
     for i in range(ROUNDS):
-        began, search = time.perf_counter(), Search(loss, indices, palette)
+        began, search = time.perf_counter(), Search(loss, indices, palette, **frame)
         search.sweep()
         history.append(search.errors()[0])
         if callback is not None:
             callback(Progress(i + 1, ROUNDS, history[-1], finished, "search"))
         taken = max(taken, time.perf_counter() - began)
-        if i == ROUNDS - 1 or pace.late("search", 2 * taken):
+        if i == ROUNDS - 1 or entries is not None or pace.late("search", 2 * taken):
             break
         tiles = sample.cut(indices[None])[:, 0]
         palette = sample.fit(tiles, palette, locked=len(clear), bounds=(0.0, float(weight)))
@@ -188,8 +206,14 @@ def _entries(palette: FloatArray, weight: np.float32) -> tuple[ByteArray, ByteAr
     seen = np.clip(palette[:, 3:] / weight, 0, 1)
     seen = np.rint(255 * np.where(seen >= OPAQUE, 1, seen))
     rgb = np.rint(255 * np.clip(palette[:, :3] * 255 / np.maximum(seen, 1), 0, 1)) * (seen > 0)
-    rounded = np.hstack([rgb / 255 * (seen / 255), weight * seen / 255]).astype(np.float32)
-    return rgb.astype(np.uint8), seen[:, 0].astype(np.uint8), rounded
+    rgb, opacity = rgb.astype(np.uint8), seen[:, 0].astype(np.uint8)
+    return rgb, opacity, _premultiplied(rgb, opacity, weight)
+
+
+def _premultiplied(rgb: ByteArray, opacity: ByteArray, weight: np.float32) -> FloatArray:
+    """Return entries in the space of the loss, shape (K, 4)."""
+    seen = opacity[:, None] / 255
+    return np.hstack([rgb / 255 * seen, weight * seen]).astype(np.float32)
 
 
 def _used(

@@ -12,11 +12,12 @@ from fastgrad import _interrupts as interrupts
 from fastgrad import dithering
 from fastgrad._progress import progress_bar
 from fastgrad._typing import Array
+from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.files.outcome import Outcome, Settings
 from fastgrad.dithering.files.plan import target_size
 from fastgrad.dithering.metrics.psnr_and_ssim import flicker
 from fastgrad.dithering.pictures import animation, images, other_tools, transparency
-from fastgrad.dithering.soft_edges import is_soft
+from fastgrad.dithering.soft_edges import dither_soft, is_soft
 
 QUICK = 1.0  # seconds of work after which an interrupt leaves a quick picture, if no better one
 
@@ -121,13 +122,17 @@ class _Work:
     def all(self) -> None:
         """Dither all frames."""
         try:
-            palette = self.given
+            palette, opacity = self.given, None
             if palette is None and self.picture.count > 1:
                 self.apart = True
-                palette, self.latest, self.apart = self.common_palette(), None, False
+                palette, opacity = self.common_entries()
+                self.latest, self.apart = None, False
             if palette is None:
                 for frame in self.prepared():
                     self.take(self.alone(frame))
+            elif opacity is not None:
+                for result in self.soft_frames(palette, opacity):
+                    self.take(result)
             else:
                 pairs = (frame[:2] for frame in self.prepared())
                 for result in animation.dither_frames(pairs, palette=palette, **self.options):
@@ -184,32 +189,56 @@ class _Work:
             return {"colors": colors}
         return {"colors": colors, "palette": self.settings.palette, "lock_colors": True}
 
-    def common_palette(self) -> Array:
-        """Learn the palette of an animation from some of its frames."""
-        transparent = False
+    def common_entries(self) -> tuple[Array, Array | None]:
+        """Learn the palette of an animation from some of its frames, and opacity if it is soft."""
+        transparent = soft = False
 
         def pairs() -> Iterator[tuple[Array, Array | None]]:
-            nonlocal transparent
+            nonlocal transparent, soft
             for frame in self.prepared():
                 transparent |= frame.alpha is not None
-                yield frame[:2]
+                soft |= self.settings.palette is None and is_soft(frame.alpha, self.colors)
+                yield _with_opacity(frame), frame.mask
 
-        values, mask = animation.contact_sheet(pairs(), self.picture.count)
+        sheet, mask = animation.contact_sheet(pairs(), self.picture.count)
         if not mask.any():  # nothing is seen in those chosen: any palette will do
-            values, mask = np.zeros((1, 1, 3), np.uint8), np.ones((1, 1), bool)
+            sheet, mask = np.full((1, 1, 4), 255, np.uint8), np.ones((1, 1), bool)
+        if soft:
+            found = dithering.dither(sheet, colors=self.colors, **self.options)
+            if found.opacity is not None:
+                return found.palette, found.opacity
         own: dict[str, Any] = {} if mask.all() else {"weights": mask}
         own |= self.learning(transparent) | self.options
-        return dithering.dither(values, **own).palette
+        return dithering.dither(np.ascontiguousarray(sheet[..., :3]), **own).palette, None
+
+    def soft_frames(self, palette: Array, opacity: Array) -> Iterator[dithering.Dithering]:
+        """Dither frames in entries with opacity, each started from the one before."""
+        options: dict[str, Any] = {"flicker": animation.FLICKER} | self.options
+        asked = {name: options[name] for name in Viewing.__dataclass_fields__ if name in options}
+        viewing = Viewing(**asked)
+        previous, before = None, np.empty(0)
+        for frame in self.prepared():
+            values = _with_opacity(frame)
+            still = 0 if previous is None else (values == before).all(axis=-1)
+            result = dither_soft(
+                frame.values,
+                np.full(values.shape[:2], 255, np.uint8) if frame.alpha is None else frame.alpha,
+                len(palette),
+                entries=(palette, opacity),
+                previous=previous,
+                flicker=options["flicker"] * still,
+                viewing=viewing,
+                callback=self.show,
+            )
+            previous, before = result.indices, values
+            yield result
 
     def alone(self, frame: Prepared) -> dithering.Dithering | None:
         """Dither the only frame in a palette that is learned; None if nothing of it is seen."""
         if frame.mask is not None and not frame.mask.any():
             return None
         if self.settings.palette is None and is_soft(frame.alpha, self.colors):
-            assert frame.alpha is not None
-            scale = 255 if frame.values.dtype == np.uint8 else 1
-            values = np.dstack([frame.values / scale, frame.alpha / 255])
-            return dithering.dither(values, colors=self.colors, **self.options)
+            return dithering.dither(_with_opacity(frame), colors=self.colors, **self.options)
         own: dict[str, Any] = {} if frame.mask is None else {"weights": frame.mask}
         own |= self.learning(frame.alpha is not None) | self.options
         return dithering.dither(frame.values, **own)
@@ -258,6 +287,14 @@ class _Work:
         if settings.device is not None:
             rest = palette[len(settings.device) :]
             outcome.device = np.concatenate([settings.device, rest])
+
+
+def _with_opacity(frame: Prepared) -> Array:
+    """Return a frame's values and opacity in one array, shape (height, width, 4)."""
+    most = 255 if frame.values.dtype == np.uint8 else 1
+    opacity = most if frame.alpha is None else frame.alpha if most == 255 else frame.alpha / 255
+    opacity = np.broadcast_to(opacity, frame.values.shape[:2])
+    return np.dstack([frame.values, opacity.astype(frame.values.dtype)])
 
 
 def _packed(colors: Array) -> Array:

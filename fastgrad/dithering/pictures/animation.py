@@ -31,14 +31,14 @@ def contact_sheet(frames: Iterable[Visible], count: int) -> tuple[Array, npt.NDA
     Parameters
     ----------
     frames : iterable of (values, mask)
-        All frames: arrays of shape (height, width, 3) and, of the pixels that are seen, boolean
-        arrays of shape (height, width), or None if all are. There must be at least one frame.
+        All frames: arrays of shape (height, width, channels) and, of the pixels that are seen,
+        boolean arrays of shape (height, width), or None if all are. There must be at least one.
     count : int
         Number of frames.
 
     Returns
     -------
-    values : array, shape (rows * height, columns * width, 3)
+    values : array, shape (rows * height, columns * width, channels)
         Up to 16 evenly chosen frames.
     mask : array of bool, shape (rows * height, columns * width)
         True where there is a pixel that is seen.
@@ -49,7 +49,8 @@ def contact_sheet(frames: Iterable[Visible], count: int) -> tuple[Array, npt.NDA
     chosen = max(1, min(count, SHEET, SHEET_PIXELS // (height * width)))
     columns = int(np.ceil(np.sqrt(chosen)))
     shape = (-(-chosen // columns) * height, columns * width)
-    sheet, seen, done = np.zeros((*shape, 3), first[0].dtype), np.zeros(shape, bool), 0
+    channels = first[0].shape[2]
+    sheet, seen, done = np.zeros((*shape, channels), first[0].dtype), np.zeros(shape, bool), 0
     for i, (values, mask) in enumerate(chain([first], left)):
         if done < chosen and i >= done * count // chosen:
             row, column = divmod(done, columns)

@@ -30,3 +30,35 @@ def test_a_file_is_dithered_as_its_pixels():
         np.testing.assert_array_equal(np.asarray(image.convert("RGB")), made.shown)
     np.testing.assert_array_equal(made.palette[indices], made.shown)
     assert made.complete
+
+
+def test_an_animation_with_soft_edges_has_no_more_entries_than_asked_for(tmp_path):
+    y, x = np.mgrid[:32, :48]
+    frames = []
+    for i in range(4):
+        alpha = np.clip(255 - 24 * np.hypot(y - 16, x - 12 - 8 * i), 0, 255).astype(np.uint8)
+        values = np.broadcast_to(np.uint8([200, 60, 30]), (32, 48, 3)).copy()
+        values[y < 16] = [30, 60, 200]
+        frames.append(np.dstack([values, alpha]))
+    first, *rest = map(Image.fromarray, frames)
+    first.save(tmp_path / "a.png", save_all=True, append_images=rest, duration=80, loop=0)
+    (done,) = fg.dither_files(tmp_path / "a.png", output=tmp_path / "b.png", colors=24)
+    assert done.error is None
+    with Image.open(tmp_path / "b.png") as found:
+        assert found.n_frames == 4
+        for i, frame in enumerate(frames):
+            found.seek(i)
+            shown = np.asarray(found.convert("RGBA")).astype(float)
+            assert np.abs(shown[..., 3] - frame[..., 3]).mean() < 6
+            premultiplied = [a[..., :3] * (a[..., 3:] / 255) for a in (shown, frame.astype(float))]
+            assert np.abs(premultiplied[0] - premultiplied[1]).mean() < 6
+    entries = np.unique(np.concatenate([_rgba(tmp_path / "b.png", i) for i in range(4)]), axis=0)
+    assert len(entries) <= 24
+
+
+def _rgba(path, i):
+    """The different colours, with their opacity, of a frame; hidden ones are one."""
+    with Image.open(path) as image:
+        image.seek(i)
+        colors = np.asarray(image.convert("RGBA")).reshape(-1, 4)
+    return np.unique(np.where(colors[:, 3:] > 0, colors, 0), axis=0)
