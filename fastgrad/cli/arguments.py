@@ -204,6 +204,11 @@ DITHER: dict[str, tuple[Option, ...]] = {
             help="opacity stays as far as the palette has room, turns into all or nothing, or is "
             "laid on white (default: keep; with --preset, blend)",
         ),
+        option(
+            "--hidden",
+            action="store_true",
+            help="keep the colours of transparent pixels, for which there is one entry in eight",
+        ),
         option("--resize", type=size, metavar="WxH|W|xH", help="change the size first, in pixels"),
     ),
     "what is shown": (

@@ -152,6 +152,12 @@ def _settings(given: argparse.Namespace) -> Settings:
     alpha = given.alpha or ("blend" if given.preset else "keep")
     if alpha == "keep" and given.output and given.output.lower().endswith(".gif"):
         alpha = "key"
+    if given.hidden and alpha == "blend":
+        given.refuse("--hidden goes with --alpha keep or key")
+    if given.hidden and given.output and given.output.lower().endswith(".gif"):
+        given.refuse("--hidden goes with .png and .webp: a GIF has one transparent colour")
+    if given.hidden:
+        asked["hidden"] = True
     return Settings(
         palette,
         device,

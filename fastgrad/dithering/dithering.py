@@ -37,6 +37,7 @@ def dither(
     preset: str | None = None,
     lock_colors: bool = False,
     alpha: Mode | None = None,
+    hidden: bool = False,
     space: SpaceName = "opponent",
     sigma: float | None = None,
     ppd: float | None = None,
@@ -89,6 +90,9 @@ def dither(
         nothing, or the picture is laid on white. By default "keep", and "blend" with a preset.
         Where nothing is given of the palette, its colours are learned together with their opacity,
         of premultiplied sRGB values; a transparent entry is one of ``colors``.
+    hidden : bool, optional
+        Keep the colours of transparent pixels, which are lost by default: one in eight of the
+        entries, at most, is for them.
     space : {"opponent", "linear", "srgb", "oklab"}, optional
         Colour space in which errors are measured and blurred: luminance and two differences of
         linear light with half its weight, linear light itself, sRGB values, or Oklab.
@@ -177,6 +181,7 @@ def dither(
         preset=preset,
         lock_colors=lock_colors,
         alpha=alpha,
+        hidden=hidden,
         weights=weights,
         previous=previous,
         structure=structure,
@@ -189,7 +194,7 @@ def dither(
     call, close = shown(progress, None if callback is None else given.watched(callback))
     try:
         if given.soft is not None:
-            return dither_soft(
+            result = dither_soft(
                 given.values,
                 given.soft,
                 given.entries,
@@ -198,6 +203,7 @@ def dither(
                 rng=rng,
                 callback=call,
             )
+            return given.dressed(result)
         problem = Problem(
             given.values,
             viewing,

@@ -17,6 +17,7 @@ from fastgrad.dithering.soft_edges import is_soft
 __all__ = ["Given"]
 
 COLORS, MOST = 16, 256  # of a palette: by default, and at most
+HIDDEN = 8  # one in so many entries is for hidden colours, if they are kept
 
 
 class Given:
@@ -24,7 +25,7 @@ class Given:
 
     Parameters
     ----------
-    image, colors, palette, preset, lock_colors, alpha, weights, previous, structure
+    image, colors, palette, preset, lock_colors, alpha, hidden, weights, previous, structure
         Options of `fastgrad.dither`.
 
     Attributes
@@ -73,6 +74,7 @@ class Given:
         preset: str | None = None,
         lock_colors: bool = False,
         alpha: transparency.Mode | None = None,
+        hidden: bool = False,
         weights: ArrayLike | None = None,
         previous: Dithering | ArrayLike | None = None,
         structure: float = 0.0,
@@ -94,9 +96,13 @@ class Given:
                 f"colors must be more than the {len(self.palette)} of palette, got {count}"
             )
         self.colors, self.entries, self.weights = colors, count, weights
+        keeps = _validate.choice(hidden, "hidden", (False, True))
+        room = count if self.palette is None else MOST
+        self._hidden = max(1, room // HIDDEN) if keeps else 0  # entries, at most
         self.values, self._alpha = _without_opacity(pixels_of(image), self.mode)
         self.soft = None
         if self._alpha is not None:
+            self.entries = max(2, count - max(0, self._hidden - 1))
             plain = self.palette is None and weights is None and previous is None and not structure
             if plain and is_soft(self._alpha, count) and self._alpha.any():
                 self.soft = self._alpha
@@ -130,8 +136,24 @@ class Given:
 
     def dressed(self, result: Dithering) -> Dithering:
         """Return a result with the opacity that is left and the colours of a device."""
-        if self.soft is not None:
-            return result
+        if self.soft is None:
+            result = self._with_opacity(result)
+        if self._hidden and result.opacity is not None:
+            values = self.values if self.values.ndim == 3 else np.dstack([self.values] * 3)
+            most = max(1, min(self._hidden, MOST - np.count_nonzero(result.opacity)))
+            entries = result.indices, result.palette, result.opacity
+            indices, palette, opacity = transparency.with_hidden(*entries, values, most)
+            device = None
+            if result.device is not None:
+                shown = result.device[result.opacity > 0]
+                device = np.concatenate([shown, palette[len(shown) :]])
+            result = replace(
+                result, indices=indices, palette=palette, opacity=opacity, device=device
+            )
+        return result
+
+    def _with_opacity(self, result: Dithering) -> Dithering:
+        """Return a result with opacity that was not learned, and the colours of a device."""
         device = opacity = None
         swatches = self.swatches
         if swatches is not None and not np.array_equal(swatches.device, swatches.colors):

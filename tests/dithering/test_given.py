@@ -181,3 +181,22 @@ def test_names_may_be_in_capitals(name):
         dither(LEAF, **{name: value}, **options).image,
         dithering.dither(LEAF, **{name: value.lower()}, **options).image,
     )
+
+
+def test_hidden_colours_are_kept_on_request():
+    hidden = np.where(OPACITY[..., None] > 0, LEAF[..., :3], np.uint8([200, 30, 90]))
+    picture = np.dstack([hidden, OPACITY])
+    clear = OPACITY == 0
+    lost = dither(picture, colors=16).image
+    kept = dither(picture, colors=16, hidden=True)
+    assert (lost[clear] == 0).all()
+    np.testing.assert_array_equal(kept.image[clear], [[200, 30, 90, 0]] * clear.sum())
+    assert len(kept.palette) <= 16
+    several = dither(np.dstack([PICTURE, np.where(clear, 0, 255)]), colors=32, hidden=True)
+    assert len(several.palette) <= 32
+    assert np.count_nonzero(several.opacity == 0) == 4
+    off = np.abs(several.image[..., :3][clear].astype(int) - PICTURE[clear]).mean()
+    assert off < 40
+    panel = dither(picture, preset="bwr", alpha="keep", hidden=True)
+    assert len(panel.device) == len(panel.palette)
+    np.testing.assert_array_equal(panel.image[clear], [[200, 30, 90, 0]] * clear.sum())

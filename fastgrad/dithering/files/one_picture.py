@@ -122,12 +122,15 @@ class _Work:
     def all(self) -> None:
         """Dither all frames."""
         try:
-            palette, opacity = self.given, None
+            palette, opacity, hidden = self.given, None, self.options.get("hidden")
+            if hidden and self.picture.count > 1:
+                reason = "hidden colours are kept of a single picture, not of an animation"
+                raise images.FileError(f"{self.picture.name}: {reason}")
             if palette is None and self.picture.count > 1:
                 self.apart = True
                 palette, opacity = self.common_entries()
                 self.latest, self.apart = None, False
-            if palette is None:
+            if palette is None or hidden:
                 for frame in self.prepared():
                     self.take(self.alone(frame))
             elif opacity is not None:
@@ -234,14 +237,19 @@ class _Work:
             yield result
 
     def alone(self, frame: Prepared) -> dithering.Dithering | None:
-        """Dither the only frame in a palette that is learned; None if nothing of it is seen."""
+        """Dither the only frame; None if nothing of it is seen."""
         if frame.mask is not None and not frame.mask.any():
             return None
-        if self.settings.palette is None and is_soft(frame.alpha, self.colors):
-            return dithering.dither(_with_opacity(frame), colors=self.colors, **self.options)
-        own: dict[str, Any] = {} if frame.mask is None else {"weights": frame.mask}
-        own |= self.learning(frame.alpha is not None) | self.options
-        return dithering.dither(frame.values, **own)
+        alpha, own = frame.alpha, dict[str, Any]()
+        soft = self.settings.palette is None and is_soft(alpha, self.colors)
+        if soft or (self.options.get("hidden") and alpha is not None):
+            own = self.learning(False) if self.given is None else {"palette": self.given}
+            return dithering.dither(_with_opacity(frame), **own, **self.options)
+        own = {} if frame.mask is None else {"weights": frame.mask}
+        own |= (
+            {"palette": self.given} if self.given is not None else self.learning(alpha is not None)
+        )
+        return dithering.dither(frame.values, **own, **self.options)
 
     def take(self, result: dithering.Dithering | Quick | None) -> None:
         """Add a dithered frame, None if nothing of it is seen, to the outcome."""

@@ -115,7 +115,11 @@ class Outcome:
             if ending == ".gif":  # which knows no opacity in between
                 alpha = np.where(alpha < 128, 0, 255).astype(np.uint8)
             frames, palette, opacity = transparency.entries(
-                np.stack(frames), palette, alpha, learned=self.learned
+                np.stack(frames),
+                palette,
+                alpha,
+                learned=self.learned,
+                hidden=bool(settings.options.get("hidden")),
             )
         frames = list(frames)
         if settings.palette is None:

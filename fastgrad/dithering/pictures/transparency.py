@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from fastgrad._typing import Array, ByteArray, FloatArray
 from fastgrad.dithering.eye.colour import encode, to_linear
+from fastgrad.dithering.optimiser.palette import initial
 
-__all__ = ["MODES", "Mode", "entries", "in_order", "on_white", "resize", "to_dither"]
+__all__ = ["MODES", "Mode", "entries", "in_order", "on_white", "resize", "to_dither", "with_hidden"]
 
 Mode: TypeAlias = Literal["keep", "key", "blend"]
 MODES: tuple[Mode, ...] = ("keep", "key", "blend")
@@ -79,7 +80,12 @@ def to_dither(
 
 
 def entries(
-    indices: ByteArray, palette: ByteArray, alpha: ByteArray, *, learned: bool = False
+    indices: ByteArray,
+    palette: ByteArray,
+    alpha: ByteArray,
+    *,
+    learned: bool = False,
+    hidden: bool = False,
 ) -> tuple[ByteArray, ByteArray, ByteArray]:
     """Add entries to a palette for pixels that are not opaque.
 
@@ -96,6 +102,9 @@ def entries(
         Opacity, 255 for opaque.
     learned : bool, optional
         Leave out the opaque entries that no pixel has; by default all of the palette are kept.
+    hidden : bool, optional
+        Keep the colours of transparent pixels, in an entry for each; by default they have one
+        entry, and it is black.
 
     Returns
     -------
@@ -128,7 +137,9 @@ def entries(
     colors = len(opaque)
     for between in (254, 126, 62, 30, 14, 6, 2, 1, 0):  # degrees between 0 and 255
         degree = np.rint(alpha * ((between + 1) / 255)).astype(np.int64)
-        pairs = np.where(degree == 0, 0, degree * 256 + indices)
+        pairs = degree * 256 + indices
+        if not hidden:
+            pairs[degree == 0] = 0
         partial = degree <= between
         new, inverse = np.unique(pairs[partial], return_inverse=True)
         if colors + len(new) <= 256:
@@ -138,9 +149,62 @@ def entries(
     result = places[indices]
     result[partial] = colors + inverse.reshape(-1)
     opacity = np.rint(new // 256 * (255 / (between + 1))).astype(np.uint8)
-    added = every[new % 256] * (opacity > 0)[:, None]
+    added = every[new % 256] * ((opacity > 0) | hidden)[:, None]
     full = np.full(colors, 255, np.uint8)
     return result, np.concatenate([opaque, added.astype(np.uint8)]), np.append(full, opacity)
+
+
+def with_hidden(
+    indices: ByteArray, palette: ByteArray, opacity: ByteArray, values: Array, most: int
+) -> tuple[ByteArray, ByteArray, ByteArray]:
+    """Give transparent pixels entries of the colours that are hidden there.
+
+    Parameters
+    ----------
+    indices : array of uint8, shape (height, width)
+        The palette index of each pixel.
+    palette : array of uint8, shape (N, 3)
+        The colours.
+    opacity : array of uint8, shape (N,)
+        The opacity of each entry, 255 for opaque.
+    values : array, shape (height, width, 3)
+        The picture's sRGB values.
+    most : int
+        The greatest number of transparent entries, at least 1.
+
+    Returns
+    -------
+    indices, palette, opacity
+        The same picture, in a palette that ends with the transparent entries: all hidden colours
+        if they are so few, else the nearest of some that k-means finds.
+
+    Examples
+    --------
+    >>> values = np.uint8([[[9, 9, 9], [255, 0, 255], [9, 9, 9]]])
+    >>> palette, opacity = np.uint8([[9, 9, 9], [0, 0, 0]]), np.uint8([255, 0])
+    >>> with_hidden(np.uint8([[0, 1, 1]]), palette, opacity, values, 4)[1].tolist()
+    [[9, 9, 9], [9, 9, 9], [255, 0, 255]]
+    """
+    clear = opacity[indices] == 0
+    pixels = values[clear]
+    if not len(pixels):
+        return indices, palette, opacity
+    if pixels.dtype != np.uint8:
+        pixels = np.rint(255 * pixels).astype(np.uint8)
+    colors, places = np.unique(pixels, axis=0, return_inverse=True)
+    if len(colors) > most:
+        found = initial(pixels[None].astype(np.float32) / 255, most, rng=0)[0]
+        colors = np.unique(np.rint(255 * found).astype(np.uint8), axis=0)
+        squares = np.square(colors.astype(np.float32)).sum(axis=1)
+        products = pixels.astype(np.float32) @ colors.T.astype(np.float32)
+        places = (squares - 2 * products).argmin(axis=1)
+    shown = np.flatnonzero(opacity)
+    table = np.zeros(len(opacity), np.uint8)
+    table[shown] = np.arange(len(shown))
+    result = table[indices]
+    result[clear] = len(shown) + places.reshape(-1)
+    none = np.zeros(len(colors), np.uint8)
+    return result, np.concatenate([palette[shown], colors]), np.append(opacity[shown], none)
 
 
 def in_order(

@@ -62,3 +62,17 @@ def _rgba(path, i):
         image.seek(i)
         colors = np.asarray(image.convert("RGBA")).reshape(-1, 4)
     return np.unique(np.where(colors[:, 3:] > 0, colors, 0), axis=0)
+
+
+def test_hidden_colours_reach_the_file(tmp_path):
+    values = np.dstack([VALUES, np.where(x < 6, 0, 255).astype(np.uint8)])
+    values[x < 6, :3] = [255, 0, 255]
+    Image.fromarray(values).save(tmp_path / "a.png")
+    source, target = tmp_path / "a.png", tmp_path / "b.png"
+    for palette in ({"colors": 8}, {"palette": ["#000000", "#ff8080", "#80ff80"]}):
+        (done,) = fg.dither_files(source, output=target, hidden=True, **palette)
+        assert done.error is None
+        with Image.open(target) as found:
+            shown = np.asarray(found.convert("RGBA"))
+        np.testing.assert_array_equal(shown[x < 6], [[255, 0, 255, 0]] * 96)
+        assert (shown[x >= 6][:, 3] == 255).all()
