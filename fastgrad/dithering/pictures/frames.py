@@ -34,11 +34,17 @@ class Frame:
     duration: float = 0
 
 
+INTEROPERABILITY = 0xA005  # the directory in Exif data; R03 in it is Adobe RGB, by DCF 2.0
+ADOBE_GAMMA = (563 / 256,)
+ADOBE_RGB = ((0.3127, 0.3290), (0.64, 0.33), (0.21, 0.71), (0.15, 0.06))  # white, red, green, blue
+
+
 def color_profile(image: Any) -> bytes:
     """Return the ICC profile that the values of an image have.
 
     What counts is, in this order, the chunk cICP of a PNG, an ICC profile, the statement that the
-    values are sRGB, and gamma with chromaticities.
+    values are sRGB, and gamma with chromaticities. Cameras have no profile for Adobe RGB: they say
+    it in the Exif data, by the name of a rule for file names.
 
     Parameters
     ----------
@@ -60,6 +66,8 @@ def color_profile(image: Any) -> bytes:
     info = image.info
     if info.get("icc_profile"):
         return info["icc_profile"]
+    if info.get("exif") and image.getexif().get_ifd(INTEROPERABILITY).get(1) == "R03":
+        return colour_profiles.build(ADOBE_GAMMA, None if grey else ADOBE_RGB)
     if "srgb" in info or ("gamma" not in info and "chromaticity" not in info):
         return b""
     return colour_profiles.from_gamma(info.get("gamma"), info.get("chromaticity"), grey=grey)
@@ -97,14 +105,14 @@ def from_pil(image: Any, profile: bytes | None = None) -> Frame:
 
     if profile is None:
         profile = color_profile(image)
-    deep = sixteen_bits.channels(image)
+    deep, file = sixteen_bits.channels(image), image
     image.load()  # before which a WEBP says no duration
     duration = float(image.info.get("duration") or 0)
     image = ImageOps.exif_transpose(image)
     if image.mode == "F":
         raise ValueError("floating-point values, whose white is not known")
     if image.mode.startswith("I"):
-        deep = np.asarray(image)[..., None]
+        deep = sixteen_bits.greys(file, np.asarray(image))[..., None]
         if deep.min() < 0 or deep.max() > 65535:
             raise ValueError("grey values of more than 16 bits")
     if deep is None:

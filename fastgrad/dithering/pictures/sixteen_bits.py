@@ -11,12 +11,13 @@ import numpy as np
 from fastgrad._typing import Array
 from fastgrad.dithering.pictures.colour_profiles import to_srgb
 
-__all__ = ["channels", "convert", "convert_grey"]
+__all__ = ["channels", "convert", "convert_grey", "greys"]
 
 # Pillow's unpackers that keep the upper byte of each channel, and what unpacks the lower: those
 # of the other order of bytes. Grey and opacity have four bytes, which are unpacked as they are.
 ORDERS = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 GREY = "LA;16B"
+BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262  # tags of a TIFF; a photometric of 0 says that 0 is white
 OTHERS = {GREY: "RGBA"}
 OTHERS |= {f"{m};16{o}": f"{m};16{p}" for m in ("RGB", "RGBA", "RGBX") for o, p in ORDERS.items()}
 
@@ -58,6 +59,30 @@ def channels(image: Any) -> Array | None:
     if kinds == {GREY}:
         return low[..., ::2] * 256 + low[..., 1::2]
     return np.asarray(ImageOps.exif_transpose(image)).astype(np.uint16) * 256 + low
+
+
+def greys(image: Any, values: Array) -> Array:
+    """Return the greys of an image in full range, black 0: a TIFF may have them otherwise.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        An image of whole numbers. Of a TIFF Pillow gives 12 bits as they are, which are a sixteenth
+        of the range, and 16 bits as they are where 0 is white.
+    values : array of integers, shape (height, width)
+        Its values.
+
+    Returns
+    -------
+    array of integers, shape (height, width)
+        The values from 0 for black, to 65535 for white if they have 12 or 16 bits.
+    """
+    tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
+    if tags.get(BITS_PER_SAMPLE) == (12,):
+        values = values.astype(np.uint32) * 65535 // 4095
+    if tags.get(PHOTOMETRIC) == 0 and tags.get(BITS_PER_SAMPLE) == (16,):
+        values = 65535 - values
+    return values
 
 
 def _unpacker(tile: Any) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from png_files import icc
 
-from fastgrad.dithering.pictures import colour_profiles
+from fastgrad.dithering.pictures import colour_profiles, frames
 
 Image = pytest.importorskip("PIL.Image")
 ImageCms = pytest.importorskip("PIL.ImageCms")
@@ -148,3 +148,17 @@ def test_lab():
     lab = Image.frombytes("LAB", (3, 1), bytes([255, 0, 0, 0, 0, 0, 138, 81, 70]))
     found = np.asarray(colour_profiles.to_srgb(lab, b""))[0].astype(int)
     assert np.abs(found - [[255, 255, 255], [0, 0, 0], [255, 0, 0]]).max() <= 6
+
+
+def test_adobe_rgb_of_a_camera():
+    """The file has no profile, but says by DCF 2.0 how it is to be read."""
+    image = Image.new("RGB", (8, 8), (200, 60, 60))
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA001] = 65535  # uncalibrated
+    exif.get_ifd(0x8769)[0xA005] = {1: "R03"}
+    file = io.BytesIO()
+    image.save(file, "JPEG", exif=exif, quality=100, subsampling=0)
+    red = frames.from_pil(Image.open(file)).values[0, 0]
+    to_linear_srgb = [[1.3984, -0.3984, 0], [0, 1, 0], [0, -0.0429, 1.0429]]  # Lindbloom's matrices
+    linear = np.array(to_linear_srgb) @ (np.array([200, 60, 60]) / 255) ** (563 / 256)
+    np.testing.assert_allclose(red, encoded(linear), atol=2)

@@ -128,3 +128,27 @@ def test_grey():
     assert sixteen_bits.convert_grey(values, b"").tolist() == [[0, 1, 40, 255]]
     values[0, 0] = 1
     np.testing.assert_allclose(sixteen_bits.convert_grey(values, b""), values / 65535, atol=1e-7)
+
+
+def grey_tiff(values, bits, photometric):
+    """A TIFF of greys without compression; `values` are the rows as bytes."""
+    height, width = 2, 4
+    tags = [(256, 3, width), (257, 3, height), (258, 3, bits), (259, 3, 1), (262, 3, photometric)]
+    tags += [(273, 4, 8 + 2 + 12 * 9 + 4), (277, 3, 1), (278, 3, height), (279, 4, len(values))]
+    data = b"II*\0" + struct.pack("<IH", 8, len(tags))
+    for tag, kind, value in tags:
+        data += struct.pack("<HHII", tag, kind, 1, value)
+    return data + struct.pack("<I", 0) + values
+
+
+def test_greys_of_12_bits():
+    values = np.array([[0, 4095, 2048, 1], [16, 256, 1000, 4000]])
+    packed = bytes.fromhex("".join(f"{value:03x}" for value in values.ravel()))
+    frame = frame_of(grey_tiff(packed, 12, 1))
+    np.testing.assert_allclose(frame.values[..., 0], values / 4095, atol=2e-5)
+
+
+def test_greys_of_16_bits_where_0_is_white():
+    values = np.array([[0, 65535, 40000, 1], [16, 256, 1000, 4000]], "<u2")
+    frame = frame_of(grey_tiff(values.tobytes(), 16, 0))
+    np.testing.assert_allclose(frame.values[..., 0], 1 - values / 65535, atol=1e-6)
