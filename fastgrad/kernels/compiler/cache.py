@@ -3,10 +3,12 @@
 import contextlib
 import functools
 import hashlib
+import importlib
 import os
 import pathlib
 import pickle
 import re
+import time
 
 import numba
 from numba.core import sigutils
@@ -90,6 +92,38 @@ class _Files(IndexDataCacheFile):
                     os.unlink(self._data_path(name))
 
 
+class _Lock:
+    """Says to other processes that an overload is being compiled: they wait, and load it then.
+
+    The system lets go of the lock of a process that ends. Where there are no locks nobody waits.
+    """
+
+    PATIENCE = 120.0  # seconds, after which it is compiled here too
+    PAUSE = 0.01
+
+    def __init__(self, path):
+        self._path, self._descriptor = path, None
+        with contextlib.suppress(ImportError, OSError):
+            fcntl = importlib.import_module("fcntl")
+            self._descriptor = os.open(path, os.O_CREAT | os.O_RDWR)
+            exclusive = fcntl.LOCK_EX | fcntl.LOCK_NB
+            self._take(functools.partial(fcntl.flock, self._descriptor, exclusive))
+
+    def _take(self, attempt):
+        late = time.monotonic() + self.PATIENCE
+        while time.monotonic() < late:
+            try:
+                return attempt()
+            except BlockingIOError:
+                time.sleep(self.PAUSE)
+
+    def release(self):
+        if self._descriptor is not None:
+            with contextlib.suppress(OSError):  # who opened it before may wait for nothing in vain
+                os.unlink(self._path)
+            os.close(self._descriptor)
+
+
 def _digest(*parts):
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
@@ -102,14 +136,33 @@ class _Cache(FunctionCache):
         digest = source_digest(dispatcher.py_func.__code__.co_filename)
         stamp = self._cache_file._source_stamp, digest
         self._cache_file = _Files(self._cache_path, self._impl.filename_base, stamp)
+        self._locks = []
 
     def load_overload(self, sig, target_context):
+        loaded = self._load(sig, target_context)
+        if loaded is None and self._enabled:
+            with contextlib.suppress(Exception):  # without a lock it is compiled all the same
+                self._locks.append(_Lock(self._lock_path(sig, target_context)))
+            loaded = self._load(sig, target_context)  # another process may just have saved it
+        return loaded
+
+    def close(self):
+        """Let go of what is no longer being compiled."""
+        while self._locks:
+            self._locks.pop().release()
+
+    def _load(self, sig, target_context):
         try:
             loaded = super().load_overload(sig, target_context)
             args, _ = sigutils.normalize_signature(sig)
             return loaded if loaded is not None and loaded.signature.args == args else None
         except Exception:
             return None
+
+    def _lock_path(self, sig, target_context):
+        self._impl.locator.ensure_cache_path()
+        name = self._cache_file.data_name(self._index_key(sig, target_context.codegen()))
+        return os.path.join(self._cache_path, f"{name}.lock")
 
     def save_overload(self, sig, data):
         try:
@@ -123,12 +176,19 @@ def cached(dispatcher):
 
     Interrupts wait until it has compiled, or loaded, what it is called for.
     """
-    dispatcher.compile = interrupts.held()(dispatcher.compile)
+    compile_, release = dispatcher.compile, contextlib.nullcontext
     if os.environ.get("FASTGRAD_CACHE", "1") != "0":
         try:
-            dispatcher._cache = _Cache(dispatcher)
+            dispatcher._cache = cache = _Cache(dispatcher)
+            release = functools.partial(contextlib.closing, cache)
         except (RuntimeError, OSError, AttributeError):
             pass
+
+    def compile_and_release(signature):
+        with release():
+            return compile_(signature)
+
+    dispatcher.compile = interrupts.held()(compile_and_release)
     return dispatcher
 
 

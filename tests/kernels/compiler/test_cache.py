@@ -1,5 +1,6 @@
 """Compiled kernels on disk: what is found again, what has changed, and what may go wrong."""
 
+import contextlib
 import mmap
 import os
 import shutil
@@ -187,7 +188,8 @@ def place(tmp_path, monkeypatch):
 
 def loaded(files, dispatcher):
     """Return the signatures that are in the cache under each of the two."""
-    found = [files.load_overload(s, dispatcher.targetctx) for s in SIGNATURES]
+    with contextlib.closing(files):
+        found = [files.load_overload(s, dispatcher.targetctx) for s in SIGNATURES]
     return [one and one.signature.args for one in found]
 
 
@@ -269,3 +271,42 @@ def test_500_pairs_of_processes_save_at_once(overloads, place):
     assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
     for i in range(rounds):
         assert loaded(place(dispatcher, str(i)), dispatcher) == SIGNATURES
+
+
+def test_a_process_waits_for_what_another_compiles(tmp_path):
+    """Both begin at once, each while the other has loaded nothing yet: one of them compiles."""
+    both = """
+import os, pathlib, time
+from fastgrad.kernels.compiler import jit
+here, other = (pathlib.Path({place!r}) / name for name in os.environ["PAIR"])
+here.touch()
+while not other.exists():
+    time.sleep(0.001)
+"""
+    code = both.format(place=str(tmp_path)) + SMALLEST
+    place = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(lambda pair: run(code, PAIR=pair, **place), ("ab", "ba")))
+    assert sorted(found) == ["0 1", "1 0"]
+    assert not list((tmp_path / "cache").rglob("*.lock"))
+
+
+def test_a_lock_is_let_go_of_when_compiling_fails(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+
+    def wrong(x):
+        return x.nothing
+
+    dispatcher = cache.cached(numba.njit(wrong))
+    with pytest.raises(numba.TypingError):
+        dispatcher(1)
+    assert not list(tmp_path.rglob("*.lock"))
+
+
+def test_nobody_waits_for_ever(tmp_path, monkeypatch):
+    path = str(tmp_path / "a.lock")
+    first = cache._Lock(path)
+    monkeypatch.setattr(cache._Lock, "PATIENCE", 0.05)
+    second = cache._Lock(path)  # which returns, though the first still has it
+    second.release()
+    first.release()
