@@ -29,7 +29,7 @@ LAYERS = {
         ("graph", "optim"),
         ("dithering",),
         ("interop",),
-        ("torch", "jax", "dask"),
+        ("torch", "jax", "dask", "precompile"),
         ("cli",),
         ("__init__", "__main__"),
     ],

@@ -1,4 +1,4 @@
-"""The command line: ``fastgrad dither``, ``fastgrad compare`` and ``fastgrad info``."""
+"""The command line: ``fastgrad dither``, ``compare``, ``compile`` and ``info``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numba
 
 from fastgrad import _interrupts as interrupts
 from fastgrad._version import __version__
-from fastgrad.cli import arguments, messages, pictures, problems, versions
+from fastgrad.cli import arguments, compilation, messages, pictures, problems, versions
 from fastgrad.dithering.pictures import images
 from fastgrad.kernels.compiler import jit
 from fastgrad.threads import set_num_threads
@@ -23,6 +23,11 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, dict[str, An
         problems.compare,
         "compare all estimators on stock problems",
         arguments.compare(tuple(problems.PROBLEMS), problems.OUTPUT),
+    ),
+    "compile": (
+        compilation.compile_kernels,
+        "compile kernels ahead of their first use, on all processors",
+        arguments.COMPILE,
     ),
     "info": (versions.info, "print versions, threads and the kernel cache", arguments.INFO),
 }

@@ -13,6 +13,7 @@ from fastgrad.dithering.files.plan import SUFFIX, checked_suffix
 from fastgrad.dithering.pictures.palette_files import READERS, WRITERS
 from fastgrad.dithering.pictures.presets import PRESETS
 from fastgrad.dithering.pictures.transparency import MODES
+from fastgrad.precompile import GROUPS
 
 ESTIMATORS = ("local_expectation", "rloo", "gumbel_softmax", "rebar")
 
@@ -52,6 +53,14 @@ def file(text: str) -> str:
     """Read the name of a file or directory; - is a standard stream."""
     if not text or "\0" in text:
         raise argparse.ArgumentTypeError(f"must be the name of a file, got {printable(text)!r}")
+    return text
+
+
+def group(text: str) -> str:
+    """Read the name of a group of kernels."""
+    if text not in GROUPS:
+        known, shown = ", ".join(GROUPS), printable(text, longest=40)
+        raise argparse.ArgumentTypeError(f"must be one of {known}, got {shown}")
     return text
 
 
@@ -255,6 +264,25 @@ def compare(problems: tuple[str, ...], output: str) -> dict[str, tuple[Option, .
             THREADS,
         )
     }
+
+
+COMPILE: dict[str, tuple[Option, ...]] = {
+    "": (
+        option(
+            "groups",
+            nargs="*",
+            metavar="GROUP",
+            type=group,
+            help=f"what to compile: {', '.join(GROUPS)} (default: all)",
+        ),
+        option(
+            *("-j", "--jobs"),
+            type=number(int, 1, 4096),
+            metavar="N",
+            help="processes to use (default: one for each processor)",
+        ),
+    )
+}
 
 
 INFO: dict[str, tuple[Option, ...]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import sys
 from functools import partial
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fastgrad import _interrupts as interrupts
+from fastgrad import precompile
 from fastgrad.cli import messages, results
 from fastgrad.dithering import Viewing
 from fastgrad.dithering.files import plan, processes
@@ -53,7 +55,11 @@ def dither(given: argparse.Namespace) -> int:
         if out == "-":
             _check_standard_output()
         planned = plan.plan(naming, sources, standard_input=_standard_input)
-        with interrupts.allowed(False):  # but while it dithers, and while it measures
+        alone = min(given.jobs, len(planned.jobs)) == 1
+        with (
+            interrupts.allowed(False),  # but while it dithers, and while it measures
+            precompile.ahead("photographs") if alone else contextlib.nullcontext(),
+        ):
             return _work(given, settings, planned)
 
 

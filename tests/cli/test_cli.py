@@ -14,7 +14,7 @@ import pytest
 
 import fastgrad
 from fastgrad import _progress as progress
-from fastgrad import cli, comparison, dithering
+from fastgrad import cli, comparison, dithering, precompile
 from fastgrad.cli import problems
 from fastgrad.comparison import measuring
 from fastgrad.dithering.metrics import psnr_and_ssim
@@ -1085,3 +1085,14 @@ def test_version_in_a_process_of_its_own():
     result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
     assert result.returncode == 0
     assert result.stdout == f"fastgrad {fastgrad.__version__}\n"
+
+
+def test_compile_says_what_there_is(capsys, monkeypatch):
+    done = precompile.Compiled(12.34, 5, 6_000_000, "/cache")
+    asked = []
+    monkeypatch.setattr(precompile, "precompile", lambda *a, **k: asked.append((a, k)) or done)
+    assert cli.main(["compile", "photographs", "-j", "2"]) == 0
+    assert asked == [((["photographs"],), {"jobs": 2})]
+    assert capsys.readouterr().out == "5 kernels, 6.0 MB in /cache (12.3 s)\n"
+    assert cli.main(["compile", "nothing"]) == 2
+    assert "must be one of photographs, greys, samples" in capsys.readouterr().err

@@ -192,6 +192,15 @@ def cached(dispatcher):
     return dispatcher
 
 
+def is_filled(dispatcher):
+    """Return whether some overload of a function is on disk."""
+    files = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
+    try:
+        return files is not None and bool(files._names(files._prefix))
+    except OSError:
+        return False
+
+
 def cache_directory():
     """Return where compiled kernels are kept, or None where nothing is writable."""
 

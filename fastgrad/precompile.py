@@ -1,0 +1,217 @@
+"""Kernels compiled ahead of their first use, in several processes: for images and for CI.
+
+Kernels are compiled when they are first called, and kept on disk. Here each group of them is
+called with the smallest of arguments. A process that meets a kernel which another one is compiling
+waits for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgrad import _validate, dithering, objectives, threads
+from fastgrad._typing import Array
+from fastgrad.distributions import categorical, concrete, permutation, subset
+from fastgrad.distributions.bernoulli import Bernoulli
+from fastgrad.dithering.eye import colour
+from fastgrad.dithering.optimiser.annealing import Annealing, anneal, schedule
+from fastgrad.dithering.optimiser.diffusion import diffuse
+from fastgrad.dithering.optimiser.loss import BlurredError
+from fastgrad.dithering.optimiser.palette import Fit, Sample, initial
+from fastgrad.dithering.optimiser.search import Search
+from fastgrad.estimators import ESTIMATORS
+from fastgrad.kernels.compiler import cache
+from fastgrad.kernels.dithering.optimiser import search as search_kernels
+
+__all__ = ["GROUPS", "Compiled", "ahead", "precompile", "run"]
+
+ROOT = Path(__file__).parent.parent  # of the package
+CODE = "import sys\nfrom fastgrad.precompile import run\nrun(sys.argv[1:])"
+TYPES = (np.float32, np.float64)
+
+
+def _pixels(*shape: int) -> Array:
+    return (np.arange(np.prod(shape)) * 97 % 251).reshape(shape).astype(np.uint8)
+
+
+def _search(channels: int) -> None:
+    loss = BlurredError(np.float32(_pixels(16, 16, channels)) / 255)
+    palette = np.float32(_pixels(4, channels)) / 255
+    search = Search(loss, np.zeros((16, 16), np.uint8), palette)
+    search.sweep()
+    search.errors()
+
+
+def _annealing(channels: int) -> None:
+    loss = BlurredError(np.float32(_pixels(16, 16, channels)) / 255)
+    fit = Fit(Sample(loss), colour.SPACES["linear"], 0)
+    state = Annealing(loss, np.float32(_pixels(4, channels)) / 255, rng=0)
+    for _ in anneal(state, schedule(2), fit=fit):
+        pass
+
+
+def _start(channels: int) -> None:
+    values = np.float32(_pixels(16, 16, channels)) / 255
+    palette = initial(values, 4, rng=0)[0]
+    diffuse(BlurredError(values), palette)
+
+
+def _dithering(channels: int) -> None:
+    shape = (24, 24) if channels == 1 else (24, 24, channels)
+    dithering.dither(_pixels(*shape), colors=4, speed=10)
+
+
+def _samples(dtype: type) -> None:
+    logits = np.zeros((2, 3), dtype)
+    categorical.sample(logits, num_samples=2, rng=0)
+    categorical.log_softmax(logits)
+    categorical.entropy(logits)
+    categorical.score(logits, np.zeros(2, np.int32))
+
+
+def _relaxations(dtype: type) -> None:
+    logits = np.zeros((2, 3), dtype)
+    concrete.gumbel_softmax(logits, temperature=1.0, num_samples=2, rng=0)
+    concrete.relax(logits, temperature=1.0, num_samples=2, rng=0)
+
+
+def _permutations(dtype: type) -> None:
+    permutation.sinkhorn(np.zeros((2, 3, 3), dtype))
+    subset.k_hot(np.zeros((2, 4), dtype), 2, num_samples=2, rng=0)
+    subset.marginals(np.zeros((2, 4), dtype), 2)
+
+
+def _estimator(name: str, dtype: type) -> None:
+    def f(x: Array) -> Array:
+        return ((x - 0.3) ** 2).sum(axis=(-2, -1))
+
+    def grad(x: Array) -> Array:
+        return 2 * (x - 0.3).astype(x.dtype)
+
+    objective = objectives.objective(f, grad=grad)
+    for distribution in (np.zeros((2, 3), dtype), Bernoulli(np.zeros((2, 3), dtype))):
+        try:
+            ESTIMATORS[name]()(objective, distribution, num_samples=4, rng=0)
+        except (TypeError, ValueError):  # it asks for more of f, or for another distribution
+            continue
+
+
+GROUPS: dict[str, tuple[tuple[Callable[..., None], tuple], ...]] = {
+    # What is needed last stands first: a run that is under way compiles from the other end.
+    "photographs": tuple((f, (3,)) for f in (_search, _annealing, _start, _dithering)),
+    "greys": tuple((f, (1,)) for f in (_search, _annealing, _start, _dithering)),
+    "samples": tuple((f, (t,)) for f in (_samples, _relaxations, _permutations) for t in TYPES),
+    "estimators": tuple((_estimator, (n, t)) for t in TYPES for n in ESTIMATORS),
+}
+
+
+class Compiled(NamedTuple):
+    """What `precompile` has done.
+
+    Attributes
+    ----------
+    seconds : float
+        The time that it took.
+    kernels, bytes : int
+        The compiled kernels that are on disk now, and the size of their files.
+    place : str
+        Where they are.
+    """
+
+    seconds: float
+    kernels: int
+    bytes: int
+    place: str
+
+
+def precompile(groups: Iterable[str] = tuple(GROUPS), *, jobs: int | None = None) -> Compiled:
+    """Compile groups of kernels, and keep them on disk.
+
+    Parameters
+    ----------
+    groups : iterable of str, optional
+        Names in `GROUPS`; by default all.
+    jobs : int, optional
+        Number of processes; by default one for each processor.
+
+    Returns
+    -------
+    Compiled
+        What there is now.
+
+    Raises
+    ------
+    ValueError
+        If there is no such group.
+    RuntimeError
+        If no place is writable, or a process has failed.
+    """
+    chosen = [_validate.named(name, "groups", tuple(GROUPS)) for name in groups]
+    count = threads.get_num_threads() if jobs is None else _validate.integer(jobs, "jobs", 1)
+    place, began = cache.cache_directory(), time.perf_counter()
+    if place is None:
+        raise RuntimeError("compiled kernels can be kept nowhere: set NUMBA_CACHE_DIR")
+    tasks = [f"{name}:{i}" for name in chosen for i in range(len(GROUPS[name]))]
+    work = [tasks[i::count] for i in range(min(count, len(tasks)))]
+    processes = [_start_process(some) for some in work]
+    for process in processes:
+        _, said = process.communicate()
+        if process.returncode:
+            lines = said.decode(errors="replace").strip().splitlines() or ["it was ended"]
+            raise RuntimeError(f"a process has failed: {lines[-1]}")
+    root = Path(place).parent
+    files = [path.stat().st_size for path in root.rglob("*.nbc")]
+    return Compiled(time.perf_counter() - began, len(files), sum(files), str(root))
+
+
+def run(tasks: Sequence[str]) -> None:
+    """Compile the kernels of tasks ``"group:number"``, in this process."""
+    for task in tasks:
+        name, _, number = task.partition(":")
+        function, arguments = GROUPS[name][int(number)]
+        function(*arguments)
+
+
+@contextlib.contextmanager
+def ahead(group: str) -> Iterator[None]:
+    """Let another process compile a group while this one is at work, which meets it half way.
+
+    There is none if the kernels that are needed last have been compiled already, if compiled
+    kernels can be kept nowhere, or if there is but one thread.
+
+    Parameters
+    ----------
+    group : str
+        A name in `GROUPS`.
+    """
+    last, process = search_kernels.descend.dispatcher, None
+    needed = threads.get_num_threads() > 1 and not cache.is_filled(last)
+    if needed and cache.cache_directory() is not None:
+        process = _start_process([f"{group}:{i}" for i in range(len(GROUPS[group]))], quiet=True)
+    try:
+        yield
+    finally:
+        if process is not None:  # a half-written file is no file: see the cache
+            process.kill()
+            process.wait()
+
+
+def _start_process(tasks: list[str], *, quiet: bool = False) -> subprocess.Popen[bytes]:
+    """Start a process that compiles."""
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    return subprocess.Popen(
+        [sys.executable, "-c", CODE, *tasks],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL if quiet else subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": path},
+    )

@@ -1,0 +1,56 @@
+"""Kernels compiled ahead."""
+
+import json
+import os
+
+import pytest
+from strategies import run
+
+from fastgrad import precompile
+
+
+def test_what_is_unknown_is_refused():
+    with pytest.raises(ValueError, match=r"groups must be .*photographs.*, got 'photos'"):
+        precompile.precompile(["photos"])
+    with pytest.raises(ValueError, match=r"jobs must be .*, got 0"):
+        precompile.precompile(["samples"], jobs=0)
+
+
+@pytest.mark.parametrize("group", list(precompile.GROUPS))
+def test_every_task_can_be_called(group):
+    names = [f"{group}:{i}" for i in range(len(precompile.GROUPS[group]))]
+    assert names
+    if group != "estimators":  # the calls of which other tests have
+        precompile.run(names)
+
+
+@pytest.mark.slow
+def test_a_second_process_compiles_nothing(tmp_path):
+    place = {"NUMBA_CACHE_DIR": str(tmp_path)}
+    done = run(
+        "import json\nfrom fastgrad import precompile\n"
+        "print(json.dumps(precompile.precompile(['greys'], jobs=2)))",
+        **place,
+    )
+    _, kernels, size, root = json.loads(done)
+    assert kernels > 10
+    assert size > 1e5
+    assert os.path.samefile(root, tmp_path)
+    left = run(
+        "import numpy as np, fastgrad as fg\n"
+        "fg.dither(np.zeros((40, 40), np.uint8) + np.arange(40, dtype=np.uint8), colors=4)\n"
+        "from fastgrad.kernels.dithering.optimiser import annealing, search\n"
+        "kernels = search.descend, search.energies, annealing.sweep\n"
+        "print(sum(sum(k.dispatcher.stats.cache_misses.values()) for k in kernels))",
+        **place,
+    )
+    assert left == "0"
+
+
+def test_nothing_runs_ahead_of_what_is_compiled(monkeypatch):
+    started = []
+    monkeypatch.setattr(precompile, "_start_process", lambda *a, **k: started.append(a))
+    monkeypatch.setattr(precompile.cache, "is_filled", lambda _: True)
+    with precompile.ahead("greys"):
+        pass
+    assert not started
