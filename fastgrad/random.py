@@ -346,5 +346,5 @@ def _fill(kind, shape, rng, dtype, offset, out):
     offset = _validate.integer(offset, "offset", 0, 2**62)
     out = _validate.output(out, shape, dtype)
     key = as_key(rng).kernel_words
-    _kernels.fill(out.reshape(-1), kind, key, 0, offset)
+    _kernels.FILL[kind](out.reshape(-1), key, 0, offset)
     return out

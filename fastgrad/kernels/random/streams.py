@@ -45,25 +45,40 @@ def fill_flat_bits(bits, block_index, sample, purpose, key):
 
 
 @block
-def transform(out, bits, kind):
-    """Turn bits, (planes, n), into uniform, exponential, Gumbel or logistic noise, or sqrt(2 E)."""
+def to_uniform(out, bits):
+    """Turn bits, (planes, n), into uniform noise."""
     wide_vectors()
     high, low = bits[0], bits[-1]
-    if kind == UNIFORM:
-        for i in range(0, out.size, LANES):
-            store(out, i, uniform(load(high, i), load(low, i), out))
-    elif kind == LOGISTIC:
-        for i in range(0, out.size, LANES):
-            store(out, i, log_normal(odds(load(high, i), load(low, i), out)))
-    elif kind == GUMBEL:
-        for i in range(0, out.size, LANES):
-            store(out, i, -log_normal(exponential(load(high, i), load(low, i), out)))
-    else:
-        fill_exponential(out, bits)
-    if kind == NORMAL:
-        for i in range(0, out.size, LANES):
-            e = load(out, i)
-            store(out, i, sqrt(e + e))
+    for i in range(0, out.size, LANES):
+        store(out, i, uniform(load(high, i), load(low, i), out))
+
+
+@block
+def to_logistic(out, bits):
+    """Turn bits into logistic noise."""
+    wide_vectors()
+    high, low = bits[0], bits[-1]
+    for i in range(0, out.size, LANES):
+        store(out, i, log_normal(odds(load(high, i), load(low, i), out)))
+
+
+@block
+def to_gumbel(out, bits):
+    """Turn bits into Gumbel noise."""
+    wide_vectors()
+    high, low = bits[0], bits[-1]
+    for i in range(0, out.size, LANES):
+        store(out, i, -log_normal(exponential(load(high, i), load(low, i), out)))
+
+
+@block
+def to_radius(out, bits):
+    """Turn bits into sqrt(2 E) for exponential noise E."""
+    wide_vectors()
+    fill_exponential(out, bits)
+    for i in range(0, out.size, LANES):
+        e = load(out, i)
+        store(out, i, sqrt(e + e))
 
 
 @block
@@ -76,22 +91,38 @@ def turn(out, bits):
         store(out, i, load(out, i) * cos_2pi(angle))
 
 
-@kernel(cost=lambda out: out.size)
-def fill(chunk, chunks, out, kind, key, sample, offset):
-    """Fill flat out with the elements of a stream from `offset` on."""
-    first = offset // tile.TILE
-    blocks = (offset + out.size + tile.TILE - 1) // tile.TILE - first
-    noise = np.empty(tile.TILE, out.dtype)
-    bits = np.empty((out.itemsize // 4, DEPTH, tile.FOLD), np.uint32)
-    flat_bits = bits.reshape((out.itemsize // 4, tile.TILE))
-    for b in chunk_range(blocks, chunk, chunks):
-        begin = (first + b) * tile.TILE - offset
-        head, tail = max(begin, 0), min(begin + tile.TILE, out.size)
-        target = out[head:tail] if tail - head == tile.TILE else noise
-        fill_flat_bits(bits, first + b, sample, NOISE, key)
-        transform(target, flat_bits, kind)
-        if kind == NORMAL:
-            fill_flat_bits(bits, first + b, sample, ANGLE, key)
-            turn(target, flat_bits)
-        if tail - head < tile.TILE:
-            assign(out[head:tail], noise[head - begin : tail - begin])
+def filler(kind):
+    """Make the kernel of one kind of noise: each is compiled when it is first needed."""
+
+    @kernel(cost=lambda out: out.size)
+    def fill(chunk, chunks, out, key, sample, offset):
+        """Fill flat out with the elements of a stream from `offset` on."""
+        first = offset // tile.TILE
+        blocks = (offset + out.size + tile.TILE - 1) // tile.TILE - first
+        noise = np.empty(tile.TILE, out.dtype)
+        bits = np.empty((out.itemsize // 4, DEPTH, tile.FOLD), np.uint32)
+        flat_bits = bits.reshape((out.itemsize // 4, tile.TILE))
+        for b in chunk_range(blocks, chunk, chunks):
+            begin = (first + b) * tile.TILE - offset
+            head, tail = max(begin, 0), min(begin + tile.TILE, out.size)
+            target = out[head:tail] if tail - head == tile.TILE else noise
+            fill_flat_bits(bits, first + b, sample, NOISE, key)
+            if kind == UNIFORM:
+                to_uniform(target, flat_bits)
+            elif kind == EXPONENTIAL:
+                fill_exponential(target, flat_bits)
+            elif kind == GUMBEL:
+                to_gumbel(target, flat_bits)
+            elif kind == LOGISTIC:
+                to_logistic(target, flat_bits)
+            else:
+                to_radius(target, flat_bits)
+                fill_flat_bits(bits, first + b, sample, ANGLE, key)
+                turn(target, flat_bits)
+            if tail - head < tile.TILE:
+                assign(out[head:tail], noise[head - begin : tail - begin])
+
+    return fill
+
+
+FILL = tuple(filler(kind) for kind in (UNIFORM, EXPONENTIAL, GUMBEL, LOGISTIC, NORMAL))

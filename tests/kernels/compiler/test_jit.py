@@ -66,16 +66,16 @@ def test_small_work_is_serial_and_large_work_is_cut():
 @pytest.mark.parametrize("kind", range(5))
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_chunks_give_the_same_bits_in_turn_and_in_parallel(kind, dtype):
-    key = fg.Key(5).kernel_words
+    key, fill = fg.Key(5).kernel_words, random_kernels.FILL[kind]
     results = []
     for parallel, chunks in ((False, 1), (False, 3), (True, 1), (True, 2), (True, 7)):
         out = np.zeros(20_011, dtype)
-        args = out, kind, key, 0, 12_345
+        args = out, key, 0, 12_345
         if parallel:
-            random_kernels.fill.run(chunks, *args)
+            fill.run(chunks, *args)
         else:
             for chunk in reversed(range(chunks)):
-                random_kernels.fill.dispatcher(chunk, chunks, *args)
+                fill.dispatcher(chunk, chunks, *args)
         results.append(out)
     for result in results[1:]:
         assert np.array_equal(result, results[0])
