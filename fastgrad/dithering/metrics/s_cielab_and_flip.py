@@ -22,6 +22,7 @@ BLURS = (
     ((0.0685, 0.616725), (0.826, 0.383275)),  # red and green
     ((0.092, 0.567885), (0.6451, 0.432115)),  # blue and yellow
 )
+DIRECT = 100  # radius in pixels above which blurs are multiplications of spectra
 TO_XYZ = np.array(  # of linear sRGB
     [
         [0.4124564, 0.3575761, 0.1804375],
@@ -78,17 +79,34 @@ def s_cielab(picture: ArrayLike, original: ArrayLike, *, ppd: float = 67) -> flo
 
 def _seen(image, ppd):
     """Convert sRGB values to CIELAB after the eye's blur of each opponent channel."""
-    from scipy import ndimage
-
     opponent = values(image, linear=True) @ (TO_OPPONENT @ TO_XYZ).T
     blurred = np.zeros_like(opponent)
     for channel, blurs in enumerate(BLURS):
         total = sum(weight for _, weight in blurs)
         for width, weight in blurs:
             sigma = width * ppd / (2 * np.sqrt(2 * np.log(2)))
-            part = ndimage.gaussian_filter(opponent[..., channel], sigma, mode="nearest")
-            blurred[..., channel] += weight / total * part
+            blurred[..., channel] += weight / total * _blurred(opponent[..., channel], sigma)
     return _lab(blurred @ np.linalg.inv(TO_OPPONENT).T / WHITE)
+
+
+def _blurred(plane, sigma):
+    """Blur a plane by a Gaussian that ends at four standard deviations; edges are repeated."""
+    from scipy import fft, ndimage
+
+    radius = int(4 * sigma + 0.5)
+    if radius <= DIRECT:
+        return ndimage.gaussian_filter(plane, sigma, mode="nearest")
+    x = np.arange(-radius, radius + 1)
+    taps = np.exp(-0.5 * np.square(x / sigma))
+    for axis in (0, 1):  # in the domain of frequencies: the same up to rounding
+        wide = np.pad(plane, [(radius, radius) if i == axis else (0, 0) for i in (0, 1)], "edge")
+        count = fft.next_fast_len(wide.shape[axis], real=True)
+        response = fft.rfft(np.roll(np.pad(taps / taps.sum(), (0, count - len(taps))), -radius))
+        shape = [-1 if i == axis else 1 for i in (0, 1)]
+        spectrum = fft.rfft(wide, count, axis=axis) * response.reshape(shape)
+        inner = slice(radius, radius + plane.shape[axis])
+        plane = fft.irfft(spectrum, count, axis=axis)[(slice(None),) * axis + (inner,)]
+    return plane
 
 
 def _lab(ratio):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from fastgrad._typing import Array, ArrayLike, ByteArray
 from fastgrad.dithering.metrics.psnr_and_ssim import cssim, ms_ssim, psnr, ssim
 from fastgrad.dithering.metrics.s_cielab_and_flip import flip, s_cielab
 from fastgrad.dithering.pictures.other_tools import RIVALS
+from fastgrad.threads import get_num_threads
 
 __all__ = ["Figures", "against_others", "metrics", "table"]
 
@@ -106,14 +108,17 @@ def against_others(
     if bytes_.dtype != np.uint8:
         bytes_ = np.rint(255 * bytes_).astype(np.uint8)
     panels = {"original": bytes_, "fastgrad": shown}
-    figures = Figures(fastgrad={**metrics(shown, original, ppd=ppd), SECONDS: seconds})
+    taken = {"fastgrad": seconds}
     for name, rival in RIVALS.items() if others else ():
         began = time.perf_counter()
         picture = rival(bytes_, colors, palette)
-        taken = time.perf_counter() - began
         if picture is not None:
-            panels[name] = picture
-            figures[name] = {**metrics(picture, original, ppd=ppd), SECONDS: taken}
+            panels[name], taken[name] = picture, time.perf_counter() - began
+    with ThreadPoolExecutor(get_num_threads()) as pool:
+        measured = pool.map(lambda name: metrics(panels[name], original, ppd=ppd), taken)
+        figures = Figures(
+            {name: {**found, SECONDS: taken[name]} for name, found in zip(taken, measured)}
+        )
     return Compared(figures, panels)
 
 
