@@ -1,5 +1,6 @@
 """Gradients of expectations over discrete random variables, on the CPU."""
 
+import importlib as _importlib
 import sys as _sys
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
@@ -54,6 +55,7 @@ from fastgrad.random import Key
 from fastgrad.threads import get_num_threads, set_num_threads
 
 if _TYPE_CHECKING:
+    from fastgrad import sparse
     from fastgrad.dithering import DitheredFile, Dithering, dither, dither_files
 
 register_estimator(Auto, listed=False)  # it chooses among the others, and so stands above them
@@ -74,7 +76,9 @@ del _name
 
 
 def __getattr__(name: str) -> _Any:
-    """Import dithering when it is first asked for."""
+    """Import what is large, and not all need, when it is first asked for."""
+    if name == "sparse":
+        return _importlib.import_module(f"{__name__}.{name}")
     if name in ("DitheredFile", "Dithering", "dither", "dither_files"):
         return getattr(dithering, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -129,6 +133,7 @@ __all__ = [
     "sample",
     "score",
     "set_num_threads",
+    "sparse",
     "subset",
     "threads",
 ]

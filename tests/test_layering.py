@@ -20,7 +20,7 @@ LAYERS = {
     "": [
         ("kernels", "_interrupts", "_progress", "_signals", "_tables", "_typing", "_version"),
         ("_validate", "random", "threads"),
-        ("distributions",),
+        ("distributions", "sparse"),
         ("perturbed",),
         ("objectives",),
         ("exact",),
@@ -39,6 +39,7 @@ LAYERS = {
         ("tiles",),
         ("random",),
         ("distributions",),
+        ("sparse",),
         ("estimators", "optim"),
         ("dithering",),
     ],
@@ -46,6 +47,7 @@ LAYERS = {
         ("sums_by_outcome", "sums_of_scores"),
         ("score_functions", "rao_blackwell", "antithetic", "relaxations", "relaxed_controls"),
     ],
+    "kernels.sparse": [("entmax_threshold",), ("entmax", "losses")],
     "kernels.dithering": [("eye",), ("metrics",), ("optimiser",)],
     "estimators": [
         ("lazy_check", "base", "sums"),
@@ -57,6 +59,7 @@ LAYERS = {
         ("continuous",),
         ("registry",),
     ],
+    "sparse": [("entmax",), ("gumbel_entmax", "losses")],
     "dithering": [
         ("eye",),
         ("metrics",),

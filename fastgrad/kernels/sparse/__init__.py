@@ -1,0 +1,1 @@
+"""Sparse maps to the simplex: what fastgrad/sparse/ runs."""
