@@ -55,7 +55,7 @@ from fastgrad.random import Key
 from fastgrad.threads import get_num_threads, set_num_threads
 
 if _TYPE_CHECKING:
-    from fastgrad import sparse
+    from fastgrad import order, sparse
     from fastgrad.dithering import DitheredFile, Dithering, dither, dither_files
 
 register_estimator(Auto, listed=False)  # it chooses among the others, and so stands above them
@@ -77,7 +77,7 @@ del _name
 
 def __getattr__(name: str) -> _Any:
     """Import what is large, and not all need, when it is first asked for."""
-    if name == "sparse":
+    if name in ("order", "sparse"):
         return _importlib.import_module(f"{__name__}.{name}")
     if name in ("DitheredFile", "Dithering", "dither", "dither_files"):
         return getattr(dithering, name)
@@ -122,6 +122,7 @@ __all__ = [
     "objective",
     "objectives",
     "optim",
+    "order",
     "palettes",
     "permutation",
     "perturbed",

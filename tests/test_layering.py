@@ -20,7 +20,7 @@ LAYERS = {
     "": [
         ("kernels", "_interrupts", "_progress", "_signals", "_tables", "_typing", "_version"),
         ("_validate", "random", "threads"),
-        ("distributions", "sparse"),
+        ("distributions", "order", "sparse"),
         ("perturbed",),
         ("objectives",),
         ("exact",),
@@ -39,7 +39,7 @@ LAYERS = {
         ("tiles",),
         ("random",),
         ("distributions",),
-        ("sparse",),
+        ("sparse", "order"),
         ("estimators", "optim"),
         ("dithering",),
     ],
@@ -48,6 +48,7 @@ LAYERS = {
         ("score_functions", "rao_blackwell", "antithetic", "relaxations", "relaxed_controls"),
     ],
     "kernels.sparse": [("entmax_threshold",), ("entmax", "losses")],
+    "kernels.order": [("sorting",), ("sorting_isotonic",), ("sorting_lapsum",)],
     "kernels.dithering": [("eye",), ("metrics",), ("optimiser",)],
     "estimators": [
         ("lazy_check", "base", "sums"),
@@ -60,6 +61,7 @@ LAYERS = {
         ("registry",),
     ],
     "sparse": [("entmax",), ("gumbel_entmax", "losses")],
+    "order": [("methods",), ("sorting", "ranking", "top_k", "quantiles")],
     "dithering": [
         ("eye",),
         ("metrics",),

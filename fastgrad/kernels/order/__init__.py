@@ -1,0 +1,1 @@
+"""Order statistics and their relaxations: what fastgrad/order/ runs."""
