@@ -4,7 +4,7 @@ A linear model is to put 500 things in order. What it learns from is a score tha
 truth but far from linear, and one in ten scores is nonsense. Least squares chases the largest
 scores; the correlation of soft ranks, `fg.order.soft_rank`, sees the order only, and has gradients.
 
-    python 11_rank_correlation.py
+    python 13_rank_correlation.py
 """
 
 import numpy as np
@@ -65,5 +65,5 @@ for name, value in found.items():
 assert min(found[method] for method in METHODS) > max(0.98, found["least squares"])
 axes.set(xlabel="step", ylabel="correlation of soft ranks with the scores'")
 axes.legend()
-figure.savefig("11_rank_correlation.png", dpi=100)
-print("wrote 11_rank_correlation.png: how the objective rose")
+figure.savefig("13_rank_correlation.png", dpi=100)
+print("wrote 13_rank_correlation.png: how the objective rose")
