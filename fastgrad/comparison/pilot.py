@@ -39,7 +39,8 @@ class Auto(Estimator):
     ``state["auto_winner"]`` is its name, and ``state["auto_reason"]`` says why it was chosen, as
     does a message of level INFO to the logger "fastgrad". Calls with that state use the winner. As
     in `compare`, ``num_samples`` is the number of evaluations of f that an estimate may spend; the
-    evaluations of the first call include those of the comparison.
+    evaluations of the first call include those of the comparison. Parts of a minibatch
+    (`row_offset`) may choose differently: pass the state of one part to all.
 
     Parameters
     ----------
@@ -67,6 +68,7 @@ class Auto(Estimator):
 
     name = "auto"
     unbiased = False
+    pools = True
     evaluations = "at most S, after a comparison at the first call"
     paper = "none: see `fastgrad.compare`"
 
@@ -88,6 +90,7 @@ class Auto(Estimator):
         rng: RNG,
         state: dict[str, Any] | None = None,
         block_size: int | None = None,
+        row_offset: int = 0,
     ) -> Estimate:
         """Estimate E[f] and its gradient: see `Estimator`."""
         distribution, key, known = as_discrete(distribution), as_key(rng), self._contenders
@@ -122,6 +125,7 @@ class Auto(Estimator):
             rng=key,
             state={k: v for k, v in state.items() if k not in OWN} or None,
             block_size=block_size,
+            row_offset=row_offset,
         )
         state = {own: state[own] for own in OWN} | (found.state or {})
         return found._replace(state=state, evaluations=found.evaluations + spent)

@@ -177,6 +177,8 @@ class Bernoulli(Discrete):
     copy : bool
         Whether the distribution keeps its own copy of the logits. Without a copy it may share the
         caller's memory, which must then not be written to while the distribution is in use.
+    row_offset : int
+        Index of the first variable in a larger batch, of which samples are then a part.
 
     Attributes
     ----------
@@ -198,6 +200,7 @@ class Bernoulli(Discrete):
 
     logits: FloatArray
     copy: dataclasses.InitVar[bool] = dataclasses.field(default=True, kw_only=True)
+    row_offset: int = dataclasses.field(default=0, kw_only=True)
 
     single_logit = True
 
@@ -221,6 +224,7 @@ class Bernoulli(Discrete):
 
     def sample(self, *, num_samples: int | None = None, rng: RNG, **options: Any) -> IntArray:
         """Draw samples: see `fastgrad.bernoulli.sample`."""
+        options = self._placed(options, "site_offset")
         return sample(self.logits, num_samples=num_samples, rng=rng, **options)
 
     def log_prob(self, x: ArrayLike) -> FloatArray:
@@ -237,18 +241,22 @@ class Bernoulli(Discrete):
 
     def gumbel_softmax(self, *, temperature: float, rng: RNG, **options: Any) -> FloatArray:
         """Draw relaxed samples: see `fastgrad.bernoulli.gumbel_softmax`."""
+        options = self._placed(options, "site_offset")
         return gumbel_softmax(self.logits, temperature=temperature, rng=rng, **options)
 
     def gumbel_softmax_vjp(self, cotangent: ArrayLike, **options: Any) -> FloatArray:
         """Vector-Jacobian product: see `fastgrad.bernoulli.gumbel_softmax_vjp`."""
+        options = self._placed(options, "site_offset")
         return gumbel_softmax_vjp(self.logits, cotangent, **options)
 
     def relax(self, *, temperature: float, rng: RNG, **options: Any) -> Relaxation:
         """Draw samples with their relaxations: see `fastgrad.bernoulli.relax`."""
+        options = self._placed(options, "site_offset")
         return relax(self.logits, temperature=temperature, rng=rng, **options)
 
     def relax_vjp(self, *cotangents: ArrayLike | None, **options: Any) -> Any:
         """Vector-Jacobian products of both relaxations: see `fastgrad.bernoulli.relax_vjp`."""
+        options = self._placed(options, "site_offset")
         return relax_vjp(self.logits, *cotangents, **options)
 
 

@@ -248,6 +248,8 @@ class Categorical(Discrete):
     copy : bool
         Whether the distribution keeps its own copy of the logits. Without a copy it may share the
         caller's memory, which must then not be written to while the distribution is in use.
+    row_offset : int
+        Index of the first variable in a larger batch, of which samples are then a part.
 
     Attributes
     ----------
@@ -269,6 +271,7 @@ class Categorical(Discrete):
 
     logits: FloatArray
     copy: dataclasses.InitVar[bool] = dataclasses.field(default=True, kw_only=True)
+    row_offset: int = dataclasses.field(default=0, kw_only=True)
 
     def __post_init__(self, copy: bool) -> None:
         rows, batch = _validate.rows(self.logits)
@@ -297,6 +300,7 @@ class Categorical(Discrete):
 
     def sample(self, *, num_samples: int | None = None, rng: RNG, **options: Any) -> IntArray:
         """Draw categories: see `fastgrad.sample`."""
+        options = self._placed(options, "row_offset")
         return sample(self.logits, num_samples=num_samples, rng=rng, **options)
 
     def log_prob(self, z: ArrayLike) -> FloatArray:
@@ -313,18 +317,22 @@ class Categorical(Discrete):
 
     def gumbel_softmax(self, *, temperature: float, rng: RNG, **options: Any) -> FloatArray:
         """Draw relaxed samples: see `fastgrad.gumbel_softmax`."""
+        options = self._placed(options, "row_offset")
         return concrete.gumbel_softmax(self.logits, temperature=temperature, rng=rng, **options)
 
     def gumbel_softmax_vjp(self, cotangent: ArrayLike, **options: Any) -> FloatArray:
         """Vector-Jacobian product: see `fastgrad.gumbel_softmax_vjp`."""
+        options = self._placed(options, "row_offset")
         return concrete.gumbel_softmax_vjp(self.logits, cotangent, **options)
 
     def relax(self, *, temperature: float, rng: RNG, **options: Any) -> Relaxation:
         """Draw samples with their relaxations: see `fastgrad.relax`."""
+        options = self._placed(options, "row_offset")
         return concrete.relax(self.logits, temperature=temperature, rng=rng, **options)
 
     def relax_vjp(self, *cotangents: ArrayLike | None, **options: Any) -> Any:
         """Vector-Jacobian products of both relaxations: see `fastgrad.relax_vjp`."""
+        options = self._placed(options, "row_offset")
         return concrete.relax_vjp(self.logits, *cotangents, **options)
 
 

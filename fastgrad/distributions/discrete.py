@@ -8,6 +8,7 @@ which for a single feature is p (1 - p).
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 from typing import Any, ClassVar, TypeVar
@@ -16,7 +17,7 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad._typing import ArrayLike, FloatArray, IntArray
-from fastgrad.random import RNG
+from fastgrad.random import RNG, Key
 
 D = TypeVar("D", bound="Discrete")
 
@@ -36,14 +37,25 @@ class Discrete:
     single_logit : bool
         Whether a variable has one logit, the log odds of outcome 1 against 0, rather than one for
         each of its features. Kernels come in these two kinds.
+    row_offset : int
+        Index of the first variable in a larger batch: samples are then those of that batch.
     """
 
     logits: FloatArray
+    row_offset: int = 0
     single_logit: ClassVar[bool] = False
 
     def _keep(self, logits: FloatArray, copy: bool) -> None:
         """Set checked logits, in memory of their own if `copy` is true."""
         object.__setattr__(self, "logits", _validate.frozen(logits.copy() if copy else logits))
+        _validate.offsets(self.row_offset, 0, 0)
+
+    def _placed(self, options: dict[str, Any], name: str) -> dict[str, Any]:
+        """Return the options of a function that draws, its offset counted from the first row."""
+        if not self.row_offset:
+            return options
+        offset = _validate.integer(options.get(name, 0), name, 0)
+        return options | {name: self.row_offset + offset}
 
     # -- what a subclass says -------------------------------------------------------------------
 
@@ -128,6 +140,19 @@ class Discrete:
     def with_logits(self: D, logits: ArrayLike) -> D:
         """Return a distribution of the same kind with these logits, which are not copied."""
         return dataclasses.replace(self, logits=logits, copy=False)  # pyright: ignore
+
+    def from_row(self: D, row_offset: int) -> D:
+        """Return the same variables as those of a batch in which so many others come before."""
+        row_offset = _validate.integer(row_offset, "row_offset", 0, 2**40)
+        if not row_offset:
+            return self
+        moved = copy.copy(self)
+        object.__setattr__(moved, "row_offset", self.row_offset + row_offset)
+        return moved
+
+    def place(self, key: Key, sample: int) -> tuple[Any, int, int]:
+        """Return where noise begins, as kernels take it: words of the key, sample and row."""
+        return key.kernel_words, sample, self.row_offset
 
     def log_probabilities(self) -> FloatArray:
         """Return the log probability of each outcome of each variable, (num_outcomes, *batch)."""

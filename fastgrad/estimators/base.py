@@ -88,13 +88,16 @@ class Estimator:
         Number of points at which f is evaluated, as a formula in the number of samples S.
     min_samples : int
         The smallest number of samples with which it works.
+    pools : bool
+        Whether it learns one state from all examples of a call together, which parts of a minibatch
+        can then not learn each for itself. The first estimate, without a state, is not affected.
     paper : str
         Where it was published.
 
     Notes
     -----
-    `unbiased`, `needs` and `min_samples` may depend on the options. They are then those of the
-    instance, and, read from the class, those of the default options.
+    `unbiased`, `needs`, `min_samples` and `pools` may depend on the options. They are then those of
+    the instance, and, read from the class, those of the default options.
 
     Examples
     --------
@@ -125,6 +128,7 @@ class Estimator:
     needs: ClassVar[tuple[str, ...]] = ()
     evaluations: ClassVar[str] = "S"
     min_samples: ClassVar[int] = 1
+    pools: ClassVar[bool] = False
     paper: ClassVar[str]
 
     def __call__(
@@ -136,6 +140,7 @@ class Estimator:
         rng: RNG,
         state: dict[str, Any] | None = None,
         block_size: int | None = None,
+        row_offset: int = 0,
     ) -> Estimate:
         """Estimate E[f] and its gradient by the logits.
 
@@ -154,6 +159,13 @@ class Estimator:
         block_size : int, optional
             The largest number of samples that are drawn and handed to f at once, which bounds the
             memory; by default all of them. The result does not depend on it.
+        row_offset : int
+            Index of the first variable in a larger batch, variables being numbered in C order over
+            all axes of the batch. Where f has a value for each example, so that examples do not
+            mix, a minibatch may be estimated in parts: with the index of the first variable of
+            each part (the number of examples before it, times the variables of an example) values
+            and gradients join to those of one call, bit for bit. So does the state, unless the
+            estimator `pools` what it learns.
 
         Returns
         -------
@@ -168,8 +180,9 @@ class Estimator:
         ValueError
             If there are too few samples, or f returns values of a wrong shape or not finite.
         """
-        objective, distribution = as_objective(f), as_distribution(distribution)
-        self.check(distribution)
+        objective, variables = as_objective(f), as_distribution(distribution)
+        self.check(variables)
+        distribution = variables if row_offset == 0 else variables.from_row(row_offset)
         objective.require(self.name, self.needs)
         num_samples = _validate.integer(num_samples, "num_samples", 1, 2**24)
         if num_samples < self.min_samples:

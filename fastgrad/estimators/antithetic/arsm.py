@@ -93,7 +93,7 @@ class ARSM(Estimator):
         z = np.empty((num_samples, *distribution.batch_shape), np.int32)
         shares = np.empty((num_samples, *w.shape), w.dtype)
         winners = z.reshape(num_samples, len(w))
-        _kernels.race(w, key.kernel_words, offset, shares, winners)
+        _kernels.race(w, distribution.place(key, offset), shares, winners)
         return Races(_validate.frozen(z), _validate.frozen(shares.reshape(*z.shape, w.shape[1])))
 
     def samples(self, distribution: Discrete, draws: Races) -> FloatArray:

@@ -88,7 +88,7 @@ class DisARMIW(StickBreaking):
         z = np.empty((num_samples, *distribution.batch_shape), np.int32)
         flat, tables = z.reshape(num_samples, len(logits)), (rest, reach, order)
         words = logits.itemsize // 4
-        _kernels.sample_pairs(words, *tables, key.kernel_words, offset // 2, flat)
+        _kernels.sample_pairs(words, *tables, distribution.place(key, offset // 2), flat)
         return _validate.frozen(z)
 
 
@@ -139,7 +139,7 @@ class CARMS(StickBreaking):
         _sticks.thresholds(logits, order, size, threshold)
         z = np.empty((num_samples, *distribution.batch_shape), np.int32)
         flat, tables = z.reshape(num_samples, len(logits)), (threshold, order)
-        _kernels.sample_groups(*tables, size, key.kernel_words, offset, flat)
+        _kernels.sample_groups(*tables, size, distribution.place(key, offset), flat)
         return _validate.frozen(z)
 
 

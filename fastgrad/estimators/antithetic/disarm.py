@@ -133,7 +133,7 @@ class ARMS(Antithetic):
         _log_odds.thresholds(t, size, threshold)
         z = np.empty((num_samples, *distribution.batch_shape), np.int32)
         flat = z.reshape(num_samples, t.size)
-        _kernels.sample_groups(t, threshold, size, key.kernel_words, offset, flat)
+        _kernels.sample_groups(t, threshold, size, distribution.place(key, offset), flat)
         return _validate.frozen(z)
 
 
@@ -154,7 +154,7 @@ def draw_pairs(
     pairs = num_samples // 2
     z, u = np.empty((num_samples, *batch), np.int32), np.empty((pairs * noise, *batch), t.dtype)
     flat = z.reshape(num_samples, t.size), u.reshape(len(u), t.size)
-    _kernels.sample_pairs(t, key.kernel_words, offset // 2, *flat)
+    _kernels.sample_pairs(t, distribution.place(key, offset // 2), *flat)
     return _validate.frozen(z), _validate.frozen(u)
 
 

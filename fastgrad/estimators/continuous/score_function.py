@@ -22,7 +22,9 @@ __all__ = ["ScoreFunction"]
 class OfContinuous(Estimator):
     """Base class of the estimators of the gradient of E[f] by the parameters of a distribution.
 
-    The gradient is a dict of arrays, with the names and the shapes of the parameters.
+    The gradient is a dict of arrays, with the names and the shapes of the parameters. Parts of a
+    minibatch can not be estimated by themselves (there is no `row_offset`): the noise of a sample
+    begins where that of the sample before it ends, and so depends on the number of variables.
     """
 
     def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]

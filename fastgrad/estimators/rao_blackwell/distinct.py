@@ -23,6 +23,8 @@ from fastgrad.kernels.tiles import check as _check
 from fastgrad.objectives import Objective, Values
 from fastgrad.random import Key
 
+NO_KEY = Key(0)  # for kernels that are not to draw
+
 
 class Outcomes(NamedTuple):
     """Outcomes of which the first k are distinct in each of M cells.
@@ -69,9 +71,9 @@ def search(
         run, dtype = _kernels.rows, logits.dtype
     log_p, last = np.zeros((len(z), cells), dtype), np.zeros(cells, dtype)
     rest = np.full(cells, -np.inf if len(z) else 0.0, dtype)
-    words = (np.uint32(0), np.uint32(0)) if key is None else key.kernel_words
+    noise = distribution.place(key or NO_KEY, 0)
     if z.size:
-        run(logits, words, key is not None, z, log_p, rest, last)
+        run(logits, noise, key is not None, z, log_p, rest, last)
     z = _validate.frozen(z.reshape(len(z), *distribution.batch_shape))
     log_p, rest, last = (x.astype(np.float64) for x in (log_p[:count], rest, last))
     return Outcomes(z[:count], log_p, rest, last)

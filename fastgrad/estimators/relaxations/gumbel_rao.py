@@ -55,7 +55,7 @@ class Rao(Jacobian):
         """Take the next block."""
         z, w = self.flat(draws.z, w)
         kernel = _kernels.site_products if self.single else _kernels.products
-        noise = self.inner_samples, draws.key.kernel_words, draws.offset
+        noise = self.inner_samples, self.distribution.place(draws.key, draws.offset)
         kernel(self.rows, z, w, *self.numbers, *noise, self.sum)
 
 

@@ -92,8 +92,7 @@ class STGumbel(GumbelSoftmax):
             *(d.logits.reshape(rows) for d in (forward, backward)),
             forward is backward,
             _validate.scale(logits.dtype, temperature),
-            key.kernel_words,
-            _validate.offsets(0, offset, num_samples)[1],
+            distribution.place(key, offset),
             *pair.reshape(2, num_samples, *rows),
         )
         x, y = _validate.frozen(pair)

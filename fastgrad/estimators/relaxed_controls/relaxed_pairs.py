@@ -72,8 +72,7 @@ def draw_relaxed(
         kernel(
             logits.reshape(rows),
             inverse,
-            key.kernel_words,
-            offset,
+            distribution.place(key, offset),
             sample.reshape(num_samples, -1),
             x[0],
             conditional,

@@ -12,7 +12,7 @@ import numpy as np
 from fastgrad import _validate
 from fastgrad._typing import FloatArray, IntArray
 from fastgrad.distributions.discrete import Discrete
-from fastgrad.estimators.base import Estimate, estimate
+from fastgrad.estimators.base import Estimate, by_options, estimate
 from fastgrad.estimators.score_functions.baselines import Regression
 from fastgrad.estimators.score_functions.reinforce import ScoreFunction
 from fastgrad.estimators.sums import CentredScores, Mean, mean_features, outcomes
@@ -33,6 +33,7 @@ class ScaledControls(ScoreFunction):
     unbiased = True
     needs: ClassVar[tuple[str, ...]] = ("grad",)
     min_samples = 2
+    pools: ClassVar[bool] = by_options(lambda run: run.scale is None)
 
     def __post_init__(self) -> None:
         if self.scale is not None and not np.isfinite(self.scale):

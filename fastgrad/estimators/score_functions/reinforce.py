@@ -120,6 +120,7 @@ class Reinforce(ScoreFunction):
     name = "reinforce"
     unbiased = True
     min_samples: ClassVar[int] = by_options(lambda run: run.baseline.min_samples)
+    pools: ClassVar[bool] = by_options(lambda run: run.baseline.pools)
     paper = "Williams, 1992; baselines: Weaver and Tao, 2001; Mnih and Gregor, 2014"
 
     def __post_init__(self) -> None:

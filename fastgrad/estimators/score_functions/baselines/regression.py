@@ -74,6 +74,8 @@ class LeastSquares(Baseline):
     decay: float = 0.99
     ridge: float = 1.0
 
+    pools = True
+
     def __post_init__(self) -> None:
         check_decay(self.decay)
         _validate.positive(self.ridge, "ridge")

@@ -24,9 +24,12 @@ class Baseline:
     ----------
     min_samples : int
         The smallest number of samples with which it works.
+    pools : bool
+        Whether it learns one state from all examples of a call together.
     """
 
     min_samples: ClassVar[int] = 1
+    pools: ClassVar[bool] = False
 
     def sums(self, distribution: Discrete) -> Any:
         """Return an object whose ``add(z, signal)`` takes a block of outcomes and signals."""

@@ -35,12 +35,13 @@ def speeds(e, w):
 
 
 @kernel(cost=lambda shares: shares.size)
-def race(chunk, chunks, weights, key, first_sample, shares, z):
+def race(chunk, chunks, weights, noise, shares, z):
     """Fill shares, (S, N, K), uniform on the simplex of weights > 0, and z, (S, N), the winners.
 
     The winner is the category of the least share / weight; its noise is that of `concrete`.
     """
-    layout = tile.layout(*weights.shape)
+    key, first_sample, offset = noise
+    layout = tile.layout(*weights.shape, offset)
     fold, real = layout.fold, weights.dtype
     w, e = tile.scratch(layout, 2, real)
     (s,) = tile.statistics(layout, 1, real)

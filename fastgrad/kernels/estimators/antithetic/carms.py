@@ -64,26 +64,27 @@ def last_above(x, row, begin, u):
 
 
 @kernel(cost=lambda z: z.size)
-def sample_pairs(chunk, chunks, planes, rest, reach, order, key, first_pair, z):
+def sample_pairs(chunk, chunks, planes, rest, reach, order, noise, z):
     """Fill z, (2 P, N), with antithetic pairs, each made of two uniform variates and a bit.
 
     The first variate decides at which place a stick breaks first, the bit which of the two samples
     breaks there. The other sample is independent from then on: with the second variate, it breaks
     what is left of its own stick.
     """
+    key, first_pair, offset = noise
     samples, n = z.shape
-    k = order.shape[1]
+    k, lead = order.shape[1], offset % 4
     columns = tile.FOLD
-    blocks = (n + columns - 1) // columns
+    blocks = (lead + n + columns - 1) // columns if n else 0
     bits = np.empty((planes, 2, columns), np.uint32)
     u, v, first = np.empty(columns), np.empty(columns), np.empty(columns, np.bool_)
     for b in chunk_range(blocks, chunk, chunks):
-        head = b * columns
+        head = b * columns - lead
         for i in range(0, samples, 2):
             pair = np.uint32(first_pair + i // 2)
-            fill_bits(bits, head // 4 * 2, 2, 1, pair, UNIFORM, key)
+            fill_bits(bits, (offset + head) // 4 * 2, 2, 1, pair, UNIFORM, key)
             fill_uniforms(first, u, v, bits)
-            for r in range(min(columns, n - head)):
+            for r in range(max(-head, 0), min(columns, n - head)):
                 row, c = head + r, r % 4 * (columns // 4) + r // 4
                 place = first_above(reach, row, k - 1, u[c])
                 other = place
@@ -107,32 +108,33 @@ def settle_rank(rank, hit, place):
 
 
 @kernel(cost=lambda order, z: z.size * order.shape[1])
-def sample_groups(chunk, chunks, threshold, order, size, key, first_sample, z):
+def sample_groups(chunk, chunks, threshold, order, size, noise, z):
     """Fill z, (S, N), with groups of `size`: coupled Bernoulli draws at every place."""
+    key, first_sample, offset = noise
     samples, n = z.shape
-    k = order.shape[1]
-    columns = width(n, size)
-    blocks = (n + columns - 1) // max(columns, 1)
+    k, lead = order.shape[1], offset % 4
+    columns = width(lead + n, size)
+    blocks = (lead + n + columns - 1) // max(columns, 1) if n else 0
     real = threshold.dtype
     bits = np.empty((threshold.itemsize // 4, 1, columns), np.uint32)
     e, after = np.empty((size, columns), real), np.empty((size, columns), real)
     hit, rank = np.empty((size, columns), np.int32), np.empty((size, columns), np.int32)
     before, limit = tile.empty((columns,), real), np.zeros(columns, real)
     for b in chunk_range(blocks, chunk, chunks):
-        head = b * columns
-        rows = min(columns, n - head)
+        head = b * columns - lead
+        rows = range(max(-head, 0), min(columns, n - head))
         for i in range(0, samples, size):
             rank[:] = np.int32(k - 1)
             for place in range(k - 1):
-                for r in range(rows):
+                for r in rows:
                     limit[r % 4 * (columns // 4) + r // 4] = threshold[head + r, place]
                 for j in range(size):
                     sample = np.uint32(first_sample + i + j)
-                    fill_bits(bits, head // 4 * k + place, k, 0, sample, NOISE, key)
+                    fill_bits(bits, (offset + head) // 4 * k + place, k, 0, sample, NOISE, key)
                     fill_exponential(e[j].reshape((1, columns)), bits)
                 exceed(hit, e, after, before, limit)
                 settle_rank(rank, hit, np.int32(place))
             for j in range(size):
-                for r in range(rows):
+                for r in rows:
                     c = r % 4 * (columns // 4) + r // 4
                     z[i + j, head + r] = order[head + r, rank[j, c]]

@@ -45,19 +45,20 @@ def decide_pair(x, y, t, w):
 
 
 @kernel(cost=lambda z: z.size)
-def sample_pairs(chunk, chunks, logits, key, first_pair, z, noise):
-    """Fill z, (2 P, N), with antithetic pairs, and noise, (P, N) or (0, N), with u - 1/2."""
+def sample_pairs(chunk, chunks, logits, noise, z, uniform):
+    """Fill z, (2 P, N), with antithetic pairs, and uniform, (P, N) or (0, N), with u - 1/2."""
+    key, first_pair, offset = noise
     n = logits.size
-    blocks, depth = lg.layout(n, 0)
+    blocks, depth = lg.layout(n, offset)
     bits = np.empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
     odds = np.empty(bits[0].size, logits.dtype)
     for b in chunk_range(blocks, chunk, chunks):
-        start, head, tail, _ = lg.span(b, depth, n, 0)
-        w = odds[: tail - head]
+        start, head, tail, low = lg.span(b, depth, n, offset)
+        w = odds[low : low + tail - head]
         for i in range(z.shape[0] // 2):
             lg.fill_odds(odds, bits, start, np.uint32(first_pair + i), NOISE, key)
-            if noise.shape[0]:
-                centre_uniform(noise[i, head:tail], w)
+            if uniform.shape[0]:
+                centre_uniform(uniform[i, head:tail], w)
             decide_pair(z[2 * i, head:tail], z[2 * i + 1, head:tail], logits[head:tail], w)
 
 
@@ -110,20 +111,24 @@ def flip(z, hit, t):
 
 
 @kernel(cost=lambda z: z.size)
-def sample_groups(chunk, chunks, logits, threshold, size, key, first_sample, z):
+def sample_groups(chunk, chunks, logits, threshold, size, noise, z):
     """Fill z, (S, N), with groups of `size`: the rarer outcome is where `exceed` says."""
+    key, first_sample, offset = noise
     samples, n = z.shape
-    columns = width(n, size)
-    blocks = (n + columns - 1) // max(columns, 1)
+    lead = offset % tile.FOLD
+    columns = width(lead + n, size)
+    blocks = (lead + n + columns - 1) // max(columns, 1) if n else 0
     real = logits.dtype
     bits = np.empty((logits.itemsize // 4, columns // tile.FOLD, tile.FOLD), np.uint32)
     e, after = np.empty((size, columns), real), np.empty((size, columns), real)
     hit, before = np.empty((size, columns), np.int32), tile.empty((columns,), real)
     limit = np.zeros(columns, real)
     for b in chunk_range(blocks, chunk, chunks):
-        head, tail = b * columns, min((b + 1) * columns, n)
-        assign(limit[: tail - head], threshold[head:tail])
-        start = head // 4
+        begin = b * columns - lead
+        head, tail = max(begin, 0), min(begin + columns, n)
+        low, high = head - begin, tail - begin
+        assign(limit[low:high], threshold[head:tail])
+        start = (offset + begin) // 4
         for i in range(0, samples, size):
             for j in range(size):
                 sample = np.uint32(first_sample + i + j)
@@ -131,7 +136,7 @@ def sample_groups(chunk, chunks, logits, threshold, size, key, first_sample, z):
                 fill_exponential(e[j].reshape(bits[0].shape), bits)
             exceed(hit, e, after, before, limit)
             for j in range(size):
-                flip(z[i + j, head:tail], hit[j, : tail - head], logits[head:tail])
+                flip(z[i + j, head:tail], hit[j, low:high], logits[head:tail])
 
 
 # -- sums --------------------------------------------------------------------------------------

@@ -70,12 +70,13 @@ def shift_by_log(s, total):
 
 
 @kernel(cost=lambda logits, z: logits.size * len(z))
-def rows(chunk, chunks, logits, key, noisy, z, log_p, rest, last):
+def rows(chunk, chunks, logits, noise, noisy, z, log_p, rest, last):
     """z (S, N) = the first outcomes of each row, a cell of its own, log_p their log probabilities.
 
     rest is the log of the mass of all others, last the perturbed log probability of the next one.
     """
-    layout = tile.layout(*logits.shape)
+    key, first_sample, offset = noise
+    layout = tile.layout(*logits.shape, offset)
     fold, real = layout.fold, logits.dtype
     t, w, e = tile.scratch(layout, 3, real)
     best, s, total = tile.statistics(layout, 3, real)
@@ -86,7 +87,7 @@ def rows(chunk, chunks, logits, key, noisy, z, log_p, rest, last):
         elementwise.copy(w, t)
         if noisy:
             place = addresses(layout, row)
-            draw(w, t, bits, place, np.uint32(0), key, best, arg, fold, best[:0])
+            draw(w, t, bits, place, np.uint32(first_sample), key, best, arg, fold, best[:0])
         for i in range(z.shape[0]):
             col.argmax(w, best, arg, fold)
             tile.store_categories(z[i], arg, row, fold)
@@ -199,14 +200,14 @@ def trace(z, up, held):
 
 
 @kernel(cost=lambda logits, z: logits.size * len(z))
-def beams(chunk, chunks, logits, key, noisy, z, log_p, rest, last):
+def beams(chunk, chunks, logits, noise, noisy, z, log_p, rest, last):
     """The same as `rows` where a cell is several rows: log_p is (S, M), rest and last (M,)."""
+    key, first_sample, offset = noise
     (n, k), most, m = logits.shape, z.shape[0], rest.size
     per, real = n // m, logits.dtype
     begin, end = chunk_bounds(m, chunk, chunks)
     begin, end = begin * per, end * per
-    aligned = begin // 4 * 4
-    layout = tile.layout(end - aligned, k, aligned)
+    layout = tile.layout(end - begin, k, offset + begin)
     fold = layout.fold
     (t,) = tile.scratch(layout, 1, real)
     (best,) = tile.statistics(layout, 1, real)
@@ -217,12 +218,12 @@ def beams(chunk, chunks, logits, key, noisy, z, log_p, rest, last):
     sources, held = np.empty((most, 2), np.int64), np.empty((most, 2), np.int64)
     up = np.zeros((most, per), np.int32)
     for first in tile.rows(layout, 0, 1):
-        tile.load(t, logits[aligned:end], first, like(-np.inf, t))
+        tile.load(t, logits[begin:end], first, like(-np.inf, t))
         col.subtract_maximum(t, best, fold)
         place = addresses(layout, first)
         for j in range(most if noisy else 0):
-            draw(w[j], t, bits, place, np.uint32(j), key, best, arg, fold, best[:0])
-        head = first + aligned
+            draw(w[j], t, bits, place, np.uint32(first_sample + j), key, best, arg, fold, best[:0])
+        head = first + begin
         for r in range(max(0, begin - head), min(1 if fold else layout.columns, end - head)):
             row = head + r
             cell, step = row // per, row % per

@@ -32,12 +32,13 @@ def multiply(w, factor):
 
 
 @kernel(cost=lambda w, inner: w.size * inner)
-def products(chunk, chunks, logits, z, w, scale, rarity, weight, inner, key, first_sample, total):
+def products(chunk, chunks, logits, z, w, scale, rarity, weight, inner, noise, total):
     """total += sum over samples and inner draws of weight scale J(y) w.
 
     w is (S, N, K), the outcomes z are (S, N).
     """
-    layout = tile.layout(*logits.shape)
+    key, first_sample, offset = noise
+    layout = tile.layout(*logits.shape, offset)
     fold, real = layout.fold, logits.dtype
     t, p, y, r, g = tile.scratch(layout, 5, real)
     best, s, share, time = tile.statistics(layout, 4, real)
@@ -71,19 +72,18 @@ def sign(z, x):
 
 
 @kernel(cost=lambda w, inner: w.size * inner)
-def site_products(
-    chunk, chunks, logits, x, w, scale, rarity, weight, inner, key, first_sample, total
-):
+def site_products(chunk, chunks, logits, x, w, scale, rarity, weight, inner, noise, total):
     """`products` of sites: w and the outcomes x are (S, N)."""
+    key, first_sample, offset = noise
     n = logits.size
-    blocks, depth = lg.layout(n, 0)
+    blocks, depth = lg.layout(n, offset)
     real = logits.dtype
     bits = np.empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
     odds, scratch = np.empty(bits[0].size, real), np.empty((6, bits[0].size), real)
     for b in chunk_range(blocks, chunk, chunks):
-        start, head, tail, low = lg.span(b, depth, n, 0)
+        start, head, tail, low = lg.span(b, depth, n, offset)
         size = tail - head
-        t, g, noise = logits[head:tail], total[head:tail], odds[low : low + size]
+        t, g, own = logits[head:tail], total[head:tail], odds[low : low + size]
         z, m, d = scratch[0][:size], scratch[1][:size], scratch[2][:size]
         p, q, r = scratch[3][:size], scratch[4][:size], scratch[5][:size]
         lg.probabilities(p, q, t)
@@ -96,7 +96,7 @@ def site_products(
                 lg.fill_odds(odds, bits, start, number, CONDITIONAL, key)
                 if rarity != like(1, rarity):
                     multiply(odds, rarity)
-                lg.condition(m, noise, z, t, p, q)
+                lg.condition(m, own, z, t, p, q)
                 lg.slope(d, m, scale, False)
                 lg.mask(d, t)
                 lg.accumulate(g, d, r)

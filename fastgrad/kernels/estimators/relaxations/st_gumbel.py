@@ -17,12 +17,13 @@ from fastgrad.kernels.tiles import tile
 
 
 @kernel(cost=lambda x: x.size)
-def draw(chunk, chunks, forward, backward, coupled, scale, key, first_sample, x, y):
+def draw(chunk, chunks, forward, backward, coupled, scale, noise, x, y):
     """Fill x with one-hot argmax(forward + G), y with softmax((backward + G) scale), (S, N, K).
 
     G is Gumbel noise, that of `concrete`; coupled: forward and backward are the same logits.
     """
-    layout = tile.layout(*forward.shape)
+    key, first_sample, offset = noise
+    layout = tile.layout(*forward.shape, offset)
     fold, real = layout.fold, forward.dtype
     t, u, w, h = tile.scratch(layout, 4, real)
     best, s = tile.statistics(layout, 2, real)
@@ -46,20 +47,21 @@ def draw(chunk, chunks, forward, backward, coupled, scale, key, first_sample, x,
 
 
 @kernel(cost=lambda x: x.size)
-def draw_sites(chunk, chunks, forward, backward, coupled, scale, key, first_sample, x, y):
+def draw_sites(chunk, chunks, forward, backward, coupled, scale, noise, x, y):
     """Fill x with [forward + L > 0], y with sigmoid((backward + L) scale), L logistic, (S, N)."""
+    key, first_sample, offset = noise
     n = forward.size
-    blocks, depth = lg.layout(n, 0)
+    blocks, depth = lg.layout(n, offset)
     bits = np.empty((forward.itemsize // 4, depth, tile.FOLD), np.uint32)
     w = np.empty(bits[0].size, forward.dtype)
     for b in chunk_range(blocks, chunk, chunks):
-        start, head, tail, low = lg.span(b, depth, n, 0)
-        noise = w[low : low + tail - head]
+        start, head, tail, low = lg.span(b, depth, n, offset)
+        odds = w[low : low + tail - head]
         for i in range(x.shape[0]):
             one, z = x[i][head:tail], y[i][head:tail]
             lg.fill_odds(w, bits, start, np.uint32(first_sample + i), NOISE, key)
-            lg.perturb(z, forward[head:tail], noise)
+            lg.perturb(z, forward[head:tail], odds)
             lg.decide(one, z)
             if not coupled:
-                lg.perturb(z, backward[head:tail], noise)
+                lg.perturb(z, backward[head:tail], odds)
             lg.sharpen(z, scale, False)

@@ -47,10 +47,11 @@ def relax_into(out, w, best, zero, arg, inverse, s, row, fold):
 
 
 @kernel(cost=lambda relaxed, conditional: relaxed.size + conditional.size)
-def categorical(chunk, chunks, logits, inverse, key, first_sample, z, relaxed, conditional):
+def categorical(chunk, chunks, logits, inverse, noise, z, relaxed, conditional):
     """Draw z, (S, N), with relaxed and conditional, (S, N, K); coupled noise if that is empty."""
+    key, first_sample, offset = noise
     n, k = logits.shape
-    layout = tile.layout(n, k)
+    layout = tile.layout(n, k, offset)
     fold, real = layout.fold, logits.dtype
     t, p, w = tile.scratch(layout, 3, real)
     best, s, total, time, scale = tile.statistics(layout, 5, real)
@@ -84,29 +85,30 @@ def multiply(z, inverse):
 
 
 @kernel(cost=lambda relaxed, conditional: relaxed.size + conditional.size)
-def bernoulli(chunk, chunks, logits, inverse, key, first_sample, x, relaxed, conditional):
+def bernoulli(chunk, chunks, logits, inverse, noise, x, relaxed, conditional):
     """The same for sites, one logit each: all (S, N)."""
+    key, first_sample, offset = noise
     n = logits.size
-    blocks, depth = lg.layout(n, 0)
+    blocks, depth = lg.layout(n, offset)
     real = logits.dtype
     bits = np.empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
     size = bits[0].size
     w, p_all, q_all = np.empty(size, real), np.empty(size, real), np.empty(size, real)
     for b in chunk_range(blocks, chunk, chunks):
-        start, head, tail, _ = lg.span(b, depth, n, 0)
-        t, noise, scale = logits[head:tail], w[: tail - head], inverse[head:tail]
+        start, head, tail, low = lg.span(b, depth, n, offset)
+        t, scale, odds = logits[head:tail], inverse[head:tail], w[low : low + tail - head]
         p, q = p_all[: tail - head], q_all[: tail - head]
         lg.probabilities(p, q, t)
         for i in range(x.shape[0]):
             number = np.uint32(first_sample + i)
             z = relaxed[i][head:tail]
             lg.fill_odds(w, bits, start, number, NOISE, key)
-            lg.perturb(z, t, noise)
+            lg.perturb(z, t, odds)
             lg.decide(x[i][head:tail], z)
             if conditional.shape[0]:
                 m = conditional[i][head:tail]
                 lg.fill_odds(w, bits, start, number, CONDITIONAL, key)
-                lg.condition(m, noise, z, t, p, q)
+                lg.condition(m, odds, z, t, p, q)
                 multiply(m, scale)
                 lg.sharpen(m, like(1, m), False)
             multiply(z, scale)
