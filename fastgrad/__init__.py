@@ -1,7 +1,7 @@
 """Gradients of expectations over discrete random variables, on the CPU."""
 
-import importlib as _importlib
 import sys as _sys
+from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
@@ -77,10 +77,10 @@ del _name
 
 def __getattr__(name: str) -> _Any:
     """Import what is large, and not all need, when it is first asked for."""
-    if name in ("order", "sparse"):
-        return _importlib.import_module(f"{__name__}.{name}")
     if name in ("DitheredFile", "Dithering", "dither", "dither_files"):
         return getattr(dithering, name)
+    if name in ("dask", "jax", "order", "sparse", "torch"):
+        return _import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -24,6 +24,12 @@ def array(x, name):
             raise TypeError(
                 f"{name} must not be a NumPy masked array: fill it first, logits with -inf"
             )
+        graph = getattr(x, "__dask_graph__", None)
+        if graph is not None and graph() is not None:  # to be computed at once, and without a word
+            raise TypeError(
+                f"{name} must be an array in memory, got one of Dask: functions of these are in "
+                "fastgrad.dask, or call its compute()"
+            )
     try:
         return np.asarray(x)
     except (TypeError, RuntimeError) as error:  # how other libraries refuse to make it one

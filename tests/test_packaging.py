@@ -53,7 +53,7 @@ def test_metadata():
     assert distribution.metadata["License-Expression"] == "BSD-3-Clause"
     assert distribution.metadata["Requires-Python"] == ">=3.10"
     extras = set(distribution.metadata.get_all("Provides-Extra"))
-    assert extras == {"dither", "plot", "small", "torch", "jax", "test", "bench", "all"}
+    assert extras == {*("dither", "plot", "small", "torch", "jax", "dask"), "test", "bench", "all"}
     required = [r for r in distribution.requires if "extra ==" not in r]
     assert {re.match(r"\w+", r).group() for r in required} == {"numba", "numpy", "scipy"}
 
