@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-NO_PICTURE = ("01_colour_a_map", "09_torch_vae")
+NO_PICTURE = ("01_colour_a_map", "09_torch_vae", "11_stream_logits", "12_dask_bandit")
 LONGEST, SECONDS = 79, 1800  # lines; time for a cold cache on a busy machine
 
 

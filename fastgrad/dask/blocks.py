@@ -145,31 +145,34 @@ def runs(shape: tuple[int, ...], place: Place) -> list[tuple[int, int]]:
 
 
 def at_runs(
-    function: Callable[[slice, int], Any], shape: tuple[int, ...], place: Place, lead: int
+    function: Callable[[slice, int, Any], Any], shape: tuple[int, ...], place: Place, lead: int
 ) -> Any:
-    """Return ``function(rows, offset)`` for the rows of a block, joined where they are many runs.
+    """Return ``function(rows, offset, None)`` for the rows of a block, which may be many runs.
 
     Results are an array or a tuple of arrays, each of shape (*batch, ...) after `lead` axes; rows
-    are numbered in the block, the offset in the whole.
+    are numbered in the block, the offset in the whole. Of several runs, the function is told to
+    write in ``out``, its third argument, where the rows are next to each other in memory.
     """
     batch = tuple(s.stop - s.start for s in place)
-    found = runs(shape, place)
+    found, size = runs(shape, place), math.prod(batch)
     if len(found) < 2:
-        return function(slice(0, math.prod(batch)), found[0][0] if found else 0)
-    kind, joined, begin = None, [], 0
-    for offset, length in found:
-        own = slice(begin, begin + length)
-        part = function(own, offset)
-        kind = type(part) if isinstance(part, tuple) else None
-        parts = part if isinstance(part, tuple) else (part,)
-        if not joined:
-            full = (math.prod(batch),)
-            joined = [np.empty(p.shape[:lead] + full + p.shape[lead + 1 :], p.dtype) for p in parts]
-        for whole, p in zip(joined, parts):
-            whole[(slice(None),) * lead + (own,)] = p
-        begin += length
+        return function(slice(0, size), found[0][0] if found else 0, None)
+    first = function(slice(0, found[0][1]), found[0][0], None)
+    parts = first if isinstance(first, tuple) else (first,)
+    joined = [np.empty((*p.shape[:lead], size, *p.shape[lead + 1 :]), p.dtype) for p in parts]
+    own = slice(0, 0)
+    for i, (offset, length) in enumerate(found):
+        own = slice(own.stop, own.stop + length)
+        places = [whole[(slice(None),) * lead + (own,)] for whole in joined]
+        if i and not lead:
+            out = type(first)(*places) if isinstance(first, tuple) else places[0]
+            function(own, offset, out)
+            continue
+        part = function(own, offset, None) if i else first
+        for target, p in zip(places, part if isinstance(part, tuple) else (part,)):
+            target[...] = p
     shaped = [x.reshape(x.shape[:lead] + batch + x.shape[lead + 1 :]) for x in joined]
-    return shaped[0] if kind is None else kind(*shaped)
+    return type(first)(*shaped) if isinstance(first, tuple) else shaped[0]
 
 
 def draw_block(
@@ -191,13 +194,13 @@ def draw_block(
         drawn = {"sample_offset": first[1]}
     flat, whole = None, block.shape[:-1]
 
-    def draw(own: slice, offset: int) -> Any:
+    def draw(own: slice, offset: int, out: Any) -> Any:
         nonlocal flat
         logits = block
         if own != slice(0, math.prod(whole)):
             flat = block.reshape(-1, block.shape[-1]) if flat is None else flat
             logits = flat[own]
-        return function(logits, row_offset=first[0] + offset, **drawn, **options)
+        return function(logits, row_offset=first[0] + offset, out=out, **drawn, **options)
 
     with computing_with(threads):
         return at_runs(draw, shape, place, len(share))

@@ -135,11 +135,17 @@ def relax(
     return Relaxation(*arrays)
 
 
-def apart(logits: FloatArray, *, num_samples: int | None = None, **options: Any) -> Relaxation:
+def apart(
+    logits: FloatArray,
+    *,
+    num_samples: int | None = None,
+    out: Relaxation | None = None,
+    **options: Any,
+) -> Relaxation:
     """Return `fastgrad.relax` in four arrays, of which one may be kept without the others."""
-    _, lead = _validate.samples(num_samples)
-    dtype = _validate.real_array(logits[:0], "logits").dtype
-    full = (*lead, *logits.shape)
-    places = [np.empty(full[:-1], np.int32), *(np.empty(full, dtype) for _ in range(3))]
-    out = Relaxation(*places)
+    if out is None:
+        _, lead = _validate.samples(num_samples)
+        dtype = _validate.real_array(logits[:0], "logits").dtype
+        full = (*lead, *logits.shape)
+        out = Relaxation(np.empty(full[:-1], np.int32), *(np.empty(full, dtype) for _ in range(3)))
     return _arrays.relax(logits, num_samples=num_samples, out=out, **options)

@@ -221,9 +221,9 @@ def fill_block(
     """Return the numbers of one block: the task."""
     size = tuple(s.stop - s.start for s in place)
 
-    def fill(own: slice, start: int) -> FloatArray:
+    def fill(own: slice, start: int, out: FloatArray | None) -> FloatArray:
         count = own.stop - own.start
-        return function(count, rng=key, dtype=kind, offset=offset + start)
+        return function(count, rng=key, dtype=kind, offset=offset + start, out=out)
 
     with computing_with(threads):
         return at_runs(fill, shape, place, 0).reshape(size)

@@ -104,8 +104,8 @@ def sample(
         takes the argmax of perturbed logits, with the noise of `relax` and `gumbel_softmax`: under
         the same key it draws their samples.
     row_offset, sample_offset : int
-        Index of the first row and of the first sample in a larger batch: chunked calls with the
-        right offsets equal one call.
+        Index of the first row (of the batch flattened in C order) and of the first sample in a
+        larger batch: chunked calls with the right offsets equal one call.
     out : array of int32, optional
         Array to write the samples in. Its content is undefined if the logits are refused.
 

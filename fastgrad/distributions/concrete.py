@@ -62,8 +62,8 @@ def gumbel_softmax(
     log : bool
         Return the logarithms of the relaxed samples (the ExpConcrete distribution).
     row_offset, sample_offset : int
-        Index of the first row and of the first sample in a larger batch: chunked calls with the
-        right offsets equal one call.
+        Index of the first row (of the batch flattened in C order) and of the first sample in a
+        larger batch: chunked calls with the right offsets equal one call.
     out : array, optional
         Array to write the samples in, C-contiguous and of the result's shape and dtype.
 
@@ -207,8 +207,8 @@ def relax(
     log : bool
         Return the logarithms of both relaxations, which remain exact at temperatures near 0.
     row_offset, sample_offset : int
-        Index of the first row and of the first sample in a larger batch: chunked calls with the
-        right offsets equal one call.
+        Index of the first row (of the batch flattened in C order) and of the first sample in a
+        larger batch: chunked calls with the right offsets equal one call.
     out : Relaxation, optional
         Arrays to write in. Their content is undefined if the logits are refused.
 

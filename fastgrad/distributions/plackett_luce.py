@@ -43,8 +43,8 @@ def gumbel_top_k(
         Source of the randomness. Under the same key, the first item equals what `fastgrad.sample`
         draws with method="gumbel".
     row_offset, sample_offset : int
-        Index of the first row and of the first sample in a larger batch: chunked calls with the
-        right offsets equal one call.
+        Index of the first row (of the batch flattened in C order) and of the first sample in a
+        larger batch: chunked calls with the right offsets equal one call.
     out : array of int32, optional
         Array to write the items in, C-contiguous and of the result's shape.
 

@@ -58,8 +58,8 @@ def k_hot(
     rng : int, SeedSequence, Generator or Key
         Source of the randomness; the same seed or key gives the same samples.
     row_offset, sample_offset : int
-        Index of the first row and of the first sample in a larger batch: chunked calls with the
-        right offsets equal one call.
+        Index of the first row (of the batch flattened in C order) and of the first sample in a
+        larger batch: chunked calls with the right offsets equal one call.
     out : array, optional
 
     Returns
