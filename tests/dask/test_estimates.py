@@ -14,7 +14,7 @@ import fastgrad.dask as fgd  # noqa: E402
 
 pytestmark = pytest.mark.optional
 RNG = np.random.default_rng(3)
-CHUNKS = ((4, 1, 6, 2), (3, 10), (13,))
+CHUNKS = ((4, 1, 6, 2), (3, 0, 10), (13,))
 BINARY = ("arm", "arms", "disarm")
 TARGET = RNG.normal(size=(13, 2, 1))
 

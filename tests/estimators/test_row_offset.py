@@ -79,7 +79,7 @@ def same(a, b):
     return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
 
 
-@pytest.mark.parametrize("cuts", [(4,), (1, 2, 7), (3, 8, 9)])
+@pytest.mark.parametrize("cuts", [(0, 4), (1, 2, 7), (3, 8, 9)])
 @pytest.mark.parametrize(("name", "options"), CALLS)
 def test_parts_of_a_minibatch_give_one_calls_bits(name, options, cuts):
     """Twice, the second time from the state of the first, which must therefore be the same too."""

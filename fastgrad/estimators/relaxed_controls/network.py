@@ -159,7 +159,7 @@ class CellNetworks:
         self.variables = cells, math.prod(distribution.batch_shape) // max(cells, 1)
         initial = network.initial(self.features[1])
         self.kept = recall(state, "weights", (*shape, len(initial)), initial)
-        self.weights = self.kept.reshape(cells, -1).astype(logits.dtype)
+        self.weights = self.kept.reshape(cells, len(initial)).astype(logits.dtype)
         size = recall(state, "size", shape, 1.0)
         self.size = size.reshape(cells).astype(logits.dtype)
         self.slopes = np.zeros((1 if coupled else 2, *self.weights.shape), logits.dtype)

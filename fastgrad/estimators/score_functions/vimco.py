@@ -97,7 +97,7 @@ class VIMCO(ScoreFunction):
                 few_weights(x, size, bound, signal)
                 empty = empty | np.isneginf(bound).any(axis=0)
                 bound[np.isneginf(bound)] = 0.0
-            value.add(bound.reshape(-1, *log_weights.shape[1:]))
+            value.add(bound.reshape(len(bound), *log_weights.shape[1:]))
             scores.add(z, signal)
         grad = scores.about(0.0, value.count)
         mean = value.result
@@ -111,7 +111,7 @@ def few_weights(x: FloatArray, size: int, bound: FloatArray, signal: FloatArray)
 
     Log weights x and the signal are (S, M), with groups of this size; the bound is (S / size, M).
     """
-    groups = x.reshape(-1, size, x.shape[1])
+    groups = x.reshape(len(x) // size, size, x.shape[1])
     possible = groups > -np.inf
     few = possible.sum(axis=1) < 2
     bound[few] = groups.max(axis=1)[few] - math.log(size)
