@@ -48,7 +48,9 @@ class Discrete:
     def _keep(self, logits: FloatArray, copy: bool) -> None:
         """Set checked logits, in memory of their own if `copy` is true."""
         object.__setattr__(self, "logits", _validate.frozen(logits.copy() if copy else logits))
-        _validate.offsets(self.row_offset, 0, 0)
+        if self.row_offset or type(self.row_offset) is not int:
+            first = _validate.integer(self.row_offset, "row_offset", 0, 2**40)
+            object.__setattr__(self, "row_offset", first)
 
     def _placed(self, options: dict[str, Any], name: str) -> dict[str, Any]:
         """Return the options of a function that draws, its offset counted from the first row."""

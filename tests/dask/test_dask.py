@@ -69,7 +69,7 @@ def computed(collections, how):
     st.one_of(st.none(), st.integers(1, 5).flatmap(cuts)),
     st.integers(0, 9),
 )
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_draws_are_those_of_one_call(problem, dtype, how, name, samples, offset):
     (shape, chunks), (function, options) = problem, DRAWS[name]
     x = np.random.default_rng(1).normal(size=shape).astype(dtype)

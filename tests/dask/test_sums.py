@@ -33,7 +33,7 @@ def cut(n, places):
     st.sampled_from([np.float32, np.float64, np.int16]),
     st.sampled_from(["sync", "threads"]),
 )
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_the_order_is_that_of_the_definition(n, places, dtype, scheduler):
     rng = np.random.default_rng(n)
     x = (rng.normal(size=(n, 3)) * 10.0 ** rng.integers(0, 4, (n, 1))).astype(dtype)
