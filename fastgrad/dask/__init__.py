@@ -4,7 +4,8 @@ The functions are those of the top level, with logits of shape ``(*batch, K)`` i
 batch axes; the axis of categories is one chunk. Random bits have an address (key, sample, row,
 category), and a block knows which rows are its own. So a result equals that of the NumPy function
 of the whole array, bit for bit, whatever the chunks, the scheduler, the number of workers, and
-however often a task had to be run again.
+however often a task had to be run again. (Between processors that have fused multiply-add and those
+that have not, the last bit may differ: it is the same on workers of one kind.)
 
 A call computes nothing: it returns arrays of which each block is one task. Tasks run on threads,
 processes, or a cluster, as Dask is told. Each is computed with one thread, since Dask runs as many
