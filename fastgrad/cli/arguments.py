@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from fastgrad.cli.messages import printable
 from fastgrad.dithering.eye.colour import SPACES
 from fastgrad.dithering.files.plan import SUFFIX, checked_suffix
+from fastgrad.dithering.optimiser.tones import FITS
 from fastgrad.dithering.pictures.palette_files import READERS, WRITERS
 from fastgrad.dithering.pictures.presets import PRESETS
 from fastgrad.dithering.pictures.transparency import MODES
@@ -179,6 +180,13 @@ DITHER: dict[str, tuple[Option, ...]] = {
         ),
     ),
     "what is optimised": (
+        option(
+            "--fit",
+            type=str.lower,
+            choices=FITS,
+            help="bring the picture into the range of the palette: its tones, its colours or both, "
+            "fitted to the picture, or only what is beyond (default: all for presets of panels)",
+        ),
         option("--space", type=str.lower, choices=tuple(SPACES), help="where errors are measured"),
         numeric(
             *("--sigma", float, 0, 8, "standard deviation of the eye's blur in pixels"),

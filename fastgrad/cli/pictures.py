@@ -21,7 +21,7 @@ from fastgrad.dithering.pictures.images import FileError
 from fastgrad.dithering.pictures.presets import PRESETS
 
 OPTIONS = (*(field.name for field in dataclasses.fields(Viewing)), "structure", "estimator")
-OPTIONS += ("speed", "time_budget")  # of `dithering.dither`
+OPTIONS += ("speed", "time_budget", "fit")  # of `dithering.dither`
 
 
 def dither(given: argparse.Namespace) -> int:
@@ -140,7 +140,7 @@ def _settings(given: argparse.Namespace) -> Settings:
         palette, device = palette_files.read(Path(given.palette))
     elif given.preset:
         preset = PRESETS[given.preset]
-        palette, device, options = preset.colors, preset.device, preset.options
+        palette, device, options = preset.colors, preset.device, dict(preset.options)
     if given.lock_colors:
         if palette is None:
             given.refuse("--lock-colors needs --palette or --preset")
@@ -148,6 +148,10 @@ def _settings(given: argparse.Namespace) -> Settings:
             given.refuse(f"--lock-colors needs more --colors than the {len(palette)} given")
     elif palette is not None and given.colors:
         given.refuse("--colors goes with --palette or --preset only when there is --lock-colors")
+    if given.fit not in (None, "none") and (palette is None or given.lock_colors):
+        given.refuse("--fit needs --palette or --preset, without --lock-colors")
+    if given.lock_colors:
+        options.pop("fit", None)
     if given.estimator and not given.structure:
         given.refuse("--estimator goes with a --structure above 0")
     if given.threads and given.jobs > 1:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fastgrad.dithering.eye.viewing import Viewing
     from fastgrad.dithering.files.batch import DitheredFile, dither_files
     from fastgrad.dithering.optimiser.loss import BlurredError, Gradient
+    from fastgrad.dithering.optimiser.tones import ToneMap, fit_tones
     from fastgrad.dithering.progress import ProgressBar
     from fastgrad.dithering.result import Dithering, Progress
 
@@ -26,9 +27,11 @@ __all__ = [
     "Gradient",
     "Progress",
     "ProgressBar",
+    "ToneMap",
     "Viewing",
     "dither",
     "dither_files",
+    "fit_tones",
 ]
 
 # Where they stand: imported when they are asked for, for most programs do not dither.
@@ -39,9 +42,11 @@ _HOMES = {
     "Gradient": "optimiser.loss",
     "Progress": "result",
     "ProgressBar": "progress",
+    "ToneMap": "optimiser.tones",
     "Viewing": "eye.viewing",
     "dither": "dithering",
     "dither_files": "files.batch",
+    "fit_tones": "optimiser.tones",
 }
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from fastgrad import _validate
 from fastgrad._typing import ArrayLike, ByteArray
-from fastgrad.dithering.eye.colour import SPACES, SpaceName
+from fastgrad.dithering.eye.colour import SpaceName
 from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.given import Given
 from fastgrad.dithering.optimiser.problem import Problem
+from fastgrad.dithering.optimiser.tones import Fit, ToneMap
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures.inputs import Colors
 from fastgrad.dithering.pictures.transparency import Mode
@@ -38,7 +38,8 @@ def dither(
     lock_colors: bool = False,
     alpha: Mode | None = None,
     hidden: bool = False,
-    space: SpaceName = "opponent",
+    fit: Fit | ToneMap | None = None,
+    space: SpaceName | None = None,
     sigma: float | None = None,
     ppd: float | None = None,
     nu: float | None = None,
@@ -93,9 +94,16 @@ def dither(
     hidden : bool, optional
         Keep the colours of transparent pixels, which are lost by default: one in eight of the
         entries, at most, is for them.
+    fit : {"all", "tone", "gamut", "clip", "none"} or ToneMap, optional
+        How the picture is brought into the range of a fixed palette, whose black may be a grey and
+        whose colours may be pale: by a curve of lightness, by scales of chroma, or by both, which
+        are fitted to the picture, see `fastgrad.dithering.fit_tones`; with "clip", what is beyond
+        the palette's reach goes to the colour there that looks most like it; with "none" the
+        picture stays as it is. By default what suits the preset: "all" for panels; else "none".
     space : {"opponent", "linear", "srgb", "oklab"}, optional
         Colour space in which errors are measured and blurred: luminance and two differences of
-        linear light with half its weight, linear light itself, sRGB values, or Oklab.
+        linear light with half its weight, linear light itself, sRGB values, or Oklab. By default
+        "opponent", or what suits the preset.
     sigma : float, optional
         Standard deviation of the eye's Gaussian blur in pixels, 0 to 8; by default 1.
     ppd : float, optional
@@ -185,11 +193,11 @@ def dither(
         weights=weights,
         previous=previous,
         structure=structure,
+        fit=fit,
     )
     viewing = Viewing(
-        _validate.named(space, "space", SPACES),
         local_weights=local_weights,
-        **given.options(sigma=sigma, ppd=ppd, nu=nu),
+        **given.options(sigma=sigma, ppd=ppd, nu=nu, space=space),
     )
     call, close = shown(progress, None if callback is None else given.watched(callback))
     try:

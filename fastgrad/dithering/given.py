@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from fastgrad import _validate
 from fastgrad._typing import Array, ArrayLike, ByteArray
+from fastgrad.dithering.eye.colour import SPACES
+from fastgrad.dithering.optimiser import tones
+from fastgrad.dithering.optimiser.tones import Fit, ToneMap
 from fastgrad.dithering.pictures import transparency
 from fastgrad.dithering.pictures.inputs import Colors, Pixels, Swatches, pixels_of, swatches_of
 from fastgrad.dithering.result import Dithering, Progress
@@ -25,7 +29,7 @@ class Given:
 
     Parameters
     ----------
-    image, colors, palette, preset, lock_colors, alpha, hidden, weights, previous, structure
+    image, colors, palette, preset, lock_colors, alpha, hidden, weights, previous, structure, fit
         Options of `fastgrad.dither`.
 
     Attributes
@@ -46,6 +50,8 @@ class Given:
         The given colours, those of the device, and the options that suit them.
     mode : {"keep", "key", "blend"}
         What becomes of opacity.
+    fit : str or ToneMap
+        How the values were brought into the range of the palette.
     soft : array of uint8, shape (height, width), or None
         Opacity, if a palette can be learned with it.
 
@@ -63,6 +69,7 @@ class Given:
     previous: ArrayLike | None
     swatches: Swatches | None
     mode: transparency.Mode
+    fit: Fit | ToneMap
     soft: ByteArray | None
 
     def __init__(
@@ -78,6 +85,7 @@ class Given:
         weights: ArrayLike | None = None,
         previous: Dithering | ArrayLike | None = None,
         structure: float = 0.0,
+        fit: Fit | ToneMap | None = None,
     ) -> None:
         lock = _validate.choice(lock_colors, "lock_colors", (False, True))
         if alpha is None:
@@ -99,6 +107,7 @@ class Given:
         keeps = _validate.choice(hidden, "hidden", (False, True))
         room = count if self.palette is None else MOST
         self._hidden = max(1, room // HIDDEN) if keeps else 0  # entries, at most
+        self.fit = self._fit(fit, lock)
         self.values, self._alpha = _without_opacity(pixels_of(image), self.mode)
         self.soft = None
         if self._alpha is not None:
@@ -108,14 +117,16 @@ class Given:
                 self.soft = self._alpha
             self._make_room(lock)
         self.previous = _opaque(previous) if isinstance(previous, Dithering) else previous
+        if self.fit != "none":
+            self.values = self._mapped(self.values)
 
-    def options(self, **given: float | None) -> dict[str, float]:
+    def options(self, **given: Any) -> dict[str, Any]:
         """Return options that are not None, or what suits the preset in their places.
 
         Parameters
         ----------
         **given
-            Options of `fastgrad.dither`, None for the default.
+            Options of `fastgrad.dither` that `Viewing` has, None for the default.
 
         Returns
         -------
@@ -125,13 +136,16 @@ class Given:
         Raises
         ------
         ValueError
-            If there is both ``sigma`` and ``ppd``.
+            If there is both ``sigma`` and ``ppd``, or no such space.
         """
+        if given.get("space") is not None:
+            given["space"] = _validate.named(given["space"], "space", SPACES)
         if given.get("ppd") is not None and given.get("sigma") is not None:
             raise ValueError(f"sigma must be None with ppd, got {given['sigma']!r}")
         suited = {} if self.swatches is None else dict(self.swatches.options)
         if given.get("ppd") is not None:  # which stands in the place of a preset's blur
             suited.pop("sigma", None)
+        suited = {name: x for name, x in suited.items() if name in given}
         return {**suited, **{name: x for name, x in given.items() if x is not None}}
 
     def dressed(self, result: Dithering) -> Dithering:
@@ -175,6 +189,28 @@ class Given:
             return callback(replace(progress, snapshot=lambda: self.dressed(plain())))
 
         return call
+
+    def _fit(self, fit: Fit | ToneMap | None, lock: bool) -> Fit | ToneMap:
+        """Check how the picture is brought into the palette's range."""
+        if isinstance(fit, ToneMap):
+            chosen = fit
+        elif fit is None:
+            suited = {} if self.swatches is None or lock else self.swatches.options
+            return suited.get("fit", "none")
+        else:
+            chosen = _validate.named(fit, "fit", tones.FITS)
+        if chosen != "none" and (self.palette is None or lock):
+            raise ValueError(f"fit must be 'none' where colours are learned, got {fit!r}")
+        return chosen
+
+    def _mapped(self, values: Array) -> Array:
+        """Return the picture within the range of the palette."""
+        assert self.palette is not None
+        fit = self.fit
+        if not isinstance(fit, ToneMap):
+            seen = None if self.weights is None else np.asarray(self.weights)
+            fit = tones.fit_tones(values, self.palette, fit, seen=seen)
+        return fit(values)
 
     def _make_room(self, lock: bool) -> None:
         """Leave an entry of the palette for what is transparent, which has no weight."""

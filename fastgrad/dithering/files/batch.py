@@ -14,7 +14,6 @@ import numpy as np
 
 from fastgrad import _validate, dithering
 from fastgrad._typing import ByteArray
-from fastgrad.dithering.eye.colour import SPACES
 from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.files import one_picture, plan, processes
 from fastgrad.dithering.files.outcome import Settings, failure, larger
@@ -145,6 +144,7 @@ def dither_files(
         preset=preset,
         lock_colors=lock_colors,
         alpha=alpha,
+        fit=options.pop("fit", None),
     )
     out = None if output is None else os.fspath(output)
     settings = replace(_settings(given, colors, lock_colors, out, options), size=resize)
@@ -200,9 +200,8 @@ def _settings(
     Pace(options.get("speed"), options.get("time_budget"))
     criterion = ("structure", "objective", "estimator")
     Criterion(**{name: options[name] for name in criterion if name in options})
-    eye = given.options(**{name: options.get(name) for name in ("sigma", "ppd", "nu")})
-    space = _validate.named(options.get("space", Viewing.space), "space", SPACES)
-    Viewing(space, local_weights=options.get("local_weights"), **eye)
+    eye = given.options(**{name: options.get(name) for name in ("sigma", "ppd", "nu", "space")})
+    Viewing(local_weights=options.get("local_weights"), **eye)
     gif = output is not None and output.lower().endswith(".gif")
     return Settings(
         given.palette,
@@ -211,7 +210,7 @@ def _settings(
         COLORS if colors is None else colors,
         "key" if gif and given.mode == "keep" else given.mode,
         None,
-        {**options, **eye},
+        {**options, **eye, "fit": given.fit},
     )
 
 

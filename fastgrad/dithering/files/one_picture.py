@@ -16,6 +16,7 @@ from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.files.outcome import Outcome, Settings
 from fastgrad.dithering.files.plan import target_size
 from fastgrad.dithering.metrics.psnr_and_ssim import flicker
+from fastgrad.dithering.optimiser.tones import ToneMap, fit_tones
 from fastgrad.dithering.pictures import animation, images, other_tools, transparency
 from fastgrad.dithering.soft_edges import dither_soft, is_soft
 
@@ -137,6 +138,8 @@ class _Work:
                 for result in self.soft_frames(palette, opacity):
                     self.take(result)
             else:
+                if self.given is not None and self.picture.count > 1:
+                    self.options["fit"] = self.common_tones()
                 pairs = (frame[:2] for frame in self.prepared())
                 for result in animation.dither_frames(pairs, palette=palette, **self.options):
                     self.take(result)
@@ -191,6 +194,15 @@ class _Work:
         if not self.settings.lock:
             return {"colors": colors}
         return {"colors": colors, "palette": self.settings.palette, "lock_colors": True}
+
+    def common_tones(self) -> ToneMap | str:
+        """Fit one map of tones to all frames of an animation: tones that change would flicker."""
+        fit = self.options.get("fit") or "none"
+        if isinstance(fit, ToneMap) or fit == "none":
+            return fit
+        pairs = (frame[:2] for frame in self.prepared())
+        values, mask = animation.contact_sheet(pairs, self.picture.count)
+        return fit_tones(values, self.given, fit, seen=mask)
 
     def common_entries(self) -> tuple[Array, Array | None]:
         """Learn the palette of an animation from some of its frames, and opacity if it is soft."""

@@ -1,0 +1,311 @@
+"""Tone and gamut: the map from a picture's colours to those that a palette can show.
+
+Inks are duller than a screen: their black is a grey, and most of their colours are pale. A picture
+that is given to the search as it is loses whatever is beyond them: shadows turn into one black,
+and errors that nothing can make up for turn into casts of other colours. The map has few numbers, a
+curve of lightness and a scale of chroma for each of six hues, and they are chosen for the picture
+at hand: so that what the palette shows at best differs least from the picture, in its contrasts
+first and in its colours second. Whatever is still beyond the palette's reach goes to the colour
+there that looks most like it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from fastgrad import _validate
+from fastgrad._typing import Array, ArrayLike, FloatArray
+from fastgrad.dithering.eye.colour import SPACES, decode, encode, unit_srgb
+from fastgrad.dithering.eye.gamut import Gamut
+
+__all__ = ["FITS", "Fit", "ToneMap", "fit_tones"]
+
+Fit: TypeAlias = Literal["all", "tone", "gamut", "clip", "none"]
+FITS: tuple[Fit, ...] = ("all", "tone", "gamut", "clip", "none")
+
+NODES = 17  # of a table, along each channel
+KNOTS = 12  # pieces of the curve
+HUES = 6  # around the circle
+SCALES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)  # of chroma, that are tried
+PAIRS = 3000  # of pixels, whose contrasts are compared
+APART = (1, 2, 4, 8, 16, 32)  # pixels between the two
+FAINT = 0.02  # contrast in Oklab: smaller ones count by their square, larger ones by themselves
+TRUE = 1.0  # weight of a colour's own difference; that of a contrast is 1
+SMOOTH = 0.02  # weight of the curve's bends
+GENTLE = 0.25  # least slope of the curve where there is room for it
+BEYOND = 1e-3  # of sRGB, in linear light: a colour that was lightened may be
+ROWS = 1 << 16  # pixels that are mapped at once
+
+
+@dataclass(frozen=True)
+class ToneMap:
+    """A map of colours that brings a picture into the reach of a palette.
+
+    Calling it maps a picture.
+
+    Attributes
+    ----------
+    curve : array, shape (13,)
+        The lightness, in Oklab, that lightness 0, 1/12, ..., 1 becomes.
+    chroma : array, shape (6,)
+        The factor of chroma at the hues 0, 60, ..., 300 degrees in Oklab.
+    table : array of float32, shape (17, 17, 17, 3)
+        The sRGB values in [0, 1] that sRGB values at 0, 1/16, ..., 1 become.
+    grey : bool
+        Whether the palette has greys only.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> picture = np.linspace(0, 255, 64).astype(np.uint8).reshape(8, 8)
+    >>> panel = np.uint8([[60, 60, 60], [200, 200, 200]])
+    >>> mapped = fit_tones(picture, panel)(picture)
+    >>> int(mapped.min()), int(mapped.max())
+    (60, 200)
+    """
+
+    curve: FloatArray
+    chroma: FloatArray
+    table: FloatArray = field(repr=False)
+    grey: bool = False
+
+    def __call__(self, image: ArrayLike) -> Array:
+        """Map a picture.
+
+        Parameters
+        ----------
+        image : array_like, shape (height, width, 3) or (height, width)
+            sRGB or grey values, uint8 or float in [0, 1].
+
+        Returns
+        -------
+        array of uint8 or float32, shape (height, width, 3)
+            The mapped picture; (height, width) if it and the palette are grey.
+        """
+        image = _validate.array(image, "image")
+        whole = image.dtype == np.uint8
+        layers = image if image.ndim == 3 else image[..., None]
+        out = np.empty((*image.shape[:2], 3), np.uint8 if whole else np.float32)
+        height = max(1, ROWS // max(1, image.shape[1]))
+        for top in range(0, len(out), height):
+            rows = layers[top : top + height]
+            made = _looked_up(self.table, unit_srgb(rows).astype(np.float32))
+            out[top : top + height] = np.rint(255 * made) if whole else made
+        return out[..., 0] if image.ndim == 2 and self.grey else out
+
+
+def fit_tones(
+    image: ArrayLike,
+    palette: ArrayLike,
+    fit: Fit = "all",
+    *,
+    seen: ArrayLike | None = None,
+) -> ToneMap:
+    """Fit the map of tones and colours to a picture and a palette.
+
+    Parameters
+    ----------
+    image : array_like, shape (height, width, 3) or (height, width)
+        sRGB or grey values, uint8 or float in [0, 1].
+    palette : array_like of uint8, shape (K, 3)
+        The colours in sRGB.
+    fit : {"all", "tone", "gamut", "clip"}, optional
+        What is fitted: the curve of lightness, the scales of chroma, or both; with "clip" neither.
+        Colours that are still beyond the palette's reach go to the nearest ones there.
+    seen : array_like of bool, shape (height, width), optional
+        The pixels that count.
+
+    Returns
+    -------
+    ToneMap
+        The map.
+
+    Notes
+    -----
+    The curve is piecewise linear and rises from the lightness of the palette's black to that of its
+    white, or to less. It minimises the sum over pairs of pixels, at distances from 1 to 32 pixels,
+    of the squared difference between their contrast after and before, divided by the contrast; and
+    with less weight the squared difference of lightness itself. That is a least-squares problem
+    with bounds. The scale of each hue minimises the same of colours, after what is beyond the
+    palette's reach has gone to the nearest colour there.
+
+    References
+    ----------
+    Z. Mai, H. Mansour, R. Mantiuk, P. Nasiopoulos, R. Ward and W. Heidrich, "Optimizing a tone
+    curve for backward-compatible high dynamic range image and video compression", IEEE
+    Transactions on Image Processing 20(6), 2011: a curve by least squares from a histogram.
+    """
+    fit = _validate.named(fit, "fit", FITS[:-1])
+    colors = np.ascontiguousarray(palette, np.uint8)
+    reach = _reach(colors.tobytes())
+    pairs = _pairs(_validate.array(image, "image"), seen)
+    curve, chroma = np.linspace(0, 1, KNOTS + 1), np.ones(HUES)
+    if fit in ("all", "tone") and len(pairs):
+        ends = SPACES["oklab"].into(decode(reach[[0, -1], [0, -1], [0, -1]].astype(np.float64)))
+        curve = _curve(pairs[..., 0], *ends[:, 0])
+    if fit in ("all", "gamut") and len(pairs):
+        chroma = _chroma(pairs, curve, reach)
+    axis = decode(np.linspace(0, 1, NODES))
+    nodes = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
+    mapped = _mapped(SPACES["oklab"].into(nodes), curve, chroma)
+    grey = bool((colors == colors[:, :1]).all())
+    return ToneMap(curve, chroma, _looked_up(reach, mapped), grey)
+
+
+@lru_cache(maxsize=16)
+def _reach(palette: bytes) -> FloatArray:
+    """Return the table of the colours, in sRGB, nearest to each one that a palette reaches."""
+    gamut = Gamut(np.frombuffer(palette, np.uint8).reshape(-1, 3))
+    axis = decode(np.linspace(0, 1, NODES))
+    nodes = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
+    table = encode(gamut.nearest(nodes.reshape(-1, 3)))
+    return table.reshape(nodes.shape).astype(np.float32)
+
+
+def _looked_up(table: FloatArray, values: FloatArray) -> FloatArray:
+    """Interpolate a table at sRGB values, (..., 3) or (..., 1), linearly in each channel."""
+    values = np.broadcast_to(values, (*values.shape[:-1], 3))
+    place = values.reshape(-1, 3) * np.float32(NODES - 1)
+    low = np.minimum(place.astype(np.int32), NODES - 2)
+    rest = (place - low).astype(np.float32)
+    flat = table.reshape(-1, 3)
+    first = (low[:, 0] * NODES + low[:, 1]) * NODES + low[:, 2]
+    out = np.zeros((len(first), 3), np.float32)
+    for corner in range(8):
+        bits = corner >> 2 & 1, corner >> 1 & 1, corner & 1
+        share = np.ones(len(first), np.float32)
+        for channel, bit in enumerate(bits):
+            share *= rest[:, channel] if bit else 1 - rest[:, channel]
+        out += share[:, None] * flat[first + (bits[0] * NODES + bits[1]) * NODES + bits[2]]
+    return out.reshape(values.shape)
+
+
+def _pairs(image: Array, seen: ArrayLike | None) -> FloatArray:
+    """Return pairs of pixels of a picture in Oklab, (N, 2, 3), spread evenly over it."""
+    height, width = image.shape[:2]
+    turn = np.arange(PAIRS)
+    rows = (turn * 0.7548776662466927 % 1 * height).astype(np.int64)
+    columns = (turn * 0.5698402909980532 % 1 * width).astype(np.int64)
+    step = np.array(APART)[turn % len(APART)]
+    down = (turn // len(APART)) % 2 == 1
+    below, beside = rows + step * down, columns + step * ~down
+    others = np.minimum(below, height - 1), np.minimum(beside, width - 1)
+    kept = np.ones(PAIRS, bool)
+    if seen is not None:
+        visible = np.asarray(seen) > 0
+        kept = visible[rows, columns] & visible[others]
+    both = np.stack([image[rows, columns], image[others]], axis=1)[kept]
+    both = unit_srgb(both if image.ndim == 3 else both[..., None])
+    linear = np.broadcast_to(decode(both.astype(np.float64)), (*both.shape[:2], 3))
+    return SPACES["oklab"].into(linear)
+
+
+def _curve(light: FloatArray, black: float, white: float) -> FloatArray:
+    """Return the curve of lightness, (KNOTS + 1,), for pairs of lightness, (N, 2)."""
+    least = GENTLE * (white - black) / KNOTS
+    room = white - black - KNOTS * least
+    if room < FAINT:
+        return np.linspace(black, white, KNOTS + 1)
+
+    def pieces(x: FloatArray) -> FloatArray:
+        """Return how much of each piece is below a lightness, (N, KNOTS)."""
+        return np.clip(x[..., None] * KNOTS - np.arange(KNOTS), 0, 1)
+
+    step = light[:, 0] - light[:, 1]
+    weight = 1 / np.sqrt(np.abs(step) + FAINT)
+    before, after = pieces(light[:, 0]), pieces(light[:, 1])
+    contrast = (before - after) * weight[:, None]
+    true = TRUE**0.5 * before
+    # Unknown are the height of the first knot, the rise of each piece, and what is left at the end,
+    # all beyond their least values.
+    rows = [
+        np.column_stack([0 * step, contrast, 0 * step]),
+        np.column_stack([0 * step + TRUE**0.5, true, 0 * step]),
+    ]
+    right = [
+        step * weight - contrast.sum(axis=1) * least,
+        TRUE**0.5 * (light[:, 0] - black) - true.sum(axis=1) * least,
+    ]
+    bends = np.zeros((KNOTS - 1, KNOTS + 2))
+    bends[np.arange(KNOTS - 1), np.arange(1, KNOTS)] = 1
+    bends[np.arange(KNOTS - 1), np.arange(2, KNOTS + 1)] = -1
+    rows.append((SMOOTH * len(light)) ** 0.5 * bends)
+    right.append(np.zeros(KNOTS - 1))
+    whole, wanted = np.concatenate(rows), np.concatenate(right)
+    normal = whole.T @ whole + 1e-9 * len(light) * np.eye(KNOTS + 2)
+    found = _shares(normal, whole.T @ wanted, room)
+    return black + found[0] + np.concatenate([[0], np.cumsum(found[1:-1] + least)])
+
+
+def _shares(normal: FloatArray, right: FloatArray, room: float) -> FloatArray:
+    """Minimise ``x @ normal @ x / 2 - right @ x`` for x of no negative number and a given sum.
+
+    Numbers that come out negative are held at 0, and let go again where that lowers the sum of
+    squares, until nothing changes (block principal pivoting).
+    """
+    count = len(right)
+    free, least = np.ones(count, bool), 1e-9 * np.abs(right).max()
+    found = np.full(count, room / count)
+    for _ in range(3 * count):
+        inside = np.flatnonzero(free)
+        whole = np.ones((len(inside) + 1, len(inside) + 1))
+        whole[:-1, :-1], whole[-1, -1] = normal[np.ix_(inside, inside)], 0
+        solved = np.linalg.solve(whole, np.append(right[inside], room))
+        found[:] = 0
+        found[inside] = solved[:-1]
+        slope = normal @ found - right + solved[-1]
+        now = np.where(free, found > 0, slope < -least)
+        if (now == free).all() or not now.any():
+            break
+        free = now
+    found = np.maximum(found, 0)
+    return found * (room / found.sum())
+
+
+def _mapped(lab: FloatArray, curve: FloatArray, chroma: FloatArray) -> FloatArray:
+    """Return colours in Oklab, (..., 3), after the map, as sRGB values in [0, 1]."""
+    made = np.empty_like(lab)
+    made[..., 0] = np.interp(lab[..., 0], np.linspace(0, 1, KNOTS + 1), curve)
+    turn = np.arctan2(lab[..., 2], lab[..., 1]) / (2 * np.pi) * HUES
+    scale = np.interp(turn, np.arange(HUES + 1), np.append(chroma, chroma[0]), period=HUES)
+    made[..., 1:] = lab[..., 1:] * scale[..., None]
+    linear = SPACES["oklab"].back(made)
+    beyond = ((linear < -BEYOND) | (linear > 1 + BEYOND)).any(axis=-1)
+    linear[beyond] = _paler(made[beyond])
+    return encode(linear).astype(np.float32)
+
+
+def _paler(lab: FloatArray) -> FloatArray:
+    """Return colours in linear light with so much less chroma that they are in sRGB."""
+    low, high = np.zeros(len(lab)), np.ones(len(lab))
+    for _ in range(8):
+        middle = (low + high) / 2
+        linear = SPACES["oklab"].back(lab * np.column_stack([np.ones_like(low), middle, middle]))
+        inside = ((linear >= -BEYOND) & (linear <= 1 + BEYOND)).all(axis=-1)
+        low, high = np.where(inside, middle, low), np.where(inside, high, middle)
+    return SPACES["oklab"].back(lab * np.column_stack([np.ones_like(low), low, low]))
+
+
+def _chroma(pairs: FloatArray, curve: FloatArray, reach: FloatArray) -> FloatArray:
+    """Return the scale of chroma of each hue."""
+    turn = np.arctan2(pairs[:, 0, 2], pairs[:, 0, 1]) / (2 * np.pi) * HUES
+    low = np.floor(turn).astype(np.int64)
+    part = turn - low
+    step = pairs[:, 0] - pairs[:, 1]
+    size = np.sqrt(np.square(step).sum(axis=1)) + FAINT
+    values = np.empty((HUES, len(SCALES)))
+    toned = pairs.copy()
+    toned[..., 0] = np.interp(pairs[..., 0], np.linspace(0, 1, KNOTS + 1), curve)
+    for i, scale in enumerate(SCALES):
+        encoded = _mapped(pairs, curve, np.full(HUES, scale))
+        shown = SPACES["oklab"].into(decode(_looked_up(reach, encoded).astype(np.float64)))
+        off = np.square(shown[:, 0] - shown[:, 1] - step).sum(axis=1) / size
+        off += TRUE * np.square(shown[:, 0] - toned[:, 0]).sum(axis=1)
+        values[:, i] = np.bincount(low % HUES, (1 - part) * off, HUES)
+        values[:, i] += np.bincount((low + 1) % HUES, part * off, HUES)
+    values += values.mean(axis=0) * 0.1  # hues that the picture hardly has go with the others
+    return np.array(SCALES)[values.argmin(axis=1)]
