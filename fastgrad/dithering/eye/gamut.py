@@ -37,12 +37,12 @@ class Gamut:
 
     Examples
     --------
-    Black, white and red make greys, pinks and dark reds, but no blue:
+    Black, white and red make greys, pinks and dark reds, but nothing blue:
 
     >>> import numpy as np
     >>> gamut = Gamut(np.uint8([[0, 0, 0], [255, 255, 255], [255, 0, 0]]))
     >>> gamut.nearest(np.array([[0.5, 0.5, 0.5], [0.5, 0.5, 1.0]])).round(1).tolist()
-    [[0.5, 0.5, 0.5], [0.6, 0.6, 0.6]]
+    [[0.5, 0.5, 0.5], [0.5, 0.5, 0.5]]
     """
 
     corners: FloatArray
@@ -98,11 +98,28 @@ class Gamut:
         """Return the nearest colours of the surface."""
         target = SPACES["oklab"].into(linear)
         metric = _metric(target)
-        face, sample = divmod(_closest(self._samples, target, metric), len(self._weights))
-        corners, weights = self.corners[face], self._weights[sample]
+        found, least = np.array(linear), np.full(len(linear), np.inf)
+        for face, sample in self._begun(target, metric):
+            mixed, value = self._descended(target, metric, self.corners[face], sample)
+            better = value < least
+            found[better], least[better] = mixed[better], value[better]
+        return found
+
+    def _begun(self, target, metric):
+        """Yield a triangle for each colour, and a place in it: of the nearest two, one a time."""
+        count, sizes = len(target), (len(self.corners), len(self._weights))
+        distance = _distances(self._samples, target, metric).reshape(count, *sizes)
+        nearest, rows = distance.argmin(axis=2), np.arange(count)
+        near = np.take_along_axis(distance, nearest[..., None], axis=2)[..., 0]
+        for face in near.argsort(axis=1, kind="stable")[:, :2].T:
+            yield face, nearest[rows, face]
+
+    def _descended(self, target, metric, corners, sample):
+        """Return the nearest colours of triangles, one for each colour, and squared distances."""
+        weights = self._weights[sample]
         root, edges = corners[:, 0], (corners[:, 1:] - corners[:, :1]).swapaxes(1, 2)
         place = weights[:, 1:].copy()
-        found, least = _mixed(root, edges, place), np.full(len(linear), np.inf)
+        found, least = _mixed(root, edges, place), np.full(len(target), np.inf)
         for step in range(STEPS + 1):
             mixed = _mixed(root, edges, place)
             lab, slope = _oklab(mixed)
@@ -112,7 +129,7 @@ class Gamut:
             found[better], least[better] = mixed[better], value[better]
             if step < STEPS:
                 place = _in_triangle(place - _solved(metric @ slope @ edges, off))
-        return found
+        return found, least
 
 
 def _outermost(points):
@@ -176,15 +193,15 @@ def _metric(target):
     return metric
 
 
-def _closest(samples, target, metric):
-    """Return the index of the nearest sample to each colour."""
+def _distances(samples, target, metric):
+    """Return squared distances of colours from samples, (N, S), less a constant of each colour."""
     square = metric.swapaxes(1, 2) @ metric
     pull = -2 * np.einsum("nij,nj->ni", square, target)
     first, second = np.triu_indices(3)
     twice = np.where(first == second, 1, 2)
     terms = np.concatenate([samples[:, first] * samples[:, second], samples], axis=1)
     factors = np.concatenate([twice * square[:, first, second], pull], axis=1)
-    return (factors.astype(np.float32) @ terms.T.astype(np.float32)).argmin(axis=1)
+    return factors.astype(np.float32) @ terms.T.astype(np.float32)
 
 
 def _oklab(linear):

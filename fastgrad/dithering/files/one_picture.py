@@ -198,7 +198,7 @@ class _Work:
     def common_tones(self) -> ToneMap | str:
         """Fit one map of tones to all frames of an animation: tones that change would flicker."""
         fit = self.options.get("fit") or "none"
-        if isinstance(fit, ToneMap) or fit == "none":
+        if isinstance(fit, ToneMap) or fit == "none" or self.given is None:
             return fit
         pairs = (frame[:2] for frame in self.prepared())
         values, mask = animation.contact_sheet(pairs, self.picture.count)
