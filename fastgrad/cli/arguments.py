@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 from fastgrad.cli.messages import printable
 from fastgrad.dithering.eye.colour import SPACES
 from fastgrad.dithering.files.plan import SUFFIX, checked_suffix
+from fastgrad.dithering.optimiser.solid import MODES as MODES_OF
 from fastgrad.dithering.optimiser.tones import FITS
+from fastgrad.dithering.pictures.inputs import colors_of
 from fastgrad.dithering.pictures.palette_files import READERS, WRITERS
 from fastgrad.dithering.pictures.presets import PRESETS
 from fastgrad.dithering.pictures.transparency import MODES
@@ -63,6 +65,29 @@ def group(text: str) -> str:
         known, shown = ", ".join(GROUPS), printable(text, longest=40)
         raise argparse.ArgumentTypeError(f"must be one of {known}, got {shown}")
     return text
+
+
+def solid(text: str) -> bool | list[str]:
+    """Read which colours stay solid."""
+    if text.lower() in ("all", "none"):
+        return text.lower() == "all"
+    colors = [part.strip() for part in text.split(",")]
+    try:
+        colors_of(colors, "colour")
+    except ValueError:
+        shown = printable(text, longest=40)
+        raise argparse.ArgumentTypeError(
+            f"must be all, none, or colours like #rrggbb,#rrggbb, got {shown}"
+        ) from None
+    return colors
+
+
+def mask(text: str) -> tuple[str, str]:
+    """Read the name of a mask, and behind a colon the mode for what is white in it."""
+    name, colon, mode = text.rpartition(":")
+    if not colon or mode.lower() not in MODES_OF:
+        name, mode = text, "text"
+    return file(name), mode.lower()
 
 
 def suffix(text: str) -> str:
@@ -211,6 +236,29 @@ DITHER: dict[str, tuple[Option, ...]] = {
             type=str.lower,
             choices=ESTIMATORS,
             help="of the gradient of the mean of --structure (default: local_expectation)",
+        ),
+    ),
+    "inks": (
+        option(
+            "--solid",
+            type=solid,
+            metavar="all|none|#rrggbb,...",
+            help="colours of the picture that become one ink without grain: those of the palette "
+            "and of the device, or those listed (default: all with --preset)",
+        ),
+        option(
+            "--mask",
+            action="append",
+            type=mask,
+            metavar="FILE[:MODE]",
+            help=f"a picture that is white where another mode is wanted: {', '.join(MODES_OF)} "
+            "(default: text); may be given several times",
+        ),
+        option(
+            "--threshold",
+            action="store_true",
+            help="no dithering: each pixel is paper or ink, for text and scans (black and white, "
+            "unless colours are given)",
         ),
     ),
     "picture": (

@@ -10,18 +10,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fastgrad import _interrupts as interrupts
 from fastgrad import precompile
 from fastgrad.cli import messages, results
 from fastgrad.dithering import Viewing
 from fastgrad.dithering.files import plan, processes
 from fastgrad.dithering.files.outcome import Settings, failure
-from fastgrad.dithering.pictures import palette_files
+from fastgrad.dithering.pictures import masks, palette_files
 from fastgrad.dithering.pictures.images import FileError
 from fastgrad.dithering.pictures.presets import PRESETS
 
 OPTIONS = (*(field.name for field in dataclasses.fields(Viewing)), "structure", "estimator")
-OPTIONS += ("speed", "time_budget", "fit")  # of `dithering.dither`
+OPTIONS += ("speed", "time_budget", "fit", "solid")  # of `dithering.dither`
 
 
 def dither(given: argparse.Namespace) -> int:
@@ -50,6 +52,7 @@ def dither(given: argparse.Namespace) -> int:
         given.report,
         given.swatches,
         given.palette,
+        tuple(name for name, _ in given.mask or ()),
     )
     with plan.folder(Path(out) if out is not None and is_folder else None):
         if out == "-":
@@ -132,6 +135,15 @@ def _note(errors: list[dict[str, str]], job: plan.Job, error: BaseException | No
     messages.complain("dither", message)
 
 
+def _regions(given: argparse.Namespace) -> dict[str, Any]:
+    """Read the masks of regions that have a mode of their own."""
+    regions: dict[str, Any] = {"text": True} if given.threshold else {}
+    for name, mode in given.mask or ():
+        mask = masks.read(Path(name))
+        regions[mode] = mask | regions[mode] if mode in regions else mask
+    return {mode: np.asarray(mask, bool) for mode, mask in regions.items()}
+
+
 def _settings(given: argparse.Namespace) -> Settings:
     """Check the options that go together, and read the palette."""
     palette, device = None, None
@@ -150,8 +162,16 @@ def _settings(given: argparse.Namespace) -> Settings:
         given.refuse("--colors goes with --palette or --preset only when there is --lock-colors")
     if given.fit not in (None, "none") and (palette is None or given.lock_colors):
         given.refuse("--fit needs --palette or --preset, without --lock-colors")
+    regions = _regions(given)
+    if given.threshold and not (given.palette or given.preset or given.colors):
+        palette = device = PRESETS["bw"].colors
+    if (given.solid not in (None, False) or regions) and (palette is None or given.lock_colors):
+        name = "--threshold" if given.threshold else "--mask" if regions else "--solid"
+        given.refuse(f"{name} needs --palette or --preset, without --lock-colors")
     if given.lock_colors:
-        options.pop("fit", None)
+        options = {name: x for name, x in options.items() if name not in ("fit", "solid")}
+    if regions:
+        options["regions"] = regions
     if given.estimator and not given.structure:
         given.refuse("--estimator goes with a --structure above 0")
     if given.threads and given.jobs > 1:

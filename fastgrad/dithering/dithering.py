@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from fastgrad._typing import ArrayLike, ByteArray
@@ -10,6 +10,7 @@ from fastgrad.dithering.eye.colour import SpaceName
 from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.given import Given
 from fastgrad.dithering.optimiser.problem import Problem
+from fastgrad.dithering.optimiser.solid import Mode as Region
 from fastgrad.dithering.optimiser.tones import Fit, ToneMap
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures.inputs import Colors
@@ -39,6 +40,8 @@ def dither(
     alpha: Mode | None = None,
     hidden: bool = False,
     fit: Fit | ToneMap | None = None,
+    solid: bool | Colors | None = None,
+    regions: Mapping[Region, ArrayLike] | None = None,
     space: SpaceName | None = None,
     sigma: float | None = None,
     ppd: float | None = None,
@@ -100,6 +103,15 @@ def dither(
         are fitted to the picture, see `fastgrad.dithering.fit_tones`; with "clip", what is beyond
         the palette's reach goes to the colour there that looks most like it; with "none" the
         picture stays as it is. By default what suits the preset: "all" for panels; else "none".
+    solid : bool, sequence of str, or array_like of integers, shape (N, 3), optional
+        Colours of the picture that become one entry of a fixed palette without any grain, and hand
+        no error on: True for those of the palette and of the device, where a pixel has another one
+        like it beside it; or a list. By default True for presets, else False.
+    regions : mapping of str to array_like of bool, shape (height, width), optional
+        Pixels that have a mode of their own, with a fixed palette: "text" is paper and ink, "line"
+        and "untouched" have the nearest colour of the palette or the device, and "photo" is
+        dithered. True alone stands for all pixels: so is a scan made black and white by
+        ``regions={"text": True}``. See `fastgrad.dithering.optimiser.solid.settled`.
     space : {"opponent", "linear", "srgb", "oklab"}, optional
         Colour space in which errors are measured and blurred: luminance and two differences of
         linear light with half its weight, linear light itself, sRGB values, or Oklab. By default
@@ -194,6 +206,8 @@ def dither(
         previous=previous,
         structure=structure,
         fit=fit,
+        solid=solid,
+        regions=regions,
     )
     viewing = Viewing(
         local_weights=local_weights,
@@ -220,6 +234,7 @@ def dither(
             lock_colors=lock_colors,
             weights=given.weights,
             previous=given.previous,
+            settled=given.settled,
         )
         run = Run(problem, pace, flicker=flicker, rng=rng, callback=call)
         run.start()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +12,17 @@ from fastgrad import _validate
 from fastgrad._typing import Array, ArrayLike, ByteArray
 from fastgrad.dithering.eye.colour import SPACES
 from fastgrad.dithering.optimiser import tones
+from fastgrad.dithering.optimiser.solid import Labels, Mode, settled
 from fastgrad.dithering.optimiser.tones import Fit, ToneMap
 from fastgrad.dithering.pictures import transparency
-from fastgrad.dithering.pictures.inputs import Colors, Pixels, Swatches, pixels_of, swatches_of
+from fastgrad.dithering.pictures.inputs import (
+    Colors,
+    Pixels,
+    Swatches,
+    colors_of,
+    pixels_of,
+    swatches_of,
+)
 from fastgrad.dithering.result import Dithering, Progress
 from fastgrad.dithering.soft_edges import is_soft
 
@@ -29,7 +37,8 @@ class Given:
 
     Parameters
     ----------
-    image, colors, palette, preset, lock_colors, alpha, hidden, weights, previous, structure, fit
+    image, colors, palette, preset, lock_colors, alpha, hidden, weights, previous, structure, fit,
+    solid, regions
         Options of `fastgrad.dither`.
 
     Attributes
@@ -52,6 +61,10 @@ class Given:
         What becomes of opacity.
     fit : str or ToneMap
         How the values were brought into the range of the palette.
+    solid : bool or array of uint8, shape (N, 3)
+        The colours that stay solid.
+    settled : array of int16, shape (height, width), or None
+        The indices that are settled beforehand, -1 elsewhere.
     soft : array of uint8, shape (height, width), or None
         Opacity, if a palette can be learned with it.
 
@@ -70,6 +83,8 @@ class Given:
     swatches: Swatches | None
     mode: transparency.Mode
     fit: Fit | ToneMap
+    solid: bool | ByteArray
+    settled: Labels | None
     soft: ByteArray | None
 
     def __init__(
@@ -86,6 +101,8 @@ class Given:
         previous: Dithering | ArrayLike | None = None,
         structure: float = 0.0,
         fit: Fit | ToneMap | None = None,
+        solid: bool | Colors | None = None,
+        regions: Mapping[Mode, ArrayLike] | None = None,
     ) -> None:
         lock = _validate.choice(lock_colors, "lock_colors", (False, True))
         if alpha is None:
@@ -117,8 +134,12 @@ class Given:
                 self.soft = self._alpha
             self._make_room(lock)
         self.previous = _opaque(previous) if isinstance(previous, Dithering) else previous
+        self.solid = self._solid(solid, regions, lock)
+        self.settled = self._settled(regions)
         if self.fit != "none":
             self.values = self._mapped(self.values)
+        if self.settled is not None:
+            self.values = self._shown(self.values)
 
     def options(self, **given: Any) -> dict[str, Any]:
         """Return options that are not None, or what suits the preset in their places.
@@ -211,6 +232,38 @@ class Given:
             seen = None if self.weights is None else np.asarray(self.weights)
             fit = tones.fit_tones(values, self.palette, fit, seen=seen)
         return fit(values)
+
+    def _solid(self, solid: Any, regions: Any, lock: bool) -> bool | ByteArray:
+        """Check which colours stay solid."""
+        free = self.palette is None or lock
+        if free and (regions or not (solid is None or solid is False)):
+            name = "regions" if regions else "solid"
+            raise ValueError(f"{name} must be left out where colours are learned")
+        if solid is None:
+            suited = {} if self.swatches is None or free else self.swatches.options
+            return suited.get("solid", False)
+        return solid if isinstance(solid, bool) else colors_of(solid, "solid")
+
+    def _settled(self, regions: Mapping[Mode, ArrayLike] | None) -> Labels | None:
+        """Return the indices that are settled before the work begins."""
+        if self.palette is None or (self.solid is False and not regions):
+            return None
+        assert self.swatches is not None
+        device = self.swatches.device
+        return settled(self.values, self.palette, device=device, solid=self.solid, regions=regions)
+
+    def _shown(self, values: Array) -> Array:
+        """Return the picture with settled pixels as they will be shown."""
+        assert self.settled is not None
+        assert self.palette is not None
+        chosen = self.settled >= 0
+        colors = self.palette[self.settled[chosen]]
+        grey = values.ndim == 2
+        if grey and not (colors == colors[:, :1]).all():
+            values, grey = np.repeat(values[..., None], 3, axis=2), False
+        made = values.copy()
+        made[chosen] = (colors[:, 0] if grey else colors) / (1 if values.dtype == np.uint8 else 255)
+        return made
 
     def _make_room(self, lock: bool) -> None:
         """Leave an entry of the palette for what is transparent, which has no weight."""

@@ -137,6 +137,8 @@ def dither_files(
     ...     made.target.name, made.frames, made.palette.tolist()
     ('ramp-dithered.png', 1, [[0, 0, 0], [255, 255, 255]])
     """
+    if any(np.ndim(mask) for mask in (options.get("regions") or {}).values()):
+        raise TypeError("regions must be True where there are several pictures, got an array")
     given = Given(
         np.zeros((1, 1, 3), np.uint8),
         colors=colors,
@@ -145,6 +147,8 @@ def dither_files(
         lock_colors=lock_colors,
         alpha=alpha,
         fit=options.pop("fit", None),
+        solid=options.pop("solid", None),
+        regions=options.get("regions"),
     )
     out = None if output is None else os.fspath(output)
     settings = replace(_settings(given, colors, lock_colors, out, options), size=resize)
@@ -210,7 +214,7 @@ def _settings(
         COLORS if colors is None else colors,
         "key" if gif and given.mode == "keep" else given.mode,
         None,
-        {**options, **eye, "fit": given.fit},
+        {**options, **eye, "fit": given.fit, "solid": given.solid},
     )
 
 

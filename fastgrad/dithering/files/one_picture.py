@@ -18,6 +18,7 @@ from fastgrad.dithering.files.plan import target_size
 from fastgrad.dithering.metrics.psnr_and_ssim import flicker
 from fastgrad.dithering.optimiser.tones import ToneMap, fit_tones
 from fastgrad.dithering.pictures import animation, images, other_tools, transparency
+from fastgrad.dithering.pictures.inputs import Swatches
 from fastgrad.dithering.soft_edges import dither_soft, is_soft
 
 QUICK = 1.0  # seconds of work after which an interrupt leaves a quick picture, if no better one
@@ -100,6 +101,10 @@ class _Work:
         self.size = target_size(settings.size, picture.width, picture.height)
         self.given = None if settings.lock else settings.palette
         self.colors = settings.colors if self.given is None else len(self.given)
+        for name, mask in (settings.options.get("regions") or {}).items():
+            if np.ndim(mask) and np.shape(mask) != self.size[::-1]:
+                size = " x ".join(map(str, self.size))
+                raise images.FileError(f"{picture.name}: the mask for {name} is not {size} pixels")
         self.runs = picture.count  # of the optimiser; one more if the palette is learned apart
         self.runs += picture.count > 1 and self.given is None
         self.options = {**settings.options, "callback": self.show}
@@ -141,7 +146,8 @@ class _Work:
                 if self.given is not None and self.picture.count > 1:
                     self.options["fit"] = self.common_tones()
                 pairs = (frame[:2] for frame in self.prepared())
-                for result in animation.dither_frames(pairs, palette=palette, **self.options):
+                entries = self.swatches(palette)
+                for result in animation.dither_frames(pairs, palette=entries, **self.options):
                     self.take(result)
         except KeyboardInterrupt:
             interrupts.taken()
@@ -194,6 +200,13 @@ class _Work:
         if not self.settings.lock:
             return {"colors": colors}
         return {"colors": colors, "palette": self.settings.palette, "lock_colors": True}
+
+    def swatches(self, palette: Array) -> Any:
+        """Return a palette together with the colours of its device, if they are given."""
+        device = self.settings.device
+        if self.given is None or device is None:
+            return palette
+        return Swatches(palette, device, {})
 
     def common_tones(self) -> ToneMap | str:
         """Fit one map of tones to all frames of an animation: tones that change would flicker."""

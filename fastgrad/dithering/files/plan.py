@@ -50,6 +50,8 @@ class Naming:
         Whether there are to be comparisons.
     report, swatches, palette : str or None
         Further files that are written, and the palette that is read.
+    masks : tuple of str
+        The masks that are read.
     """
 
     output: str | None = None
@@ -60,6 +62,7 @@ class Naming:
     report: str | None = None
     swatches: str | None = None
     palette: str | None = None
+    masks: tuple[str, ...] = ()
 
 
 class Plan(NamedTuple):
@@ -74,11 +77,14 @@ class Plan(NamedTuple):
 class Names:
     """The files of a run: those that are read, and those that are to be written."""
 
-    def __init__(self, sources: Sequence[Path | str], palette: str | None) -> None:
+    def __init__(
+        self, sources: Sequence[Path | str], palette: str | None, masks: Sequence[str] = ()
+    ) -> None:
         paths = [source for source in sources if isinstance(source, Path)]
         self.read: dict[Any, str] = {output_files.identity(path): "input" for path in paths}
         if palette is not None:
             self.read[output_files.identity(Path(palette))] = "palette"
+        self.read |= {output_files.identity(Path(name)): "mask" for name in masks}
         self.written: dict[tuple[int, int] | str, str] = {}
 
     def claim(
@@ -212,7 +218,7 @@ def plan(
         If the report or the palette cannot be written, or would replace another file of this run.
     """
     made = Plan([], [], [], [])
-    names = Names(sources, naming.palette)
+    names = Names(sources, naming.palette, naming.masks)
     for name, endings in ((naming.report, (".json",)), (naming.swatches, palette_files.WRITERS)):
         if name is not None:
             names.claim(Path(name), tuple(endings))

@@ -12,6 +12,7 @@ from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.optimiser import flat
 from fastgrad.dithering.optimiser.loss import BlurredError, check_weights
 from fastgrad.dithering.optimiser.palette import distinct
+from fastgrad.dithering.optimiser.solid import Labels
 from fastgrad.dithering.optimiser.spare import refilled, spare
 
 __all__ = ["Problem"]
@@ -30,6 +31,8 @@ class Problem:
         The viewing conditions.
     colors, palette, lock_colors, weights, previous
         Options of `fastgrad.dither`.
+    settled : array of int16, shape (height, width), optional
+        Indices of pixels that have them already, of a fixed palette; -1 elsewhere.
 
     Attributes
     ----------
@@ -82,6 +85,7 @@ class Problem:
         lock_colors: bool = False,
         weights: ArrayLike | None = None,
         previous: object = None,
+        settled: Labels | None = None,
     ) -> None:
         self.image = pixels = _picture(image)
         size = pixels.shape[:2]
@@ -108,6 +112,8 @@ class Problem:
                 fixed = distinct(rgb, self.colors)
             if fixed is None or palette is not None:
                 self.pins = self._flat(rgb, fixed, kept)
+        if settled is not None and fixed is not None:
+            self.pins = flat.joined(self.pins, settled, fixed)
         if self.pins is not None and self.pins.whole:
             fixed = self.pins.palette
         elif self.pins is not None:

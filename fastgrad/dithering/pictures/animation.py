@@ -61,7 +61,7 @@ def contact_sheet(frames: Iterable[Visible], count: int) -> tuple[Array, npt.NDA
 
 
 def dither_frames(
-    frames: Iterable[Visible], *, palette: ByteArray, **options: Any
+    frames: Iterable[Visible], *, palette: Any, **options: Any
 ) -> Iterator[dithering.Dithering | None]:
     """Dither frames with one palette, each started from the one before, so that still parts stay.
 
@@ -71,7 +71,7 @@ def dither_frames(
     ----------
     frames : iterable of (values, mask)
         The frames, as in `contact_sheet`.
-    palette : array of uint8, shape (K, 3)
+    palette : array of uint8, shape (K, 3), or Swatches
         The colours in sRGB.
     **options
         Options of `fastgrad.dither`.

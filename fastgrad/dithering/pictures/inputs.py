@@ -140,13 +140,15 @@ def _bytes(array, name):
     return array.astype(np.uint8)
 
 
-def colors_of(palette: Colors) -> ByteArray:
+def colors_of(palette: Colors, name: str = "palette") -> ByteArray:
     """Return the colours of whatever stands for a palette.
 
     Parameters
     ----------
     palette : array_like of integers from 0 to 255, shape (K, 3), or sequence of str or colours
         Colours in sRGB. Text is ``"#rrggbb"`` or ``"#rgb"``, with the mark or without.
+    name : str, optional
+        Name of the argument in error messages.
 
     Returns
     -------
@@ -165,25 +167,25 @@ def colors_of(palette: Colors) -> ByteArray:
     """
     given: Any = palette
     if isinstance(given, (list, tuple)):
-        given = [_named(c) if isinstance(c, str) else c for c in given]
-    array = _validate.array(given, "palette")
+        given = [_named(c, name) if isinstance(c, str) else c for c in given]
+    array = _validate.array(given, name)
     if array.dtype.kind == "U" and array.ndim == 1:
-        array = np.array([_named(str(c)) for c in array])
+        array = np.array([_named(str(c), name) for c in array])
     if array.dtype.kind not in "iu":
         raise TypeError(
-            f"palette must be uint8 or other integers from 0 to 255, or text like '#rrggbb', "
+            f"{name} must be uint8 or other integers from 0 to 255, or text like '#rrggbb', "
             f"got dtype {array.dtype}"
         )
-    return _bytes(array, "palette")
+    return _bytes(array, name)
 
 
-def _named(text):
+def _named(text, name):
     """Read #rrggbb or #rgb."""
     digits = text.strip().removeprefix("#")
     if re.fullmatch("[0-9a-fA-F]{3}", digits):
         digits = "".join(2 * digit for digit in digits)
     if not re.fullmatch("[0-9a-fA-F]{6}", digits):
-        raise ValueError(f"palette must hold colours like '#rrggbb', got {text[:40]!r}")
+        raise ValueError(f"{name} must hold colours like '#rrggbb', got {text[:40]!r}")
     return tuple(bytes.fromhex(digits))
 
 
@@ -207,6 +209,8 @@ def swatches_of(palette: Colors | None, preset: str | None) -> Swatches | None:
     TypeError, ValueError
         If both are given, the palette is none, or nothing has that name.
     """
+    if isinstance(palette, Swatches):
+        return palette
     if preset is not None:
         if palette is not None:
             raise ValueError(f"palette must be None with a preset, got {palette!r}")

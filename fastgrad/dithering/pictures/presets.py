@@ -33,7 +33,7 @@ INKS = {
 # Inks are few: a wider blur lets them mix; closer to the picture's own colours they would hide
 # less. Many colours of a picture are beyond them, so it is fitted to them first; then every colour
 # can be met, and errors of colour need not count less than those of light.
-AFAR = {"fit": "all", "space": "linear", "sigma": 1.5, "nu": 0.0}
+AFAR = {"fit": "all", "solid": True, "space": "linear", "sigma": 1.5, "nu": 0.0}
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _greys(count, summary):
     """Make a preset of evenly spaced sRGB values."""
     grey = np.rint(np.linspace(0, 255, count)).astype(np.uint8)
     colors = np.repeat(grey[:, None], 3, axis=1)
-    return Preset(summary, colors, colors)
+    return Preset(summary, colors, colors, {"solid": True})
 
 
 # Spectra 6: github.com/pimoroni/pimoroni-pico/issues/1121. ACeP: github.com/pimoroni/inky,

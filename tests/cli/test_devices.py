@@ -1,0 +1,103 @@
+"""Pictures for devices by the command: tones, solid inks, masks, scans."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastgrad as fg
+from fastgrad import cli
+
+Image = pytest.importorskip("PIL.Image")
+y, x = np.mgrid[:24, :32]
+PICTURE = np.stack([60 + 4 * x, 200 - 5 * y, 40 + x + y], axis=-1).astype(np.uint8)
+PICTURE[:6, :10] = [255, 0, 0]
+FAST = ["--speed", "10", "-q", "-o", "out.png"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(PICTURE).save("photo.png")
+    Image.fromarray(np.where(x < 16, 0, 255).astype(np.uint8)).save("right.png")
+    return tmp_path
+
+
+def run(*arguments):
+    return cli.main(["dither", *arguments])
+
+
+def indices():
+    image = Image.open("out.png")
+    return np.asarray(image), np.asarray(image.getpalette()).reshape(-1, 3)
+
+
+@pytest.mark.parametrize("fit", [None, "tone", "none"])
+def test_the_command_fits_as_the_function_does(fit):
+    assert run("photo.png", "--preset", "spectra6", *(["--fit", fit] if fit else []), *FAST) == 0
+    expected = fg.dither(PICTURE, preset="spectra6", fit=fit, speed=10)
+    found, palette = indices()
+    np.testing.assert_array_equal(palette[found], expected.device[expected.indices])
+    assert (palette[found[:6, :10]] == [255, 0, 0]).all()  # the ink itself
+
+
+def test_colours_that_stay_solid():
+    Path("p.hex").write_text("000000\nffffff\nff0000\n")
+    assert run("photo.png", "--palette", "p.hex", "--solid", "#ff0000", *FAST) == 0
+    assert (indices()[0][:6, :10] == 2).all()
+    assert run("photo.png", "--preset", "spectra6", "--solid", "none", *FAST) == 0
+
+
+def test_masks_and_their_modes():
+    assert run("photo.png", "--preset", "bwr", "--mask", "right.png:line", *FAST) == 0
+    found, _ = indices()
+    expected = fg.dither(PICTURE, preset="bwr", regions={"line": x >= 16}, speed=10)
+    np.testing.assert_array_equal(found, expected.indices)
+    assert run("photo.png", "--preset", "bwr", "--mask", "right.png", *FAST) == 0
+    expected = fg.dither(PICTURE, preset="bwr", regions={"text": x >= 16}, speed=10)
+    np.testing.assert_array_equal(indices()[0], expected.indices)
+
+
+def test_a_scan():
+    page = np.full((24, 32), 240, np.uint8)
+    page[8:10, 4:28] = 40
+    Image.fromarray(page).save("scan.png")
+    assert run("scan.png", "--threshold", *FAST) == 0
+    found, palette = indices()
+    np.testing.assert_array_equal(palette[found][..., 0], np.where(page > 128, 255, 0))
+
+
+def test_frames_share_their_tones():
+    frames = [Image.fromarray(np.roll(PICTURE, k, axis=1)) for k in range(3)]
+    frames[0].save("a.gif", save_all=True, append_images=frames[1:], duration=50)
+    assert run("a.gif", "--preset", "acep7", "--speed", "10", "-q", "-o", "b.gif") == 0
+    with Image.open("b.gif") as made:
+        assert made.n_frames == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("--fit all", "--fit needs --palette or --preset"),
+        ("--solid all -k 4", "--solid needs --palette or --preset"),
+        ("--threshold -k 4", "--threshold needs --palette or --preset"),
+        ("--preset bw --mask small.png", "the mask for text is not 32 x 24 pixels"),
+        ("--preset bw --mask none.png", "none.png"),
+        ("--preset bw --solid red", "must be all, none, or colours like"),
+    ],
+)
+def test_what_is_refused(capsys, arguments, said):
+    Image.new("L", (4, 4)).save("small.png")
+    try:
+        code = run("photo.png", *arguments.split(), *FAST)
+    except SystemExit as end:  # of argparse
+        code = end.code
+    assert code == 2
+    assert said in capsys.readouterr().err
+    assert not Path("out.png").exists()
+
+
+def test_a_mask_is_not_replaced(capsys):
+    arguments = ["--preset", "bw", "--mask", "right.png", "-o", "right.png"]
+    assert run("photo.png", *arguments) == 2
+    assert "replace the mask: right.png" in capsys.readouterr().err
