@@ -12,8 +12,10 @@ from fastgrad.dithering.eye.colour import SPACES
 from fastgrad.dithering.files.plan import SUFFIX, checked_suffix
 from fastgrad.dithering.optimiser.solid import MODES as MODES_OF
 from fastgrad.dithering.optimiser.tones import FITS
+from fastgrad.dithering.pictures.device_files import FORMATS
 from fastgrad.dithering.pictures.inputs import colors_of
 from fastgrad.dithering.pictures.palette_files import READERS, WRITERS
+from fastgrad.dithering.pictures.placement import PLACEMENTS, TURNS
 from fastgrad.dithering.pictures.presets import PRESETS
 from fastgrad.dithering.pictures.transparency import MODES
 from fastgrad.precompile import GROUPS
@@ -275,6 +277,28 @@ DITHER: dict[str, tuple[Option, ...]] = {
             help="keep the colours of transparent pixels, for which there is one entry in eight",
         ),
         option("--resize", type=size, metavar="WxH|W|xH", help="change the size first, in pixels"),
+        option(
+            "--fit-size",
+            type=str.lower,
+            choices=PLACEMENTS,
+            help="where the proportions of --resize are others: change them, crop, or leave "
+            "margins (default: stretch)",
+        ),
+        option(
+            "--rotate",
+            type=int,
+            choices=TURNS,
+            default=0,
+            help="turn the picture clockwise first, by degrees",
+        ),
+        option(
+            "--format",
+            type=str.lower,
+            choices=tuple(FORMATS),
+            metavar="NAME",
+            help="write what a device takes: "
+            + "; ".join(f"{name} ({said})" for name, said in FORMATS.items()),
+        ),
     ),
     "what is shown": (
         option("--report", type=file, metavar="FILE.json", help="write figures of every picture"),

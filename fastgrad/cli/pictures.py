@@ -53,6 +53,7 @@ def dither(given: argparse.Namespace) -> int:
         given.swatches,
         given.palette,
         tuple(name for name, _ in given.mask or ()),
+        given.format,
     )
     with plan.folder(Path(out) if out is not None and is_folder else None):
         if out == "-":
@@ -146,13 +147,14 @@ def _regions(given: argparse.Namespace) -> dict[str, Any]:
 
 def _settings(given: argparse.Namespace) -> Settings:
     """Check the options that go together, and read the palette."""
-    palette, device = None, None
+    palette, device, codes = None, None, None
     options: dict[str, Any] = {}
     if given.palette:
         palette, device = palette_files.read(Path(given.palette))
     elif given.preset:
         preset = PRESETS[given.preset]
         palette, device, options = preset.colors, preset.device, dict(preset.options)
+        codes = preset.codes
     if given.lock_colors:
         if palette is None:
             given.refuse("--lock-colors needs --palette or --preset")
@@ -179,7 +181,11 @@ def _settings(given: argparse.Namespace) -> Settings:
     asked = {name: getattr(given, name) for name in OPTIONS if getattr(given, name) is not None}
     if given.ppd is not None:  # which stands in the place of a preset's blur
         options = {name: x for name, x in options.items() if name != "sigma"}
-    alpha = given.alpha or ("blend" if given.preset else "keep")
+    alpha = given.alpha or ("blend" if given.preset or given.format else "keep")
+    if given.format and alpha != "blend":
+        given.refuse("--format goes with --alpha blend")
+    if given.fit_size and not given.resize:
+        given.refuse("--fit-size goes with --resize")
     if alpha == "keep" and given.output and given.output.lower().endswith(".gif"):
         alpha = "key"
     if given.hidden and alpha == "blend":
@@ -196,4 +202,8 @@ def _settings(given: argparse.Namespace) -> Settings:
         alpha,
         given.resize,
         {**options, **asked, "rng": given.seed or 0},
+        given.format,
+        codes,
+        given.fit_size or "stretch",
+        given.rotate,
     )

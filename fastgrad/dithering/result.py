@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from fastgrad import _validate
 from fastgrad._typing import ArrayLike, ByteArray
 from fastgrad.dithering.metrics.psnr_and_ssim import decibels
 from fastgrad.dithering.optimiser.loss import BlurredError
@@ -20,6 +21,8 @@ from fastgrad.dithering.pictures.report import Figures, against_others
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from fastgrad.dithering.pictures.device_files import FormatName
 
 __all__ = ["Dithering", "Progress", "Stage", "metrics"]
 
@@ -93,7 +96,13 @@ class Dithering:
 
         return indexed.image(self.indices, self._written, self.opacity)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        format: FormatName | None = None,
+        codes: Sequence[int] | None = None,
+    ) -> None:
         """Write the picture to a file, all of it or nothing.
 
         Parameters
@@ -101,6 +110,12 @@ class Dithering:
         path : str or path-like
             The file, replaced if it exists. Its ending says the format: ``.png`` with as few bits
             as the palette needs, ``.gif``, or ``.webp`` without loss.
+        format : str, optional
+            One of `fastgrad.dithering.pictures.device_files.FORMATS`: what devices take, such as
+            "grey4", "bmp", "raw", "planes" or "c", whatever the ending.
+        codes : sequence of int, optional
+            The driver's numbers of the colours in "raw" and "c", such as those of a preset; by
+            default their indices.
 
         Raises
         ------
@@ -110,6 +125,16 @@ class Dithering:
         from fastgrad.dithering.pictures import indexed, output_files  # few results need them
 
         target = Path(path)
+        if format is not None:
+            from fastgrad.dithering.pictures import device_files
+
+            name = _validate.named(format, "format", device_files.FORMATS)
+            output_files.check_targets([target], endings=(target.suffix.lower(),))
+            made = device_files.encode(
+                self.indices, self._written, name, codes=codes, stem=target.stem
+            )
+            output_files.replace(made, target)
+            return
         output_files.check_targets([target], endings=indexed.ENDINGS)
         data = indexed.encode(
             [self.indices], self._written, self.opacity, ending=target.suffix.lower()

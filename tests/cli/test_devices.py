@@ -101,3 +101,52 @@ def test_a_mask_is_not_replaced(capsys):
     arguments = ["--preset", "bw", "--mask", "right.png", "-o", "right.png"]
     assert run("photo.png", *arguments) == 2
     assert "replace the mask: right.png" in capsys.readouterr().err
+
+
+def test_files_for_devices():
+    common = ["photo.png", "--speed", "10", "-q"]
+    expected = fg.dither(PICTURE, preset="spectra6", speed=10)
+    codes = np.uint8(fg.presets.find("spectra6").codes)[expected.indices]
+    assert run(*common, "--preset", "spectra6", "--format", "raw", "-o", "a.bin") == 0
+    raw = np.frombuffer(Path("a.bin").read_bytes(), np.uint8).reshape(24, 16)
+    np.testing.assert_array_equal(np.stack([raw >> 4, raw & 15], axis=2).reshape(24, 32), codes)
+    assert run(*common, "--preset", "grey4", "--format", "grey2") == 0
+    with Image.open("photo-dithered.png") as image:
+        assert image.mode == "L"
+    assert run(*common, "-k", "5", "--format", "bmp") == 0
+    with Image.open("photo-dithered.bmp") as image:
+        assert len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)) <= 5
+    assert run(*common, "--preset", "bwr", "--format", "c-planes", "-o", "x.h") == 0
+    assert "photo_red[96]" in Path("x.h").read_text()
+
+
+def test_sizes_and_turns():
+    common = ["photo.png", "--preset", "bw", *FAST]
+    assert run(*common, "--rotate", "90") == 0
+    assert indices()[0].shape == (32, 24)
+    for way in ("cover", "contain", "stretch"):
+        assert run(*common, "--rotate", "270", "--resize", "20x20", "--fit-size", way) == 0
+        assert indices()[0].shape == (20, 20)
+    assert run(*common, "--resize", "20x20", "--fit-size", "contain") == 0
+    assert (indices()[1][indices()[0][:2]] == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("photo.png --format raw -k 4 -o a.png", "must end in .bin or .raw"),
+        ("photo.png --format grey4 --preset bwr -o a.png", "needs a palette of greys"),
+        ("a.gif --format raw --preset bwr -o a.bin", "holds no animation"),
+        ("photo.png --format raw --preset bwr --alpha keep", "--format goes with --alpha blend"),
+        ("photo.png --fit-size cover --preset bwr", "--fit-size goes with --resize"),
+    ],
+)
+def test_files_that_are_refused(capsys, arguments, said):
+    frames = [Image.fromarray(np.roll(PICTURE, k, axis=1)) for k in range(2)]
+    frames[0].save("a.gif", save_all=True, append_images=frames[1:], duration=50)
+    try:
+        code = run(*arguments.split(), "--speed", "10", "-q")
+    except SystemExit as end:  # of argparse
+        code = end.code
+    assert code == 2
+    assert said in capsys.readouterr().err

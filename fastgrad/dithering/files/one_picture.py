@@ -19,6 +19,7 @@ from fastgrad.dithering.metrics.psnr_and_ssim import flicker
 from fastgrad.dithering.optimiser.tones import ToneMap, fit_tones
 from fastgrad.dithering.pictures import animation, images, other_tools, transparency
 from fastgrad.dithering.pictures.inputs import Swatches
+from fastgrad.dithering.pictures.placement import placed
 from fastgrad.dithering.soft_edges import dither_soft, is_soft
 
 QUICK = 1.0  # seconds of work after which an interrupt leaves a quick picture, if no better one
@@ -98,7 +99,8 @@ class _Work:
         nothing = np.zeros((0, 3), np.uint8)
         self.picture, self.settings, self.display = picture, settings, display
         self.outcome, self.began = Outcome(nothing, nothing, nothing), time.perf_counter()
-        self.size = target_size(settings.size, picture.width, picture.height)
+        sides = picture.width, picture.height
+        self.size = target_size(settings.size, *sides[:: -1 if settings.turn % 180 else 1])
         self.given = None if settings.lock else settings.palette
         self.colors = settings.colors if self.given is None else len(self.given)
         for name, mask in (settings.options.get("regions") or {}).items():
@@ -181,10 +183,11 @@ class _Work:
     def prepared(self) -> Iterator[Prepared]:
         """Yield each frame as it is to be dithered."""
         palette, name = self.settings.palette, self.picture.name
-        for frame in self.picture.frames(self.size):
+        settings = self.settings
+        size = self.size[:: -1 if settings.turn % 180 else 1]
+        for frame in self.picture.frames(size):
             values, alpha = frame.values, frame.alpha
-            if self.size != (values.shape[1], values.shape[0]):
-                values, alpha = transparency.resize(values, alpha, self.size)
+            values, alpha = placed(values, alpha, self.size, settings.placement, settings.turn)
             original = transparency.on_white(values, alpha)
             parts = transparency.to_dither(values, alpha, self.settings.alpha)
             if parts[2] is not None and palette is not None and len(palette) == 256:
@@ -268,11 +271,17 @@ class _Work:
         alpha, own = frame.alpha, dict[str, Any]()
         soft = self.settings.palette is None and is_soft(alpha, self.colors)
         if soft or (self.options.get("hidden") and alpha is not None):
-            own = self.learning(False) if self.given is None else {"palette": self.given}
+            own = (
+                self.learning(False)
+                if self.given is None
+                else {"palette": self.swatches(self.given)}
+            )
             return dithering.dither(_with_opacity(frame), **own, **self.options)
         own = {} if frame.mask is None else {"weights": frame.mask}
         own |= (
-            {"palette": self.given} if self.given is not None else self.learning(alpha is not None)
+            {"palette": self.swatches(self.given)}
+            if self.given is not None
+            else self.learning(alpha is not None)
         )
         return dithering.dither(frame.values, **own, **self.options)
 

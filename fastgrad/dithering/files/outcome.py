@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fastgrad._typing import Array, ByteArray
-from fastgrad.dithering.pictures import animation, images, indexed, png_chunks, transparency
+from fastgrad.dithering.pictures import (
+    animation,
+    device_files,
+    images,
+    indexed,
+    placement,
+    png_chunks,
+    transparency,
+)
 
 __all__ = ["Outcome", "Settings", "failure", "larger"]
 
@@ -31,6 +40,12 @@ class Settings:
         The width and height asked for.
     options : dict
         Of `dithering.dither`.
+    format : str or None
+        One of `device_files.FORMATS`, in place of what the ending of a file says.
+    codes : tuple of int or None
+        The driver's numbers of the given colours.
+    placement, turn
+        Options of `placement.placed`.
     """
 
     palette: Array | None
@@ -40,6 +55,10 @@ class Settings:
     alpha: transparency.Mode
     size: tuple[int | None, int | None] | None
     options: dict[str, Any]
+    format: device_files.FormatName | None = None
+    codes: tuple[int, ...] | None = None
+    placement: placement.Placement = "stretch"
+    turn: int = 0
 
 
 @dataclass
@@ -122,6 +141,8 @@ class Outcome:
                 hidden=bool(settings.options.get("hidden")),
             )
         frames = list(frames)
+        if settings.format is not None:
+            return self._for_device(picture, settings), frames
         if settings.palette is None:
             order = None
             if picture.entries is not None and len(picture.entries[0]) <= settings.colors:
@@ -138,6 +159,19 @@ class Outcome:
         if ending == ".png":
             data = png_chunks.insert(data, picture.metadata)
         return data, frames
+
+    def _for_device(self, picture: images.Picture, settings: Settings) -> bytes:
+        """Return the content of a file for a device."""
+        assert settings.format is not None
+        if len(self.frames) > 1:
+            raise images.FileError(f"{picture.name}: --format {settings.format} holds no animation")
+        return device_files.encode(
+            self.frames[0],
+            self.device,
+            settings.format,
+            codes=settings.codes,
+            stem=Path(picture.name).stem,
+        )
 
     @property
     def shown(self) -> Array:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fastgrad.dithering.pictures import images, indexed, output_files, palette_files
+from fastgrad.dithering.pictures import device_files, images, indexed, output_files, palette_files
 from fastgrad.dithering.pictures.images import FileError
 
 SUFFIX, COMPARISON = "-dithered", "-comparison"
@@ -52,6 +52,8 @@ class Naming:
         Further files that are written, and the palette that is read.
     masks : tuple of str
         The masks that are read.
+    format : str or None
+        One of `device_files.FORMATS`, if it is not the ending that says it.
     """
 
     output: str | None = None
@@ -63,6 +65,12 @@ class Naming:
     swatches: str | None = None
     palette: str | None = None
     masks: tuple[str, ...] = ()
+    format: str | None = None
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """The endings that names of pictures may have."""
+        return indexed.ENDINGS if self.format is None else device_files.ENDINGS[self.format]
 
 
 class Plan(NamedTuple):
@@ -241,7 +249,7 @@ def plan(
             if sheet is not None:
                 names.claim(sheet, (".png",), "comparisons", source)
             if target is not None:
-                names.claim(target, indexed.ENDINGS, "pictures", source)
+                names.claim(target, naming.endings, "pictures", source)
             made.jobs.append(Job(picture, target, sheet))
             made.order.append(made.jobs[-1])
         except FileError as error:
@@ -287,7 +295,8 @@ def _targets(
     if out == "-":
         beside = Path(f"{stem}.png")
     elif out is None or os.path.isdir(out):
-        target = beside = Path(out or "", f"{stem}{suffix}{_ending(picture)}")
+        ending = _ending(picture) if naming.format is None else naming.endings[0]
+        target = beside = Path(out or "", f"{stem}{suffix}{ending}")
     else:
         target = beside = Path(out)
     sheet = beside.with_name((beside.stem.removesuffix(suffix) or stem) + f"{COMPARISON}.png")

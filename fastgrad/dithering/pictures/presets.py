@@ -50,12 +50,15 @@ class Preset:
         The colours that the driver expects in a file.
     options : dict of str to object
         Options of `fastgrad.dither` that suit the palette.
+    codes : tuple of int or None
+        The numbers by which the driver calls the colours, where they are not their indices.
     """
 
     summary: str
     colors: ByteArray = field(repr=False)
     device: ByteArray = field(repr=False)
     options: dict[str, Any] = field(default_factory=dict)
+    codes: tuple[int, ...] | None = None
 
 
 def relative_to_white(colors: ArrayLike) -> ByteArray:
@@ -80,11 +83,11 @@ def relative_to_white(colors: ArrayLike) -> ByteArray:
     return to_srgb(linear / linear[linear.sum(axis=1).argmax()])
 
 
-def _panel(summary, **inks):
+def _panel(summary, codes=None, **inks):
     """Make a preset of measured inks."""
     measured = [list(bytes.fromhex(value)) for value in inks.values()]
     device = [list(bytes.fromhex(INKS[name])) for name in inks]
-    return Preset(summary, relative_to_white(measured), np.array(device, np.uint8), AFAR)
+    return Preset(summary, relative_to_white(measured), np.array(device, np.uint8), AFAR, codes)
 
 
 def _greys(count, summary):
@@ -96,14 +99,17 @@ def _greys(count, summary):
 
 # Spectra 6: github.com/pimoroni/pimoroni-pico/issues/1121. ACeP: github.com/pimoroni/inky,
 # inky_uc8159.py. Black, white, yellow and red: a 3.97-inch panel, github.com/OpenDisplay-org/
-# epaper-dithering; panels without the one or the other ink are given the same colours.
+# epaper-dithering; panels without the one or the other ink are given the same colours. Playdate:
+# devforum.play.date/t/6765. Game Boy: the four greens that emulators give its first model.
 _FOUR = {"black": "0a070e", "white": "adb2ae", "yellow": "ac8000", "red": "55180e"}
+DMG = np.array([[155, 188, 15], [139, 172, 15], [48, 98, 48], [15, 56, 15]], np.uint8)
 PRESETS: dict[str, Preset] = {
     "bw": _greys(2, "black and white"),
     "grey4": _greys(4, "4 greys, evenly spaced in sRGB"),
     "grey16": _greys(16, "16 greys, evenly spaced in sRGB"),
     "spectra6": _panel(
         "E Ink Spectra 6: black, white, yellow, red, blue, green",
+        codes=(0, 1, 2, 3, 5, 6),  # waveshareteam/e-Paper, epd7in3e.py
         **{"black": "191e21", "white": "e8e8e8", "yellow": "efde44"},
         **{"red": "b21318", "blue": "2157ba", "green": "125f20"},
     ),
@@ -115,6 +121,13 @@ PRESETS: dict[str, Preset] = {
     "bwr": _panel("black, white, red e-ink", **{k: v for k, v in _FOUR.items() if k != "yellow"}),
     "bwy": _panel("black, white, yellow e-ink", **{k: v for k, v in _FOUR.items() if k != "red"}),
     "bwry": _panel("black, white, yellow, red e-ink", **_FOUR),
+    "playdate": _panel("Playdate: black, white", black="322f27", white="b1aea8"),
+    "game-boy": Preset(
+        "Game Boy: 4 greens, the lightest first",
+        relative_to_white(DMG),
+        np.repeat(np.array([[255], [170], [85], [0]], np.uint8), 3, axis=1),
+        AFAR,
+    ),
 }
 
 
