@@ -1,12 +1,17 @@
 """Dithered pictures of fastgrad beside those of other tools, by judges that none of them optimises.
 
     python -m benchmarks.dither_quality [--images NAME ...] [--colors K ...] [--nu X ...]
-        [--presets NAME ...]
+        [--presets NAME ...] [--sheets FOLDER]
 
 Rivals and judges, each left out where it is not installed: pillow, imagequant, pngquant-cli,
-dither-go, dithering; flip-evaluator, ssimulacra2. The pictures are those in scikit-image's wheel.
+dither-go, dithering, epaper-dithering; flip-evaluator, ssimulacra2. The pictures are those in
+scikit-image's wheel.
 
-With --presets, the colours are those of e-ink panels, for the tools that take a palette.
+With --presets, the colours are those of e-ink panels, for the tools that take a palette. Nothing
+can look like the picture then: what is dithered is judged against the best that the panel can
+show, in two tables. The first has the picture with each colour beyond the inks in the nearest one
+that they reach ("clip"), the second the picture after our fit of tones and colours ("all"); each
+tool gets the picture itself. With --sheets, the pictures are written side by side.
 
 - SSIMULACRA2 (higher is better), on the sRGB values, at full size
 - FLIP (lower is better), mean, 67 pixels per degree
@@ -27,7 +32,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fastgrad.dithering import dither
+from fastgrad.dithering import dither, fit_tones
 from fastgrad.dithering.metrics.psnr_and_ssim import ms_ssim, psnr
 from fastgrad.dithering.metrics.s_cielab_and_flip import s_cielab
 from fastgrad.dithering.pictures.other_tools import imagequant, pillow
@@ -87,8 +92,23 @@ def dithering(image, colors, palette):
     return dithering.dither(image, palette=listed(palette, image, colors), linear=True)
 
 
-RIVALS = {f.__name__: f for f in (pillow, imagequant, pngquant, dither_go, dithering)}
-TAKE_PALETTES = ("pillow", "dither_go", "dithering")
+def epaper_dithering(image, colors, palette, tones=0.0):
+    """Dither by epaper-dithering: error diffusion, then its direct binary search."""
+    from epaper_dithering import ColorPalette, dither_image
+
+    entries = {str(i): colour for i, colour in enumerate(listed(palette, image, colors))}
+    inks = ColorPalette(colors=entries, accent=str(len(entries) - 1))
+    return dither_image(Image.fromarray(image), inks, dbs=True, tone=tones, gamut=tones)
+
+
+def epaper_dithering_auto(image, colors, palette):
+    """Dither by epaper-dithering with its own maps of tones and colours."""
+    return epaper_dithering(image, colors, palette, "auto")
+
+
+EPAPER = (epaper_dithering, epaper_dithering_auto)
+RIVALS = {f.__name__: f for f in (pillow, imagequant, pngquant, dither_go, dithering, *EPAPER)}
+TAKE_PALETTES = ("pillow", "dither_go", "dithering", *(f.__name__ for f in EPAPER))
 
 
 # -- judges: (picture, original) -> number -------------------------------------------------------
@@ -169,9 +189,17 @@ def tools_with(preset):
     """Return the tools that take a palette, for that of a preset."""
     colors = preset.colors
     found = {"fastgrad": functools.partial(dithered, palette=colors, **preset.options)}
+    for fit in ("clip", "none"):
+        options = {**preset.options, "fit": fit}
+        found[f"fastgrad, fit={fit}"] = functools.partial(dithered, palette=colors, **options)
     for name in TAKE_PALETTES:
         found[name] = functools.partial(RIVALS[name], colors=len(colors), palette=colors)
     return found
+
+
+def shown_at_best(original, fit, preset):
+    """Return the best that a panel can show of a picture."""
+    return fit_tones(original, preset.colors, fit)(original)
 
 
 def dithered(image, **options):
@@ -179,22 +207,30 @@ def dithered(image, **options):
     return dither(image, **options).image
 
 
-def report(images, cases):
-    """Print the tables, and return all figures; cases are tools by the name of the case."""
-    figures, missing, won, contests = {}, {}, 0, 0
+def report(images, cases, sheets=None):
+    """Print the tables, and return all figures; cases are tools by the name of the case.
+
+    What the judges compare with is the picture, or what the function of a case makes of it.
+    """
+    figures, missing, won, contests, made = {}, {}, 0, 0, {}
     for case in (f"{name}, {case}" for name in images for case in cases):
         name, _, kind = case.partition(", ")
+        run_by_name, reference = cases[kind]
         original = load(name)
+        wanted = original if reference is None else reference(original)
         print(f"\n### {case}\n")
         print("| tool | " + " | ".join(JUDGES) + " | seconds |")
         print("|---|" + "---|" * (len(JUDGES) + 1), flush=True)
         rows = figures[case] = {}
-        for tool, run in cases[kind].items():
-            picture, seconds = attempt(run, original)
+        for tool, run in run_by_name.items():
+            key = name, kind.partition(" against ")[0], tool
+            if key not in made:
+                made[key] = attempt(run, original)
+            picture, seconds = made[key]
             if seconds is None:
                 missing[tool] = picture
                 continue
-            rows[tool] = scores(picture, original)
+            rows[tool] = scores(picture, wanted)
             cells = [f"{rows[tool].get(judge, np.nan):.4g}" for judge in JUDGES]
             print(f"| {tool} | " + " | ".join(cells) + f" | {seconds:.2f} |", flush=True)
         for judge in CONTESTED:
@@ -203,6 +239,10 @@ def report(images, cases):
             if rivals:
                 contests += 1
                 won += sign * rows["fastgrad"][judge] > max(rivals)
+    for name, kind in dict.fromkeys(key[:2] for key in made) if sheets else ():
+        row = [made[key][0] for key in made if key[:2] == (name, kind) and made[key][1]]
+        sheet = np.concatenate([load(name), *row], axis=1)
+        Image.fromarray(sheet).save(sheets / f"{name}-{kind}.png")
     print(f"\n{', '.join(CONTESTED)}: better than every rival in {won} of {contests} cases")
     for tool, reason in missing.items():
         print(f"left out: {tool} ({reason})")
@@ -216,11 +256,16 @@ def main():
     parser.add_argument("--colors", nargs="*", type=int, default=COLORS, metavar="K")
     parser.add_argument("--nu", nargs="*", type=float, default=(), help="frontier: other values")
     parser.add_argument("--presets", nargs="*", choices=PRESETS, default=("spectra6",))
+    parser.add_argument("--sheets", type=Path, help="a directory for pictures side by side")
     parser.add_argument("--json", type=Path, help="write all figures there")
     arguments = parser.parse_args()
-    cases = {f"{k} colours": tools(k, arguments.nu) for k in arguments.colors}
-    cases |= {name: tools_with(PRESETS[name]) for name in arguments.presets}
-    figures = report(arguments.images, cases)
+    cases = {f"{k} colours": (tools(k, arguments.nu), None) for k in arguments.colors}
+    for name in arguments.presets:
+        preset = PRESETS[name]
+        for fit in ("clip", "all"):
+            reference = functools.partial(shown_at_best, fit=fit, preset=preset)
+            cases[f"{name} against {fit}"] = tools_with(preset), reference
+    figures = report(arguments.images, cases, arguments.sheets)
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
