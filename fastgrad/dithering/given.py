@@ -231,7 +231,11 @@ class Given:
         if not isinstance(fit, ToneMap):
             seen = None if self.weights is None else np.asarray(self.weights)
             fit = tones.fit_tones(values, self.palette, fit, seen=seen)
-        return fit(values)
+        made = fit(values)
+        if self._alpha is not None:  # what is hidden is no matter of the palette's range
+            hidden = self._alpha == 0
+            made[hidden] = values[hidden]
+        return made
 
     def _solid(self, solid: Any, regions: Any, lock: bool) -> bool | ByteArray:
         """Check which colours stay solid."""

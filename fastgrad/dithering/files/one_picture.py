@@ -269,20 +269,13 @@ class _Work:
         if frame.mask is not None and not frame.mask.any():
             return None
         alpha, own = frame.alpha, dict[str, Any]()
+        fixed = None if self.given is None else {"palette": self.swatches(self.given)}
         soft = self.settings.palette is None and is_soft(alpha, self.colors)
         if soft or (self.options.get("hidden") and alpha is not None):
-            own = (
-                self.learning(False)
-                if self.given is None
-                else {"palette": self.swatches(self.given)}
-            )
+            own = fixed or self.learning(False)
             return dithering.dither(_with_opacity(frame), **own, **self.options)
         own = {} if frame.mask is None else {"weights": frame.mask}
-        own |= (
-            {"palette": self.swatches(self.given)}
-            if self.given is not None
-            else self.learning(alpha is not None)
-        )
+        own |= fixed or self.learning(alpha is not None)
         return dithering.dither(frame.values, **own, **self.options)
 
     def take(self, result: dithering.Dithering | Quick | None) -> None:

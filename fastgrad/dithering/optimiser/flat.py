@@ -17,7 +17,7 @@ from fastgrad._typing import Array, ByteArray, FloatArray
 from fastgrad.dithering.optimiser.palette import initial
 from fastgrad.dithering.optimiser.spare import refilled, spare
 
-__all__ = ["FREE", "Pins", "codes_of", "covering", "fields", "joined", "near", "page", "rgb_of"]
+__all__ = ["FREE", "Pins", "codes_of", "covering", "fields", "near", "page", "rgb_of"]
 
 FREE = -1  # the label of a pixel that is not pinned
 DRAWN = 0.25  # share of pixels amid their own colour from which on a picture is a drawn one
@@ -57,33 +57,6 @@ class Pins(NamedTuple):
     def over(self, indices: ByteArray) -> ByteArray:
         """Return a picture's indices with those of the pinned pixels laid over."""
         return np.where(self.free, indices, self.labels).astype(np.uint8)
-
-
-def joined(pins: Pins | None, labels: npt.NDArray[np.int16], palette: ByteArray) -> Pins:
-    """Return the pins of a fixed palette together with others, which count more.
-
-    Parameters
-    ----------
-    pins : Pins or None
-        Those that there are.
-    labels : array of int16, shape (height, width)
-        The index of each pixel that is to be pinned, `FREE` elsewhere.
-    palette : array of uint8, shape (K, 3)
-        The colours.
-
-    Returns
-    -------
-    Pins
-        Both.
-
-    Examples
-    --------
-    >>> palette = np.uint8([[0, 0, 0], [9, 9, 9]])
-    >>> joined(None, np.int16([[1, FREE]]), palette).free.tolist()
-    [[False, True]]
-    """
-    rest = np.int16(FREE) if pins is None else pins.labels
-    return Pins(palette, np.where(labels == FREE, rest, labels).astype(np.int16), True)
 
 
 def codes_of(colors: Array) -> npt.NDArray[np.int32]:

@@ -12,7 +12,7 @@ from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.optimiser import flat
 from fastgrad.dithering.optimiser.loss import BlurredError, check_weights
 from fastgrad.dithering.optimiser.palette import distinct
-from fastgrad.dithering.optimiser.solid import Labels
+from fastgrad.dithering.optimiser.solid import Labels, joined
 from fastgrad.dithering.optimiser.spare import refilled, spare
 
 __all__ = ["Problem"]
@@ -113,7 +113,7 @@ class Problem:
             if fixed is None or palette is not None:
                 self.pins = self._flat(rgb, fixed, kept)
         if settled is not None and fixed is not None:
-            self.pins = flat.joined(self.pins, settled, fixed)
+            self.pins = joined(self.pins, settled, fixed)
         if self.pins is not None and self.pins.whole:
             fixed = self.pins.palette
         elif self.pins is not None:

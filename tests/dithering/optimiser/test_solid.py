@@ -9,11 +9,7 @@ from fastgrad.dithering.pictures.presets import PRESETS
 
 y, x = np.mgrid[:64, :96]
 PHOTO = np.stack([60 + 2 * x, 200 - 2 * y, 40 + x + y], axis=-1).astype(np.uint8)
-PANELS = [
-    name
-    for name in PRESETS
-    if not np.array_equal(*(getattr(PRESETS[name], kind) for kind in ("colors", "device")))
-]
+PANELS = ("spectra6", "acep7", "bwr", "bwy", "bwry", "playdate")
 INKS = np.uint8([[0, 0, 0], [255, 255, 255], [255, 0, 0]])
 
 

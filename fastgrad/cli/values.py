@@ -1,0 +1,88 @@
+"""The types of values on the command line: numbers, sizes, names of files, colours."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+
+from fastgrad.cli.messages import printable
+from fastgrad.dithering.files.plan import checked_suffix
+from fastgrad.dithering.optimiser.solid import MODES
+from fastgrad.dithering.pictures.inputs import colors_of
+from fastgrad.precompile import GROUPS
+
+
+def number(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:
+    """Build the type of an argument: a number from low to high."""
+    noun = "an integer" if kind is int else "a number"
+
+    def parse(text: str) -> float:
+        try:
+            # Python's own rules also take underscores and the digits of other scripts.
+            value = kind(text) if text.isascii() and "_" not in text else None
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:
+            shown = printable(text, longest=40)
+            raise argparse.ArgumentTypeError(f"must be {noun} from {low} to {high}, got {shown}")
+        return value
+
+    return parse
+
+
+def size(text: str) -> tuple[int | None, int | None]:
+    """Read WxH, W or xH: width and height in pixels, None for what follows from the other."""
+    found = re.fullmatch("([0-9]{1,5})?(?:x([0-9]{1,5}))?", text)
+    values = [None if part is None else int(part) for part in found.groups()] if found else [0]
+    if not any(values) or 0 in values:
+        shown = printable(text, longest=40)
+        raise argparse.ArgumentTypeError(f"must be WxH, W or xH in pixels, got {shown}")
+    return values[0], values[1]
+
+
+def file(text: str) -> str:
+    """Read the name of a file or directory; - is a standard stream."""
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"must be the name of a file, got {printable(text)!r}")
+    return text
+
+
+def group(text: str) -> str:
+    """Read the name of a group of kernels."""
+    if text not in GROUPS:
+        known, shown = ", ".join(GROUPS), printable(text, longest=40)
+        raise argparse.ArgumentTypeError(f"must be one of {known}, got {shown}")
+    return text
+
+
+def solid(text: str) -> bool | list[str]:
+    """Read which colours stay solid."""
+    if text.lower() in ("all", "none"):
+        return text.lower() == "all"
+    colors = [part.strip() for part in text.split(",")]
+    try:
+        colors_of(colors, "colour")
+    except ValueError:
+        shown = printable(text, longest=40)
+        raise argparse.ArgumentTypeError(
+            f"must be all, none, or colours like #rrggbb,#rrggbb, got {shown}"
+        ) from None
+    return colors
+
+
+def mask(text: str) -> tuple[str, str]:
+    """Read the name of a mask, and behind a colon the mode for what is white in it."""
+    name, colon, mode = text.rpartition(":")
+    if not colon or mode.lower() not in MODES:
+        name, mode = text, "text"
+    return file(name), mode.lower()
+
+
+def suffix(text: str) -> str:
+    """Read what is put behind names."""
+    try:
+        return checked_suffix(text)
+    except ValueError:
+        shown = printable(text, longest=40)
+        raise argparse.ArgumentTypeError(f"must be part of a file's name, got {shown}") from None
