@@ -99,8 +99,11 @@ class _Work:
         nothing = np.zeros((0, 3), np.uint8)
         self.picture, self.settings, self.display = picture, settings, display
         self.outcome, self.began = Outcome(nothing, nothing, nothing), time.perf_counter()
-        sides = picture.width, picture.height
-        self.size = target_size(settings.size, *sides[:: -1 if settings.turn % 180 else 1])
+        width, height = picture.width, picture.height
+        self.turned = settings.turn % 180 != 0
+        if self.turned:
+            width, height = height, width
+        self.size = target_size(settings.size, width, height)
         self.given = None if settings.lock else settings.palette
         self.colors = settings.colors if self.given is None else len(self.given)
         for name, mask in (settings.options.get("regions") or {}).items():
@@ -183,9 +186,8 @@ class _Work:
     def prepared(self) -> Iterator[Prepared]:
         """Yield each frame as it is to be dithered."""
         palette, name = self.settings.palette, self.picture.name
-        settings = self.settings
-        size = self.size[:: -1 if settings.turn % 180 else 1]
-        for frame in self.picture.frames(size):
+        settings, (width, height) = self.settings, self.size
+        for frame in self.picture.frames((height, width) if self.turned else (width, height)):
             values, alpha = frame.values, frame.alpha
             values, alpha = placed(values, alpha, self.size, settings.placement, settings.turn)
             original = transparency.on_white(values, alpha)
