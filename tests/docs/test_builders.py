@@ -1,0 +1,96 @@
+"""What the site's build makes by code."""
+
+import importlib
+import inspect
+import sys
+import zlib
+from pathlib import Path
+
+import pytest
+
+import fastgrad as fg
+from fastgrad.estimators.registry import ESTIMATORS
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def builder(name):
+    """Import a module of docs/builders, whose folder is no installed package."""
+    sys.path.insert(0, str(DOCS))
+    try:
+        return importlib.import_module(f"builders.{name}")
+    finally:
+        sys.path.remove(str(DOCS))
+
+
+def test_every_estimator_has_a_formula():
+    assert set(builder("formulae").FORMULAE) == set(ESTIMATORS)
+
+
+def test_every_formula_is_mathml():
+    convert = pytest.importorskip("latex2mathml.converter").convert
+    for name, formula in builder("formulae").FORMULAE.items():
+        made = convert(formula)
+        assert made.startswith("<math"), name
+        assert "\\" not in made, name
+
+
+def test_every_public_name_of_the_top_level_is_in_the_reference():
+    groups = builder("reference").groups()
+    listed = [name for names in groups.values() for name in names]
+    assert len(listed) == len(set(listed))
+    modules = {name for name in fg.__all__ if inspect.ismodule(getattr(fg, name))}
+    assert {*listed, *modules, "__version__"} == set(fg.__all__)
+
+
+@pytest.mark.parametrize(
+    ("line", "escaped"),
+    [
+        ("logits : array, shape (*batch, K)", r"logits : array, shape (\*batch, K)"),
+        ("``(*batch, K)`` and `**kwargs`", "``(*batch, K)`` and `**kwargs`"),
+        ("the *same* key, |x - t|", r"the *same* key, \|x - t\|"),
+        ("(b_i - t)**2", r"(b_i - t)\*\*2"),
+    ],
+)
+def test_stray_markup_is_escaped(line, escaped):
+    assert builder("docstrings").escape(line) == escaped
+
+
+def test_examples_in_docstrings_stay():
+    lines = [">>> f(*x)", "a*b", "", "a*b"]
+    builder("docstrings").repair(None, "function", "f", None, None, lines)
+    assert lines == [">>> f(*x)", "a*b", "", r"a\*b"]
+
+
+def test_a_story_has_a_title_and_its_code():
+    stories = builder("stories")
+    for path in stories.EXAMPLES.glob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        told = stories.told(source)
+        lines = told.splitlines()
+        assert len(lines[1]) == len(lines[2]) > 3
+        assert set(lines[2]) == {"="}
+        assert told.endswith(source.partition('"""\n')[2])
+        compile(told, path.name, "exec")
+
+
+def test_inventories_are_sphinxs(tmp_path):
+    inventories = builder("inventories")
+    inventories.write(tmp_path)
+    for project in inventories.URLS:
+        data = (tmp_path / "inventories" / f"{project}.inv").read_bytes()
+        head, _, body = data.partition(b"zlib.\n")
+        assert head.startswith(b"# Sphinx inventory version 2")
+        assert len(zlib.decompress(body).splitlines()) == len(inventories.NAMES[project])
+
+
+def test_a_file_with_the_same_content_is_left(tmp_path):
+    files, path = builder("files"), tmp_path / "a" / "b.txt"
+    files.save(path, "one")
+    before = path.stat().st_mtime_ns
+    files.save(path, "one")
+    assert path.stat().st_mtime_ns == before
+    assert files.changed(tmp_path, "b", [path])
+    assert not files.changed(tmp_path, "b", [path])
+    files.save(path, "two")
+    assert files.changed(tmp_path, "b", [path])

@@ -1,0 +1,60 @@
+"""What the pages of the site show in Python runs, and every page is reached."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+SNIPPETS = sorted((DOCS / "snippets").glob("*.py"))
+PAGES = sorted(DOCS.glob("*.md"))
+FRONTS = {"start_torch": "torch", "start_jax": "jax"}
+
+
+def _cases():
+    for path in SNIPPETS:
+        optional = [pytest.mark.optional] if path.stem in FRONTS else []
+        yield pytest.param(path, id=path.stem, marks=[pytest.mark.slow, *optional])
+
+
+@pytest.mark.parametrize("path", list(_cases()))
+def test_a_snippet_runs(path, tmp_path):
+    if path.stem in FRONTS:
+        pytest.importorskip(FRONTS[path.stem])
+    environment = dict(os.environ, PYTHONPATH=str(ROOT))
+    run = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", str(path)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout
+
+
+def test_each_snippet_is_shown_and_each_that_is_shown_exists():
+    shown = set()
+    for page in PAGES:
+        shown |= set(re.findall(r"literalinclude\} (\S+)", page.read_text(encoding="utf-8")))
+    assert shown == {f"snippets/{path.name}" for path in SNIPPETS}
+
+
+def test_each_page_is_in_the_index():
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
+    listed = index.partition(":hidden:")[2]
+    assert {page.stem for page in PAGES} - {"index"} <= set(listed.split())
+
+
+def test_short_python_on_pages_runs():
+    for page in PAGES:
+        for block in re.findall(
+            r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+        ):
+            exec(compile(block, page.name, "exec"), {})
