@@ -116,7 +116,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         command = commands.add_parser(name, help=text)
         command.set_defaults(run=run, refuse=command.error)
         arguments.add(command, table)
-    given, unknown = parser.parse_known_args(argv)
+    given, unknown = parser.parse_known_args(
+        arguments.joined(sys.argv[1:] if argv is None else argv)
+    )
     if unknown:
         known = [n for group in COMMANDS[given.command][2].values() for o in group for n in o.names]
         name = unknown[0].partition("=")[0]

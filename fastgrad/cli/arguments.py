@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from fastgrad.cli.values import file, group, mask, number, size, solid, suffix
+from fastgrad.cli.values import PAGES, file, group, mask, number, page, size, solid, suffix
 from fastgrad.dithering.eye.colour import SPACES
 from fastgrad.dithering.files.plan import SUFFIX
 from fastgrad.dithering.optimiser.solid import MODES as MODES_OF
@@ -18,6 +19,22 @@ from fastgrad.dithering.pictures.transparency import MODES
 from fastgrad.precompile import GROUPS
 
 ESTIMATORS = ("local_expectation", "rloo", "gumbel_softmax", "rebar")
+
+
+def joined(arguments: Sequence[str]) -> list[str]:
+    """Tie --compare to the page behind it, or to none: what follows it else is a picture."""
+    left, made = list(arguments), []
+    if left[:1] != ["dither"]:
+        return left
+    while left:
+        argument = left.pop(0)
+        if argument == "--":
+            return [*made, argument, *left]
+        if len(argument) > len("--co") and "--compare".startswith(argument):
+            named = bool(left) and left[0].lower().endswith(PAGES)
+            argument = f"--compare={left.pop(0) if named else ''}"
+        made.append(argument)
+    return made
 
 
 class Option(NamedTuple):
@@ -220,11 +237,14 @@ DITHER: dict[str, tuple[Option, ...]] = {
         option("--report", type=file, metavar="FILE.json", help="write figures of every picture"),
         option(
             "--compare",
-            action=argparse.BooleanOptionalAction,
-            help="write <name>-comparison.png beside the output and print figures, both with "
-            "Pillow's and, where it is installed, imagequant's work (default: for the included "
-            "photograph)",
+            type=page,
+            nargs="?",
+            metavar="FILE.html",
+            help="write <name>-comparison.png beside the output, or for all pictures the page "
+            "FILE.html, whose slider lies between pictures, and print figures, both with Pillow's "
+            "and, where it is installed, imagequant's work (default: for the included photograph)",
         ),
+        option("--no-compare", dest="compare", action="store_const", const=False, help="do not"),
         option("--preview", action="store_true", help="show the result in the terminal"),
     ),
 }

@@ -8,7 +8,7 @@ import dataclasses
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -48,12 +48,13 @@ def dither(given: argparse.Namespace) -> int:
         given.suffix,
         given.skip_existing,
         given.resize,
-        given.compare,
+        given.compare is True,
         given.report,
         given.swatches,
         given.palette,
         tuple(name for name, _ in given.mask or ()),
         given.format,
+        given.compare if isinstance(given.compare, str) else None,
     )
     with plan.folder(Path(out) if out is not None and is_folder else None):
         if out == "-":
@@ -92,7 +93,7 @@ def _work(given: argparse.Namespace, settings: Settings, planned: plan.Plan) -> 
         messages.complain("dither", error["error"])
     for one in skipped if not given.quiet else ():
         print(messages.printable(f"skipped {one['input']}: {one['skipped']}"), flush=True)
-    jobs = planned.jobs
+    jobs, sections = planned.jobs, []
     plain = {name: x for name, x in vars(given).items() if name not in ("run", "refuse")}
     alone = min(given.jobs, len(jobs)) <= 1
     task = partial(results.produce, argparse.Namespace(**plain), settings, alone)
@@ -103,6 +104,7 @@ def _work(given: argparse.Namespace, settings: Settings, planned: plan.Plan) -> 
             if made.text:
                 print(made.text, end="", flush=True)
             (skipped if "skipped" in made.entry else entries).append(made.entry)
+            sections += [made.section] if made.section else []
             if not made.complete:
                 code = interrupts.exit_code()
                 place = job.target or "standard output"
@@ -119,9 +121,18 @@ def _work(given: argparse.Namespace, settings: Settings, planned: plan.Plan) -> 
         code = interrupts.exit_code()
         finished = f"{len(entries)} of {len(jobs)} pictures are finished"
         messages.complain("dither", f"interrupted: {finished}")
+    if sections:
+        results.write_page(Path(given.compare), sections)
+        if not given.quiet:
+            print(messages.printable(f"wrote {given.compare}"), file=_stream(jobs), flush=True)
     if given.report and (entries or errors or skipped):
         results.write_report(Path(given.report), given, entries, errors, skipped)
     return code or (2 if errors else 0)
+
+
+def _stream(jobs: list[plan.Job]) -> TextIO:
+    """Return where lines are printed: not among the bytes of a picture."""
+    return sys.stderr if any(job.target is None for job in jobs) else sys.stdout
 
 
 def _note(errors: list[dict[str, str]], job: plan.Job, error: BaseException | None) -> None:

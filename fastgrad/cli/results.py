@@ -17,17 +17,37 @@ from fastgrad.cli import messages
 from fastgrad.dithering.files import one_picture
 from fastgrad.dithering.files.outcome import Outcome, Settings, larger
 from fastgrad.dithering.files.plan import Job
-from fastgrad.dithering.pictures import images, output_files, palette_files, report, sheets
+from fastgrad.dithering.pictures import (
+    comparison_page,
+    images,
+    output_files,
+    palette_files,
+    report,
+    sheets,
+)
 
 FLICKER = "share of pixels that change though the original stays"
 
 
 class Produced(NamedTuple):
-    """The entry of a picture in the report, what is to be printed, and if it is complete."""
+    """What came of a picture.
+
+    Attributes
+    ----------
+    entry : dict
+        Its entry in the report.
+    text : str
+        What is to be printed.
+    complete : bool
+        Whether it was finished.
+    section : str
+        Its part of the page of comparisons, empty if there is none.
+    """
 
     entry: dict[str, Any]
     text: str
     complete: bool
+    section: str
 
 
 def produce(given: argparse.Namespace, settings: Settings, stdout: bool, job: Job) -> Produced:
@@ -55,8 +75,8 @@ def produce(given: argparse.Namespace, settings: Settings, stdout: bool, job: Jo
     stream = text if quiet else sys.stderr if job.target is None else sys.stdout
     announce(job, stream)
     outcome = one_picture.run(job.picture, settings, quiet=quiet)
-    entry = write(given, job, settings, outcome, stream)
-    return Produced(entry, "" if given.quiet else text.getvalue(), outcome.complete)
+    entry, section = write(given, job, settings, outcome, stream)
+    return Produced(entry, "" if given.quiet else text.getvalue(), outcome.complete, section)
 
 
 def announce(job: Job, stream: TextIO) -> None:
@@ -69,13 +89,13 @@ def announce(job: Job, stream: TextIO) -> None:
 
 def write(
     given: argparse.Namespace, job: Job, settings: Settings, outcome: Outcome, stream: TextIO
-) -> dict[str, Any]:
-    """Write a picture, and what else was asked for; return its entry of the report."""
+) -> tuple[dict[str, Any], str]:
+    """Write a picture, and what else was asked for; return its entry and its section."""
     data, frames = outcome.encode(job.ending, job.picture, settings)
     reason = larger(job.picture, data) if given.skip_if_larger else None
     if reason is not None and outcome.complete:
         print(messages.printable(f"skipped {job.target}: {reason}"), file=stream, flush=True)
-        return {"input": job.picture.name, "skipped": reason}
+        return {"input": job.picture.name, "skipped": reason}, ""
     if job.target is None:
         try:
             sys.stdout.buffer.write(data)
@@ -104,10 +124,15 @@ def write(
         path = Path(given.swatches)
         output_files.replace(palette_files.encode(outcome.palette, path.suffix.lower()), path)
     written = [str(path) for path in (job.target, given.swatches) if path] or ["standard output"]
-    if outcome.complete and (job.sheet or given.report):
+    section = ""
+    if outcome.complete and (job.sheet or given.compare or given.report):
         try:
             with interrupts.allowed():
-                entry["metrics"] = _compare(given, job, settings, outcome, stream)
+                made = _compare(given, job, settings, outcome, stream)
+                if isinstance(given.compare, str):
+                    name = Path(job.picture.name).name
+                    section = comparison_page.section(name, made.panels, made.figures)
+            entry["metrics"] = made.figures
             written += [str(job.sheet)] if job.sheet else []
         except KeyboardInterrupt:  # the picture itself is finished
             interrupts.taken()
@@ -120,13 +145,13 @@ def write(
         count += f" and {outcome.compiling:.2f} s to compile"
     places = messages.printable(" and ".join(written))
     print(f"wrote {places} ({count})", file=stream, flush=True)
-    return entry
+    return entry, section
 
 
 def _compare(
     given: argparse.Namespace, job: Job, settings: Settings, outcome: Outcome, stream: TextIO
-) -> dict[str, dict[str, float]]:
-    """Measure the picture; where there is to be a sheet, beside others, and print the table."""
+) -> report.Compared:
+    """Measure the picture; where it is to be compared, beside others, and print the table."""
     fixed = settings.palette if settings.palette is not None and not settings.lock else None
     made = report.against_others(
         outcome.shown,
@@ -135,16 +160,23 @@ def _compare(
         palette=fixed,
         ppd=given.ppd or 67,
         seconds=outcome.seconds / len(outcome.frames),
-        others=job.sheet is not None,
+        others=bool(given.compare),
     )
     if job.sheet is not None:
         sheet = sheets.comparison(made.panels)
         with interrupts.allowed(False):
             output_files.write(sheet, job.sheet)
+    if given.compare:
         if len(outcome.frames) > 1:
             print("of the first frame:", file=stream)
         print(made.figures, file=stream)
-    return made.figures
+    return made
+
+
+def write_page(path: Path, sections: list[str]) -> None:
+    """Write the page of comparisons."""
+    made = comparison_page.page("Dithered by fastgrad, and by others", sections)
+    output_files.replace(made.encode(), path)
 
 
 def write_report(

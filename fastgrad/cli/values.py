@@ -12,6 +12,8 @@ from fastgrad.dithering.optimiser.solid import MODES
 from fastgrad.dithering.pictures.inputs import colors_of
 from fastgrad.precompile import GROUPS
 
+PAGES = (".html", ".htm")
+
 
 def number(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:
     """Build the type of an argument: a number from low to high."""
@@ -77,6 +79,16 @@ def mask(text: str) -> tuple[str, str]:
     if not colon or mode.lower() not in MODES:
         name, mode = text, "text"
     return file(name), mode.lower()
+
+
+def page(text: str) -> str | bool:
+    """Read where a comparison goes: into the page of that name or, without one, into a picture."""
+    if not text:
+        return True
+    if not text.lower().endswith(PAGES) or "\0" in text:
+        shown = printable(text, longest=40)
+        raise argparse.ArgumentTypeError(f"must be a name that ends in .html, got {shown}")
+    return text
 
 
 def suffix(text: str) -> str:

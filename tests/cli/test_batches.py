@@ -178,3 +178,32 @@ def test_the_compiler_is_announced_before_the_wait(folder, capsys, monkeypatch):
                 compiling.on_start(None)
                 compiling.on_end(None)
         assert capsys.readouterr().err.count("kernels are compiled") == (not quiet)
+
+
+# -- a page of comparisons ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_compare_on_a_page(folder, capsys, order):
+    names, option = ["in/a.png", "in/b.bmp"], ["--compare", "report.html"]
+    given = [*option, *names] if order == "before" else [*names, *option]
+    assert run(*given, "-o", "out/", *FAST) == 0
+    assert capsys.readouterr().out.endswith("wrote report.html\n")
+    assert sorted(path.name for path in Path().iterdir()) == ["in", "out", "report.html"]
+    assert len(list(Path("out").iterdir())) == 2
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert page.count('class="fg-compare"') == 2
+    assert all(f"<h2>{Path(name).name}</h2>" in page for name in names)
+    assert page.count("data:image/png") >= 6  # the original, ours and Pillow's, of both
+
+
+def test_compare_alone_takes_no_picture_for_a_page(folder):
+    assert run("--compare", "in/a.png", *FAST) == 0
+    names = ["a-comparison.png", "a-dithered.png", "in"]
+    assert sorted(path.name for path in Path().iterdir()) == names
+
+
+def test_a_page_is_claimed_like_any_file(folder, capsys):
+    assert "no such directory: no" in refused(capsys, "in/a.png", "--compare", "no/report.html")
+    line = refused(capsys, "in/a.png", "--compare=report.txt")
+    assert "must be a name that ends in .html, got report.txt" in line

@@ -54,6 +54,8 @@ class Naming:
         The masks that are read.
     format : str or None
         One of `device_files.FORMATS`, if it is not the ending that says it.
+    page : str or None
+        The page on which all pictures are compared.
     """
 
     output: str | None = None
@@ -66,6 +68,7 @@ class Naming:
     palette: str | None = None
     masks: tuple[str, ...] = ()
     format: str | None = None
+    page: str | None = None
 
     @property
     def endings(self) -> tuple[str, ...]:
@@ -227,7 +230,11 @@ def plan(
     """
     made = Plan([], [], [], [])
     names = Names(sources, naming.palette, naming.masks)
-    for name, endings in ((naming.report, (".json",)), (naming.swatches, palette_files.WRITERS)):
+    for name, endings in (
+        (naming.report, (".json",)),
+        (naming.swatches, palette_files.WRITERS),
+        (naming.page, (".html", ".htm")),
+    ):
         if name is not None:
             names.claim(Path(name), tuple(endings))
     for source in sources:

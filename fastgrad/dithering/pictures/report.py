@@ -16,7 +16,7 @@ from fastgrad.dithering.metrics.s_cielab_and_flip import flip, s_cielab
 from fastgrad.dithering.pictures.other_tools import RIVALS
 from fastgrad.threads import get_num_threads
 
-__all__ = ["Figures", "against_others", "metrics", "table"]
+__all__ = ["Figures", "against_others", "low_is_good", "metrics", "table"]
 
 BLUR = 1.5  # standard deviation in pixels of the blur under which errors are reported
 LOW = "low is good"  # part of a figure's name where it is so
@@ -151,7 +151,7 @@ def table(columns: Mapping[str, Mapping[str, float]]) -> str:
         if group != (group := _group(name)):
             rows.append((group, *("" for _ in columns)))
         values = [figures[name] for figures in columns.values()]
-        best = min(values) if _low(name) else max(values)
+        best = min(values) if low_is_good(name) else max(values)
         cells = [f"{value:.{3 if abs(value) < 10 else 2}f}" for value in values]
         if not alone:
             marks = [
@@ -163,8 +163,8 @@ def table(columns: Mapping[str, Mapping[str, float]]) -> str:
     return _tables.aligned(rows) + ("" if alone else f"\n{MARK} the best of its line")
 
 
-def _low(name: str) -> bool:
-    """Return whether low is good."""
+def low_is_good(name: str) -> bool:
+    """Return whether a figure of that name is the better the lower it is."""
     return LOW in name or name == SECONDS
 
 
