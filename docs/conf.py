@@ -13,7 +13,16 @@ sys.path[:0] = [str(HERE.parent), str(HERE)]
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin starve each other
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-from builders import docstrings, estimators, inventories, pages, pictures, reference, stories
+from builders import (
+    dithering,
+    docstrings,
+    estimators,
+    inventories,
+    pages,
+    pictures,
+    reference,
+    stories,
+)
 
 import fastgrad
 
@@ -21,7 +30,7 @@ QUICK = tags.has("quick")  # noqa: F821
 ONLINE = tags.has("online")  # noqa: F821
 GENERATED = HERE / "generated"
 
-for builder in (inventories, pages, reference, stories, estimators, pictures):
+for builder in (inventories, pages, reference, stories, estimators, pictures, dithering):
     builder.write(GENERATED)
 
 project = "fastgrad"
@@ -42,6 +51,7 @@ exclude_patterns = [
     "builders",
     "snippets",
     "generated/parts",
+    "generated/extra",
     "generated/story_sources",
     "generated/stories/*.md5",
     "sg_execution_times.rst",
@@ -80,14 +90,17 @@ sphinx_gallery_conf = {
     "reset_modules": (stories.reset,),
 }
 
-NO_SECTION = ["index", "start", "idea", "pipeline", "dithering", "others", "performance"]
-NO_SECTION += ["reliability", "benchmarks", "compare", "architecture", "generated/contributing"]
+NO_SECTION = ["index", "start", "idea", "pipeline", "others", "performance", "reliability"]
+NO_SECTION += ["benchmarks", "architecture", "generated/contributing"]
 NO_SECTION += ["generated/changelog"]
 html_theme = "pydata_sphinx_theme"
 html_title = "fastgrad"
 templates_path = ["_templates"]
 html_static_path = ["_static"]
+html_extra_path = ["generated/extra"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
+html_favicon = "_static/favicon.svg"
 html_sidebars = {page: [] for page in NO_SECTION}
 html_copy_source = False
 html_show_sourcelink = False

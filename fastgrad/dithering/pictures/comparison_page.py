@@ -26,8 +26,8 @@ DIGITS = 4
 
 STYLE = """
 .fg-compare { margin: 2rem 0; }
-.fg-compare figure { margin: 0 0 1rem; }
-.fg-compare img { display: block; image-rendering: pixelated; max-width: none; }
+.fg-compare figure { margin: 0 0 1rem; padding: 0; }
+.fg-compare img { display: block; padding: 0; image-rendering: pixelated; max-width: none; }
 .fg-view { overflow: auto; border: 1px solid; }
 .fg-controls { display: none; flex-wrap: wrap; gap: 0.5rem 1.5rem; margin: 0.5rem 0; }
 .fg-live .fg-controls { display: flex; }
