@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 SNIPPETS = sorted((DOCS / "snippets").glob("*.py"))
 PAGES = sorted(DOCS.glob("*.md"))
-FRONTS = {"start_torch": "torch", "start_jax": "jax"}
+FRONTS = {"start_torch": "torch", "start_jax": "jax", "pipeline_dask": "fastgrad.dask"}
 
 
 def _cases():
@@ -24,7 +24,7 @@ def _cases():
 @pytest.mark.parametrize("path", list(_cases()))
 def test_a_snippet_runs(path, tmp_path):
     if path.stem in FRONTS:
-        pytest.importorskip(FRONTS[path.stem])
+        pytest.importorskip(FRONTS[path.stem], exc_type=ImportError)
     environment = dict(os.environ, PYTHONPATH=str(ROOT))
     run = subprocess.run(
         [sys.executable, "-W", "error::UserWarning", str(path)],
