@@ -52,11 +52,9 @@ class Search:
         self._previous = NO_PREVIOUS if previous is None else np.ascontiguousarray(previous)
         self._gaps = np.empty(self._previous.shape, loss.dtype)
         self._gaps[...] = 0.0 if previous is None else gap
-        radius = loss.radius
-        width = kernels.LANES * -(-loss.table.shape[1] // kernels.LANES)
-        self._table = np.zeros((loss.table.shape[0], width), loss.dtype)
-        self._table[:, : loss.table.shape[1]] = loss.table
-        self._margin, self._size = radius, max(32, width)
+        self._table, self._size = table_of(loss)
+        self._margin = radius = len(self._table) // 2
+        width = self._table.shape[1]
         height, across = loss.shape
         channels = len(loss.planes)
         self._field = np.zeros((channels, height + 2 * radius, across + radius + width), loss.dtype)
@@ -125,6 +123,36 @@ class Search:
         )
         whole, plain = sums.sum(axis=0) / loss.pixels
         return float(whole), float(plain)
+
+
+def table_of(loss: BlurredError) -> tuple[FloatArray, int]:
+    """Return the autocorrelation of a loss in whole vectors, and the side of the tiles of a sweep.
+
+    Parameters
+    ----------
+    loss : BlurredError
+        The loss.
+
+    Returns
+    -------
+    table : array, shape (2 r + 1, N)
+        `BlurredError.table`, filled up with zeros, and with r = 1 where there is no blur: two
+        neighbours that may swap are in it.
+    size : int
+        Rows and columns of a tile: no less than the table has.
+
+    Examples
+    --------
+    >>> table, size = table_of(BlurredError(np.zeros((4, 4, 1))))
+    >>> table.shape, size
+    ((13, 16), 32)
+    """
+    radius = max(1, loss.radius)
+    side = 2 * radius + 1
+    table = np.zeros((side, kernels.LANES * -(-side // kernels.LANES)), loss.dtype)
+    inside = slice(radius - loss.radius, radius + loss.radius + 1)
+    table[inside, inside] = loss.table
+    return table, max(32, table.shape[1])
 
 
 def in_vectors(palette: FloatArray) -> FloatArray:
