@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastgrad._typing import ArrayLike, ByteArray
+from fastgrad._typing import ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.eye.blur import convolve, gaussian
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.search import in_vectors
@@ -52,9 +52,14 @@ def diffuse(loss: BlurredError, palette: ArrayLike) -> ByteArray:
     """
     palette = np.asarray(palette, loss.dtype)
     indices = np.empty(loss.shape, np.uint8)
-    limits = loss.dtype(LIMIT) * np.ptp(palette, axis=0)
-    kernels.diffuse(indices, loss.planes, loss.weights, in_vectors(palette), limits)
+    vectors, limits = in_vectors(palette), limits_of(palette)
+    kernels.diffuse(indices, loss.planes, loss.weights, vectors, limits)
     return indices
+
+
+def limits_of(palette: FloatArray) -> FloatArray:
+    """Return the greatest errors that are handed on, for each channel of a palette."""
+    return palette.dtype.type(LIMIT) * np.ptp(palette, axis=0)
 
 
 def begin(

@@ -1,0 +1,293 @@
+"""Direct binary search on a picture whose rows come one after the other, as if it had them all.
+
+A sweep of `Search` works on every second row of tiles, then on the rows of tiles between. What it
+does in one row of tiles depends on its two neighbours alone, since a move changes errors no further
+away than that. So a row of tiles can be swept again as soon as its neighbours have been swept as
+often: all sweeps go over the picture at once, each two rows of tiles behind the one before. Every
+number is added in the order in which a search of the whole picture adds it, and the result is the
+same, bit for bit. What must be held in memory is two rows of tiles for each sweep.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fastgrad._typing import ArrayLike, ByteArray, FloatArray
+from fastgrad.dithering.optimiser.diffusion import limits_of
+from fastgrad.dithering.optimiser.loss import BlurredError
+from fastgrad.dithering.optimiser.search import NO_PREVIOUS, in_vectors, outwards, table_of
+from fastgrad.kernels.dithering.optimiser import diffusion
+from fastgrad.kernels.dithering.optimiser import search as kernels
+
+__all__ = ["Part", "Settled", "Wavefront"]
+
+BAND = diffusion.BAND
+
+
+class Part(NamedTuple):
+    """Some rows of a picture.
+
+    Attributes
+    ----------
+    planes : array of float32, shape (channels, rows, width)
+        Their colours in the space of the loss.
+    weights : array of float32, shape (rows, width)
+        The weights of the pixels, 0 where they do not count.
+    labels : array of int16, shape (rows, width), or None
+        The index of each pixel that is pinned, negative elsewhere; None if none is.
+    """
+
+    planes: FloatArray
+    weights: FloatArray
+    labels: npt.NDArray[np.int16] | None = None
+
+
+class Settled(NamedTuple):
+    """Rows of a picture that do not change any more.
+
+    Attributes
+    ----------
+    top : int
+        The first of them.
+    indices : array of uint8, shape (rows, width)
+        The palette index of each pixel.
+    sums : array of float64, shape (rows, 4)
+        For each row the sum of loss, the same with a weight of 1 for all pixels that count, the sum
+        of squared errors without blur, and the number of these pixels.
+    """
+
+    top: int
+    indices: ByteArray
+    sums: FloatArray
+
+
+class Wavefront:
+    """Error diffusion and direct binary search of rows that are given from top to bottom.
+
+    Parameters
+    ----------
+    loss : BlurredError
+        Any loss in float32 whose blur and whose ``nu`` are those of the picture.
+    palette : array_like, shape (K, channels)
+        The colours in the space of the loss.
+    shape : tuple of int
+        Height and width of the picture.
+    sweeps : int
+        Number of sweeps, at least 1.
+    first : int, optional
+        The first row that is wanted. `begin` says from which row on they must be given for that.
+
+    Attributes
+    ----------
+    begin : int
+        The row with which to begin: 0, or a multiple of `BAND` so far above the first row that is
+        wanted that what is missing above it changes nothing there.
+
+    Examples
+    --------
+    >>> loss = BlurredError(np.full((300, 40, 1), 0.3, np.float32))
+    >>> front = Wavefront(loss, [[0.0], [1.0]], loss.shape, 3)
+    >>> front.add(Part(loss.planes[:, :256], loss.weights[:256]))
+    >>> above = front.take()
+    >>> front.add(Part(loss.planes[:, 256:], loss.weights[256:]))
+    >>> below = front.take()
+    >>> above.top, len(above.indices) == below.top, below.top + len(below.indices)
+    (0, True, 300)
+    """
+
+    begin: int
+
+    def __init__(
+        self,
+        loss: BlurredError,
+        palette: ArrayLike,
+        shape: tuple[int, int],
+        sweeps: int,
+        *,
+        first: int = 0,
+    ) -> None:
+        self._loss, self._sweeps = loss, sweeps
+        self._height, self._width = shape
+        self._table, self._size = table_of(loss)
+        self._radius = len(self._table) // 2
+        self._kept = NO_PREVIOUS, np.empty((0, 0), loss.dtype)
+        colors = np.asarray(palette, loss.dtype)
+        self._limits = limits_of(colors)
+        self._planar = np.ascontiguousarray(colors.T)
+        self._colours = in_vectors(colors), outwards(colors)
+        self.begin = self._beginning(first)
+        self._tiles = -(-self._height // self._size)  # rows of them
+        begin, top = self.begin, self.begin // self._size
+        self._evens, self._odds = [top] * sweeps, [top + 1] * sweeps  # those that come next
+        self._given = self._felt = begin  # end of the rows that have come; of those with a field
+        self._taken = first
+        channels, width, radius = len(loss.planes), self._width, self._radius
+        self._last = np.zeros((channels, 0, width), loss.dtype)  # errors above, before any move
+        self._planes = _Rows(channels, width, loss.dtype, begin)
+        self._weights = _Rows(1, width, loss.dtype, begin)
+        self._moving = _Rows(1, width, loss.dtype, begin)  # weights of what is not pinned
+        self._labels = _Rows(1, width, np.uint8, begin)
+        wide = width + radius + self._table.shape[1]
+        self._field = _Rows(channels, wide, loss.dtype, begin, margin=radius)
+        around = kernels.AROUND
+        self._awake = _Rows(1, width + 2 * around, np.uint8, begin, margin=around, fill=1)
+
+    def add(self, part: Part) -> None:
+        """Take the next rows: a multiple of `BAND`, unless they are the last ones."""
+        loss, radius, top = self._loss, self._radius, self._given
+        rows = part.planes.shape[1]
+        keep = min(self._size * min(self._evens[-1], self._odds[-1]), self._taken - radius)
+        for held in (
+            *(self._planes, self._weights, self._moving),
+            *(self._labels, self._field, self._awake),
+        ):
+            held.extend(top + rows, keep)
+        labels = self._labels.at(top)[0][:rows]
+        moving = self._moving.at(top)[0][:rows]
+        self._planes.at(top)[:, :rows] = part.planes
+        self._weights.at(top)[0][:rows] = moving[:] = part.weights
+        if part.labels is not None:
+            moving[part.labels >= 0] = 0
+        planes = self._planes.at(top)
+        diffusion.diffuse(labels, planes, moving, self._colours[0], self._limits)
+        if part.labels is not None:
+            np.copyto(labels, part.labels.astype(np.uint8), where=part.labels >= 0)
+        error = np.empty_like(part.planes, order="C")
+        kernels.errors(error, labels, moving, planes, self._planar)
+        error = np.concatenate([self._last, error], axis=1)
+        field = loss.field(error)
+        first, self._given = self._given - self._last.shape[1], top + rows
+        end = self._height if self._given == self._height else self._given - radius
+        if end > self._felt:
+            place = slice(radius, radius + end - self._felt), slice(radius, radius + self._width)
+            fresh = field[:, self._felt - first : end - first]
+            self._field.at(self._felt)[:, place[0], place[1]] = fresh
+            self._felt = end
+        self._last = error[:, -2 * radius :]
+        self._advance()
+
+    def take(self) -> Settled:
+        """Return the rows that have settled since they were last asked for; there may be none."""
+        done = min(self._size * min(self._evens[-1], self._odds[-1]), self._height)
+        end = done if done == self._height else done - self._radius
+        top = self._taken
+        if end <= top:
+            return Settled(top, np.empty((0, self._width), np.uint8), np.empty((0, 4)))
+        self._taken = end
+        indices = self._labels.at(top)[0][: end - top].copy()
+        return Settled(top, indices, self._sums(top, end, done))
+
+    def _beginning(self, first):
+        """Return a row from which on sweeps give the right rows from `first` on."""
+        step = math.lcm(BAND, 2 * self._size)
+        # What is missing above reaches two rows of tiles further down with each sweep.
+        top = first - self._radius - 2 * self._sweeps * self._size
+        return max(0, top // step * step)
+
+    def _advance(self):
+        """Make all moves that can be made before more rows come."""
+        for sweep in range(self._sweeps):
+            while self._evenly(sweep) or self._oddly(sweep):
+                pass
+
+    def _evenly(self, sweep):
+        """Sweep the next even row of tiles, if the odd ones around it have been swept as often."""
+        row = self._evens[sweep]
+        if row >= self._tiles:
+            return False
+        if not sweep:
+            ready = self._has_field(row)
+        else:
+            odd = row + 1 if row + 1 < self._tiles else row - 1
+            ready = self._evens[sweep - 1] > row and self._odds[sweep - 1] > odd
+        if ready:
+            self._descend(row)
+            self._evens[sweep] += 2
+        return ready
+
+    def _oddly(self, sweep):
+        """Sweep the next odd row of tiles, if the even ones around it have been swept."""
+        row = self._odds[sweep]
+        if row >= self._tiles:
+            return False
+        even = row + 1 if row + 1 < self._tiles else row - 1
+        ready = self._evens[sweep] > even and (sweep > 0 or self._has_field(row))
+        if ready:
+            self._descend(row)
+            self._odds[sweep] += 2
+        return ready
+
+    def _has_field(self, row):
+        """Return whether a row of tiles, and what its moves reach below it, has a field."""
+        return self._felt >= min((row + 1) * self._size + self._radius, self._height)
+
+    def _descend(self, row):
+        """Sweep one row of tiles."""
+        top = row * self._size
+        labels = self._labels.at(top)[0][: min(self._size, self._height - top)]
+        blurred = self._field.at(top), self._table, self._loss.nu
+        moves = np.zeros((1, -(-self._width // self._size)), np.int64)
+        work = labels, self._awake.at(top)[0], self._moving.at(top)[0], self._kept
+        for phase in range(2):
+            kernels.descend(moves, *work, blurred, self._colours, self._size, phase)
+
+    def _sums(self, top, end, done):
+        """Return the sums of some rows."""
+        loss, radius = self._loss, self._radius
+        first = max(top - radius, self.begin)
+        labels = self._labels.at(first)[0][: done - first]
+        planes = self._planes.at(first)
+        weights = self._weights.at(first)[0][: done - first]
+        counted = (weights > 0).astype(loss.dtype)
+        error = np.empty((len(loss.planes), *labels.shape), loss.dtype)
+        own = slice(top - first, end - first)
+        out = np.empty((end - top, 4))
+        for column, share in ((0, weights), (1, counted)):
+            kernels.errors(error, labels, share, planes, self._planar)
+            field, sums = loss.field(error), np.empty((len(labels), 2))
+            kernels.energies(sums, labels, share, planes, self._planar, field, 0)
+            out[:, column : column + 2] = sums[own]
+        out[:, 3] = counted[own].sum(axis=1, dtype=np.float64)
+        return out
+
+
+class _Rows:
+    """Rows of some planes, of which old ones are let go; any of them can be the first of an array.
+
+    Such an array is in C order, as kernels want it: each plane of it has as many rows as there is
+    room for, and those of the last ones are beyond the end.
+    """
+
+    def __init__(self, planes, width, dtype, base, *, margin=0, fill=0):
+        self._planes, self._width, self._dtype = planes, width, dtype
+        self._base, self._end, self._margin, self._fill = base, base, margin, fill
+        self._room, self._flat = 0, np.empty(0, dtype)
+
+    def at(self, row):
+        """Return an array, (planes, rows, width), that begins with the margin above a row."""
+        start = (row - self._base) * self._width
+        whole = self._planes * self._room * self._width
+        return self._flat[start : start + whole].reshape(self._planes, self._room, self._width)
+
+    def extend(self, end, keep):
+        """Make room for rows up to `end`; those before `keep` are not needed any more."""
+        more = 2 * self._margin
+        if end - self._base + more > self._room:
+            keep = max(self._base, keep)
+            rows = self._end - keep + more if self._room else 0
+            old = self.at(keep)[:, :rows] if rows else None
+            needed = end - keep + more
+            if needed > self._room:
+                self._room = needed + needed // 2
+                size = (self._planes + 1) * self._room * self._width
+                self._flat = np.empty(size, self._dtype)
+            self._base = keep
+            now = self.at(keep)
+            if old is not None:
+                now[:, :rows] = old
+            now[:, rows:] = self._fill
+        self._end = end

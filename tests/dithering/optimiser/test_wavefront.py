@@ -1,0 +1,90 @@
+"""A search of rows that come one after the other is that of the whole picture, bit for bit."""
+
+import numpy as np
+import pytest
+
+from fastgrad.dithering import BlurredError
+from fastgrad.dithering.optimiser.diffusion import diffuse
+from fastgrad.dithering.optimiser.search import Search
+from fastgrad.dithering.optimiser.wavefront import BAND, Part, Wavefront
+
+
+def problem(shape, sigma=1.0, seed=0):
+    rng = np.random.default_rng(seed)
+    image, palette = rng.random((*shape, 3), np.float32), rng.random((8, 3), np.float32)
+    weights = rng.random(shape, np.float32) + np.float32(0.1)
+    weights[::9, ::4] = 0
+    return BlurredError(image, weights=weights, sigma=sigma), palette
+
+
+def whole(loss, palette, sweeps):
+    indices = diffuse(loss, palette)
+    search = Search(loss, indices, palette)
+    for _ in range(sweeps):
+        search.sweep()
+    return indices, search
+
+
+def in_parts(loss, palette, sweeps, rows, first=0, labels=None):
+    front = Wavefront(loss, palette, loss.shape, sweeps, first=first)
+    assert front.begin % BAND == 0
+    taken = []
+    for top in range(front.begin, loss.shape[0], rows):
+        here = slice(top, top + rows)
+        pinned = None if labels is None else labels[here]
+        front.add(Part(loss.planes[:, here], loss.weights[here], pinned))
+        taken.append(front.take())
+    place = first
+    for settled in taken:
+        assert settled.top == place
+        place += len(settled.indices)
+    assert place == loss.shape[0]
+    return (np.concatenate([each[i] for each in taken]) for i in (1, 2))
+
+
+@pytest.mark.parametrize(
+    ("shape", "sigma", "sweeps", "rows"),
+    [
+        ((700, 90), 1.0, 4, BAND),
+        ((700, 90), 1.0, 4, 3 * BAND),
+        ((700, 90), 1.0, 1, BAND),
+        ((500, 130), 8.0, 1, BAND),  # tiles that no band is a multiple of
+        ((700, 40), 0.0, 3, BAND),
+        ((33, 90), 1.0, 2, BAND),
+        ((20, 90), 1.0, 2, BAND),  # a single row of tiles
+        ((1, 5), 1.0, 2, BAND),
+    ],
+)
+def test_all_is_as_if_the_rows_had_come_at_once(shape, sigma, sweeps, rows):
+    loss, palette = problem(shape, sigma)
+    expected, search = whole(loss, palette, sweeps)
+    indices, sums = in_parts(loss, palette, sweeps, rows)
+    np.testing.assert_array_equal(indices, expected)
+    assert sums[:, 3].sum() == loss.pixels
+    np.testing.assert_allclose(sums[:, 0].sum() / loss.pixels, search.errors()[0], rtol=1e-5)
+    plain = Search(loss.unweighted(), expected, palette).errors()
+    np.testing.assert_allclose(sums[:, 1:3].sum(axis=0) / loss.pixels, plain, rtol=1e-5)
+
+
+@pytest.mark.parametrize("first", [1, 150, 333, 640, 699])
+def test_rows_further_down_need_none_from_far_above(first):
+    loss, palette = problem((700, 60))
+    indices, sums = in_parts(loss, palette, 2, BAND)
+    again, its_sums = in_parts(loss, palette, 2, BAND, first)
+    np.testing.assert_array_equal(again, indices[first:])
+    np.testing.assert_array_equal(its_sums, sums[first:])
+    begin = Wavefront(loss, palette, loss.shape, 2, first=first).begin
+    assert first - begin < 2 * BAND + 3 * 64
+
+
+def test_pinned_pixels_keep_their_labels_and_take_part_in_no_error():
+    loss, palette = problem((300, 90))
+    labels = np.full(loss.shape, -1, np.int16)
+    labels[100:180, 20:60] = 5
+    expected, _ = whole(loss.within(labels < 0), palette, 3)
+    expected[labels == 5] = 5
+    indices, sums = in_parts(loss, palette, 3, BAND, labels=labels)
+    np.testing.assert_array_equal(indices, expected)
+    np.testing.assert_allclose(
+        sums[:, 0].sum() / loss.pixels, loss.of(expected, palette), rtol=1e-5
+    )
