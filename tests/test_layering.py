@@ -71,12 +71,14 @@ LAYERS = {
         ("result",),
         ("soft_edges",),
         ("given", "progress", "run"),
+        ("strips",),
         ("dithering",),
         ("files",),
     ],
 }
 COMPILER_ROOMS = ("compiler", "simd", "tiles", "random")  # kernels that serve many public files
 OPTIONAL = {"torch", "jax", "dask", "matplotlib", "PIL", "tqdm", "skimage", "imagequant", "deflate"}
+OPTIONAL |= {"tifffile", "zarr"}
 REQUIRED = {"numpy", "scipy", "numba", "llvmlite"}
 FRONTS = {"torch", "jax", "dask"}
 LINES = 350  # a smell, not a law: a file above it should be able to say why

@@ -19,6 +19,7 @@ from fastgrad.dithering.progress import shown
 from fastgrad.dithering.result import Dithering, Progress
 from fastgrad.dithering.run import Criterion, Run
 from fastgrad.dithering.soft_edges import dither_soft
+from fastgrad.dithering.strips.strips import dither_strips, source_of
 from fastgrad.estimators import Estimator, EstimatorName
 from fastgrad.objectives import Objective
 from fastgrad.random import RNG
@@ -69,6 +70,12 @@ def dither(
     diffusion gives every pixel a colour, an exact search and least-squares fits of the palette
     lower the loss in turns, and the search ends in the rounded palette. The same arguments give the
     same picture, for any number of threads.
+
+    An array of more than 33,554,432 pixels is dithered in strips: its palette and all that concerns
+    the whole of it are learned on a sample, and beside the result, a byte for each pixel, little
+    more than a thousand rows are in memory. There it may be anything that is sliced like an array,
+    such as a memory map, or an array of Zarr's or Dask's. With ``weights``, ``previous``,
+    ``structure``, a ``time_budget``, or opacity that is kept, it is dithered as a whole.
 
     Parameters
     ----------
@@ -194,6 +201,29 @@ def dither(
     """
     pace = Pace(speed, time_budget)
     criterion = Criterion(structure, objective, estimator)
+    whole = [criterion.structure or None, weights, previous, time_budget]
+    source = source_of(image, whole=any(option is not None for option in whole))
+    if source is not None and (source.opaque or alpha == "blend"):
+        call, close = shown(progress, callback)
+        try:
+            return dither_strips(
+                source,
+                colors=colors,
+                palette=palette,
+                preset=preset,
+                lock_colors=lock_colors,
+                alpha=alpha,
+                space=space,
+                sigma=sigma,
+                ppd=ppd,
+                nu=nu,
+                local_weights=local_weights,
+                pace=pace,
+                rng=rng,
+                callback=call,
+            )
+        finally:
+            close()
     given = Given(
         image,
         colors=colors,

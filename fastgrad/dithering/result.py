@@ -217,7 +217,9 @@ class Progress:
     step, steps : int
         Number of steps done, and of steps in all as far as it is known. The first step is a quick
         picture, in the given palette or in the first that is tried out; then come the steps of
-        annealing and the sweeps of search, some of which may not be necessary.
+        annealing and the sweeps of search, some of which may not be necessary. Of a picture that is
+        dithered in strips, ``steps`` is the number of its pixels, and ``step`` that of the pixels
+        that are finished, after a few steps of learning.
     loss : float
         The present loss, which in annealing is an expectation.
     snapshot : callable

@@ -2,20 +2,62 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from fastgrad._typing import Array, FloatArray
 from fastgrad.dithering.eye.blur import convolve, gaussian
 from fastgrad.dithering.eye.colour import LUMINANCE
 
-__all__ = ["sensitivity"]
+__all__ = ["Adaptation", "adaptation", "sensitivity"]
 
 SIGMA = 1.5  # pixels over which light is averaged first
+REACH = len(gaussian(SIGMA)) // 2  # rows and columns around a pixel that its sensitivity sees
 ADAPTATION = 0.3  # share of the picture's mean light that is added to that of each place,
 FLARE = 0.01  # and what the screen reflects
 
 
-def sensitivity(linear: FloatArray, weights: Array | None = None) -> FloatArray:
+class Adaptation(NamedTuple):
+    """What an eye is adapted to: two figures of a whole picture, which parts of it are given.
+
+    Attributes
+    ----------
+    light : float
+        The mean light.
+    slope : float
+        The root of the mean square of the slopes of lightness, which are scaled by it.
+    """
+
+    light: float
+    slope: float
+
+
+def adaptation(linear: FloatArray, weights: Array | None = None) -> Adaptation:
+    """Return what the eye is adapted to that looks at a picture.
+
+    Parameters
+    ----------
+    linear, weights
+        As in `sensitivity`.
+
+    Returns
+    -------
+    Adaptation
+        The figures with which `sensitivity` gives parts of the picture the same values as all of
+        it.
+
+    Examples
+    --------
+    >>> round(adaptation(np.full((9, 9, 1), 0.25)).light, 6)
+    0.25
+    """
+    return _slopes(linear, weights, None)[1]
+
+
+def sensitivity(
+    linear: FloatArray, weights: Array | None = None, *, adapted: Adaptation | None = None
+) -> FloatArray:
     """Return the eye's sensitivity to an error of light at each pixel.
 
     It is the slope of lightness, here the square root of light. The least difference of luminance
@@ -29,6 +71,8 @@ def sensitivity(linear: FloatArray, weights: Array | None = None) -> FloatArray:
         The picture in linear light, float32 or float64.
     weights : array, shape (height, width), optional
         Weights of the pixels; those of weight 0 do not count.
+    adapted : Adaptation, optional
+        What the eye is adapted to; by default this picture.
 
     Returns
     -------
@@ -44,6 +88,14 @@ def sensitivity(linear: FloatArray, weights: Array | None = None) -> FloatArray:
     >>> bool(row[0] > 2 * row[-1])
     True
     """
+    slope, adapted = _slopes(linear, weights, adapted)
+    return slope / linear.dtype.type(adapted.slope or 1.0)
+
+
+def _slopes(
+    linear: FloatArray, weights: Array | None, adapted: Adaptation | None
+) -> tuple[FloatArray, Adaptation]:
+    """Return the slope of lightness at each pixel, times its weight, and what scales it."""
     real = linear.dtype
     light = linear[..., 0] if linear.shape[2] == 1 else linear @ np.array(LUMINANCE, real)
     weights = np.ones_like(light) if weights is None else weights.astype(real)
@@ -52,7 +104,12 @@ def sensitivity(linear: FloatArray, weights: Array | None = None) -> FloatArray:
     # Pixels that do not count are left out of the average, as is what is beyond the border.
     light, near = convolve(np.stack([light * counting, counting]), gaussian(SIGMA))
     light /= np.where(counting > 0, near, real.type(1))
-    mean = (light * counting).sum(dtype=np.float64) / pixels
+    if adapted is None:
+        mean = float((light * counting).sum(dtype=np.float64) / pixels)
+    else:
+        mean = adapted.light
     slope = weights / np.sqrt(light + real.type(ADAPTATION * mean + FLARE))
-    square = np.square(slope, dtype=np.float64).sum() / pixels
-    return slope / real.type(np.sqrt(square) or 1.0)
+    if adapted is None:
+        square = np.square(slope, dtype=np.float64).sum() / pixels
+        adapted = Adaptation(mean, float(np.sqrt(square)))
+    return slope, adapted

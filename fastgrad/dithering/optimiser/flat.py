@@ -17,7 +17,7 @@ from fastgrad._typing import Array, ByteArray, FloatArray
 from fastgrad.dithering.optimiser.palette import initial
 from fastgrad.dithering.optimiser.spare import refilled, spare
 
-__all__ = ["FREE", "Pins", "codes_of", "covering", "fields", "near", "page", "rgb_of"]
+__all__ = ["FREE", "Pins", "codes_of", "covering", "fields", "near", "nearby", "page", "rgb_of"]
 
 FREE = -1  # the label of a pixel that is not pinned
 DRAWN = 0.25  # share of pixels amid their own colour from which on a picture is a drawn one
@@ -160,7 +160,17 @@ def near(image: ByteArray, palette: ByteArray, most: int = NEAR) -> npt.NDArray[
     >>> near(np.uint8([[[9, 9, 9], [10, 9, 8], [11, 9, 9]]]), np.uint8([[9, 9, 9]])).tolist()
     [[0, 0, -1]]
     """
-    codes = codes_of(image)
+    return nearby(palette, most)[codes_of(image)]
+
+
+def nearby(palette: ByteArray, most: int = NEAR) -> npt.NDArray[np.int16]:
+    """Return what `near` says of each colour, shape (2^24,), in the order of `codes_of`.
+
+    Examples
+    --------
+    >>> nearby(np.uint8([[0, 0, 9], [0, 0, 0]]))[:11].tolist()
+    [1, 1, -1, -1, -1, -1, -1, -1, 0, 0, 0]
+    """
     first = np.full(1 << 24, FREE, np.int16)
     steps = np.arange(-most, most + 1)
     around = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(-1, 3)
@@ -170,7 +180,7 @@ def near(image: ByteArray, palette: ByteArray, most: int = NEAR) -> npt.NDArray[
         inside = ((colours >= 0) & (colours <= 255)).all(axis=1)
         places = np.flatnonzero(inside)[::-1]  # of entries alike, the first
         first[codes_of(colours[places])] = places
-    return first[codes]
+    return first
 
 
 def page(image: ByteArray) -> Pins | None:

@@ -77,7 +77,7 @@ class Wavefront:
     shape : tuple of int
         Height and width of the picture.
     sweeps : int
-        Number of sweeps, at least 1.
+        Number of sweeps; with none, errors are diffused and that is all.
     first : int, optional
         The first row that is wanted. `begin` says from which row on they must be given for that.
 
@@ -117,7 +117,8 @@ class Wavefront:
         self._kept = NO_PREVIOUS, np.empty((0, 0), loss.dtype)
         colors = np.asarray(palette, loss.dtype)
         self._limits = limits_of(colors)
-        self._planar = np.ascontiguousarray(colors.T)
+        self._planar = np.zeros((colors.shape[1], 256), loss.dtype)  # pins may have any label
+        self._planar[:, : len(colors)] = colors.T
         self._colours = in_vectors(colors), outwards(colors)
         self.begin = self._beginning(first)
         self._tiles = -(-self._height // self._size)  # rows of them
@@ -140,7 +141,7 @@ class Wavefront:
         """Take the next rows: a multiple of `BAND`, unless they are the last ones."""
         loss, radius, top = self._loss, self._radius, self._given
         rows = part.planes.shape[1]
-        keep = min(self._size * min(self._evens[-1], self._odds[-1]), self._taken - radius)
+        keep = min(self._done, self._taken - radius)
         for held in (
             *(self._planes, self._weights, self._moving),
             *(self._labels, self._field, self._awake),
@@ -172,7 +173,7 @@ class Wavefront:
 
     def take(self) -> Settled:
         """Return the rows that have settled since they were last asked for; there may be none."""
-        done = min(self._size * min(self._evens[-1], self._odds[-1]), self._height)
+        done = self._done
         end = done if done == self._height else done - self._radius
         top = self._taken
         if end <= top:
@@ -180,6 +181,13 @@ class Wavefront:
         self._taken = end
         indices = self._labels.at(top)[0][: end - top].copy()
         return Settled(top, indices, self._sums(top, end, done))
+
+    @property
+    def _done(self):
+        """The end of the rows that no sweep changes any more."""
+        if not self._sweeps:
+            return self._felt
+        return min(self._size * min(self._evens[-1], self._odds[-1]), self._height)
 
     def _beginning(self, first):
         """Return a row from which on sweeps give the right rows from `first` on."""

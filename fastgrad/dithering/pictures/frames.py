@@ -10,7 +10,7 @@ import numpy as np
 from fastgrad._typing import Array
 from fastgrad.dithering.pictures import colour_profiles, png_chunks, sixteen_bits
 
-__all__ = ["Frame", "color_profile", "from_pil"]
+__all__ = ["Frame", "color_profile", "from_pil", "of_16_bits"]
 
 GREY = ("1", "L", "LA", "La")
 
@@ -119,7 +119,7 @@ def from_pil(image: Any, profile: bytes | None = None) -> Frame:
         image, alpha = _split(image)
         values = np.asarray(colour_profiles.to_srgb(image, profile))
     else:
-        values, alpha = _of_16_bits(deep, image.info.get("transparency"), profile)
+        values, alpha = of_16_bits(deep, image.info.get("transparency"), profile)
     if values.ndim == 2:
         values = np.repeat(values[..., None], 3, axis=2)
     if alpha is not None and alpha.min() == 255:
@@ -127,8 +127,25 @@ def from_pil(image: Any, profile: bytes | None = None) -> Frame:
     return Frame(values, alpha, duration)
 
 
-def _of_16_bits(deep: Array, hidden: Any, profile: bytes) -> tuple[Array, Array | None]:
-    """Return the values, and the opacity, of 1 to 4 channels of 16 bits."""
+def of_16_bits(deep: Array, hidden: Any, profile: bytes) -> tuple[Array, Array | None]:
+    """Return the values, and the opacity, of 1 to 4 channels of 16 bits.
+
+    Parameters
+    ----------
+    deep : array of uint16, shape (height, width, channels)
+        Grey or colours, with opacity or not.
+    hidden : tuple of int or None
+        The colour that is transparent.
+    profile : bytes
+        The ICC profile of the values, empty for sRGB.
+
+    Returns
+    -------
+    values : array
+        sRGB or grey values: float32 in [0, 1], or uint8 if they have no more than 8 bits.
+    alpha : array of uint8 or None
+        Opacity.
+    """
     alpha = None
     if deep.shape[-1] in (2, 4):
         alpha = np.rint(deep[..., -1] / 257).astype(np.uint8)

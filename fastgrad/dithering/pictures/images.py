@@ -18,6 +18,9 @@ from fastgrad.dithering.pictures.frames import Frame
 
 MAX_PIXELS = 1 << 25  # of a picture that is dithered, which then takes some 3 GB
 MAX_DECODED = 1 << 27  # of a file that is made smaller first
+MAX_LARGE = 1 << 28  # of a file that is dithered in strips, unless another limit is asked for
+# Pixels, or bytes, that a byte of a file makes at most: a block of 64 pixels of a JPEG needs a bit.
+OF_A_JPEG, DEFLATED = 512, 1032
 MAX_ANIMATED = 1 << 28  # of all frames of an animation
 MAX_FRAMES = 10_000  # each of which costs a search, however small it is
 ANIMATED = {"GIF", "PNG", "WEBP", "AVIF"}  # other formats hold pages or previews: the first counts
@@ -102,7 +105,7 @@ class Picture:
                 raise FileError(f"no such file: {source}")
             if not os.path.isfile(source):
                 raise FileError(f"not a file: {source}")
-        with self._open() as image:
+        with self.opened() as image:
             self.metadata = png_chunks.kept(image)
             self.entries = _entries(image)
             self.format = str(image.format)
@@ -118,8 +121,9 @@ class Picture:
                 self.metadata = png_chunks.turned(self.metadata)
             if self.count > MAX_FRAMES:
                 raise FileError(f"more than {MAX_FRAMES} frames: {self.name}")
-            if self.width * self.height * self.count > MAX_ANIMATED:
-                raise FileError(f"more than {MAX_ANIMATED} pixels in all frames: {self.name}")
+            most = max(MAX_ANIMATED, largest) if self.count == 1 else MAX_ANIMATED
+            if self.width * self.height * self.count > most:
+                raise FileError(f"more than {most} pixels in all frames: {self.name}")
 
     def frames(self, size: tuple[int, int] | None = None) -> Iterator[Frame]:
         """Decode the frames, one after the other.
@@ -144,7 +148,7 @@ class Picture:
         factor = 1
         if size is not None and self.width * self.height > MAX_PIXELS:
             factor = max(1, min(self.width // (2 * size[0]), self.height // (2 * size[1])))
-        with self._open() as image:
+        with self.opened() as image:
             profile = frames.color_profile(image)
             for shown in self._shown(image):
                 yield frames.from_pil(_smaller(shown, factor) if factor > 1 else shown, profile)
@@ -164,14 +168,28 @@ class Picture:
             yield image
 
     @contextlib.contextmanager
-    def _open(self) -> Iterator[Any]:
-        """Open the image, and say in one line what goes wrong with it."""
+    def opened(self) -> Iterator[Any]:
+        """Open the image, and say in one line what goes wrong with it.
+
+        Yields
+        ------
+        PIL.Image.Image
+            The image; its pixels have not been loaded yet.
+
+        Raises
+        ------
+        FileError
+            If it cannot be opened, or whatever is done with it meanwhile fails.
+        """
         try:
             from PIL import Image
         except ImportError:
             raise FileError("Pillow is needed: pip install fastgrad[dither]") from None
         file = io.BytesIO(self.source) if isinstance(self.source, bytes) else self.source
+        limit = Image.MAX_IMAGE_PIXELS
         try:
+            if self.largest > MAX_DECODED:  # as was asked for
+                Image.MAX_IMAGE_PIXELS = None
             Image.init()
             formats = [name for name in FORMATS if name in Image.OPEN]
             with warnings.catch_warnings():
@@ -179,6 +197,7 @@ class Picture:
                 with Image.open(file, formats=formats) as image:
                     if image.width * image.height > self.largest:
                         raise Image.DecompressionBombError
+                    self._check_size(image)
                     yield image
         except FileError:
             raise
@@ -191,6 +210,28 @@ class Picture:
             reason = getattr(error, "strerror", None) or " ".join(str(error).split())
             reason = reason or type(error).__name__
             raise FileError(f"cannot read {self.name}: {reason}") from None
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+    def _check_size(self, image: Any) -> None:
+        """Refuse a large picture if the file cannot hold so many pixels as it says it has."""
+        pixels, kind = image.width * image.height, image.format
+        if pixels <= MAX_PIXELS:
+            return
+        data = self.source
+        size = len(data) if isinstance(data, bytes) else os.path.getsize(data)
+        if kind == "JPEG":
+            most = size * OF_A_JPEG
+        elif kind in ("PNG", "TIFF"):
+            bits = 24 if image.mode.startswith("RGB") and kind == "PNG" else 1
+            most = size * 8 * DEFLATED // bits
+        elif pixels > MAX_DECODED:  # nothing is known of other formats
+            raise TooManyPixels(f"more than {MAX_DECODED} pixels: {self.name}")
+        else:
+            return
+        if pixels > most:
+            reason = f"{size} bytes cannot hold {image.width} x {image.height} pixels"
+            raise FileError(f"cannot read {self.name}: {reason}")
 
     def _drawing(self) -> str:
         """Return a hint if the file is a drawing, of which a program must first make pixels."""

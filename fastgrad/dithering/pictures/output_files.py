@@ -6,9 +6,10 @@ import contextlib
 import io
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from fastgrad.dithering.pictures.images import FileError
 
@@ -97,19 +98,23 @@ def identity(path: Path) -> tuple[int, int] | str:
     return found.st_dev, found.st_ino
 
 
-def replace(data: bytes, path: Path) -> None:
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
     """Write a file, all of it or nothing.
 
-    The data go to a temporary file beside it, which is then renamed. A symbolic link stays one:
-    the file that it leads to is replaced. A file that exists passes on its mode, and its owner
+    The data go to a temporary file beside it, which is renamed in the end. A symbolic link stays
+    one: the file that it leads to is replaced. A file that exists passes on its mode, and its owner
     where that is allowed.
 
     Parameters
     ----------
-    data : bytes
-        The new content.
     path : pathlib.Path
         The file, replaced if it exists.
+
+    Yields
+    ------
+    binary file
+        Where the new content is written.
 
     Raises
     ------
@@ -124,9 +129,8 @@ def replace(data: bytes, path: Path) -> None:
         except FileNotFoundError:
             old = None
         mode = 0o666 if old is None else 0o600  # closed to others until it has the old mode
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        with open(os.open(part, flags, mode), "wb") as file:
-            file.write(data)
+        with open(part, "x+b", opener=partial(os.open, mode=mode)) as file:
+            yield file
         if old is not None:
             if hasattr(os, "chown"):
                 with contextlib.suppress(OSError):
@@ -138,6 +142,25 @@ def replace(data: bytes, path: Path) -> None:
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def replace(data: bytes, path: Path) -> None:
+    """Write a file as `replacing` does.
+
+    Parameters
+    ----------
+    data : bytes
+        The new content.
+    path : pathlib.Path
+        The file, replaced if it exists.
+
+    Raises
+    ------
+    FileError
+        If it cannot be written.
+    """
+    with replacing(path) as file:
+        file.write(data)
 
 
 def write(image: Any, path: Path) -> None:

@@ -1,6 +1,8 @@
 """Picture files: their frames, colour spaces and opacity; writing all or nothing."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -267,3 +269,23 @@ def test_what_is_transparent_adds_no_colour_to_a_large_picture(monkeypatch):
     (frame,) = images.Picture(stored(Image.fromarray(rgba))).frames((20, 20))
     np.testing.assert_allclose(frame.alpha, 128, atol=1)
     np.testing.assert_allclose(frame.values, np.broadcast_to([200, 100, 50], (40, 40, 3)), atol=2)
+
+
+def test_a_file_that_lies_about_its_size_is_refused_before_it_is_decoded(monkeypatch):
+    data = bytearray(stored(Image.new("L", (64, 64)), "PNG"))
+    data[16:24] = struct.pack(">II", 20_000, 20_000)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    with pytest.raises(images.TooManyPixels):
+        images.Picture(bytes(data))
+    with pytest.raises(images.FileError, match="bytes cannot hold 20000 x 20000 pixels"):
+        images.Picture(bytes(data), largest=1 << 29)
+    monkeypatch.setattr(images, "MAX_PIXELS", 100)
+    for mode in ("L", "1", "RGB", "RGBA", "P"):  # as empty as can be, but true
+        assert images.Picture(stored(Image.new(mode, (2000, 2000)), "PNG")).width == 2000
+    for options in ({"quality": 1}, {"quality": 1, "progressive": True}):
+        assert (
+            images.Picture(stored(Image.new("RGB", (2000, 2000)), "JPEG", **options)).width == 2000
+        )
+    monkeypatch.setattr(images, "MAX_DECODED", 200)
+    with pytest.raises(images.TooManyPixels, match="more than 200 pixels"):
+        images.Picture(stored(Image.new("L", (90, 90)), "BMP"), largest=10_000)

@@ -1,0 +1,221 @@
+"""A picture of any size, from top to bottom."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from fastgrad._typing import FloatArray
+from fastgrad.dithering.metrics.psnr_and_ssim import decibels
+from fastgrad.dithering.optimiser.wavefront import Settled, Wavefront
+from fastgrad.dithering.pace import Pace
+from fastgrad.dithering.pictures import images
+from fastgrad.dithering.pictures.sources import ROWS, ArraySource, Source
+from fastgrad.dithering.result import Dithering, Progress
+from fastgrad.dithering.strips.conversion import Conversion
+from fastgrad.dithering.strips.learning import Learned, learn
+from fastgrad.random import RNG
+
+__all__ = ["dither_strips", "figures", "settled", "source_of"]
+
+
+def settled(
+    source: Source, learned: Learned, *, first: int = 0, rows: int = ROWS
+) -> Iterator[Settled]:
+    """Dither a picture from top to bottom.
+
+    No more of it is in memory than a strip and, for each sweep of the search, two rows of its tiles
+    of 32 pixels. What comes out does not depend on the height of the strips, nor on where the work
+    begins.
+
+    Parameters
+    ----------
+    source : Source
+        The picture.
+    learned : Learned
+        What its strips have in common.
+    first : int, optional
+        The first row that is wanted.
+    rows : int, optional
+        Height of the strips: a multiple of 128 rows, the band within which errors are diffused.
+
+    Yields
+    ------
+    Settled
+        The next rows, as many as are finished.
+
+    Examples
+    --------
+    >>> image = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (300, 1))
+    >>> source = ArraySource(image)
+    >>> learned = learn(source, colors=4)
+    >>> whole = np.concatenate([strip.indices for strip in settled(source, learned)])
+    >>> below = np.concatenate([strip.indices for strip in settled(source, learned, first=200)])
+    >>> whole.shape, np.array_equal(whole[200:], below)
+    ((300, 64), True)
+    """
+    height = source.shape[0]
+    front = Wavefront(learned.loss(), learned.colors, source.shape, learned.sweeps, first=first)
+    conversion = Conversion(source, learned)
+    for top in range(front.begin, height, rows):
+        front.add(conversion.rows(top, min(top + rows, height)))
+        strip = front.take()
+        if len(strip.indices):
+            yield strip
+
+
+def figures(sums: FloatArray, learned: Learned) -> tuple[float, dict[str, float]]:
+    """Return the loss of a picture, and its `Dithering.metrics` but for the number of colours.
+
+    Parameters
+    ----------
+    sums : array of float64, shape (height, 4)
+        The sums of all rows, see `Settled`.
+    learned : Learned
+        What it was dithered with.
+
+    Returns
+    -------
+    loss : float
+        The loss.
+    metrics : dict of str to float
+        The figures by name.
+    """
+    channels, nu = learned.colors.shape[1], learned.viewing.blur["nu"]
+    loss, whole, plain, pixels = (float(x) for x in np.sum(sums, axis=0))
+    pixels = max(1.0, pixels)
+    return loss / pixels, {
+        "psnr": decibels(plain / pixels / channels),
+        "blurred_psnr": decibels((whole - nu * plain) / pixels / channels),
+    }
+
+
+def source_of(image: Any, *, whole: bool = False) -> Source | None:
+    """Return an array as a source, if it is so large that it is dithered in strips.
+
+    Parameters
+    ----------
+    image : object
+        A picture as `fastgrad.dither` takes it.
+    whole : bool, optional
+        Whether options are asked for that only whole pictures have.
+
+    Returns
+    -------
+    Source or None
+        None for what is no array of more than `fastgrad.dithering.pictures.images.MAX_PIXELS`.
+
+    Examples
+    --------
+    >>> source_of(np.zeros((5, 5))) is None
+    True
+    """
+    shape: Any = getattr(image, "shape", ())
+    sliced = hasattr(image, "dtype") and hasattr(image, "__getitem__")
+    if whole or not sliced or len(shape) not in (2, 3) or isinstance(image, np.ma.MaskedArray):
+        return None
+    return ArraySource(image) if shape[0] * shape[1] > images.MAX_PIXELS else None
+
+
+def dither_strips(
+    source: Source,
+    *,
+    pace: Pace | None = None,
+    rng: RNG = 0,
+    callback: Callable[[Progress], object] | None = None,
+    **options: Any,
+) -> Dithering:
+    """Dither a large picture in strips.
+
+    Parameters
+    ----------
+    source : Source
+        The picture.
+    pace : Pace, optional
+        How long to work.
+    rng, callback
+        Options of `fastgrad.dither`. Its progress counts pixels.
+    **options
+        Further options of `fastgrad.dithering.strips.learning.learn`.
+
+    Returns
+    -------
+    Dithering
+        The picture. Its history holds the steps of learning, on a sample, and the loss of all.
+
+    Examples
+    --------
+    >>> image = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (300, 1))
+    >>> dither_strips(ArraySource(image), colors=2).image.shape
+    (300, 64, 3)
+    """
+    pace = Pace() if pace is None else pace
+    work = _Work(source, pace, callback)
+    learned = learn(source, pace=pace, rng=rng, callback=work.learning, **options)
+    for strip in settled(source, learned):
+        work.take(strip)
+        work.report(learned)
+    return work.result(learned)
+
+
+class _Work:
+    """A picture in memory, as far as it is finished."""
+
+    def __init__(
+        self, source: Source, pace: Pace, callback: Callable[[Progress], object] | None
+    ) -> None:
+        self.source, self.pace, self.callback = source, pace, callback
+        self.indices = np.empty(source.shape, np.uint8)
+        self.sums: list[FloatArray] = []
+        self.history: list[float] = []
+        self.rows = 0
+
+    def learning(self, progress: Progress, learned: Callable[[], Learned]) -> None:
+        """Report a step of learning; pixels are so many that the few steps pass for some."""
+        self.history.append(progress.loss)
+        if self.callback is not None:
+            height, width = self.source.shape
+            said = len(self.history), height * width, progress.loss
+            self.callback(Progress(*said, lambda: self.snapshot(learned()), progress.stage))
+
+    def take(self, strip: Settled) -> None:
+        """Take some rows."""
+        self.rows = strip.top + len(strip.indices)
+        self.indices[strip.top : self.rows] = strip.indices
+        self.sums.append(strip.sums)
+
+    def report(self, learned: Learned) -> None:
+        """Report the rows that are finished."""
+        if self.callback is not None:
+            height, width = self.source.shape
+            loss, _ = figures(np.concatenate(self.sums), learned)
+            done = self.rows * width, height * width
+            self.callback(Progress(*done, loss, lambda: self.snapshot(learned), "search"))
+
+    def snapshot(self, learned: Learned) -> Dithering:
+        """Return the picture if the work ended now: errors are diffused in what is missing."""
+        rest = _Work(self.source, self.pace, None)
+        rest.indices[: self.rows] = self.indices[: self.rows]
+        rest.sums, rest.history = list(self.sums), list(self.history)
+        for strip in settled(self.source, replace(learned, sweeps=0), first=self.rows):
+            rest.take(strip)
+        return rest.result(learned)
+
+    def result(self, learned: Learned) -> Dithering:
+        """Return the picture."""
+        loss, measured = figures(np.concatenate(self.sums), learned)
+        palette, opacity = learned.entries
+        used = np.zeros(256, bool)
+        for top in range(0, len(self.indices), ROWS):
+            used[self.indices[top : top + ROWS]] = True
+        measured["colors"] = int(np.count_nonzero(used[: len(learned.palette)]))
+        device = None
+        if not np.array_equal(learned.device, learned.palette):
+            device = np.concatenate([learned.device, palette[len(learned.device) :]])
+        seconds = time.perf_counter() - self.pace.began
+        history = (*self.history, loss)
+        return Dithering(self.indices, palette, history, measured, seconds, device, opacity)

@@ -1,0 +1,79 @@
+"""What is learned on a sample."""
+
+import json
+
+import numpy as np
+import pytest
+
+from fastgrad.dithering.eye.lightness import sensitivity
+from fastgrad.dithering.pace import Pace
+from fastgrad.dithering.pictures.sources import ArraySource
+from fastgrad.dithering.strips.learning import Learned, learn
+
+RNG = np.random.default_rng(0)
+NOISE = RNG.integers(0, 256, (80, 90, 3), np.uint8)
+
+
+def fast(image, **options):
+    return learn(ArraySource(image), pace=Pace(10), **options)
+
+
+def test_all_of_it_is_kept_as_text():
+    one = fast(NOISE, colors=4, ppd=30)
+    two = Learned.from_json(json.loads(json.dumps(one.to_json())))
+    assert two.to_json() == one.to_json()
+    np.testing.assert_array_equal(two.colors, one.colors)
+    assert two.viewing == one.viewing
+    assert two.adapted == one.adapted
+
+
+def test_the_eye_is_adapted_to_the_picture():
+    learned = fast(NOISE, palette=["#000", "#fff"])
+    from fastgrad.dithering.eye.colour import to_linear
+
+    linear = to_linear(NOISE)
+    apart = sensitivity(linear, adapted=learned.adapted)
+    np.testing.assert_allclose(apart, sensitivity(linear), rtol=0.02)
+    np.testing.assert_allclose(np.square(apart).mean(), 1, rtol=0.02)
+
+
+def test_a_single_pixel_of_colour_makes_three_channels():
+    image = np.repeat(NOISE[..., :1], 3, axis=2)
+    assert fast(image, palette=["#000", "#fff"]).grey
+    image[70, 80] = 255, 0, 0
+    assert not fast(image, palette=["#000", "#fff"]).grey
+
+
+def test_few_colours_are_the_palette():
+    image = np.zeros((400, 300, 3), np.uint8)
+    image[399, 299] = 1, 2, 3
+    learned = fast(image, colors=3)
+    assert learned.palette.tolist() == [[0, 0, 0], [1, 2, 3], [0, 0, 0]]
+
+
+def test_a_preset_gives_the_colours_of_the_device():
+    learned = fast(NOISE, preset="spectra6")
+    assert len(learned.device) == len(learned.palette) == 6
+    assert learned.device.tolist() != learned.palette.tolist()
+    assert learned.alpha == "blend"
+
+
+def test_degrees_of_opacity_are_refused():
+    image = np.dstack([NOISE, np.full((80, 90), 128, np.uint8)])
+    with pytest.raises(ValueError, match="alpha must be 'key'"):
+        fast(image)
+    assert not fast(image, alpha="blend", palette=["#000", "#fff"]).clear
+    image[0, 0, 3] = 3
+    learned = fast(image, alpha="key", colors=3)
+    assert learned.clear
+    assert len(learned.palette) == 2
+    assert learned.entries[1].tolist() == [255, 255, 0]
+
+
+def test_bad_options_are_refused_before_anything_is_read():
+    class Unread(ArraySource):
+        def read(self, *box):
+            raise AssertionError
+
+    with pytest.raises(ValueError, match="colors must be"):
+        learn(Unread(NOISE), colors=1)

@@ -1,0 +1,151 @@
+"""Pictures in strips: the same for any number of them, and as good as a whole one."""
+
+import numpy as np
+import pytest
+
+import fastgrad as fg
+from fastgrad.dithering.pace import Pace
+from fastgrad.dithering.pictures import images
+from fastgrad.dithering.pictures.sources import ArraySource
+from fastgrad.dithering.strips.learning import learn
+from fastgrad.dithering.strips.strips import dither_strips, settled
+
+RNG = np.random.default_rng(0)
+
+
+def picture(height, width):
+    y, x = np.mgrid[:height, :width]
+    image = np.stack([y * 255 / height, x * 255 / width, 128 + 90 * np.sin(y / 19)], axis=-1)
+    return np.clip(image + RNG.normal(0, 4, image.shape), 0, 255).astype(np.uint8)
+
+
+IMAGE = picture(1000, 70)
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Whatever has more than 5000 pixels is large."""
+    monkeypatch.setattr(images, "MAX_PIXELS", 5000)
+
+
+def whole(image, learned, **options):
+    strips = list(settled(ArraySource(image), learned, **options))
+    return [np.concatenate([strip[i] for strip in strips]) for i in (1, 2)]
+
+
+def test_the_picture_is_the_same_for_any_number_of_strips():
+    learned = learn(ArraySource(IMAGE), colors=6, pace=Pace(10))
+    indices, sums = whole(IMAGE, learned, rows=1024)
+    for rows in (128, 256, 512):
+        again = whole(IMAGE, learned, rows=rows)
+        np.testing.assert_array_equal(again[0], indices)
+        np.testing.assert_array_equal(again[1], sums)
+    below = whole(IMAGE, learned, first=601)
+    np.testing.assert_array_equal(below[0], indices[601:])
+    np.testing.assert_array_equal(below[1], sums[601:])
+
+
+@pytest.mark.slow
+def test_1_2_7_and_64_strips():
+    image = picture(64 * 128, 40)
+    learned = learn(ArraySource(image), colors=6, pace=Pace(10))
+    indices, _ = whole(image, learned, rows=64 * 128)
+    for strips in (2, 7, 64):
+        rows = -(-64 // strips) * 128
+        np.testing.assert_array_equal(whole(image, learned, rows=rows)[0], indices)
+
+
+def test_no_seam_can_be_measured():
+    image = picture(1536, 160)
+    learned = learn(ArraySource(image), colors=8, pace=Pace(10))
+    _, sums = whole(image, learned)
+    rows, loss = np.arange(len(sums)) % 256, sums[:, 0]
+    near = (rows < 4) | (rows >= 252)
+    near[:4] = near[-4:] = False
+    # The same rows of the bands in which there are no borders of strips, as a measure of chance.
+    others = [loss[(rows >= at) & (rows < at + 8)].mean() for at in range(4, 252, 8)]
+    assert abs(loss[near].mean() / np.mean(others) - 1) < 3 * np.std(others) / np.mean(others)
+
+
+def test_an_array_of_many_pixels_is_dithered_in_strips(small, tmp_path):
+    path = tmp_path / "rows"
+    mapped = np.memmap(path, np.uint8, "w+", shape=IMAGE.shape)
+    mapped[:] = IMAGE
+    mapped.flush()
+    seen, shots = [], []
+
+    def callback(progress):
+        seen.append(progress)
+        if progress.step in (1, progress.steps):
+            shots.append(progress.snapshot())
+
+    result = fg.dither(mapped, colors=5, speed=10, rng=3, callback=callback)
+    np.testing.assert_array_equal(
+        result.indices, fg.dither(IMAGE, colors=5, speed=10, rng=3).indices
+    )
+    assert result.indices.shape == IMAGE.shape[:2]
+    assert result.palette.shape == (5, 3)
+    assert result.metrics["colors"] == 5
+    steps = [p.step for p in seen]
+    assert steps == sorted(steps)
+    assert {p.steps for p in seen} == {IMAGE[..., 0].size}
+    assert steps[-1] == IMAGE[..., 0].size
+    first, last = shots
+    assert first.indices.shape == IMAGE.shape[:2]
+    np.testing.assert_array_equal(last.indices, result.indices)
+    assert last.metrics == result.metrics
+    assert first.metrics["blurred_psnr"] < result.metrics["blurred_psnr"]
+
+
+def test_it_is_as_good_as_a_whole_picture(small, monkeypatch):
+    strips = fg.dither(IMAGE, preset="spectra6", speed=8)
+    monkeypatch.setattr(images, "MAX_PIXELS", 1 << 25)
+    whole = fg.dither(IMAGE, preset="spectra6", speed=8)
+    assert abs(strips.metrics["blurred_psnr"] - whole.metrics["blurred_psnr"]) < 0.1
+    assert abs(strips.metrics["psnr"] - whole.metrics["psnr"]) < 0.1
+    np.testing.assert_allclose(strips.loss[-1], whole.loss[-1], rtol=0.02)
+    np.testing.assert_array_equal(strips.device, whole.device)
+
+
+def test_what_only_whole_pictures_have_is_done_as_before(small):
+    plain = fg.dither(IMAGE[:90], palette=["#000", "#fff"], speed=10)
+    weighted = fg.dither(IMAGE[:90], palette=["#000", "#fff"], speed=10, weights=np.ones((90, 70)))
+    assert len(plain.loss) == 1  # nothing was learned, and each row was finished at once
+    assert len(weighted.loss) > 1
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32, np.float64])
+def test_deep_pictures(dtype):
+    scale = 65535 if dtype == np.uint16 else 1
+    image = (IMAGE[:300] / 255 * scale).astype(dtype)
+    result = dither_strips(ArraySource(image), palette=["#000", "#f00", "#0ff", "#fff"])
+    eight = dither_strips(ArraySource(IMAGE[:300]), palette=["#000", "#f00", "#0ff", "#fff"])
+    assert (result.indices != eight.indices).mean() < 0.1
+    assert abs(result.metrics["psnr"] - eight.metrics["psnr"]) < 0.1
+
+
+def test_greys_and_what_is_transparent():
+    image = np.dstack([IMAGE[..., 2], np.where(IMAGE[..., 1] > 250, 0, 255)]).astype(np.uint8)
+    image[600:700, 20:30, 1] = 0
+    result = dither_strips(ArraySource(image), colors=4, pace=Pace(10))
+    assert result.palette.shape == (4, 3)
+    assert result.opacity.tolist() == [255, 255, 255, 0]
+    np.testing.assert_array_equal(result.indices == 3, image[..., 1] == 0)
+    assert result.metrics["colors"] == 3
+
+
+def test_flat_colour_is_kept():
+    image = np.zeros((700, 120, 3), np.uint8)
+    image[:, 60:] = 200, 30, 30
+    image[300:310, :] = IMAGE[:10, :1]
+    result = dither_strips(ArraySource(image), colors=6, pace=Pace(10))
+    same = (result.image == image).all(axis=-1)
+    assert same[:300].all()
+    assert same[310:].all()
+
+
+def test_a_value_out_of_range_is_refused():
+    image = np.zeros((300, 40), np.float32)
+    image[200, 3] = 2
+    with pytest.raises(ValueError, match="image must be from 0 to 1"):
+        dither_strips(ArraySource(image))
