@@ -75,9 +75,9 @@ def _run(argv: Sequence[str] | None) -> int:
             return given.run(given)
     except SystemExit as end:  # of argparse: help, or bad arguments
         return end.code if isinstance(end.code, int) else 0
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         interrupts.taken()
-        messages.complain(command, "interrupted, nothing written")
+        messages.complain(command, str(error) or "interrupted, nothing written")
         return interrupts.exit_code()
     except images.FileError as error:
         messages.complain(command, error)

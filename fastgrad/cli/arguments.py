@@ -12,6 +12,7 @@ from fastgrad.dithering.files.plan import SUFFIX
 from fastgrad.dithering.optimiser.solid import MODES as MODES_OF
 from fastgrad.dithering.optimiser.tones import FITS
 from fastgrad.dithering.pictures.device_files import FORMATS
+from fastgrad.dithering.pictures.images import MAX_LARGE, MAX_PIXELS
 from fastgrad.dithering.pictures.palette_files import READERS, WRITERS
 from fastgrad.dithering.pictures.placement import PLACEMENTS, TURNS
 from fastgrad.dithering.pictures.presets import PRESETS
@@ -75,7 +76,8 @@ DITHER: dict[str, tuple[Option, ...]] = {
             type=file,
             metavar="OUT",
             help="a .png, .gif or .webp (without loss), a directory, which is made if its name "
-            "ends in / or there are several pictures, or - for standard output "
+            "ends in / or there are several pictures, or - for standard output; a .png, .tif or "
+            f".zarr for a picture of more than {MAX_PIXELS} pixels "
             "(default: <name>-dithered.png in this directory)",
         ),
         option(
@@ -100,6 +102,19 @@ DITHER: dict[str, tuple[Option, ...]] = {
             default=1,
             metavar="N",
             help="pictures at a time, each in a process with one thread (default: 1)",
+        ),
+        option(
+            "--max-pixels",
+            type=number(int, 1, 1 << 40),
+            default=MAX_LARGE,
+            metavar="N",
+            help="refuse larger pictures (default: %(default)s)",
+        ),
+        option(
+            "--resume",
+            action="store_true",
+            help=f"of a picture of more than {MAX_PIXELS} pixels, go on from what an interrupt "
+            "left in OUT.unfinished",
         ),
         THREADS,
         option(*("-q", "--quiet"), action="store_true", help="print nothing but errors"),

@@ -55,6 +55,7 @@ def dither(given: argparse.Namespace) -> int:
         tuple(name for name, _ in given.mask or ()),
         given.format,
         given.compare if isinstance(given.compare, str) else None,
+        given.max_pixels,
     )
     with plan.folder(Path(out) if out is not None and is_folder else None):
         if out == "-":
@@ -112,6 +113,8 @@ def _work(given: argparse.Namespace, settings: Settings, planned: plan.Plan) -> 
                 messages.complain("dither", message)
         elif answer.stopped:
             early = answer.error
+            if entries and str(early):  # else it is the last line
+                messages.complain("dither", str(early))
         else:
             _note(errors, job, answer.error)
     if not code and (early is not None or interrupts.pending()):
@@ -217,4 +220,5 @@ def _settings(given: argparse.Namespace) -> Settings:
         codes,
         given.fit_size or "stretch",
         given.rotate,
+        given.resume,
     )

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TextIO
 from fastgrad import _interrupts as interrupts
 from fastgrad._version import __version__
 from fastgrad.cli import messages
-from fastgrad.dithering.files import one_picture
+from fastgrad.dithering.files import large_picture, one_picture
 from fastgrad.dithering.files.outcome import Outcome, Settings, larger
 from fastgrad.dithering.files.plan import Job
 from fastgrad.dithering.pictures import (
@@ -25,6 +25,7 @@ from fastgrad.dithering.pictures import (
     report,
     sheets,
 )
+from fastgrad.dithering.pictures.large import LargePicture
 
 FLICKER = "share of pixels that change though the original stays"
 
@@ -74,9 +75,60 @@ def produce(given: argparse.Namespace, settings: Settings, stdout: bool, job: Jo
     text = io.StringIO()
     stream = text if quiet else sys.stderr if job.target is None else sys.stdout
     announce(job, stream)
+    if isinstance(job.picture, LargePicture):
+        entry = _in_strips(given, job, job.picture, settings, stream, quiet=quiet)
+        return Produced(entry, "" if given.quiet else text.getvalue(), True)
     outcome = one_picture.run(job.picture, settings, quiet=quiet)
     entry, section = write(given, job, settings, outcome, stream)
     return Produced(entry, "" if given.quiet else text.getvalue(), outcome.complete, section)
+
+
+def _in_strips(
+    given: argparse.Namespace,
+    job: Job,
+    picture: LargePicture,
+    settings: Settings,
+    stream: TextIO,
+    *,
+    quiet: bool,
+) -> dict[str, Any]:
+    """Dither a large picture and write it; return its entry of the report."""
+    for name in ("preview", "skip_if_larger"):
+        if getattr(given, name):
+            option = f"--{name.replace('_', '-')}"
+            most = images.MAX_PIXELS
+            reason = f"{option} goes with pictures of no more than {most} pixels"
+            raise images.FileError(f"{picture.name}: {reason}")
+    binary = sys.stdout.buffer if job.target is None else None
+    try:
+        made = large_picture.run(picture, job.target, settings, stream=binary, quiet=quiet)
+    except OSError as error:
+        messages.discard(sys.stdout)
+        raise images.FileError(f"cannot write standard output: {error.strerror}") from None
+    if given.swatches:
+        path = Path(given.swatches)
+        output_files.replace(palette_files.encode(made.palette, path.suffix.lower()), path)
+    entry = {
+        "input": picture.name,
+        "output": str(job.target or "standard output"),
+        "width": picture.width,
+        "height": picture.height,
+        "frames": 1,
+        "complete": True,
+        "palette": [f"#{bytes(colour).hex()}" for colour in made.palette],
+        "device": [f"#{bytes(colour).hex()}" for colour in made.device],
+        "loss": made.loss,
+        "seconds": made.seconds,
+        "compiling": made.compiling,
+    }
+    written = [str(path) for path in (job.target, given.swatches) if path] or ["standard output"]
+    places = messages.printable(" and ".join(written))
+    print(
+        f"wrote {places} ({len(made.palette)} colours, {made.seconds:.2f} s)",
+        file=stream,
+        flush=True,
+    )
+    return entry
 
 
 def announce(job: Job, stream: TextIO) -> None:
@@ -91,6 +143,7 @@ def write(
     given: argparse.Namespace, job: Job, settings: Settings, outcome: Outcome, stream: TextIO
 ) -> tuple[dict[str, Any], str]:
     """Write a picture, and what else was asked for; return its entry and its section."""
+    assert not isinstance(job.picture, LargePicture)
     data, frames = outcome.encode(job.ending, job.picture, settings)
     reason = larger(job.picture, data) if given.skip_if_larger else None
     if reason is not None and outcome.complete:

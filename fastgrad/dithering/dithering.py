@@ -201,8 +201,9 @@ def dither(
     """
     pace = Pace(speed, time_budget)
     criterion = Criterion(structure, objective, estimator)
-    whole = [criterion.structure or None, weights, previous, time_budget]
-    source = source_of(image, whole=any(option is not None for option in whole))
+    whole = [criterion.structure or None, weights, previous, time_budget, fit, solid, regions]
+    whole_only = hidden or any(option is not None for option in whole)
+    source = source_of(image, whole=whole_only)
     if source is not None and (source.opaque or alpha == "blend"):
         call, close = shown(progress, callback)
         try:

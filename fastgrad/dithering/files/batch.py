@@ -15,12 +15,13 @@ import numpy as np
 from fastgrad import _validate, dithering
 from fastgrad._typing import ByteArray
 from fastgrad.dithering.eye.viewing import Viewing
-from fastgrad.dithering.files import one_picture, plan, processes
+from fastgrad.dithering.files import large_picture, one_picture, plan, processes
 from fastgrad.dithering.files.outcome import Settings, failure, larger
 from fastgrad.dithering.given import COLORS, Given
 from fastgrad.dithering.pace import Pace
-from fastgrad.dithering.pictures import output_files, transparency
+from fastgrad.dithering.pictures import images, output_files, transparency
 from fastgrad.dithering.pictures.inputs import Colors
+from fastgrad.dithering.pictures.large import LargePicture
 from fastgrad.dithering.run import Criterion
 
 __all__ = ["DitheredFile", "dither_files"]
@@ -74,6 +75,8 @@ def dither_files(
     jobs: int = 1,
     progress: bool = False,
     resize: tuple[int | None, int | None] | None = None,
+    max_pixels: int = images.MAX_LARGE,
+    resume: bool = False,
     colors: int | None = None,
     palette: Colors | None = None,
     preset: str | None = None,
@@ -108,6 +111,12 @@ def dither_files(
         Show a bar for each picture, where there is one process, and standard error is a terminal.
     resize : tuple of int, optional
         A new width and height; None for what follows from the other.
+    max_pixels : int, optional
+        Larger pictures are refused. One of more than 33,554,432 pixels is dithered in strips, and
+        written as a ``.png``, ``.tif`` or ``.zarr``.
+    resume : bool, optional
+        Go on from what an interrupt left of such a picture, in a file beside the output whose name
+        ends in ``.unfinished``.
     colors, palette, preset, lock_colors, alpha, **options
         Options of `fastgrad.dither`. All frames of an animation share a palette.
 
@@ -151,7 +160,9 @@ def dither_files(
         regions=options.get("regions"),
     )
     out = None if output is None else os.fspath(output)
-    settings = replace(_settings(given, colors, lock_colors, out, options), size=resize)
+    settings = _settings(given, colors, lock_colors, out, options)
+    resumed = bool(_validate.choice(resume, "resume", (False, True)))
+    settings = replace(settings, size=resize, resume=resumed)
     count = _validate.integer(jobs, "jobs", 1, 4096)
     quiet = not _validate.choice(progress, "progress", (False, True)) or count > 1
     many = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
@@ -171,20 +182,23 @@ def dither_files(
         skip_existing,
         resize,
         palette=os.fspath(palette) if isinstance(palette, os.PathLike) else None,
+        largest=_validate.integer(max_pixels, "max_pixels", 1),
     )
     with plan.folder(Path(out) if out is not None and is_folder else None):
         planned = plan.plan(naming, sources)
         task = partial(_made, settings, skip_if_larger, quiet)
         made: dict[int, DitheredFile] = {}
-        stopped = False
+        stopped, said = False, ""
         for job, answer in zip(planned.jobs, processes.answers(task, planned.jobs, count)):
             stopped |= answer.stopped
+            if answer.stopped and answer.error is not None:
+                said = said or str(answer.error)
             if answer.value is not None:
                 made[id(job)] = answer.value
             elif not answer.stopped:
                 made[id(job)] = _failed(job, answer.error)
     if stopped:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(said)
     return [
         made[id(one)]
         if isinstance(one, plan.Job)
@@ -220,6 +234,8 @@ def _settings(
 
 def _made(settings: Settings, skip_if_larger: bool, quiet: bool, job: plan.Job) -> DitheredFile:
     """Dither a picture and write it."""
+    if isinstance(job.picture, LargePicture):
+        return _in_strips(job, job.picture, settings, skip_if_larger, quiet)
     outcome = one_picture.run(job.picture, settings, quiet=quiet)
     data, frames = outcome.encode(job.ending, job.picture, settings)
     reason = larger(job.picture, data) if skip_if_larger else None
@@ -236,6 +252,25 @@ def _made(settings: Settings, skip_if_larger: bool, quiet: bool, job: plan.Job) 
         seconds=outcome.seconds,
         compiling=outcome.compiling,
         complete=outcome.complete,
+    )
+
+
+def _in_strips(
+    job: plan.Job, picture: LargePicture, settings: Settings, skip_if_larger: bool, quiet: bool
+) -> DitheredFile:
+    """Dither a large picture and write it."""
+    if skip_if_larger:
+        reason = f"skip_if_larger goes with pictures of no more than {images.MAX_PIXELS} pixels"
+        raise images.FileError(f"{picture.name}: {reason}")
+    made = large_picture.run(picture, job.target, settings, quiet=quiet)
+    return DitheredFile(
+        Path(picture.name),
+        job.target,
+        frames=1,
+        palette=made.palette,
+        loss=(made.loss,),
+        seconds=made.seconds,
+        compiling=made.compiling,
     )
 
 

@@ -46,6 +46,8 @@ class Settings:
         The driver's numbers of the given colours.
     placement, turn
         Options of `placement.placed`.
+    resume : bool
+        Whether to go on with large pictures from what is finished of them.
     """
 
     palette: Array | None
@@ -59,6 +61,7 @@ class Settings:
     codes: tuple[int, ...] | None = None
     placement: placement.Placement = "stretch"
     turn: int = 0
+    resume: bool = False
 
 
 @dataclass

@@ -10,8 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fastgrad.dithering.pictures import device_files, images, indexed, output_files, palette_files
+from fastgrad.dithering.pictures import (
+    device_files,
+    images,
+    indexed,
+    large,
+    output_files,
+    palette_files,
+)
 from fastgrad.dithering.pictures.images import FileError
+from fastgrad.dithering.pictures.tiff_and_zarr import is_zarr
 
 SUFFIX, COMPARISON = "-dithered", "-comparison"
 PHOTOGRAPH = Path(__file__).parent.parent.parent / "data" / "astronaut.jpg"
@@ -21,7 +29,7 @@ PHOTOGRAPH = Path(__file__).parent.parent.parent / "data" / "astronaut.jpg"
 class Job:
     """A picture, where it goes (None is standard output), and its comparison, if any."""
 
-    picture: images.Picture
+    picture: images.Picture | large.LargePicture
     target: Path | None
     sheet: Path | None
 
@@ -56,6 +64,8 @@ class Naming:
         One of `device_files.FORMATS`, if it is not the ending that says it.
     page : str or None
         The page on which all pictures are compared.
+    largest : int
+        The number of pixels that a picture may have.
     """
 
     output: str | None = None
@@ -69,6 +79,7 @@ class Naming:
     masks: tuple[str, ...] = ()
     format: str | None = None
     page: str | None = None
+    largest: int = images.MAX_LARGE
 
     @property
     def endings(self) -> tuple[str, ...]:
@@ -140,7 +151,7 @@ def find(inputs: Sequence[str], suffix: str = SUFFIX) -> list[Path | str]:
     for name in inputs:
         if name == "-":
             sources.append(name)
-        elif os.path.isdir(name):
+        elif os.path.isdir(name) and not is_zarr(name):
             sources += _inside(Path(name), suffix) or [Path(name)]
         elif not os.path.lexists(name) and glob.has_magic(name):
             sources += [Path(found) for found in sorted(glob.glob(name))] or [Path(name)]
@@ -239,14 +250,15 @@ def plan(
             names.claim(Path(name), tuple(endings))
     for source in sources:
         try:
-            if isinstance(source, Path) and os.path.isdir(source):
+            zarr = isinstance(source, Path) and is_zarr(source)
+            if isinstance(source, Path) and os.path.isdir(source) and not zarr:
                 raise FileError(f"not a file: {source} (a directory without pictures)")
             if isinstance(source, Path):
                 data: Path | bytes = source
             else:
                 assert standard_input is not None
                 data = standard_input()
-            picture = _open(data, naming.resize)
+            picture = _open(data, naming.resize, naming.largest)
             target, sheet = _targets(naming, source, picture)
             if target is not None and naming.skip_existing and os.path.lexists(target):
                 left = {"input": str(source), "skipped": f"{target} is there already"}
@@ -256,7 +268,7 @@ def plan(
             if sheet is not None:
                 names.claim(sheet, (".png",), "comparisons", source)
             if target is not None:
-                names.claim(target, naming.endings, "pictures", source)
+                names.claim(target, _endings(naming, picture), "pictures", source)
             made.jobs.append(Job(picture, target, sheet))
             made.order.append(made.jobs[-1])
         except FileError as error:
@@ -277,11 +289,19 @@ def target_size(
     return new_width, new_height
 
 
-def _open(source: Path | bytes, size: tuple[int | None, int | None] | None) -> images.Picture:
+def _open(
+    source: Path | bytes, size: tuple[int | None, int | None] | None, largest: int
+) -> images.Picture | large.LargePicture:
     """Open a picture, but one that is too large to be dithered."""
     if size is None:
+        zarr = isinstance(source, Path) and is_zarr(source)
         try:
-            return images.Picture(source)
+            if not zarr:
+                return images.Picture(source, largest=min(largest, images.MAX_PIXELS))
+        except images.TooManyPixels:
+            pass
+        try:
+            return large.find(source, largest)
         except images.TooManyPixels as error:
             raise FileError(f"{error} (--resize makes it smaller)") from None
     picture = images.Picture(source, largest=images.MAX_DECODED)
@@ -292,8 +312,13 @@ def _open(source: Path | bytes, size: tuple[int | None, int | None] | None) -> i
     return picture
 
 
+def _endings(naming: Naming, picture: images.Picture | large.LargePicture) -> Sequence[str]:
+    """Return how the name of a picture's output may end."""
+    return large.ENDINGS if isinstance(picture, large.LargePicture) else naming.endings
+
+
 def _targets(
-    naming: Naming, source: Path | str, picture: images.Picture
+    naming: Naming, source: Path | str, picture: images.Picture | large.LargePicture
 ) -> tuple[Path | None, Path | None]:
     """Return where a picture is written, None for standard output, and where its sheet, if any."""
     stem = source.stem if isinstance(source, Path) else "stdin"
@@ -307,9 +332,12 @@ def _targets(
     else:
         target = beside = Path(out)
     sheet = beside.with_name((beside.stem.removesuffix(suffix) or stem) + f"{COMPARISON}.png")
+    if naming.compare and isinstance(picture, large.LargePicture):
+        reason = f"a comparison goes with pictures of no more than {images.MAX_PIXELS} pixels"
+        raise FileError(f"{picture.name}: {reason}")
     return target, sheet if naming.compare else None
 
 
-def _ending(picture: images.Picture) -> str:
+def _ending(picture: images.Picture | large.LargePicture) -> str:
     """Return the ending of a file that says none: that of an animation stays."""
     return ".gif" if picture.format == "GIF" and picture.count > 1 else ".png"

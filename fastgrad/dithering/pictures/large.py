@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fastgrad.dithering.pictures import images, png_chunks, tiff_and_zarr
-from fastgrad.dithering.pictures.images import FileError
-from fastgrad.dithering.pictures.sources import PillowSource, Source
+from fastgrad.dithering.pictures.sources import Changed, PillowSource, Source
 
 __all__ = ["ENDINGS", "LargePicture", "find"]
 
@@ -70,7 +69,7 @@ class LargePicture:
             assert isinstance(self.source, Path)
             with _opened(self.source) as source:
                 if source.shape != (self.height, self.width):
-                    raise FileError(f"{self.name} has changed while it was read")
+                    raise Changed(f"{self.name} has changed while it was read")
                 yield source
 
 

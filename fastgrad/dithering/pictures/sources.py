@@ -15,10 +15,14 @@ from fastgrad.dithering.pictures import frames, images, inputs, sixteen_bits
 from fastgrad.dithering.pictures.images import FileError
 from fastgrad.dithering.pictures.inputs import Pixels
 
-__all__ = ["ArraySource", "PillowSource", "Source", "Stamp", "stored_box", "upright"]
+__all__ = ["ArraySource", "Changed", "PillowSource", "Source", "Stamp", "stored_box", "upright"]
 
 ROWS = 256  # that are read together
 TURNS = (5, 6, 7, 8)  # orientations in which rows are stored as columns
+
+
+class Changed(FileError):
+    """A file that is no longer what it was."""
 
 
 class Source:
@@ -114,15 +118,17 @@ class Stamp(NamedTuple):
 
         Raises
         ------
+        Changed
+            If it is something else.
         FileError
-            If it has changed, or is no longer there.
+            If it is no longer there.
         """
         try:
             same = Stamp.of(path) == self
         except OSError as error:
             raise FileError(f"cannot read {path}: {error.strerror}") from None
         if not same:
-            raise FileError(f"{path} has changed while it was read")
+            raise Changed(f"{path} has changed while it was read")
 
 
 class PillowSource(Source):
@@ -139,6 +145,8 @@ class PillowSource(Source):
     """
 
     def __init__(self, picture: images.Picture, image: Any) -> None:
+        from PIL import ImageOps
+
         self.name = picture.name
         self._profile = frames.color_profile(image)
         self._deep = sixteen_bits.channels(image)
@@ -148,14 +156,17 @@ class PillowSource(Source):
         width, height = image.size
         self.shape = (width, height) if self._orientation in TURNS else (height, width)
         if self.shape != (picture.height, picture.width):
-            raise FileError(f"{self.name} has changed while it was read")
+            raise Changed(f"{self.name} has changed while it was read")
         self._hidden = image.info.get("transparency")
         self.opaque = self._hidden is None and image.mode not in ("RGBA", "RGBa", "LA", "La", "PA")
-        self.eight_bits = self._deep is None and not image.mode.startswith("I")
         if image.mode == "F":
             raise FileError(f"cannot read {self.name}: floating-point values")
+        if image.mode.startswith("I"):
+            upright = np.asarray(ImageOps.exif_transpose(image))
+            self._deep = sixteen_bits.greys(image, upright)[..., None]
         if self._deep is not None:
             self._image = None
+        self.eight_bits = self._deep is None
 
     def read(self, top: int, bottom: int, left: int = 0, right: int | None = None) -> Pixels:
         """Return the pixels of some rows, and of some columns of them."""
@@ -190,9 +201,9 @@ class PillowSource(Source):
         stamp = None if path is None else Stamp.of(path)
         with picture.opened() as image:
             source = cls(picture, image)
-            if stamp is not None and path is not None:
-                stamp.check(path)
-            yield source
+        if stamp is not None and path is not None:
+            stamp.check(path)
+        yield source
 
 
 def stored_box(

@@ -62,8 +62,11 @@ class TiffSource(Source):
         self.eight_bits = depth in (np.uint8, np.bool_) and self._kind != "PALETTE"
         if self._kind not in GREYS | COLOURS or self._samples not in (colours, colours + 1):
             raise FileError(f"cannot read {self.name}: its colours are {self._kind}")
-        if depth not in (np.uint8, np.uint16, np.bool_):
-            raise FileError(f"cannot read {self.name}: its values are {depth}")
+        bits = {np.dtype(np.uint8): 8, np.dtype(np.uint16): 16, np.dtype(np.bool_): 1}.get(depth)
+        if bits != page.bitspersample:
+            raise FileError(
+                f"cannot read {self.name}: its values are {page.bitspersample} bits of {depth}"
+            )
         if int(page.planarconfig) != CONTIGUOUS and self._samples > 1:
             raise FileError(f"cannot read {self.name}: a plane for each colour")
         if self._kind == "PALETTE":

@@ -123,7 +123,7 @@ class Learned:
 def learn(
     source: Source,
     *,
-    space: colour.SpaceName = "opponent",
+    space: colour.SpaceName | None = None,
     local_weights: bool | None = None,
     sigma: float | None = None,
     ppd: float | None = None,
@@ -168,6 +168,7 @@ def learn(
     [[0, 0, 0], [255, 0, 0]]
     """
     pace = Pace() if pace is None else pace
+    given = {"fit": "none", **given}  # tones are fitted to whole pictures only
     # What is wrong is said before anything is read.
     mode = Given(np.zeros((1, 1, 3), np.uint8), **given).mode
     found = survey(source, 256, below=128 if mode == "key" else 1)
@@ -178,9 +179,8 @@ def learn(
             f"picture, got {mode!r}"
         )
     viewing = Viewing(
-        space,
         local_weights=local_weights,
-        **picture.options(sigma=sigma, ppd=ppd, nu=nu),
+        **picture.options(sigma=sigma, ppd=ppd, nu=nu, space=space),
     )
     lock = bool(given.get("lock_colors"))
     palette = picture.palette
