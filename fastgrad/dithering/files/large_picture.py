@@ -31,7 +31,7 @@ from fastgrad.dithering.strips.strips import figures, settled
 __all__ = ["Made", "run"]
 
 NOT_IN_STRIPS = ("structure", "estimator", "objective", "time_budget", "hidden")  # options
-NOT_IN_STRIPS += ("solid", "regions")
+NOT_IN_STRIPS += ("regions",)
 
 
 class Made(NamedTuple):
@@ -95,6 +95,8 @@ def run(
     for name in NOT_IN_STRIPS:
         if settings.options.get(name):
             raise _unknown(picture, name.replace("_", " "))
+    if not isinstance(settings.options.get("solid", True), bool):  # a preset says True
+        raise _unknown(picture, "colours that stay solid")
     if settings.size is not None or settings.turn:
         raise _unknown(picture, "another size")
     if settings.format is not None:
