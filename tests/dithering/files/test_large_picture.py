@@ -221,14 +221,13 @@ def test_interrupts_at_random_moments(folder):
     subprocess.run([*command[:-6], "-o", "b.png", *OPTIONS], env=env, check=True, timeout=600)
     taken = time.monotonic() - began
     before = Stamp.of(Path("a.png"))
-    codes = []
     for share in np.random.default_rng(1).random(10):
         process = subprocess.Popen([*command, "--resume"], env=env, stderr=subprocess.PIPE)
         time.sleep(1 + share * max(taken - 1, 1))
         process.send_signal(signal.SIGINT)
         _, error = process.communicate(timeout=600)
-        codes.append(process.returncode)
-        assert process.returncode in (0, 130), error
+        # It may come while Python still imports what the command needs.
+        assert process.returncode in (0, 130, -signal.SIGINT), error
         if process.returncode == 0:
             break
         assert not Path("c.png").exists()
