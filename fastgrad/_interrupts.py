@@ -10,7 +10,9 @@ later; `check` raises at the latest.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import sys
 import threading
 import time
 from _thread import interrupt_main, start_new_thread
@@ -30,8 +32,10 @@ class _State:
     def __init__(self) -> None:
         self.signum: int | None = None  # the first that came
         self.pending = False  # until someone has taken it
-        self.retrying = False
+        self.waiting = False  # to raise it again
+        self.retries = 0  # how often that was done
         self.allowed = False
+        self.over = threading.Event()  # nobody listens any more
 
 
 _state = _State()
@@ -42,15 +46,17 @@ def listening() -> Iterator[None]:
     """Receive signals, and begin with none; afterwards they are received by whoever did before."""
     global _state
     _state, before = _State(), {}
-    if threading.current_thread() is threading.main_thread():
-        for signum in SIGNALS:
-            if signal.getsignal(signum) not in (signal.SIG_IGN, None):  # nohup, background jobs
-                before[signum] = signal.signal(signum, _receive)
-    try:
-        yield
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
+    with contextlib.ExitStack() as stack:
+        if threading.current_thread() is threading.main_thread():
+            for signum in SIGNALS:
+                if signal.getsignal(signum) not in (signal.SIG_IGN, None):  # nohup, background jobs
+                    before[signum] = signal.signal(signum, _receive)
+            stack.enter_context(_counted(_state))
+        try:
+            yield
+        finally:
+            for signum, handler in before.items():
+                signal.signal(signum, handler)
 
 
 @contextlib.contextmanager
@@ -87,30 +93,69 @@ def exit_code() -> int:
 
 
 def _receive(signum: int, frame: FrameType | None) -> None:
-    retrying, _state.retrying = _state.retrying, False
-    again = _state.pending and not retrying
     _state.signum, _state.pending = _state.signum or signum, True
     if not _state.allowed:
         return  # whoever forbade it will check
-    below = {name.partition(".")[0] for name in _modules(frame)}
-    if not below & UNSAFE:
+    if not _packages(frame) & UNSAFE:
         raise KeyboardInterrupt
-    if again and below & COMPILERS:  # a kernel may take half a minute: whoever asks twice means it
-        leave(signum)
-    start_new_thread(_later, (signum,))
+    if not _state.waiting:
+        _state.waiting = True
+        start_new_thread(_later, (_state, signum))
 
 
-def _modules(frame: FrameType | None) -> Iterator[str]:
-    """Yield the names of the modules at work; a finaliser counts as one of weakref."""
+def _packages(frame: FrameType | None) -> set[str]:
+    """Return the names of the packages at work; a finaliser counts as one of weakref."""
+    found = set()
     while frame is not None:
-        yield frame.f_globals.get("__name__") or ""
+        found.add((frame.f_globals.get("__name__") or "").partition(".")[0])
         if frame.f_code.co_name == "__del__":
-            yield "weakref"
+            found.add("weakref")
         frame = frame.f_back
+    return found
 
 
-def _later(signum: int) -> None:
+def _later(state: _State, signum: int) -> None:
     time.sleep(WAIT)
-    if _state.pending and _state.allowed:
-        _state.retrying = True
+    state.waiting = False
+    if state.pending and state.allowed:
+        state.retries += 1
         interrupt_main(signal.Signals(signum))
+
+
+@contextlib.contextmanager
+def _counted(state: _State) -> Iterator[None]:
+    """Count signals during the block, also those that come while LLVM lets no handler run."""
+    reader, writer = os.pipe()
+    if hasattr(os, "set_blocking"):
+        os.set_blocking(writer, False)
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    given = reader, state, threading.get_ident()
+    watch = threading.Thread(target=_impatient, args=given, daemon=True)
+    watch.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        state.over.set()
+        os.close(writer)
+        watch.join()
+        os.close(reader)
+
+
+def _impatient(reader: int, state: _State, thread: int) -> None:
+    """End the process if a second signal comes, when the thread compiles or as soon as it does.
+
+    That may take half a minute: whoever asks twice does not want to wait for it, nor for a best
+    picture that needs it. Files are whole, since none is written below a compiler.
+    """
+    come = bytearray()
+    while len(come) - state.retries < 2:
+        new = os.read(reader, 64)
+        if not new:
+            return
+        come += bytes(signum for signum in new if signum in SIGNALS)
+    while not state.over.is_set():
+        if _packages(sys._current_frames().get(thread)) & COMPILERS:
+            leave(come[0])
+            break
+        state.over.wait(WAIT)

@@ -21,6 +21,7 @@ from fastgrad import _interrupts as interrupts
 from fastgrad import _signals, cli, dithering
 from fastgrad.dithering.files import one_picture as running
 from fastgrad.dithering.metrics.psnr_and_ssim import psnr
+from fastgrad.kernels.compiler import interrupts as compiling
 
 Image = pytest.importorskip("PIL.Image")
 ROOT = Path(fastgrad.__file__).resolve().parent.parent
@@ -55,12 +56,12 @@ def load(name, mode="RGB"):
         return np.asarray(image.convert(mode))
 
 
-def inside(module, function):
+def inside(module, function, seconds=20):
     """Run a function as if a module of this name called it; then be a while at work."""
     names = {"__name__": module, "function": function}
     exec("def call():\n    function()", names)
     names["call"]()
-    until = time.monotonic() + 20
+    until = time.monotonic() + seconds
     while time.monotonic() < until:
         time.sleep(0.001)
 
@@ -113,13 +114,38 @@ def test_who_asks_twice_is_not_kept_waiting_for_the_compiler(monkeypatch):
 
     def work():
         signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)
+        time.sleep(3 * interrupts.WAIT)
+        assert not left
+        signal.raise_signal(signal.SIGTERM)
+        time.sleep(3 * interrupts.WAIT)
 
     with interrupts.listening(), interrupts.allowed():
         with pytest.raises(KeyboardInterrupt):
             inside("numba.core", work)
         interrupts.taken()
     assert left == [signal.SIGINT]
+
+
+def test_who_asked_twice_does_not_wait_for_a_best_picture_that_must_be_compiled(monkeypatch):
+    left = []
+    monkeypatch.setattr(interrupts, "leave", left.append)
+    with interrupts.listening():
+        for _ in range(2):  # the first is dealt with
+            with pytest.raises(KeyboardInterrupt), interrupts.allowed():
+                signal.raise_signal(signal.SIGTERM)
+            interrupts.taken()
+        time.sleep(3 * interrupts.WAIT)
+        assert not left
+        inside("numba.core", lambda: time.sleep(3 * interrupts.WAIT), seconds=0)
+        assert left == [signal.SIGTERM]
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_a_compiling_kernel_leaves_signals_to_the_command():
+    with interrupts.listening():
+        handler = signal.getsignal(signal.SIGINT)
+        with compiling.held():
+            assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_a_finaliser_does_not_swallow_it():

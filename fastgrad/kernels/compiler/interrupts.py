@@ -27,5 +27,10 @@ def held():
 
 
 def _raises(handler):
-    """Whether it is a function, and not ours: the outermost block holds for those within."""
-    return callable(handler) and getattr(handler, "__module__", None) != __name__
+    """Whether it is a function, and none of this package's.
+
+    The outermost block holds for those within, and the command's own handler waits for compilers
+    by itself, but not when it is asked twice.
+    """
+    package = str(getattr(handler, "__module__", None)).partition(".")[0]
+    return callable(handler) and package != __name__.partition(".")[0]
