@@ -95,8 +95,7 @@ def sites(logits, name="logits"):
     """Return Bernoulli logits, which may be infinite, as checked flat (N,), and their shape."""
     x = real_array(logits, name)
     if np.isnan(x.min(initial=0)):
-        index = np.unravel_index(np.argmax(np.isnan(x)), x.shape)
-        raise ValueError(f"{name} must not hold NaN, got nan at index {_index(index)}")
+        _demanded(~np.isnan(x), x, f"{name} must not hold NaN")
     return x.reshape(-1), x.shape
 
 
@@ -192,6 +191,21 @@ def scale(dtype, value):
     return dtype.type(1.0 / temperature(value))
 
 
+def scales(dtype, value, batch):
+    """Return `scale`, or where temperatures are an array, one for each row of the batch, (N,)."""
+    if not isinstance(value, (list, tuple)) and not getattr(value, "ndim", 0):
+        return scale(dtype, value)
+    given = real_array(value, "temperature")
+    within = (given >= 2.0**-60) & (given <= 2.0**60)
+    _demanded(within, given, "temperature must be from 2**-60 to 2**60")
+    try:
+        spread = np.broadcast_to((1.0 / given.astype(np.float64)).astype(dtype), batch)
+    except ValueError:
+        found = f"{batch}, got shape {given.shape}"
+        raise ValueError(f"temperature must broadcast to shape {found}") from None
+    return frozen(np.ascontiguousarray(spread).reshape(-1))
+
+
 def integer(value, name, low, high=None):
     """Return an integer between low and high, by default what 64 bits hold, as an int."""
     # A plain int is told at once: asking an abstract class takes as long as a small kernel.
@@ -279,24 +293,22 @@ def like(x, shape, dtype, name, view=None):
 
 def finite(x, name):
     """Return an array unless it holds NaN or infinity: say then where."""
-    fine = np.isfinite(x)
-    if not fine.all():
-        where = np.unravel_index(np.argmin(fine), x.shape)
-        raise ValueError(f"{name} must be finite, got {x[where]} at index {_index(where)}")
-    return x
+    return _demanded(np.isfinite(x), x, f"{name} must be finite")
 
 
 def exponent(x, name):
     """Return an array unless its exponentials leave the normal numbers of its type."""
     info = np.finfo(x.dtype)
     low, high = np.log(info.tiny), np.log(info.max)
-    fine = (x >= low) & (x <= high)
+    words = f"{name} must be from {low:.1f} to {high:.1f} in {x.dtype}"
+    return _demanded((x >= low) & (x <= high), x, words)
+
+
+def _demanded(fine, x, words):
+    """Return an array all of whose entries are fine; else say in these words where not."""
     if not fine.all():
         where = np.unravel_index(np.argmin(fine), x.shape)
-        raise ValueError(
-            f"{name} must be from {low:.1f} to {high:.1f} in {x.dtype}, "
-            f"got {x[where]} at index {_index(where)}"
-        )
+        raise ValueError(f"{words}, got {x[where]} at index {_index(where)}")
     return x
 
 

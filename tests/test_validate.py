@@ -156,7 +156,7 @@ by_draw = pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS.keys())
 
 @pytest.mark.parametrize("call", RELAXES.values(), ids=RELAXES.keys())
 @pytest.mark.parametrize(
-    "temperature", [0, 0.0, -1, NAN, INF, -INF, "a", None, 1j, [1.0], np.ones(1), 0j, 10**400, True]
+    "temperature", [0, 0.0, -1, NAN, INF, -INF, "a", None, 1j, [0.0], np.ones(3), 0j, 10**400, True]
 )
 def test_bad_temperatures_are_refused(call, temperature):
     with pytest.raises((ValueError, TypeError), match="temperature"):
@@ -564,7 +564,7 @@ def test_a_temperature_may_be_an_array_of_no_axes(temperature):
 
 def test_a_temperature_for_each_row_is_refused_in_one_sentence():
     with pytest.raises(ValueError, match=r"temperature must be one number .* got shape \(4,\)"):
-        fg.gumbel_softmax(X, temperature=np.ones(4), rng=0)
+        fg.subset.relaxed_top_k(X, 2, temperature=np.ones(4), rng=0)
     with pytest.raises(ValueError, match="temperature must be a finite number"):
         fg.gumbel_softmax(X, temperature=np.ma.masked_array(1.0, mask=True), rng=0)
 

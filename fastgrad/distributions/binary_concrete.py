@@ -28,7 +28,7 @@ __all__ = [
 def gumbel_softmax(
     logits: ArrayLike,
     *,
-    temperature: float,
+    temperature: ArrayLike,
     num_samples: int | None = None,
     rng: RNG,
     hard: bool = False,
@@ -43,9 +43,10 @@ def gumbel_softmax(
     ----------
     logits, num_samples, rng, site_offset, sample_offset, out
         As in `sample`; out has the dtype of the logits.
-    temperature : float
-        Divisor of the perturbed logits, above 0; one number for all variables. Near 0 the samples
-        round to 0 or 1: their log odds (`log`) remain exact.
+    temperature : float or array
+        Divisor of the perturbed logits, from 2**-60 to 2**60: one for all variables, or an array of
+        them that broadcasts to the shape of the logits. Near 0 the samples round to 0 or 1: their
+        log odds (`log`) remain exact.
     hard : bool
         Return the samples of `sample` instead, in the dtype of the logits. Their straight-through
         gradient is `gumbel_softmax_vjp`.
@@ -60,7 +61,8 @@ def gumbel_softmax(
     Raises
     ------
     ValueError
-        If the logits hold NaN, or the temperature is not a finite number above 0.
+        If the logits hold NaN, a temperature is out of its range, or temperatures do not broadcast
+        to the shape of the logits.
 
     Examples
     --------
@@ -80,7 +82,8 @@ def gumbel_softmax(
     sites, batch = _validate.sites(logits)
     count, lead = _validate.samples(num_samples)
     first, sample = _validate.offsets(site_offset, sample_offset, count, "site_offset")
-    where = (as_key(rng).kernel_words, sample, first), _validate.scale(sites.dtype, temperature)
+    scale = _validate.scales(sites.dtype, temperature, batch)
+    where = (as_key(rng).kernel_words, sample, first), scale
     out = _validate.output(out, (*lead, *batch), sites.dtype)
     mode = _kernels.HARD if hard else _kernels.LOG if log else _kernels.SOFT
     _kernels.gumbel_softmax(sites, *where, mode, out.reshape(count, sites.size))
@@ -91,7 +94,7 @@ def gumbel_softmax_vjp(
     logits: ArrayLike,
     cotangent: ArrayLike,
     *,
-    temperature: float,
+    temperature: ArrayLike,
     rng: RNG,
     log: bool = False,
     site_offset: int = 0,
@@ -131,7 +134,7 @@ def gumbel_softmax_vjp(
 def relax(
     logits: ArrayLike,
     *,
-    temperature: float,
+    temperature: ArrayLike,
     num_samples: int | None = None,
     rng: RNG,
     coupled: bool = False,
@@ -167,7 +170,8 @@ def relax(
     Raises
     ------
     ValueError
-        If the logits hold NaN, or the temperature is not a finite number above 0.
+        If the logits hold NaN, a temperature is out of its range, or temperatures do not broadcast
+        to the shape of the logits.
 
     Examples
     --------
@@ -184,7 +188,8 @@ def relax(
     sites, batch = _validate.sites(logits)
     count, lead = _validate.samples(num_samples)
     first, sample = _validate.offsets(site_offset, sample_offset, count, "site_offset")
-    where = (as_key(rng).kernel_words, sample, first), _validate.scale(sites.dtype, temperature)
+    scale = _validate.scales(sites.dtype, temperature, batch)
+    where = (as_key(rng).kernel_words, sample, first), scale
     shape = (*lead, *batch)
     result = empty_relaxation(out, shape, shape, sites.dtype)
     x, *others = (a.reshape(count, sites.size) for a in result)
@@ -197,7 +202,7 @@ def relax_vjp(
     relaxed_cotangent: ArrayLike | None = None,
     conditional_cotangent: ArrayLike | None = None,
     *,
-    temperature: float,
+    temperature: ArrayLike,
     rng: RNG,
     coupled: bool = False,
     log: bool = False,
@@ -247,7 +252,7 @@ def _products(
     sites, batch = _validate.sites(logits)
     count, cotangents = _validate.cotangents(given, batch, sites.dtype)
     first, sample = _validate.offsets(site_offset, sample_offset, count, "site_offset")
-    where = (key, sample, first), _validate.scale(sites.dtype, temperature)
+    where = (key, sample, first), _validate.scales(sites.dtype, temperature, batch)
     given = [*given.values(), None][:2]
     cotangents += [cotangents[0][:0]] * (2 - len(cotangents))
     grads = tuple(np.zeros(0 if r is None else sites.size, sites.dtype) for r in given)

@@ -34,7 +34,7 @@ __all__ = [
 def gumbel_softmax(
     logits: ArrayLike,
     *,
-    temperature: float,
+    temperature: ArrayLike,
     num_samples: int | None = None,
     rng: RNG,
     hard: bool = False,
@@ -49,9 +49,10 @@ def gumbel_softmax(
     ----------
     logits : array, shape (*batch, K)
         Unnormalised log probabilities, float32 or float64; -inf gives a relaxed value of 0.
-    temperature : float
-        Divisor of the perturbed logits, above 0; one number for all rows. Near 0 the samples are
-        nearly one-hot: their logarithms (`log`) remain exact.
+    temperature : float or array
+        Divisor of the perturbed logits, from 2**-60 to 2**60: one for all rows, or an array of them
+        that broadcasts to the batch shape, whose rows are those of calls with one number. Near 0
+        the samples are nearly one-hot: their logarithms (`log`) remain exact.
     num_samples : int, optional
         Number of samples S. None draws one sample, without a leading axis.
     rng : int, SeedSequence, Generator or Key
@@ -76,8 +77,8 @@ def gumbel_softmax(
     Raises
     ------
     ValueError
-        If the logits hold NaN or +inf, or a row of nothing but -inf; if the temperature is not a
-        finite number above 0.
+        If the logits hold NaN or +inf, or a row of nothing but -inf; if a temperature is out
+        of its range, or temperatures do not broadcast to the batch shape.
 
     Examples
     --------
@@ -98,7 +99,8 @@ def gumbel_softmax(
     rows, batch = _validate.rows(logits)
     count, lead = _validate.samples(num_samples)
     first, sample = _validate.offsets(row_offset, sample_offset, count)
-    where = (as_key(rng).kernel_words, sample, first), _validate.scale(rows.dtype, temperature)
+    scale = _validate.scales(rows.dtype, temperature, batch)
+    where = (as_key(rng).kernel_words, sample, first), scale
     out = _validate.output(out, (*lead, *batch, rows.shape[1]), rows.dtype)
     mode = _kernels.HARD if hard else _kernels.LOG if log else _kernels.SOFT
     _kernels.gumbel_softmax(rows, *where, mode, out.reshape(count, *rows.shape))
@@ -109,7 +111,7 @@ def gumbel_softmax_vjp(
     logits: ArrayLike,
     cotangent: ArrayLike,
     *,
-    temperature: float,
+    temperature: ArrayLike,
     rng: RNG,
     log: bool = False,
     row_offset: int = 0,
@@ -175,7 +177,7 @@ class Relaxation(NamedTuple):
 def relax(
     logits: ArrayLike,
     *,
-    temperature: float,
+    temperature: ArrayLike,
     num_samples: int | None = None,
     rng: RNG,
     coupled: bool = False,
@@ -195,8 +197,9 @@ def relax(
     logits : array, shape (*batch, K)
         Unnormalised log probabilities, float32 or float64; a category of -inf is never drawn and
         has relaxed values of 0.
-    temperature : float
-        Divisor of the perturbed logits, above 0; one number for all rows.
+    temperature : float or array
+        Divisor of the perturbed logits, from 2**-60 to 2**60: one for all rows, or an array of them
+        that broadcasts to the batch shape.
     num_samples : int, optional
         Number of samples S. None draws one sample, without a leading axis.
     rng : int, SeedSequence, Generator or Key
@@ -222,8 +225,8 @@ def relax(
     Raises
     ------
     ValueError
-        If the logits hold NaN or +inf, or a row of nothing but -inf; if the temperature is not a
-        finite number above 0.
+        If the logits hold NaN or +inf, or a row of nothing but -inf; if a temperature is out
+        of its range, or temperatures do not broadcast to the batch shape.
 
     Examples
     --------
@@ -241,7 +244,8 @@ def relax(
     rows, batch = _validate.rows(logits, check=False)
     count, lead = _validate.samples(num_samples)
     first, sample = _validate.offsets(row_offset, sample_offset, count)
-    where = (as_key(rng).kernel_words, sample, first), _validate.scale(rows.dtype, temperature)
+    scale = _validate.scales(rows.dtype, temperature, batch)
+    where = (as_key(rng).kernel_words, sample, first), scale
     shape = (*lead, *batch)
     result = empty_relaxation(out, shape, (*shape, rows.shape[1]), rows.dtype)
     others = tuple(a.reshape(count, *rows.shape) for a in result[1:])
@@ -275,7 +279,7 @@ def relax_vjp(
     relaxed_cotangent: ArrayLike | None = None,
     conditional_cotangent: ArrayLike | None = None,
     *,
-    temperature: float,
+    temperature: ArrayLike,
     rng: RNG,
     coupled: bool = False,
     log: bool = False,
@@ -332,4 +336,5 @@ def _replay(logits, given, temperature, rng, row_offset, sample_offset):
     full = (*batch, rows.shape[1])
     count, cotangents = _validate.cotangents(given, full, rows.dtype, rows.shape)
     first, sample = _validate.offsets(row_offset, sample_offset, count)
-    return rows, cotangents, ((key, sample, first), _validate.scale(rows.dtype, temperature))
+    scale = _validate.scales(rows.dtype, temperature, batch)
+    return rows, cotangents, ((key, sample, first), scale)

@@ -17,6 +17,7 @@ from fastgrad.kernels.random.noise import odds
 from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.special import exp_normal, expm1, log1p, log_normal, previous
 from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.factors import item
 
 
 @inline
@@ -93,13 +94,13 @@ def sharpen(z, scale, log):
     if log:
         least = like(np.finfo(z.dtype).tiny, z)
         for c in range(z.size):
-            x = abs(z[c]) * scale
+            x = abs(z[c]) * item(scale, c)
             x = where(x > least, x, least)
             z[c] = where(z[c] > like(0, z), x, -x)
         return
     above, below = -previous(like(-0.5, z)), previous(like(0.5, z))
     for c in range(z.size):
-        e = exp_normal(-abs(z[c]) * scale)
+        e = exp_normal(-abs(z[c]) * item(scale, c))
         high = like(1, z) / (like(1, z) + e)
         low = e * high
         high, low = where(high > above, high, above), where(low < below, low, below)
@@ -139,12 +140,12 @@ def slope(d, z, scale, log):
     wide_vectors()
     if log:
         for c in range(d.size):
-            d[c] = scale
+            d[c] = item(scale, c)
         return
     for c in range(d.size):
-        e = exp_normal(-abs(z[c]) * scale)
+        e = exp_normal(-abs(z[c]) * item(scale, c))
         root = like(1, e) + e
-        d[c] = scale * (e / (root * root))
+        d[c] = item(scale, c) * (e / (root * root))
 
 
 @block

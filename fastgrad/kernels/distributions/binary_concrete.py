@@ -1,6 +1,7 @@
 """Relaxations of Bernoulli sites and their vector-Jacobian products; see `bernoulli_noise`.
 
-Noise is (key, first_sample, offset), offset being that of the first site.
+Noise is (key, first_sample, offset), offset being that of the first site; scale is 1 / temperature,
+one of the `factors`.
 Oracle: tests/distributions/test_binary_concrete.py, `conditional_logit`.
 """
 
@@ -11,6 +12,7 @@ from fastgrad.kernels.distributions import bernoulli_noise as lg
 from fastgrad.kernels.random.philox import CONDITIONAL, NOISE
 from fastgrad.kernels.simd.intrinsics import like
 from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.factors import part
 
 SOFT, HARD, LOG = 0, 1, 2
 
@@ -25,7 +27,7 @@ def gumbel_softmax(chunk, chunks, logits, noise, scale, mode, out):
     w = np.empty(bits[0].size, logits.dtype)
     for b in chunk_range(blocks, chunk, chunks):
         start, head, tail, low = lg.span(b, depth, n, offset)
-        odds = w[low : low + tail - head]
+        odds, at = w[low : low + tail - head], part(scale, head, tail)
         for i in range(out.shape[0]):
             z = out[i][head:tail]
             lg.fill_odds(w, bits, start, np.uint32(first_sample + i), NOISE, key)
@@ -33,7 +35,7 @@ def gumbel_softmax(chunk, chunks, logits, noise, scale, mode, out):
             if mode == HARD:
                 lg.decide(z, z)
             else:
-                lg.sharpen(z, scale, mode == LOG)
+                lg.sharpen(z, at, mode == LOG)
 
 
 @kernel(cost=lambda x: x.size)
@@ -50,7 +52,7 @@ def relax(chunk, chunks, logits, noise, scale, coupled, log, x, others):
     for b in chunk_range(blocks, chunk, chunks):
         start, head, tail, low = lg.span(b, depth, n, offset)
         t, odds = logits[head:tail], w[low : low + tail - head]
-        p, q = p_all[: tail - head], q_all[: tail - head]
+        p, q, at = p_all[: tail - head], q_all[: tail - head], part(scale, head, tail)
         lg.probabilities(p, q, t)
         for i in range(x.shape[0]):
             number = np.uint32(first_sample + i)
@@ -62,8 +64,8 @@ def relax(chunk, chunks, logits, noise, scale, coupled, log, x, others):
             if not coupled:
                 lg.fill_odds(w, bits, start, number, CONDITIONAL, key)
                 lg.condition(m, odds, z, t, p, q)
-                lg.sharpen(m, scale, log)
-            lg.sharpen(z, scale, log)
+                lg.sharpen(m, at, log)
+            lg.sharpen(z, at, log)
             if coupled:
                 lg.copy(m, z)
 
@@ -86,7 +88,7 @@ def relax_vjp(chunk, chunks, logits, cotangents, noise, scale, coupled, log, gra
         size = tail - head
         t, odds = logits[head:tail], w[low : low + size]
         z, m, d = scratch[0][:size], scratch[1][:size], scratch[2][:size]
-        p, q = scratch[3][:size], scratch[4][:size]
+        p, q, at = scratch[3][:size], scratch[4][:size], part(scale, head, tail)
         g, h = grads[0][head:tail], grads[1][head:tail]
         g[:], h[:] = like(0, g), like(0, h)
         lg.probabilities(p, q, t)
@@ -95,7 +97,7 @@ def relax_vjp(chunk, chunks, logits, cotangents, noise, scale, coupled, log, gra
             lg.fill_odds(w, bits, start, number, NOISE, key)
             lg.perturb(z, t, odds)
             if relaxed.shape[0]:
-                lg.slope(d, z, scale, log)
+                lg.slope(d, z, at, log)
                 lg.accumulate(g, d, relaxed[i][head:tail])
             if conditional.shape[0]:
                 if coupled:
@@ -103,7 +105,7 @@ def relax_vjp(chunk, chunks, logits, cotangents, noise, scale, coupled, log, gra
                 else:
                     lg.fill_odds(w, bits, start, number, CONDITIONAL, key)
                     lg.condition(m, odds, z, t, p, q)
-                lg.slope(d, m, scale, log)
+                lg.slope(d, m, at, log)
                 lg.damp(d, m, p, q)
                 lg.accumulate(h, d, conditional[i][head:tail])
         lg.mask(g, t[: g.size])

@@ -6,7 +6,8 @@ winner of the exponential race arrives is T = E'_b whatever b is: z~_b = lse(phi
 z~_i = phi_i - log(T p_i + E'_i). Nothing divides by p_i, so logits of -90 or -inf need no care.
 Coupled noise, T = exp(lse - z_b) and E'_i = E_i - T p_i, is the forward noise again: z~ = z.
 
-Noise is told to kernels as (key, first_sample, offset), offset being that of the first row.
+Noise is told to kernels as (key, first_sample, offset), offset being that of the first row; scale
+is 1 / temperature, one of the `factors` of rows.
 Oracle: tests/support/reference.py, `relaxed` and `relax`.
 """
 
@@ -22,25 +23,34 @@ from fastgrad.kernels.simd.vectors import LANES, filled, load, prefetch, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
 from fastgrad.kernels.tiles.check import any_nan
+from fastgrad.kernels.tiles.factors import fill, room
 
 SOFT, HARD, LOG = 0, 1, 2
 PART = 128  # terms that are added one by one; sums of more are sums of such parts
 
 
 @block
-def exponentials(t, p, best, total, fold):
-    """Subtract from t its columns' maxima, left in best; p = exp(t), total its column sums."""
+def exponentials_part(t, p, best, total, first):
+    """Subtract from t what is in best; p = exp(t), and total as s in `exponentiate_part`."""
     wide_vectors()
-    col.maximum(t, best, fold)
     for c in range(0, t.shape[1], LANES):
         high, sums = load(best, c), filled(like(0, t))
+        before = sums if first else load(total, c)
         for i in range(t.shape[0]):
             x = load(t, (i, c)) - high
             store(t, (i, c), x)
             e = exp_normal(x)
             store(p, (i, c), e)
             sums = sums + e
-        store(total, c, sums)
+        store(total, c, before + sums)
+
+
+@block
+def exponentials(t, p, best, total, fold):
+    """Subtract from t its columns' maxima, left in best; p = exp(t), total its column sums."""
+    col.maximum(t, best, fold)
+    for i in range(0, t.shape[0], col.PART):
+        exponentials_part(t[i : i + col.PART], p[i : i + col.PART], best, total, i == 0)
     if fold:
         col.fold_sum(total)
 
@@ -140,7 +150,9 @@ def gumbel_softmax(chunk, chunks, logits, noise, scale, mode, out):
     t, w, scratch = tile.scratch(layout, 3, real)
     best, s = tile.statistics(layout, 2, real)
     (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
+    at = room(scale, layout)
     for row in tile.rows(layout, chunk, chunks):
+        fill(at, scale, row, fold)
         tile.load(t, logits, row, like(-np.inf, t))
         col.subtract_maximum(t, best, fold)
         place = addresses(layout, row)
@@ -150,7 +162,7 @@ def gumbel_softmax(chunk, chunks, logits, noise, scale, mode, out):
             if mode == HARD:
                 col.one_hot(w, arg)
             else:
-                relax_winner(w, best, arg, scale, s, scratch, fold, mode == LOG)
+                relax_winner(w, best, arg, at, s, scratch, fold, mode == LOG)
             tile.store(out[i], w, row)
 
 
@@ -201,8 +213,10 @@ def relax(chunk, chunks, logits, noise, scale, coupled, log, z, others, bad):
     t, p, w, scratch = tile.scratch(layout, 4, real)
     best, s, total, time, rest = tile.statistics(layout, 5, real)
     (arg, likeliest), bits = tile.statistics(layout, 2, np.int32), empty_bits(layout, logits)
+    at = room(scale, layout)
     for row in tile.rows(layout, chunk, chunks):
         place = addresses(layout, row)
+        fill(at, scale, row, fold)
         tile.load(t, logits, row, like(-np.inf, t))
         softmax(t, p, best, total, fold)
         sum_others(p, s, likeliest, rest, fold)
@@ -211,7 +225,7 @@ def relax(chunk, chunks, logits, noise, scale, coupled, log, z, others, bad):
             sample, ahead = np.uint32(first_sample + i), tile.extent(relaxed[i], row, layout)
             draw(w, t, bits, place, sample, key, best, arg, fold, ahead)
             tile.store_categories(z[i], arg, row, fold)
-            relax_winner(w, best, arg, scale, s, scratch, fold, log)
+            relax_winner(w, best, arg, at, s, scratch, fold, log)
             tile.store(relaxed[i], w, row)
             if not coupled:
                 fill_bits(bits, *place, sample, CONDITIONAL, key)
@@ -219,7 +233,7 @@ def relax(chunk, chunks, logits, noise, scale, coupled, log, z, others, bad):
                 race(w, bits, time, best, arg, total, fold, ahead)
                 ahead = tile.extent(score[i], row, layout)
                 condition(w, t, p, time, best, arg, ahead)
-                relax_winner(w, best, arg, scale, s, scratch, fold, log)
+                relax_winner(w, best, arg, at, s, scratch, fold, log)
             tile.store(conditional[i], w, row)
             score_tile(w, arg, p, likeliest, rest)
             tile.store(score[i], w, row)

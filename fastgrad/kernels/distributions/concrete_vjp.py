@@ -17,6 +17,7 @@ from fastgrad.kernels.simd.special import expm1
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import elementwise, tile
+from fastgrad.kernels.tiles.factors import entry, fill, room
 
 
 @block
@@ -31,15 +32,15 @@ def softmax_product(y, r, t, scale, log, s, fold):
                 store(r, (i, c), where(masked, zero, load(r, (i, c))))
         col.total(r, s, fold)
         for c in range(0, r.shape[1], LANES):
-            whole = load(s, c)
+            whole, at = load(s, c), entry(scale, c)
             for i in range(r.shape[0]):
-                store(r, (i, c), scale * (load(r, (i, c)) - load(y, (i, c)) * whole))
+                store(r, (i, c), at * (load(r, (i, c)) - load(y, (i, c)) * whole))
     else:
         col.dot(y, r, s, fold)
         for c in range(0, r.shape[1], LANES):
-            mean = load(s, c)
+            mean, at = load(s, c), entry(scale, c)
             for i in range(r.shape[0]):
-                store(r, (i, c), scale * (load(y, (i, c)) * (load(r, (i, c)) - mean)))
+                store(r, (i, c), at * (load(y, (i, c)) * (load(r, (i, c)) - mean)))
 
 
 @block
@@ -95,7 +96,9 @@ def gumbel_softmax_vjp(chunk, chunks, logits, cotangent, noise, scale, log, grad
     t, w, r, g = tile.scratch(layout, 4, real)
     best, s = tile.statistics(layout, 2, real)
     (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
+    at = room(scale, layout)
     for row in tile.rows(layout, chunk, chunks):
+        fill(at, scale, row, fold)
         tile.load(t, logits, row, like(-np.inf, t))
         col.subtract_maximum(t, best, fold)
         place = addresses(layout, row)
@@ -103,9 +106,9 @@ def gumbel_softmax_vjp(chunk, chunks, logits, cotangent, noise, scale, log, grad
         for i in range(cotangent.shape[0]):
             sample = np.uint32(first_sample + i)
             draw(w, t, bits, place, sample, key, best, arg, fold, best[:0])
-            col.sharpen(w, best, arg, scale, s, fold)
+            col.sharpen(w, best, arg, at, s, fold)
             tile.load(r, cotangent[i], row, like(0, r))
-            softmax_product(w, r, t, scale, log, s, fold)
+            softmax_product(w, r, t, at, log, s, fold)
             elementwise.add(g, r)
         tile.store(grad, g, row)
 
@@ -123,7 +126,9 @@ def relax_vjp(chunk, chunks, logits, cotangents, noise, scale, coupled, log, gra
     t, p, w, r, keep, g, h = tile.scratch(layout, 7, real)
     best, s, total, time = tile.statistics(layout, 4, real)
     (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
+    at = room(scale, layout)
     for row in tile.rows(layout, chunk, chunks):
+        fill(at, scale, row, fold)
         place = addresses(layout, row)
         tile.load(t, logits, row, like(-np.inf, t))
         softmax(t, p, best, total, fold)
@@ -134,19 +139,19 @@ def relax_vjp(chunk, chunks, logits, cotangents, noise, scale, coupled, log, gra
             draw(w, t, bits, place, sample, key, best, arg, fold, best[:0])
             if conditional.shape[0] and coupled:
                 coupled_product(w, keep, best, arg)
-            col.sharpen(w, best, arg, scale, s, fold)
+            col.sharpen(w, best, arg, at, s, fold)
             if relaxed.shape[0]:
                 tile.load(r, relaxed[i], row, like(0, r))
-                softmax_product(w, r, t, scale, log, s, fold)
+                softmax_product(w, r, t, at, log, s, fold)
                 elementwise.add(g, r)
             if conditional.shape[0]:
                 if not coupled:
                     fill_bits(bits, *place, sample, CONDITIONAL, key)
                     race(w, bits, time, best, arg, total, fold, best[:0])
                     condition_product(w, keep, t, p, time, best, arg)
-                    col.sharpen(w, best, arg, scale, s, fold)
+                    col.sharpen(w, best, arg, at, s, fold)
                 tile.load(r, conditional[i], row, like(0, r))
-                softmax_product(w, r, t, scale, log, s, fold)
+                softmax_product(w, r, t, at, log, s, fold)
                 add_through_softmax(h, r, keep, p, s, fold)
         if relaxed.shape[0]:
             tile.store(grads[0], g, row)

@@ -11,6 +11,9 @@ from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.special import exp_normal, log_normal, previous
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 from fastgrad.kernels.tiles import elementwise
+from fastgrad.kernels.tiles.factors import entry
+
+PART = 512  # terms that are added one by one; sums of more are sums of such parts
 
 
 @inline
@@ -78,16 +81,24 @@ def subtract_maximum(t, m, fold):
 
 
 @block
-def exponentiate(w, m, scale, s, fold):
-    """w = exp((w - m) scale), s its column sums."""
+def exponentiate_part(w, m, scale, s, first):
+    """w = exp((w - m) scale), and s its column sums, added to s unless it is the first part."""
     wide_vectors()
     for c in range(0, w.shape[1], LANES):
-        high, total = load(m, c), filled(like(0, w))
+        high, at, total = load(m, c), entry(scale, c), filled(like(0, w))
+        before = total if first else load(s, c)
         for i in range(w.shape[0]):
-            e = exp_normal((load(w, (i, c)) - high) * scale)
+            e = exp_normal((load(w, (i, c)) - high) * at)
             store(w, (i, c), e)
             total = total + e
-        store(s, c, total)
+        store(s, c, before + total)
+
+
+@block
+def exponentiate(w, m, scale, s, fold):
+    """w = exp((w - m) scale), s its column sums; the scale is one of the `factors`."""
+    for i in range(0, w.shape[0], PART):
+        exponentiate_part(w[i : i + PART], m, scale, s, i == 0)
     if fold:
         fold_sum(s)
 
@@ -149,8 +160,9 @@ def log_sharpen(w, best, arg, scale, s, scratch, fold):
     exponentiate(scratch, best, scale, s, fold)
     for c in range(0, w.shape[1], LANES):
         mine, winner, high = -log_normal(load(s, c)), load(arg, c), load(best, c)
+        at = entry(scale, c)
         for i in range(w.shape[0]):
-            x = (load(w, (i, c)) - high) * scale + mine
+            x = (load(w, (i, c)) - high) * at + mine
             store(w, (i, c), crown(x, winner, i, mine))
 
 

@@ -1,0 +1,105 @@
+"""A temperature for each row: bit for bit the rows of calls with one number; what is refused."""
+
+import numpy as np
+import pytest
+
+import fastgrad as fg
+from fastgrad import bernoulli
+
+KEY = fg.Key(7)
+
+
+def logits(shape, dtype, seed=0):
+    x = np.random.default_rng(seed).normal(size=shape)
+    return (3 * x).astype(dtype)
+
+
+def temperatures(shape, seed=1):
+    return np.exp(np.random.default_rng(seed).normal(size=shape))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(70, 3), (3, 700)])
+@pytest.mark.parametrize("log", [False, True])
+def test_each_row_is_that_of_a_call_with_its_own_temperature(dtype, shape, log):
+    x, t = logits(shape, dtype), temperatures(shape[:1])
+    x[0, 1] = -np.inf
+    r = logits((2, *shape), dtype, 2)
+    call = {"num_samples": 2, "rng": KEY, "log": log, "row_offset": 5}
+    back = {"rng": KEY, "log": log, "row_offset": 5}
+    soft, pair = fg.gumbel_softmax(x, temperature=t, **call), fg.relax(x, temperature=t, **call)
+    g = fg.gumbel_softmax_vjp(x, r, temperature=t, **back)
+    h = fg.relax_vjp(x, r, r, temperature=t, **back)
+    for i in (0, 1, shape[0] - 1):
+        call["row_offset"] = back["row_offset"] = 5 + i
+        own = {"temperature": t[i]}
+        row = x[i : i + 1]
+        cotangent = r[:, i : i + 1]
+        np.testing.assert_array_equal(soft[:, i : i + 1], fg.gumbel_softmax(row, **own, **call))
+        for a, b in zip(pair, fg.relax(row, **own, **call), strict=True):
+            np.testing.assert_array_equal(a[:, i : i + 1], b)
+        one = fg.gumbel_softmax_vjp(row, cotangent, **own, **back)
+        np.testing.assert_array_equal(g[i : i + 1], one)
+        for a, b in zip(h, fg.relax_vjp(row, cotangent, cotangent, **own, **back), strict=True):
+            np.testing.assert_array_equal(a[i : i + 1], b)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("log", [False, True])
+def test_each_site_is_that_of_a_call_with_its_own_temperature(dtype, log):
+    x, t, r = logits(300, dtype), temperatures(300), logits((2, 300), dtype, 2)
+    call = {"num_samples": 2, "rng": KEY, "log": log}
+    back = {"rng": KEY, "log": log}
+    soft = bernoulli.gumbel_softmax(x, temperature=t, **call)
+    pair = bernoulli.relax(x, temperature=t, **call)
+    g = bernoulli.gumbel_softmax_vjp(x, r, temperature=t, **back)
+    h = bernoulli.relax_vjp(x, r, r, temperature=t, **back)
+    for i in (0, 17, 299):
+        own = {"temperature": float(t[i])}
+        whole = bernoulli.gumbel_softmax(x, **own, **call)
+        np.testing.assert_array_equal(soft[:, i], whole[:, i])
+        for a, b in zip(pair, bernoulli.relax(x, **own, **call), strict=True):
+            np.testing.assert_array_equal(a[:, i], b[:, i])
+        np.testing.assert_array_equal(g[i], bernoulli.gumbel_softmax_vjp(x, r, **own, **back)[i])
+        for a, b in zip(h, bernoulli.relax_vjp(x, r, r, **own, **back), strict=True):
+            np.testing.assert_array_equal(a[i], b[i])
+
+
+def test_temperatures_broadcast_to_the_batch():
+    x, t = logits((4, 5, 3), np.float32), temperatures((4, 1)).astype(np.float32)
+    whole = fg.gumbel_softmax(x, temperature=t, rng=KEY)
+    np.testing.assert_array_equal(
+        whole, fg.gumbel_softmax(x, temperature=np.broadcast_to(t, (4, 5)), rng=KEY)
+    )
+    sites = bernoulli.gumbel_softmax(x, temperature=t[..., None], rng=KEY)
+    full = np.broadcast_to(t[..., None], x.shape).tolist()
+    np.testing.assert_array_equal(sites, bernoulli.gumbel_softmax(x, temperature=full, rng=KEY))
+    one = fg.gumbel_softmax(x, temperature=0.5, rng=KEY)
+    for same in (np.array(0.5), np.float32(0.5), np.full(1, 0.5), np.full((1, 1), 0.5)):
+        np.testing.assert_array_equal(one, fg.gumbel_softmax(x, temperature=same, rng=KEY))
+
+
+def test_straight_through_samples_do_not_depend_on_temperatures_but_their_gradient_does():
+    x, t = logits((6, 4), np.float64), temperatures(6)
+    hard = fg.gumbel_softmax(x, temperature=t, rng=KEY, hard=True)
+    np.testing.assert_array_equal(hard, fg.gumbel_softmax(x, temperature=1.0, rng=KEY, hard=True))
+    y, r = fg.gumbel_softmax(x, temperature=t, rng=KEY), logits((6, 4), np.float64, 3)
+    right = y * (r - (y * r).sum(-1, keepdims=True)) / t[:, None]
+    got = fg.gumbel_softmax_vjp(x, r, temperature=t, rng=KEY)
+    np.testing.assert_allclose(got, right, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("call", [fg.gumbel_softmax, fg.relax])
+def test_what_is_no_temperature_is_refused(call):
+    x = np.zeros((2, 3))
+    for t, words in (
+        (np.ones(3), r"temperature must broadcast to shape \(2,\), got shape \(3,\)"),
+        (np.ones((4, 2)), r"temperature must broadcast to shape \(2,\), got shape \(4, 2\)"),
+        ([1, 0], r"from 2\*\*-60 to 2\*\*60, got 0.0 at index \(1,\)"),
+        ([np.nan, 1], r"from 2\*\*-60 to 2\*\*60, got nan at index \(0,\)"),
+        ([[1], [1, 2]], "temperature must be an array: its rows differ in length"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            call(x, temperature=t, rng=0)
+    with pytest.raises(TypeError, match="temperature must not be a NumPy masked array"):
+        call(x, temperature=np.ma.masked_array([1.0, 2], mask=[0, 1]), rng=0)
