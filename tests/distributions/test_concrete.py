@@ -472,3 +472,14 @@ def test_scores_of_saturated_rows_keep_their_digits(dtype, k):
     eps = np.finfo(dtype).eps
     np.testing.assert_allclose(relaxation.score[..., k // 2], others, rtol=64 * eps)
     np.testing.assert_allclose(relaxation.score.sum(-1), 0, atol=64 * eps * others)
+
+
+def test_relaxations_of_a_million_categories_sum_to_one():
+    """Terms of 1e-7 are lost one by one in a sum that has reached 1, but not in one of parts."""
+    x = np.full((1, 10**6), -16, np.float32)
+    x[0, 0] = 0
+    y = fg.gumbel_softmax(x, temperature=1.0, rng=0)
+    assert abs(y.sum(dtype=np.float64) - 1) < 1e-5
+    pair = fg.relax(x, temperature=1.0, rng=1)
+    for y in pair[1:3]:
+        assert abs(y.sum(dtype=np.float64) - 1) < 1e-5

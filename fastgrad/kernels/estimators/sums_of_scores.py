@@ -76,14 +76,23 @@ def sum_other(p, likeliest, rest, scratch, logits, row):
 
 
 @inline
-def optimum(n, p, s):
-    """Return the factor that makes of a sum about the mean one about the optimum.
+def sum_rest(p, s, likeliest, rest, scratch, logits, row, single, fold):
+    """Do as `sum_others` for either kind of tile; s and scratch are room."""
+    if single:
+        sum_other(p, likeliest, rest, scratch, logits, row)
+    else:
+        sum_others(p, s, likeliest, rest, fold)
+
+
+@inline
+def optimum(n, p, q, s):
+    """Return the factor that makes of a sum about the mean one about the optimum; q = 1 - p.
 
     The optimum c = sum x score^2 / sum score^2 over the other samples depends on whether a sample
     shows this category, of probability p, as n of s do; the sum over all has a closed form.
     """
     zero, one = like(0, p), like(1, p)
-    m, y = s - n, one - p
+    m, y = s - n, q
     # For n = 1, or m = 1, the squares of p, or q, cancel, which could underflow.
     shown, absent = n == one, m == one
     up = where(shown, y, y * p * p)
@@ -95,13 +104,16 @@ def optimum(n, p, s):
 
 
 @block
-def multiply_optima(sums, samples, p):
-    """sum *= `optimum`."""
+def multiply_optima(sums, samples, p, likeliest, rest):
+    """sum *= `optimum`, where 1 - p of the likeliest is given as rest."""
     wide_vectors()
     totals, counts, s = sums[0], sums[1], filled(like(samples, sums))
     for c in range(0, sums.shape[2], LANES):
+        top, gap = load(likeliest, c), load(rest, c)
         for i in range(sums.shape[1]):
-            factor = optimum(load(counts, (i, c)), load(p, (i, c)), s)
+            x = load(p, (i, c))
+            q = where(top == np.int32(i), gap, like(1, p) - x)
+            factor = optimum(load(counts, (i, c)), x, q, s)
             store(totals, (i, c), load(totals, (i, c)) * factor)
 
 
@@ -134,14 +146,12 @@ def centre(chunk, chunks, sums, last, samples, over, baseline, distribution, out
         centre_tile(own, m[0], samples, inverse)
         if optimal or shift.size > 0:
             mean_features(p, logits, row, m[0], s, single, fold)
+            if not optimal:
+                load_cells(m, s, shift.reshape((1, shift.size)), origin, row, end, n)
+            sum_rest(p, d[0], arg[0], s, scratch, logits, row, single, fold)
         if optimal:
-            multiply_optima(own, samples, p)
+            multiply_optima(own, samples, p, arg[0], s)
         elif shift.size > 0:
-            load_cells(m, s, shift.reshape((1, shift.size)), origin, row, end, n)
-            if single:
-                sum_other(p, arg[0], s, scratch, logits, row)
-            else:
-                sum_others(p, d[0], arg[0], s, fold)
             add_scores(own, m[0], samples, inverse, p, arg[0], s)
         tile.store(out, own[0], row)
 
@@ -169,13 +179,15 @@ def add_change_folded(t, start, arg, d):
 
 
 @block
-def add_first(t, p, start, total):
-    """t += total (one-hot(start) - p)."""
+def add_first(t, p, start, total, likeliest, rest):
+    """t += total (one-hot(start) - p), where 1 - p of the likeliest is given as rest."""
     wide_vectors()
     for c in range(0, t.shape[1], LANES):
-        d, winner, one = load(total, c), load(start, c), like(1, t)
+        d, winner, top, gap = load(total, c), load(start, c), load(likeliest, c), load(rest, c)
         for i in range(t.shape[0]):
-            x = where(winner == np.int32(i), one, like(0, t)) - load(p, (i, c))
+            x, here = load(p, (i, c)), np.int32(i)
+            mine = where(top == here, gap, like(1, t) - x)
+            x = where(winner == here, mine, like(0, t) - x)
             store(t, (i, c), load(t, (i, c)) + d * x)
 
 
@@ -189,8 +201,8 @@ def weighted(chunk, chunks, z, weights, total, logits, single, out):
     n, k = out.shape
     layout, real = tile.layout(n, k), out.dtype
     fold = layout.fold
-    t, p = tile.scratch(layout, 2, real)
-    s, m = tile.statistics(layout, 2, real)
+    t, p, scratch = tile.scratch(layout, 3, real)
+    s, m, rest = tile.statistics(layout, 3, real)
     start, arg = tile.statistics(layout, 2, np.int32)
     d = tile.empty((1, layout.columns), real)
     origin = np.zeros(weights.shape[1])
@@ -207,8 +219,9 @@ def weighted(chunk, chunks, z, weights, total, logits, single, out):
                 add_change(t, start, arg, d[0])
         if total.size > 0:
             mean_features(p, logits, row, m, s, single, fold)
+            sum_rest(p, s, arg, rest, scratch, logits, row, single, fold)
             load_cells(d, s, total.reshape((1, total.size)), origin, row, last, n)
             if k == 1:
                 start -= np.int32(1)  # the feature is 1 at outcome 1
-            add_first(t, p, start, d[0])
+            add_first(t, p, start, d[0], arg, rest)
         tile.store(out, t, row)

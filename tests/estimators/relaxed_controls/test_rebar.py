@@ -899,3 +899,18 @@ def test_names():
     assert REBAR().nodes(Bernoulli([0.0]), 2) is None
     assert REBAR().nodes(Categorical(np.zeros((1, 3))), 1) is None
     assert REBAR().nodes(Bernoulli(np.zeros(9)), 1) is None
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("gap", [20.0, 30.0, 60.0])
+@pytest.mark.parametrize("coupled", [False, True])
+def test_scores_of_saturated_logits_keep_their_digits(dtype, gap, coupled):
+    """The score of the likely category is the sum of the other probabilities."""
+    values = fg.objective(
+        lambda x: np.arange(1, len(x) + 1, dtype=dtype), grad=lambda x: np.zeros_like(x)
+    )
+    run = fg.estimator("rebar", scale=0.5, adapt_scale=False, coupled=coupled)
+    rest = 2 * np.exp(-gap) / (1 + 2 * np.exp(-gap))
+    grad = run(values, np.array([[gap, 0, 0]], dtype), num_samples=4, rng=0).grad
+    right = 0.5 * 2.5 * rest * np.array([[1, -0.5, -0.5]])
+    np.testing.assert_allclose(grad, right, rtol=100 * np.finfo(dtype).eps)

@@ -415,3 +415,23 @@ def test_scores_of_saturated_logits_keep_their_digits(dtype):
     rest, bits = np.exp(-gap) / (1 + np.exp(-gap)), fg.Bernoulli(np.array([gap, -gap], dtype))
     grad = run(values, bits, num_samples=4, rng=0).grad
     np.testing.assert_allclose(grad, 2.5 * rest * np.array([1, -1]), rtol=64 * eps)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_optimal_baselines_of_saturated_logits_keep_their_digits(dtype):
+    gap, eps = (20.0 if dtype == np.float32 else 42.0), np.finfo(dtype).eps
+    z, x = np.array([0, 0, 1, 0], np.int32)[:, None], np.array([1.0, 2, 4, 7])
+    p, rest = np.array([1, np.exp(-gap), np.exp(-gap)]), 2 * np.exp(-gap)  # 1 - p of the first
+    p, rest = p / (1 + rest), rest / (1 + rest)
+    score = (z == np.arange(3)) - p
+    score[z[:, 0] == 0, 0] = rest
+    weight = score.sum(0) * 0
+    for s in range(4):
+        others = np.arange(4) != s
+        squares = score[others] ** 2
+        weight += (x[s] - (x[others] @ squares) / squares.sum(0)) * score[s] / 4
+    f = fg.objective(lambda features: x.astype(dtype))
+    for d, i in ((fg.Categorical(np.array([[gap, 0, 0]], dtype)), [0, 1]),):
+        run = fg.estimator("reinforce", baseline="optimal")
+        grad = run.combine(d, [(z, run.ask(f, d, z))]).grad
+        np.testing.assert_allclose(grad[0, i], weight[i], rtol=64 * eps)

@@ -16,6 +16,7 @@ Oracle: tests/estimators/relaxed_controls/test_rebar.py, `gradients`.
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, inline, kernel, wide_vectors
+from fastgrad.kernels.distributions.concrete import sum_others
 from fastgrad.kernels.estimators.relaxed_controls.relaxed_pairs import row_of
 from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.special import exp_normal, log_normal
@@ -85,14 +86,22 @@ def through_condition(e, keep, p, s, fold):
             e[i, c] -= p[i, c] * s[c]
 
 
+@inline
+def score_of(p, winner, likeliest, rest, i):
+    """Return the score of category i, of probability p: 1 - p of the likeliest is given as rest."""
+    here = np.int32(i)
+    mine = where(likeliest == here, rest, like(1, p) - p)
+    return where(winner == here, mine, -p)
+
+
 @block
-def assemble(a, e, p, arg, d, c_y, eta):
+def assemble(a, e, p, arg, likeliest, rest, d, c_y, eta):
     """Make g of a and h of e, in place."""
     wide_vectors()
     depth, columns = a.shape
     for i in range(depth):
         for c in range(columns):
-            score = where(arg[c] == np.int32(i), like(1, p), like(0, p)) - p[i, c]
+            score = score_of(p[i, c], arg[c], likeliest[c], rest[c], i)
             path = a[i, c] - e[i, c]
             a[i, c] = d[c] * score + eta[c] * path
             e[i, c] = c_y[c] * score - path
@@ -126,7 +135,7 @@ def differentiate(w, g, p, keep, s, fold):
 
 
 @block
-def score_product(s, g, p, arg, fold):
+def score_product(s, g, p, arg, likeliest, rest, fold):
     """s = g . score of each column."""
     wide_vectors()
     depth, columns = g.shape
@@ -134,8 +143,7 @@ def score_product(s, g, p, arg, fold):
         s[c] = like(0, s)
     for i in range(depth):
         for c in range(columns):
-            one = where(arg[c] == np.int32(i), like(1, p), like(0, p))
-            s[c] += g[i, c] * (one - p[i, c])
+            s[c] += g[i, c] * score_of(p[i, c], arg[c], likeliest[c], rest[c], i)
     if fold:
         col.fold_sum(s)
 
@@ -159,8 +167,8 @@ def categorical(
     layout = tile.layout(*logits.shape)
     fold, real = layout.fold, logits.dtype
     p, total, t, u, a, e, keep, w = tile.scratch(layout, 8, real)
-    s, at, inverse, scale, signal, control = tile.statistics(layout, 6, real)
-    (arg,) = tile.statistics(layout, 1, np.int32)
+    s, at, inverse, scale, signal, control, rest = tile.statistics(layout, 7, real)
+    arg, likeliest = tile.statistics(layout, 2, np.int32)
     top = np.zeros(layout.columns, real)
     zero, per = like(0, grad), n // max(d.shape[1], 1)
     sums = np.zeros((3, layout.columns))
@@ -169,6 +177,7 @@ def categorical(
         tile.load(p, logits, row, like(-np.inf, p))
         col.maximum(p, top, fold)
         col.softmax(p, top, s, fold)
+        sum_others(p, s, likeliest, rest, fold)
         tile.load(total, grad, row, zero)
         for c in range(layout.columns):
             rows[c] = row_of(c, row, layout.columns, n, fold)
@@ -195,12 +204,12 @@ def categorical(
                 through_softmax(e, u, inverse, s, fold)
             find_keep(keep, u, at, arg, top, fold)
             through_condition(e, keep, p, s, fold)
-            assemble(a, e, p, arg, signal, control, scale)
+            assemble(a, e, p, arg, likeliest, rest, signal, control, scale)
             elementwise.add(total, a)
             if products.shape[1]:
                 add_products(sums, a, e, s, fold)
             if dots.shape[0]:
-                score_product(s, a, p, arg, fold)
+                score_product(s, a, p, arg, likeliest, rest, fold)
                 tile.store_statistics(dots[i], s, row, fold)
                 differentiate(w, a, p, keep, s, fold)
                 through_softmax(w, u, inverse, s, fold)

@@ -9,41 +9,15 @@ Oracle: tests/support/reference.py, `relax`.
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
+from fastgrad.kernels.compiler.jit import chunk_range, kernel
 from fastgrad.kernels.distributions import bernoulli_noise as lg
 from fastgrad.kernels.distributions.concrete import condition, draw, race, softmax
 from fastgrad.kernels.random.bits import addresses, empty_bits, fill_bits
 from fastgrad.kernels.random.philox import CONDITIONAL, NOISE
 from fastgrad.kernels.simd.intrinsics import like
-from fastgrad.kernels.simd.vectors import LANES, load, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
-
-
-@inline
-def row_of(c, row, columns, n, fold):
-    """Return the row that stands in column c of a tile; beyond the ends, the nearest."""
-    quarter = columns // 4
-    r = row if fold else row + 4 * (c % quarter) + c // quarter
-    return min(max(r, 0), n - 1)
-
-
-@block
-def stretch(w, best, inverse):
-    """w = (w - best) inverse, the winner at 0."""
-    wide_vectors()
-    for c in range(0, w.shape[1], LANES):
-        high, scale = load(best, c), load(inverse, c)
-        for i in range(w.shape[0]):
-            store(w, (i, c), (load(w, (i, c)) - high) * scale)
-
-
-@inline
-def relax_into(out, w, best, zero, arg, inverse, s, row, fold):
-    """Write softmax(w inverse), the winner strictly above the rest, to its rows of out."""
-    stretch(w, best, inverse)
-    col.sharpen(w, zero, arg, like(1, w), s, fold)
-    tile.store(out, w, row)
+from fastgrad.kernels.tiles.factors import fill, room
 
 
 @kernel(cost=lambda relaxed, conditional: relaxed.size + conditional.size)
@@ -54,34 +28,27 @@ def categorical(chunk, chunks, logits, inverse, noise, z, relaxed, conditional):
     layout = tile.layout(n, k, offset)
     fold, real = layout.fold, logits.dtype
     t, p, w = tile.scratch(layout, 3, real)
-    best, s, total, time, scale = tile.statistics(layout, 5, real)
+    best, s, total, time = tile.statistics(layout, 4, real)
     (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
-    zero = np.zeros(layout.columns, real)
+    scale = room(inverse, layout)
     for row in tile.rows(layout, chunk, chunks):
         place = addresses(layout, row)
         tile.load(t, logits, row, like(-np.inf, t))
         softmax(t, p, best, total, fold)
-        for c in range(layout.columns):
-            scale[c] = inverse[row_of(c, row, layout.columns, n, fold)]
+        fill(scale, inverse, row, fold)
         for i in range(z.shape[0]):
             sample, ahead = np.uint32(first_sample + i), tile.extent(relaxed[i], row, layout)
             draw(w, t, bits, place, sample, key, best, arg, fold, ahead)
             tile.store_categories(z[i], arg, row, fold)
-            relax_into(relaxed[i], w, best, zero, arg, scale, s, row, fold)
+            col.sharpen(w, best, arg, scale, s, fold)
+            tile.store(relaxed[i], w, row)
             if conditional.shape[0]:
                 fill_bits(bits, *place, sample, CONDITIONAL, key)
                 ahead = tile.extent(conditional[i], row, layout)
                 race(w, bits, time, best, arg, total, fold, ahead)
                 condition(w, t, p, time, best, arg, ahead[:0])
-                relax_into(conditional[i], w, best, zero, arg, scale, s, row, fold)
-
-
-@block
-def multiply(z, inverse):
-    """z *= inverse."""
-    wide_vectors()
-    for c in range(z.size):
-        z[c] *= inverse[c]
+                col.sharpen(w, best, arg, scale, s, fold)
+                tile.store(conditional[i], w, row)
 
 
 @kernel(cost=lambda relaxed, conditional: relaxed.size + conditional.size)
@@ -109,7 +76,5 @@ def bernoulli(chunk, chunks, logits, inverse, noise, x, relaxed, conditional):
                 m = conditional[i][head:tail]
                 lg.fill_odds(w, bits, start, number, CONDITIONAL, key)
                 lg.condition(m, odds, z, t, p, q)
-                multiply(m, scale)
-                lg.sharpen(m, like(1, m), False)
-            multiply(z, scale)
-            lg.sharpen(z, like(1, z), False)
+                lg.sharpen(m, scale, False)
+            lg.sharpen(z, scale, False)
