@@ -95,7 +95,7 @@ def sites(logits, name="logits"):
     """Return Bernoulli logits, which may be infinite, as checked flat (N,), and their shape."""
     x = real_array(logits, name)
     if np.isnan(x.min(initial=0)):
-        _demanded(~np.isnan(x), x, f"{name} must not hold NaN")
+        _demanded(x == x, x, f"{name} must not hold NaN")
     return x.reshape(-1), x.shape
 
 
@@ -103,17 +103,13 @@ def check_logits(flat, name, shape):
     """Refuse NaN, +inf and, in (N, K) logits, a row with nothing but -inf."""
     worst = _check.worst(flat.reshape(-1))
     if worst == _check.BAD:
-        where = np.unravel_index(np.argmax(~(flat < np.inf)), flat.shape)
-        value = flat[where]
-        index = np.unravel_index(np.ravel_multi_index(where, flat.shape), shape)
-        raise ValueError(f"{name} must be below infinity, got {value} at index {_index(index)}")
+        x = flat.reshape(shape)
+        _demanded(x < np.inf, x, f"{name} must be below infinity")
     if worst == _check.MASKED and flat.ndim == 2:
         empty = _check.first_empty(flat)
         if empty >= 0:
-            index = np.unravel_index(empty, shape[:-1]) if shape[:-1] else ()
-            raise ValueError(
-                f"{name} has only -inf in row {_index(index)}: no category is possible"
-            )
+            row = _index(np.unravel_index(empty, shape[:-1]) if shape[:-1] else ())
+            raise ValueError(f"{name} has only -inf in row {row}: no category is possible")
 
 
 def _index(index):
@@ -191,19 +187,23 @@ def scale(dtype, value):
     return dtype.type(1.0 / temperature(value))
 
 
+def temperatures(value, batch):
+    """Return a temperature as `temperature` does, or an array of them, float64, for the batch."""
+    if not isinstance(value, (list, tuple)) and not getattr(value, "ndim", 0):
+        return temperature(value)
+    x = real_array(value, "temperature").astype(np.float64)
+    _demanded((x >= 2.0**-60) & (x <= 2.0**60), x, "temperature must be from 2**-60 to 2**60")
+    try:
+        return np.broadcast_to(x, batch)
+    except ValueError:
+        found = f"{batch}, got shape {x.shape}"
+        raise ValueError(f"temperature must broadcast to shape {found}") from None
+
+
 def scales(dtype, value, batch):
     """Return `scale`, or where temperatures are an array, one for each row of the batch, (N,)."""
-    if not isinstance(value, (list, tuple)) and not getattr(value, "ndim", 0):
-        return scale(dtype, value)
-    given = real_array(value, "temperature")
-    within = (given >= 2.0**-60) & (given <= 2.0**60)
-    _demanded(within, given, "temperature must be from 2**-60 to 2**60")
-    try:
-        spread = np.broadcast_to((1.0 / given.astype(np.float64)).astype(dtype), batch)
-    except ValueError:
-        found = f"{batch}, got shape {given.shape}"
-        raise ValueError(f"temperature must broadcast to shape {found}") from None
-    return frozen(np.ascontiguousarray(spread).reshape(-1))
+    inverse = 1.0 / temperatures(value, batch)
+    return frozen(np.ravel(inverse).astype(dtype)) if np.ndim(inverse) else dtype.type(inverse)
 
 
 def integer(value, name, low, high=None):

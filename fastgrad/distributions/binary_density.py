@@ -10,7 +10,7 @@ from fastgrad._typing import ArrayLike, FloatArray
 __all__ = ["concrete_log_prob", "exp_concrete_log_prob"]
 
 
-def concrete_log_prob(logits: ArrayLike, x: ArrayLike, *, temperature: float) -> FloatArray:
+def concrete_log_prob(logits: ArrayLike, x: ArrayLike, *, temperature: ArrayLike) -> FloatArray:
     """Compute the log density of the binary Concrete distribution at points between 0 and 1.
 
     Parameters
@@ -19,8 +19,9 @@ def concrete_log_prob(logits: ArrayLike, x: ArrayLike, *, temperature: float) ->
         Log odds of the outcome 1, float32 or float64; infinite where the outcome is certain.
     x : array, shape (S, *batch) or (*batch)
         Points above 0 and below 1; also 0 and 1 where a logit is infinite.
-    temperature : float
-        Temperature of the distribution, above 0; one number for all variables.
+    temperature : float or array
+        Temperature of the distribution: one for all variables, or an array of them that broadcasts
+        to the shape of the logits.
 
     Returns
     -------
@@ -39,6 +40,7 @@ def concrete_log_prob(logits: ArrayLike, x: ArrayLike, *, temperature: float) ->
     Maddison, Mnih and Teh, "The Concrete distribution", ICLR 2017, appendix B.
     """
     sites, x, certain = _points(logits, x, "x")
+    temperature = _validate.temperatures(temperature, np.shape(logits))
     inside = np.where(certain, (x >= 0) & (x <= 1), (x > 0) & (x < 1))
     _check(inside, "x must be above 0 and below 1, or 0 or 1 where a logit is infinite")
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -48,7 +50,7 @@ def concrete_log_prob(logits: ArrayLike, x: ArrayLike, *, temperature: float) ->
 
 
 def exp_concrete_log_prob(
-    logits: ArrayLike, log_odds: ArrayLike, *, temperature: float
+    logits: ArrayLike, log_odds: ArrayLike, *, temperature: ArrayLike
 ) -> FloatArray:
     """Compute the log density of the log odds of a binary Concrete sample, a logistic density.
 
@@ -58,8 +60,9 @@ def exp_concrete_log_prob(
         Log odds of the outcome 1, float32 or float64; infinite where the outcome is certain.
     log_odds : array, shape (S, *batch) or (*batch)
         Log odds, as ``gumbel_softmax(..., log=True)`` draws them.
-    temperature : float
-        Temperature of the distribution, above 0; one number for all variables.
+    temperature : float or array
+        Temperature of the distribution: one for all variables, or an array of them that broadcasts
+        to the shape of the logits.
 
     Returns
     -------
@@ -78,6 +81,7 @@ def exp_concrete_log_prob(
     Maddison, Mnih and Teh, "The Concrete distribution", ICLR 2017, appendix B.
     """
     sites, z, certain = _points(logits, log_odds, "log_odds")
+    temperature = _validate.temperatures(temperature, np.shape(logits))
     _check(np.isfinite(z) | (certain & ~np.isnan(z)), "log_odds must be finite where logits are")
     return _logistic(sites, z, temperature)
 
@@ -99,8 +103,8 @@ def _check(good, message):
 
 def _logistic(sites, z, temperature):
     """Log density of z, where temperature z - logits is standard logistic."""
-    temperature = _validate.temperature(temperature)
+    temperature = np.asarray(temperature)
     with np.errstate(invalid="ignore"):
-        gap = abs(sites - temperature * z)
+        gap = abs(sites - temperature.astype(sites.dtype) * z)
     value = np.log(temperature) - gap - 2 * np.log1p(np.exp(-gap))
     return np.where(np.isinf(sites), np.where(z == sites, 0, -np.inf), value).astype(sites.dtype)

@@ -10,7 +10,7 @@ from fastgrad._typing import ArrayLike, FloatArray
 from fastgrad.distributions.normalisation import normaliser
 
 
-def concrete_log_prob(logits: ArrayLike, x: ArrayLike, *, temperature: float) -> FloatArray:
+def concrete_log_prob(logits: ArrayLike, x: ArrayLike, *, temperature: ArrayLike) -> FloatArray:
     """Compute the log density of the Concrete distribution at points of the simplex.
 
     Parameters
@@ -19,8 +19,9 @@ def concrete_log_prob(logits: ArrayLike, x: ArrayLike, *, temperature: float) ->
         Unnormalised log probabilities, float32 or float64; -inf masks a category.
     x : array, shape (S, *batch, K) or (*batch, K)
         Points of the simplex: entries above 0 that sum to 1, but 0 for masked categories.
-    temperature : float
-        Temperature of the distribution, above 0; one number for all rows.
+    temperature : float or array
+        Temperature of the distribution: one for all rows, or an array of them that broadcasts to
+        the batch shape.
 
     Returns
     -------
@@ -50,7 +51,9 @@ def concrete_log_prob(logits: ArrayLike, x: ArrayLike, *, temperature: float) ->
     return value - np.sum(log_x, axis=-1, where=allowed)
 
 
-def exp_concrete_log_prob(logits: ArrayLike, log_x: ArrayLike, *, temperature: float) -> FloatArray:
+def exp_concrete_log_prob(
+    logits: ArrayLike, log_x: ArrayLike, *, temperature: ArrayLike
+) -> FloatArray:
     """Compute the log density of the ExpConcrete distribution: of the logarithms of a sample.
 
     Parameters
@@ -59,8 +62,9 @@ def exp_concrete_log_prob(logits: ArrayLike, log_x: ArrayLike, *, temperature: f
         Unnormalised log probabilities, float32 or float64; -inf masks a category.
     log_x : array, shape (S, *batch, K) or (*batch, K)
         Logarithms of points of the simplex, of logsumexp 0; -inf for masked categories.
-    temperature : float
-        Temperature of the distribution, above 0; one number for all rows.
+    temperature : float or array
+        Temperature of the distribution: one for all rows, or an array of them that broadcasts to
+        the batch shape.
 
     Returns
     -------
@@ -89,7 +93,7 @@ def exp_concrete_log_prob(logits: ArrayLike, log_x: ArrayLike, *, temperature: f
 def _exp_concrete(logits, log_x, temperature, name):
     """Return the ExpConcrete log density and which categories are unmasked."""
     rows, batch = _validate.rows(logits)
-    temperature = _validate.temperature(temperature)
+    temperature = np.asarray(_validate.temperatures(temperature, batch))
     log_x = _validate.real_array(log_x, name).astype(rows.dtype, copy=False)
     k = rows.shape[1]
     if log_x.shape[-1:] != (k,) or (log_x.shape[:-1] != batch and log_x.shape[1:-1] != batch):
@@ -107,7 +111,10 @@ def _exp_concrete(logits, log_x, temperature, name):
     # Relative to the row's largest logit, and then to the largest exponent: no shift matters.
     logits = logits - logits.max(axis=-1, keepdims=True)
     exponent = np.subtract(
-        logits, temperature * log_x, where=allowed, out=np.full(log_x.shape, -np.inf, rows.dtype)
+        logits,
+        temperature[..., None].astype(rows.dtype) * log_x,
+        where=allowed,
+        out=np.full(log_x.shape, -np.inf, rows.dtype),
     )
     n = allowed.sum(axis=-1)
     top, log_sum = normaliser(_validate.frozen(exponent.reshape(-1, k)))

@@ -103,3 +103,30 @@ def test_what_is_no_temperature_is_refused(call):
             call(x, temperature=t, rng=0)
     with pytest.raises(TypeError, match="temperature must not be a NumPy masked array"):
         call(x, temperature=np.ma.masked_array([1.0, 2], mask=[0, 1]), rng=0)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_densities_take_a_temperature_for_each_row(dtype):
+    x, t = logits((6, 4), dtype), temperatures(6)
+    log = {"num_samples": 2, "rng": KEY, "log": True}
+    y, z = (
+        fg.gumbel_softmax(x, temperature=t, **log),
+        bernoulli.gumbel_softmax(x, temperature=1, **log),
+    )
+    whole = fg.exp_concrete_log_prob(x, y, temperature=t)
+    plain = fg.concrete_log_prob(x, np.exp(y), temperature=t)
+    sites = bernoulli.exp_concrete_log_prob(x, z, temperature=t[:, None])
+    for i in range(6):
+        own = {"temperature": float(t[i])}
+        row, points = x[i : i + 1], y[:, i : i + 1]
+        np.testing.assert_array_equal(
+            whole[:, i : i + 1], fg.exp_concrete_log_prob(row, points, **own)
+        )
+        np.testing.assert_array_equal(
+            plain[:, i : i + 1], fg.concrete_log_prob(row, np.exp(points), **own)
+        )
+        np.testing.assert_array_equal(
+            sites[:, i], bernoulli.exp_concrete_log_prob(x, z, **own)[:, i]
+        )
+    with pytest.raises(ValueError, match=r"temperature must broadcast to shape \(6,\)"):
+        fg.concrete_log_prob(x, np.exp(y), temperature=np.ones(4))
