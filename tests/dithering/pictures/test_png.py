@@ -26,9 +26,22 @@ def chunks(data):
     return found
 
 
+def unfiltered(row, above, kind):
+    """A row of bytes from its filtered form, byte by byte, as the standard says."""
+    out = []
+    for i, x in enumerate(row):
+        a, b, c = out[-1] if i else 0, int(above[i]), int(above[i - 1]) if i else 0
+        distances = [abs(a + b - c - x) for x in (a, b, c)]
+        paeth = (a, b, c)[distances.index(min(distances))]
+        out.append((int(x) + (0, a, b, (a + b) // 2, paeth)[kind]) % 256)
+    return out
+
+
 def unpacked(data, width, height, bits):
-    rows = np.frombuffer(zlib.decompress(data), np.uint8).reshape(height, -1)
-    assert not rows[:, 0].any()  # filters
+    rows = np.frombuffer(zlib.decompress(data), np.uint8).reshape(height, -1).copy()
+    above = np.zeros(rows.shape[1] - 1, np.uint8)
+    for row in rows:
+        row[1:] = above = unfiltered(row[1:], above, row[0])
     each = np.unpackbits(rows[:, 1:], axis=1).reshape(height, -1, bits)
     return (each @ (1 << np.arange(bits)[::-1])).astype(np.uint8)[:, :width]
 
@@ -72,6 +85,30 @@ def clip(count, colors, shape=(24, 32)):
         frames.append(frames[-1].copy())
         frames[-1][2 + i : 9 + i, 5:15][RNG.random((7, 10)) < 0.4] = i % colors
     return frames
+
+
+@pytest.mark.parametrize("kind", [png.SUB, png.UP, png.AVERAGE, png.PAETH])
+@pytest.mark.parametrize("bits", [1, 4, 8])
+def test_rows_are_filtered(bits, kind, monkeypatch):
+    monkeypatch.setattr(png, "BLOCK", 16)  # a row or two at once
+    indices = RNG.integers(0, 1 << bits, (7, 9)).astype(np.uint8)
+    data = png.filtered(png.pack(indices, bits), 7, kind)
+    assert set(np.frombuffer(data, np.uint8).reshape(7, -1)[:, 0]) == {kind}
+    assert np.array_equal(unpacked(zlib.compress(data), 9, 7, bits), indices)
+
+
+@pytest.mark.parametrize("colors", [16, 64, 256])
+def test_a_ramp_is_filtered(colors):
+    y, x = np.mgrid[:80, :120]
+    shade = (x / 2 + y / 3 + 6 * np.sin(x / 9)) / 100 + RNG.normal(scale=0.01, size=x.shape)
+    indices = np.clip(colors * shade, 0, colors - 1).astype(np.uint8)
+    palette = np.repeat(np.linspace(0, 255, colors).astype(np.uint8)[:, None], 3, axis=1)
+    data = png.encode([indices], palette)
+    bits = chunks(data)[0][1][8]
+    plain = png.compress(png.pack(indices, bits))
+    (compressed,) = (body for kind, body in chunks(data) if kind == b"IDAT")
+    assert np.array_equal(unpacked(compressed, 120, 80, bits), indices)
+    assert len(compressed) < 0.9 * len(plain)
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
