@@ -71,7 +71,7 @@ LAYERS = {
         ("result",),
         ("soft_edges",),
         ("given", "progress", "run"),
-        ("strips",),
+        ("strips", "thrift"),
         ("dithering",),
         ("files",),
     ],

@@ -17,9 +17,10 @@ from fastgrad.dithering.pictures.inputs import Colors
 from fastgrad.dithering.pictures.transparency import Mode
 from fastgrad.dithering.progress import shown
 from fastgrad.dithering.result import Dithering, Progress
-from fastgrad.dithering.run import Criterion, Run
+from fastgrad.dithering.run import Criterion
 from fastgrad.dithering.soft_edges import dither_soft
 from fastgrad.dithering.strips.strips import dither_strips, source_of
+from fastgrad.dithering.thrift import Thrift, ThriftyRun, thrifty
 from fastgrad.estimators import Estimator, EstimatorName
 from fastgrad.objectives import Objective
 from fastgrad.random import RNG
@@ -56,6 +57,9 @@ def dither(
     estimator: EstimatorName | Estimator | None = None,
     speed: int | None = None,
     time_budget: float | None = None,
+    rate: float | None = None,
+    max_bytes: int | None = None,
+    ending: str = ".png",
     rng: RNG = 0,
     callback: Callable[[Progress], object] | None = None,
     progress: bool = False,
@@ -161,6 +165,18 @@ def dither(
     time_budget : float, optional
         Seconds to work, which excludes ``speed``: how much is done then depends on the speed of the
         machine, and so does the result. Nothing is begun that would probably end too late.
+    rate : float, optional
+        Weight of the file's size, 0 to 1000: a further search lowers the loss plus ``rate`` times
+        the bits per pixel that the indices take, see
+        `fastgrad.dithering.optimiser.rate.RowModel`. Useful are 0.00003 to 0.001, which saves a
+        tenth to a half of the bytes. Entries of a learned palette that no longer pay for their
+        place are left out, and the others sorted by luminance.
+    max_bytes : int, optional
+        Bytes that the picture's file may have, which excludes ``rate``: the least rate is searched
+        at which the file is small enough, and more than 98 % of it, if the picture needs as much.
+        Without ``colors`` and a palette, the number of colours is chosen too.
+    ending : {".png", ".gif", ".webp"}, optional
+        What ``Dithering.save`` is to write when there is a rate or a size.
     rng : int, Key, SeedSequence or Generator, optional
         Source of randomness.
     callback : callable, optional
@@ -171,12 +187,14 @@ def dither(
     Returns
     -------
     Dithering
-        The picture, its palette, the history of the loss, and the time taken.
+        The picture, its palette, the history of the loss, and the time taken. With a rate or a
+        size, ``metrics["bytes"]`` is that of the file, without what a program adds to it.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument has the wrong type, shape or range, or excludes another one.
+        If an argument has the wrong type, shape or range, or excludes another one; or if no picture
+        has so few bytes.
     ImportError
         If a bar is asked for, and tqdm is not installed.
 
@@ -201,8 +219,10 @@ def dither(
     """
     pace = Pace(speed, time_budget)
     criterion = Criterion(structure, objective, estimator)
+    thrift = Thrift(rate, max_bytes, ending)
+    thrift.alone(structure=structure, time_budget=time_budget)
     whole = [criterion.structure or None, weights, previous, time_budget, fit, solid, regions]
-    whole_only = hidden or any(option is not None for option in whole)
+    whole_only = hidden or thrift.asked or any(option is not None for option in whole)
     source = source_of(image, whole=whole_only)
     if source is not None and (source.opaque or alpha == "blend"):
         call, close = shown(progress, callback)
@@ -239,6 +259,7 @@ def dither(
         fit=fit,
         solid=solid,
         regions=regions,
+        thrifty=thrift.asked,
     )
     viewing = Viewing(
         local_weights=local_weights,
@@ -257,20 +278,27 @@ def dither(
                 callback=call,
             )
             return given.dressed(result)
-        problem = Problem(
-            given.values,
-            viewing,
-            colors=given.colors,
-            palette=given.palette,
-            lock_colors=lock_colors,
-            weights=given.weights,
-            previous=given.previous,
-            settled=given.settled,
-        )
-        run = Run(problem, pace, flicker=flicker, rng=rng, callback=call)
-        run.start()
-        run.anneal()
-        run.search()
+
+        def searched(colors: int | None) -> ThriftyRun:
+            problem = Problem(
+                given.values,
+                viewing,
+                colors=colors,
+                palette=given.palette,
+                lock_colors=lock_colors,
+                weights=given.weights,
+                previous=given.previous,
+                settled=given.settled,
+            )
+            run = ThriftyRun(problem, pace, flicker=flicker, rng=rng, callback=call)
+            run.start()
+            run.anneal()
+            run.search()
+            return run
+
+        if thrift.asked:
+            return thrifty(thrift, given, searched)
+        run = searched(given.colors)
         if criterion.structure:
             run.refine(criterion)
         return given.dressed(run.result())

@@ -40,6 +40,8 @@ class Given:
     image, colors, palette, preset, lock_colors, alpha, hidden, weights, previous, structure, fit,
     solid, regions
         Options of `fastgrad.dither`.
+    thrifty : bool, optional
+        Whether bytes count: opacity is then kept, and not learned.
 
     Attributes
     ----------
@@ -67,6 +69,8 @@ class Given:
         The indices that are settled beforehand, -1 elsewhere.
     soft : array of uint8, shape (height, width), or None
         Opacity, if a palette can be learned with it.
+    counted : bool
+        Whether the number of colours is given.
 
     Raises
     ------
@@ -86,6 +90,7 @@ class Given:
     solid: bool | ByteArray
     settled: Labels | None
     soft: ByteArray | None
+    counted: bool
 
     def __init__(
         self,
@@ -103,6 +108,7 @@ class Given:
         fit: Fit | ToneMap | None = None,
         solid: bool | Colors | None = None,
         regions: Mapping[Mode, ArrayLike] | None = None,
+        thrifty: bool = False,
     ) -> None:
         lock = _validate.choice(lock_colors, "lock_colors", (False, True))
         if alpha is None:
@@ -125,12 +131,13 @@ class Given:
         room = count if self.palette is None else MOST
         self._hidden = max(1, room // HIDDEN) if keeps else 0  # entries, at most
         self.fit = self._fit(fit, lock)
+        self.counted = colors is not None or self.palette is not None
         self.values, self._alpha = _without_opacity(pixels_of(image), self.mode)
         self.soft = None
         if self._alpha is not None:
             self.entries = max(2, count - max(0, self._hidden - 1))
             plain = self.palette is None and weights is None and previous is None and not structure
-            if plain and is_soft(self._alpha, count) and self._alpha.any():
+            if plain and not thrifty and is_soft(self._alpha, count) and self._alpha.any():
                 self.soft = self._alpha
             self._make_room(lock)
         self.previous = _opaque(previous) if isinstance(previous, Dithering) else previous

@@ -1,0 +1,170 @@
+"""The model of bits against an adaptive code, step by step; its search against brute force."""
+
+import numba
+import numpy as np
+import pytest
+
+from fastgrad.dithering.optimiser import rate
+from fastgrad.dithering.optimiser.diffusion import diffuse
+from fastgrad.dithering.optimiser.loss import BlurredError
+from fastgrad.dithering.optimiser.rate import RatedSearch, RowModel
+from fastgrad.kernels.dithering.optimiser.search import NEIGHBOURS
+
+RNG = np.random.default_rng(0)
+ORDERS = [(5, 2), (40, 1)]  # colours, and how many of them are a context
+
+
+def contexts(indices, order):
+    """Pairs of a context and an index, row by row."""
+    for row in indices.tolist():
+        before = [0] * order + row
+        for i, index in enumerate(row):
+            yield tuple(before[i : i + order]), index
+
+
+def adaptive_bits(indices, colors, order):
+    """The length of an adaptive code, index by index."""
+    seen, bits = {}, 0.0
+    for context, index in contexts(indices, order):
+        counts = seen.setdefault(context, np.zeros(colors))
+        bits -= np.log2((counts[index] + rate.PRIOR) / (counts.sum() + colors * rate.PRIOR))
+        counts[index] += 1
+    return bits
+
+
+def picture(colors, shape=(6, 8), channels=3):
+    """A loss, a palette and a picture of so many colours."""
+    image = RNG.random((*shape, channels)).astype(np.float32)
+    weights = RNG.uniform(0.5, 1.5, shape)
+    weights[2, 3:5] = 0
+    palette = RNG.random((colors, channels)).astype(np.float32)
+    loss = BlurredError(image, sigma=0.7, nu=0.1, weights=weights)
+    return loss, palette, diffuse(loss, palette)
+
+
+def objective(search, palette):
+    """What a search lowers until prices are renewed, as a function of the picture, by a loop."""
+    price = search.model.prices(search.counts)
+
+    def value(indices):
+        bits = sum(price[(*c, i)] for c, i in contexts(indices, search.model.order))
+        return search.loss.of(indices, palette) * search.loss.pixels + search.rate * bits
+
+    return value
+
+
+@pytest.mark.parametrize(("colors", "order"), ORDERS)
+def test_bits_are_those_of_adaptive_codes(colors, order):
+    indices = RNG.integers(0, colors, (9, 20)).astype(np.uint8)
+    indices[3:6] = indices[2]
+    model = RowModel(colors)
+    assert model.order == order
+    expected = sum(
+        share * adaptive_bits(indices, colors, n)
+        for share, n in zip(model.shares, (order, order - 1))
+    )
+    np.testing.assert_allclose(model.bits(model.counts(indices)), expected, rtol=1e-12)
+
+
+def test_counts_do_not_depend_on_blocks(monkeypatch):
+    indices = RNG.integers(0, 5, (9, 20)).astype(np.uint8)
+    whole = RowModel(5).counts(indices)
+    monkeypatch.setattr(rate, "ROWS", 45)
+    assert np.array_equal(RowModel(5).counts(indices), whole)
+    assert whole.sum() == indices.size
+
+
+@pytest.mark.parametrize(("colors", "order"), ORDERS)
+def test_a_search_ends_where_no_move_helps(colors, order):
+    loss, palette, indices = picture(colors)
+    search = RatedSearch(loss, indices, palette, 0.02)
+    value = objective(search, palette)
+    values = [value(indices)]
+    while search.sweep():
+        values.append(value(indices))
+    assert (np.diff(values) < 0).all()
+    least, tolerance = values[-1], 1e-4 * values[0]
+    height, width = indices.shape
+    for y in range(height):
+        for c in range(width):
+            if not loss.weights[y, c]:
+                continue
+            for k in range(colors):
+                other = indices.copy()
+                other[y, c] = k
+                assert value(other) > least - tolerance
+            for dy, dx in NEIGHBOURS:
+                if y + dy < height and 0 <= c + dx < width and loss.weights[y + dy, c + dx]:
+                    other = indices.copy()
+                    other[y, c], other[y + dy, c + dx] = indices[y + dy, c + dx], indices[y, c]
+                    assert value(other) > least - tolerance
+
+
+@pytest.mark.parametrize(("colors", "order"), ORDERS)
+def test_regrets_are_differences_of_the_objective(colors, order):
+    loss, palette, indices = picture(colors)
+    search = RatedSearch(loss, indices, palette, 0.02)
+    found, expected = search.regrets(), np.zeros(colors)
+    value = objective(search, palette)
+    now = value(indices)
+    for y, c in np.argwhere(loss.weights > 0):
+        changes = []
+        for k in range(colors):
+            if k != indices[y, c]:
+                other = indices.copy()
+                other[y, c] = k
+                changes.append(value(other) - now)
+        expected[indices[y, c]] += min(changes)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_the_previous_frame_is_worth_what_the_search_says():
+    loss, palette, indices = picture(5)
+    previous = RNG.integers(0, 5, indices.shape).astype(np.uint8)
+    kept = {}
+    for gap in (0.0, 0.5, 100.0):
+        changed = indices.copy()
+        search = RatedSearch(loss, changed, palette, 0.01, previous=previous, gap=gap)
+        while search.sweep():
+            pass
+        kept[gap] = (changed == previous)[loss.weights > 0].mean()
+    assert kept[0.0] < kept[0.5] < kept[100.0] == 1
+
+
+def test_fewer_bits_at_higher_rates():
+    loss, palette, indices = picture(8, (60, 70))
+    bits, losses = [], []
+    for price in (0.0, 0.003, 0.03, 0.3):
+        search = RatedSearch(loss, indices.copy(), palette, price)
+        for _ in range(3):
+            search.sweep()
+            search.renew()
+        bits.append(search.bits())
+        losses.append(search.errors()[0])
+        assert search.objective() == pytest.approx(losses[-1] + price * bits[-1] / loss.pixels)
+    assert (np.diff(bits) < 0).all()
+    assert (np.diff(losses) > 0).all()
+
+
+def test_a_colour_is_dropped():
+    loss, palette, indices = picture(5)
+    search = RatedSearch(loss, indices, palette, 0.05)
+    search.drop(2)
+    assert not (indices[loss.weights > 0] == 2).any()
+
+
+def test_the_number_of_threads_does_not_matter():
+    made = []
+    threads = numba.get_num_threads()
+    for count in (1, threads):
+        numba.set_num_threads(count)
+        image = np.tile(np.linspace(0, 1, 200, dtype=np.float32)[:, None], (180, 1, 3))
+        loss = BlurredError(image, sigma=0.7)
+        palette = np.linspace(0, 1, 5, dtype=np.float32)[:, None] * np.ones(3, np.float32)
+        indices = diffuse(loss, palette)
+        search = RatedSearch(loss, indices, palette, 1e-3)
+        for _ in range(2):
+            search.sweep()
+            search.renew()
+        made.append(indices)
+    assert np.array_equal(*made)

@@ -1,0 +1,139 @@
+"""Pictures that are to be small: what a rate saves, and that a size is met."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastgrad as fg
+from fastgrad.dithering.pictures import animation, images
+
+PHOTOGRAPH = Path(fg.__file__).parent / "data" / "astronaut.jpg"
+BW = np.uint8([[0, 0, 0], [255, 255, 255]])
+
+
+@pytest.fixture(scope="module")
+def photograph():
+    pytest.importorskip("PIL")
+    (frame,) = images.Picture(PHOTOGRAPH).frames()
+    return np.ascontiguousarray(frame.values[:96, 130:258])
+
+
+def bytes_of(result, ending=".png"):
+    return len(animation.encode([result.indices], result.palette, result.opacity, ending=ending))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rate": -1}, "rate must be from 0 to 1000, got -1"),
+        ({"rate": float("nan")}, "rate must be from 0 to 1000, got nan"),
+        ({"rate": "low"}, "rate must be a number, got 'low'"),
+        ({"rate": 1e-4, "max_bytes": 9}, "rate must be None with max_bytes, got 0.0001"),
+        ({"max_bytes": 0}, "max_bytes must be at least 1, got 0"),
+        ({"max_bytes": 9.5}, "max_bytes must be an integer, got 9.5"),
+        ({"ending": ".jpg"}, "ending must be one of '.png', '.gif', '.webp', got '.jpg'"),
+        ({"rate": 1e-4, "structure": 0.1}, "structure must be left out with rate, got 0.1"),
+        ({"max_bytes": 9, "time_budget": 1}, "time_budget must be left out with max_bytes, got 1"),
+    ],
+)
+def test_what_is_wrong_is_refused_by_name(options, message):
+    with pytest.raises((TypeError, ValueError)) as error:
+        fg.dither(np.zeros((4, 4), np.uint8), **options)
+    assert message in str(error.value)
+
+
+def test_no_rate_is_no_change(photograph):
+    plain, same = fg.dither(photograph, colors=8), fg.dither(photograph, colors=8, rate=0)
+    np.testing.assert_array_equal(plain.indices, same.indices)
+    assert "bytes" not in plain.metrics
+
+
+def test_a_rate_saves_bytes(photograph):
+    plain = fg.dither(photograph, colors=16)
+    sizes, psnrs = [bytes_of(plain)], [plain.metrics["blurred_psnr"]]
+    for rate in (1e-4, 1e-3):
+        small = fg.dither(photograph, colors=16, rate=rate)
+        assert small.metrics["bytes"] == bytes_of(small)
+        assert len(small.palette) == small.metrics["colors"] == small.indices.max() + 1
+        assert (np.diff(small.palette @ [0.2126, 0.7152, 0.0722]) > -20).all()
+        sizes.append(bytes_of(small))
+        psnrs.append(small.metrics["blurred_psnr"])
+    assert sizes[1] < 0.97 * sizes[0]
+    assert sizes[2] < 0.8 * sizes[0]
+    assert psnrs[0] > psnrs[1] > psnrs[2] > psnrs[0] - 8
+    again = fg.dither(photograph, colors=16, rate=1e-3)
+    np.testing.assert_array_equal(small.indices, again.indices)
+
+
+@pytest.mark.parametrize("ending", [".png", ".gif"])
+def test_a_size_is_met(photograph, ending):
+    most = 3000 if ending == ".png" else 3300
+    result = fg.dither(photograph, colors=16, max_bytes=most, ending=ending, speed=8)
+    assert 0.98 * most <= bytes_of(result, ending) <= most
+    assert result.metrics["bytes"] == bytes_of(result, ending)
+
+
+def test_a_size_that_is_kept_anyway_changes_nothing(photograph):
+    plain = fg.dither(photograph, colors=8, speed=8)
+    result = fg.dither(photograph, colors=8, speed=8, max_bytes=10**6)
+    np.testing.assert_array_equal(result.image, plain.image)
+
+
+def test_a_size_chooses_the_number_of_colours(photograph):
+    image = photograph[:64, :64]
+    few = fg.dither(image, max_bytes=900, speed=10)
+    many = fg.dither(image, max_bytes=2500, speed=10)
+    assert bytes_of(few) <= 900
+    assert 2450 <= bytes_of(many) <= 2500
+    assert len(few.palette) < len(many.palette)
+
+
+def test_an_impossible_size_is_refused(photograph):
+    with pytest.raises(
+        ValueError, match=r"max_bytes must be at least \d+ for this picture, got 80"
+    ):
+        fg.dither(photograph[:32, :32], max_bytes=80, colors=2, speed=10)
+
+
+def test_given_colours_keep_their_places(photograph):
+    result = fg.dither(photograph, palette=BW[::-1], rate=0.1)
+    np.testing.assert_array_equal(result.palette, BW[::-1])
+    assert bytes_of(result) < 0.9 * bytes_of(fg.dither(photograph, palette=BW[::-1]))
+    locked = fg.dither(photograph, palette=BW, lock_colors=True, colors=8, rate=3e-4)
+    np.testing.assert_array_equal(locked.palette[:2], BW)
+
+
+def test_opacity_stays(photograph):
+    alpha = np.full(photograph.shape[:2], 255, np.uint8)
+    alpha[:20], alpha[20:30] = 0, 128
+    leaf = np.dstack([photograph, alpha])
+    result = fg.dither(leaf, colors=8, rate=3e-4)
+    np.testing.assert_allclose(result.image[..., 3], alpha, atol=1)
+    sized = fg.dither(leaf, max_bytes=4000, speed=9)
+    assert bytes_of(sized) <= 4000
+
+
+def test_flat_colours_stay_flat():
+    drawing = np.zeros((60, 80, 3), np.uint8)
+    drawing[10:40, 20:60] = (200, 30, 40)
+    drawing[50:] = np.tile(np.linspace(0, 255, 80).astype(np.uint8)[:, None], (10, 1, 3))
+    result = fg.dither(drawing, colors=8, rate=3e-4)
+    np.testing.assert_array_equal(result.image[:50], drawing[:50])
+
+
+def test_frames_keep_what_stays(photograph):
+    first = fg.dither(photograph, palette=BW, rate=1e-2)
+    moved = photograph.copy()
+    moved[:20] = 255 - moved[:20]
+    second = fg.dither(moved, palette=BW, rate=1e-2, previous=first)
+    alone = fg.dither(moved, palette=BW, rate=1e-2)
+    kept = [(x.indices == first.indices)[40:].mean() for x in (second, alone)]
+    assert kept[0] > max(kept[1], 0.97)
+
+
+def test_a_file_has_the_bytes_that_are_told(photograph, tmp_path):
+    result = fg.dither(photograph, colors=16, rate=1e-4, speed=9)
+    result.save(tmp_path / "a.png")
+    assert os.path.getsize(tmp_path / "a.png") == result.metrics["bytes"]
