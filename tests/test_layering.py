@@ -70,7 +70,7 @@ LAYERS = {
         ("pictures",),
         ("result",),
         ("soft_edges",),
-        ("given", "progress", "run"),
+        ("given", "progress", "rates", "run"),
         ("strips", "thrift"),
         ("dithering",),
         ("files",),

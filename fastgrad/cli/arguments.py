@@ -6,7 +6,18 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from fastgrad.cli.values import PAGES, file, group, mask, number, page, size, solid, suffix
+from fastgrad.cli.values import (
+    PAGES,
+    bytes_of,
+    file,
+    group,
+    mask,
+    number,
+    page,
+    size,
+    solid,
+    suffix,
+)
 from fastgrad.dithering.eye.colour import SPACES
 from fastgrad.dithering.files.plan import SUFFIX
 from fastgrad.dithering.optimiser.solid import MODES as MODES_OF
@@ -175,6 +186,19 @@ DITHER: dict[str, tuple[Option, ...]] = {
         numeric("--structure", float, 0, 1e6, "weight of structure, 1 - CSSIM (default: 0)"),
         numeric("--speed", int, 1, 10, "1 is slow and good, 10 fast (default: 4)", rivals="pace"),
         numeric("--time-budget", float, 0.001, 1e6, "seconds for each picture", rivals="pace"),
+        numeric(
+            *("--rate", float, 0, 1000, "weight of the bits per pixel, such as 0.0001: less bytes"),
+            rivals="bytes",
+        ),
+        option(
+            "--size",
+            dest="max_bytes",
+            rivals="bytes",
+            type=bytes_of,
+            metavar="BYTES",
+            help="the best picture of no more bytes, such as 40kB; without -k and a palette, it "
+            "chooses the number of colours too",
+        ),
         numeric("--seed", int, 0, 2**63 - 1, "seed of the randomness (default: 0)"),
         option(
             "--local-weights",

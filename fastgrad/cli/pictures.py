@@ -23,7 +23,7 @@ from fastgrad.dithering.pictures.images import FileError
 from fastgrad.dithering.pictures.presets import PRESETS
 
 OPTIONS = (*(field.name for field in dataclasses.fields(Viewing)), "structure", "estimator")
-OPTIONS += ("speed", "time_budget", "fit", "solid")  # of `dithering.dither`
+OPTIONS += ("speed", "time_budget", "rate", "max_bytes", "fit", "solid")  # of `dithering.dither`
 
 
 def dither(given: argparse.Namespace) -> int:
@@ -190,6 +190,11 @@ def _settings(given: argparse.Namespace) -> Settings:
         options["regions"] = regions
     if given.estimator and not given.structure:
         given.refuse("--estimator goes with a --structure above 0")
+    if given.rate or given.max_bytes:
+        asked = "--size" if given.max_bytes else "--rate"
+        for name in ("structure", "time_budget"):
+            if getattr(given, name):
+                given.refuse(f"--{name.replace('_', '-')} goes without {asked}")
     if given.threads and given.jobs > 1:
         given.refuse("--threads goes with one process: each of --jobs has one thread")
     asked = {name: getattr(given, name) for name in OPTIONS if getattr(given, name) is not None}
@@ -221,4 +226,5 @@ def _settings(given: argparse.Namespace) -> Settings:
         given.fit_size or "stretch",
         given.rotate,
         given.resume,
+        given.colors is not None or palette is not None,
     )

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TextIO
 from fastgrad import _interrupts as interrupts
 from fastgrad._version import __version__
 from fastgrad.cli import messages
-from fastgrad.dithering.files import large_picture, one_picture
+from fastgrad.dithering.files import large_picture, sized
 from fastgrad.dithering.files.outcome import Outcome, Settings, larger
 from fastgrad.dithering.files.plan import Job
 from fastgrad.dithering.pictures import (
@@ -48,7 +48,7 @@ class Produced(NamedTuple):
     entry: dict[str, Any]
     text: str
     complete: bool
-    section: str
+    section: str = ""
 
 
 def produce(given: argparse.Namespace, settings: Settings, stdout: bool, job: Job) -> Produced:
@@ -78,7 +78,7 @@ def produce(given: argparse.Namespace, settings: Settings, stdout: bool, job: Jo
     if isinstance(job.picture, LargePicture):
         entry = _in_strips(given, job, job.picture, settings, stream, quiet=quiet)
         return Produced(entry, "" if given.quiet else text.getvalue(), True)
-    outcome = one_picture.run(job.picture, settings, quiet=quiet)
+    outcome = sized.run(job.picture, job.ending, settings, quiet=quiet)
     entry, section = write(given, job, settings, outcome, stream)
     return Produced(entry, "" if given.quiet else text.getvalue(), outcome.complete, section)
 
@@ -167,6 +167,7 @@ def write(
         "complete": outcome.complete,
         "palette": [f"#{bytes(colour).hex()}" for colour in outcome.palette],
         "device": [f"#{bytes(colour).hex()}" for colour in outcome.device],
+        "bytes": len(data),
         "loss": outcome.loss[0] if len(frames) == 1 else outcome.loss,
         "seconds": outcome.seconds,
         "compiling": outcome.compiling,
@@ -193,7 +194,7 @@ def write(
     if given.preview:
         columns, rows = shutil.get_terminal_size()
         print(sheets.half_blocks(outcome.shown, columns, rows - 1), end="", file=stream)
-    count = f"{len(outcome.palette)} colours, {outcome.seconds:.2f} s"
+    count = f"{len(outcome.palette)} colours, {len(data)} bytes, {outcome.seconds:.2f} s"
     if outcome.compiling >= 1:  # a first run
         count += f" and {outcome.compiling:.2f} s to compile"
     places = messages.printable(" and ".join(written))

@@ -43,6 +43,19 @@ def size(text: str) -> tuple[int | None, int | None]:
     return values[0], values[1]
 
 
+def bytes_of(text: str) -> int:
+    """Read a number of bytes, such as 40000, 40kB or 1.5MiB."""
+    found = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,6})?) ?(k|K|M|)(i?)B?", text)
+    value = 0
+    if found:
+        base = 1024 if found[3] else 1000
+        value = int(float(found[1]) * base ** ("", "k", "m").index(found[2].lower()))
+    if value < 1:
+        shown = printable(text, longest=40)
+        raise argparse.ArgumentTypeError(f"must be bytes such as 40000, 40kB or 1MiB, got {shown}")
+    return value
+
+
 def file(text: str) -> str:
     """Read the name of a file or directory; - is a standard stream."""
     if not text or "\0" in text:

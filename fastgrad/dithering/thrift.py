@@ -15,20 +15,16 @@ from fastgrad.dithering.given import Given
 from fastgrad.dithering.optimiser.palette import Fit, Sample
 from fastgrad.dithering.optimiser.rate import RatedSearch
 from fastgrad.dithering.pictures.animation import FORMATS, arranged, encode
+from fastgrad.dithering.rates import FIRST, MOST_RATE, Rates, SizeError
 from fastgrad.dithering.result import Dithering
 from fastgrad.dithering.run import LAST, Run
 
-__all__ = ["MOST_RATE", "Thrift", "ThriftyRun", "thrifty"]
+__all__ = ["Thrift", "ThriftyRun", "thrifty"]
 
-MOST_RATE = 1e3
 ROUNDS = 10  # of search with a rate; the prices are renewed between them
 RISE, LAST_ROUNDS = 1.6, 3  # the rate rises, and stays in the last rounds
 ENTRY = 32  # bits that an entry of the palette takes in a file
 TRIES = 8  # entries at most that are merged with others at a time
-FIRST, GROWTH = 3e-4, 8.0  # the first rate that is tried, and how much the next may differ
-NEAR, GOAL = 0.98, 0.99  # shares of the bytes: what must be used, and what is aimed at
-SLOPE, STEEPEST, FLATTEST = -0.12, -1.0, -0.02  # of the logarithm of a size over that of the rate
-EVALUATIONS = 12  # pictures at most that are made for a size
 FEWEST, MOST = 2, 256  # colours that a size may lead to
 AT_32, DOUBLED = 1.8, 1.2  # bits a pixel at the first rate: of 32 colours, and what doubling adds
 SLACK = 1.1  # a number of colours is kept if it misses the size by no more at the first rate
@@ -134,7 +130,7 @@ def _within(
         run = begin(given.colors)
         size = run.fit_into(most, size_of)
         if size > most:
-            raise ValueError(f"max_bytes must be at least {size} for this picture, got {most}")
+            raise SizeError(size, most)
         return run
     pixels = given.values.shape[0] * given.values.shape[1]
     doublings = round(math.log(max(8 * most / pixels, 1e-3) / AT_32, DOUBLED))
@@ -156,7 +152,7 @@ def _within(
         if size <= most:
             return run
         if colors == FEWEST:
-            raise ValueError(f"max_bytes must be at least {size} for this picture, got {most}")
+            raise SizeError(size, most)
         colors //= 2
 
 
@@ -217,31 +213,22 @@ class ThriftyRun(Run):
             Bytes of the file; above ``max_bytes`` if no rate makes it small enough.
         """
         state = self._whole_picture(), self.colors
-        size, rate, slope = size_of(self.result()), FIRST, SLOPE
-        above, below, last = (0.0, state), None, None  # rates and pictures
-        found = size
-        if size <= max_bytes:
-            return size
-        for _ in range(EVALUATIONS):
-            state = self._thinned(rate, *above[1], since=above[0])
+        size, rates = size_of(self.result()), Rates(max_bytes)
+        above, best, least = state, None, size  # pictures that are too large, and that are not
+        over = size <= max_bytes
+        while not over:
+            state = self._thinned(rates.rate, *above, since=rates.above)
             self._take(state)
             size = size_of(self.result())
+            over = rates.told(size)
             if size > max_bytes:
-                above = rate, state
+                above, least = state, min(size, least)
             else:
-                below, found = (rate, state), size
-            if NEAR * max_bytes <= size <= max_bytes or (below is None and rate >= MOST_RATE):
-                break
-            if last is not None and last[0] != rate:
-                slope = math.log(size / last[1]) / math.log(rate / last[0])
-                slope = min(max(slope, STEEPEST), FLATTEST)
-            last = rate, size
-            rate *= math.exp(math.log(GOAL * max_bytes / size) / slope)
-            rate = _inside(rate, above[0], None if below is None else below[0])
-        if below is None:
-            return size
-        self._take(below[1])
-        return found
+                best = state, size
+        if best is None:
+            return least if least > max_bytes else size
+        self._take(best[0])
+        return best[1]
 
     def _whole_picture(self) -> ByteArray:
         """Return a copy of the picture with the pinned pixels in their places."""
@@ -305,11 +292,3 @@ class ThriftyRun(Run):
             if (search.indices == k).any() or after > before:
                 search.indices[:] = kept
                 search.recolor(self.colors)
-
-
-def _inside(rate: float, above: float, below: float | None) -> float:
-    """Return a rate between one whose file is too large and one whose file is small enough."""
-    if below is None:
-        return min(rate, above * GROWTH, MOST_RATE)
-    least = max(above, below / GROWTH)
-    return rate if least < rate < below else math.sqrt(least * below)

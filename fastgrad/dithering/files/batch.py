@@ -15,7 +15,7 @@ import numpy as np
 from fastgrad import _validate, dithering
 from fastgrad._typing import ByteArray
 from fastgrad.dithering.eye.viewing import Viewing
-from fastgrad.dithering.files import large_picture, one_picture, plan, processes
+from fastgrad.dithering.files import large_picture, plan, processes, sized
 from fastgrad.dithering.files.outcome import Settings, failure, larger
 from fastgrad.dithering.given import COLORS, Given
 from fastgrad.dithering.pace import Pace
@@ -23,6 +23,7 @@ from fastgrad.dithering.pictures import images, output_files, transparency
 from fastgrad.dithering.pictures.inputs import Colors
 from fastgrad.dithering.pictures.large import LargePicture
 from fastgrad.dithering.run import Criterion
+from fastgrad.dithering.thrift import Thrift
 
 __all__ = ["DitheredFile", "dither_files"]
 
@@ -216,6 +217,10 @@ def _settings(
         if options.get(name) is not None:
             raise TypeError(f"{name} must be left out, for it belongs to one picture")
     Pace(options.get("speed"), options.get("time_budget"))
+    thrift = Thrift(options.get("rate"), options.get("max_bytes"))
+    if options.get("ending") is not None:
+        raise TypeError("ending must be left out, for the output says it")
+    thrift.alone(structure=options.get("structure"), time_budget=options.get("time_budget"))
     criterion = ("structure", "objective", "estimator")
     Criterion(**{name: options[name] for name in criterion if name in options})
     eye = given.options(**{name: options.get(name) for name in ("sigma", "ppd", "nu", "space")})
@@ -229,6 +234,7 @@ def _settings(
         "key" if gif and given.mode == "keep" else given.mode,
         None,
         {**options, **eye, "fit": given.fit, "solid": given.solid},
+        counted=given.counted,
     )
 
 
@@ -236,7 +242,7 @@ def _made(settings: Settings, skip_if_larger: bool, quiet: bool, job: plan.Job) 
     """Dither a picture and write it."""
     if isinstance(job.picture, LargePicture):
         return _in_strips(job, job.picture, settings, skip_if_larger, quiet)
-    outcome = one_picture.run(job.picture, settings, quiet=quiet)
+    outcome = sized.run(job.picture, job.ending, settings, quiet=quiet)
     data, frames = outcome.encode(job.ending, job.picture, settings)
     reason = larger(job.picture, data) if skip_if_larger else None
     assert job.target is not None

@@ -31,7 +31,7 @@ from fastgrad.dithering.strips.strips import figures, settled
 __all__ = ["Made", "run"]
 
 NOT_IN_STRIPS = ("structure", "estimator", "objective", "time_budget", "hidden")  # options
-NOT_IN_STRIPS += ("regions",)
+NOT_IN_STRIPS += ("regions", "rate", "max_bytes")
 
 
 class Made(NamedTuple):

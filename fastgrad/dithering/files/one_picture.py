@@ -173,7 +173,7 @@ class _Work:
             values = np.rint(255 * values).astype(np.uint8)
         palette = self.given
         if palette is None:
-            count = self.learning(frame.alpha is not None)["colors"]
+            count = self.learning(frame.alpha is not None).get("colors", self.colors)
             locked = self.settings.palette
             count -= 0 if locked is None else len(locked)
             learned = _unpacked(np.unique(_packed(other_tools.pillow(values, count))))
@@ -201,6 +201,8 @@ class _Work:
     def learning(self, transparent: bool) -> dict[str, Any]:
         """Return the arguments of a palette to learn; a transparent entry is one of its colours."""
         given = self.settings.palette
+        if not (transparent or self.settings.counted) and "max_bytes" in self.options:
+            return {}
         colors = max(2, 0 if given is None else len(given), self.colors - transparent)
         if not self.settings.lock:
             return {"colors": colors}

@@ -48,6 +48,8 @@ class Settings:
         Options of `placement.placed`.
     resume : bool
         Whether to go on with large pictures from what is finished of them.
+    counted : bool
+        Whether the number of colours is given: if not, a size chooses it.
     """
 
     palette: Array | None
@@ -62,6 +64,7 @@ class Settings:
     placement: placement.Placement = "stretch"
     turn: int = 0
     resume: bool = False
+    counted: bool = True
 
 
 @dataclass

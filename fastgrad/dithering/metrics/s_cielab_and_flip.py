@@ -7,7 +7,7 @@ with what is optimised.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -93,6 +93,7 @@ def _blurred(plane, sigma):
     """Blur a plane by a Gaussian that ends at four standard deviations; edges are repeated."""
     from scipy import fft, ndimage
 
+    transform, back = cast("Any", fft.rfft), cast("Any", fft.irfft)
     radius = int(4 * sigma + 0.5)
     if radius <= DIRECT:
         return ndimage.gaussian_filter(plane, sigma, mode="nearest")
@@ -100,12 +101,12 @@ def _blurred(plane, sigma):
     taps = np.exp(-0.5 * np.square(x / sigma))
     for axis in (0, 1):  # in the domain of frequencies: the same up to rounding
         wide = np.pad(plane, [(radius, radius) if i == axis else (0, 0) for i in (0, 1)], "edge")
-        count = fft.next_fast_len(wide.shape[axis], real=True)
-        response = fft.rfft(np.roll(np.pad(taps / taps.sum(), (0, count - len(taps))), -radius))
+        count = int(fft.next_fast_len(wide.shape[axis], real=True) or 0)
+        response = transform(np.roll(np.pad(taps / taps.sum(), (0, count - len(taps))), -radius))
         shape = [-1 if i == axis else 1 for i in (0, 1)]
-        spectrum = fft.rfft(wide, count, axis=axis) * response.reshape(shape)
+        spectrum = transform(wide, count, axis=axis) * response.reshape(shape)
         inner = slice(radius, radius + plane.shape[axis])
-        plane = fft.irfft(spectrum, count, axis=axis)[(slice(None),) * axis + (inner,)]
+        plane = back(spectrum, count, axis=axis)[(slice(None),) * axis + (inner,)]
     return plane
 
 

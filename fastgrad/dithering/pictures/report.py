@@ -13,6 +13,8 @@ from fastgrad import _tables
 from fastgrad._typing import Array, ArrayLike, ByteArray
 from fastgrad.dithering.metrics.psnr_and_ssim import cssim, ms_ssim, psnr, ssim
 from fastgrad.dithering.metrics.s_cielab_and_flip import flip, s_cielab
+from fastgrad.dithering.pictures import png
+from fastgrad.dithering.pictures.animation import arranged
 from fastgrad.dithering.pictures.other_tools import RIVALS
 from fastgrad.threads import get_num_threads
 
@@ -20,7 +22,7 @@ __all__ = ["Figures", "against_others", "low_is_good", "metrics", "table"]
 
 BLUR = 1.5  # standard deviation in pixels of the blur under which errors are reported
 LOW = "low is good"  # part of a figure's name where it is so
-SECONDS = "seconds"
+SECONDS, BYTES = "seconds", "bytes of a PNG"
 AFAR, NEAR, COST = "as seen from afar", "pixel by pixel", "cost"
 MARK = "*"  # of the best in a line
 
@@ -114,12 +116,41 @@ def against_others(
         picture = rival(bytes_, colors, palette)
         if picture is not None:
             panels[name], taken[name] = picture, time.perf_counter() - began
+
+    def measured(name: str) -> dict[str, float]:
+        cost = {BYTES: size_of(panels[name]), SECONDS: taken[name]}
+        return {**metrics(panels[name], original, ppd=ppd), **cost}
+
     with ThreadPoolExecutor(get_num_threads()) as pool:
-        measured = pool.map(lambda name: metrics(panels[name], original, ppd=ppd), taken)
-        figures = Figures(
-            {name: {**found, SECONDS: taken[name]} for name, found in zip(taken, measured)}
-        )
+        figures = Figures(zip(taken, pool.map(measured, taken)))
     return Compared(figures, panels)
+
+
+def size_of(picture: ByteArray) -> float:
+    """Return the bytes that an opaque picture takes in a PNG of our writing.
+
+    Parameters
+    ----------
+    picture : array of uint8, shape (height, width, 3)
+        sRGB values.
+
+    Returns
+    -------
+    float
+        The bytes of an indexed PNG; NaN if there are more than 256 colours.
+
+    Examples
+    --------
+    >>> size_of(np.zeros((8, 8, 3), np.uint8)) < 100
+    True
+    """
+    codes = picture.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
+    found, places = np.unique(codes, return_inverse=True)
+    if found.size > 256:
+        return float("nan")
+    palette = np.stack([found >> 16, found >> 8 & 255, found & 255], axis=-1).astype(np.uint8)
+    indices = places.reshape(codes.shape).astype(np.uint8)
+    return float(len(png.encode(*arranged([indices], palette)[:2])))
 
 
 def table(columns: Mapping[str, Mapping[str, float]]) -> str:
@@ -151,25 +182,29 @@ def table(columns: Mapping[str, Mapping[str, float]]) -> str:
         if group != (group := _group(name)):
             rows.append((group, *("" for _ in columns)))
         values = [figures[name] for figures in columns.values()]
-        best = min(values) if low_is_good(name) else max(values)
-        cells = [f"{value:.{3 if abs(value) < 10 else 2}f}" for value in values]
+        known = [value for value in values if value == value] or values
+        best = min(known) if low_is_good(name) else max(known)
+        cells = [_shown(name, value) for value in values]
         if not alone:
-            marks = [
-                f" {MARK}" if cell == f"{best:.{3 if abs(best) < 10 else 2}f}" else "  "
-                for cell in cells
-            ]
+            marks = [f" {MARK}" if cell == _shown(name, best) else "  " for cell in cells]
             cells = [cell + mark for cell, mark in zip(cells, marks)]
         rows.append((f"  {name}", *cells))
     return _tables.aligned(rows) + ("" if alone else f"\n{MARK} the best of its line")
 
 
+def _shown(name: str, value: float) -> str:
+    """Return a figure as text."""
+    digits = 0 if name == BYTES else 3 if abs(value) < 10 else 2
+    return f"{value:.{digits}f}"
+
+
 def low_is_good(name: str) -> bool:
     """Return whether a figure of that name is the better the lower it is."""
-    return LOW in name or name == SECONDS
+    return LOW in name or name in (SECONDS, BYTES)
 
 
 def _group(name: str) -> str:
     """Return under which heading a figure stands."""
-    if name == SECONDS:
+    if name in (SECONDS, BYTES):
         return COST
     return AFAR if LOW in name or "blurred" in name else NEAR

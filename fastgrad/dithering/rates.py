@@ -1,0 +1,107 @@
+"""The search for a rate: the least one at which a file is small enough."""
+
+from __future__ import annotations
+
+import math
+
+__all__ = ["FIRST", "MOST_RATE", "Rates", "SizeError"]
+
+MOST_RATE = 1e3
+FIRST, GROWTH = 3e-4, 8.0  # the first rate that is tried, and how much the next may differ
+NEAR, GOAL = 0.98, 0.99  # shares of the bytes: what must be used, and what is aimed at
+SLOPE, STEEPEST, FLATTEST = -0.12, -1.0, -0.02  # of the logarithm of a size over that of the rate
+EVALUATIONS = 12  # files at most that are made
+
+
+class SizeError(ValueError):
+    """No picture has so few bytes.
+
+    Parameters
+    ----------
+    least : int
+        The bytes of the smallest that was found.
+    most : int
+        Those that there might be.
+    """
+
+    least: int
+
+    def __init__(self, least: int, most: int) -> None:
+        self.least = least
+        super().__init__(f"max_bytes must be at least {least} for this picture, got {most}")
+
+
+class Rates:
+    """Rates to try one after the other: the secant of the logarithms, inside a bracket.
+
+    Parameters
+    ----------
+    most : int
+        Bytes that the file may have.
+
+    Attributes
+    ----------
+    rate : float
+        The rate to try.
+    above, below : float or None
+        The largest rate whose file is too large, 0 if there is none; and the last one whose file is
+        small enough.
+
+    Examples
+    --------
+    >>> rates, size = Rates(50_000), 0
+    >>> while not rates.told(size := round(30_000 * rates.rate**-0.1)):
+    ...     pass
+    >>> 49_000 <= size <= 50_000
+    True
+    """
+
+    rate: float
+    above: float
+    below: float | None
+
+    def __init__(self, most: int) -> None:
+        self.most, self.rate, self.above, self.below = most, FIRST, 0.0, None
+        self._last: tuple[float, int] | None = None
+        self._slope, self._left = SLOPE, EVALUATIONS
+
+    def told(self, size: int) -> bool:
+        """Take note of the bytes of a file at `rate`, and go on to the next one.
+
+        Parameters
+        ----------
+        size : int
+            The bytes.
+
+        Returns
+        -------
+        bool
+            Whether the search is over: the file has nearly as many bytes as there may be, or no
+            rate is left to try.
+        """
+        rate, most = self.rate, self.most
+        if size > most:
+            self.above = rate
+        else:
+            self.below = rate
+        self._left -= 1
+        if NEAR * most <= size <= most or not self._left:
+            return True
+        if self.below is None and rate >= MOST_RATE:
+            return True
+        if self._last is not None and self._last[0] != rate:
+            slope = math.log(size / self._last[1]) / math.log(rate / self._last[0])
+            self._slope = min(max(slope, STEEPEST), FLATTEST)
+        self._last = rate, size
+        steps = math.log(GOAL * most / size) / self._slope
+        self.rate = self._inside(math.log(rate) + steps)
+        return False
+
+    def _inside(self, logarithm: float) -> float:
+        """Return a rate between one that is too low and one that is high enough."""
+        if self.below is None:
+            return min(math.exp(min(logarithm, math.log(self.above * GROWTH))), MOST_RATE)
+        least = max(self.above, self.below / GROWTH)
+        if math.log(least) < logarithm < math.log(self.below):
+            return math.exp(logarithm)
+        return math.sqrt(least * self.below)
