@@ -1,0 +1,249 @@
+"""Bytes against quality of dithered pictures: fastgrad's rate beside other tools.
+
+    python -m benchmarks.dither_size [--images NAME ...] [--colors K ...] [--side N]
+        [--frontier FILE.png] [--json FILE]
+
+Everybody's indices are written by the same encoder: rows without a filter, packed or of 8 bits,
+whichever is smaller, by the best Deflate that is installed. So encoders do not decide. Rivals:
+imagequant at its slowest speed and dithering 1.0, pngquant at its slowest, Pillow. The pictures are
+those in scikit-image's wheel; larger ones are scaled down to --side pixels. Below 400 or so,
+SSIMULACRA2 says little: its coarsest scale is a 32nd.
+
+Ours are several numbers of colours at several rates. What `max_bytes` would choose lies on their
+frontier, and is read off it between neighbouring points:
+
+- bytes at a rival's SSIMULACRA2, as a share of its bytes
+- SSIMULACRA2 and FLIP (low is good) at a rival's bytes, less the rival's
+
+Besides: what the model of bits predicts of the indices, beside what they take. Judges and rivals
+are left out where they are not installed: imagequant, pngquant, ssimulacra2, flip-evaluator.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.dither_quality import flip, ssimulacra2
+from fastgrad.dithering import Viewing
+from fastgrad.dithering.optimiser.problem import Problem
+from fastgrad.dithering.optimiser.rate import RowModel
+from fastgrad.dithering.pace import Pace
+from fastgrad.dithering.pictures import png
+from fastgrad.dithering.thrift import ThriftyRun
+
+IMAGES = ("astronaut", "brick", "camera", "chelsea", "coffee", "coins", "ihc", "moon", "page")
+IMAGES += ("motorcycle_left", "rocket")
+COLORS = (16, 64, 256)
+OURS = (8, 16, 32, 64, 128, 256)
+RATES = (3e-5, 1e-4, 3e-4, 1e-3)
+
+
+def load(name, side):
+    """Return a picture of scikit-image's wheel as sRGB values, not larger than `side`."""
+    import skimage
+
+    (path,) = (Path(skimage.__file__).parent / "data").glob(f"{name}.*")
+    image = Image.open(path).convert("RGB")
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return np.asarray(image)
+
+
+def size_of(indices, colors):
+    """Return the bytes of indices and palette in the encoder that all share."""
+    least = next(bits for bits in (1, 2, 4, 8) if colors <= 1 << bits)
+    data = min(len(png.compress(png.pack(indices, bits))) for bits in {least, 8})
+    return data + 3 * colors
+
+
+# -- rivals: (picture, colours) -> indices and palette ---------------------------------------------
+
+
+def imagequant(image, colors):
+    """Dither by libimagequant, fully."""
+    import imagequant as library
+
+    height, width = image.shape[:2]
+    rgba = np.dstack([image, np.full((height, width), 255, np.uint8)])
+    found, palette = library.quantize_raw_rgba_bytes(
+        rgba.tobytes(), width, height, dithering_level=1.0, max_colors=colors
+    )
+    indices = np.frombuffer(found, np.uint8).reshape(height, width)
+    return indices, np.uint8(palette).reshape(-1, 4)[: int(indices.max()) + 1, :3]
+
+
+def pngquant(image, colors):
+    """Dither by pngquant, at its slowest."""
+    program = shutil.which("pngquant")
+    if program is None:
+        raise ImportError("not installed")
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "a.png"), Path(folder, "b.png")
+        Image.fromarray(image).save(source)
+        command = [program, str(colors), "--speed", "1", "-o", target, source]
+        subprocess.run(command, check=True, capture_output=True)
+        return indexed(Image.open(target))
+
+
+def pillow(image, colors):
+    """Dither by Pillow: the palette of maximum coverage, and Floyd-Steinberg."""
+    image = Image.fromarray(image)
+    palette = image.quantize(colors, Image.Quantize.MAXCOVERAGE)
+    return indexed(image.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG))
+
+
+def indexed(image):
+    """Return an indexed image of Pillow's as arrays."""
+    indices = np.asarray(image)
+    return indices, np.uint8(image.getpalette()).reshape(-1, 3)[: int(indices.max()) + 1]
+
+
+RIVALS = {f.__name__: f for f in (imagequant, pngquant, pillow)}
+
+
+# -- measures --------------------------------------------------------------------------------------
+
+
+def measured(indices, palette, original):
+    """Return bytes, SSIMULACRA2 and FLIP."""
+    picture = palette[indices]
+    return size_of(indices, len(palette)), ssimulacra2(picture, original), flip(picture, original)
+
+
+def ours(image, counts, rates):
+    """Yield colours, rate, seconds without and with it, measures, and predicted bytes."""
+    for colors in counts:
+        began = time.perf_counter()
+        run = ThriftyRun(Problem(image, Viewing(), colors=colors), Pace())
+        run.start()
+        run.anneal()
+        run.search()
+        plain = time.perf_counter() - began
+        for rate in (0.0, *rates):
+            began = time.perf_counter()
+            result = run.at(rate) if rate else run.result()
+            seconds = time.perf_counter() - began
+            used, places = np.unique(result.indices, return_inverse=True)
+            indices = places.reshape(result.indices.shape).astype(np.uint8)
+            model = RowModel(max(len(used), 2))
+            predicted = model.bits(model.counts(indices)) / 8 + 3 * len(used)
+            point = measured(indices, result.palette[used], image)
+            yield colors, rate, plain, seconds, *point, predicted
+
+
+def frontier(points):
+    """Return those points, by bytes, that no smaller one equals in quality."""
+    best = []
+    for point in sorted(points):
+        if not best or point[1] > best[-1][1]:
+            best.append(point)
+    return np.array(best)
+
+
+def beside(rival, points):
+    """Return share of bytes at a rival's score, and differences of both scores at its bytes."""
+    edge = frontier(points)
+    sizes, scores, flips = np.log(edge[:, 0]), edge[:, 1], edge[:, 2]
+    share = np.nan
+    if scores[0] <= rival[1] <= scores[-1]:
+        share = np.exp(np.interp(rival[1], scores, sizes)) / rival[0]
+    elif rival[1] < scores[0]:
+        share = edge[0, 0] / rival[0]
+    at = np.log(rival[0])
+    if at < sizes[0]:
+        return share, np.nan, np.nan
+    return share, np.interp(at, sizes, scores) - rival[1], np.interp(at, sizes, flips) - rival[2]
+
+
+def report(images, counts, side):
+    """Print the tables, and return all figures."""
+    figures, rows = {}, {}
+    for name in images:
+        image = load(name, side)
+        points, others = [], {}
+        for tool, rival in RIVALS.items():
+            for colors in counts:
+                try:
+                    others[tool, colors] = measured(*rival(image, colors), image)
+                except ImportError as error:
+                    print(f"left out: {tool} ({error})")
+        for colors, rate, plain, more, *point, predicted in ours(image, OURS, RATES):
+            points.append((*point, predicted, colors, rate, plain, more))
+        print(f"\n### {name}, {image.shape[1]} x {image.shape[0]}\n")
+        print("| beside | bytes | SSIMULACRA2 | FLIP | bytes at its score | more points | FLIP |")
+        print("|---|---|---|---|---|---|---|")
+        for (tool, colors), rival in others.items():
+            share, score, error = beside(rival, [p[:3] for p in points])
+            rows.setdefault((tool, colors), []).append((share, score, error))
+            shown = f"{rival[0]} | {rival[1]:.1f} | {rival[2]:.4f} | {share:.3f}"
+            print(f"| {tool}, {colors} | {shown} | {score:+.1f} | {error:+.4f} |", flush=True)
+        figures[name] = {"fastgrad": points}
+        figures[name] |= {f"{tool}, {colors}": found for (tool, colors), found in others.items()}
+    print("\n### means; least and most\n")
+    print("| beside | bytes at its score | more points at its bytes | FLIP at its bytes |")
+    print("|---|---|---|---|")
+    for (tool, colors), found in rows.items():
+        cells = [
+            f"{np.nanmean(x):.3f} ({np.nanmin(x):.3f} to {np.nanmax(x):.3f})"
+            for x in np.array(found).T
+        ]
+        print(f"| {tool}, {colors} | " + " | ".join(cells) + " |")
+    every = [point for name in images for point in figures[name]["fastgrad"]]
+    ratios = np.array([p[3] / p[0] for p in every])
+    near = np.mean(abs(ratios - 1) <= 0.08)
+    print(
+        f"\npredicted / real bytes: mean {ratios.mean():.3f}, {near:.0%} within 8 %, "
+        f"{ratios.min():.2f} to {ratios.max():.2f}"
+    )
+    times = [1 + p[7] / p[6] for p in every if p[5]]
+    print(f"time with a rate / without: {np.median(times):.2f} (median), {max(times):.2f} (most)")
+    return figures
+
+
+def plot(figures, path):
+    """Draw quality against bytes, and predicted against real bytes."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6 * len(figures), 10), layout="constrained")
+    axes = figure.subplots(2, len(figures), squeeze=False)
+    for column, (name, found) in zip(axes.T, figures.items()):
+        points = np.array(found["fastgrad"])
+        edge = frontier([tuple(p) for p in points[:, :2]])
+        column[0].plot(points[:, 0], points[:, 1], ".", color="tab:blue", alpha=0.4)
+        column[0].plot(edge[:, 0], edge[:, 1], color="tab:blue", label="fastgrad")
+        for tool, marker in zip(RIVALS, "os^"):
+            theirs = np.array([x for key, x in found.items() if key.startswith(f"{tool},")])
+            if theirs.size:
+                column[0].plot(theirs[:, 0], theirs[:, 1], f"{marker}--", label=tool)
+        column[0].set(title=name, xlabel="bytes", ylabel="SSIMULACRA2", xscale="log")
+        column[0].legend()
+        column[1].loglog(points[:, 0], points[:, 3], ".")
+        column[1].axline((points[0, 0], points[0, 0]), slope=1, color="grey", lw=1)
+        column[1].set(xlabel="real bytes", ylabel="predicted bytes")
+    figure.savefig(path)
+
+
+def main():
+    """Run the report."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--images", nargs="+", default=IMAGES, metavar="NAME")
+    parser.add_argument("--colors", nargs="+", type=int, default=COLORS, metavar="K")
+    parser.add_argument("--side", type=int, default=512, metavar="N")
+    parser.add_argument("--frontier", type=Path, metavar="FILE.png", help="draw a plot")
+    parser.add_argument("--json", type=Path, help="write all figures there")
+    arguments = parser.parse_args()
+    figures = report(arguments.images, arguments.colors, arguments.side)
+    if arguments.frontier:
+        plot(figures, arguments.frontier)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
