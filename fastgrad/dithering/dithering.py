@@ -20,7 +20,7 @@ from fastgrad.dithering.result import Dithering, Progress
 from fastgrad.dithering.run import Criterion
 from fastgrad.dithering.soft_edges import dither_soft
 from fastgrad.dithering.strips.strips import dither_strips, source_of
-from fastgrad.dithering.thrift import Thrift, ThriftyRun, thrifty
+from fastgrad.dithering.thrift import Thrift, ThriftyRun, rated, thrifty
 from fastgrad.estimators import Estimator, EstimatorName
 from fastgrad.objectives import Objective
 from fastgrad.random import RNG
@@ -259,7 +259,6 @@ def dither(
         fit=fit,
         solid=solid,
         regions=regions,
-        thrifty=thrift.asked,
     )
     viewing = Viewing(
         local_weights=local_weights,
@@ -267,17 +266,15 @@ def dither(
     )
     call, close = shown(progress, None if callback is None else given.watched(callback))
     try:
-        if given.soft is not None:
-            result = dither_soft(
-                given.values,
-                given.soft,
-                given.entries,
-                viewing=viewing,
-                pace=pace,
-                rng=rng,
-                callback=call,
-            )
-            return given.dressed(result)
+        soft = given.soft
+        if soft is not None:
+
+            def softened(rate: float) -> Dithering:
+                how = {"viewing": viewing, "pace": pace, "rng": rng, "callback": call}
+                result = dither_soft(given.values, soft, given.entries, rate=rate, **how)
+                return given.dressed(result)
+
+            return rated(thrift, softened)
 
         def searched(colors: int | None) -> ThriftyRun:
             problem = Problem(

@@ -40,8 +40,6 @@ class Given:
     image, colors, palette, preset, lock_colors, alpha, hidden, weights, previous, structure, fit,
     solid, regions
         Options of `fastgrad.dither`.
-    thrifty : bool, optional
-        Whether bytes count: opacity is then kept, and not learned.
 
     Attributes
     ----------
@@ -108,7 +106,6 @@ class Given:
         fit: Fit | ToneMap | None = None,
         solid: bool | Colors | None = None,
         regions: Mapping[Mode, ArrayLike] | None = None,
-        thrifty: bool = False,
     ) -> None:
         lock = _validate.choice(lock_colors, "lock_colors", (False, True))
         if alpha is None:
@@ -137,7 +134,7 @@ class Given:
         if self._alpha is not None:
             self.entries = max(2, count - max(0, self._hidden - 1))
             plain = self.palette is None and weights is None and previous is None and not structure
-            if plain and not thrifty and is_soft(self._alpha, count) and self._alpha.any():
+            if plain and is_soft(self._alpha, count) and self._alpha.any():
                 self.soft = self._alpha
             self._make_room(lock)
         self.previous = _opaque(previous) if isinstance(previous, Dithering) else previous

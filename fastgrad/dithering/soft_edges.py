@@ -17,6 +17,7 @@ from fastgrad._typing import Array, ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.palette import Sample, initial, spacing
+from fastgrad.dithering.optimiser.rate import RatedSearch
 from fastgrad.dithering.optimiser.search import Search
 from fastgrad.dithering.optimiser.spare import spare
 from fastgrad.dithering.pace import Pace
@@ -31,6 +32,7 @@ LEARNED_FROM = 1 << 16  # pixels, approximately
 ITERATIONS = 20  # of k-means
 TRIALS = 3
 ROUNDS = 4  # of search and fit
+RISING = (0.1, 0.25, 0.5, 1.0, 1.0)  # shares of a rate, of one search after the other
 NU = 0.3  # an edge bears less grain than a photograph
 
 
@@ -58,6 +60,7 @@ def dither_soft(
     flicker: ArrayLike = 0.0,
     viewing: Viewing | None = None,
     pace: Pace | None = None,
+    rate: float = 0.0,
     rng: RNG = 0,
     callback: Callable[[Progress], object] | None = None,
 ) -> Dithering:
@@ -81,6 +84,8 @@ def dither_soft(
         The viewing conditions, of which blur and nu are used.
     pace : Pace, optional
         How long to work.
+    rate : float, optional
+        What a bit per pixel of the file costs, as a loss.
     rng : int, Key, SeedSequence or Generator, optional
         Source of randomness.
     callback : callable, optional
@@ -123,9 +128,14 @@ def dither_soft(
         picture = indices.copy()
         search = Search(loss, picture, rounded, **frame)
         search.sweep()
-        losses, measured = (*history, search.errors()[0]), metrics(loss, picture, rounded)
         if len(clear):
             picture[alpha == 0] = np.argmin(opacity)
+        if rate:
+            search = RatedSearch(loss, picture, rounded, rate, **frame)
+            for share in RISING:
+                search.renew(rate * share)
+                search.sweep()
+        losses, measured = (*history, search.errors()[0]), metrics(loss, picture, rounded)
         if entries is None:
             picture, rgb, opacity = _used(picture, rgb, opacity)
         seconds = time.perf_counter() - pace.began

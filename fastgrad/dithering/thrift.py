@@ -19,7 +19,7 @@ from fastgrad.dithering.rates import FIRST, MOST_RATE, Rates, SizeError
 from fastgrad.dithering.result import Dithering
 from fastgrad.dithering.run import LAST, Run
 
-__all__ = ["Thrift", "ThriftyRun", "thrifty"]
+__all__ = ["Thrift", "ThriftyRun", "rated", "thrifty"]
 
 ROUNDS = 10  # of search with a rate; the prices are renewed between them
 RISE, LAST_ROUNDS = 1.6, 3  # the rate rises, and stays in the last rounds
@@ -113,6 +113,44 @@ def thrifty(thrift: Thrift, given: Given, begin: Callable[[int | None], ThriftyR
         run = _within(given, begin, most, size_of)
     result = finished(run.result())
     result.metrics["bytes"] = len(_encoded(result, thrift.ending))
+    return result
+
+
+def rated(thrift: Thrift, dithered: Callable[[float], Dithering]) -> Dithering:
+    """Dither with an eye on the size of the file, anew for each rate.
+
+    Parameters
+    ----------
+    thrift : Thrift
+        What is asked for.
+    dithered : callable
+        Returns the picture at a rate.
+
+    Returns
+    -------
+    Dithering
+        The picture. If size matters, its metrics tell the bytes of its file.
+
+    Raises
+    ------
+    ValueError
+        If there is no picture within so many bytes.
+    """
+    result, most = dithered(float(thrift.rate or 0)), thrift.max_bytes
+    if not thrift.asked:
+        return result
+    size = least = len(_encoded(result, thrift.ending))
+    if most is not None and size > most:
+        rates, best, over = Rates(most), None, False
+        while not over:
+            result = dithered(rates.rate)
+            size = len(_encoded(result, thrift.ending))
+            least, over = min(size, least), rates.told(size)
+            best = (result, size) if size <= most else best
+        if best is None:
+            raise SizeError(least, most)
+        result, size = best
+    result.metrics["bytes"] = size
     return result
 
 

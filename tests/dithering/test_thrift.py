@@ -115,6 +115,17 @@ def test_opacity_stays(photograph):
     assert bytes_of(sized) <= 4000
 
 
+def test_soft_edges_are_charged_too(photograph):
+    y, x = np.mgrid[:96, :128]
+    alpha = np.clip((45 - np.hypot(x - 64, y - 48)) * 10, 0, 255).astype(np.uint8)
+    leaf = np.dstack([photograph, alpha])
+    plain, small = fg.dither(leaf, colors=16), fg.dither(leaf, colors=16, rate=0.03)
+    assert small.metrics["bytes"] == bytes_of(small) < 0.9 * bytes_of(plain)
+    most = int(0.8 * bytes_of(plain))
+    assert 0.95 * most < bytes_of(fg.dither(leaf, colors=16, max_bytes=most)) <= most
+    assert len(small.opacity) <= 16
+
+
 def test_flat_colours_stay_flat():
     drawing = np.zeros((60, 80, 3), np.uint8)
     drawing[10:40, 20:60] = (200, 30, 40)

@@ -263,6 +263,7 @@ class _Work:
                 previous=previous,
                 flicker=options["flicker"] * still,
                 viewing=viewing,
+                rate=options.get("rate") or 0.0,
                 callback=self.show,
             )
             previous, before = result.indices, values
