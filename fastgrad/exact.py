@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad._typing import Array, ArrayLike, FloatArray
+from fastgrad._typing import Array, ArrayLike, FloatArray, IntArray
 from fastgrad.distributions.categorical import as_distribution
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.objectives import Objective, as_objective
@@ -67,38 +67,19 @@ def value_and_grad(
     if objective.expectation is not None:
         return objective.expectation(d)
 
-    table = d.log_probabilities()
-    allowed = (table > -np.inf).reshape(len(table), -1).T  # (N, K)
-    batch, variables = table.shape[1:], len(allowed)
-    likeliest = table.argmax(axis=0)[None].astype(np.int32)
-    origin = objective.outcomes(d, likeliest).value[0]
-    examples = origin.size
-    counts = allowed.sum(axis=1).reshape(examples, variables // max(examples, 1))
-    sizes = [math.prod(map(int, row)) for row in counts]
-    outcomes = max(sizes, default=1)
-    if outcomes > budget:
-        raise ValueError(f"{_amount(outcomes)} joint outcomes are more than budget={budget}")
-
-    # Outcome t in mixed radix; examples with fewer outcomes go round again, with no weight.
-    categories = np.argsort(~allowed, axis=1, kind="stable").reshape(*counts.shape, len(table))
-    strides = np.ones_like(counts)
-    strides[:, 1:] = np.cumprod(counts[:, :-1], axis=1)
+    likeliest = d.log_probabilities().argmax(axis=0)[None].astype(np.int32)
+    origin = objective.outcomes(d, _validate.frozen(likeliest)).value[0]
+    examples, begin = origin.size, 0
     value = np.zeros(examples)
     grad = np.zeros((examples, d.logits.size // max(examples, 1)))
-    step = max(1, BLOCK // max(1, d.logits.size))
-    for begin in range(0, outcomes, step):
-        t = np.arange(begin, min(begin + step, outcomes))
-        digits = t[:, None, None] // strides % counts
-        z = np.take_along_axis(categories[None], digits[..., None], axis=3)[..., 0]
-        z = z.astype(np.int32).reshape(len(t), *batch)
-        weight = np.exp(d.log_prob(z).reshape(digits.shape).sum(axis=2))
-        weight *= t[:, None] < np.array(sizes)
+    for z, weight in all_outcomes(d, examples, budget):
         # Scores have mean zero, so f counts from any origin.
         f_z = objective.outcomes(d, z, offset=begin).value
         weight *= (f_z - origin).reshape(weight.shape)
         value += weight.sum(axis=0)
-        score = d.score(z).reshape(len(t), *grad.shape)
+        score = d.score(z).reshape(len(z), *grad.shape)
         grad += np.einsum("te,tef->ef", weight, score)
+        begin += len(z)
     return (origin + value.reshape(origin.shape))[()], grad.reshape(d.logits.shape)
 
 
@@ -153,6 +134,37 @@ def grad(
     array([-0.1875,  0.1875])
     """
     return value_and_grad(f, distribution, budget=budget)[1]
+
+
+def all_outcomes(
+    distribution: Discrete, examples: int, budget: int
+) -> Iterator[tuple[IntArray, FloatArray]]:
+    """Yield all outcomes of so many examples side by side, and their probabilities.
+
+    Both come in blocks: outcomes z (T, *batch), and the probability (T, examples) of each in its
+    example. Examples with fewer outcomes go round again, with no weight.
+    """
+    table = distribution.log_probabilities()
+    allowed = (table > -np.inf).reshape(len(table), -1).T  # (N, K)
+    batch, variables = table.shape[1:], len(allowed)
+    counts = allowed.sum(axis=1).reshape(examples, variables // max(examples, 1))
+    sizes = [math.prod(map(int, row)) for row in counts]
+    outcomes = max(sizes, default=1)
+    if outcomes > budget:
+        raise ValueError(f"{_amount(outcomes)} joint outcomes are more than budget={budget}")
+    # Outcome t in mixed radix.
+    categories = np.argsort(~allowed, axis=1, kind="stable").reshape(*counts.shape, len(table))
+    strides = np.ones_like(counts)
+    strides[:, 1:] = np.cumprod(counts[:, :-1], axis=1)
+    step = max(1, BLOCK // max(1, distribution.logits.size))
+    for begin in range(0, outcomes, step):
+        t = np.arange(begin, min(begin + step, outcomes))
+        digits = t[:, None, None] // strides % counts
+        z = np.take_along_axis(categories[None], digits[..., None], axis=3)[..., 0]
+        z = _validate.frozen(z.astype(np.int32).reshape(len(t), *batch))
+        weight = np.exp(distribution.log_prob(z).reshape(digits.shape).sum(axis=2))
+        weight *= t[:, None] < np.array(sizes)
+        yield z, weight
 
 
 def _amount(n):

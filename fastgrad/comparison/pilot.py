@@ -91,6 +91,7 @@ class Auto(Estimator):
         state: dict[str, Any] | None = None,
         block_size: int | None = None,
         row_offset: int = 0,
+        return_samples: bool = False,
     ) -> Estimate:
         """Estimate E[f] and its gradient: see `Estimator`."""
         distribution, key, known = as_discrete(distribution), as_key(rng), self._contenders
@@ -126,6 +127,7 @@ class Auto(Estimator):
             state={k: v for k, v in state.items() if k not in OWN} or None,
             block_size=block_size,
             row_offset=row_offset,
+            return_samples=return_samples,
         )
         state = {own: state[own] for own in OWN} | (found.state or {})
         return found._replace(state=state, evaluations=found.evaluations + spent)

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, NamedTuple, TypeVar, cast
 
+import numpy as np
+
 from fastgrad import _validate
 from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.distributions.categorical import as_distribution
@@ -36,12 +38,28 @@ class Estimate(NamedTuple):
     evaluations : int
         Number of points at which f was evaluated. The gradient of f at a point where its value is
         computed too counts as part of that evaluation.
+    samples : array, dict of arrays for graphs, or None
+        With ``return_samples=True`` the samples that f was scored at, as f takes them: shape
+        (S, *logits.shape), one-hot, or relaxed where the estimator relaxes them (`gumbel_softmax`);
+        0 or 1 for Bernoulli variables; (S, *batch_shape, *event_shape) for continuous ones.
+        `enumerate` has all outcomes. Points at which f is evaluated for a control variate or a
+        baseline are not among them.
+    weights : array or None
+        With ``return_samples=True``, for each sample the weight of f there in the value: shape
+        (S, *value.shape). It is 1 / S where samples are independent or coupled; a probability in
+        `enumerate` and in estimators that sum or draw without replacement (of sum 1; in
+        `importance_weighted`, of mean sum 1); and in `vimco` the derivative of the bound. So
+        ``(weights * f(samples)).sum(axis=0)`` has, as a function of other parameters of f, their
+        gradient. It is the value itself but in `vimco`, and in `arsm`, whose value has swapped
+        samples too.
     """
 
     value: FloatArray
     grad: Any  # an array; of continuous distributions and graphs a dict
     state: dict[str, Any] | None
     evaluations: int
+    samples: Any = None
+    weights: FloatArray | None = None
 
 
 def by_options(rule: Callable[[Any], T]) -> T:
@@ -141,6 +159,7 @@ class Estimator:
         state: dict[str, Any] | None = None,
         block_size: int | None = None,
         row_offset: int = 0,
+        return_samples: bool = False,
     ) -> Estimate:
         """Estimate E[f] and its gradient by the logits.
 
@@ -166,11 +185,14 @@ class Estimator:
             each part (the number of examples before it, times the variables of an example) values
             and gradients join to those of one call, bit for bit. So does the state, unless the
             estimator `pools` what it learns.
+        return_samples : bool
+            Whether the estimate has the samples that it is made of, and their weights. By default
+            they are not kept, which costs nothing.
 
         Returns
         -------
         Estimate
-            Value, gradient, state and number of evaluations.
+            Value, gradient, state and number of evaluations; samples and weights on request.
 
         Raises
         ------
@@ -179,6 +201,19 @@ class Estimator:
             logits.
         ValueError
             If there are too few samples, or f returns values of a wrong shape or not finite.
+
+        Examples
+        --------
+        A part of f has parameters of its own. They are fitted to the samples that the logits were
+        scored on:
+
+        >>> import numpy as np, fastgrad as fg
+        >>> w = np.array([1.0, 2.0, 4.0])
+        >>> rloo = fg.estimator("rloo")
+        >>> found = rloo(lambda x: x @ w, np.zeros(3), num_samples=4, rng=0, return_samples=True)
+        >>> by_w = (found.weights[:, None] * found.samples).sum(axis=0)
+        >>> found.samples.shape, bool(by_w @ w == found.value)
+        ((4, 3), True)
         """
         objective, variables = as_objective(f), as_distribution(distribution)
         self.check(variables)
@@ -194,19 +229,27 @@ class Estimator:
             raise ValueError(f"{rule} {group}, got {num_samples}")
         block_size = num_samples if block_size is None else block_size
         size = max(1, _validate.integer(block_size, "block_size", 1) // group) * group
-        key = as_key(rng)
+        key, kept = as_key(rng), []
 
         def blocks(objective: Objective) -> Iterator[tuple[Any, Any]]:
             """Draw and ask block after block, as `combine` takes them in."""
             for offset in range(0, num_samples, size):
                 n = min(size, num_samples - offset)
                 draws = self.draw(distribution, n, key, offset=offset, state=state)
-                yield draws, self.ask(objective, distribution, draws, offset=offset)
+                answers = self.ask(objective, distribution, draws, offset=offset)
+                if return_samples:
+                    kept.append(self.weighed(distribution, draws, answers))
+                yield draws, answers
 
         def estimate(objective: Objective) -> Estimate:
+            kept.clear()
             return self.combine(distribution, blocks(objective), state)
 
-        return lazily_checked(estimate, objective) if "grad" in self.needs else estimate(objective)
+        if "grad" in self.needs:
+            found = lazily_checked(estimate, objective)
+        else:
+            found = estimate(objective)
+        return _with_samples(found, kept) if return_samples else found
 
     def check(self, distribution: Any) -> None:
         """Refuse a distribution that the estimator is not for: here, one without logits."""
@@ -253,6 +296,15 @@ class Estimator:
         """
         return distribution.features(draws)
 
+    def weighed(
+        self, distribution: Any, draws: Any, answers: Any
+    ) -> tuple[FloatArray, FloatArray | None]:
+        """Return the samples of a block, and the weights of f there, as `Estimate` has them.
+
+        The weights, (S, *examples), sum to 1 in the block; None means that they are equal.
+        """
+        return self.samples(distribution, draws), None
+
     def ask(self, objective: Objective, distribution: Any, draws: Any, *, offset: int = 0) -> Any:
         """Evaluate what the estimator needs of f at the draws."""
         raise NotImplementedError
@@ -265,6 +317,18 @@ class Estimator:
     ) -> Estimate:
         """Make the estimate of an iterable of pairs (draws, answers), one for each block."""
         raise NotImplementedError
+
+
+def _with_samples(found: Estimate, kept: list[tuple[FloatArray, FloatArray | None]]) -> Estimate:
+    """Return the estimate with the samples of its blocks, and weights that sum to 1 over all."""
+    total, shape = sum(len(x) for x, _ in kept), np.shape(found.value)
+    parts = []
+    for x, weights in kept:
+        share = np.full((len(x), *shape), 1 / total, found.value.dtype)
+        parts.append(share if weights is None else (weights * (len(x) / total)).astype(share.dtype))
+    return found._replace(
+        samples=np.concatenate([x for x, _ in kept]), weights=np.concatenate(parts)
+    )
 
 
 def estimate(value: Any, grad: Array, state: dict[str, Any] | None, evaluations: int) -> Estimate:

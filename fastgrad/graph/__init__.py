@@ -136,6 +136,7 @@ def expectation_grad(
     num_samples: int,
     rng: RNG,
     state: dict[str, Any] | None = None,
+    return_samples: bool = False,
 ) -> Estimate:
     """Estimate E[f] and its gradient by the parameters of all distributions, and of f itself.
 
@@ -161,6 +162,8 @@ def expectation_grad(
         The same key gives the same estimate, bit for bit.
     state : dict, optional
         The state of the last estimate.
+    return_samples : bool
+        Whether the estimate has the joint samples, a dict of arrays by node, and their weights.
 
     Returns
     -------
@@ -198,7 +201,8 @@ def expectation_grad(
         objective.require("expectation_grad", ("f",))
         f = [Cost((*nodes, *(parameters or {})), objective.part("f"), objective.grad)]
     graph = Graph(f, nodes, parameters or {}, num_samples)
-    return graph.estimate(estimator, as_key(rng), state or {})
+    found = graph.estimate(estimator, as_key(rng), state or {})
+    return graph.with_samples(found) if return_samples else found
 
 
 def names_of(inputs: str | Iterable[str]) -> tuple[str, ...]:

@@ -96,6 +96,12 @@ class Graph:
         value = np.asarray(sum(answers)).mean(axis=0)
         return Estimate(value, grad, learnt or None, self.evaluations)
 
+    def with_samples(self, found: Estimate) -> Estimate:
+        """Return the estimate with the samples that it was made of, by node."""
+        samples = {name: drawn.x for name, drawn in self.drawn.items()}
+        weights = np.full((self.size, *np.shape(found.value)), 1 / self.size, found.value.dtype)
+        return found._replace(samples=samples, weights=weights)
+
     # -- forward ---------------------------------------------------------------------------------
 
     def draw(self, name: str, node: Any, chosen: Any, key: Key, state: Any) -> Drawn:

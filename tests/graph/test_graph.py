@@ -400,3 +400,17 @@ def test_shapes_must_fit():
         call(lambda z, x: x * np.nan)
     with pytest.raises(ValueError, match="all costs must return values of one shape"):
         call([Cost("x", lambda x: x), Cost("x", lambda x: x[:, None])])
+
+
+def test_samples_come_with_the_estimate_on_request():
+    w = np.array([-1.0, 1.0])
+    nodes = {
+        "z": fg.Categorical(np.zeros(2)),
+        "x": Conditional("z", lambda z: C.Normal(z @ w, np.zeros(len(z)))),
+    }
+    found = call(lambda z, x: x + z[:, 0], nodes, return_samples=True)
+    assert found.samples["z"].shape == (10, 2)
+    assert found.samples["x"].shape == (10,)
+    mean = (found.weights * (found.samples["x"] + found.samples["z"][:, 0])).sum()
+    assert found.value == pytest.approx(mean, rel=1e-12)
+    assert call(lambda z, x: x, nodes).samples is None

@@ -79,8 +79,8 @@ class Pathwise(OfContinuous):
         self, objective: Objective, distribution: Continuous, draws: Any, *, offset: int = 0
     ) -> Any:
         """Evaluate f and its gradient at the samples, and once its gradient at the mean."""
-        values = objective.relaxed(distribution, draws[1], offset=offset)
-        gradient, at_mean = objective.gradient(draws[1], offset=offset), None
+        x, at_mean = draws[1], None
+        values, gradient = objective.relaxed_and_gradient(distribution, x, offset=offset)
         if self.control == "linear" and offset == 0:
             mean = np.asarray(_validate.finite(distribution.mean(), "the mean"))
             at_mean = objective.gradient(_validate.frozen(mean[None]))

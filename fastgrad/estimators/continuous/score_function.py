@@ -36,6 +36,7 @@ class OfContinuous(Estimator):
         rng: RNG,
         state: dict[str, Any] | None = None,
         block_size: int | None = None,
+        return_samples: bool = False,
     ) -> Estimate:
         """Estimate E[f] and its gradient by the parameters.
 
@@ -55,6 +56,8 @@ class OfContinuous(Estimator):
         block_size : int, optional
             The most samples to draw and hand to f at once, which bounds the memory; by default
             all. It does not change the result.
+        return_samples : bool
+            Whether the estimate has the samples that it is made of, and their weights.
 
         Returns
         -------
@@ -71,7 +74,13 @@ class OfContinuous(Estimator):
         """
         given: Any = distribution
         return super().__call__(
-            f, given, num_samples=num_samples, rng=rng, state=state, block_size=block_size
+            f,
+            given,
+            num_samples=num_samples,
+            rng=rng,
+            state=state,
+            block_size=block_size,
+            return_samples=return_samples,
         )
 
     def check(self, distribution: Any, kind: type = Continuous) -> None:

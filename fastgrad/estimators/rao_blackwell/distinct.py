@@ -126,6 +126,18 @@ class Distinct(Estimator):
         """Return the features of the outcomes that are known."""
         return distribution.features(draws.z)
 
+    def weights(self, outcomes: Outcomes) -> FloatArray:
+        """Return the weights (S, M) of the outcomes of each cell in the estimate of E[f]."""
+        raise NotImplementedError
+
+    def weighed(
+        self, distribution: Discrete, draws: Any, answers: tuple[Outcomes, Values]
+    ) -> tuple[FloatArray, FloatArray | None]:
+        """Return the features of all outcomes, but those for a baseline, and their weights."""
+        outcomes, values = answers
+        weights, shape = self.weights(outcomes), values.value.shape[1:]
+        return distribution.features(outcomes.z), weights.reshape(len(outcomes.z), *shape)
+
     def law(self, cell: Categorical, num_samples: int) -> tuple[Outcomes, FloatArray] | None:
         """Return all `Outcomes` of one cell and their weights, or None where there are too many."""
         raise NotImplementedError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -72,6 +73,16 @@ class Enumerate(Estimator):
         """Refuse: there are no samples."""
         raise TypeError(f"{self.name} draws no samples")
 
+    def weighed(
+        self, distribution: Discrete, draws: None, answers: Any
+    ) -> tuple[FloatArray, FloatArray | None]:
+        """Return the features of all outcomes, and their probabilities."""
+        d = distribution.with_logits(distribution.logits.astype(np.float64))
+        shape = np.shape(answers[0])
+        found = list(exact.all_outcomes(d, math.prod(shape), self.budget))
+        z, weights = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return distribution.features(z), weights.reshape(len(z), *shape)
+
     def ask(
         self, objective: Objective, distribution: Discrete, draws: Any, *, offset: int = 0
     ) -> Any:
@@ -81,7 +92,7 @@ class Enumerate(Estimator):
         def counting(part: Any) -> Any:
             def ask(x: Any) -> Any:
                 points.append(len(x))
-                return part(_validate.frozen(x))
+                return part(x if objective.writable else _validate.frozen(x))
 
             return ask
 

@@ -121,6 +121,12 @@ class SumAndSample(Distinct):
         top = search(cell, 1, self.count(num_samples), None, who=self.name)
         return tuples(cell, top, num_samples, others=self.baseline == "independent")
 
+    def weights(self, outcomes: Outcomes) -> FloatArray:
+        """Return probabilities of what is summed, and equal shares of the rest."""
+        sampled = len(outcomes.z) - len(outcomes.log_p)
+        share = np.exp(outcomes.rest) / max(sampled, 1)
+        return np.concatenate([np.exp(outcomes.log_p), np.tile(share, (sampled, 1))])
+
     def combine(
         self,
         distribution: Discrete,
@@ -130,8 +136,7 @@ class SumAndSample(Distinct):
         """Make the estimate of the one pair (draws, (outcomes, values))."""
         ((_, (outcomes, values)),) = blocks
         samples, summed = len(outcomes.z), len(outcomes.log_p)
-        share = np.exp(outcomes.rest) / max(samples - summed, 1)
-        weights = np.concatenate([np.exp(outcomes.log_p), np.tile(share, (samples - summed, 1))])
+        weights = self.weights(outcomes)
         f, x = weighted.flat(values.value[:samples]), weighted.flat(values.signal)
         x, baseline = x[:samples], x[samples:]
         if self.baseline == "summed" and summed:

@@ -65,6 +65,11 @@ class UnorderedSet(Distinct):
         """Return all `Outcomes` of one cell and their weights, or None where there are too many."""
         return sets(cell, num_samples)
 
+    def weights(self, outcomes: Outcomes) -> FloatArray:
+        """Return p(z) R(S, z)."""
+        none = np.zeros((len(outcomes.log_p), 0))
+        return weigh(outcomes.log_p, outcomes.rest, none)[1]
+
     def combine(
         self,
         distribution: Discrete,
@@ -140,6 +145,11 @@ class ImportanceWeighted(Distinct):
         law = None if infinite else sets(cell, num_samples)
         return law and thresholds(law)
 
+    def weights(self, outcomes: Outcomes) -> FloatArray:
+        """Return p(z) / q(z), divided by their sum if they are to be normalized."""
+        found = _by_inclusion(outcomes)
+        return found / found.sum(axis=0) if self.normalized else found
+
     def combine(
         self,
         distribution: Discrete,
@@ -149,9 +159,7 @@ class ImportanceWeighted(Distinct):
         """Make the estimate of the one pair (draws, (outcomes, values))."""
         ((_, (outcomes, values)),) = blocks
         f, x = weighted.flat(values.value), weighted.flat(values.signal)
-        p, y = np.exp(outcomes.log_p), np.exp(np.minimum(outcomes.log_p - outcomes.last, 40.0))
-        share = np.where(y > 1e-8, -np.expm1(-y) / np.maximum(y, 1e-8), 1 - y / 2)
-        weights = np.where(y < 40.0, np.exp(outcomes.last) / share, p)  # p / q
+        p, weights = np.exp(outcomes.log_p), _by_inclusion(outcomes)
         total, own, w = weights.sum(axis=0), weighted.spread(p, x), weighted.spread(weights, x)
         mean, b = (weights * f).sum(axis=0), 0.0
         if self.baseline:
@@ -161,3 +169,11 @@ class ImportanceWeighted(Distinct):
             b, w = (w * x).sum(axis=0) / w.sum(axis=0) if self.baseline else 0.0, w / own
         grad = weighted.scores(distribution, outcomes.z, w * (x - b))
         return weighted.estimate_of(values, mean, grad, state)
+
+
+def _by_inclusion(outcomes: Outcomes) -> FloatArray:
+    """Return the probabilities of outcomes divided by those of being in the set, p / q."""
+    last: Any = outcomes.last
+    y = np.exp(np.minimum(outcomes.log_p - last, 40.0))
+    share = np.where(y > 1e-8, -np.expm1(-y) / np.maximum(y, 1e-8), 1 - y / 2)
+    return np.where(y < 40.0, np.exp(last) / share, np.exp(outcomes.log_p))

@@ -91,8 +91,8 @@ class GumbelSoftmax(Estimator):
         self, objective: Objective, distribution: Discrete, draws: Any, *, offset: int = 0
     ) -> Any:
         """Evaluate f and its gradient at the relaxed samples."""
-        values = objective.relaxed(distribution, draws, offset=offset)
-        return values.value, objective.gradient(draws, offset=offset)
+        values, gradient = objective.relaxed_and_gradient(distribution, draws, offset=offset)
+        return values.value, gradient
 
     def combine(
         self,

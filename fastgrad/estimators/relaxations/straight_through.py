@@ -38,8 +38,8 @@ class AtOutcomes(ScoreFunction):
     ) -> Any:
         """Evaluate f and its gradient at the outcomes' features."""
         x = _validate.frozen(distribution.features(draws))
-        values = objective.relaxed(distribution, x, offset=offset)
-        return values.value, objective.gradient(x, offset=offset)
+        values, gradient = objective.relaxed_and_gradient(distribution, x, offset=offset)
+        return values.value, gradient
 
     def combine(
         self,

@@ -141,16 +141,14 @@ class RelaxedControl(Estimator):
         value, signal = np.array(values.value), expand(values.signal, batch)
         once = self.coupled and len(draws.pairs) == 1
 
-        def gradient(x: FloatArray) -> FloatArray:
-            g = objective.gradient(x, offset=offset)
-            return g if once else g.copy()  # f may return the same array again
-
         controls = []
         for pair in draws.pairs if "grad" in self.needs else ():
-            c = objective.relaxed(distribution, pair.conditional, offset=offset).signal
-            r = gradient(pair.relaxed)
-            q = r if pair.coupled else gradient(pair.conditional)
-            controls.append(Control(expand(c, batch), r, q))
+            c, q = objective.relaxed_and_gradient(distribution, pair.conditional, offset=offset)
+            signal_there = expand(c.signal, batch)
+            r = q = q if once else q.copy()  # f may return the same array again
+            if not pair.coupled:
+                r = objective.gradient(pair.relaxed, offset=offset).copy()
+            controls.append(Control(signal_there, r, q))
         return Answers(value, signal, controls)
 
 

@@ -67,8 +67,8 @@ class MuProp(ScoreFunction):
         if offset == 0:
             mu = _validate.frozen(mean_features(distribution))
             x = mu.reshape(1, *distribution.logits.shape)
-            at_mu = objective.relaxed(distribution, x).signal[0].copy()  # f may reuse its buffer
-            expansion = mu, at_mu, objective.gradient(x)
+            values, gradient = objective.relaxed_and_gradient(distribution, x)
+            expansion = mu, values.signal[0].copy(), gradient  # f may reuse its buffer
         return objective.outcomes(distribution, draws, offset=offset), expansion
 
     def combine(

@@ -48,8 +48,8 @@ class ScaledControls(ScoreFunction):
     ) -> Any:
         """Evaluate f and its gradient at the outcomes."""
         x = _validate.frozen(distribution.features(draws))
-        if objective.index is None:
-            return objective.relaxed(distribution, x, offset=offset), objective.gradient(x)
+        if objective.index is None or objective.value_and_grad is not None:
+            return objective.relaxed_and_gradient(distribution, x, offset=offset)
         return objective.outcomes(distribution, draws, offset=offset), objective.gradient(x)
 
     def combine(

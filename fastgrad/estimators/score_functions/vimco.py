@@ -79,6 +79,17 @@ class VIMCO(ScoreFunction):
         """Evaluate the log weights, which may be -inf, at the outcomes."""
         return objective.outcomes(distribution, draws, offset=offset, masked=True)
 
+    def weighed(
+        self, distribution: Discrete, draws: Any, answers: Values
+    ) -> tuple[FloatArray, FloatArray | None]:
+        """Return the features, and the derivative of the mean bound by each log weight."""
+        x, size = answers.value, self.group(len(answers.value))
+        groups = x.reshape(-1, size, *x.shape[1:]).astype(np.float64)
+        top = groups.max(axis=1, keepdims=True)
+        share = np.exp(groups - np.where(np.isneginf(top), 0.0, top))
+        share /= np.where(np.isneginf(top), 1.0, share.sum(axis=1, keepdims=True))
+        return self.samples(distribution, draws), share.reshape(x.shape) / len(groups)
+
     def combine(
         self,
         distribution: Discrete,

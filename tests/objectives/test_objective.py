@@ -1,21 +1,17 @@
-"""What an f may be, what it is shown, and the stock objectives' closed forms."""
+"""What an f may be, and what it is shown."""
 
 import numpy as np
 import pytest
 
-from fastgrad import exact
+import fastgrad as fg
 from fastgrad.distributions.bernoulli import Bernoulli
 from fastgrad.distributions.categorical import Categorical
-from fastgrad.objectives import Objective, as_objective, bernoulli3, linear, objective, separable
+from fastgrad.estimators import ESTIMATORS, estimator
+from fastgrad.objectives import Objective, as_objective, objective
 
 RNG = np.random.default_rng(5)
 LOGITS = RNG.normal(size=(2, 3, 4))
 Z = RNG.integers(0, 4, (5, 2, 3)).astype(np.int32)
-
-
-def enumerated(f):
-    """The same function, ignorant of its own expectation."""
-    return objective(f.f)
 
 
 def test_a_plain_function_sees_one_hot_samples():
@@ -134,69 +130,151 @@ def test_an_objective_stays_itself():
     assert as_objective(f) is f
 
 
-# -- stock objectives --------------------------------------------------------------------------
+# -- one pass for f and its gradient, and arrays of f's own ---------------------------------------
 
-STOCK = {
-    "linear": linear(RNG.normal(size=(2, 3))),
-    "separable": separable(RNG.uniform(size=(2, 3))),
-    "weighted": separable(RNG.uniform(size=(2, 3)), weights=RNG.normal(size=(2, 3)), power=1.5),
-}
-LOGITS_2_3 = np.array([[0.3, -1.0, 2.0], [0.0, -np.inf, 30.0]])
-
-
-@pytest.mark.parametrize("name", STOCK)
-@pytest.mark.parametrize("kind", [Categorical, Bernoulli])
-def test_closed_form_is_the_enumeration(name, kind):
-    value, grad = exact.value_and_grad(STOCK[name], kind(LOGITS_2_3))
-    slow_value, slow_grad = exact.value_and_grad(enumerated(STOCK[name]), kind(LOGITS_2_3))
-    np.testing.assert_allclose(value, slow_value, rtol=1e-13)
-    np.testing.assert_allclose(grad, slow_grad, rtol=1e-12, atol=1e-14)
+NEED_GRADIENT = [
+    *[(name, {}) for name in ESTIMATORS if "grad" in ESTIMATORS[name].needs],
+    ("rebar", {"coupled": False}),
+    ("rebar", {"adapt_temperature": True}),
+    ("relax", {"add_objective": True}),
+]
 
 
-@pytest.mark.parametrize("name", STOCK)
-def test_gradient_at_relaxed_points(name):
-    f = STOCK[name]
-    x = RNG.dirichlet(np.ones(3), (4, 2))
-    h = 1e-6
-    for where in np.ndindex(2, 3):
-        step = np.zeros((2, 3))
-        step[where] = h
-        slope = (f.f(x + step) - f.f(x - step)) / (2 * h)
-        np.testing.assert_allclose(f.grad(x)[(slice(None), *where)], slope, rtol=1e-6, atol=1e-9)
+def smooth(x):
+    return np.exp(x[..., 0].sum(axis=-1))
 
 
-def test_bernoulli3_has_the_numbers_of_the_literature():
-    f = bernoulli3()
-    table = f.f(np.eye(8))
-    np.testing.assert_allclose(table[[0, 7]], [0.8505, 0.6705], rtol=1e-12)
-    np.testing.assert_allclose(table[4], 0.4**2 + 0.51**2 + 0.48**2)
-    bits = np.array([bin(k).count("1") for k in range(8)])
-    assert exact.grad(f, np.zeros(8)) @ bits == pytest.approx(-0.045, rel=1e-12)
+def slope_of_smooth(x):
+    g = np.zeros_like(x)
+    g[..., 0] = smooth(x)[:, None]
+    return g
 
 
-def test_separable_has_the_numbers_of_the_literature():
-    assert exact.grad(separable([0.45]), Bernoulli([0.0])) == pytest.approx(0.025, rel=1e-12)
-    grad = exact.grad(separable(np.full(200, 0.499)), Bernoulli(np.zeros(200)))
-    np.testing.assert_allclose(grad, 2.5e-6, rtol=1e-9)
-    second = np.tile([0.0, 1 / 200], (200, 1))
-    grad = exact.grad(separable(np.full((200, 2), 0.499), weights=second), np.zeros((200, 2)))
-    np.testing.assert_allclose(grad[:, 1], 2.5e-6, rtol=1e-9)
-    first = separable([0.45, 0.45], weights=[1.0, 0.0])
-    assert exact.grad(first, np.array([1.0, 0.0]))[0] == pytest.approx(0.019661, abs=5e-7)
-    first = separable([0.45, 0.45], weights=[1.0, 0.0], power=1.5)
-    assert exact.grad(first, np.array([1.0, 0.0]))[0] == pytest.approx(0.020845, abs=5e-7)
+def equal_estimates(found, expected):
+    np.testing.assert_array_equal(found.value, expected.value)
+    np.testing.assert_array_equal(found.grad, expected.grad)
+    assert found.evaluations == expected.evaluations
 
 
-def test_stock_objectives_refuse_what_does_not_fit():
-    f = linear(np.ones(3))
-    message = r"logits must have the objective's shape \(3,\), got \(2,\)"
-    with pytest.raises(ValueError, match=message):
-        exact.value(f, np.zeros(2))
-    with pytest.raises(ValueError, match=message):
-        f.f(np.ones((5, 2)))
-    with pytest.raises(ValueError, match=r"weights must have shape \(3,\), got \(2,\)"):
-        separable(np.ones(3), weights=np.ones(2))
-    with pytest.raises(ValueError, match=r"power must be at least 1, got 0\.5"):
-        separable(np.ones(3), power=0.5)
-    with pytest.raises(ValueError, match=r"target must have shape \(3,\), got \(2,\)"):
-        bernoulli3((0.5, 0.5))
+@pytest.mark.parametrize(("name", "options"), NEED_GRADIENT)
+def test_value_and_gradient_are_made_in_one_pass(name, options):
+    """Where an estimator asks for both, at no point twice, and with the same bits."""
+    points = {"f": [], "grad": [], "value_and_grad": []}
+
+    def counted(part, function):
+        def call(x):
+            points[part].append(x.tobytes())
+            return function(x)
+
+        return call
+
+    f = objective(
+        counted("f", smooth),
+        grad=counted("grad", slope_of_smooth),
+        value_and_grad=counted("value_and_grad", lambda x: (smooth(x), slope_of_smooth(x))),
+    )
+    logits, run = np.zeros((2, 3)), estimator(name, **options)
+    found = run(f, logits, num_samples=4, rng=0)
+    two = objective(smooth, grad=slope_of_smooth)
+    equal_estimates(found, run(two, logits, num_samples=4, rng=0))
+    equal_estimates(
+        run(
+            objective(value_and_grad=lambda x: (smooth(x), slope_of_smooth(x))),
+            logits,
+            num_samples=4,
+            rng=0,
+        ),
+        found,
+    )
+    both = points["value_and_grad"]
+    assert both
+    assert not set(both) & {*points["f"], *points["grad"]}
+    assert len(both) == len(set(both))
+
+
+def test_a_continuous_objective_is_evaluated_in_one_pass():
+    calls = []
+
+    def both(x):
+        calls.append(len(x))
+        return (x**2).sum(axis=-1), 2 * x
+
+    d = fg.continuous.Normal(np.ones(3), np.zeros(3))
+    found = estimator("pathwise")(objective(value_and_grad=both), d, num_samples=5, rng=0)
+    assert calls == [5]
+    assert found.evaluations == 5
+
+
+def test_value_and_grad_may_return_credit():
+    def both(x):
+        terms = x[..., 0]
+        g = np.zeros_like(x)
+        g[..., 0] = 1
+        return (terms.sum(axis=-1), terms), g
+
+    two = objective(lambda x: both(x)[0], grad=lambda x: both(x)[1])
+    run = estimator("rebar")
+    one = run(objective(value_and_grad=both), np.zeros((2, 3)), num_samples=4, rng=0)
+    equal_estimates(one, run(two, np.zeros((2, 3)), num_samples=4, rng=0))
+
+
+def test_what_value_and_grad_returns_is_checked():
+    run, logits = estimator("gumbel_softmax"), np.zeros((2, 3))
+
+    def call(answer):
+        return run(objective(value_and_grad=lambda x: answer(x)), logits, num_samples=4, rng=0)
+
+    with pytest.raises(ValueError, match=r"value_and_grad must return a pair, .* got ndarray"):
+        call(smooth)
+    with pytest.raises(ValueError, match=r"the gradient of f must have shape \(4, 2, 3\)"):
+        call(lambda x: (smooth(x), smooth(x)))
+    with pytest.raises(ValueError, match="the gradient of f must be finite, got nan"):
+        call(lambda x: (smooth(x), x * np.nan))
+    with pytest.raises(TypeError, match="value_and_grad must be callable, got 3"):
+        objective(value_and_grad=3)
+    with pytest.raises(ValueError, match="writable must be one of False, True, got 'yes'"):
+        objective(smooth, writable="yes")
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_f_may_keep_what_it_is_given_and_write_to_its_own(name):
+    """What f keeps never changes; arrays of its own it may spoil without changing the estimate."""
+    binary = name in ("arm", "disarm", "arms")
+    d = Bernoulli(np.zeros(4)) if binary else Categorical(np.zeros((2, 3)))
+    kept = []
+
+    def keeping(x):
+        kept.append((x, x.copy()))
+        return smooth(x[..., None] if binary else x)
+
+    def slope(x):
+        kept.append((x, x.copy()))
+        return slope_of_smooth(x[..., None])[..., 0] if binary else slope_of_smooth(x)
+
+    run, call = estimator(name), {"num_samples": 4, "rng": 0}
+    expected = run(objective(keeping, grad=slope), d, **call)
+    for x, before in kept:
+        np.testing.assert_array_equal(x, before)
+
+    def spoiling(part):
+        def spoil(x):
+            assert x.flags.writeable
+            answer = part(x)
+            x[...] = 7
+            return answer
+
+        return spoil
+
+    own = objective(spoiling(keeping), grad=spoiling(slope), writable=True)
+    equal_estimates(run(own, d, **call), expected)
+
+
+def test_indices_of_its_own():
+    def f(z):
+        z += 1
+        return z.sum(axis=-1)
+
+    found = estimator("rloo")(
+        objective(index=f, writable=True), np.zeros((2, 3)), num_samples=4, rng=0
+    )
+    assert found.value >= 2

@@ -1,4 +1,4 @@
-"""Objectives: what an f is, how it is evaluated, and stock objectives with closed forms.
+"""What an f is, and how it is evaluated.
 
 An objective is evaluated at a batch of samples at once, with the samples along the first axis. It
 sees the features x of the samples: one-hot vectors for categorical variables, 0 or 1 for Bernoulli
@@ -14,11 +14,11 @@ from typing import Any, Literal, NamedTuple, overload
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad._typing import Array, ArrayLike, FloatArray, IntArray
+from fastgrad._typing import Array, FloatArray, IntArray
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.kernels.tiles import check as _check
 
-__all__ = ["Objective", "bernoulli3", "linear", "objective", "separable"]
+__all__ = ["Objective", "objective"]
 
 PARTS = {
     "f": "the function itself: fg.objective(f, ...)",
@@ -36,6 +36,8 @@ def objective(
     index: Callable[[IntArray], Any] | None = None,
     local: Callable[[IntArray], Any] | None = None,
     expectation: Callable[[Any], Any] | None = None,
+    value_and_grad: Callable[[Array], tuple[Any, Any]] | None = None,
+    writable: bool = False,
 ) -> Objective: ...
 @overload
 def objective(
@@ -48,6 +50,8 @@ def objective(
     index: Callable[..., Any] | None = None,
     local: Callable[..., Any] | None = None,
     expectation: Callable[..., Any] | None = None,
+    value_and_grad: Callable[..., Any] | None = None,
+    writable: bool = False,
 ) -> Objective:
     """Bundle a function f with optional parts, such as its gradient, that some estimators require.
 
@@ -67,13 +71,22 @@ def objective(
         array of the shape of x.
     index : callable, optional
         f as a function of category indices, int32 of shape (S, *batch), which spares the one-hot
-        array. At least one of f and index must be given.
+        array. At least one of f, index and value_and_grad must be given.
     local : callable, optional
         Takes indices (S, *batch). Returns the value of f with variable i set to category k and the
         other variables left as they are, for all i and k: shape (S, *batch, K), or (S, *batch, 2)
         for Bernoulli variables.
     expectation : callable, optional
         Takes a distribution. Returns the exact mean of f and its gradient by the logits.
+    value_and_grad : callable, optional
+        Takes x as f does. Returns a pair: what f returns, and what grad does. Estimators that want
+        both at one point then call it once, instead of f and grad. It also stands in for f and for
+        grad, where these are not given.
+    writable : bool
+        Whether the parts are given arrays of their own, to keep and to write to. By default x may
+        be read-only, as the estimator uses it again; to keep it is fine, since it never changes.
+        `torch.from_numpy` warns of read-only arrays. With True, relaxed samples and indices are
+        copied; one-hot samples are made for f alone anyway.
 
     Returns
     -------
@@ -82,7 +95,7 @@ def objective(
     Raises
     ------
     TypeError
-        If a part is not callable, or neither f nor index is given.
+        If a part is not callable, or neither f nor index nor value_and_grad is given.
 
     Examples
     --------
@@ -95,8 +108,17 @@ def objective(
     >>> gumbel_softmax = fg.estimator("gumbel_softmax", temperature=0.5)
     >>> gumbel_softmax(f, np.zeros(3), num_samples=10, rng=0).grad.shape
     (3,)
+
+    One pass for f and its gradient, as `jax.value_and_grad` or a backward pass of torch makes them:
+
+    >>> def value_and_grad(x):
+    ...     distance = x - target
+    ...     return (distance**2).sum(axis=-1), 2 * distance
+    >>> f = fg.objective(value_and_grad=value_and_grad)
+    >>> gumbel_softmax(f, np.zeros(3), num_samples=10, rng=0).evaluations
+    10
     """
-    return Objective(f, grad, index, local, expectation)
+    return Objective(f, grad, index, local, expectation, value_and_grad, writable)
 
 
 class Values(NamedTuple):
@@ -120,12 +142,21 @@ class Objective:
     index: Callable[..., Any] | None = None
     local: Callable[..., Any] | None = None
     expectation: Callable[..., Any] | None = None
+    value_and_grad: Callable[..., Any] | None = None
+    writable: bool = False
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            part = getattr(self, field.name)
+        for name in (*PARTS, "expectation", "value_and_grad"):
+            part = getattr(self, name)
             if part is not None and not callable(part):
-                raise TypeError(f"{field.name} must be callable, got {part!r}")
+                raise TypeError(f"{name} must be callable, got {part!r}")
+        _validate.choice(self.writable, "writable", (False, True))
+        both = self.value_and_grad
+        if both is not None:
+            if self.f is None:
+                object.__setattr__(self, "f", lambda x: both(x)[0])
+            if self.grad is None:
+                object.__setattr__(self, "grad", lambda x: both(x)[1])
         if self.f is None and self.index is None:
             raise TypeError("an objective must have f or index, got neither")
 
@@ -146,24 +177,51 @@ class Objective:
 
         Values must be finite; where `masked` is true they may be -inf, as log weights are.
         """
-        answer = self.index(z) if self.index else self.part("f")(distribution.features(z))
+        if self.index:
+            answer = self.index(self._handed(z))
+        else:
+            answer = self.part("f")(distribution.features(z))
         return _values(answer, z.shape, offset, masked)
 
     def relaxed(self, distribution: Any, x: FloatArray, *, offset: int = 0) -> Values:
         """Evaluate f, checked, at features x, shape (S, *logits.shape)."""
-        return _values(self.part("f")(x), (len(x), *distribution.batch_shape), offset)
+        answer = self.part("f")(self._handed(x))
+        return _values(answer, (len(x), *distribution.batch_shape), offset)
 
     def gradient(self, x: FloatArray, *, offset: int = 0) -> FloatArray:
         """Evaluate the gradient of f, checked, at features x: same shape and dtype."""
-        g = _validate.like(self.part("grad")(x), x.shape, x.dtype, "the gradient of f")
+        return self.checked_gradient(self.part("grad")(self._handed(x)), x, offset)
+
+    def relaxed_and_gradient(
+        self, distribution: Any, x: FloatArray, *, offset: int = 0
+    ) -> tuple[Values, FloatArray]:
+        """Evaluate f and its gradient, checked, at features x: in one pass where there is one."""
+        if self.value_and_grad is None:
+            return self.relaxed(distribution, x, offset=offset), self.gradient(x, offset=offset)
+        found = self.value_and_grad(self._handed(x))
+        if not isinstance(found, tuple) or len(found) != 2:
+            raise ValueError(
+                "value_and_grad must return a pair, what f returns and the gradient of f, "
+                f"got {type(found).__name__}"
+            )
+        values = _values(found[0], (len(x), *distribution.batch_shape), offset)
+        return values, self.checked_gradient(found[1], x, offset)
+
+    def checked_gradient(self, gradient: Any, x: FloatArray, offset: int) -> FloatArray:
+        """Return what was given as the gradient at x, if it is as it must be."""
+        g = _validate.like(gradient, x.shape, x.dtype, "the gradient of f")
         return _finite(g, "the gradient of f", offset)
 
     def neighbours(self, distribution: Discrete, z: IntArray, *, offset: int = 0) -> FloatArray:
         """Evaluate f, checked, with each variable of z in turn set to each category."""
         shape = (*z.shape, distribution.num_outcomes)
-        values = _validate.real_array(self.part("local")(z), "local")
+        values = _validate.real_array(self.part("local")(self._handed(z)), "local")
         values = _validate.like(values, shape, values.dtype, "local")
         return _finite(values, "local", offset)
+
+    def _handed(self, x: Array) -> Array:
+        """Return what a part is given of an array that the estimator uses again."""
+        return x.copy() if self.writable else x
 
 
 def as_objective(f: Any) -> Objective:
@@ -204,145 +262,3 @@ def _finite(x, name, offset, masked=False):
         value, rule = x[(sample, *rest)], "below infinity" if masked else "finite"
         raise ValueError(f"{name} must be {rule}, got {value} for sample {sample + offset}{where}")
     return x
-
-
-# -- stock objectives: each knows its gradient and its exact expectation -----------------------
-
-
-def linear(weights: ArrayLike) -> Objective:
-    """Build f(x) = sum of weights times x, linear in the features x.
-
-    Parameters
-    ----------
-    weights : array, the shape of the logits
-        One weight for each category of each variable, or for each Bernoulli variable.
-
-    Returns
-    -------
-    Objective
-        With its gradient and its exact expectation.
-
-    Examples
-    --------
-    >>> import numpy as np, fastgrad as fg
-    >>> f = fg.objectives.linear([1.0, 2.0, 3.0])
-    >>> value, grad = fg.exact.value_and_grad(f, np.zeros(3))
-    >>> float(value.round(6)), grad.round(6)
-    (2.0, array([-0.333333,  0.      ,  0.333333]))
-    """
-    w = _validate.real_array(weights, "weights")
-
-    def f(x):
-        return _per_sample(x, w.shape) @ w.reshape(-1)
-
-    def grad(x):
-        return np.broadcast_to(w, x.shape)
-
-    return Objective(f, grad, expectation=_closed_form(0.0, w))
-
-
-def separable(
-    target: ArrayLike, *, weights: ArrayLike | None = None, power: float = 2.0
-) -> Objective:
-    """Build f(x) = sum of weights times abs(x - target)**power, a sum over the features x.
-
-    With one Bernoulli variable this is the toy problem of REBAR, with 200 that of double control
-    variates, and with weights on the first of two categories that of ReinMax.
-
-    Parameters
-    ----------
-    target : array, the shape of the logits
-    weights : array, the shape of the logits, optional
-        By default all weights are equal and sum to 1: f is the mean over the features.
-    power : float
-        At least 1; a smaller one is refused.
-
-    Returns
-    -------
-    Objective
-        With its gradient and its exact expectation.
-
-    Examples
-    --------
-    >>> import numpy as np, fastgrad as fg
-    >>> f = fg.objectives.separable([[0.45, 0.45]], weights=[[0.0, 1.0]])
-    >>> fg.exact.grad(f, np.zeros((1, 2))).round(6)
-    array([[-0.025,  0.025]])
-
-    References
-    ----------
-    Tucker et al., "REBAR", NeurIPS 2017. Titsias and Shi, "Double control variates for gradient
-    estimation in discrete latent variable models", AISTATS 2022. Liu et al., "Bridging discrete
-    and backpropagation", NeurIPS 2023.
-    """
-    t = _validate.real_array(target, "target")
-    given = np.full(t.shape, 1 / max(t.size, 1)) if weights is None else weights
-    w = _validate.like(given, t.shape, np.float64, "weights")
-    power = _validate.positive(power, "power")
-    if power < 1:
-        raise ValueError(f"power must be at least 1, got {power}")
-
-    def f(x):
-        return _per_sample(np.abs(x - t) ** power, t.shape) @ w.reshape(-1)
-
-    def grad(x):
-        distance = x - t
-        return w * power * np.abs(distance) ** (power - 1) * np.sign(distance)
-
-    zero, one = w * np.abs(t) ** power, w * np.abs(1 - t) ** power
-    return Objective(f, grad, expectation=_closed_form(zero.sum(), one - zero))
-
-
-def bernoulli3(target: ArrayLike = (0.6, 0.51, 0.48)) -> Objective:
-    """Build the toy problem of three bits b, f = sum over i of (b_i - target_i)**2.
-
-    The bits are one categorical variable with 8 categories: category 4 b_0 + 2 b_1 + b_2 stands
-    for bits b. In the literature its logit is eta (b_0 + b_1 + b_2), with one parameter eta.
-
-    Parameters
-    ----------
-    target : sequence of three floats
-
-    Returns
-    -------
-    Objective
-        Of logits of shape (8,), with its gradient and its exact expectation.
-
-    Examples
-    --------
-    >>> import numpy as np, fastgrad as fg
-    >>> bits = np.array([0, 1, 1, 2, 1, 2, 2, 3])
-    >>> float((fg.exact.grad(fg.objectives.bernoulli3(), np.zeros(8)) @ bits).round(6))
-    -0.045
-
-    References
-    ----------
-    Liu et al., "Rao-Blackwellized stochastic gradients for discrete distributions", ICML 2019.
-    Kool, van Hoof and Welling, "Estimating gradients for discrete random variables by sampling
-    without replacement", ICLR 2020.
-    """
-    t = _validate.like(target, (3,), np.float64, "target")
-    bits = np.arange(8)[:, None] >> np.array([2, 1, 0]) & 1
-    return linear(((bits - t) ** 2).sum(axis=1))
-
-
-def _per_sample(x: Array, shape: tuple[int, ...]) -> Array:
-    """Return features x, (S, *shape), as (S, number of features)."""
-    _fit(x.shape[1:], shape)
-    return x.reshape(len(x), -1)
-
-
-def _fit(shape, expected):
-    if shape != expected:
-        raise ValueError(f"the logits must have the objective's shape {expected}, got {shape}")
-
-
-def _closed_form(offset, weights):
-    """Build the exact expectation of offset + sum of weights x, which f is at all outcomes."""
-
-    def expectation(distribution):
-        _fit(distribution.logits.shape, weights.shape)
-        mean, grad = distribution.mean_and_product(weights)
-        return offset + mean, grad
-
-    return expectation
