@@ -7,13 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from fastgrad._array_api import kind_of, numpy_of
 from fastgrad.kernels.tiles import check as _check
 
 REALS = (np.dtype(np.float32), np.dtype(np.float64))
+FRONTS = {  # what to do with the randomness of other libraries
+    "jax": "give fastgrad.jax.to_key(key), or call the functions of fastgrad.jax",
+    "torch": "functions of tensors, which take generators of torch, are in fastgrad.torch",
+}
 LARGEST = 2**63 - 1  # of what kernels take as an integer
 
 
-def array(x, name):
+def array(x, name) -> np.ndarray:
     """Return x as an array of whatever dtype; a masked array is refused, never read as a plain one.
 
     Its mask would be lost without a word where masks are -inf.
@@ -24,36 +29,8 @@ def array(x, name):
             raise TypeError(
                 f"{name} must not be a NumPy masked array: fill it first, logits with -inf"
             )
-        graph = getattr(x, "__dask_graph__", None)
-        if graph is not None and graph() is not None:  # to be computed at once, and without a word
-            raise TypeError(
-                f"{name} must be an array in memory, got one of Dask: functions of these are in "
-                "fastgrad.dask, or call its compute()"
-            )
-    try:
-        return np.asarray(x)
-    except (TypeError, RuntimeError) as error:  # how other libraries refuse to make it one
-        if hasattr(x, "aval"):
-            raise TypeError(
-                f"{name} must have values, got a tracer of JAX: inside its programs, "
-                "call the functions of fastgrad.jax"
-            ) from None
-        if getattr(x, "requires_grad", False):
-            raise TypeError(
-                f"{name} must be an array, got a tensor that requires grad: functions of tensors, "
-                "with gradients, are in fastgrad.torch"
-            ) from None
-        raise TypeError(
-            f"{name} must be an array of real numbers, got {_kind(x, type(x).__name__)}: {error}"
-        ) from None
-    except ValueError:
-        raise ValueError(f"{name} must be an array: its rows differ in length") from None
-
-
-def _kind(x, otherwise):
-    """Name the dtype that x calls its own, be it NumPy's or not."""
-    own = getattr(x, "dtype", None)
-    return otherwise if own is None else f"dtype {own}"
+        return numpy_of(x, name)
+    return x
 
 
 def frozen(x):
@@ -71,7 +48,7 @@ def real_array(x, name):
         if x.dtype not in REALS:
             if x.dtype.kind not in "iufb" or x.dtype.itemsize > 8:
                 raise TypeError(
-                    f"{name} must be float32 or float64, got {_kind(given, f'dtype {x.dtype}')}: "
+                    f"{name} must be float32 or float64, got {kind_of(given, f'dtype {x.dtype}')}: "
                     "convert it first (float16, integers and booleans are converted here)"
                 )
             single = x.dtype.kind == "f" and x.dtype.itemsize <= 4
@@ -249,6 +226,13 @@ def real_dtype(dtype):
         return choice(np.dtype(dtype), "dtype", REALS)
     except TypeError:
         raise TypeError(f"dtype must be float32 or float64, got {dtype!r}") from None
+
+
+def no_randomness(rng):
+    """Return the error for an rng= that is none."""
+    advice = FRONTS.get(type(rng).__module__.partition(".")[0])
+    got = f"{type(rng).__name__}: {advice}" if advice else repr(rng)
+    return TypeError(f"rng must be an int, SeedSequence, Generator or fastgrad.Key, got {got}")
 
 
 def samples(num_samples):

@@ -176,7 +176,7 @@ def as_key(rng: RNG) -> Key:
         return Key(rng)
     if isinstance(rng, numbers.Integral) and not isinstance(rng, bool):
         return _seeded(int(rng))
-    raise TypeError(f"rng must be an int, SeedSequence, Generator or fastgrad.Key, got {rng!r}")
+    raise _validate.no_randomness(rng)
 
 
 def replayed_key(rng: RNG) -> Key:

@@ -19,7 +19,7 @@ SOURCES = sorted(ROOT.rglob("*.py"))
 LAYERS = {
     "": [
         ("kernels", "_interrupts", "_progress", "_signals", "_tables", "_typing", "_version"),
-        ("_validate", "random", "threads"),
+        ("_validate", "_array_api", "random", "threads"),
         ("distributions", "order", "sparse"),
         ("perturbed",),
         ("objectives",),

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._array_api import answered, foreign
 from fastgrad._typing import Array, ArrayLike
 from fastgrad.comparison.measuring import compare, contenders
 from fastgrad.comparison.replicas import as_discrete
@@ -94,6 +95,11 @@ class Auto(Estimator):
         return_samples: bool = False,
     ) -> Estimate:
         """Estimate E[f] and its gradient: see `Estimator`."""
+        if foreign(distribution):
+            options = {"num_samples": num_samples, "rng": rng, "state": state}
+            options |= {"block_size": block_size, "return_samples": return_samples}
+            given = _validate.array(distribution, "logits")
+            return answered(self(f, given, **options), distribution)
         distribution, key, known = as_discrete(distribution), as_key(rng), self._contenders
         num_samples = _validate.integer(num_samples, "num_samples", 1)
         spent = 0

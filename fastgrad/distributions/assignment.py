@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import Array, ArrayLike, FloatArray, IntArray
 from fastgrad.kernels.distributions import sinkhorn_batch as _kernels
 from fastgrad.random import RNG, as_key
@@ -102,6 +103,8 @@ def matching(log_alpha: ArrayLike) -> IntArray:
     Crouse, "On implementing 2D rectangular assignment algorithms", 2016 (SciPy's solver, here on
     as many threads as kernels use).
     """
+    if type(log_alpha) is not ndarray and foreign(log_alpha):
+        return in_kind(matching, log_alpha, locals())
     problem = canonical(log_alpha)
     return best_assignments(problem.logits[None], problem)[0]
 
@@ -143,6 +146,8 @@ def gumbel_matching(
     array([[0, 1, 2],
            [0, 1, 2]], dtype=int32)
     """
+    if type(log_alpha) is not ndarray and foreign(log_alpha):
+        return in_kind(gumbel_matching, log_alpha, locals())
     problem = canonical(log_alpha)
     count, lead = _validate.samples(num_samples)
     where = address(problem, noise_scale, rng, problem_offset, sample_offset, count)

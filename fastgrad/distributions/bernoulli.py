@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray, IntArray
 from fastgrad.distributions.bernoulli_entropy import (
     entropy,
@@ -94,6 +95,8 @@ def sample(
     >>> x.shape, x.mean(axis=0).round(1)
     ((1000, 3), array([0.5, 0.9, 1. ]))
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(sample, logits, locals())
     sites, batch = _validate.sites(logits)
     count, lead = _validate.samples(num_samples)
     site_offset, sample_offset = _validate.offsets(site_offset, sample_offset, count, "site_offset")
@@ -130,6 +133,8 @@ def log_prob(logits: ArrayLike, x: ArrayLike) -> FloatArray:
     >>> fg.bernoulli.log_prob(np.log(3.0), np.array([0, 1]))
     array([-1.38629436, -0.28768207])
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(log_prob, logits, locals())
     return _of_samples(_kernels.log_prob, logits, x, None)
 
 
@@ -160,6 +165,8 @@ def score(logits: ArrayLike, x: ArrayLike, *, out: FloatArray | None = None) -> 
     >>> fg.bernoulli.score(np.log(3.0), np.array([0, 1]))
     array([-0.75,  0.25])
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(score, logits, locals())
     return _of_samples(_kernels.score, logits, x, out)
 
 

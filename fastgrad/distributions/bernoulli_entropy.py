@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray
 from fastgrad.distributions import broadcasting
 from fastgrad.distributions.categorical_entropy import PAIR, refuse_infinite
@@ -37,6 +38,8 @@ def entropy(logits: ArrayLike) -> FloatArray:
     >>> fg.bernoulli.entropy(np.array([0.0, np.inf]))
     array([0.69314718, 0. ])
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(entropy, logits, locals())
     sites, batch = _validate.sites(logits)
     out = np.empty(batch, sites.dtype)
     _kernels.entropy(sites, out.reshape(-1))
@@ -69,6 +72,8 @@ def entropy_vjp(logits: ArrayLike, cotangent: ArrayLike) -> FloatArray:
     >>> fg.bernoulli.entropy_vjp(np.array([0.0, np.log(3.0)]), np.ones(2)).round(3)
     array([-0.   , -0.206])
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(entropy_vjp, logits, locals())
     sites, batch = _validate.sites(logits)
     weight = _validate.like(cotangent, batch, sites.dtype, "cotangent", sites.shape)
     grad = np.empty(batch, sites.dtype)
@@ -102,6 +107,8 @@ def kl_divergence(p_logits: ArrayLike, q_logits: ArrayLike) -> FloatArray:
     >>> float(fg.bernoulli.kl_divergence(np.array(0.0), np.log(3.0)).round(4))
     0.1438
     """
+    if type(p_logits) is not ndarray and foreign(p_logits):
+        return in_kind(kl_divergence, p_logits, locals())
     p, q, _ = _pair(p_logits, q_logits)
     out = np.empty(p.shape, p.dtype)
     _kernels.kl_divergence(p.reshape(-1), q.reshape(-1), out.reshape(-1))
@@ -142,6 +149,8 @@ def kl_divergence_vjp(
     >>> p_grad.round(3), q_grad.round(3)
     (np.float64(-0.275), np.float64(0.25))
     """
+    if type(p_logits) is not ndarray and foreign(p_logits):
+        return in_kind(kl_divergence_vjp, p_logits, locals())
     p, q, given = _pair(p_logits, q_logits)
     flat = [x.reshape(-1) for x in (p, q)]
     weight = _validate.like(cotangent, p.shape, p.dtype, "cotangent", (p.size,))

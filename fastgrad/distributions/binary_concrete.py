@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray
 from fastgrad.distributions.concrete import Relaxation, empty_relaxation
 from fastgrad.kernels.distributions import binary_concrete as _kernels
@@ -75,6 +76,8 @@ def gumbel_softmax(
     ----------
     Maddison, Mnih and Teh, "The Concrete distribution", ICLR 2017, appendix B.
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(gumbel_softmax, logits, locals())
     if hard and log:
         raise ValueError(
             "log=True does not go with hard=True: a sample of 0 or 1 has no finite log odds"
@@ -127,6 +130,8 @@ def gumbel_softmax_vjp(
     >>> bool(np.allclose(g, y * (1 - y) / 2))
     True
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(gumbel_softmax_vjp, logits, locals())
     given = {"cotangent": cotangent}
     return _products(logits, given, temperature, rng, False, log, site_offset, sample_offset)[0]
 
@@ -185,6 +190,8 @@ def relax(
     Tucker et al., "REBAR", NeurIPS 2017, appendix. Grathwohl et al., "Backpropagation through the
     void", ICLR 2018, appendix B.
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(relax, logits, locals())
     sites, batch = _validate.sites(logits)
     count, lead = _validate.samples(num_samples)
     first, sample = _validate.offsets(site_offset, sample_offset, count, "site_offset")
@@ -240,6 +247,8 @@ def relax_vjp(
     >>> g.shape, h.shape
     ((4,), (4,))
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(relax_vjp, logits, locals())
     given = {"relaxed_cotangent": relaxed_cotangent, "conditional_cotangent": conditional_cotangent}
     return _products(logits, given, temperature, rng, coupled, log, site_offset, sample_offset)
 

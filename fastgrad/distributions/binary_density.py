@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray
 
 __all__ = ["concrete_log_prob", "exp_concrete_log_prob"]
@@ -39,6 +40,8 @@ def concrete_log_prob(logits: ArrayLike, x: ArrayLike, *, temperature: ArrayLike
     ----------
     Maddison, Mnih and Teh, "The Concrete distribution", ICLR 2017, appendix B.
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(concrete_log_prob, logits, locals())
     sites, x, certain = _points(logits, x, "x")
     temperature = _validate.temperatures(temperature, np.shape(logits))
     inside = np.where(certain, (x >= 0) & (x <= 1), (x > 0) & (x < 1))
@@ -80,6 +83,8 @@ def exp_concrete_log_prob(
     ----------
     Maddison, Mnih and Teh, "The Concrete distribution", ICLR 2017, appendix B.
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(exp_concrete_log_prob, logits, locals())
     sites, z, certain = _points(logits, log_odds, "log_odds")
     temperature = _validate.temperatures(temperature, np.shape(logits))
     _check(np.isfinite(z) | (certain & ~np.isnan(z)), "log_odds must be finite where logits are")

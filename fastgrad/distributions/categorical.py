@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray, IntArray
 from fastgrad.distributions import concrete
 from fastgrad.distributions.categorical_entropy import (
@@ -68,6 +69,8 @@ def log_softmax(logits: ArrayLike, *, out: FloatArray | None = None) -> FloatArr
     >>> np.exp(fg.log_softmax(np.array([0.0, 0.0, -np.inf])))
     array([0.5, 0.5, 0. ])
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(log_softmax, logits, locals())
     rows, batch = _validate.rows(logits)
     out = _validate.output(out, (*batch, rows.shape[1]), rows.dtype)
     flat = out.reshape(rows.shape)
@@ -131,6 +134,8 @@ def sample(
     ----------
     Gumbel-max: Maddison, Tarlow and Minka, "A* sampling", NeurIPS 2014.
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(sample, logits, locals())
     _validate.choice(method, "method", ("inverse", "gumbel"))
     rows, batch = _validate.rows(logits, check=method == "gumbel")
     count, lead = _validate.samples(num_samples)
@@ -189,6 +194,8 @@ def log_prob(logits: ArrayLike, z: ArrayLike) -> FloatArray:
     >>> fg.log_prob(np.log([0.25, 0.75]), np.array([0, 1, 1]))
     array([-1.38629436, -0.28768207, -0.28768207])
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(log_prob, logits, locals())
     rows, batch = _validate.rows(logits)
     flat, shape = _validate.categories(z, batch, rows.shape[1])
     out = np.empty(shape, rows.dtype)
@@ -226,6 +233,8 @@ def score(logits: ArrayLike, z: ArrayLike, *, out: FloatArray | None = None) -> 
     >>> fg.score(np.log([0.25, 0.75]), np.array(1))
     array([-0.25,  0.25])
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(score, logits, locals())
     rows, batch = _validate.rows(logits)
     flat, shape = _validate.categories(z, batch, rows.shape[1])
     out = _validate.output(out, (*shape, rows.shape[1]), rows.dtype)

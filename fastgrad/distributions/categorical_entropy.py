@@ -7,6 +7,7 @@ from typing import NoReturn
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.distributions import broadcasting
 from fastgrad.kernels.compiler.jit import MAX_CHUNKS
@@ -43,6 +44,8 @@ def entropy(logits: ArrayLike) -> FloatArray:
     >>> fg.entropy(np.zeros((2, 4)))
     array([1.38629436, 1.38629436])
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(entropy, logits, locals())
     rows, batch = _validate.rows(logits)
     out = np.empty(batch, rows.dtype)
     _kernels.entropy(rows, out.reshape(-1))
@@ -78,6 +81,8 @@ def entropy_vjp(logits: ArrayLike, cotangent: ArrayLike) -> FloatArray:
     >>> fg.entropy_vjp(np.log([0.25, 0.75]), np.array(1.0)).round(3)
     array([ 0.206, -0.206])
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(entropy_vjp, logits, locals())
     rows, batch = _validate.rows(logits)
     weight = _validate.like(cotangent, batch, rows.dtype, "cotangent", rows.shape[:1])
     grad = np.empty((*batch, rows.shape[1]), rows.dtype)
@@ -111,6 +116,8 @@ def kl_divergence(p_logits: ArrayLike, q_logits: ArrayLike) -> FloatArray:
     >>> float(fg.kl_divergence(np.log([0.5, 0.5]), np.log([0.25, 0.75])).round(4))
     0.1438
     """
+    if type(p_logits) is not ndarray and foreign(p_logits):
+        return in_kind(kl_divergence, p_logits, locals())
     p, q, _ = _pair(p_logits, q_logits)
     out = np.empty(p.shape[:-1], p.dtype)
     flat = (x.reshape(-1, p.shape[-1]) for x in (p, q))
@@ -154,6 +161,8 @@ def kl_divergence_vjp(
     >>> p_grad.round(3), q_grad.round(3)
     (array([ 0.275, -0.275]), array([-0.25,  0.25]))
     """
+    if type(p_logits) is not ndarray and foreign(p_logits):
+        return in_kind(kl_divergence_vjp, p_logits, locals())
     p, q, given = _pair(p_logits, q_logits)
     shape, batch = p.shape, p.shape[:-1]
     p_rows, q_rows = p.reshape(-1, shape[-1]), q.reshape(-1, shape[-1])

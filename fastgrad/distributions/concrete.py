@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray, IntArray
 from fastgrad.distributions.concrete_density import concrete_log_prob, exp_concrete_log_prob
 from fastgrad.kernels.compiler.jit import MAX_CHUNKS
@@ -92,6 +93,8 @@ def gumbel_softmax(
     Jang, Gu and Poole, "Categorical reparameterization with Gumbel-softmax", ICLR 2017.
     Maddison, Mnih and Teh, "The Concrete distribution", ICLR 2017.
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(gumbel_softmax, logits, locals())
     if hard and log:
         raise ValueError(
             "log=True does not go with hard=True: a one-hot sample has no finite logarithm"
@@ -146,6 +149,8 @@ def gumbel_softmax_vjp(
     >>> fg.gumbel_softmax_vjp(logits, 2 * x, temperature=0.5, rng=key).shape
     (4, 3)
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(gumbel_softmax_vjp, logits, locals())
     given = {"cotangent": cotangent}
     rows, (r,), where = _replay(logits, given, temperature, rng, row_offset, sample_offset)
     grad = np.empty(np.shape(logits), rows.dtype)
@@ -241,6 +246,8 @@ def relax(
     ICLR 2018, appendix B. Paulus, Maddison and Krause, "Rao-Blackwellizing the straight-through
     Gumbel-softmax gradient estimator", ICLR 2021 (the exponential form).
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(relax, logits, locals())
     rows, batch = _validate.rows(logits, check=False)
     count, lead = _validate.samples(num_samples)
     first, sample = _validate.offsets(row_offset, sample_offset, count)
@@ -317,6 +324,8 @@ def relax_vjp(
     >>> g.shape, h.shape
     ((4, 3), (4, 3))
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(relax_vjp, logits, locals())
     given = {"relaxed_cotangent": relaxed_cotangent, "conditional_cotangent": conditional_cotangent}
     rows, flat, where = _replay(logits, given, temperature, rng, row_offset, sample_offset)
     # Where no cotangent is given, neither is there a gradient.

@@ -6,6 +6,7 @@ import numpy as np
 import scipy
 
 from fastgrad import _validate
+from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray
 from fastgrad.distributions.normalisation import normaliser
 
@@ -44,6 +45,8 @@ def concrete_log_prob(logits: ArrayLike, x: ArrayLike, *, temperature: ArrayLike
     ----------
     Maddison, Mnih and Teh, "The Concrete distribution", ICLR 2017, equation 10.
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(concrete_log_prob, logits, locals())
     x = _validate.real_array(x, "x")
     with np.errstate(divide="ignore", invalid="ignore"):  # refused below, unless masked
         log_x = np.log(x)
@@ -87,6 +90,8 @@ def exp_concrete_log_prob(
     ----------
     Maddison, Mnih and Teh, "The Concrete distribution", ICLR 2017, equation 22.
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(exp_concrete_log_prob, logits, locals())
     return _exp_concrete(logits, log_x, temperature, "log_x")[0]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray, IntArray
 from fastgrad.kernels.distributions import plackett_luce as _kernels
 from fastgrad.kernels.distributions import plackett_luce_entropy as _entropy
@@ -68,6 +69,8 @@ def gumbel_top_k(
     ----------
     Kool, van Hoof and Welling, "Stochastic beams and where to find them", ICML 2019.
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(gumbel_top_k, logits, locals())
     rows, batch = _validate.rows(logits)
     k = size(rows, k, np.shape(logits))
     count, lead = _validate.samples(num_samples)
@@ -105,6 +108,8 @@ def log_prob(logits: ArrayLike, z: ArrayLike) -> FloatArray:
     >>> float(np.exp(fg.subset.log_prob(np.log([0.5, 0.25, 0.25]), z)).round(9))  # 1/4 * 2/3
     0.166666667
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(log_prob, logits, locals())
     rows, z, shape = _choices(logits, z)
     out = np.empty(shape[:-1], rows.dtype)
     _kernels.log_prob(rows, z, out.reshape(-1))
@@ -144,6 +149,8 @@ def score(logits: ArrayLike, z: ArrayLike) -> FloatArray:
     Kool, van Hoof and Welling, "Estimating gradients for discrete random variables by sampling
     without replacement", ICLR 2020.
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(score, logits, locals())
     rows, z, shape = _choices(logits, z)
     out = np.empty((*shape[:-1], rows.shape[1]), rows.dtype)
     _kernels.score(rows, z, out.reshape(-1, rows.shape[1]))
@@ -187,6 +194,8 @@ def entropy(
     >>> float(np.exp(fg.subset.entropy(np.zeros(4), 2)).round(9))  # 4 * 3 orders, equally likely
     12.0
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(entropy, logits, locals())
     rows, batch = _validate.rows(logits)
     k = size(rows, rows.shape[1] if k is None else k, np.shape(logits))
     if num_samples is None:

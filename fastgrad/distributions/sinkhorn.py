@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray, IntArray
 from fastgrad.distributions.assignment import address, canonical, require_matching, restored
 from fastgrad.kernels.distributions import sinkhorn_batch as _kernels
@@ -93,6 +94,8 @@ def sinkhorn(
     Gumbel-Sinkhorn networks", ICLR 2018. Brauer et al., "A Sinkhorn-Newton method for entropic
     optimal transport", 2017.
     """
+    if type(log_alpha) is not ndarray and foreign(log_alpha):
+        return in_kind(sinkhorn, log_alpha, locals())
     return _solve(
         log_alpha, temperature, 0.0, None, _NO_KEY, tolerance, max_iterations, newton, 0, 0
     )
@@ -146,6 +149,8 @@ def sinkhorn_vjp(
     Luise et al., "Differential properties of Sinkhorn approximation", NeurIPS 2018 (implicit).
     Adams and Zemel, "Ranking via Sinkhorn propagation", 2011 (unrolled).
     """
+    if type(log_alpha) is not ndarray and foreign(log_alpha):
+        return in_kind(sinkhorn_vjp, log_alpha, locals())
     options = (tolerance, max_iterations, newton, method)
     return _product(log_alpha, cotangent, temperature, 0.0, _NO_KEY, *options, 0, 0)
 
@@ -207,6 +212,8 @@ def gumbel_sinkhorn(
     ----------
     Mena et al., "Learning latent permutations with Gumbel-Sinkhorn networks", ICLR 2018.
     """
+    if type(log_alpha) is not ndarray and foreign(log_alpha):
+        return in_kind(gumbel_sinkhorn, log_alpha, locals())
     options = (tolerance, max_iterations, newton, problem_offset, sample_offset)
     return _solve(log_alpha, temperature, noise_scale, num_samples, rng, *options)
 
@@ -259,6 +266,8 @@ def gumbel_sinkhorn_vjp(
     >>> fg.permutation.gumbel_sinkhorn_vjp(x, r, temperature=1.0, rng=key).shape
     (3, 3)
     """
+    if type(log_alpha) is not ndarray and foreign(log_alpha):
+        return in_kind(gumbel_sinkhorn_vjp, log_alpha, locals())
     key = replayed_key(rng)
     options = (tolerance, max_iterations, newton, method, problem_offset, sample_offset)
     return _product(log_alpha, cotangent, temperature, noise_scale, key, *options)

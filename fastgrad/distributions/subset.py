@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray
 from fastgrad.distributions.plackett_luce import entropy, gumbel_top_k, log_prob, score, size
 from fastgrad.distributions.subset_top_k import relaxed_top_k, relaxed_top_k_vjp
@@ -81,6 +82,8 @@ def k_hot(
     Ahmed, Zeng, Niepert and Van den Broeck, "SIMPLE: a gradient estimator for k-subset sampling",
     ICLR 2023.
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(k_hot, logits, locals())
     rows, batch = _validate.rows(logits)
     k = size(rows, k, np.shape(logits))
     count, lead = _validate.samples(num_samples)
@@ -122,6 +125,8 @@ def marginals(logits: ArrayLike, k: int) -> FloatArray:
     Chen, Dempster and Liu, "Weighted finite population sampling to maximize entropy", Biometrika
     1994. Ahmed et al., "SIMPLE", ICLR 2023.
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(marginals, logits, locals())
     return _sums(*_validate.rows(logits), k)[0]
 
 
@@ -151,6 +156,8 @@ def log_normaliser(logits: ArrayLike, k: int) -> FloatArray:
     >>> float(np.exp(fg.subset.log_normaliser(np.zeros(5), 2)).round(9))
     10.0
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(log_normaliser, logits, locals())
     return _sums(*_validate.rows(logits), k)[1]
 
 
@@ -183,6 +190,8 @@ def k_hot_log_prob(logits: ArrayLike, x: ArrayLike) -> FloatArray:
     >>> np.exp(fg.subset.k_hot_log_prob(logits, [[1, 1, 0], [1, 0, 1], [0, 1, 1]]))
     array([0.2, 0.4, 0.4])
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(k_hot_log_prob, logits, locals())
     rows, batch = _validate.rows(logits)
     full = (*batch, rows.shape[1])
     x = _validate.real_array(x, "x")
@@ -229,6 +238,8 @@ def marginals_vjp(logits: ArrayLike, cotangent: ArrayLike, k: int) -> FloatArray
     >>> fg.subset.marginals_vjp(np.zeros(3), np.array([1.0, 0.0, 0.0]), 2).round(3)
     array([ 0.222, -0.111, -0.111])
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(marginals_vjp, logits, locals())
     rows, batch = _validate.rows(logits)
     k = size(rows, k, np.shape(logits))
     full = (*batch, rows.shape[1])

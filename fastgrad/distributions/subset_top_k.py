@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray
 from fastgrad.distributions.plackett_luce import size
 from fastgrad.kernels.distributions import subset_top_k as _kernels
@@ -65,6 +66,8 @@ def relaxed_top_k(
     ----------
     Xie and Ermon, "Reparameterizable subset sampling via continuous relaxations", IJCAI 2019.
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(relaxed_top_k, logits, locals())
     rows, batch = _validate.rows(logits)
     k = size(rows, k, np.shape(logits))
     count, lead = _validate.samples(num_samples)
@@ -114,6 +117,8 @@ def relaxed_top_k_vjp(
     >>> fg.subset.relaxed_top_k_vjp(logits, 2 * x, 2, temperature=0.5, rng=key).shape
     (4, 6)
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(relaxed_top_k_vjp, logits, locals())
     key = replayed_key(rng).kernel_words
     rows, batch = _validate.rows(logits)
     k = size(rows, k, np.shape(logits))

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar, cast
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._array_api import answered, foreign, ndarray
 from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.distributions.categorical import as_distribution
 from fastgrad.distributions.discrete import Discrete
@@ -168,7 +169,9 @@ class Estimator:
         f : callable or Objective
             A function of samples: see `fastgrad.objective`.
         distribution : Categorical, Bernoulli, or array
-            The distribution of the samples; an array is the logits of categorical variables.
+            The distribution of the samples; an array is the logits of categorical variables. Where
+            it is an array of another library, value, gradient and samples are of its kind too; f
+            is given arrays of NumPy.
         num_samples : int
             Number S of samples, at most 2**24: float32 counts no further.
         rng : int, SeedSequence, Generator or Key
@@ -215,6 +218,12 @@ class Estimator:
         >>> found.samples.shape, bool(by_w @ w == found.value)
         ((4, 3), True)
         """
+        if type(distribution) is not ndarray and foreign(distribution):
+            options = {"num_samples": num_samples, "rng": rng, "state": state}
+            options |= {"block_size": block_size, "return_samples": return_samples}
+            options["row_offset"] = row_offset
+            given = _validate.array(distribution, "logits")
+            return answered(self(f, given, **options), distribution)
         objective, variables = as_objective(f), as_distribution(distribution)
         self.check(variables)
         distribution = variables if row_offset == 0 else variables.from_row(row_offset)

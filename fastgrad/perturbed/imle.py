@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray
 from fastgrad.perturbed.solver import Solver, call, draw_noise, parameters, per_sample, problem_axes
 from fastgrad.random import RNG, replayed_key
@@ -78,6 +79,8 @@ def imle_vjp(
     family distributions", NeurIPS 2021. The division by the step is that of Minervini, Franceschi
     and Niepert, "Adaptive perturbation-based gradient estimation", AAAI 2023.
     """
+    if type(theta) is not ndarray and foreign(theta):
+        return in_kind(imle_vjp, theta, locals())
     theta = parameters(theta)
     size: FloatArray = _validate.like(step, np.shape(step), theta.dtype, "step")
     if not (np.isfinite(size) & (size > 0)).all():
@@ -166,6 +169,8 @@ def aimle_vjp(
     Minervini, Franceschi and Niepert, "Adaptive perturbation-based gradient estimation for discrete
     latent variable models", AAAI 2023.
     """
+    if type(theta) is not ndarray and foreign(theta):
+        return in_kind(aimle_vjp, theta, locals())
     target, rate = _validate.positive(target, "target"), _validate.positive(rate, "rate")
     decay = _validate.not_negative(decay, "decay")
     if decay > 1:

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray
 from fastgrad.perturbed.solver import Solver, call, draw_noise, parameters, problem_axes
 from fastgrad.random import RNG, as_key, replayed_key
@@ -76,6 +77,8 @@ def solve(
     ----------
     Berthet et al., "Learning with differentiable perturbed optimizers", NeurIPS 2020.
     """
+    if type(theta) is not ndarray and foreign(theta):
+        return in_kind(solve, theta, locals())
     theta = parameters(theta)
     count, _ = _validate.samples(num_samples)
     z = draw_noise(theta, count, as_key(rng), noise, noise_scale, sample_offset)
@@ -147,6 +150,8 @@ def solve_vjp(
     ----------
     Berthet et al., "Learning with differentiable perturbed optimizers", NeurIPS 2020, prop. 3.1.
     """
+    if type(theta) is not ndarray and foreign(theta):
+        return in_kind(solve_vjp, theta, locals())
     _validate.choice(control, "control", CONTROLS)
     key, theta = replayed_key(rng), parameters(theta)
     count = _validate.integer(num_samples, "num_samples", 2 if control == CONTROLS[0] else 1)
