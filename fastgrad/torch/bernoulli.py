@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from fastgrad.distributions import bernoulli as _arrays
+from fastgrad.torch.arguments import DRAW, Operator
 from fastgrad.torch.categorical import pair
 from fastgrad.torch.concrete import Relaxation
-from fastgrad.torch.operators import DRAW, Operator, build, summed_relaxations, summed_scores
+from fastgrad.torch.operators import build, summed_relaxations, summed_scores
 from fastgrad.torch.tensors import TorchRNG, integers, real, scalar, words
 
 __all__ = ["entropy", "gumbel_softmax", "kl_divergence", "log_prob", "relax", "sample"]

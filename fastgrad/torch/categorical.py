@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from fastgrad.distributions import categorical as _arrays
-from fastgrad.torch.operators import DRAW, PLACE, Operator, build, summed_scores
+from fastgrad.torch.arguments import DRAW, PLACE, Operator
+from fastgrad.torch.operators import build, summed_scores
 from fastgrad.torch.tensors import TorchRNG, integers, real, words
 
 __all__ = ["entropy", "kl_divergence", "log_prob", "sample"]

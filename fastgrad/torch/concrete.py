@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from fastgrad.distributions import concrete as _arrays
-from fastgrad.torch.operators import DRAW, PLACE, Operator, build, summed_relaxations
+from fastgrad.torch.arguments import DRAW, PLACE, Operator
+from fastgrad.torch.operators import build, summed_relaxations
 from fastgrad.torch.tensors import TorchRNG, real, scalar, words
 
 __all__ = ["Relaxation", "gumbel_softmax", "relax"]

@@ -9,84 +9,45 @@ key among them, never the noise.
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import _C, Tensor
+from torch._C._functorch import is_legacy_batchedtensor
+from torch.autograd import forward_ad
+from torch.nn import Parameter
 
 from fastgrad import _validate
-from fastgrad.torch.tensors import key_of
+from fastgrad.torch.arguments import Operator, lead_of, names_of, reader, shapes_of
 
 LIBRARY = torch.library.Library("fastgrad", "FRAGMENT")
-KEY = ("key_0", "key_1")
-# Parts of the schemas of those that draw.
-DRAW = "SymInt key_0, SymInt key_1, SymInt? num_samples"
-PLACE = "SymInt row_offset, SymInt sample_offset"
 FIRST_ORDER = (
     "fastgrad.torch has first derivatives only: the gradient of {} can not be differentiated"
 )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Operator:
-    """A row of the table.
-
-    Attributes
-    ----------
-    name : str
-        The operator is ``torch.ops.fastgrad._name``: not to be called by users, as `torch.func`
-        would take its derivatives to be zero.
-    function : callable
-        Of the NumPy API: takes the operands, and the other arguments by name.
-    vjp : callable, optional
-        Takes the operands, a cotangent for each differentiable result, and those of the other
-        arguments that it has. Returns a gradient for each differentiable operand.
-    arguments : str
-        The schema: tensors first, operands before the temperature.
-    operands : tuple of int
-        How many axes an operand has beside the first one, without those of samples: -1 for
-        categories, which lack the axis of logits. Those before `gradients` are differentiable.
-    results : tuple of (int, dtype or None)
-        The same of the results, and their type, None for that of the logits.
-    differentiable : tuple of int
-        Which of the results have a gradient.
-    gradients : int
-        How many of the operands have a gradient.
-    """
-
-    name: str
-    function: Callable[..., Any]
-    arguments: str
-    vjp: Callable[..., Any] | None = None
-    operands: tuple[int, ...] = (0,)
-    results: tuple[tuple[int, torch.dtype | None], ...] = ((0, None),)
-    differentiable: tuple[int, ...] = (0,)
-    gradients: int = 1
-
-
 def build(row: Operator) -> Callable[..., Any]:
     """Register the operators of a row; return the function of tensors that they make."""
-    forward = _define(row.name, row.arguments, len(row.results), _forward(row))
+    compute = _forward(row)
+    forward = _define(row.name, row.arguments, len(row.results), compute)
     torch.library.register_fake(forward, _fake(row), lib=LIBRARY)
     shapes = row.operands, [axes for axes, _ in row.results]
     torch.library.register_vmap(forward, _vmap(forward, *shapes), lib=LIBRARY)
     if row.vjp is None:
-        return forward
+        return lambda *args: compute(*args) if _alone(args[0]) else forward(*args)
     given = [axes for i, (axes, _) in enumerate(row.results) if i in row.differentiable]
     names = [f"Tensor cotangent_{i}" for i in range(len(given))]
-    product = _define(
-        f"{row.name}_vjp", ", ".join([*names, row.arguments]), row.gradients, _product(row)
-    )
+    multiply, arguments = _product(row), ", ".join([*names, row.arguments])
+    product = _define(f"{row.name}_vjp", arguments, row.gradients, multiply)
     torch.library.register_fake(product, _fake_product(row), lib=LIBRARY)
     # Operands come after cotangents here, and it is the first operand that axes are counted from.
     axes = [*given, *row.operands], row.operands[: row.gradients]
     rule = _vmap(product, *axes, first=len(given), summed=True)
     torch.library.register_vmap(product, rule, lib=LIBRARY)
-    return _differentiable(row, forward, product)
+    return _differentiable(row, forward, product, compute, multiply)
 
 
 def _define(name: str, arguments: str, count: int, call: Callable[..., Any]) -> Any:
@@ -96,60 +57,29 @@ def _define(name: str, arguments: str, count: int, call: Callable[..., Any]) -> 
     return getattr(torch.ops.fastgrad, f"_{name}").default
 
 
-def _names(row: Operator) -> list[str]:
-    """Return the names of the arguments after the operands."""
-    names = [argument.split()[1].split("=")[0] for argument in row.arguments.split(", ")]
-    return names[len(row.operands) :]
-
-
-def _options(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
-    """Return arguments as the NumPy API takes them by name."""
-    options = dict(zip(names, values, strict=True))
-    if "temperature" in options:
-        options["temperature"] = options["temperature"].item()
-    if KEY[0] in options:
-        options["rng"] = key_of(*(options.pop(name) for name in KEY))
-    return options
-
-
 def _array(x: Tensor) -> Any:
     """Return an array of the memory of a tensor, with its sign where the negation is lazy."""
     return x.numpy(force=True)
 
 
-def _lead(row: Operator, operands: Sequence[Any], options: dict[str, Any]) -> tuple[int, ...]:
-    """Return the shape of the axis of samples: (S,), or () where there is none."""
-    if options.get("num_samples") is not None:
-        return (options["num_samples"],)
-    base = operands[0].ndim
-    for x, axes in zip(operands, row.operands, strict=True):
-        if x.ndim > base + axes:
-            return (x.shape[0],)
-    return ()
-
-
-def _shapes(row: Operator, lead: Any, x: Tensor) -> list[tuple[Any, torch.dtype]]:
-    """Return shape and type of each result."""
-    return [
-        ((*lead, *x.shape[: x.ndim + axes]), x.dtype if dtype is None else dtype)
-        for axes, dtype in row.results
-    ]
-
-
 def _forward(row: Operator) -> Callable[..., Any]:
-    count, names = len(row.operands), _names(row)
-    writes = "out" in inspect.signature(row.function).parameters
+    names, function, count = names_of(row), row.function, len(row.operands)
+    read = reader(names, count, {*names, "rng"})
+    writes = "out" in inspect.signature(function).parameters
+    drawn = "num_samples" in names
 
     def call(*args: Any) -> Any:
-        operands, options = args[:count], _options(names, args[count:])
+        operands, options = args[:count], read(args)
         if not writes:
-            return _tensors(row.function(*map(_array, operands), **options))
-        if "num_samples" in options:
-            _validate.samples(options["num_samples"])
-        shapes = _shapes(row, _lead(row, operands, options), operands[0])
+            return _tensors(function(*map(_array, operands), **options))
+        if drawn:
+            _, lead = _validate.samples(options["num_samples"])
+        else:
+            lead = lead_of(row, operands, options)
+        shapes = shapes_of(row, lead, operands[0])
         results = [torch.empty(shape, dtype=dtype) for shape, dtype in shapes]
-        options["out"] = _one_or_all([_array(x) for x in results])
-        row.function(*map(_array, operands), **options)
+        options["out"] = _one_or_all([x.numpy() for x in results])
+        function(*map(_array, operands), **options)
         return _one_or_all(results)
 
     return call
@@ -166,26 +96,26 @@ def _one_or_all(results: list[Any]) -> Any:
 
 
 def _product(row: Operator) -> Callable[..., Any]:
-    cotangents, count, names = len(row.differentiable), len(row.operands), _names(row)
+    cotangents, count, names = len(row.differentiable), len(row.operands), names_of(row)
     vjp: Callable[..., Any] = row.vjp  # pyright: ignore
     parameters = inspect.signature(vjp).parameters
     known = {*names, "rng"} if "options" in parameters else set(parameters)
+    last = cotangents + count
+    read = reader(names, last, known)
 
     def call(*args: Any) -> Any:
-        arrays = [_array(x) for x in args[: cotangents + count]]
-        options = _options(names, args[cotangents + count :])
-        options = {name: value for name, value in options.items() if name in known}
-        return _tensors(vjp(*arrays[cotangents:], *arrays[:cotangents], **options))
+        arrays = [_array(x) for x in args[:last]]
+        return _tensors(vjp(*arrays[cotangents:], *arrays[:cotangents], **read(args)))
 
     return call
 
 
 def _fake(row: Operator) -> Callable[..., Any]:
-    count, names = len(row.operands), _names(row)
+    count, names = len(row.operands), names_of(row)
 
     def call(*args: Any) -> Any:
         operands, options = args[:count], dict(zip(names, args[count:], strict=True))
-        shapes = _shapes(row, _lead(row, operands, options), operands[0])
+        shapes = shapes_of(row, lead_of(row, operands, options), operands[0])
         results = [operands[0].new_empty(shape, dtype=dtype) for shape, dtype in shapes]
         return _one_or_all(results)
 
@@ -203,7 +133,7 @@ def _fake_product(row: Operator) -> Callable[..., Any]:
 
 
 def _vmap(
-    operator: Any,
+    rowwise: Any,
     operands: Sequence[int],
     results: Sequence[int],
     *,
@@ -229,7 +159,7 @@ def _vmap(
                 moved.append(x.unsqueeze(lead).expand(shape))
             else:
                 moved.append(x.movedim(dim, lead))
-        found = operator(*moved, *args[count:])
+        found = rowwise(*moved, *args[count:])
         many = found if isinstance(found, tuple) else (found,)
         places = [
             0 if summed else x.ndim - 1 - (base + axes)
@@ -240,11 +170,40 @@ def _vmap(
     return rule
 
 
-def _differentiable(row: Operator, forward: Any, product: Any) -> Callable[..., Any]:
-    """Return the function whose backward pass is `product`, which itself has none."""
+def _alone(*tensors: Tensor) -> bool:
+    """Return whether nobody listens to the dispatcher, which may then be left out.
+
+    It takes as long as a small kernel; but compilers, transforms and modes must see operators.
+    """
+    if torch.compiler.is_compiling():
+        return False
+    for x in tensors:
+        if type(x) is not Tensor and type(x) is not Parameter:
+            return False
+        if is_legacy_batchedtensor(x):  # of `torch.autograd.grad`
+            return False
+    return (
+        not _C._are_functorch_transforms_active()
+        and _C._len_torch_dispatch_stack() == 0
+        and _C._get_tracing_state() is None
+        and forward_ad._current_level < 0
+    )
+
+
+def _differentiable(
+    row: Operator,
+    forward: Any,
+    product: Any,
+    compute: Callable[..., Any],
+    multiply: Callable[..., Any],
+) -> Callable[..., Any]:
+    """Return the function whose backward pass is `product`, which itself has none.
+
+    `compute` and `multiply` are what both operators do on the CPU.
+    """
     kept = [i for i in range(len(row.results)) if i in row.differentiable]
     others = [i for i in range(len(row.results)) if i not in row.differentiable]
-    tensors = row.arguments.count("Tensor ")
+    tensors, given = row.arguments.count("Tensor "), len(kept)
     rest = row.arguments.count(",") + 1 - row.gradients
     # Literals, since graphs are traced through these functions.
     message = FIRST_ORDER.format(row.name)
@@ -282,24 +241,35 @@ def _differentiable(row: Operator, forward: Any, product: Any) -> Callable[..., 
         def backward(ctx: Any, *grads: Any) -> Any:
             args = [*[grads[i] for i in kept], *ctx.saved_tensors, *ctx.options]
             # Grad mode is on where the gradient may be differentiated: Product refuses that.
-            plain = torch.compiler.is_compiling() or not torch.is_grad_enabled()
-            found = product(*args) if plain else Product.apply(*args)
+            if not torch.is_grad_enabled():
+                found = multiply(*args) if _alone(*args[:given]) else product(*args)
+            else:
+                found = product(*args) if torch.compiler.is_compiling() else Product.apply(*args)
             found = found if isinstance(found, tuple) else (found,)
             return (*found, *[None] * rest)
+
+    class Direct(Function):
+        @staticmethod
+        def forward(*args: Any) -> Any:
+            return compute(*args)
 
     # Where nothing requires grad, Dynamo counts the parameters to tell whether `forward` takes ctx.
     names = [argument.split()[1] for argument in row.arguments.split(", ")]
     parameters = [inspect.Parameter(x, inspect.Parameter.POSITIONAL_ONLY) for x in names]
     setattr(Function.forward, "__signature__", inspect.Signature(parameters))  # noqa: B010
-    Function.__name__ = Function.__qualname__ = row.name
+    for kind in (Function, Direct):
+        kind.__name__ = kind.__qualname__ = row.name
     Product.__name__ = Product.__qualname__ = f"{row.name}_vjp"
-    # Outside of torch.func, `apply` without its binding of defaults, which takes 20 microseconds.
-    quick = super(torch.autograd.Function, Function).apply  # pyright: ignore
+    # `apply` without its binding of defaults, which takes 20 microseconds.
+    apply: Callable[..., Any] = super(torch.autograd.Function, Direct).apply  # pyright: ignore
+    operands = len(row.operands)
 
     def call(*args: Any) -> Any:
-        if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        if not _alone(*args[:operands]):
             return Function.apply(*args)
-        return quick(*args)
+        if torch.is_grad_enabled() and any(x.requires_grad for x in args[:operands]):
+            return apply(*args)
+        return compute(*args)
 
     return call
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from fastgrad.distributions import sinkhorn as _arrays
-from fastgrad.torch.operators import Operator, build
+from fastgrad.torch.arguments import Operator
+from fastgrad.torch.operators import build
 from fastgrad.torch.tensors import TorchRNG, real, scalar, words
 
 __all__ = ["Sinkhorn", "gumbel_sinkhorn", "sinkhorn"]

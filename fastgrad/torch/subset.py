@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from fastgrad.distributions import subset as _arrays
-from fastgrad.torch.operators import Operator, build
+from fastgrad.torch.arguments import Operator
+from fastgrad.torch.operators import build
 from fastgrad.torch.tensors import TorchRNG, real, scalar, words
 
 __all__ = ["k_hot", "marginals", "relaxed_top_k"]

@@ -471,3 +471,45 @@ def test_is_imported_only_by_name():
         "import fastgrad, sys; assert 'torch' not in sys.modules and not hasattr(fastgrad, 'torch')"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
+
+
+# -- the way past the dispatcher -------------------------------------------------------------------
+
+
+def test_modes_of_the_dispatcher_see_operators():
+    """Small calls leave it out: never where somebody listens."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    seen = []
+
+    class Listener(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            seen.append(str(func))
+            return func(*args, **(kwargs or {}))
+
+    x = torch.zeros(2, 3, requires_grad=True)
+    with Listener():
+        y = fgt.gumbel_softmax(x, temperature=0.5, rng=0)
+        fgt.sample(x, rng=0)
+        y.sum().backward()
+    names = [name.split(".")[1] for name in seen if name.startswith("fastgrad")]
+    assert names == ["_gumbel_softmax", "_sample", "_gumbel_softmax_vjp"]
+
+
+def test_forward_mode_is_refused_and_never_zero():
+    from torch.autograd import forward_ad
+
+    with forward_ad.dual_level():
+        x = forward_ad.make_dual(torch.zeros(2, 3), torch.ones(2, 3))
+        with pytest.raises(RuntimeError, match="jvp"):
+            fgt.gumbel_softmax(x, temperature=0.5, rng=0)
+
+
+def test_gradients_in_batches_are_those_one_by_one():
+    x = torch.zeros(2, 3, requires_grad=True)
+    y = fgt.gumbel_softmax(x, temperature=0.5, rng=0)
+    weights = torch.arange(12.0).reshape(2, 2, 3)
+    (both,) = torch.autograd.grad(y, x, weights, is_grads_batched=True, retain_graph=True)
+    for one, weight in zip(both, weights):
+        (alone,) = torch.autograd.grad(y, x, weight, retain_graph=True)
+        torch.testing.assert_close(one, alone, rtol=0, atol=0)
