@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, ClassVar, NamedTuple, TypeVar, cast
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -112,6 +112,11 @@ class Estimator:
         can then not learn each for itself. The first estimate, without a state, is not affected.
     paper : str
         Where it was published.
+    reduction : {"mean", "log_mean_exp", "weighted"}
+        How the value is made of f at the samples: as their mean, as the mean over groups of the
+        logarithm of the mean weight, or with weights that depend on the draws.
+    probes : int
+        Number of points at which f is evaluated before it is at the samples.
 
     Notes
     -----
@@ -149,6 +154,8 @@ class Estimator:
     min_samples: ClassVar[int] = 1
     pools: ClassVar[bool] = False
     paper: ClassVar[str]
+    reduction: ClassVar[Literal["mean", "log_mean_exp", "weighted"]] = "mean"
+    probes: ClassVar[int] = 0
 
     def __call__(
         self,

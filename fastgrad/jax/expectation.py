@@ -18,10 +18,7 @@ from fastgrad import _validate
 from fastgrad.distributions.bernoulli import Bernoulli
 from fastgrad.distributions.categorical import Categorical
 from fastgrad.estimators.base import Estimate, Estimator
-from fastgrad.estimators.rao_blackwell.distinct import Distinct
-from fastgrad.estimators.rao_blackwell.enumeration import Enumerate
 from fastgrad.estimators.registry import EstimatorName, estimator
-from fastgrad.estimators.score_functions.vimco import VIMCO
 from fastgrad.interop.replay import Answers, Points, most_points, record, replay
 from fastgrad.jax.keys import JaxKey, words
 from fastgrad.jax.operands import JaxArray, real
@@ -273,7 +270,7 @@ def _value(answer):
 def _mean(plan, answer):
     """Return the estimate of E[f], given f at the samples; for VIMCO of the log mean weight."""
     value = _value(answer)
-    if isinstance(plan.estimator, VIMCO):
+    if plan.estimator.reduction == "log_mean_exp":
         size = plan.estimator.group(plan.num_samples)
         value = value.reshape(-1, size, *value.shape[1:])
         value = jax.nn.logsumexp(value, axis=1) - math.log(size)
@@ -308,7 +305,7 @@ def _draw(plan, names, x, words, leaves):
 def _samples(plan, distribution, call):
     """Return the samples that the parameters of f see."""
     count, key = plan.num_samples, call["rng"]
-    if isinstance(plan.estimator, Distinct | Enumerate):
+    if plan.estimator.reduction == "weighted":
         z = distribution.sample(num_samples=count, rng=key.fold_in(PARAMETERS))
         return distribution.features(z)
     draws = plan.estimator.draw(distribution, count, key, state=call["state"])

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators import Estimator
-from fastgrad.estimators.score_functions.gradient_controls import ScaledControls
 from fastgrad.objectives import Objective
 from fastgrad.torch.tensors import real
 
@@ -57,10 +56,9 @@ class Evaluations:
         self.at_features: list[tuple[Any, Tensor, Tensor]] = []  # arrays, leaves and values
         if index:
             self.objective = Objective(index=self.value_at_outcomes)
-        elif isinstance(estimator, ScaledControls):  # values and gradients at the same features
-            self.objective = Objective(self.value, self.gradient)
         else:
-            self.objective = Objective(self.value, self.gradient, self.value_at_outcomes)
+            parts = {"index": self.value_at_outcomes, "value_and_grad": self.value_and_gradient}
+            self.objective = Objective(self.value, self.gradient, **parts)
 
     @property
     def samples(self) -> Tensor:
@@ -81,6 +79,10 @@ class Evaluations:
     def value(self, x: Any) -> Any:
         """Evaluate f at features x, (S, *logits.shape)."""
         return _arrays(*self._evaluate(x)[2:])
+
+    def value_and_gradient(self, x: Any) -> Any:
+        """Evaluate f and its gradient at features x."""
+        return self.value(x), self.gradient(x)
 
     def gradient(self, x: Any) -> Any:
         """Evaluate the gradient of the sum of f's values by features x."""

@@ -14,12 +14,9 @@ from torch import distributions as td
 from fastgrad.distributions.bernoulli import Bernoulli
 from fastgrad.distributions.categorical import Categorical
 from fastgrad.distributions.discrete import Discrete
-from fastgrad.estimators import Estimator, registry
-from fastgrad.estimators.rao_blackwell.distinct import Distinct
-from fastgrad.estimators.rao_blackwell.enumeration import Enumerate
-from fastgrad.estimators.score_functions.vimco import VIMCO
-from fastgrad.objectives import Objective, Values
-from fastgrad.random import Key, as_key
+from fastgrad.estimators import Estimate, Estimator, registry
+from fastgrad.objectives import Objective
+from fastgrad.random import as_key
 from fastgrad.torch.evaluations import Evaluations
 from fastgrad.torch.operators import FIRST_ORDER
 from fastgrad.torch.tensors import TorchRNG, key_of, real, words
@@ -161,13 +158,16 @@ def expectation_and_state(
     logits, d = _distribution(distribution)
     rng = as_key(key_of(*words(rng)) if isinstance(rng, torch.Generator) else rng)
     given = Evaluations(f, d, logits.dtype, index=index, estimator=run)
-    estimate = run(given.objective, d, num_samples=num_samples, rng=rng, state=state)
+    weighted = run.reduction == "weighted"
+    estimate = run(
+        given.objective, d, num_samples=num_samples, rng=rng, state=state, return_samples=weighted
+    )
     value, grad = (
         torch.from_numpy(np.array(x)).to(logits.dtype) for x in (estimate.value, estimate.grad)
     )
     mean = None
     if torch.is_grad_enabled() and given.samples.requires_grad:
-        mean = _mean(run, d, num_samples, rng, given).to(logits.dtype)
+        mean = _mean(run, num_samples, given, estimate).to(logits.dtype)
     return _Joined.apply(logits, mean, value, grad), estimate.state  # pyright: ignore
 
 
@@ -228,48 +228,14 @@ class _Product(torch.autograd.Function):
         raise NotImplementedError(FIRST_ORDER.format("expectation"))
 
 
-def _mean(
-    estimator: Estimator, d: Discrete, num_samples: int, key: Key, given: Evaluations
-) -> Tensor:
+def _mean(estimator: Estimator, num_samples: int, given: Evaluations, found: Estimate) -> Tensor:
     """Return the mean of f as the estimator takes it, as a function of f's values with graphs."""
-    values = given.samples
-    if isinstance(estimator, VIMCO):
+    values = given.samples[estimator.probes :]
+    if estimator.reduction == "weighted":
+        weights = torch.from_numpy(found.weights).to(values.dtype)
+        return (weights * values[: len(weights)]).sum(dim=0)
+    values = values[:num_samples]  # what else is evaluated, such as neighbours, comes after them
+    if estimator.reduction == "log_mean_exp":
         size = estimator.group(num_samples)
-        groups = values[:num_samples].unflatten(0, (-1, size))
-        return (groups.logsumexp(dim=1) - math.log(size)).mean(dim=0)
-    if isinstance(estimator, Enumerate):
-        weights = _probabilities(d, given)
-    elif isinstance(estimator, Distinct):
-        weights = _weights(estimator, d, num_samples, key, values)
-    else:  # what else is evaluated, such as neighbours, comes after the samples
-        return values[:num_samples].mean(dim=0)
-    return (torch.from_numpy(weights).to(values.dtype) * values).sum(dim=0)
-
-
-def _probabilities(d: Discrete, given: Evaluations) -> Any:
-    """Return the weights of enumerated outcomes, which follow the first: that is one of them."""
-    (first, value), *others = given.at_outcomes
-    examples, cells = value.shape[1:], math.prod(value.shape[1:])
-    z = np.concatenate([z for z, _ in others])
-    log_p = d.log_prob(z).reshape(len(z), cells, -1).sum(axis=2, dtype=np.float64)
-    possible = (d.log_probabilities() > -np.inf).sum(axis=0).reshape(cells, -1)
-    fresh = np.arange(len(z))[:, None] < possible.prod(axis=1, dtype=np.float64)
-    weights = np.concatenate([np.zeros((1, cells)), np.exp(log_p) * fresh])
-    return weights.reshape(len(first) + len(z), *examples)
-
-
-def _weights(estimator: Distinct, d: Discrete, num_samples: int, key: Key, values: Tensor) -> Any:
-    """Return the weights of distinct outcomes: the value, linear in f, of each one alone."""
-    numbers = iter(values.numpy(force=True))
-
-    def replayed(z: Any) -> Any:
-        return np.stack([next(numbers) for _ in z])
-
-    draws = estimator.draw(d, num_samples, key)
-    outcomes, _ = estimator.ask(Objective(index=replayed), d, draws)
-    found = np.zeros(values.shape)
-    for i in range(num_samples):
-        alone = np.zeros(values.shape)
-        alone[i] = 1.0
-        found[i] = estimator.combine(d, [(draws, (outcomes, Values(alone, None)))]).value
-    return found
+        return (values.unflatten(0, (-1, size)).logsumexp(dim=1) - math.log(size)).mean(dim=0)
+    return values.mean(dim=0)

@@ -105,6 +105,8 @@ class First(NamedTuple):
 class Distinct(Estimator):
     """Base class: draws all outcomes at once and evaluates f there."""
 
+    reduction = "weighted"
+
     def group(self, num_samples: int) -> int:
         """Return the number of samples: all depend on each other."""
         return num_samples

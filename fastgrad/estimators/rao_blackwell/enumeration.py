@@ -46,6 +46,8 @@ class Enumerate(Estimator):
     unbiased = True
     evaluations = "1 + all outcomes"
     paper = "the definition of the mean"
+    reduction = "weighted"
+    probes = 1
 
     def __post_init__(self) -> None:
         _validate.integer(self.budget, "budget", 1)

@@ -63,6 +63,7 @@ class VIMCO(ScoreFunction):
     name = "vimco"
     unbiased = False
     min_samples = 2
+    reduction = "log_mean_exp"
     paper = "Mnih and Rezende, 'Variational inference for Monte Carlo objectives', 2016"
 
     def __post_init__(self) -> None:
