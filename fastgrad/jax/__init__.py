@@ -4,19 +4,23 @@ The functions are those of the NumPy API, and give its numbers, bit for bit, fro
 `to_key` names. `expectation` makes every estimator a value that JAX differentiates.
 """
 
+from fastgrad.jax import continuous, perturbed
 from fastgrad.jax.combinatorial import marginals, relaxed_top_k, sinkhorn
 from fastgrad.jax.expectation import Expectation, expectation, initial_state
-from fastgrad.jax.functions import entropy, gumbel_softmax, log_prob, relax, sample
+from fastgrad.jax.functions import entropy, gumbel_softmax, kl_divergence, log_prob, relax, sample
 from fastgrad.jax.keys import to_key
 
 __all__ = [
     "Expectation",
+    "continuous",
     "entropy",
     "expectation",
     "gumbel_softmax",
     "initial_state",
+    "kl_divergence",
     "log_prob",
     "marginals",
+    "perturbed",
     "relax",
     "relaxed_top_k",
     "sample",

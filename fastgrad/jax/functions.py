@@ -13,10 +13,10 @@ from fastgrad.distributions.concrete import Relaxation
 from fastgrad.jax.calls import call
 from fastgrad.jax.gradients import differentiable
 from fastgrad.jax.keys import JaxKey
-from fastgrad.jax.operands import JaxArray, inverse, logits_of, placed
+from fastgrad.jax.operands import JaxArray, inverse, logits_of, placed, real
 from fastgrad.kernels.distributions.concrete import HARD, LOG, SOFT
 
-__all__ = ["entropy", "gumbel_softmax", "log_prob", "relax", "sample"]
+__all__ = ["entropy", "gumbel_softmax", "kl_divergence", "log_prob", "relax", "sample"]
 
 
 def sample(
@@ -243,3 +243,40 @@ def entropy(logits: JaxArray) -> jax.Array:
     x, own = logits_of(logits)
     rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
     return differentiable("entropy")(rows)[0].reshape(x.shape[:-1]).astype(own)
+
+
+def kl_divergence(p_logits: JaxArray, q_logits: JaxArray) -> jax.Array:
+    """Compute the divergence of q from p in nats: `fastgrad.kl_divergence` inside a JAX program.
+
+    Parameters
+    ----------
+    p_logits, q_logits : array, shape (*batch, K)
+        Unnormalised log probabilities; their batches broadcast. Both have a gradient.
+
+    Returns
+    -------
+    array, shape (*batch)
+
+    Raises
+    ------
+    TypeError, ValueError, jax.errors.JaxRuntimeError
+        As in `sample`; also for different numbers of categories.
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp, fastgrad.jax
+    >>> p, q = jnp.zeros(2), jnp.log(jnp.array([0.25, 0.75]))
+    >>> jax.jit(fastgrad.jax.kl_divergence)(p, q).round(4)
+    Array(0.1438, dtype=float32)
+    """
+    (p, own), (q, other) = real(p_logits, "p_logits"), real(q_logits, "q_logits")
+    if 0 in (p.ndim, q.ndim) or p.shape[-1] != q.shape[-1]:
+        raise ValueError(
+            f"q_logits must have as many categories as p_logits, {p.shape}, got {q.shape}"
+        )
+    dtype = jnp.result_type(p.dtype, q.dtype)
+    shape = jnp.broadcast_shapes(p.shape, q.shape)
+    rows = (math.prod(shape[:-1]), shape[-1])
+    p, q = (jnp.broadcast_to(x.astype(dtype), shape).reshape(rows) for x in (p, q))
+    found = differentiable("kl_divergence")(p, q)[0].reshape(shape[:-1])
+    return found.astype(jnp.result_type(own, other))

@@ -23,7 +23,7 @@ def differentiable(name: str, **options: Any) -> Callable[..., tuple[Any, ...]]:
 
 @functools.cache
 def _with_gradient(name, options):
-    """Return an operation whose gradient by its first operand is its product of the table.
+    """Return an operation whose gradient by its first operands is its product of the table.
 
     Only the operands are kept for it: the noise is drawn again.
     """
@@ -39,8 +39,9 @@ def _with_gradient(name, options):
         return function(*operands), operands
 
     def backward(operands, cotangents):
-        grad = product(operands, cotangents, **options)
-        return (grad, *(None for _ in operands[1:]))
+        found = product(operands, cotangents, **options)
+        grads = found if isinstance(found, tuple) else (found,)
+        return (*grads, *(None for _ in operands[len(grads) :]))
 
     function.defvjp(forward, backward, symbolic_zeros=True)
     return function
@@ -82,6 +83,10 @@ def _log_prob_product(operands, cotangents):
     return (_whole(cotangents[0])[..., None] * call("score", *operands)[0]).sum(axis=0)
 
 
+def _kl_divergence_product(operands, cotangents):
+    return call("kl_divergence_vjp", *operands, _whole(cotangents[0]))
+
+
 def _plain_product(name):
     def product(operands, cotangents, **options):
         options.pop("samples", None)
@@ -94,6 +99,7 @@ PRODUCTS = {
     "gumbel_softmax": _gumbel_softmax_product,
     "relax": _relax_product,
     "log_prob": _log_prob_product,
+    "kl_divergence": _kl_divergence_product,
     "entropy": _plain_product("entropy_vjp"),
     "marginals": _plain_product("marginals_vjp"),
     "relaxed_top_k": _plain_product("relaxed_top_k_vjp"),

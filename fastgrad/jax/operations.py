@@ -8,12 +8,13 @@ the temperature comes as an array of no axes, in the dtype of the logits.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgrad import _validate
+from fastgrad import _validate, perturbed
 from fastgrad._typing import Array
 from fastgrad.distributions import (
     categorical,
@@ -133,6 +134,14 @@ def _entropy_vjp(logits, cotangent):
     return (categorical_entropy.entropy_vjp(logits, cotangent),)
 
 
+def _kl_divergence(p_logits, q_logits):
+    return (categorical_entropy.kl_divergence(p_logits, q_logits),)
+
+
+def _kl_divergence_vjp(p_logits, q_logits, cotangent):
+    return categorical_entropy.kl_divergence_vjp(p_logits, q_logits, cotangent)
+
+
 def _marginals(logits, *, k):
     return (subset.marginals(logits, k),)
 
@@ -161,6 +170,44 @@ def _sinkhorn_vjp(log_alpha, cotangent, **options):
     return (sinkhorn.sinkhorn_vjp(log_alpha, cotangent, **options),)
 
 
+def _solve(theta, words, *, solver, shape, samples, **options):
+    key = Key._from_words(words)
+    y = perturbed.solve(solver, theta.reshape(shape), num_samples=samples, rng=key, **options)
+    return (y.reshape(samples, theta.size),)
+
+
+def _solve_vjp(theta, words, solutions, cotangent, *, solver, shape, **options):
+    count, key = len(solutions), Key._from_words(words)
+    grad = perturbed.solve_vjp(
+        solver,
+        theta.reshape(shape),
+        cotangent.reshape(shape),
+        num_samples=count,
+        rng=key,
+        solutions=solutions.reshape(count, *shape),
+        **options,
+    )
+    return (grad.reshape(theta.shape),)
+
+
+def _distribution(family, names, shapes, parameters):
+    return family(**{n: x.reshape(s) for n, s, x in zip(names, shapes, parameters, strict=True)})
+
+
+def _draw(words, *parameters, family, names, shapes, samples):
+    d = _distribution(family, names, shapes, parameters)
+    x = d.sample(num_samples=samples, rng=Key._from_words(words))
+    return (x.reshape(samples, math.prod(shapes[0])),)
+
+
+def _draw_vjp(words, *arrays, family, names, shapes):
+    *parameters, cotangent = arrays
+    d, count = _distribution(family, names, shapes, parameters), len(cotangent)
+    noise = d.noise(count, rng=Key._from_words(words))
+    grads = d.transform_vjp(noise, cotangent.reshape(count, *shapes[0]))
+    return tuple(grads[name].sum(axis=0).reshape(-1) for name in names)
+
+
 # -- shapes ------------------------------------------------------------------------------------
 
 
@@ -183,6 +230,10 @@ def _of_sinkhorn(log_alpha, **options):
     return tuple(zip((log_alpha.shape, batch, batch), kinds, strict=True))
 
 
+def _of_draw(words, first, *others, samples, **options):
+    return (((samples, *first.shape), first.dtype),)
+
+
 OPERATIONS = {
     "sample": Operation(
         _sample, (2, 1), lambda x, *_, samples, method: (((samples, len(x)), np.dtype(np.int32)),)
@@ -195,6 +246,16 @@ OPERATIONS = {
     "score": Operation(_score, (2, 2), lambda x, z: (((*z.shape, x.shape[1]), x.dtype),)),
     "entropy": Operation(_entropy, (2,), lambda x: ((x.shape[:1], x.dtype),)),
     "entropy_vjp": Operation(_entropy_vjp, (2, 1), _like_logits),
+    "kl_divergence": Operation(_kl_divergence, (2, 2), lambda p, q: ((p.shape[:1], p.dtype),)),
+    "kl_divergence_vjp": Operation(
+        _kl_divergence_vjp, (2, 2, 1), lambda p, *_: 2 * _like_logits(p)
+    ),
+    "solve": Operation(_solve, (1, 1), _for_each_sample),
+    "solve_vjp": Operation(_solve_vjp, (1, 1, 2, 1), _like_logits),
+    "draw": Operation(_draw, (1,), _of_draw),
+    "draw_vjp": Operation(
+        _draw_vjp, (1,), lambda words, *x, **_: tuple((a.shape, a.dtype) for a in x[:-1])
+    ),
     "marginals": Operation(_marginals, (2,), _like_logits),
     "marginals_vjp": Operation(_marginals_vjp, (2, 2), _like_logits),
     "relaxed_top_k": Operation(_relaxed_top_k, (2, 1), _for_each_sample),

@@ -292,3 +292,19 @@ def test_second_derivatives_are_refused():
 
     with pytest.raises((ValueError, TypeError, NotImplementedError), match=r"JVP|differentiate"):
         jax.grad(lambda x: jax.grad(loss)(x).sum())(LOGITS)
+
+
+def test_kl_divergence_and_both_gradients():
+    draws = np.random.default_rng(0)
+    p, q = (draws.normal(size=shape).astype(np.float32) for shape in ((3, 4), 4))
+    found = jax.jit(fj.kl_divergence)(p, q)
+    np.testing.assert_array_equal(found, fg.kl_divergence(p, q))
+    w = np.arange(1, 4, dtype=np.float32)
+    by_p, by_q = jax.grad(lambda p, q: (fj.kl_divergence(p, q) * w).sum(), (0, 1))(p, q)
+    wide = np.broadcast_to(q, p.shape)
+    expected = fg.kl_divergence_vjp(p, wide, w)
+    np.testing.assert_allclose(by_p, expected[0], rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(by_q, expected[1].sum(axis=0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(jax.vmap(lambda p: fj.kl_divergence(p, q))(p), found)
+    with pytest.raises(ValueError, match="q_logits must have as many categories"):
+        fj.kl_divergence(p, q[:3])

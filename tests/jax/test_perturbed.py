@@ -1,0 +1,60 @@
+"""Perturbed optimisers in JAX programs: the numbers and gradients of the NumPy API."""
+
+import numpy as np
+import pytest
+
+import fastgrad as fg
+
+jax = pytest.importorskip("jax")
+fj = pytest.importorskip("fastgrad.jax")
+pytestmark = pytest.mark.optional
+
+X = np.random.default_rng(0).normal(size=(2, 4)).astype(np.float32)
+W = np.random.default_rng(1).normal(size=(2, 4)).astype(np.float32)
+KEY = jax.random.key(3)
+RNG = fj.to_key(KEY)
+
+
+def best(theta):
+    return np.eye(4)[theta.argmax(axis=-1)]
+
+
+@pytest.mark.parametrize("control", ["leave-one-out", "unperturbed", "none"])
+@pytest.mark.parametrize("noise", ["gumbel", "normal"])
+def test_values_and_gradients(noise, control):
+    options = {"num_samples": 8, "noise": noise, "noise_scale": 0.5}
+
+    @jax.jit
+    def layer(theta):
+        return fj.perturbed.solve(best, theta, KEY, control=control, **options)
+
+    y = fg.perturbed.solve(best, X, rng=RNG, **options)
+    np.testing.assert_allclose(layer(X), y.mean(axis=0), rtol=1e-6)
+    grad = jax.grad(lambda theta: (layer(theta) * W).sum())(X)
+    expected = fg.perturbed.solve_vjp(best, X, W, rng=RNG, control=control, **options)
+    np.testing.assert_allclose(grad, expected, rtol=1e-6, atol=1e-7)
+
+
+def test_vmap_over_keys():
+    keys = jax.random.split(KEY, 3)
+    found = jax.vmap(lambda key: fj.perturbed.solve(best, X, key, num_samples=4))(keys)
+    for key, own in zip(keys, found):
+        alone = fg.perturbed.solve(best, X, num_samples=4, rng=fj.to_key(key))
+        np.testing.assert_allclose(own, alone.mean(axis=0), rtol=1e-6)
+
+
+def test_errors():
+    with pytest.raises(ValueError, match="noise must be one of"):
+        fj.perturbed.solve(best, X, KEY, num_samples=4, noise="cauchy")
+    with pytest.raises(ValueError, match="num_samples must be at least 2"):
+        fj.perturbed.solve(best, X, KEY, num_samples=1)
+    with pytest.raises(TypeError, match="solver must be a function"):
+        fj.perturbed.solve(3, X, KEY, num_samples=4)
+
+    def broken(theta):
+        raise RuntimeError("no solution today")
+
+    with pytest.raises((jax.errors.JaxRuntimeError, RuntimeError), match="no solution today"):
+        jax.block_until_ready(
+            jax.jit(lambda x: fj.perturbed.solve(broken, x, KEY, num_samples=4))(X)
+        )
