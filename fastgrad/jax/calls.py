@@ -29,9 +29,28 @@ def call(name: str, *operands: Any, **options: Any) -> tuple[Any, ...]:
         chunks.plan_threads()
         target = handlers.target(name, x.dtype)
         function = jax.ffi.ffi_call(target, results, vmap_method=route)
-        return tuple(function(*operands, options=np.int64(handlers.packed(options))))
+        found = tuple(function(*operands, options=np.int64(handlers.packed(options))))
+        return _varying(found, operands)
     callback = _callback(name, tuple(sorted(options.items())))
-    return jax.pure_callback(callback, results, *operands, vmap_method=route)
+    found = jax.pure_callback(callback, results, *operands, vmap_method=route)
+    return _varying(tuple(found), operands)
+
+
+def _varying(results, operands):
+    """Return results as differing along those axes of `jax.shard_map` along which operands do.
+
+    JAX has had three ways to say so: none, `vma`, and since 0.10 `manual_axis_type`.
+    """
+    axes = set()
+    for kind in map(jax.typeof, operands) if hasattr(jax, "typeof") else ():
+        manual = getattr(kind, "manual_axis_type", None)
+        axes |= getattr(kind, "vma", set()) if manual is None else manual.varying
+    if not axes:
+        return results
+    lax: Any = jax.lax
+    if hasattr(lax, "pcast"):
+        return tuple(lax.pcast(y, tuple(axes), to="varying") for y in results)
+    return tuple(lax.pvary(y, tuple(axes)) for y in results)
 
 
 def _narrow(dtype):

@@ -34,8 +34,11 @@ def _with_gradient(name, options):
     def function(*operands):
         return call(name, *operands, **options)
 
+    symbolic = name == "relax"  # whose score is seldom used; but shard_map knows no symbolic zeros
+
     def forward(*operands):
-        operands = tuple(operand.value for operand in operands)
+        if symbolic:
+            operands = tuple(operand.value for operand in operands)
         return function(*operands), operands
 
     def backward(operands, cotangents):
@@ -43,7 +46,7 @@ def _with_gradient(name, options):
         grads = found if isinstance(found, tuple) else (found,)
         return (*grads, *(None for _ in operands[len(grads) :]))
 
-    function.defvjp(forward, backward, symbolic_zeros=True)
+    function.defvjp(forward, backward, symbolic_zeros=symbolic)
     return function
 
 

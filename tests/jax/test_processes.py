@@ -1,0 +1,96 @@
+"""Devices, forked children and threads that compile at once: in processes of their own."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+pytest.importorskip("jax")
+pytestmark = pytest.mark.optional
+
+HEAD = """
+import os
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+import jax, numpy as np
+import fastgrad as fg, fastgrad.jax as fj
+x = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
+expected = fg.gumbel_softmax(x, temperature=0.5, rng=5)
+"""
+
+
+def output_of(code):
+    """Run code in a process that begins as `HEAD` does; return what it printed."""
+    run = subprocess.run(
+        [sys.executable, "-c", HEAD + textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout.split()
+
+
+def test_shard_map_over_two_devices():
+    """Each device draws the noise of its own rows; value and gradient are those of one device."""
+    code = """
+    from jax.sharding import Mesh, PartitionSpec as P
+    shard_map = getattr(jax, "shard_map", None)
+    if shard_map is None:
+        from jax.experimental.shard_map import shard_map
+
+    def local(block):
+        row = jax.lax.axis_index("rows") * len(block)
+        return fj.gumbel_softmax(block, 5, temperature=0.5, row_offset=row)
+
+    mesh = Mesh(np.array(jax.devices()), ("rows",))
+    draw = jax.jit(shard_map(local, mesh=mesh, in_specs=P("rows"), out_specs=P("rows")))
+    y = draw(x)
+    print(len(y.sharding.device_set), np.array_equal(y, expected))
+    grad = jax.jit(jax.grad(lambda x: (draw(x) ** 2).sum()))(x)
+    whole = fg.gumbel_softmax_vjp(x, 2 * expected, temperature=0.5, rng=5)
+    print(np.allclose(grad, whole, rtol=1e-5, atol=1e-6))
+    """
+    assert output_of(code) == ["2", "True", "True"]
+
+
+@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="needs fork")
+def test_a_forked_child_uses_the_numpy_api():
+    """JAX itself is not to be used in a child; the NumPy API goes on there, serially."""
+    code = """
+    import warnings
+    big = np.zeros((50_000, 8), np.float32)
+    draw = jax.jit(lambda x: fj.gumbel_softmax(x, 5, temperature=0.5))
+    mine = np.asarray(draw(big))
+    warnings.simplefilter("ignore")  # JAX warns of forks
+    child = os.fork()
+    if child == 0:
+        same = np.array_equal(fg.gumbel_softmax(big, temperature=0.5, rng=5), mine)
+        os._exit(0 if same else 1)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    assert output_of(code) == ["0"]
+
+
+def test_two_threads_compile_at_once():
+    """Of the same handler and of others: the first programs of a process, traced side by side."""
+    code = """
+    import threading
+    found, barrier = {}, threading.Barrier(4)
+
+    def work(i):
+        barrier.wait()
+        if i < 2:
+            found[i] = jax.jit(lambda x: fj.gumbel_softmax(x, 5, temperature=0.5))(x)
+        else:
+            found[i] = jax.jit(lambda x: fj.entropy(x))(x)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(200)
+    print(*(np.array_equal(found[i], expected) for i in range(2)))
+    print(*(np.array_equal(found[i], fg.entropy(x)) for i in (2, 3)))
+    """
+    assert output_of(code) == 4 * ["True"]
