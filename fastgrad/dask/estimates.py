@@ -244,9 +244,11 @@ def with_data(objective: Objective, data: list[Any]) -> Objective:
     if not data:
         return objective
     parts = {field.name: getattr(objective, field.name) for field in dataclasses.fields(objective)}
-    return Objective(
-        **{name: p and functools.partial(called_with, p, data) for name, p in parts.items()}
-    )
+    given: dict[str, Any] = {
+        name: functools.partial(called_with, part, data) if callable(part) else part
+        for name, part in parts.items()
+    }
+    return Objective(**given)
 
 
 def called_with(function: Callable[..., Any], data: list[Any], x: Any) -> Any:
