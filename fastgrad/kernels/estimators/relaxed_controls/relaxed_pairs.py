@@ -9,7 +9,7 @@ Oracle: tests/support/reference.py, `relax`.
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import chunk_range, kernel
+from fastgrad.kernels.compiler.jit import chunk_range, inline, kernel
 from fastgrad.kernels.distributions import bernoulli_noise as lg
 from fastgrad.kernels.distributions.concrete import condition, draw, race, softmax
 from fastgrad.kernels.random.bits import addresses, empty_bits, fill_bits
@@ -18,6 +18,14 @@ from fastgrad.kernels.simd.intrinsics import like
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
 from fastgrad.kernels.tiles.factors import fill, room
+
+
+@inline
+def row_of(c, row, columns, n, fold):
+    """Return the row that stands in column c of a tile; beyond the ends, the nearest."""
+    quarter = columns // 4
+    r = row if fold else row + 4 * (c % quarter) + c // quarter
+    return min(max(r, 0), n - 1)
 
 
 @kernel(cost=lambda relaxed, conditional: relaxed.size + conditional.size)
