@@ -54,7 +54,7 @@ def test_metadata():
     assert distribution.metadata["License-Expression"] == "BSD-3-Clause"
     assert distribution.metadata["Requires-Python"] == ">=3.10"
     extras = set(distribution.metadata.get_all("Provides-Extra"))
-    names = "dither plot small torch jax dask test bench docs all"
+    names = "dither plot small large torch jax dask test bench docs all"
     assert extras == set(names.split())
     required = [r for r in distribution.requires if "extra ==" not in r]
     assert {re.match(r"\w+", r).group() for r in required} == {"numba", "numpy", "scipy"}

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from fastgrad.cli.values import (
-    PAGES,
     bytes_of,
     file,
     group,
@@ -31,22 +29,6 @@ from fastgrad.dithering.pictures.transparency import MODES
 from fastgrad.precompile import GROUPS
 
 ESTIMATORS = ("local_expectation", "rloo", "gumbel_softmax", "rebar")
-
-
-def joined(arguments: Sequence[str]) -> list[str]:
-    """Tie --compare to the page behind it, or to none: what follows it else is a picture."""
-    left, made = list(arguments), []
-    if left[:1] != ["dither"]:
-        return left
-    while left:
-        argument = left.pop(0)
-        if argument == "--":
-            return [*made, argument, *left]
-        if len(argument) > len("--co") and "--compare".startswith(argument):
-            named = bool(left) and left[0].lower().endswith(PAGES)
-            argument = f"--compare={left.pop(0) if named else ''}"
-        made.append(argument)
-    return made
 
 
 class Option(NamedTuple):

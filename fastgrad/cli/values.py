@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from fastgrad.cli.messages import printable
 from fastgrad.dithering.files.plan import checked_suffix
@@ -111,3 +111,19 @@ def suffix(text: str) -> str:
     except ValueError:
         shown = printable(text, longest=40)
         raise argparse.ArgumentTypeError(f"must be part of a file's name, got {shown}") from None
+
+
+def joined(arguments: Sequence[str]) -> list[str]:
+    """Tie --compare to the page behind it, or to none: what follows it else is a picture."""
+    left, made = list(arguments), []
+    if left[:1] != ["dither"]:
+        return left
+    while left:
+        argument = left.pop(0)
+        if argument == "--":
+            return [*made, argument, *left]
+        if len(argument) > len("--co") and "--compare".startswith(argument):
+            named = bool(left) and left[0].lower().endswith(PAGES)
+            argument = f"--compare={left.pop(0) if named else ''}"
+        made.append(argument)
+    return made

@@ -27,17 +27,8 @@ from fastgrad.kernels.distributions import categorical_long as _segments
 from fastgrad.kernels.tiles import features as _features
 from fastgrad.random import RNG, as_key
 
-__all__ = [
-    "Categorical",
-    "entropy",
-    "entropy_vjp",
-    "kl_divergence",
-    "kl_divergence_vjp",
-    "log_prob",
-    "log_softmax",
-    "sample",
-    "score",
-]
+__all__ = ["Categorical", "entropy", "entropy_vjp", "kl_divergence", "kl_divergence_vjp"]
+__all__ += ["log_prob", "log_softmax", "sample", "score"]
 
 
 def log_softmax(logits: ArrayLike, *, out: FloatArray | None = None) -> FloatArray:

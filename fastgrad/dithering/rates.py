@@ -56,6 +56,7 @@ class Rates:
     True
     """
 
+    most: int
     rate: float
     above: float
     below: float | None

@@ -212,6 +212,9 @@ def _encoded(result: Dithering, ending: str) -> bytes:
 class ThriftyRun(Run):
     """A `Run` whose picture can be made smaller: `thin` or `fit_into` after `search`."""
 
+    indices: ByteArray
+    colors: FloatArray
+
     def thin(self, rate: float) -> None:
         """Lower ``loss + rate * bits per pixel``.
 

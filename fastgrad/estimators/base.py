@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, cast
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, TypeVar, cast
 
 import numpy as np
 
@@ -21,6 +21,7 @@ __all__ = ["Estimate", "Estimator"]
 
 MOST_NODES = 2**20  # numbers in all nodes together: `Estimator.nodes` names no more
 T = TypeVar("T")
+Reduction: TypeAlias = Literal["mean", "log_mean_exp", "weighted"]
 
 
 class Estimate(NamedTuple):
@@ -154,7 +155,7 @@ class Estimator:
     min_samples: ClassVar[int] = 1
     pools: ClassVar[bool] = False
     paper: ClassVar[str]
-    reduction: ClassVar[Literal["mean", "log_mean_exp", "weighted"]] = "mean"
+    reduction: ClassVar[Reduction] = "mean"
     probes: ClassVar[int] = 0
 
     def __call__(
@@ -189,15 +190,12 @@ class Estimator:
             The largest number of samples that are drawn and handed to f at once, which bounds the
             memory; by default all of them. The result does not depend on it.
         row_offset : int
-            Index of the first variable in a larger batch, variables being numbered in C order over
-            all axes of the batch. Where f has a value for each example, so that examples do not
-            mix, a minibatch may be estimated in parts: with the index of the first variable of
-            each part (the number of examples before it, times the variables of an example) values
-            and gradients join to those of one call, bit for bit. So does the state, unless the
-            estimator `pools` what it learns.
+            Index of the first variable in a larger batch, in C order over all of its axes. Where f
+            has a value for each example, a minibatch may be estimated in parts: with the number of
+            variables before each part, values and gradients join to those of one call, bit for
+            bit. So does the state, unless the estimator `pools` what it learns.
         return_samples : bool
-            Whether the estimate has the samples that it is made of, and their weights. By default
-            they are not kept, which costs nothing.
+            Whether the estimate has the samples that it is made of, and their weights.
 
         Returns
         -------

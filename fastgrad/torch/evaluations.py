@@ -41,6 +41,14 @@ class Evaluations:
         What the estimator is given.
     """
 
+    f: Callable[[Tensor], Any]
+    distribution: Discrete
+    dtype: torch.dtype
+    index: bool
+    who: str
+    gradients: bool
+    objective: Objective
+
     def __init__(
         self,
         f: Callable[[Tensor], Any],

@@ -290,7 +290,8 @@ def test_viewing_conditions_are_one_value():
     """Its fields are the options of `dither` that concern the eye, with the same defaults."""
     options = inspect.signature(dither).parameters
     for field in dataclasses.fields(Viewing):
-        expected = None if field.name == "sigma" else field.default  # a preset has its own
+        own = field.name in ("sigma", "space")  # of presets
+        expected = None if own else field.default
         assert options[field.name].default == expected
     assert Viewing().settled(16) == Viewing(nu=0.05, local_weights=True)
     assert Viewing("srgb").settled(4) == Viewing("srgb", nu=0.025, local_weights=False)

@@ -55,6 +55,8 @@ def test_each_page_is_in_the_index():
 
 def test_short_python_on_pages_runs():
     for page in PAGES:
+        if page.stem == "pipelines":  # whose blocks follow from each other, and have a test
+            continue
         for block in re.findall(
             r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
         ):

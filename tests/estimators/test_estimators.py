@@ -563,7 +563,8 @@ def test_estimators_are_values_that_describe_themselves():
         with pytest.raises(dataclasses.FrozenInstanceError):
             run.temperature = 2.0
     assert estimator("gumbel_softmax", temperature=0.5).temperature == 0.5
-    assert Estimate._fields == ("value", "grad", "state", "evaluations")
+    assert Estimate._fields[:4] == ("value", "grad", "state", "evaluations")
+    assert Estimate._fields[4:] == ("samples", "weights")
 
 
 @pytest.mark.parametrize("name", CORE)

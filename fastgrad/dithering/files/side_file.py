@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
 from fastgrad._typing import ByteArray, FloatArray
 from fastgrad.dithering.optimiser.wavefront import Settled
@@ -72,6 +73,7 @@ class SideFile:
     path: Path | None
     rows: int
     learned: Learned | None
+    used: npt.NDArray[np.bool_]
 
     def __init__(
         self,

@@ -33,7 +33,7 @@ INKS = {
 # Inks are few: a wider blur lets them mix; closer to the picture's own colours they would hide
 # less. Many colours of a picture are beyond them, so it is fitted to them first; then every colour
 # can be met, and errors of colour need not count less than those of light.
-AFAR = {"fit": "all", "solid": True, "space": "linear", "sigma": 1.5, "nu": 0.0}
+AFAR: dict[str, Any] = {"fit": "all", "solid": True, "space": "linear", "sigma": 1.5, "nu": 0.0}
 
 
 @dataclass(frozen=True)

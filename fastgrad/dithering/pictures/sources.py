@@ -78,6 +78,13 @@ class ArraySource(Source):
     ((3, 4), [[6, 7]])
     """
 
+    name: str
+    shape: tuple[int, int]
+    opaque: bool
+    eight_bits: bool
+    dtype: np.dtype[Any]
+    array: Any
+
     def __init__(self, array: Any, name: str = "image") -> None:
         shape, self.name = tuple(array.shape), name
         layers = shape[2] if len(shape) == 3 else 1
@@ -143,6 +150,11 @@ class PillowSource(Source):
     image : PIL.Image.Image
         The image that has just been opened from it.
     """
+
+    name: str
+    shape: tuple[int, int]
+    opaque: bool
+    eight_bits: bool
 
     def __init__(self, picture: images.Picture, image: Any) -> None:
         from PIL import ImageOps

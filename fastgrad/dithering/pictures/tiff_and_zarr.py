@@ -45,6 +45,12 @@ class TiffSource(Source):
         The page that holds the picture.
     """
 
+    name: str
+    shape: tuple[int, int]
+    opaque: bool
+    eight_bits: bool
+    path: Path
+
     def __init__(self, path: Path, page: Any) -> None:
         self.path, self.name, self._page = path, str(path), page
         self._stamp = Stamp.of(path)

@@ -146,6 +146,9 @@ class CARMS(StickBreaking):
 class PairScores:
     """Sums over the pairs of a group, each pair with its weight."""
 
+    logits: FloatArray
+    order: IntArray
+
     def __init__(self, distribution: Discrete, size: int) -> None:
         self.distribution: Discrete = distribution
         self.size: int = size

@@ -9,7 +9,7 @@ at the others.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from fastgrad import _validate
 from fastgrad._typing import FloatArray, IntArray
 from fastgrad.distributions.categorical import Categorical
 from fastgrad.distributions.discrete import Discrete
-from fastgrad.estimators.base import MOST_NODES, Estimator
+from fastgrad.estimators.base import MOST_NODES, Estimator, Reduction
 from fastgrad.kernels.estimators.rao_blackwell import distinct as _kernels
 from fastgrad.kernels.tiles import check as _check
 from fastgrad.objectives import Objective, Values
@@ -105,7 +105,7 @@ class First(NamedTuple):
 class Distinct(Estimator):
     """Base class: draws all outcomes at once and evaluates f there."""
 
-    reduction = "weighted"
+    reduction: ClassVar[Reduction] = "weighted"
 
     def group(self, num_samples: int) -> int:
         """Return the number of samples: all depend on each other."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from fastgrad import _validate, exact
 from fastgrad._typing import FloatArray
 from fastgrad.distributions.discrete import Discrete
-from fastgrad.estimators.base import Estimate, Estimator, estimate
+from fastgrad.estimators.base import Estimate, Estimator, Reduction, estimate
 from fastgrad.objectives import Objective
 from fastgrad.random import Key
 
@@ -46,7 +46,7 @@ class Enumerate(Estimator):
     unbiased = True
     evaluations = "1 + all outcomes"
     paper = "the definition of the mean"
-    reduction = "weighted"
+    reduction: ClassVar[Reduction] = "weighted"
     probes = 1
 
     def __post_init__(self) -> None:

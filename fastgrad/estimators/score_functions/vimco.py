@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from fastgrad import _validate
 from fastgrad._typing import FloatArray
 from fastgrad.distributions.discrete import Discrete
-from fastgrad.estimators.base import Estimate, estimate
+from fastgrad.estimators.base import Estimate, Reduction, estimate
 from fastgrad.estimators.score_functions.reinforce import ScoreFunction
 from fastgrad.estimators.sums import CentredScores, Mean
 from fastgrad.kernels.estimators.score_functions import vimco as _kernels
@@ -63,7 +63,7 @@ class VIMCO(ScoreFunction):
     name = "vimco"
     unbiased = False
     min_samples = 2
-    reduction = "log_mean_exp"
+    reduction: ClassVar[Reduction] = "log_mean_exp"
     paper = "Mnih and Rezende, 'Variational inference for Monte Carlo objectives', 2016"
 
     def __post_init__(self) -> None:

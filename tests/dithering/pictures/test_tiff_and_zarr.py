@@ -65,7 +65,7 @@ def test_kinds_of_tiff(tmp_path):
         assert source.shape == (200, 300)
         np.testing.assert_array_equal(source.read(5, 150).values, upright[5:150])
     tifffile.imwrite(path, VALUES.astype(np.float32), photometric="rgb")
-    with pytest.raises(FileError, match="its values are float32"), opened_tiff(path):
+    with pytest.raises(FileError, match="its values are 32 bits of float32"), opened_tiff(path):
         pass
 
 

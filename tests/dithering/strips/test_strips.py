@@ -98,12 +98,12 @@ def test_an_array_of_many_pixels_is_dithered_in_strips(small, tmp_path):
 
 
 def test_it_is_as_good_as_a_whole_picture(small, monkeypatch):
-    strips = fg.dither(IMAGE, preset="spectra6", speed=8)
+    strips = fg.dither(IMAGE, preset="spectra6", speed=8, fit="none")
     monkeypatch.setattr(images, "MAX_PIXELS", 1 << 25)
-    whole = fg.dither(IMAGE, preset="spectra6", speed=8)
+    whole = fg.dither(IMAGE, preset="spectra6", speed=8, fit="none", solid=False)
     assert abs(strips.metrics["blurred_psnr"] - whole.metrics["blurred_psnr"]) < 0.1
     assert abs(strips.metrics["psnr"] - whole.metrics["psnr"]) < 0.1
-    np.testing.assert_allclose(strips.loss[-1], whole.loss[-1], rtol=0.02)
+    assert strips.loss[-1] < 1.02 * whole.loss[-1]
     np.testing.assert_array_equal(strips.device, whole.device)
 
 
