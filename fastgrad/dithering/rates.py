@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
-__all__ = ["FIRST", "MOST_RATE", "Rates", "SizeError"]
+import numpy as np
+
+from fastgrad._typing import ByteArray
+
+__all__ = ["FIRST", "MOST_RATE", "NEAR", "Rates", "SizeError", "between"]
 
 MOST_RATE = 1e3
 FIRST, GROWTH = 3e-4, 8.0  # the first rate that is tried, and how much the next may differ
@@ -106,3 +111,48 @@ class Rates:
         if math.log(least) < logarithm < math.log(self.below):
             return math.exp(logarithm)
         return math.sqrt(least * self.below)
+
+
+def between(
+    small: ByteArray, large: ByteArray, most: int, size_of: Callable[[ByteArray], int]
+) -> tuple[ByteArray, int]:
+    """Return a picture between one that is small enough and one that is not, and its bytes.
+
+    Sizes may jump from one rate to nearly the same: then the last rows are those of the larger
+    picture, as many as it may have.
+
+    Parameters
+    ----------
+    small, large : array of uint8, shape (height, width)
+        The two pictures.
+    most : int
+        Bytes that the file may have.
+    size_of : callable
+        Returns the bytes of a picture.
+
+    Returns
+    -------
+    picture : array of uint8, shape (height, width)
+        The one of the most bytes that was found; the small one, with 0 bytes, if there is none.
+    size : int
+        Its bytes.
+
+    Examples
+    --------
+    >>> small, large = np.zeros((8, 1), np.uint8), np.ones((8, 1), np.uint8)
+    >>> picture, size = between(small, large, 5, lambda picture: int(picture.sum()))
+    >>> picture.ravel().tolist(), size
+    ([0, 0, 0, 1, 1, 1, 1, 1], 5)
+    """
+    best, held, low, high = small, 0, 0, len(small)
+    while high - low > 1 and held < NEAR * most:
+        rows = (low + high) // 2
+        mixed = np.concatenate([small[:-rows], large[-rows:]])
+        size = size_of(mixed)
+        if size > most:
+            high = rows
+            continue
+        low = rows
+        if size > held:
+            best, held = mixed, size
+    return best, held

@@ -15,7 +15,7 @@ from fastgrad.dithering.given import Given
 from fastgrad.dithering.optimiser.palette import Fit, Sample
 from fastgrad.dithering.optimiser.rate import RatedSearch
 from fastgrad.dithering.pictures.animation import FORMATS, arranged, encode
-from fastgrad.dithering.rates import FIRST, MOST_RATE, Rates, SizeError
+from fastgrad.dithering.rates import FIRST, MOST_RATE, NEAR, Rates, SizeError, between
 from fastgrad.dithering.result import Dithering
 from fastgrad.dithering.run import LAST, Run
 
@@ -264,10 +264,19 @@ class ThriftyRun(Run):
             over = rates.told(size)
             if size > max_bytes:
                 above, least = state, min(size, least)
-            else:
+            elif best is None or size > best[1]:
                 best = state, size
         if best is None:
             return least if least > max_bytes else size
+        if best[1] < NEAR * max_bytes and rates.above:
+            colors = best[0][1]
+
+            def taken(picture: ByteArray) -> int:
+                self._take((picture, colors))
+                return size_of(self.result())
+
+            mixed, size = between(best[0][0], above[0], max_bytes, taken)
+            best = ((mixed, colors), size) if size > best[1] else best
         self._take(best[0])
         return best[1]
 

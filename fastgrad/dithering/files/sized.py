@@ -64,14 +64,15 @@ def run(
     outcome = one_picture.run(picture, replace(settings, options=options), quiet=quiet)
     least = len(outcome.encode(ending, picture, settings)[0])
     rates, best, over = Rates(most), outcome, least <= most or not outcome.complete
+    held = 0  # bytes of the best that is small enough
     while not over:
         now = replace(settings, options={**options, "rate": rates.rate})
         outcome = one_picture.run(picture, now, quiet=quiet)
         size = len(outcome.encode(ending, picture, settings)[0])
         least = min(size, least)
         over = rates.told(size) or not outcome.complete
-        if size <= most or not outcome.complete:
-            best = outcome
+        if held < size <= most or not outcome.complete:
+            best, held = outcome, size
     if best.complete and least > most:
         raise images.FileError(_impossible(picture.name, least, most))
     return best
