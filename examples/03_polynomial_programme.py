@@ -62,7 +62,7 @@ for name in ("exact", *UNBIASED, *BIASED):
         if estimator is None:
             g = fg.exact.grad(objective, logits).astype(np.float32)
         else:
-            _, g, state, _ = estimator(objective, logits, num_samples=BATCH, rng=key, state=state)
+            _, g, state, *_ = estimator(objective, logits, num_samples=BATCH, rng=key, state=state)
         logits, memory = adam.update(logits, g, memory)
     for power, panel, curve in zip(POWERS, panels, np.transpose(losses)):
         panel.plot(curve, {"exact": "k:"}.get(name, "--" if name in BIASED else "-"), label=name)

@@ -61,7 +61,7 @@ for name in NAMES:
             elbo.append(-np.mean(cost))
         images, (one, two) = rng.choice(train, BATCH), key.split(2)
         f, (hidden, logits, slope, x) = likelihood(images, params), encode(images, params, one)
-        _, grad, state, _ = estimator(f, logits, num_samples=SAMPLES, rng=two, state=state)
+        _, grad, state, *_ = estimator(f, logits, num_samples=SAMPLES, rng=two, state=state)
         slope, decoded = (grad + slope).reshape(BATCH, N * K) / BATCH, expit(decode(x, params))
         error = (decoded - images).reshape(-1, 64) / (SAMPLES * BATCH)
         see, infer = images.T @ (slope @ params["infer"].T * (1 - hidden**2)), hidden.T @ slope

@@ -62,7 +62,7 @@ for name, (estimator, f) in WAYS.items():
     logits, state, memory, curve = np.zeros((RUNS, kind.size, 4)), None, None, []
     for key in fg.Key(0).split(STEPS):
         z = np.broadcast_to(logits[:, None], (RUNS, TIME, kind.size, 4))
-        value, grad, state, _ = estimator(f, z, num_samples=WALKS, rng=key, state=state)
+        value, grad, state, *_ = estimator(f, z, num_samples=WALKS, rng=key, state=state)
         logits, memory = adam.update(logits, -grad.sum(axis=1), memory)
         curve.append(value)
     last = np.mean(curve[-10:], axis=0)

@@ -62,7 +62,7 @@ for way in WAYS:
                 slope = p * (slope - (p * slope).sum(axis=-1, keepdims=True))
             else:
                 x = ONE_HOT[fg.sample(logits, num_samples=SAMPLES, rng=one)]
-                _, slope, state, _ = estimator(f, logits, num_samples=SAMPLES, rng=two, state=state)
+                slope, state = estimator(f, logits, num_samples=SAMPLES, rng=two, state=state)[1:3]
             grads = {"attention": np.einsum("bt,btp->p", slope, tiles), "reader": by_reader(x)}
             params, memory = adam.update(params, grads, memory)
     curve = curve.mean(axis=0).reshape(-1, EVERY, 2).mean(axis=1)
