@@ -5,7 +5,7 @@
 # such a scan is read as its negative. tifffile hands out raw values as well, but says which they are.
 #
 # Why it matters here: scans for dithering are grey TIFFs, often of 12 or 16 bits; an image pipeline that
-# takes Pillow's values by the mode gets nearly black pictures, or negatives. fastgrad reads the two tags.
+# takes Pillow's values by the mode gets nearly black pictures, or negatives. This project reads the two tags.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
