@@ -19,6 +19,7 @@ from fastgrad.dithering.optimiser.parts import tiled
 from fastgrad.dithering.optimiser.problem import Problem
 from fastgrad.dithering.optimiser.refinement import as_estimator, refine
 from fastgrad.dithering.optimiser.search import Search
+from fastgrad.dithering.optimiser.spare import successors
 from fastgrad.dithering.optimiser.start import Trials
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.result import Dithering, Progress, Stage, metrics
@@ -266,9 +267,11 @@ class Run:
             if self.pace.late("search", 2 * self._taken):
                 break
             indices = self.problem.pinned(self.indices)
-            palette = self.problem.settle(indices, self._rounded(self.colors))
+            before = self._rounded(self.colors)
+            palette = self.problem.settle(indices, before)
             if palette is None:
                 break
+            self.indices[...] = successors(before, palette)[self.indices]
             self.colors = self.problem.from_srgb(palette)
             self.loss = self.problem.unpinned(self.full_loss)
             search = self._searched(self.indices, self.colors)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from fastgrad._typing import Array, ByteArray, FloatArray
 
-__all__ = ["refilled", "spare"]
+__all__ = ["refilled", "spare", "successors"]
 
 CANDIDATES = 1 << 15  # colours of a picture, at most, that ask for an entry
 
@@ -102,3 +102,32 @@ def refilled(
 def _squares(wide: FloatArray, colour: ByteArray) -> FloatArray:
     """Return squared distances to a colour."""
     return np.square(wide - colour.astype(np.float32)).sum(axis=1)
+
+
+def successors(before: ByteArray, after: ByteArray) -> ByteArray:
+    """Return which entry stands in for each when some of a palette get other colours.
+
+    Parameters
+    ----------
+    before, after : array of uint8, shape (K, 3)
+        The palette as it was, and as it is.
+
+    Returns
+    -------
+    array of uint8, shape (K,)
+        The entry itself where its colour stays; else the one of those that is nearest to what it
+        was, which is its copy if it had one.
+
+    Examples
+    --------
+    >>> before = np.uint8([[0, 0, 0], [9, 9, 9], [9, 9, 9]])
+    >>> successors(before, np.uint8([[0, 0, 0], [9, 9, 9], [200, 0, 0]])).tolist()
+    [0, 1, 1]
+    """
+    table = np.arange(len(before), dtype=np.uint8)
+    changed = (before != after).any(axis=1)
+    kept = np.flatnonzero(~changed)
+    if kept.size:
+        gaps = before[changed, None].astype(np.int64) - before[kept]
+        table[changed] = kept[np.square(gaps).sum(axis=-1).argmin(axis=1)]
+    return table

@@ -204,3 +204,12 @@ def test_narrow_pictures(shape):
     image = np.zeros((*shape, 3), np.uint8)
     pins = flat.fields(image, None, 4, kept=NONE)
     assert pins is None or not pins.free.any()
+
+
+@pytest.mark.parametrize("size", [500, 506, 510])
+def test_entries_that_were_copies_leave_their_pixels_to_the_other(size):
+    """Rounded colours may be alike; those that get another colour had pixels of the old one."""
+    Image, resources = pytest.importorskip("PIL.Image"), pytest.importorskip("importlib.resources")
+    with resources.as_file(resources.files("fastgrad") / "data" / "astronaut.jpg") as path:
+        image = np.asarray(Image.open(path).convert("RGB").resize((size, size)))
+    assert dither(image, colors=256, speed=10).metrics["blurred_psnr"] > 50
