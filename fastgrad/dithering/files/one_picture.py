@@ -16,6 +16,7 @@ from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.files.outcome import Outcome, Settings
 from fastgrad.dithering.files.plan import target_size
 from fastgrad.dithering.metrics.psnr_and_ssim import flicker
+from fastgrad.dithering.optimiser.flat import codes_of, rgb_of
 from fastgrad.dithering.optimiser.tones import ToneMap, fit_tones
 from fastgrad.dithering.pictures import animation, images, other_tools, transparency
 from fastgrad.dithering.pictures.inputs import Swatches
@@ -176,11 +177,11 @@ class _Work:
             count = self.learning(frame.alpha is not None).get("colors", self.colors)
             locked = self.settings.palette
             count -= 0 if locked is None else len(locked)
-            learned = _unpacked(np.unique(_packed(other_tools.pillow(values, count))))
+            learned = rgb_of(np.unique(codes_of(other_tools.pillow(values, count))))
             palette = learned if locked is None else np.concatenate([locked, learned])
-        codes = _packed(other_tools.pillow(values, len(palette), palette))
-        order = np.argsort(_packed(palette), kind="stable")
-        places = np.searchsorted(_packed(palette)[order], codes)
+        codes = codes_of(other_tools.pillow(values, len(palette), palette))
+        order = np.argsort(codes_of(palette), kind="stable")
+        places = np.searchsorted(codes_of(palette)[order], codes)
         return Quick(order[places].astype(np.uint8), palette)
 
     def prepared(self) -> Iterator[Prepared]:
@@ -335,13 +336,3 @@ def _with_opacity(frame: Prepared) -> Array:
     opacity = most if frame.alpha is None else frame.alpha if most == 255 else frame.alpha / 255
     opacity = np.broadcast_to(opacity, frame.values.shape[:2])
     return np.dstack([frame.values, opacity.astype(frame.values.dtype)])
-
-
-def _packed(colors: Array) -> Array:
-    """Return colours as one number each."""
-    return colors.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
-
-
-def _unpacked(codes: Array) -> Array:
-    """Return the colours that have these numbers."""
-    return np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=-1).astype(np.uint8)
