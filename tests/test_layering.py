@@ -57,9 +57,11 @@ LAYERS = {
         ("antithetic",),
         ("relaxations",),
         ("relaxed_controls",),
+        ("pooled_controls",),
         ("continuous",),
         ("registry",),
     ],
+    "estimators.pooled_controls": [("terms", "least_squares"), ("pooled",)],
     "sparse": [("entmax",), ("gumbel_entmax", "losses")],
     "order": [("methods",), ("sorting", "ranking", "top_k", "quantiles")],
     "dithering": [

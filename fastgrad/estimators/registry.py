@@ -15,6 +15,7 @@ from fastgrad.estimators.base import Estimator
 from fastgrad.estimators.continuous.measure_valued import MeasureValued
 from fastgrad.estimators.continuous.pathwise import Pathwise
 from fastgrad.estimators.continuous.score_function import OfContinuous, ScoreFunction
+from fastgrad.estimators.pooled_controls.pooled import ControlName, Pooled
 from fastgrad.estimators.rao_blackwell.enumeration import Enumerate
 from fastgrad.estimators.rao_blackwell.local_expectation import LocalExpectation
 from fastgrad.estimators.rao_blackwell.sum_and_sample import SumAndSample
@@ -53,6 +54,7 @@ EstimatorName: TypeAlias = Literal[
     "reinmax_rao",
     "rebar",
     "relax",
+    "pooled",
     "arm",
     "arms",
     "disarm",
@@ -147,7 +149,7 @@ for _cls in (
     *(RLOO, Reinforce, DoubleCV, MuProp, RODEO, VIMCO),
     *(Enumerate, LocalExpectation, SumAndSample, ImportanceWeighted, UnorderedSet),
     *(GumbelSoftmax, GappedST, ReinMax, StraightThrough, DecoupledSTGumbel, STGumbel),
-    *(GumbelRao, ReinMaxRao, REBAR, RELAX),
+    *(GumbelRao, ReinMaxRao, REBAR, RELAX, Pooled),
     *(ARM, ARMS, DisARM, ARSM, CARMS, DisARMIW),
     *(Pathwise, ScoreFunction, MeasureValued),
 ):
@@ -234,6 +236,16 @@ def estimator(
     network: Any = ...,
     learning_rate: float = ...,
 ) -> RELAX: ...
+@overload
+def estimator(
+    name: Literal["pooled"],
+    *,
+    controls: Sequence[ControlName] = ...,
+    weights: Sequence[float] | None = ...,
+    per_cell: bool = ...,
+    temperature: float = ...,
+    decay: float = ...,
+) -> Pooled: ...
 @overload
 def estimator(name: Literal["arms"], *, group_size: int | None = ...) -> ARMS: ...
 @overload

@@ -17,6 +17,7 @@ OPTIONS = {
     "vimco": {"group_size": 4},
     "double_cv": {"scale": 0.9},
     "rodeo": {"scale": 0.9},
+    "pooled": {"per_cell": True},
     "enumerate": {"budget": 2**10},
     "sum_and_sample": {"summed": 2},
 }
@@ -30,6 +31,7 @@ CALLS = [(name, OPTIONS.get(name, {})) for name in fg.list_estimators()] + [
     ("arms", {}),
     ("double_cv", {}),
     ("rodeo", {}),
+    ("pooled", {}),
     ("sum_and_sample", {"summed": 0, "baseline": "independent"}),
 ]
 
@@ -182,7 +184,7 @@ def test_sites_know_where_they_stand():
 
 def test_which_estimators_pool_what_they_learn():
     pooling = {name for name in fg.list_estimators() if fg.estimator(name).pools}
-    assert pooling == {"double_cv", "rodeo"}
+    assert pooling == {"double_cv", "rodeo", "pooled"}
     assert not fg.estimator("double_cv", scale=1.0).pools
     assert fg.estimator("auto").pools
     features = LeastSquares(features=np.zeros((11, 2)))

@@ -1,0 +1,1 @@
+"""Control variates of several estimators together, weighted for the least variance."""

@@ -1,0 +1,102 @@
+"""Terms of mean zero, which the control variates of estimators add to REINFORCE."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgrad._typing import FloatArray
+from fastgrad.distributions.discrete import Discrete
+from fastgrad.estimators.relaxed_controls.controlled_sums import ControlledScores
+from fastgrad.estimators.relaxed_controls.relaxed_pairs import Control, Draws
+from fastgrad.estimators.score_functions.control_variates import DoubleCV
+from fastgrad.estimators.score_functions.gradient_controls import ScaledControls, slopes
+from fastgrad.estimators.score_functions.rodeo import RODEO
+from fastgrad.estimators.sums import CentredScores
+from fastgrad.kernels.estimators.score_functions import control_variates as _kernels
+from fastgrad.objectives import Values
+
+
+class Answers(NamedTuple):
+    """What f answers: at the samples, at their mean, and at their relaxations."""
+
+    values: Values
+    gradient: FloatArray  # at the samples; empty unless a control asks for it
+    expansion: tuple[FloatArray, FloatArray, FloatArray] | None  # mu, f and its gradient there
+    relaxed: Control | None
+
+
+class Case(NamedTuple):
+    """What the terms of one call are made of."""
+
+    distribution: Discrete
+    draws: Draws
+    answers: Answers
+    scores: CentredScores  # of f
+
+
+def leave_one_out(case: Case) -> Sequence[FloatArray]:
+    """Return RLOO less REINFORCE."""
+    count = case.scores.mean.count
+    return [np.subtract(case.scores.total(count - 1), case.scores.about(0.0, count))]
+
+
+def of_gradients(estimator: ScaledControls) -> Callable[[Case], Sequence[FloatArray]]:
+    """Return the function that makes the controls of an estimator which has gradients at z."""
+
+    def terms(case: Case) -> Sequence[FloatArray]:
+        z, f, logits = case.draws.sample, case.answers.values, case.distribution.logits
+        shape = f.signal.reshape(len(z), -1).shape
+        out = np.empty((len(estimator.weights), *logits.shape), logits.dtype)
+        estimator.controls(case.distribution, z, shape, case.answers.gradient, out)
+        return list(out)
+
+    return terms
+
+
+def taylor(case: Case) -> Sequence[FloatArray]:
+    """Return the terms of MuProp: of f at the mean, and of its slope there."""
+    assert case.answers.expansion is not None, "it was asked for"
+    mu, at_mu, slope = case.answers.expansion
+    mean, z = case.scores.mean, case.draws.sample
+    if at_mu.shape != mean.shape:
+        shapes = f"{mean.shape} at outcomes and {at_mu.shape} at the mean"
+        raise ValueError(f"f must return values and credit of one shape, got {shapes}")
+    constant = np.subtract(case.scores.about(at_mu, mean.count), case.scores.about(0.0, mean.count))
+    table, product = slopes(case.distribution, slope, mu)
+    signal = case.answers.values.signal
+    linear = np.empty((len(z), signal[0].size))
+    _kernels.sum_chosen(table, z.reshape(len(z), -1), linear)
+    scores = CentredScores(case.distribution)
+    scores.add(z, linear.reshape(signal.shape))
+    return [constant, np.subtract(product, scores.about(0.0, mean.count))]
+
+
+def relaxed(case: Case) -> Sequence[FloatArray]:
+    """Return the term of REBAR."""
+    control = case.answers.relaxed
+    assert control is not None, "it was asked for"
+    (pair,) = case.draws.pairs
+    total = ControlledScores(case.distribution)
+    total.add(case.draws.sample, pair, 1.0, np.zeros_like(control.signal), control)
+    return [total.total / len(case.draws.sample)]
+
+
+class Term(NamedTuple):
+    """A control variate: its parts, each of mean zero, and their weights in its own estimator."""
+
+    parts: Callable[[Case], Sequence[FloatArray]]
+    weights: tuple[float, ...]
+    needs: tuple[str, ...] = ()
+    min_samples: int = 1
+
+
+TERMS: dict[str, Term] = {
+    "leave_one_out": Term(leave_one_out, (1.0,), min_samples=2),
+    "double_cv": Term(of_gradients(DoubleCV()), DoubleCV.weights, ("grad",), 2),
+    "stein": Term(of_gradients(RODEO()), RODEO.weights, ("grad",), 2),
+    "taylor": Term(taylor, (1.0, 1.0), ("f", "grad")),
+    "rebar": Term(relaxed, (1.0,), ("f", "grad")),
+}
