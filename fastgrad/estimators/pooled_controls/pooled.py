@@ -156,8 +156,7 @@ class Pooled(Estimator):
             return Reinforce()
         chosen = None
         if self.weights is not None:
-            known = dict(zip(self.controls, self.weights))
-            chosen = tuple(known[name] for name in kept)
+            chosen = tuple(w for name, w in zip(self.controls, self.weights) if name in kept)
         return dataclasses.replace(self, controls=tuple(kept), weights=chosen)
 
     def nodes(self, distribution: Discrete, num_samples: int) -> tuple[Any, FloatArray] | None:
@@ -193,7 +192,7 @@ class Pooled(Estimator):
         gradient, expansion, control = np.empty(0), None, None
         if any(name in self.controls for name in ("double_cv", "stein")):
             x = _validate.frozen(distribution.features(draws.sample))
-            if objective.index is None:
+            if objective.index is None or objective.value_and_grad is not None:
                 values, gradient = objective.relaxed_and_gradient(distribution, x, offset=offset)
             else:
                 values = objective.outcomes(distribution, draws.sample, offset=offset)

@@ -40,7 +40,7 @@ class Case(NamedTuple):
 def leave_one_out(case: Case) -> Sequence[FloatArray]:
     """Return RLOO less REINFORCE."""
     count = case.scores.mean.count
-    return [np.subtract(case.scores.total(count - 1), case.scores.about(0.0, count))]
+    return [case.scores.total(count - 1) - case.scores.about(0.0, count)]
 
 
 def of_gradients(estimator: ScaledControls) -> Callable[[Case], Sequence[FloatArray]]:
@@ -51,7 +51,7 @@ def of_gradients(estimator: ScaledControls) -> Callable[[Case], Sequence[FloatAr
         shape = f.signal.reshape(len(z), -1).shape
         out = np.empty((len(estimator.weights), *logits.shape), logits.dtype)
         estimator.controls(case.distribution, z, shape, case.answers.gradient, out)
-        return list(out)
+        return [out[i] for i in range(len(out))]
 
     return terms
 
