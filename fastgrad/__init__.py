@@ -17,7 +17,7 @@ from fastgrad import (  # the first ends the command quietly while it is being i
     threads,
 )
 from fastgrad._version import __version__
-from fastgrad.comparison import Auto, Comparison, compare, moments
+from fastgrad.comparison import Auto, Comparison, GradCheck, check_grad, compare, moments
 from fastgrad.distributions import bernoulli, continuous, permutation, subset
 from fastgrad.distributions.bernoulli import Bernoulli
 from fastgrad.distributions.categorical import (
@@ -92,12 +92,14 @@ __all__ = [
     "Dithering",
     "Estimate",
     "Estimator",
+    "GradCheck",
     "Key",
     "Objective",
     "Relaxation",
     "__version__",
     "baselines",
     "bernoulli",
+    "check_grad",
     "compare",
     "concrete_log_prob",
     "continuous",
