@@ -18,6 +18,9 @@ FORMULAE = {
     r"+ A (h s)(x_s), \quad A h(x) = \sum_v E\left[ h(x) \mid x_{-v} \right] - h(x)",
     "vimco": r"\sum_{s=1}^{S} \left( L - L_{-s} \right) s(z_s), \quad "
     r"L = \log\, \frac{1}{S} \sum_{s} e^{f(z_s)}",
+    "max_at_k": r"\sum_{s=1}^{S} \left( A_s - \bar A_{-s} \right) s(z_s), \quad "
+    r"A_s = \binom{S}{k}^{-1} \sum_{T \ni s,\, |T| = k} \left( \max_{t \in T} f(z_t)"
+    r"- \max_{t \in T \setminus s} f(z_t) \right)",
     "enumerate": r"\sum_{z} p(z) f(z) s(z)",
     "local_expectation": r"J(p_v) \, w_v, \quad "
     r"w_{v,k} = \frac{1}{S} \sum_s f(z_{s,1}, \dots, z_{s,v} = k, \dots, z_{s,N})",

@@ -28,6 +28,7 @@ from fastgrad.estimators.relaxed_controls.rebar import REBAR
 from fastgrad.estimators.relaxed_controls.relax import RELAX
 from fastgrad.estimators.score_functions.baselines import BaselineLike
 from fastgrad.estimators.score_functions.control_variates import DoubleCV, MuProp
+from fastgrad.estimators.score_functions.max_at_k import MaxAtK
 from fastgrad.estimators.score_functions.reinforce import RLOO, Reinforce
 from fastgrad.estimators.score_functions.rodeo import RODEO
 from fastgrad.estimators.score_functions.vimco import VIMCO
@@ -39,6 +40,7 @@ EstimatorName: TypeAlias = Literal[
     "muprop",
     "rodeo",
     "vimco",
+    "max_at_k",
     "enumerate",
     "local_expectation",
     "sum_and_sample",
@@ -122,7 +124,8 @@ def register_estimator(cls: Any = None, *, listed: bool = True) -> Any:
     --------
     >>> import dataclasses
     >>> import fastgrad as fg
-    >>> from fastgrad.estimators.score_functions.reinforce import RLOO
+    >>> from fastgrad.estimators.score_functions.max_at_k import MaxAtK
+    from fastgrad.estimators.score_functions.reinforce import RLOO
     >>> @fg.register_estimator(listed=False)
     ... @dataclasses.dataclass(frozen=True, kw_only=True)
     ... class Mine(RLOO):
@@ -146,7 +149,7 @@ def register_estimator(cls: Any = None, *, listed: bool = True) -> Any:
 
 
 for _cls in (
-    *(RLOO, Reinforce, DoubleCV, MuProp, RODEO, VIMCO),
+    *(RLOO, Reinforce, DoubleCV, MuProp, RODEO, VIMCO, MaxAtK),
     *(Enumerate, LocalExpectation, SumAndSample, ImportanceWeighted, UnorderedSet),
     *(GumbelSoftmax, GappedST, ReinMax, StraightThrough, DecoupledSTGumbel, STGumbel),
     *(GumbelRao, ReinMaxRao, REBAR, RELAX, Pooled),
@@ -166,6 +169,8 @@ def estimator(name: Literal["double_cv"], *, scale: float | None = ...) -> Doubl
 def estimator(name: Literal["rodeo"], *, scale: float | None = ...) -> RODEO: ...
 @overload
 def estimator(name: Literal["vimco"], *, group_size: int | None = ...) -> VIMCO: ...
+@overload
+def estimator(name: Literal["max_at_k"], *, k: int = ...) -> MaxAtK: ...
 @overload
 def estimator(name: Literal["enumerate"], *, budget: int = ...) -> Enumerate: ...
 @overload

@@ -274,6 +274,9 @@ def _mean(plan, answer):
         size = plan.estimator.group(plan.num_samples)
         value = value.reshape(-1, size, *value.shape[1:])
         value = jax.nn.logsumexp(value, axis=1) - math.log(size)
+    elif plan.estimator.reduction == "order_statistic":
+        weights = plan.estimator.rank_weights(plan.num_samples).astype(value.dtype)
+        return jnp.tensordot(weights, jnp.sort(value, axis=0), 1)
     return value.mean(axis=0)
 
 

@@ -71,7 +71,7 @@ class Evaluations:
     @property
     def samples(self) -> Tensor:
         """The values that the estimate's own is the mean of, in order, with their graph."""
-        found = self.at_outcomes or [each[1:] for each in self.at_features[:1]]
+        found = self.at_outcomes or [each[1:] for each in self.at_features]
         return torch.cat([value for _, value in found])
 
     def value_at_outcomes(self, z: Any) -> Any:

@@ -1,6 +1,7 @@
 """Expectations of functions of tensors, against the NumPy API and against plain autograd."""
 
 import functools
+import itertools
 import math
 
 import numpy as np
@@ -93,6 +94,9 @@ def value_of(name, logits, weights):
     values = torch_f(x, weights)
     if name == "vimco":
         return values.logsumexp(0) - math.log(4)
+    if name == "max_at_k":
+        pairs = itertools.combinations(values, 2)
+        return torch.stack([torch.maximum(*pair) for pair in pairs]).mean(0)
     return values.mean(0)
 
 
