@@ -33,7 +33,7 @@ def imle_vjp(
 
     The estimate is the difference of two solutions under the same noise Z, ``y(theta + Z)`` less
     ``y(theta - step * cotangent + Z)``, divided by the step. It assumes a symmetric Jacobian, as
-    the mean of an argmax has.
+    the mean of an argmax has. With ``noise_scale=0`` it is the interpolation of a blackbox solver.
 
     Parameters
     ----------
@@ -77,7 +77,8 @@ def imle_vjp(
     ----------
     Niepert, Minervini and Franceschi, "Implicit MLE: backpropagating through discrete exponential
     family distributions", NeurIPS 2021. The division by the step is that of Minervini, Franceschi
-    and Niepert, "Adaptive perturbation-based gradient estimation", AAAI 2023.
+    and Niepert, "Adaptive perturbation-based gradient estimation", AAAI 2023. Without noise:
+    Vlastelica et al., "Differentiation of blackbox combinatorial solvers", ICLR 2020.
     """
     if type(theta) is not ndarray and foreign(theta):
         return in_kind(imle_vjp, theta, locals())

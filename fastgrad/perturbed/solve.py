@@ -15,7 +15,7 @@ import numpy as np
 from fastgrad import _validate
 from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray
-from fastgrad.perturbed.solver import Solver, call, draw_noise, parameters, problem_axes
+from fastgrad.perturbed.solver import Noise, Solver, call, parameters, perturbed, problem_axes
 from fastgrad.random import RNG, as_key, replayed_key
 
 __all__ = ["solve", "solve_vjp"]
@@ -29,7 +29,7 @@ def solve(
     *,
     num_samples: int,
     rng: RNG,
-    noise: Literal["gumbel", "normal"] = "gumbel",
+    noise: Noise = "gumbel",
     noise_scale: float = 1.0,
     sample_offset: int = 0,
 ) -> FloatArray:
@@ -46,8 +46,10 @@ def solve(
         Number of perturbed problems S.
     rng : int, SeedSequence, Generator or Key
         Source of the randomness; the same seed or key gives the same samples.
-    noise : {"gumbel", "normal"}
-        Distribution of the noise that is added to theta.
+    noise : {"gumbel", "normal", "lognormal"}
+        Distribution of the noise that is added to theta. Log-normal noise multiplies it instead, by
+        ``exp(noise_scale * Z - noise_scale**2 / 2)`` with Z normal, of mean 1: signs stay as they
+        are, as solvers for positive costs demand.
     noise_scale : float
         Factor of the noise, at least 0.
     sample_offset : int
@@ -75,14 +77,16 @@ def solve(
 
     References
     ----------
-    Berthet et al., "Learning with differentiable perturbed optimizers", NeurIPS 2020.
+    Berthet et al., "Learning with differentiable perturbed optimizers", NeurIPS 2020. Log-normal:
+    Dalle, Baty, Bouvier and Parmentier, "Learning with combinatorial optimization layers: a
+    probabilistic approach", 2022.
     """
     if type(theta) is not ndarray and foreign(theta):
         return in_kind(solve, theta, locals())
     theta = parameters(theta)
     count, _ = _validate.samples(num_samples)
-    z = draw_noise(theta, count, as_key(rng), noise, noise_scale, sample_offset)
-    return call(solver, theta + z)
+    _, at = perturbed(theta, count, as_key(rng), noise, noise_scale, sample_offset)
+    return call(solver, at)
 
 
 def solve_vjp(
@@ -93,7 +97,7 @@ def solve_vjp(
     num_samples: int,
     rng: RNG,
     solutions: ArrayLike | None = None,
-    noise: Literal["gumbel", "normal"] = "gumbel",
+    noise: Noise = "gumbel",
     noise_scale: float = 1.0,
     control: Literal["leave-one-out", "unperturbed", "none"] = "leave-one-out",
     problem_ndim: int = 1,
@@ -103,7 +107,7 @@ def solve_vjp(
 
     The estimate is the mean over samples of
     ``(<y_s, cotangent> - baseline) * grad nu(Z_s) / noise_scale``, where exp(-nu) is the density of
-    the noise Z.
+    the noise Z. With log-normal noise it is further divided by theta.
 
     Parameters
     ----------
@@ -157,10 +161,12 @@ def solve_vjp(
     count = _validate.integer(num_samples, "num_samples", 2 if control == CONTROLS[0] else 1)
     axes = problem_axes(theta, problem_ndim)
     r = _validate.like(cotangent, theta.shape, theta.dtype, "cotangent")
-    z = draw_noise(theta, count, key, noise, 1.0, sample_offset)
     scale = _validate.positive(noise_scale, "noise_scale")
+    z, at = perturbed(theta, count, key, noise, scale, sample_offset)
+    if noise == "lognormal" and not theta.all():
+        raise ValueError("theta must not be 0 for lognormal noise, got 0")
     if solutions is None:
-        y = call(solver, theta + theta.dtype.type(scale) * z)
+        y = call(solver, at)
     else:
         y = _validate.like(solutions, z.shape, theta.dtype, "solutions")
     signal = (y * r).sum(axis=axes, keepdims=True)
@@ -170,4 +176,6 @@ def solve_vjp(
         signal -= (call(solver, theta[None]) * r).sum(axis=axes, keepdims=True)
     slope = 1 - np.exp(-z) if noise == "gumbel" else z
     grad = (signal * slope).mean(axis=0) / theta.dtype.type(scale)
+    if noise == "lognormal":
+        grad /= theta
     return np.where(np.isneginf(theta), theta.dtype.type(0), grad)

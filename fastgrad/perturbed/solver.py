@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.random import Key, gumbel, normal
 
 Solver: TypeAlias = Callable[[Array], ArrayLike]  # of problems (S, *theta.shape), of that shape
+Noise: TypeAlias = Literal["gumbel", "normal", "lognormal"]
 NOISES = {"gumbel": gumbel, "normal": normal}
 
 
@@ -31,6 +32,27 @@ def per_sample(cotangent: ArrayLike, theta: FloatArray) -> FloatArray:
     """Return cotangents of the shape of theta as (S, *theta.shape)."""
     count, (r,) = _validate.cotangents({"cotangent": cotangent}, theta.shape, theta.dtype)
     return r.reshape(count, *theta.shape)
+
+
+def perturbed(
+    theta: FloatArray, count: int, key: Key, noise: str, noise_scale: float, sample_offset: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return standard noise Z, (S, *theta.shape), and theta perturbed by it.
+
+    Noise is added, or, if it is log-normal, a factor of mean 1, exp(noise_scale Z - half its
+    square), which leaves signs and zeros as they are.
+    """
+    _validate.choice(noise, "noise", (*NOISES, "lognormal"))
+    if noise != "lognormal":
+        z = draw_noise(theta, count, key, noise, 1.0, sample_offset)
+        scale = theta.dtype.type(_validate.not_negative(noise_scale, "noise_scale"))
+        return z, theta + scale * z
+    if not np.isfinite(theta).all():
+        raise ValueError(f"theta must be finite for lognormal noise, got {theta.min()}")
+    scale = _validate.not_negative(noise_scale, "noise_scale")
+    z = draw_noise(theta, count, key, "normal", 1.0, sample_offset)
+    factor = np.exp(theta.dtype.type(scale) * z - theta.dtype.type(scale**2 / 2))
+    return z, theta * factor
 
 
 def draw_noise(
