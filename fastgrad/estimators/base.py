@@ -50,8 +50,7 @@ class Estimate(NamedTuple):
         With ``return_samples=True``, for each sample the weight of f there in the value: shape
         (S, *value.shape). It is 1 / S where samples are independent or coupled; a probability in
         `enumerate` and in estimators that sum or draw without replacement (of sum 1; in
-        `importance_weighted`, of mean sum 1); and in `vimco` the derivative of the bound (in
-        `max_at_k`, of the mean of the best). So
+        `importance_weighted`, of mean sum 1); in `vimco` and `max_at_k` the derivative of the value. So
         ``(weights * f(samples)).sum(axis=0)`` has, as a function of other parameters of f, their
         gradient. It is the value itself but in `vimco`, and in `arsm`, whose value has swapped
         samples too.
@@ -115,9 +114,8 @@ class Estimator:
     paper : str
         Where it was published.
     reduction : {"mean", "log_mean_exp", "order_statistic", "weighted"}
-        How the value is made of f at the samples: as their mean, as the mean over groups of the
-        logarithm of the mean weight, with weights that depend on the rank of f (`rank_weights`), or
-        with weights that depend on the draws.
+        How the value is made of f: as the mean, as the mean over groups of the logarithm of the
+        mean weight, or with weights that depend on the rank of f, or on the draws.
     probes : int
         Number of points at which f is evaluated before it is at the samples.
 
