@@ -50,9 +50,9 @@ class Estimate(NamedTuple):
         With ``return_samples=True``, for each sample the weight of f there in the value: shape
         (S, *value.shape). It is 1 / S where samples are independent or coupled; a probability in
         `enumerate` and in estimators that sum or draw without replacement (of sum 1; in
-        `importance_weighted`, of mean sum 1); in `vimco` and `max_at_k` the derivative of the value. So
-        ``(weights * f(samples)).sum(axis=0)`` has, as a function of other parameters of f, their
-        gradient. It is the value itself but in `vimco`, and in `arsm`, whose value has swapped
+        `importance_weighted`, of mean sum 1); in `vimco` and `max_at_k` the derivative of the
+        value. So ``(weights * f(samples)).sum(axis=0)`` has, as a function of other parameters of
+        f, their gradient. It is the value but in `vimco`, and in `arsm`, whose value has swapped
         samples too.
     """
 
