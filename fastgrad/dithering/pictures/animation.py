@@ -116,8 +116,8 @@ def encode(
     palette : array of uint8, shape (K, 3)
         The colours in sRGB.
     opacity : array of uint8, shape (K,), optional
-        Opacity of each colour, 255 for opaque. In a GIF the least opaque colour is transparent and
-        all others are opaque.
+        Opacity of each colour, 255 for opaque. In a GIF a colour is transparent below 128, and
+        opaque from there on.
     ending : {".png", ".gif", ".webp"}, optional
         Ending of the file's name, which says the format. In a PNG or GIF each pixel has the index
         that is given; a WebP has colours only.

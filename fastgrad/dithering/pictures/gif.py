@@ -15,6 +15,7 @@ __all__ = ["LONGEST", "compress", "encode"]
 LONGEST = 655_350  # milliseconds that a frame may be shown
 KEEP, CLEAR = 1, 2  # what becomes of a frame's rectangle when its time is over
 FULL = 4096  # codes in a table
+SOLID = 128  # opacity from which on a colour is opaque
 
 
 def encode(
@@ -38,7 +39,8 @@ def encode(
     palette : array of uint8, shape (K, 3)
         The colours in sRGB.
     opacity : array of uint8, shape (K,), optional
-        Opacity of each colour. The least opaque one is transparent, and all others are opaque.
+        Opacity of each colour, 255 for opaque. Below 128 a colour is transparent, and all of these
+        have the first one's index; the others are opaque.
     durations : sequence of float, optional
         Time for which each frame of an animation is shown, in milliseconds, up to `LONGEST`. The
         file counts in hundredths of a second: they are rounded so that their sum stays, but never
@@ -62,15 +64,19 @@ def encode(
     b'GIF89a'
     """
     height, width = frames[0].shape
-    key = None if opacity is None else int(np.argmin(opacity))
+    key = None
+    if opacity is not None and opacity.min() < SOLID:
+        key = int(np.argmax(opacity < SOLID))
+        table = np.where(opacity < SOLID, key, np.arange(len(opacity))).astype(np.uint8)
+        frames = [table[indices] for indices in frames]
     spare = key
     if len(frames) > 1 and spare is None and len(palette) < 256:
         spare = len(palette)
     entries = len(palette) if spare is None else max(len(palette), spare + 1)
     bits = max(1, (entries - 1).bit_length())
-    table = palette.tobytes().ljust(3 << bits, b"\0")
+    colors = palette.tobytes().ljust(3 << bits, b"\0")
     screen = struct.pack("<HHBBB", width, height, 0x80 | (bits - 1) * 0x11, 0, 0)
-    parts = [b"GIF89a", screen, table]
+    parts = [b"GIF89a", screen, colors]
     if len(frames) > 1 and plays != 1:  # how often it is played again; nothing if it is not
         again = min(plays and plays - 1, 65535)
         parts.append(b"!\xff\x0bNETSCAPE2.0\x03\x01" + struct.pack("<H", again) + b"\0")

@@ -198,3 +198,24 @@ def test_files_are_smaller_than_those_of_pillow(colors):
     data = gif.encode([np.asarray(image)], palette)
     np.testing.assert_array_equal(decoded(data)[0][0][..., :3], palette[np.asarray(image)])
     assert len(data) < len(file.getvalue())
+
+
+def test_all_opaque_entries_leave_nothing_transparent():
+    frames = [np.full((8, 8), i, np.uint8) for i in (0, 0, 1)]  # the second is a still rectangle
+    palette, opacity = RNG.integers(0, 256, (4, 3)).astype(np.uint8), np.full(4, 255, np.uint8)
+    found = decoded(gif.encode(frames, palette, opacity, durations=[50] * 3))
+    for (rgba, _, _), indices in zip(found, frames, strict=True):
+        np.testing.assert_array_equal(rgba[..., :3], palette[indices])
+        assert (rgba[..., 3] == 255).all()
+
+
+@pytest.mark.parametrize("opacity", [[255, 200, 40, 128], [255, 0, 127, 0], [0, 0, 0, 0]])
+def test_entries_are_transparent_or_opaque_whichever_is_nearer(opacity):
+    frames = [RNG.integers(0, 4, (8, 8)).astype(np.uint8) for _ in range(3)]
+    palette, opacity = RNG.integers(0, 256, (4, 3)).astype(np.uint8), np.uint8(opacity)
+    for count in (1, 3):
+        found = decoded(gif.encode(frames[:count], palette, opacity, durations=[50] * 3))
+        for (rgba, _, _), indices in zip(found, frames):
+            np.testing.assert_array_equal(rgba[..., 3] > 0, opacity[indices] >= 128)
+            seen = rgba[..., 3] > 0
+            np.testing.assert_array_equal(rgba[seen][:, :3], palette[indices][seen])
