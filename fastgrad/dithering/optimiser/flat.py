@@ -27,9 +27,9 @@ ROOM = 8  # one entry in so many is left for what is not flat
 NEAR = 1  # in each channel: a difference of 1/255 that nobody sees
 SEEDS = 3  # of the clusterings for a smooth picture
 COVERED = 0.99  # share of a smooth picture's pixels that must be near their entries
-CONTRAST = 144  # least difference of lightness between paper and ink
-SPREAD = 24  # in lightness, of paper and of ink
+CONTRAST, SPREAD = 144, 24  # in lightness: least between paper and ink, most of either
 PAPER, INK, BOTH = 0.5, 0.005, 0.85  # shares of the pixels of a page
+EDGES = 0.75  # of its pixels that are neither, the share which lies at edges
 
 
 class Pins(NamedTuple):
@@ -128,8 +128,8 @@ def fields(
     chosen = kept
     room = colors - len(kept)
     if not fixed and room > 1:
-        rest = room - max(1, room // ROOM)
-        chosen = np.concatenate([kept, _chosen(codes, amid, kept, rest)])
+        chosen = _chosen(codes, amid, kept, room - max(1, room // ROOM))
+        chosen = np.concatenate([kept, chosen])
     if not len(chosen):
         return None
     labels = near(image, chosen, 0 if fixed else NEAR)
@@ -195,7 +195,8 @@ def page(image: ByteArray) -> Pins | None:
     -------
     Pins or None
         Each pixel has the colour that is nearer in lightness. None where not nearly all pixels are
-        as light as paper or as ink, or there is hardly any difference between the two.
+        as light as paper or as ink, where these hardly differ, and where what is in between is not
+        at edges: that is shading.
 
     Examples
     --------
@@ -204,19 +205,25 @@ def page(image: ByteArray) -> Pins | None:
     >>> page(image).palette.tolist()
     [[20, 20, 20], [250, 250, 250]]
     """
+    from scipy import ndimage
+
     lightness = np.rint(image @ np.array([0.299, 0.587, 0.114])).astype(np.int64)
-    values = np.arange(256)
     counts = np.bincount(lightness.ravel(), minlength=256)
     smooth = np.convolve(counts, [1, 2, 3, 4, 3, 2, 1], mode="same")
     paper = int(smooth.argmax())
-    ink = int(np.where(abs(values - paper) >= CONTRAST, smooth, -1).argmax())
-    shares = [counts[abs(values - peak) <= SPREAD].sum() / lightness.size for peak in (paper, ink)]
-    if shares[0] < PAPER or shares[1] < INK or sum(shares) < BOTH or abs(paper - ink) < CONTRAST:
-        return None
+    ink = int(np.where(abs(np.arange(256) - paper) >= CONTRAST, smooth, -1).argmax())
+    shares = [counts[max(v - SPREAD, 0) : v + SPREAD + 1].sum() for v in (paper, ink)]
     ends = sorted((ink, paper))
+    enough = np.array([*shares, sum(shares)]) >= np.multiply(lightness.size, (PAPER, INK, BOTH))
+    if ends[1] - ends[0] < CONTRAST or not enough.all():
+        return None
+    between = (lightness > ends[0] + SPREAD) & (lightness < ends[1] - SPREAD)
+    steep = ndimage.maximum_filter(lightness, 3) - ndimage.minimum_filter(lightness, 3)
+    if np.count_nonzero(steep[between] >= CONTRAST // 2) < EDGES * np.count_nonzero(between):
+        return None
     spread = [np.median(image[abs(lightness - end) <= SPREAD // 4], axis=0) for end in ends]
-    labels = (2 * lightness > sum(ends)).astype(np.int16)
-    return Pins(np.rint(spread).astype(np.uint8), labels, True)
+    light = (2 * lightness > sum(ends)).astype(np.int16)
+    return Pins(np.rint(spread).astype(np.uint8), light, True)
 
 
 def covering(
@@ -267,8 +274,7 @@ def covering(
         uses = np.bincount(nearest, counts, minlength=colors)
         palette = refilled(palette, spare(palette, uses), rgb, counts)
         nearest, squares = _nearest(rgb, palette)
-        mean = float(counts @ squares)
-        if mean < least:
+        if (mean := float(counts @ squares)) < least:
             best, least = (palette, nearest), mean
     assert best is not None
     palette, nearest = best
@@ -335,13 +341,10 @@ def _apart(rgb: ByteArray, sizes: Array, kept: ByteArray, most: int) -> ByteArra
     if len(rgb) <= most:
         return rgb[np.argsort(-sizes, kind="stable")]
     wide = rgb.astype(np.float64)
-    distance = np.full(len(rgb), np.inf)
-    if len(kept):
-        distance = _nearest(rgb, kept)[1]
+    distance = _nearest(rgb, kept)[1] if len(kept) else np.full(len(rgb), np.inf)
     chosen = []
     for _ in range(most):
         score = np.where(np.isinf(distance), 1e9, distance) * sizes
-        best = int(score.argmax())
-        chosen.append(best)
-        distance = np.minimum(distance, np.square(wide - wide[best]).sum(axis=1))
+        chosen.append(int(score.argmax()))
+        distance = np.minimum(distance, np.square(wide - wide[chosen[-1]]).sum(axis=1))
     return rgb[chosen]

@@ -11,6 +11,7 @@ from fastgrad.dithering.optimiser.problem import Problem
 from fastgrad.dithering.optimiser.spare import refilled, spare
 
 NONE = np.empty((0, 3), np.uint8)
+RNG = np.random.default_rng(0)
 
 
 def grey(values):
@@ -84,6 +85,23 @@ def test_scanned_text_is_ink_on_flat_paper():
     assert 234 <= paper <= 252
     np.testing.assert_array_equal(result.image[scan > 200][:, 0], paper)
     np.testing.assert_array_equal(result.image[scan < 80][:, 0], ink)
+
+
+def test_stars_are_no_text():
+    y, x = np.mgrid[:200, :300]
+    sky = np.full((200, 300), 12.0)
+    for at, size, light in zip(
+        RNG.random((60, 2)), RNG.uniform(1, 4, 60), RNG.uniform(40, 500, 60)
+    ):
+        sky += light * np.exp(-np.hypot(y - 200 * at[0], x - 300 * at[1]) / size)
+    image = grey(sky + RNG.normal(0, 3, sky.shape))
+    dark, light = (image[..., 0] < 36).mean(), (image[..., 0] > 170).mean()
+    assert dark > 0.8  # as a page has, which is as black
+    assert light > 0.005
+    assert flat.page(image) is None
+    inverted = 255 - image
+    assert flat.page(inverted) is None
+    assert flat.page(grey(text(12, 220))) is not None
 
 
 def test_a_smooth_picture_has_no_grain(sky):
