@@ -73,7 +73,7 @@ def color_profile(image: Any) -> bytes:
     return colour_profiles.from_gamma(info.get("gamma"), info.get("chromaticity"), grey=grey)
 
 
-def from_pil(image: Any, profile: bytes | None = None) -> Frame:
+def from_pil(image: Any, profile: bytes | None = None, *, file: Any = None) -> Frame:
     """Turn an image of any mode into a frame: upright, in sRGB, and with its opacity.
 
     Parameters
@@ -83,6 +83,8 @@ def from_pil(image: Any, profile: bytes | None = None) -> Frame:
     profile : bytes, optional
         The ICC profile of its values, which is empty for sRGB. By default that of
         `color_profile`.
+    file : PIL.Image.Image, optional
+        The image from which this one was made, which says what its grey values mean.
 
     Returns
     -------
@@ -105,7 +107,7 @@ def from_pil(image: Any, profile: bytes | None = None) -> Frame:
 
     if profile is None:
         profile = color_profile(image)
-    deep, file = sixteen_bits.channels(image), image
+    deep, file = sixteen_bits.channels(image), image if file is None else file
     image.load()  # before which a WEBP says no duration
     duration = float(image.info.get("duration") or 0)
     image = ImageOps.exif_transpose(image)

@@ -61,6 +61,8 @@ class Picture:
         The size in pixels, after the picture has been turned upright.
     count : int
         The number of frames.
+    pages : int
+        The number of pages of a TIFF, of which the first counts; 1 for others.
     plays : int
         How often an animation is played; 0 for ever.
     format : str
@@ -91,6 +93,7 @@ class Picture:
     width: int
     height: int
     count: int
+    pages: int
     plays: int
     format: str
     entries: tuple[ByteArray, ByteArray] | None
@@ -112,6 +115,7 @@ class Picture:
             self._first = int(getattr(image, "default_image", False))  # no part of the animation
             frames = getattr(image, "n_frames", 1) if self.format in ANIMATED else 1
             self.count = max(frames - self._first, 1)
+            self.pages = _pages(image) if self.format == "TIFF" else 1
             self.plays = _plays(image)
             self.width, self.height = image.size
             # Stored lying on its side.
@@ -151,7 +155,8 @@ class Picture:
         with self.opened() as image:
             profile = frames.color_profile(image)
             for shown in self._shown(image):
-                yield frames.from_pil(_smaller(shown, factor) if factor > 1 else shown, profile)
+                smaller = _smaller(shown, factor) if factor > 1 else shown
+                yield frames.from_pil(smaller, profile, file=shown)
 
     def _shown(self, image: Any) -> Iterator[Any]:
         """Yield the frames as images of Pillow's."""
@@ -293,6 +298,13 @@ def _smaller(image: Any, factor: int) -> Any:
     if 0x0112 in exif:
         small.getexif()[0x0112] = exif[0x0112]
     return small
+
+
+def _pages(image: Any) -> int:
+    """Return how many pages there are, as far as the file can tell."""
+    with contextlib.suppress(Exception):  # of later pages, which are not read
+        return int(image.n_frames)
+    return 1
 
 
 def _plays(image: Any) -> int:

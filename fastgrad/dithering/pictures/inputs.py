@@ -74,6 +74,11 @@ def pixels_of(image: object) -> Pixels:
     """
     if _is_pillow(image):
         return _of_pillow(image)
+    if isinstance(image, (str, bytes, os.PathLike)):
+        wanted = "an array or an image of Pillow's"
+        raise TypeError(
+            f"image must be {wanted}, got {image!r}: use fastgrad.dither_files for files"
+        )
     array = _validate.array(image, "image")
     layers = array.shape[2] if array.ndim == 3 else 1
     if array.ndim not in (2, 3) or not 1 <= layers <= 4 or not array.size:

@@ -34,8 +34,8 @@ class LargePicture:
         Chunks that a PNG of this picture should have.
     picture : images.Picture or None
         The file, if it is Pillow that reads it.
-    count, plays : int
-        Always 1, for it is no animation.
+    count, pages, plays : int
+        Always 1, for it is no animation, and of the pages of a TIFF the first counts.
     """
 
     source: Path | bytes
@@ -46,6 +46,7 @@ class LargePicture:
     metadata: tuple[png_chunks.Chunk, ...] = ()
     picture: images.Picture | None = field(default=None, repr=False)
     count: int = 1
+    pages: int = 1
     plays: int = 1
 
     @contextlib.contextmanager

@@ -62,13 +62,14 @@ def channels(image: Any) -> Array | None:
 
 
 def greys(image: Any, values: Array) -> Array:
-    """Return the greys of an image in full range, black 0: a TIFF may have them otherwise.
+    """Return the greys of an image in full range, black 0: it may have them otherwise.
 
     Parameters
     ----------
     image : PIL.Image.Image
         An image of whole numbers. Of a TIFF Pillow gives 12 bits as they are, which are a sixteenth
-        of the range, and 16 bits as they are where 0 is white.
+        of the range, and 16 bits as they are where 0 is white. One made in memory of 8 bits, as by
+        ``convert("I")``, has values up to 255.
     values : array of integers, shape (height, width)
         Its values.
 
@@ -82,6 +83,8 @@ def greys(image: Any, values: Array) -> Array:
         values = values.astype(np.uint32) * 65535 // 4095
     if tags.get(PHOTOMETRIC) == 0 and tags.get(BITS_PER_SAMPLE) == (16,):
         values = 65535 - values
+    if image.format is None and values.min() >= 0 and values.max() <= 255:
+        values = values * 257
     return values
 
 

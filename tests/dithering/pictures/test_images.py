@@ -133,6 +133,7 @@ def test_pages_are_no_animation():
     for form in ("TIFF", "MPO"):
         picture = images.Picture(stored(pages[0], form, save_all=True, append_images=pages[1:]))
         assert picture.count == 1
+        assert picture.pages == {"TIFF": 2, "MPO": 1}[form]
         assert len(list(picture.frames())) == 1
 
 
@@ -260,6 +261,17 @@ def test_modes_of_a_large_picture(mode, monkeypatch):
     assert frame.values.shape == (40, 40, 3)
     expected = 255 if mode == "1" else 200 if frame.values.dtype == np.uint8 else 200 / 255
     np.testing.assert_allclose(frame.values, expected, atol=1)
+
+
+@pytest.mark.parametrize("photometric", [0, 1])
+def test_dark_greys_of_a_large_picture(photometric, monkeypatch):
+    monkeypatch.setattr(images, "MAX_PIXELS", 40 * 60 // 3)
+    grey = np.full((40, 60), 200, np.uint16)  # of 65535
+    shown = 65535 - grey if photometric == 0 else grey
+    data = stored(Image.fromarray(shown), "TIFF", tiffinfo={262: photometric})
+    (frame,) = images.Picture(data).frames((10, 7))
+    assert frame.values.shape[0] < 40
+    np.testing.assert_allclose(frame.values, 200 / 65535, atol=1e-5)
 
 
 def test_what_is_transparent_adds_no_colour_to_a_large_picture(monkeypatch):

@@ -1,5 +1,7 @@
 """What users pass as pictures and palettes."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -102,6 +104,19 @@ def test_pillow_images_are_turned_upright():
     image = Image.fromarray(PICTURE)
     image.getexif()[0x0112] = 6
     np.testing.assert_array_equal(inputs.pixels_of(image).values, np.rot90(PICTURE, -1))
+
+
+def test_whole_numbers_of_an_image_of_8_bits():
+    """Pillow's own conversion to mode "I" keeps the values: 255 is white."""
+    image = pytest.importorskip("PIL.Image").fromarray(PICTURE).convert("L")
+    grey = np.repeat(np.asarray(image)[..., None], 3, axis=-1)
+    np.testing.assert_array_equal(inputs.pixels_of(image.convert("I")).values, grey)
+
+
+def test_names_of_files_are_refused():
+    for name in ("a.png", b"a.png", Path("a.png")):
+        with pytest.raises(TypeError, match=r"image must be .*, got .*a.png.*: use .*dither_files"):
+            inputs.pixels_of(name)
 
 
 def test_bad_pictures_are_refused():
