@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -121,6 +122,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         known = [n for group in COMMANDS[given.command][2].values() for o in group for n in o.names]
         name = unknown[0].partition("=")[0]
         hint = messages.suggestion(name, [n for n in known if n.startswith("-")])
+        if os.path.isfile(unknown[0]):
+            hint = f" (the file is ./{unknown[0]})"
         given.refuse(f"unrecognized arguments: {' '.join(unknown)}{hint}")
     return given
 

@@ -134,9 +134,12 @@ def _in_strips(
 def announce(job: Job, stream: TextIO) -> None:
     """Say what is being worked on."""
     picture = job.picture
-    name, frames = messages.printable(Path(picture.name).name), f", {picture.count} frames"
-    size = f"{picture.width} x {picture.height}{frames if picture.count > 1 else ''}"
-    print(f"{name}: {size}", file=stream, flush=True)
+    line = f"{messages.printable(Path(picture.name).name)}: {picture.width} x {picture.height}"
+    if picture.count > 1:
+        line += f", {picture.count} frames"
+    elif picture.pages > 1:
+        line += f", the first of {picture.pages} pages"
+    print(line, file=stream, flush=True)
 
 
 def write(

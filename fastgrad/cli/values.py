@@ -114,7 +114,11 @@ def suffix(text: str) -> str:
 
 
 def joined(arguments: Sequence[str]) -> list[str]:
-    """Tie --compare to the page behind it, or to none: what follows it else is a picture."""
+    """Tie two options to what is behind them, where it would be taken for something else.
+
+    That is --compare and a page, or none: what follows it else is a picture. And --suffix and a
+    text that begins with a dash, but is no option of one letter.
+    """
     left, made = list(arguments), []
     if left[:1] != ["dither"]:
         return left
@@ -125,5 +129,8 @@ def joined(arguments: Sequence[str]) -> list[str]:
         if len(argument) > len("--co") and "--compare".startswith(argument):
             named = bool(left) and left[0].lower().endswith(PAGES)
             argument = f"--compare={left.pop(0) if named else ''}"
+        elif len(argument) > len("--su") and "--suffix".startswith(argument):
+            dashed = left and re.fullmatch(r"-(?!-|.?\d*$).*", left[0], re.DOTALL)
+            argument = f"--suffix={left.pop(0)}" if dashed else argument
         made.append(argument)
     return made

@@ -48,6 +48,8 @@ def test_names_of_one_stem(folder, capsys):
     """`a.png` and `a.jpg` go to files of their own."""
     assert run("in", "-o", "out/", "--suffix=-{ext}", *FAST) == 0
     assert names("out") == ["a-jpg.png", "a-png.png", "b-bmp.png"]
+    assert run("in/b.bmp", "-o", "dashed/", "--suffix", "-{ext}", *FAST) == 0
+    assert names("dashed") == ["b-bmp.png"]
     assert run("in/b.bmp", "-o", "plain/", "--suffix=", *FAST) == 0
     assert names("plain") == ["b.png"]
 
@@ -63,6 +65,8 @@ def test_what_the_suffix_marks_is_not_read_again(folder, capsys):
     ("arguments", "message"),
     [
         ("in/a.png --suffix x/y", "--suffix: must be part of a file's name, got x/y"),
+        ("in/a.png --suffix -q", "--suffix: expected one argument"),
+        ("in/a.png --suffix -k4", "--suffix: expected one argument"),
         ("in/a.png --suffix {name}", "--suffix: must be part of a file's name"),
         ("in/a.png -o out.png --suffix x", "--suffix goes with a directory"),
         ("in/a.png -o - --skip-existing", "need a file as --output"),
@@ -112,6 +116,13 @@ def test_quiet(folder, capsys):
     assert captured.out == ""
     (line,) = captured.err.splitlines()
     assert "not an image" in line
+
+
+def test_pages_that_are_left_out_are_told(folder, capsys):
+    with Image.open("in/a.png") as image:
+        image.save("pages.tif", save_all=True, append_images=[image, image])
+    assert run("pages.tif", *FAST) == 0
+    assert "pages.tif: 24 x 16, the first of 3 pages\n" in capsys.readouterr().out
 
 
 def test_webp(folder, capsys):

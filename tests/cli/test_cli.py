@@ -799,6 +799,8 @@ def test_bad_options(picture, capsys):
     assert "--alpha" in refused(capsys, "dither", "picture.png", "--alpha", "none")
     assert "--seed" in refused(capsys, "dither", "picture.png", "--seed", "-1")
     assert "unrecognized" in refused(capsys, "dither", "picture.png", "--frobnicate")
+    Path("-dash.png").write_bytes(Path("picture.png").read_bytes())
+    assert "-dash.png (the file is ./-dash.png)" in refused(capsys, "dither", "-dash.png")
     assert "required" in refused(capsys)
 
 
