@@ -13,8 +13,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastgrad._typing import Array, ByteArray, FloatArray
+from fastgrad._typing import Array, ByteArray
 from fastgrad.dithering.optimiser.palette import initial
+from fastgrad.dithering.optimiser.selection import nearest, selected
 from fastgrad.dithering.optimiser.spare import refilled, spare
 
 __all__ = ["FREE", "Pins", "codes_of", "covering", "fields", "near", "nearby", "page", "rgb_of"]
@@ -104,8 +105,8 @@ def fields(
     Pins or None
         None for a photograph: where fewer than a quarter of the pixels have eight neighbours of
         the same colour. Where there is room, long lines of one colour are flat too; where there are
-        more flat colours than room, those that cover much and differ much from each other are
-        taken, and none that covers so little as the steps of a ramp.
+        more flat colours than room, those are taken that cover much and cannot be mixed of the
+        others, and none that covers so little as the steps of a ramp.
 
     Examples
     --------
@@ -214,7 +215,8 @@ def page(image: ByteArray) -> Pins | None:
     ink = int(np.where(abs(np.arange(256) - paper) >= CONTRAST, smooth, -1).argmax())
     shares = [counts[max(v - SPREAD, 0) : v + SPREAD + 1].sum() for v in (paper, ink)]
     ends = sorted((ink, paper))
-    enough = np.array([*shares, sum(shares)]) >= np.multiply(lightness.size, (PAPER, INK, BOTH))
+    shares = np.array([*shares, sum(shares)]) / lightness.size
+    enough = shares >= (PAPER, INK, BOTH)
     if ends[1] - ends[0] < CONTRAST or not enough.all():
         return None
     between = (lightness > ends[0] + SPREAD) & (lightness < ends[1] - SPREAD)
@@ -270,19 +272,19 @@ def covering(
     palettes = initial(encoded, colors, rng=rng, trials=SEEDS, iterations=30)
     best, least = None, np.inf
     for palette in np.rint(255 * palettes).astype(np.uint8):
-        nearest, _ = _nearest(rgb, palette)
-        uses = np.bincount(nearest, counts, minlength=colors)
+        places, _ = nearest(rgb, palette)
+        uses = np.bincount(places, counts, minlength=colors)
         palette = refilled(palette, spare(palette, uses), rgb, counts)
-        nearest, squares = _nearest(rgb, palette)
+        places, squares = nearest(rgb, palette)
         if (mean := float(counts @ squares)) < least:
-            best, least = (palette, nearest), mean
+            best, least = (palette, places), mean
     assert best is not None
-    palette, nearest = best
-    off = np.abs(palette[nearest].astype(int) - rgb).max(axis=1)
+    palette, places = best
+    off = np.abs(palette[places].astype(int) - rgb).max(axis=1)
     if counts[off <= NEAR].sum() < COVERED * codes.size or off.max() > 2 * NEAR:
         return None
     table = np.zeros(1 << 24, np.int16)
-    table[found] = nearest
+    table[found] = places
     return Pins(palette, table[codes_of(image)], True)
 
 
@@ -307,7 +309,7 @@ def _chosen(codes: Array, amid: Array, kept: ByteArray, room: int) -> ByteArray:
     flat, sizes = flat[new], sizes[new]
     if len(flat) > room:
         large = sizes >= amid.size / (4 * room)
-        return _apart(rgb_of(flat[large]), sizes[large], kept, room)
+        return selected(rgb_of(flat[large]), sizes[large], kept, room)
     lines = np.unique(np.concatenate([_runs(codes), _runs(codes.T)]))
     lines = lines[~np.isin(lines, flat) & ~np.isin(lines, codes_of(kept)) & (lines != FREE)]
     more = lines if len(flat) + len(lines) <= room else lines[:0]
@@ -323,28 +325,3 @@ def _runs(codes: Array) -> Array:
     for shift in range(1, LINE):
         same &= long == codes[:, LINE - 1 - shift : codes.shape[1] - shift]
     return long[same]
-
-
-def _nearest(rgb: ByteArray, palette: ByteArray) -> tuple[Array, FloatArray]:
-    """Return the entry nearest to each colour, and the squared distance."""
-    index, squares = np.empty(len(rgb), np.int16), np.empty(len(rgb))
-    for first in range(0, len(rgb), 4096):
-        part = slice(first, first + 4096)
-        distance = np.square(rgb[part, None].astype(np.float32) - palette).sum(axis=-1)
-        index[part] = distance.argmin(axis=1)
-        squares[part] = distance.min(axis=1)
-    return index, squares
-
-
-def _apart(rgb: ByteArray, sizes: Array, kept: ByteArray, most: int) -> ByteArray:
-    """Return the colours, or as many of them as there may be: large and unlike the others."""
-    if len(rgb) <= most:
-        return rgb[np.argsort(-sizes, kind="stable")]
-    wide = rgb.astype(np.float64)
-    distance = _nearest(rgb, kept)[1] if len(kept) else np.full(len(rgb), np.inf)
-    chosen = []
-    for _ in range(most):
-        score = np.where(np.isinf(distance), 1e9, distance) * sizes
-        chosen.append(int(score.argmax()))
-        distance = np.minimum(distance, np.square(wide - wide[chosen[-1]]).sum(axis=1))
-    return rgb[chosen]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fastgrad.dithering import dither
+from fastgrad.dithering.eye.colour import encode, to_linear
 from fastgrad.dithering.optimiser import flat
 from fastgrad.dithering.optimiser.problem import Problem
 from fastgrad.dithering.optimiser.spare import refilled, spare
@@ -67,6 +68,12 @@ def test_fewer_colours_than_fields(flat20):
     result = dither(flat20, colors=16)
     assert exact_fields(result.image, flat20) >= 14
     assert len(np.unique(result.indices)) == 16
+
+
+def test_fields_without_a_colour_of_their_own_keep_their_mean(flat20):
+    found = to_linear(dither(flat20, colors=16).image).reshape(4, 40, 5, 40, 3)
+    mean = 255 * encode(found[:, 4:36, :, 4:36].mean(axis=(1, 3)))  # not the edges
+    np.testing.assert_allclose(mean, flat20[::40, ::40], atol=24)
 
 
 def test_clean_text_is_black_and_white():
