@@ -23,7 +23,7 @@ from fastgrad.dithering.optimiser.search import NO_PREVIOUS, in_vectors, outward
 from fastgrad.kernels.dithering.optimiser import diffusion
 from fastgrad.kernels.dithering.optimiser import search as kernels
 
-__all__ = ["Part", "Settled", "Wavefront"]
+__all__ = ["BAND", "Part", "Settled", "Wavefront"]
 
 BAND = diffusion.BAND
 
@@ -123,7 +123,9 @@ class Wavefront:
         self.begin = self._beginning(first)
         self._tiles = -(-self._height // self._size)  # rows of them
         begin, top = self.begin, self.begin // self._size
-        self._evens, self._odds = [top] * sweeps, [top + 1] * sweeps  # those that come next
+        # Rows of tiles that come next. A later sweep begins below what lacks something from above.
+        below = [2 * (sweep + 1) if begin else 0 for sweep in range(sweeps)]
+        self._evens, self._odds = [top + n for n in below], [top + 1 + n for n in below]
         self._given = self._felt = begin  # end of the rows that have come; of those with a field
         self._taken = first
         channels, width, radius = len(loss.planes), self._width, self._radius
@@ -141,7 +143,8 @@ class Wavefront:
         """Take the next rows: a multiple of `BAND`, unless they are the last ones."""
         loss, radius, top = self._loss, self._radius, self._given
         rows = part.planes.shape[1]
-        keep = min(self._done, self._taken - radius)
+        next_tiles = min([*self._evens, *self._odds, self._tiles])
+        keep = min(self._size * next_tiles, self._felt, self._taken - radius)
         for held in (
             *(self._planes, self._weights, self._moving),
             *(self._labels, self._field, self._awake),
@@ -170,6 +173,33 @@ class Wavefront:
             self._felt = end
         self._last = error[:, -2 * radius :]
         self._advance()
+
+    def ending(self, bottom: int) -> int:
+        """Return up to which row they must be given for those before another row to settle.
+
+        Parameters
+        ----------
+        bottom : int
+            The row after the last that is wanted.
+
+        Returns
+        -------
+        int
+            The height of the picture, or a multiple of `BAND`.
+
+        Examples
+        --------
+        >>> loss = BlurredError(np.zeros((9999, 9, 1), np.float32))
+        >>> Wavefront(loss, [[0.0], [1.0]], loss.shape, 3).ending(1000)
+        1280
+        """
+        end = bottom + 2 * self._radius
+        if self._sweeps:
+            last = -(-(bottom + self._radius) // self._size) - 1  # row of tiles
+            # Before it in the last sweep comes one further down in the last but one, and so on.
+            last += last % 2 + 2 * (self._sweeps - 1)
+            end = (last + 1) * self._size + 2 * self._radius
+        return min(-(-end // BAND) * BAND, self._height)
 
     def take(self) -> Settled:
         """Return the rows that have settled since they were last asked for; there may be none."""
@@ -290,7 +320,7 @@ class _Rows:
             old = self.at(keep)[:, :rows] if rows else None
             needed = end - keep + more
             if needed > self._room:
-                self._room = needed + needed // 2
+                self._room = needed + needed // 8
                 size = (self._planes + 1) * self._room * self._width
                 self._flat = np.empty(size, self._dtype)
             self._base = keep

@@ -88,3 +88,25 @@ def test_pinned_pixels_keep_their_labels_and_take_part_in_no_error():
     np.testing.assert_allclose(
         sums[:, 0].sum() / loss.pixels, loss.of(expected, palette), rtol=1e-5
     )
+
+
+@pytest.mark.parametrize("sigma", [0.0, 1.0, 3.0, 8.0])
+@pytest.mark.parametrize("sweeps", [0, 1, 2, 5])
+def test_as_many_rows_are_needed_as_it_says(sigma, sweeps):
+    loss, palette = problem((1900, 4), sigma)
+    expected = None
+    for first, bottom in [(0, 1), (0, 130), (600, 777), (640, 800), (1000, 1899), (0, 1900)]:
+        front = Wavefront(loss, palette, loss.shape, sweeps, first=first)
+        end = front.ending(bottom)
+        taken = []
+        for top in range(front.begin, end, BAND):
+            here = slice(top, min(top + BAND, end))
+            front.add(Part(loss.planes[:, here], loss.weights[here]))
+            taken.append(front.take().indices)
+        found = np.concatenate(taken)
+        if expected is None:
+            expected, _ = whole(loss, palette, sweeps)
+        np.testing.assert_array_equal(found[: bottom - first], expected[first:bottom])
+        assert len(found) >= bottom - first
+        fewer = sum(map(len, taken[:-1]))
+        assert end == loss.shape[0] or fewer < bottom - first, "no row too many is asked for"
