@@ -18,7 +18,7 @@ from fastgrad.dithering.pictures.images import FileError
 from fastgrad.dithering.pictures.png_rows import png_rows
 from fastgrad.dithering.pictures.sources import ROWS
 
-__all__ = ["write_rows"]
+__all__ = ["new_zarr", "write_rows"]
 
 BIG = 1 << 31  # pixels of a TIFF whose places need more than 32 bits
 
@@ -103,11 +103,63 @@ def _write_tiff(path, strips, shape, palette, opacity):
 
 
 def _write_zarr(path, strips, shape, palette, opacity):
-    """Write a Zarr array, in a directory that gets its name when it is whole."""
+    """Write a Zarr array, strip by strip."""
+    with new_zarr(path, shape, ROWS, palette, opacity) as array:
+        top = 0
+        for strip in _cut(strips, ROWS):
+            array[top : top + len(strip)] = strip
+            top += len(strip)
+
+
+@contextlib.contextmanager
+def new_zarr(
+    path: Path,
+    shape: tuple[int, int],
+    rows: int,
+    palette: ByteArray,
+    opacity: ByteArray | None = None,
+) -> Iterator[Any]:
+    """Create a Zarr array of indices in a directory that gets its name when the array is whole.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The directory, which must not exist.
+    shape : tuple of int
+        Height and width.
+    rows : int
+        Rows of a chunk, which has all columns.
+    palette : array of uint8, shape (K, 3)
+        The colours in sRGB: the attribute "palette".
+    opacity : array of uint8, shape (K,), optional
+        Opacity of each colour, 255 for opaque: the attribute "opacity".
+
+    Yields
+    ------
+    zarr.Array
+        The array, to be filled.
+
+    Raises
+    ------
+    FileError
+        If it cannot be written, or zarr is not installed.
+
+    Examples
+    --------
+    >>> import importlib.util, tempfile
+    >>> if importlib.util.find_spec("zarr"):
+    ...     with tempfile.TemporaryDirectory() as folder:
+    ...         path = Path(folder, "a.zarr")
+    ...         with new_zarr(path, (2, 3), 2, np.zeros((1, 3), np.uint8)) as array:
+    ...             array[:] = 0
+    ...         assert path.is_dir()
+    """
     try:
         import zarr
     except ImportError:
         raise FileError("zarr is needed: pip install fastgrad[large]") from None
+    if path.exists():
+        raise FileError(f"cannot write {path}: it is there already")
     part = path.with_name(f".{path.name[:32]}.{os.getpid()}.part")
     said: dict[str, Any] = {"palette": palette.tolist()}
     if opacity is not None:
@@ -116,14 +168,11 @@ def _write_zarr(path, strips, shape, palette, opacity):
         array: Any = zarr.create_array(
             os.fspath(part),
             shape=shape,
-            chunks=(ROWS, shape[1]),
+            chunks=(rows, shape[1]),
             dtype=np.uint8,
             attributes=said,
         )
-        top = 0
-        for strip in _cut(strips, ROWS):
-            array[top : top + len(strip)] = strip
-            top += len(strip)
+        yield array
         os.rename(part, path)
     except OSError as error:
         raise FileError(f"cannot write {path}: {error.strerror or error}") from None

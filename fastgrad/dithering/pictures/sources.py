@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -15,10 +15,23 @@ from fastgrad.dithering.pictures import frames, images, inputs, sixteen_bits
 from fastgrad.dithering.pictures.images import FileError
 from fastgrad.dithering.pictures.inputs import Pixels
 
-__all__ = ["ArraySource", "Changed", "PillowSource", "Source", "Stamp", "stored_box", "upright"]
+__all__ = [
+    "ArraySource",
+    "Changed",
+    "PartSource",
+    "PillowSource",
+    "Source",
+    "Stamp",
+    "stored_box",
+    "upright",
+]
 
 ROWS = 256  # that are read together
 TURNS = (5, 6, 7, 8)  # orientations in which rows are stored as columns
+
+
+T = TypeVar("T")
+Places: TypeAlias = Sequence[tuple[int, int]]
 
 
 class Changed(FileError):
@@ -59,6 +72,24 @@ class Source:
             sRGB or grey values, uint8 or float in [0, 1], and the opacity: None if all is opaque.
         """
         raise NotImplementedError
+
+    def each(self, function: Callable[[Pixels, int], T], places: Places) -> Iterator[T]:
+        """Call a function with the pixels of some rows, and the number of the first of them.
+
+        Parameters
+        ----------
+        function : callable
+            ``function(pixels, top)``.
+        places : sequence of tuple of int
+            The first row and the one after the last, of each call.
+
+        Yields
+        ------
+        object
+            What the function returned. It is not called before that is wanted.
+        """
+        for top, bottom in places:
+            yield function(self.read(top, bottom), top)
 
 
 class ArraySource(Source):
@@ -103,6 +134,34 @@ class ArraySource(Source):
         if block.dtype == np.uint16:  # whatever the values are, they are as deep in every part
             block = block / np.float32(65535)
         return inputs.pixels_of(block)
+
+
+class PartSource(ArraySource):
+    """Some rows of an array that are here, of which those above and below are elsewhere.
+
+    Parameters
+    ----------
+    array : array_like
+        The rows, as `ArraySource` takes them.
+    top : int
+        The first of them.
+    height : int
+        Number of rows of the picture.
+
+    Examples
+    --------
+    >>> source = PartSource(np.arange(12, dtype=np.uint8).reshape(3, 4), 100, 1000)
+    >>> source.shape, source.read(101, 102).values.tolist()
+    ((1000, 4), [[4, 5, 6, 7]])
+    """
+
+    def __init__(self, array: Any, top: int, height: int, name: str = "image") -> None:
+        super().__init__(array, name)
+        self._top, self.shape = top, (height, self.shape[1])
+
+    def read(self, top: int, bottom: int, left: int = 0, right: int | None = None) -> Pixels:
+        """Return the pixels of some rows, and of some columns of them."""
+        return super().read(top - self._top, bottom - self._top, left, right)
 
 
 class Stamp(NamedTuple):

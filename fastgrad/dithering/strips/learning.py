@@ -88,6 +88,13 @@ class Learned:
         opacity[-1] = 0
         return np.concatenate([self.palette, np.zeros((1, 3), np.uint8)]), opacity
 
+    @property
+    def written(self) -> ByteArray | None:
+        """The colours that a file gets in the places of `entries`, if they are others."""
+        if np.array_equal(self.device, self.palette):
+            return None
+        return np.concatenate([self.device, self.entries[0][len(self.device) :]])
+
     def loss(self) -> BlurredError:
         """Return a loss of one pixel, under the same conditions."""
         image = np.zeros((1, 1, self.colors.shape[1]), np.float32)

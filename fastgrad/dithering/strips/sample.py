@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -66,25 +67,45 @@ def survey(source: Source, colors: int, *, below: int = 1) -> Survey:
     ((500, 3), [[0, 0, 0], [0, 0, 9]], False)
     """
     height = source.shape[0]
-    coloured = clear = None
-    partial, present = False, None
-    few = source.eight_bits
-    if few:
-        present = np.zeros(1 << 24, bool)
-    for top in range(0, height, ROWS):
-        if coloured and not few and (source.opaque or (partial and clear)):
-            break
-        values, alpha = source.read(top, min(top + ROWS, height))
-        if coloured is None and values.ndim == 3:
-            coloured = _first((values[..., :1] != values[..., 1:]).any(axis=-1), top)
-        if few and present is not None:
-            rgb = values if values.ndim == 3 else np.repeat(values[..., None], 3, axis=2)
-            few = _noted(present, rgb, colors)
-        if alpha is not None:
-            clear = clear or _first(alpha < below, top)
-            partial |= bool(((alpha > 0) & (alpha < 255)).any())
-    found = rgb_of(np.flatnonzero(present)) if few and present is not None else None
-    return Survey(coloured, found, clear, partial)
+    places = [(top, min(top + ROWS, height)) for top in range(0, height, ROWS)]
+    none = np.empty((0, 3), np.uint8) if source.eight_bits else None
+    found = Survey(None, none, None, False)
+    look = partial(_surveyed, colors=colors, below=below, count=source.eight_bits)
+    for some in (places[:1], places[1:]):
+        for more in source.each(look, some):
+            found = _joined(found, more, colors)
+            known = source.opaque or (found.partial and found.clear)
+            if known and found.coloured and found.few is None:
+                return found
+    return found
+
+
+def _surveyed(pixels: Pixels, top: int, *, colors: int, below: int, count: bool) -> Survey:
+    """Survey some rows of a picture."""
+    values, alpha = pixels
+    coloured = clear = few = None
+    if values.ndim == 3:
+        coloured = _first((values[..., :1] != values[..., 1:]).any(axis=-1), top)
+    if count:
+        few = _colours(values if values.ndim == 3 else np.repeat(values[..., None], 3, 2), colors)
+    if alpha is None:
+        return Survey(coloured, few, None, False)
+    clear = _first(alpha < below, top)
+    return Survey(coloured, few, clear, bool(((alpha > 0) & (alpha < 255)).any()))
+
+
+def _joined(above: Survey, below: Survey, colors: int) -> Survey:
+    """Return what holds of two parts of a picture together."""
+    few = None
+    if above.few is not None and below.few is not None:
+        few = rgb_of(np.unique(codes_of(np.concatenate([above.few, below.few]))))
+        few = few if len(few) <= colors else None
+    return Survey(
+        above.coloured or below.coloured,
+        few,
+        above.clear or below.clear,
+        above.partial or below.partial,
+    )
 
 
 def _first(mask: Array, top: int) -> tuple[int, int] | None:
@@ -94,13 +115,15 @@ def _first(mask: Array, top: int) -> tuple[int, int] | None:
     return (top + row, column) if mask[row, column] else None
 
 
-def _noted(present: Array, rgb: ByteArray, colors: int) -> bool:
-    """Note which colours there are; return whether they are still few."""
+def _colours(rgb: ByteArray, colors: int) -> ByteArray | None:
+    """Return all colours of a picture, if they are no more than so many."""
     some = codes_of(rgb.reshape(-1, 3)[:: 1 + rgb.size // (3 * SOME)])
-    present[some] = True
-    if np.unique(some).size <= colors:
-        present[codes_of(rgb)] = True
-    return int(np.count_nonzero(present)) <= colors
+    if np.unique(some).size > colors:
+        return None
+    present = np.zeros(1 << 24, bool)
+    present[codes_of(rgb)] = True
+    found = np.flatnonzero(present)
+    return rgb_of(found) if found.size <= colors else None
 
 
 def sample(source: Source, found: Survey, *, tile: int = TILE, pixels: int = PIXELS) -> Pixels:
@@ -143,19 +166,18 @@ def sample(source: Source, found: Survey, *, tile: int = TILE, pixels: int = PIX
     for i, spot in enumerate((found.coloured, found.clear)):
         if spot is not None:
             corners[-1 - i % tiles] = np.clip(np.array(spot) - [rows // 2, columns // 2], 0, room)
+    places, inside = [], []
+    for top in range(0, height, ROWS):  # each row of a file is read once
+        own = np.flatnonzero((corners[:, 0] >= top) & (corners[:, 0] < top + ROWS))
+        if own.size:
+            places.append((top, min(top + ROWS + rows, height)))
+            inside.append(own)
     values: list[Array] = [np.empty(0)] * tiles
     alphas: list[Array] = [np.empty(0)] * tiles
-    opaque = np.full((rows, columns), 255, np.uint8)
-    for top in range(0, height, ROWS):  # each row of a file is read once
-        inside = np.flatnonzero((corners[:, 0] >= top) & (corners[:, 0] < top + ROWS))
-        if not inside.size:
-            continue
-        strip, alpha = source.read(top, min(top + ROWS + rows, height))
-        for i in inside:
-            y, x = corners[i] - [top, 0]
-            place = slice(y, y + rows), slice(x, x + columns)
-            values[i] = strip[place]
-            alphas[i] = opaque if alpha is None else alpha[place]
+    cut = partial(_tiles, corners=corners, size=(rows, columns))
+    for own, (parts, opacity) in zip(inside, source.each(cut, places)):
+        for i, tile_values, tile_alpha in zip(own, parts, opacity):
+            values[i], alphas[i] = tile_values, tile_alpha
 
     def put_together(parts: list[Array]) -> Array:
         whole = np.stack(parts).reshape(down, across, rows, columns, -1)
@@ -164,6 +186,17 @@ def sample(source: Source, found: Survey, *, tile: int = TILE, pixels: int = PIX
 
     alpha = put_together(alphas)
     return Pixels(put_together(values), None if alpha.min() == 255 else alpha)
+
+
+def _tiles(
+    pixels: Pixels, top: int, *, corners: Array, size: tuple[int, int]
+) -> tuple[Array, Array]:
+    """Return the tiles that begin in a strip, and their opacity: the next one has the others."""
+    (values, alpha), (rows, columns) = pixels, size
+    alpha = np.full(values.shape[:2], 255, np.uint8) if alpha is None else alpha
+    own = corners[(corners[:, 0] >= top) & (corners[:, 0] < top + ROWS)] - [top, 0]
+    places = [(slice(y, y + rows), slice(x, x + columns)) for y, x in own]
+    return np.stack([values[p] for p in places]), np.stack([alpha[p] for p in places])
 
 
 def apart(planes: Array, tile: tuple[int, int], gap: int) -> Array:

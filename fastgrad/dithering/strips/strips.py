@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from fastgrad._typing import FloatArray
+from fastgrad._typing import ByteArray, FloatArray
+from fastgrad.dithering.eye.lightness import REACH
 from fastgrad.dithering.metrics.psnr_and_ssim import decibels
 from fastgrad.dithering.optimiser.wavefront import Settled, Wavefront
 from fastgrad.dithering.pace import Pace
@@ -20,11 +21,16 @@ from fastgrad.dithering.strips.conversion import Conversion
 from fastgrad.dithering.strips.learning import Learned, learn
 from fastgrad.random import RNG
 
-__all__ = ["dither_strips", "figures", "settled", "source_of"]
+__all__ = ["dither_strips", "figures", "finished", "reach", "settled", "source_of"]
 
 
 def settled(
-    source: Source, learned: Learned, *, first: int = 0, rows: int = ROWS
+    source: Source,
+    learned: Learned,
+    *,
+    first: int = 0,
+    last: int | None = None,
+    rows: int = ROWS,
 ) -> Iterator[Settled]:
     """Dither a picture from top to bottom.
 
@@ -38,8 +44,9 @@ def settled(
         The picture.
     learned : Learned
         What its strips have in common.
-    first : int, optional
-        The first row that is wanted.
+    first, last : int, optional
+        The first row that is wanted, and the one after the last; by default all. `reach` says which
+        rows of the source are read for them.
     rows : int, optional
         Height of the strips: a multiple of 128 rows, the band within which errors are diffused.
 
@@ -58,14 +65,47 @@ def settled(
     >>> whole.shape, np.array_equal(whole[200:], below)
     ((300, 64), True)
     """
-    height = source.shape[0]
-    front = Wavefront(learned.loss(), learned.colors, source.shape, learned.sweeps, first=first)
-    conversion = Conversion(source, learned)
-    for top in range(front.begin, height, rows):
-        front.add(conversion.rows(top, min(top + rows, height)))
+    last = source.shape[0] if last is None else last
+    front = _front(source.shape, learned, first)
+    conversion, end = Conversion(source, learned), front.ending(last)
+    for top in range(front.begin, end, rows):
+        front.add(conversion.rows(top, min(top + rows, end)))
         strip = front.take()
-        if len(strip.indices):
-            yield strip
+        more = max(0, last - strip.top)
+        if len(strip.indices) and more:
+            yield Settled(strip.top, strip.indices[:more], strip.sums[:more])
+
+
+def reach(shape: tuple[int, int], learned: Learned, first: int, last: int) -> tuple[int, int]:
+    """Return which rows of a picture are read for some rows of the result.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Height and width of the picture.
+    learned : Learned
+        What its strips have in common.
+    first, last : int
+        The first row that is wanted, and the one after the last.
+
+    Returns
+    -------
+    tuple of int
+        The same of the rows that are read.
+
+    Examples
+    --------
+    >>> image = np.zeros((9000, 8), np.uint8)
+    >>> reach(image.shape, learn(ArraySource(image), palette=["#000", "#fff"]), 4096, 8192)
+    (3579, 8709)
+    """
+    front = _front(shape, learned, first)
+    return max(0, front.begin - REACH), min(front.ending(last) + REACH, shape[0])
+
+
+def _front(shape: tuple[int, int], learned: Learned, first: int) -> Wavefront:
+    """Return the search that settles the rows of a picture from a certain one on."""
+    return Wavefront(learned.loss(), learned.colors, shape, learned.sweeps, first=first)
 
 
 def figures(sums: FloatArray, learned: Learned) -> tuple[float, dict[str, float]]:
@@ -207,15 +247,50 @@ class _Work:
 
     def result(self, learned: Learned) -> Dithering:
         """Return the picture."""
-        loss, measured = figures(np.concatenate(self.sums), learned)
-        palette, opacity = learned.entries
-        used = np.zeros(256, bool)
-        for top in range(0, len(self.indices), ROWS):
-            used[self.indices[top : top + ROWS]] = True
-        measured["colors"] = int(np.count_nonzero(used[: len(learned.palette)]))
-        device = None
-        if not np.array_equal(learned.device, learned.palette):
-            device = np.concatenate([learned.device, palette[len(learned.device) :]])
         seconds = time.perf_counter() - self.pace.began
-        history = (*self.history, loss)
-        return Dithering(self.indices, palette, history, measured, seconds, device, opacity)
+        return finished(self.indices, np.concatenate(self.sums), learned, self.history, seconds)
+
+
+def finished(
+    indices: ByteArray,
+    sums: FloatArray,
+    learned: Learned,
+    history: Sequence[float] = (),
+    seconds: float = 0.0,
+) -> Dithering:
+    """Return the result whose rows have been settled.
+
+    Parameters
+    ----------
+    indices : array of uint8, shape (height, width)
+        The palette index of each pixel.
+    sums : array of float64, shape (height, 4)
+        The sums of all rows, see `Settled`.
+    learned : Learned
+        What it was dithered with.
+    history : sequence of float, optional
+        The losses before.
+    seconds : float, optional
+        Time taken.
+
+    Returns
+    -------
+    Dithering
+        The picture.
+
+    Examples
+    --------
+    >>> image = np.zeros((300, 8), np.uint8)
+    >>> learned = learn(ArraySource(image), palette=["#000", "#fff"])
+    >>> (strip,) = settled(ArraySource(image), learned, rows=512)
+    >>> finished(strip.indices, strip.sums, learned).metrics["colors"]
+    1
+    """
+    loss, measured = figures(sums, learned)
+    palette, opacity = learned.entries
+    used = np.zeros(256, bool)
+    for top in range(0, len(indices), ROWS):
+        used[indices[top : top + ROWS]] = True
+    measured["colors"] = int(np.count_nonzero(used[: len(learned.palette)]))
+    device = learned.written
+    return Dithering(indices, palette, (*history, loss), measured, seconds, device, opacity)

@@ -67,6 +67,18 @@ def test_no_seam_can_be_measured():
     assert abs(loss[near].mean() / np.mean(others) - 1) < 3 * np.std(others) / np.mean(others)
 
 
+@pytest.mark.slow
+def test_eight_rows_at_borders_are_as_good_as_others_to_one_per_cent():
+    """Of strips of 128 rows, in a picture that differ by chance only."""
+    x = np.arange(640)
+    image = 128 + 50 * np.sin(x / 11) + RNG.normal(0, 12, (48 * 128, len(x)))
+    source = ArraySource(np.clip(image, 0, 255).astype(np.uint8))
+    learned = learn(source, palette=["#000", "#555", "#aaa", "#fff"], pace=Pace(10))
+    loss = np.concatenate([strip.sums[:, 0] for strip in settled(source, learned, rows=128)])
+    bands = np.roll(loss, 4).reshape(48, 128)[1:]  # rows 0 to 7 are around a border
+    assert abs(bands[:, :8].mean() / bands[:, 8:].mean() - 1) < 0.01
+
+
 def test_an_array_of_many_pixels_is_dithered_in_strips(small, tmp_path):
     path = tmp_path / "rows"
     mapped = np.memmap(path, np.uint8, "w+", shape=IMAGE.shape)
