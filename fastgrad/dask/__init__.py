@@ -13,7 +13,7 @@ tasks as there are processors; ``dask.config.set({"fastgrad.threads": 2})`` arou
 more. Compiled kernels are found in the cache of the machine (see `fastgrad.threads`).
 
 `estimate` gives gradients of a minibatch that is an array of many blocks, and `tree_sum` adds them
-up in an order that depends on nothing but their number.
+up in an order that depends on nothing but their number. `dither` dithers pictures of any size.
 """
 
 try:
@@ -24,10 +24,13 @@ except ImportError:
 from fastgrad.dask import random
 from fastgrad.dask.categorical import entropy, log_prob, sample, score
 from fastgrad.dask.concrete import gumbel_softmax, relax
+from fastgrad.dask.dithering import LazyDithering, dither
 from fastgrad.dask.estimates import estimate
 from fastgrad.dask.sums import tree_sum
 
 __all__ = [
+    "LazyDithering",
+    "dither",
     "entropy",
     "estimate",
     "gumbel_softmax",

@@ -1,0 +1,336 @@
+"""Pictures on Dask arrays: strips of rows, each one task, with the bits of a search of the whole.
+
+A strip is searched with the rows above and below it that its own depend on (see
+`fastgrad.dithering.optimiser.wavefront`), so that no task waits for another.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import dask.array as da
+import numpy as np
+from dask.base import compute, tokenize
+from dask.delayed import delayed
+
+from fastgrad import _validate
+from fastgrad._typing import Array, ByteArray, FloatArray
+from fastgrad.dask.blocks import computing_with, known, number_of_threads
+from fastgrad.dithering.eye.colour import SpaceName
+from fastgrad.dithering.optimiser.wavefront import BAND
+from fastgrad.dithering.pace import Pace
+from fastgrad.dithering.pictures.inputs import Colors, Pixels
+from fastgrad.dithering.pictures.row_files import new_zarr
+from fastgrad.dithering.pictures.sources import ArraySource, PartSource, Places
+from fastgrad.dithering.pictures.transparency import Mode
+from fastgrad.dithering.result import Dithering
+from fastgrad.dithering.strips.learning import Learned, learn
+from fastgrad.dithering.strips.strips import figures, finished, reach, settled
+from fastgrad.random import RNG, as_key
+
+__all__ = ["LazyDithering", "dither"]
+
+T = TypeVar("T")
+MOST, LEAST, PIXELS = 2048, 1024, 1 << 25  # rows of a strip, and pixels of it, by default
+WRITTEN = 256  # rows of a chunk of Zarr's, at most
+
+
+@dataclass(frozen=True)
+class LazyDithering:
+    """A picture that is dithered when its rows are asked for: the result of `fastgrad.dask.dither`.
+
+    Attributes
+    ----------
+    indices : dask array of uint8, shape (height, width)
+        The palette index of each pixel, in strips of rows.
+    palette : array of uint8, shape (K, 3)
+        The colours in sRGB, as they are seen. They are known from the beginning.
+    device : array of uint8, shape (K, 3), or None
+        The colours that a file gets in the places of `palette`, if they are others.
+    opacity : array of uint8, shape (K,), or None
+        The opacity of each colour, 255 for opaque; None if all are.
+    sums : dask array of float64, shape (height, 4)
+        The figures of each row: see `fastgrad.dithering.optimiser.wavefront.Settled`. The task that
+        makes a strip of `indices` makes them too.
+    """
+
+    indices: da.Array
+    palette: ByteArray
+    device: ByteArray | None
+    opacity: ByteArray | None
+    sums: da.Array
+    _learned: Learned = field(repr=False)
+
+    @property
+    def image(self) -> da.Array:
+        """The picture in sRGB, shape (height, width, 3); (height, width, 4) with `opacity`."""
+        table = self.palette
+        if self.opacity is not None:
+            table = np.concatenate([table, self.opacity[:, None]], axis=1)
+        chunks: Any = (*self.indices.chunks, (table.shape[1],))
+        options: dict[str, Any] = {"dtype": np.uint8, "chunks": chunks, "new_axis": 2}
+        return da.map_blocks(colours_of, self.indices, table, **options)
+
+    def compute(self, **options: Any) -> Dithering:
+        """Dither it now, into memory.
+
+        Parameters
+        ----------
+        **options
+            Options of `dask.compute`, such as ``scheduler`` and ``num_workers``.
+
+        Returns
+        -------
+        Dithering
+            What `fastgrad.dither` returns of a large array, but for its history and the time.
+        """
+        indices, sums = compute(self.indices, self.sums, **options)
+        return finished(indices, sums, self._learned)
+
+    def to_zarr(self, path: str | os.PathLike[str], **options: Any) -> dict[str, float]:
+        """Dither it now, into a Zarr array: each task writes its own rows, and none waits.
+
+        The array holds the indices; its attributes "palette" and "opacity" tell their colours. It
+        gets its name when it is whole.
+
+        Parameters
+        ----------
+        path : str or path-like
+            A directory that does not exist yet, where all workers can write.
+        **options
+            Options of `dask.compute`.
+
+        Returns
+        -------
+        dict of str to float
+            The loss, as "loss", and figures of the picture: "psnr" and "blurred_psnr", see
+            `fastgrad.dithering.Dithering`.
+
+        Raises
+        ------
+        FileError
+            If the array cannot be written, or zarr is not installed.
+        """
+        indices = self.indices
+        rows = math.gcd(indices.chunks[0][0], WRITTEN) if indices.numblocks[0] > 1 else WRITTEN
+        written = self.palette if self.device is None else self.device
+        shape: Any = indices.shape
+        with new_zarr(Path(path), shape, rows, written, self.opacity) as array:
+            stored: Any = da.store(indices, array, lock=False, compute=False)
+            _, sums = compute(stored, self.sums, **options)
+        loss, measured = figures(sums, self._learned)
+        return {"loss": loss, **measured}
+
+
+def dither(
+    image: da.Array,
+    *,
+    colors: int | None = None,
+    palette: Colors | None = None,
+    preset: str | None = None,
+    lock_colors: bool = False,
+    alpha: Mode | None = None,
+    space: SpaceName | None = None,
+    sigma: float | None = None,
+    ppd: float | None = None,
+    nu: float | None = None,
+    local_weights: bool | None = None,
+    speed: int | None = None,
+    rng: RNG = 0,
+    rows: int | None = None,
+) -> LazyDithering:
+    """Dither a picture of any size: see `fastgrad.dither`, which does the same with large arrays.
+
+    The palette, and whatever else concerns the whole of the picture, is learned now, on a sample of
+    a million pixels; for that the picture is read once, and a second time where its first rows do
+    not tell that it has more than 256 colours. Everything else is lazy, one task for each strip of
+    rows. The result is the same, bit for bit, for any chunks, any height of the strips, any
+    scheduler and any number of workers.
+
+    Parameters
+    ----------
+    image : dask array, shape (height, width), or (height, width, N) with N from 1 to 4
+        sRGB or grey values, with a last layer of opacity for an even N: floats in [0, 1], uint16 up
+        to 65535, booleans, or other integers up to 255; in any chunks.
+    colors, palette, preset, lock_colors, alpha, space, sigma, ppd, nu, local_weights, speed, rng
+        As in `fastgrad.dither`. From a generator 64 bits are drawn now.
+    rows : int, optional
+        Rows of a strip: a multiple of 128. By default 2048, and down to 1024 for pictures of more
+        than 16,384 columns.
+
+    Returns
+    -------
+    LazyDithering
+        The palette, and the indices as a dask array.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the picture is no Dask array of numbers, sizes of its chunks are unknown, or an option is
+        wrong; if degrees of opacity would have to be kept. When tasks run: if a value is out of
+        range.
+
+    Notes
+    -----
+    The rows of a strip depend on some above and below it, which its task searches too: 64 rows for
+    each sweep of the search, of which there are 7 at the default speed, and up to 128 more. That is
+    the price of independent tasks; see the page about pipelines for what it is. A task holds the
+    source of these rows in its own type, and of the search a window of some 600 rows: about 50 kB
+    for each column of a picture in colours, in all, and nothing that grows with the height.
+
+    Options that need a whole picture at once are not there: ``structure``, ``previous``, ``rate``,
+    ``max_bytes``, ``hidden``, and a ``time_budget``.
+
+    Examples
+    --------
+    >>> import dask.array as da, numpy as np, fastgrad.dask as fgd
+    >>> ramp = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (600, 1))
+    >>> lazy = fgd.dither(da.from_array(ramp, chunks=(100, 64)), colors=4, rows=256)
+    >>> lazy.indices.chunks, lazy.palette.shape
+    (((256, 256, 88), (64,)), (4, 3))
+    >>> other = fgd.dither(da.from_array(ramp, chunks=(333, 9)), colors=4)
+    >>> bool((lazy.compute().indices == other.compute().indices).all())
+    True
+    """
+    source = DaskSource(image)
+    height, width = source.shape
+    if rows is None:
+        rows = max(LEAST, min(MOST, PIXELS // width // BAND * BAND))
+    elif _validate.integer(rows, "rows", BAND) % BAND:
+        raise ValueError(f"rows must be a multiple of {BAND}, got {rows}")
+    learned = learn(
+        source,
+        colors=colors,
+        palette=palette,
+        preset=preset,
+        lock_colors=lock_colors,
+        alpha=alpha,
+        space=space,
+        sigma=sigma,
+        ppd=ppd,
+        nu=nu,
+        local_weights=local_weights,
+        pace=Pace(speed),
+        rng=as_key(rng),
+    )
+    token = tokenize(source.image.name, learned.to_json())
+    indices, sums = [], []
+    for first in range(0, height, rows):
+        last = min(first + rows, height)
+        begin, end = reach(source.shape, learned, first, last)
+        strip: Any = delayed(strip_of, pure=True)(
+            source.blocks(begin, end),
+            begin,
+            (first, last),
+            height,
+            learned,
+            number_of_threads(),
+            dask_key_name=f"fastgrad-dither-{token}-{first}-{last}",
+        )
+        indices.append(da.from_delayed(strip[0], (last - first, width), np.uint8))
+        sums.append(da.from_delayed(strip[1], (last - first, 4), np.float64))
+    palette_of_all, opacity = learned.entries
+    return LazyDithering(
+        da.concatenate(indices),
+        palette_of_all,
+        learned.written,
+        opacity,
+        da.concatenate(sums),
+        learned,
+    )
+
+
+class DaskSource(ArraySource):
+    """A picture whose rows are computed when they are needed.
+
+    Parameters
+    ----------
+    image : dask array
+        The picture.
+    """
+
+    def __init__(self, image: Any) -> None:
+        self.image: Any = known(image, "image")
+        super().__init__(self.image)
+        if self.image.ndim == 3:
+            self.image = self.image.rechunk({2: -1})
+
+    def read(self, top: int, bottom: int, left: int = 0, right: int | None = None) -> Pixels:
+        """Return the pixels of some rows, and of some columns of them."""
+        return ArraySource(self.image[top:bottom, left:right].compute()).read(0, bottom - top)
+
+    def each(self, function: Callable[[Pixels, int], T], places: Places) -> Iterator[T]:
+        """Call a function with the pixels of some rows: one task for each, all at once."""
+        task: Any = delayed(called, pure=True)
+        calls = [task(function, self.blocks(*place), place, self.shape[0]) for place in places]
+        yield from compute(*calls)
+
+    def blocks(self, top: int, bottom: int) -> list[Any]:
+        """Return the blocks of some rows as tasks, in the form that `Blocks` takes."""
+        found = self.image[top:bottom].to_delayed(optimize_graph=False)
+        return found.reshape(found.shape[:2]).tolist()
+
+
+class Blocks:
+    """The blocks of an array, sliced as one without being joined.
+
+    Parameters
+    ----------
+    blocks : list of lists of array
+        The blocks from top to bottom, and from left to right.
+    """
+
+    def __init__(self, blocks: list[list[Array]]) -> None:
+        self._blocks = blocks
+        self._tops = [0, *itertools.accumulate(len(row[0]) for row in blocks)]
+        width = sum(block.shape[1] for block in blocks[0])
+        self.dtype = blocks[0][0].dtype
+        self.shape = (self._tops[-1], width, *blocks[0][0].shape[2:])
+
+    def __getitem__(self, place: tuple[slice, slice]) -> Array:
+        """Return some rows and columns."""
+        rows, columns = place
+        parts = [
+            np.concatenate([block[max(rows.start - top, 0) : rows.stop - top] for block in row], 1)
+            for top, row in zip(self._tops, self._blocks)
+            if top < rows.stop and top + len(row[0]) > rows.start
+        ]
+        return np.concatenate(parts)[:, columns]
+
+
+def called(
+    function: Callable[[Pixels, int], T],
+    blocks: list[list[Array]],
+    place: tuple[int, int],
+    height: int,
+) -> T:
+    """Return what a function makes of some rows: the task."""
+    return function(PartSource(Blocks(blocks), place[0], height).read(*place), place[0])
+
+
+def strip_of(
+    blocks: list[list[Array]],
+    begin: int,
+    wanted: Sequence[int],
+    height: int,
+    learned: Learned,
+    threads: int,
+) -> tuple[ByteArray, FloatArray]:
+    """Return the indices of some rows, and their sums: the task."""
+    first, last = wanted
+    source = PartSource(Blocks(blocks), begin, height)
+    with computing_with(threads):
+        strips = list(settled(source, learned, first=first, last=last, rows=BAND))
+    indices = np.concatenate([strip.indices for strip in strips])
+    return indices, np.concatenate([strip.sums for strip in strips])
+
+
+def colours_of(indices: ByteArray, table: ByteArray) -> ByteArray:
+    """Return the colours of some pixels: the task."""
+    return table[indices]
