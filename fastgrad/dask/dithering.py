@@ -23,6 +23,7 @@ from fastgrad import _validate
 from fastgrad._typing import Array, ByteArray, FloatArray
 from fastgrad.dask.blocks import computing_with, known, number_of_threads
 from fastgrad.dithering.eye.colour import SpaceName
+from fastgrad.dithering.optimiser.tones import Fit, ToneMap
 from fastgrad.dithering.optimiser.wavefront import BAND
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures.inputs import Colors, Pixels
@@ -136,6 +137,8 @@ def dither(
     preset: str | None = None,
     lock_colors: bool = False,
     alpha: Mode | None = None,
+    fit: Fit | ToneMap | None = None,
+    solid: bool | Colors | None = None,
     space: SpaceName | None = None,
     sigma: float | None = None,
     ppd: float | None = None,
@@ -158,7 +161,8 @@ def dither(
     image : dask array, shape (height, width), or (height, width, N) with N from 1 to 4
         sRGB or grey values, with a last layer of opacity for an even N: floats in [0, 1], uint16 up
         to 65535, booleans, or other integers up to 255; in any chunks.
-    colors, palette, preset, lock_colors, alpha, space, sigma, ppd, nu, local_weights, speed, rng
+    colors, palette, preset, lock_colors, alpha, fit, solid, space, sigma, ppd, nu, local_weights,
+    speed, rng
         As in `fastgrad.dither`. From a generator 64 bits are drawn now.
     rows : int, optional
         Rows of a strip: a multiple of 128. By default 2048, and down to 1024 for pictures of more
@@ -211,6 +215,8 @@ def dither(
         preset=preset,
         lock_colors=lock_colors,
         alpha=alpha,
+        fit=fit,
+        solid=solid,
         space=space,
         sigma=sigma,
         ppd=ppd,

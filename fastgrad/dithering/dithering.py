@@ -113,8 +113,7 @@ def dither(
         whose colours may be pale: by a curve of lightness, by scales of chroma, or by both, which
         are fitted to the picture, see `fastgrad.dithering.fit_tones`; with "clip", what is beyond
         the palette's reach goes to the colour there that looks most like it; with "none" the
-        picture stays as it is, as one does that is dithered in strips. By default what suits the
-        preset: "all" for panels; else "none".
+        picture stays as it is. By default what suits the preset: "all" for panels; else "none".
     solid : bool, sequence of str, or array_like of integers, shape (N, 3), optional
         Colours of the picture that become one entry of a fixed palette without any grain, and hand
         no error on: True for those of the palette and of the device, where a pixel has another one
@@ -222,8 +221,7 @@ def dither(
     criterion = Criterion(structure, objective, estimator)
     thrift = Thrift(rate, max_bytes, ending)
     thrift.alone(structure=structure, time_budget=time_budget)
-    fitted = None if fit == "none" else fit
-    whole = [criterion.structure or None, weights, previous, time_budget, fitted, solid, regions]
+    whole = [criterion.structure or None, weights, previous, time_budget, regions]
     whole_only = hidden or thrift.asked or any(option is not None for option in whole)
     source = source_of(image, whole=whole_only)
     if source is not None and (source.opaque or alpha == "blend"):
@@ -236,6 +234,8 @@ def dither(
                 preset=preset,
                 lock_colors=lock_colors,
                 alpha=alpha,
+                fit=fit,
+                solid=solid,
                 space=space,
                 sigma=sigma,
                 ppd=ppd,

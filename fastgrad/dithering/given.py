@@ -26,7 +26,7 @@ from fastgrad.dithering.pictures.inputs import (
 from fastgrad.dithering.result import Dithering, Progress
 from fastgrad.dithering.soft_edges import is_soft
 
-__all__ = ["Given"]
+__all__ = ["Given", "shown"]
 
 COLORS, MOST = 16, 256  # of a palette: by default, and at most
 HIDDEN = 8  # one in so many entries is for hidden colours, if they are kept
@@ -143,7 +143,8 @@ class Given:
         if self.fit != "none":
             self.values = self._mapped(self.values)
         if self.settled is not None:
-            self.values = self._shown(self.values)
+            assert self.palette is not None
+            self.values = shown(self.values, self.settled, self.palette)
 
     def options(self, **given: Any) -> dict[str, Any]:
         """Return options that are not None, or what suits the preset in their places.
@@ -260,19 +261,6 @@ class Given:
         device = self.swatches.device
         return settled(self.values, self.palette, device=device, solid=self.solid, regions=regions)
 
-    def _shown(self, values: Array) -> Array:
-        """Return the picture with settled pixels as they will be shown."""
-        assert self.settled is not None
-        assert self.palette is not None
-        chosen = self.settled >= 0
-        colors = self.palette[self.settled[chosen]]
-        grey = values.ndim == 2
-        if grey and not (colors == colors[:, :1]).all():
-            values, grey = np.repeat(values[..., None], 3, axis=2), False
-        made = values.copy()
-        made[chosen] = (colors[:, 0] if grey else colors) / (1 if values.dtype == np.uint8 else 255)
-        return made
-
     def _make_room(self, lock: bool) -> None:
         """Leave an entry of the palette for what is transparent, which has no weight."""
         assert self._alpha is not None
@@ -294,6 +282,38 @@ class Given:
                 if weights.shape != seen.shape:
                     raise ValueError(f"weights must have shape {seen.shape}, got {weights.shape}")
                 self.weights = np.where(seen, weights, weights.dtype.type(0))
+
+
+def shown(values: Array, settled: Labels, palette: ByteArray) -> Array:
+    """Return a picture with settled pixels as they will be shown.
+
+    Parameters
+    ----------
+    values : array, shape (height, width, 3) or (height, width)
+        sRGB or grey values, uint8 or float in [0, 1].
+    settled : array of int16, shape (height, width)
+        The indices that are settled, -1 elsewhere.
+    palette : array of uint8, shape (K, 3)
+        The colours.
+
+    Returns
+    -------
+    array, shape (height, width, 3) or (height, width)
+        The picture, of the same dtype.
+
+    Examples
+    --------
+    >>> shown(np.uint8([[7, 8]]), np.int16([[-1, 0]]), np.uint8([[9, 9, 9]])).tolist()
+    [[7, 9]]
+    """
+    chosen = settled >= 0
+    colors = palette[settled[chosen]]
+    grey = values.ndim == 2
+    if grey and not (colors == colors[:, :1]).all():
+        values, grey = np.repeat(values[..., None], 3, axis=2), False
+    made = values.copy()
+    made[chosen] = (colors[:, 0] if grey else colors) / (1 if values.dtype == np.uint8 else 255)
+    return made
 
 
 def _without_opacity(pixels: Pixels, mode: transparency.Mode) -> Pixels:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -20,6 +20,7 @@ from fastgrad.dithering.files.side_file import SideFile
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures import animation, images
 from fastgrad.dithering.pictures.images import FileError
+from fastgrad.dithering.pictures.inputs import Swatches
 from fastgrad.dithering.pictures.large import LargePicture
 from fastgrad.dithering.pictures.png_rows import png_rows
 from fastgrad.dithering.pictures.row_files import write_rows
@@ -95,8 +96,6 @@ def run(
     for name in NOT_IN_STRIPS:
         if settings.options.get(name):
             raise _unknown(picture, name.replace("_", " "))
-    if not isinstance(settings.options.get("solid", True), bool):  # a preset says True
-        raise _unknown(picture, "colours that stay solid")
     if settings.size is not None or settings.turn:
         raise _unknown(picture, "another size")
     if settings.format is not None:
@@ -168,16 +167,20 @@ class _Work:
         """Learn what the strips have in common."""
         settings, options = self.settings, self.settings.options
         fixed = settings.palette is not None and not settings.lock
-        names = (*Viewing.__dataclass_fields__, "rng")
+        palette = settings.palette
+        if palette is not None:
+            device = palette if settings.device is None else settings.device
+            palette = Swatches(palette, device, {})
+        names = (*Viewing.__dataclass_fields__, "rng", "fit", "solid")
 
         def watched(progress: Progress, learned: object) -> None:
             interrupts.check()
             self.display(0, self.pixels, f"{progress.stage}, loss {progress.loss:.3e}")
 
         try:
-            learned = learn(
+            return learn(
                 source,
-                palette=settings.palette,
+                palette=palette,
                 colors=None if fixed else settings.colors,
                 lock_colors=settings.lock,
                 alpha=settings.alpha,
@@ -189,10 +192,6 @@ class _Work:
             raise
         except ValueError as error:
             raise FileError(f"{self.picture.name}: {error}") from None
-        if settings.device is None:
-            return learned
-        rest = learned.palette[len(settings.device) :]
-        return replace(learned, device=np.concatenate([settings.device, rest]))
 
     def show(self, learned: Learned) -> None:
         """Show how many pixels are finished."""

@@ -16,13 +16,14 @@ from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from fastgrad import _validate
 from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.dithering.eye.colour import SPACES, decode, encode, unit_srgb
 from fastgrad.dithering.eye.gamut import Gamut
 
-__all__ = ["FITS", "Fit", "ToneMap", "fit_tones"]
+__all__ = ["APART", "FITS", "Fit", "ToneMap", "fit_pairs", "fit_tones", "places_of_pairs"]
 
 Fit: TypeAlias = Literal["all", "tone", "gamut", "clip", "none"]
 FITS: tuple[Fit, ...] = ("all", "tone", "gamut", "clip", "none")
@@ -139,10 +140,34 @@ def fit_tones(
     curve for backward-compatible high dynamic range image and video compression", IEEE
     Transactions on Image Processing 20(6), 2011: a curve by least squares from a histogram.
     """
+    image = _validate.array(image, "image")
+    places = places_of_pairs((image.shape[0], image.shape[1]))
+    pairs = image[places[..., 0], places[..., 1]]
+    if seen is not None:
+        visible = np.asarray(seen)[places[..., 0], places[..., 1]] > 0
+        pairs = pairs[visible.all(axis=1)]
+    return fit_pairs(pairs, palette, fit)
+
+
+def fit_pairs(pixels: Array, palette: ArrayLike, fit: Fit = "all") -> ToneMap:
+    """Fit the map of tones and colours to pairs of pixels of a picture: see `fit_tones`.
+
+    Parameters
+    ----------
+    pixels : array, shape (N, 2, 3) or (N, 2)
+        sRGB or grey values, uint8 or float in [0, 1], at `places_of_pairs`, without those of which
+        one does not count.
+    palette, fit
+        As in `fit_tones`.
+
+    Returns
+    -------
+    ToneMap
+        The map.
+    """
     fit = _validate.named(fit, "fit", FITS[:-1])
     colors = np.ascontiguousarray(palette, np.uint8)
-    reach = _reach(colors.tobytes())
-    pairs = _pairs(_validate.array(image, "image"), seen)
+    reach, pairs = _reach(colors.tobytes()), _in_oklab(pixels)
     curve, chroma = np.linspace(0, 1, KNOTS + 1), np.ones(HUES)
     if fit in ("all", "tone") and len(pairs):
         ends = SPACES["oklab"].into(decode(reach[[0, -1], [0, -1], [0, -1]].astype(np.float64)))
@@ -184,9 +209,20 @@ def _looked_up(table: FloatArray, values: FloatArray) -> FloatArray:
     return out.reshape(values.shape)
 
 
-def _pairs(image: Array, seen: ArrayLike | None) -> FloatArray:
-    """Return pairs of pixels of a picture in Oklab, (N, 2, 3), spread evenly over it."""
-    height, width = image.shape[:2]
+def places_of_pairs(shape: tuple[int, int]) -> npt.NDArray[np.int64]:
+    """Return where pairs of pixels stand, spread evenly over a picture of this height and width.
+
+    Returns
+    -------
+    array of int64, shape (N, 2, 2)
+        Row and column of both; the second is up to 32 pixels further down, or to the right.
+
+    Examples
+    --------
+    >>> places_of_pairs((1000, 1000))[1].tolist()
+    [[754, 569], [754, 571]]
+    """
+    height, width = shape
     turn = np.arange(PAIRS)
     rows = (turn * 0.7548776662466927 % 1 * height).astype(np.int64)
     columns = (turn * 0.5698402909980532 % 1 * width).astype(np.int64)
@@ -194,12 +230,12 @@ def _pairs(image: Array, seen: ArrayLike | None) -> FloatArray:
     down = (turn // len(APART)) % 2 == 1
     below, beside = rows + step * down, columns + step * ~down
     others = np.minimum(below, height - 1), np.minimum(beside, width - 1)
-    kept = np.ones(PAIRS, bool)
-    if seen is not None:
-        visible = np.asarray(seen) > 0
-        kept = visible[rows, columns] & visible[others]
-    both = np.stack([image[rows, columns], image[others]], axis=1)[kept]
-    both = unit_srgb(both if image.ndim == 3 else both[..., None])
+    return np.stack([np.stack([rows, columns], axis=1), np.stack(others, axis=1)], axis=1)
+
+
+def _in_oklab(pairs: Array) -> FloatArray:
+    """Return pairs of pixels in Oklab, (N, 2, 3)."""
+    both = unit_srgb(pairs if pairs.ndim == 3 else pairs[..., None])
     linear = np.broadcast_to(decode(both.astype(np.float64)), (*both.shape[:2], 3))
     return SPACES["oklab"].into(linear)
 

@@ -8,8 +8,10 @@ import numpy.typing as npt
 from fastgrad._typing import Array, ByteArray
 from fastgrad.dithering.eye import colour
 from fastgrad.dithering.eye.lightness import REACH, sensitivity
-from fastgrad.dithering.optimiser import flat
+from fastgrad.dithering.given import shown
+from fastgrad.dithering.optimiser import flat, solid
 from fastgrad.dithering.optimiser.search import in_vectors
+from fastgrad.dithering.optimiser.solid import Labels
 from fastgrad.dithering.optimiser.wavefront import Part
 from fastgrad.dithering.pictures import transparency
 from fastgrad.dithering.pictures.sources import Source
@@ -59,6 +61,7 @@ class Conversion:
             if values.ndim == 2:
                 values = np.repeat(values[..., None], 3, axis=2)
             values, _, alpha = transparency.to_dither(values, alpha, learned.alpha)
+        values, settled = self._mapped(values, alpha)
         values = values if values.ndim == 3 else values[..., None]
         if learned.grey:
             values = values[..., :1]
@@ -76,15 +79,33 @@ class Conversion:
         seen = None if seen is None else seen[own]
         if seen is not None:
             planes = np.where(seen, planes, np.float32(0))
-        return Part(planes, np.ascontiguousarray(weights), self._labels(values[own], seen))
+        settled = None if settled is None else settled[own]
+        labels = self._labels(values[own], seen, settled)
+        return Part(planes, np.ascontiguousarray(weights), labels)
 
-    def _labels(self, values: Array, seen: Array | None) -> npt.NDArray[np.int16] | None:
+    def _mapped(self, values: Array, alpha: ByteArray | None) -> tuple[Array, Labels | None]:
+        """Return rows in the range of the palette, and the indices that are settled beforehand."""
+        learned, labels = self._learned, None
+        if learned.solid is not False:
+            how = {"device": learned.device, "solid": learned.solid}
+            labels = solid.settled(values, learned.palette, **how)
+        if learned.tones is not None:
+            made = learned.tones(values)
+            if alpha is not None:
+                made[alpha == 0] = values[alpha == 0]
+            values = made
+        return (values if labels is None else shown(values, labels, learned.palette)), labels
+
+    def _labels(self, values: Array, seen: Array | None, settled: Labels | None) -> Labels | None:
         """Return the labels of pinned pixels, -1 of others."""
         labels = None
         if self._learned.pinning == "all":
             labels = self._nearest(values)
         elif self._near is not None and values.dtype == np.uint8:
             labels = self._near[flat.codes_of(np.broadcast_to(values, (*values.shape[:2], 3)))]
+        if settled is not None:
+            rest = np.int16(flat.FREE) if labels is None else labels
+            labels = np.where(settled == flat.FREE, rest, settled).astype(np.int16)
         if seen is not None:
             if labels is None:
                 labels = np.full(seen.shape, flat.FREE, np.int16)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, TypeAlias
@@ -15,12 +16,13 @@ from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.given import Given
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.problem import Problem
+from fastgrad.dithering.optimiser.tones import ToneMap, fit_pairs
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures.inputs import Pixels
 from fastgrad.dithering.pictures.sources import Source
 from fastgrad.dithering.result import Progress
 from fastgrad.dithering.run import Run
-from fastgrad.dithering.strips.sample import TILE, Survey, apart, sample, survey
+from fastgrad.dithering.strips.sample import TILE, Survey, apart, pairs, sample, survey
 from fastgrad.random import RNG
 
 __all__ = ["Learned", "learn"]
@@ -55,6 +57,10 @@ class Learned:
         Whether there is an entry for what is transparent, which is the last one.
     sweeps : int
         Number of sweeps of the search.
+    tones : ToneMap or None
+        How the picture is brought into the range of the palette.
+    solid : bool or array of uint8, shape (N, 3)
+        The colours that stay solid.
     """
 
     palette: ByteArray
@@ -66,6 +72,8 @@ class Learned:
     alpha: Literal["keep", "key", "blend"]
     clear: bool
     sweeps: int
+    tones: ToneMap | None = None
+    solid: bool | ByteArray = False
 
     @property
     def space(self) -> colour.Space:
@@ -107,6 +115,8 @@ class Learned:
             "palette": self.palette.tolist(),
             "device": self.device.tolist(),
             "adapted": None if self.adapted is None else list(self.adapted),
+            "tones": None if self.tones is None else _said(self.tones),
+            "solid": self.solid if isinstance(self.solid, bool) else self.solid.tolist(),
         }
 
     @classmethod
@@ -123,8 +133,26 @@ class Learned:
         )
         adapted = None if said["adapted"] is None else Adaptation(*said["adapted"])
         viewing = Viewing(**said["viewing"])
+        tones, solid = said["tones"], said["solid"]
         more = {"palette": palette, "device": device, "viewing": viewing, "adapted": adapted}
+        more["tones"] = None if tones is None else _heard(tones)
+        more["solid"] = solid if isinstance(solid, bool) else np.array(solid, np.uint8)
         return cls(**{**said, **more})
+
+
+def _said(tones: ToneMap) -> dict[str, Any]:
+    """Return a map of tones as JSON has it."""
+    table = base64.b64encode(tones.table.astype("<f4").tobytes()).decode()
+    curve, chroma = tones.curve.tolist(), tones.chroma.tolist()
+    return {"curve": curve, "chroma": chroma, "table": table, "grey": tones.grey}
+
+
+def _heard(said: dict[str, Any]) -> ToneMap:
+    """Return the map that `_said` was called of."""
+    table = np.frombuffer(base64.b64decode(said["table"]), "<f4").astype(np.float32)
+    nodes = round((table.size / 3) ** (1 / 3))
+    curve, chroma = np.array(said["curve"]), np.array(said["chroma"])
+    return ToneMap(curve, chroma, table.reshape(nodes, nodes, nodes, 3), bool(said["grey"]))
 
 
 def learn(
@@ -175,9 +203,13 @@ def learn(
     [[0, 0, 0], [255, 0, 0]]
     """
     pace = Pace() if pace is None else pace
-    given = {"fit": "none", **given}  # tones are fitted to whole pictures only
     # What is wrong is said before anything is read.
-    mode = Given(np.zeros((1, 1, 3), np.uint8), **given).mode
+    options = Given(np.zeros((1, 1, 3), np.uint8), **{**given, "regions": None})
+    mode, fit = options.mode, options.fit
+    if isinstance(fit, str) and fit != "none":
+        assert options.palette is not None
+        fit = fit_pairs(pairs(source, mode), options.palette, fit)
+    given["fit"] = fit
     found = survey(source, 256, below=128 if mode == "key" else 1)
     picture = Given(_layers(sample(source, found)), **given)
     if mode != "blend" and (picture.soft is not None or (mode == "keep" and found.partial)):
@@ -212,6 +244,8 @@ def learn(
         mode,
         found.clear is not None and mode != "blend",
         min(1 + pace.plan.sweeps, MOST_SWEEPS),
+        fit if isinstance(fit, ToneMap) else None,
+        picture.solid,
     )
 
     def learned(colors: ByteArray) -> Learned:

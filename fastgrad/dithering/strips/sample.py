@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgrad._typing import Array, ByteArray
 from fastgrad.dithering.optimiser.flat import codes_of, rgb_of
+from fastgrad.dithering.optimiser.tones import APART, places_of_pairs
 from fastgrad.dithering.pictures.inputs import Pixels
 from fastgrad.dithering.pictures.sources import ROWS, Source
+from fastgrad.dithering.pictures.transparency import Mode, to_dither
 
-__all__ = ["Survey", "apart", "sample", "survey"]
+__all__ = ["Survey", "apart", "pairs", "sample", "survey"]
 
 TILE = 16  # rows and columns of the parts that stand for the whole: small ones miss no colour
 PIXELS = 1 << 20  # in all of them
@@ -197,6 +199,54 @@ def _tiles(
     own = corners[(corners[:, 0] >= top) & (corners[:, 0] < top + ROWS)] - [top, 0]
     places = [(slice(y, y + rows), slice(x, x + columns)) for y, x in own]
     return np.stack([values[p] for p in places]), np.stack([alpha[p] for p in places])
+
+
+def pairs(source: Source, mode: Mode) -> Array:
+    """Return the pairs of pixels to which tones are fitted: those of the whole picture.
+
+    Parameters
+    ----------
+    source : Source
+        The picture.
+    mode : {"keep", "key", "blend"}
+        What becomes of opacity.
+
+    Returns
+    -------
+    array, shape (N, 2, 3) or (N, 2)
+        What `fastgrad.dithering.optimiser.tones.fit_pairs` takes.
+
+    Examples
+    --------
+    >>> from fastgrad.dithering.pictures.sources import ArraySource
+    >>> pairs(ArraySource(np.zeros((300, 50), np.uint8)), "keep").shape
+    (3000, 2)
+    """
+    found, height = places_of_pairs(source.shape), source.shape[0]
+    found = found[np.argsort(found[:, 0, 0], kind="stable")]
+    places = [
+        (top, min(top + ROWS + APART[-1], height))
+        for top in range(0, height, ROWS)
+        if ((found[:, 0, 0] >= top) & (found[:, 0, 0] < top + ROWS)).any()
+    ]
+    taken = list(source.each(partial(_pairs, found=found, mode=mode), places))
+    wide = max(values.ndim for values in taken)
+    return np.concatenate(
+        [v if v.ndim == wide else np.repeat(v[..., None], 3, axis=2) for v in taken]
+    )
+
+
+def _pairs(pixels: Pixels, top: int, *, found: Array, mode: Mode) -> Array:
+    """Return the pairs that begin in a strip."""
+    own: Any = found[(found[:, 0, 0] >= top) & (found[:, 0, 0] < top + ROWS)] - [top, 0]
+    rows, columns = own[..., 0], own[..., 1]
+    values = pixels.values[rows, columns]
+    if pixels.alpha is None:
+        return values
+    alpha = pixels.alpha[rows, columns]
+    values = values if values.ndim == 3 else np.repeat(values[..., None], 3, axis=2)
+    values, seen, _ = to_dither(values, alpha, mode)
+    return values if seen is None else values[seen.all(axis=1)]
 
 
 def apart(planes: Array, tile: tuple[int, int], gap: int) -> Array:

@@ -68,6 +68,14 @@ def test_the_command_writes_what_the_function_returns(folder, capsys):
     assert names(folder) == ["a.png", "b.png", "r.json"]
 
 
+def test_a_panel_gets_the_tones_and_solid_colours_of_other_pictures(folder):
+    options = {"preset": "spectra6", "speed": 10, "fit": "tone", "solid": ["#ff0000"]}
+    (made,) = fg.dither_files("a.png", output="c.png", **options)
+    assert made.complete
+    result = fg.dither(VALUES, **options)
+    np.testing.assert_array_equal(shown("c.png"), result.device[result.indices])
+
+
 def test_files_from_python(folder):
     (made,) = fg.dither_files("a.png", output="c.png", colors=4, speed=10)
     assert made.target == Path("c.png")

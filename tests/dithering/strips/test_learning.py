@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fastgrad.dithering.eye.lightness import sensitivity
+from fastgrad.dithering.optimiser.tones import fit_tones
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures.sources import ArraySource
 from fastgrad.dithering.strips.learning import Learned, learn
@@ -56,6 +57,23 @@ def test_a_preset_gives_the_colours_of_the_device():
     assert len(learned.device) == len(learned.palette) == 6
     assert learned.device.tolist() != learned.palette.tolist()
     assert learned.alpha == "blend"
+
+
+def test_tones_are_fitted_to_the_pixels_of_all_of_it():
+    image = RNG.integers(0, 256, (700, 90, 3), np.uint8)
+    learned = fast(image, preset="spectra6")
+    whole = fit_tones(image, learned.palette)
+    assert sorted(whole.chroma) == sorted(learned.tones.chroma)
+    np.testing.assert_allclose(learned.tones.table, whole.table, atol=1e-6)
+    again = Learned.from_json(json.loads(json.dumps(learned.to_json())))
+    np.testing.assert_array_equal(again.tones.table, learned.tones.table)
+    assert again.to_json() == learned.to_json()
+    assert fast(image, preset="spectra6", fit="none").tones is None
+    clear = np.dstack([image, np.full(image.shape[:2], 255, np.uint8)])
+    clear[300:, :, 3] = 0
+    seen = fast(clear, preset="spectra6", alpha="key").tones
+    whole = fit_tones(image, learned.palette, seen=clear[..., 3] > 0)
+    np.testing.assert_allclose(seen.table, whole.table, atol=1e-6)
 
 
 def test_degrees_of_opacity_are_refused():

@@ -110,9 +110,14 @@ def test_an_array_of_many_pixels_is_dithered_in_strips(small, tmp_path):
 
 
 def test_it_is_as_good_as_a_whole_picture(small, monkeypatch):
-    strips = fg.dither(IMAGE, preset="spectra6", speed=8, fit="none")
+    image = IMAGE.copy()
+    image[250:262, 20:50] = 255, 0, 0  # a sign that stays solid, across a border of strips
+    strips = fg.dither(image, preset="spectra6", speed=8)
     monkeypatch.setattr(images, "MAX_PIXELS", 1 << 25)
-    whole = fg.dither(IMAGE, preset="spectra6", speed=8, fit="none", solid=False)
+    whole = fg.dither(image, preset="spectra6", speed=8)
+    red = whole.device.tolist().index([255, 0, 0])
+    assert (whole.indices[250:262, 20:50] == red).all()
+    assert (strips.indices[250:262, 20:50] == red).all()
     assert abs(strips.metrics["blurred_psnr"] - whole.metrics["blurred_psnr"]) < 0.1
     assert abs(strips.metrics["psnr"] - whole.metrics["psnr"]) < 0.1
     assert strips.loss[-1] < 1.02 * whole.loss[-1]
