@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -73,6 +74,31 @@ def test_a_killed_worker_changes_nothing(client):
         assert running_total.compute(scheduler=client).tobytes() == alone.compute().tobytes()
     pids = client.run(os.getpid).values()
     assert pid not in pids
+
+
+def test_a_picture_survives_a_killed_worker(client, tmp_path):
+    zarr = pytest.importorskip("zarr")
+    y, x = np.mgrid[:3000, :40]
+    image = (y * 255 / 3000 + 20 * np.sin(x)).clip(0, 255).astype(np.uint8)
+    whole = da.from_array(image, chunks=(500, 40))
+    options = {"palette": ["#000", "#777", "#fff"], "speed": 10, "rows": 128}
+    expected = fgd.dither(whole, **options).compute(scheduler="sync")
+    lazy = fgd.dither(whole.map_blocks(slow, dtype=np.uint8), **options)
+    pids = client.run(os.getpid)
+
+    def kill():
+        end = time.monotonic() + WAIT
+        while not any(client.processing().values()) and time.monotonic() < end:
+            time.sleep(0.01)
+        os.kill(next(iter(pids.values())), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    lazy.to_zarr(tmp_path / "a.zarr")
+    killer.join()
+    array = zarr.open(str(tmp_path / "a.zarr"), mode="r")
+    np.testing.assert_array_equal(array[:], expected.indices)
+    assert next(iter(pids.values())) not in client.run(os.getpid).values()
 
 
 def test_estimates_on_workers_have_one_thread_and_the_bits_of_one_call(client):

@@ -1,6 +1,9 @@
 """Large picture files: what is written, what an interrupt leaves, and how it goes on."""
 
+import contextlib
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +15,7 @@ import pytest
 
 import fastgrad as fg
 from fastgrad import cli
-from fastgrad.dithering.files import large_picture
+from fastgrad.dithering.files import large_picture, plan
 from fastgrad.dithering.files.side_file import SideFile
 from fastgrad.dithering.pictures import images, png_rows
 from fastgrad.dithering.pictures.images import FileError
@@ -205,6 +208,113 @@ def test_a_full_disk(folder, monkeypatch, capsys):
     assert "No space left on device: " in line
     assert "--resume goes on" in line
     assert names(folder) == ["a.png", "b.png.unfinished"]
+
+
+@contextlib.contextmanager
+def files_of_at_most(size):
+    """Let no file grow beyond a size, as on a disk that is full."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_takes_no_more_of_the_side_file(folder, capsys):
+    assert dither() == 0
+    expected = Path("b.png").read_bytes()
+    with files_of_at_most(6000):
+        assert dither() == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(r"cannot write b.png.unfinished: .*: \d+ of 42000 pixels are in", line)
+    assert "--resume goes on from there" in line
+    assert Path("b.png").read_bytes() == expected
+    assert Path("b.png.unfinished").stat().st_size <= 6000
+    Path("b.png").unlink()
+    assert dither("--resume") == 0
+    assert Path("b.png").read_bytes() == expected
+    assert names(folder) == ["a.png", "b.png"]
+
+
+def test_a_disk_that_takes_no_more_of_the_output(folder, monkeypatch, capsys):
+    write = large_picture.write_rows
+
+    def full(*args, **options):
+        with files_of_at_most(1000):
+            write(*args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(large_picture, "write_rows", full)
+        assert dither() == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cannot write b.png: " in line
+    assert "42000 of 42000 pixels are in b.png.unfinished, --resume goes on" in line
+    assert names(folder) == ["a.png", "b.png.unfinished"]
+    assert dither("--resume") == 0
+    assert names(folder) == ["a.png", "b.png"]
+
+
+def test_a_source_that_gets_another_size_between_passes(folder, monkeypatch, capsys):
+    begin = SideFile.begin
+
+    def replaced(self, learned):
+        Image.fromarray(VALUES[:500]).save("a.png")
+        begin(self, learned)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SideFile, "begin", replaced)
+        assert dither() == 2
+    assert capsys.readouterr().err == "fastgrad dither: a.png has changed while it was read\n"
+    assert names(folder) == ["a.png"]
+    find = plan.large.find
+
+    def found(*args):
+        made = find(*args)
+        Image.fromarray(VALUES[:400]).save("a.png")
+        return made
+
+    monkeypatch.setattr(plan.large, "find", found)
+    assert dither() == 2
+    assert capsys.readouterr().err == "fastgrad dither: a.png has changed while it was read\n"
+    assert names(folder) == ["a.png"]
+
+
+@pytest.mark.slow
+def test_a_killed_process_has_lost_no_finished_strip(folder):
+    assert dither() == 0
+    code = (
+        "import os, signal, sys; from fastgrad import cli;"
+        "from fastgrad.dithering.files.side_file import SideFile;"
+        "from fastgrad.dithering.pictures import images; images.MAX_PIXELS = 5000;"
+        "append = SideFile.append;"
+        "SideFile.append = lambda self, strip:"
+        " (append(self, strip), os.kill(os.getpid(), signal.SIGKILL));"
+        "sys.exit(cli.main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", code, "dither", "a.png", "-o", "c.png", *OPTIONS, "--resume"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    sizes = [0]
+    for _ in range(2):
+        assert subprocess.run(command, env=env, timeout=600).returncode == -signal.SIGKILL
+        assert names(folder) == ["a.png", "b.png", "c.png.unfinished"]
+        sizes.append(Path("c.png.unfinished").stat().st_size)
+    assert sizes == sorted(set(sizes)), "each has gone on from what was finished"
+    assert cli.main(["dither", "a.png", "-o", "c.png", *OPTIONS, "--resume"]) == 0
+    assert Path("c.png").read_bytes() == Path("b.png").read_bytes()
+
+
+def test_the_benchmark_measures_a_large_picture(folder, capsys):
+    from benchmarks import large_pictures
+
+    large_pictures.make(Path("c.jpg"), 12_000)
+    large_pictures.one("c.jpg", "c.png", 4)
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert 0 < said["clock"] < 600
+    assert 0.05 < said["peak"] < 20
+    with Image.open("c.png") as image:
+        assert image.size == (126, 95)
 
 
 def test_to_standard_output(folder, capsysbinary):
