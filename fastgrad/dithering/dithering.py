@@ -79,7 +79,8 @@ def dither(
     the whole of it are learned on a sample, and beside the result, a byte for each pixel, little
     more than a thousand rows are in memory. There it may be anything that is sliced like an array,
     such as a memory map, or an array of Zarr's or Dask's. With ``weights``, ``previous``,
-    ``structure``, a ``time_budget``, or opacity that is kept, it is dithered as a whole.
+    ``structure``, ``hidden``, a ``rate``, a ``max_bytes``, a ``time_budget``, a region of text, or
+    opacity that is not blended, it is dithered as a whole, in memory.
 
     Parameters
     ----------
@@ -221,7 +222,8 @@ def dither(
     criterion = Criterion(structure, objective, estimator)
     thrift = Thrift(rate, max_bytes, ending)
     thrift.alone(structure=structure, time_budget=time_budget)
-    whole = [criterion.structure or None, weights, previous, time_budget, regions]
+    text = True if "text" in (regions or {}) else None  # which sees whole words
+    whole = [criterion.structure or None, weights, previous, time_budget, text]
     whole_only = hidden or thrift.asked or any(option is not None for option in whole)
     source = source_of(image, whole=whole_only)
     if source is not None and (source.opaque or alpha == "blend"):
@@ -236,6 +238,7 @@ def dither(
                 alpha=alpha,
                 fit=fit,
                 solid=solid,
+                regions=regions,
                 space=space,
                 sigma=sigma,
                 ppd=ppd,

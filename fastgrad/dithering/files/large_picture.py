@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -32,7 +33,7 @@ from fastgrad.dithering.strips.strips import figures, settled
 __all__ = ["Made", "run"]
 
 NOT_IN_STRIPS = ("structure", "estimator", "objective", "time_budget", "hidden")  # options
-NOT_IN_STRIPS += ("regions", "rate", "max_bytes")
+NOT_IN_STRIPS += ("rate", "max_bytes")
 
 
 class Made(NamedTuple):
@@ -96,6 +97,12 @@ def run(
     for name in NOT_IN_STRIPS:
         if settings.options.get(name):
             raise _unknown(picture, name.replace("_", " "))
+    for name, mask in (settings.options.get("regions") or {}).items():
+        if name == "text":
+            raise _unknown(picture, "a region of text")
+        if np.ndim(mask) and np.shape(mask) != (picture.height, picture.width):
+            size = f"{picture.width} x {picture.height}"
+            raise FileError(f"{picture.name}: the mask for {name} is not {size} pixels")
     if settings.size is not None or settings.turn:
         raise _unknown(picture, "another size")
     if settings.format is not None:
@@ -144,6 +151,7 @@ class _Work:
         with interrupts.allowed(False):
             side = SideFile(self.target, shape, said, resume=self.settings.resume)
             self.side = side
+        regions = self.settings.options.get("regions")
         stamp = Stamp.of(picture.source) if isinstance(picture.source, Path) else None
         if side.rows < picture.height:
             with picture.rows() as source:
@@ -151,7 +159,7 @@ class _Work:
                 with interrupts.allowed(False):
                     side.begin(learned)
                 self.show(learned)
-                for strip in settled(source, learned, first=side.rows):
+                for strip in settled(source, learned, first=side.rows, regions=regions):
                     with interrupts.allowed(False):  # a record is written whole
                         side.append(strip)
                     interrupts.check()
@@ -171,7 +179,7 @@ class _Work:
         if palette is not None:
             device = palette if settings.device is None else settings.device
             palette = Swatches(palette, device, {})
-        names = (*Viewing.__dataclass_fields__, "rng", "fit", "solid")
+        names = (*Viewing.__dataclass_fields__, "rng", "fit", "solid", "regions")
 
         def watched(progress: Progress, learned: object) -> None:
             interrupts.check()
@@ -242,6 +250,8 @@ def _said(picture: LargePicture, settings: Settings) -> dict[str, Any]:
         colors = options[name]
         options[name] = None if colors is None else np.asarray(colors).tolist()
     options["options"] = {name: repr(x) for name, x in sorted(settings.options.items())}
+    for name, mask in (settings.options.get("regions") or {}).items():
+        options["options"][f"region {name}"] = str(zlib.crc32(np.packbits(mask).tobytes()))
     size = [picture.height, picture.width]
     return {"fastgrad": __version__, "picture": [size, stamp], "options": options}
 

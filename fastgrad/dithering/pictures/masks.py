@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgrad.dithering.eye.colour import LUMINANCE, unit_srgb
-from fastgrad.dithering.pictures.images import Picture
+from fastgrad.dithering.pictures import images, large
+from fastgrad.dithering.pictures.inputs import Pixels
+from fastgrad.dithering.pictures.sources import ROWS
 
 __all__ = ["read"]
 
@@ -31,8 +33,21 @@ def read(path: Path) -> npt.NDArray[np.bool_]:
     fastgrad.dithering.pictures.images.FileError
         If it cannot be read.
     """
-    frame = next(Picture(path).frames())
-    values = unit_srgb(frame.values)
+    try:
+        frame = next(images.Picture(path, largest=images.MAX_PIXELS).frames())
+        return _white(Pixels(frame.values, frame.alpha))
+    except images.TooManyPixels:
+        with large.find(path).rows() as source:
+            mask = np.empty(source.shape, bool)
+            for top in range(0, len(mask), ROWS):
+                bottom = min(top + ROWS, len(mask))
+                mask[top:bottom] = _white(source.read(top, bottom))
+        return mask
+
+
+def _white(pixels: Pixels) -> npt.NDArray[np.bool_]:
+    """Return where pixels are nearer to white than to black, and at least half opaque."""
+    values = unit_srgb(pixels.values)
     light = values if values.ndim == 2 else values @ np.array(LUMINANCE)
     mask = light >= 0.5
-    return mask if frame.alpha is None else mask & (frame.alpha >= 128)
+    return mask if pixels.alpha is None else mask & (pixels.alpha >= 128)

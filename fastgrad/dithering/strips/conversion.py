@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,7 +21,9 @@ from fastgrad.dithering.pictures.sources import Source
 from fastgrad.dithering.strips.learning import Learned
 from fastgrad.kernels.dithering.optimiser import diffusion
 
-__all__ = ["Conversion"]
+__all__ = ["Conversion", "Regions"]
+
+Regions: TypeAlias = Mapping[solid.Mode, Any]
 
 
 class Conversion:
@@ -30,10 +35,12 @@ class Conversion:
         The picture.
     learned : Learned
         What its strips have in common.
+    regions : mapping of str to array_like of bool, optional
+        Pixels that have a mode of their own.
     """
 
-    def __init__(self, source: Source, learned: Learned) -> None:
-        self._source, self._learned = source, learned
+    def __init__(self, source: Source, learned: Learned, regions: Regions | None = None) -> None:
+        self._source, self._learned, self._regions = source, learned, regions or {}
         self._space = learned.space
         self._near: npt.NDArray[np.int16] | None = None
         if learned.pinning in ("exact", "near"):
@@ -61,7 +68,7 @@ class Conversion:
             if values.ndim == 2:
                 values = np.repeat(values[..., None], 3, axis=2)
             values, _, alpha = transparency.to_dither(values, alpha, learned.alpha)
-        values, settled = self._mapped(values, alpha)
+        values, settled = self._mapped(values, alpha, above)
         values = values if values.ndim == 3 else values[..., None]
         if learned.grey:
             values = values[..., :1]
@@ -83,11 +90,16 @@ class Conversion:
         labels = self._labels(values[own], seen, settled)
         return Part(planes, np.ascontiguousarray(weights), labels)
 
-    def _mapped(self, values: Array, alpha: ByteArray | None) -> tuple[Array, Labels | None]:
+    def _mapped(
+        self, values: Array, alpha: ByteArray | None, top: int
+    ) -> tuple[Array, Labels | None]:
         """Return rows in the range of the palette, and the indices that are settled beforehand."""
         learned, labels = self._learned, None
-        if learned.solid is not False:
-            how = {"device": learned.device, "solid": learned.solid}
+        if learned.solid is not False or self._regions:
+            here = slice(top, top + len(values))
+            regions = {n: m if np.ndim(m) == 0 else m[here] for n, m in self._regions.items()}
+            how: dict[str, Any] = {"solid": learned.solid, "regions": regions}
+            how["device"] = learned.device
             labels = solid.settled(values, learned.palette, **how)
         if learned.tones is not None:
             made = learned.tones(values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, TypeAlias
 
@@ -16,6 +16,7 @@ from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.given import Given
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.problem import Problem
+from fastgrad.dithering.optimiser.solid import Mode
 from fastgrad.dithering.optimiser.tones import ToneMap, fit_pairs
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures.inputs import Pixels
@@ -166,6 +167,7 @@ def learn(
     pace: Pace | None = None,
     rng: RNG = 0,
     callback: Callable[[Progress, Callable[[], Learned]], object] | None = None,
+    regions: Mapping[Mode, Any] | None = None,
     **given: Any,
 ) -> Learned:
     """Learn the palette of a picture, and what else its strips have in common, on a sample of it.
@@ -181,6 +183,8 @@ def learn(
     callback : callable, optional
         Called with the progress of the work on the sample, and with a function that returns what
         has been learned so far.
+    regions : mapping of str to array_like of bool, shape (height, width), optional
+        Pixels that have a mode of their own, which is checked here.
     **given
         Further options of `fastgrad.dither`: those of `fastgrad.dithering.given.Given`.
 
@@ -204,7 +208,10 @@ def learn(
     """
     pace = Pace() if pace is None else pace
     # What is wrong is said before anything is read.
-    options = Given(np.zeros((1, 1, 3), np.uint8), **{**given, "regions": None})
+    modes: Any = {
+        name: _checked(mask, name, source.shape) for name, mask in (regions or {}).items()
+    }
+    options = Given(np.zeros((1, 1, 3), np.uint8), **given, regions=modes)
     mode, fit = options.mode, options.fit
     if isinstance(fit, str) and fit != "none":
         assert options.palette is not None
@@ -266,6 +273,17 @@ def learn(
     run.anneal()
     run.search()
     return learned(run.result().palette)
+
+
+def _checked(mask: Any, mode: str, shape: tuple[int, int]) -> bool:
+    """Return True for a mask that may be one of a large picture."""
+    if mode == "text":
+        raise ValueError("regions must not have 'text' in a picture that is dithered in strips")
+    if getattr(mask, "dtype", np.asarray(mask).dtype) != np.bool_:
+        raise TypeError(f"regions[{mode!r}] must be boolean, got dtype {np.asarray(mask).dtype}")
+    if np.ndim(mask) and tuple(mask.shape) != shape:
+        raise ValueError(f"regions[{mode!r}] must have shape {shape}, got {tuple(mask.shape)}")
+    return True
 
 
 def _adapted(problem: Problem, source: Source) -> Adaptation:

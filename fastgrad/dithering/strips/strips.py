@@ -17,7 +17,7 @@ from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures import images
 from fastgrad.dithering.pictures.sources import ROWS, ArraySource, Source
 from fastgrad.dithering.result import Dithering, Progress
-from fastgrad.dithering.strips.conversion import Conversion
+from fastgrad.dithering.strips.conversion import Conversion, Regions
 from fastgrad.dithering.strips.learning import Learned, learn
 from fastgrad.random import RNG
 
@@ -31,6 +31,7 @@ def settled(
     first: int = 0,
     last: int | None = None,
     rows: int = ROWS,
+    regions: Regions | None = None,
 ) -> Iterator[Settled]:
     """Dither a picture from top to bottom.
 
@@ -49,6 +50,8 @@ def settled(
         rows of the source are read for them.
     rows : int, optional
         Height of the strips: a multiple of 128 rows, the band within which errors are diffused.
+    regions : mapping of str to array_like of bool, shape (height, width), optional
+        Pixels that have a mode of their own, see `fastgrad.dither`; not "text".
 
     Yields
     ------
@@ -67,7 +70,7 @@ def settled(
     """
     last = source.shape[0] if last is None else last
     front = _front(source.shape, learned, first)
-    conversion, end = Conversion(source, learned), front.ending(last)
+    conversion, end = Conversion(source, learned, regions), front.ending(last)
     for top in range(front.begin, end, rows):
         front.add(conversion.rows(top, min(top + rows, end)))
         strip = front.take()
@@ -167,6 +170,7 @@ def dither_strips(
     pace: Pace | None = None,
     rng: RNG = 0,
     callback: Callable[[Progress], object] | None = None,
+    regions: Regions | None = None,
     **options: Any,
 ) -> Dithering:
     """Dither a large picture in strips.
@@ -177,7 +181,7 @@ def dither_strips(
         The picture.
     pace : Pace, optional
         How long to work.
-    rng, callback
+    rng, callback, regions
         Options of `fastgrad.dither`. Its progress counts pixels.
     **options
         Further options of `fastgrad.dithering.strips.learning.learn`.
@@ -194,9 +198,10 @@ def dither_strips(
     (300, 64, 3)
     """
     pace = Pace() if pace is None else pace
-    work = _Work(source, pace, callback)
-    learned = learn(source, pace=pace, rng=rng, callback=work.learning, **options)
-    for strip in settled(source, learned):
+    work = _Work(source, pace, callback, regions)
+    how = {"pace": pace, "rng": rng, "callback": work.learning, "regions": regions}
+    learned = learn(source, **how, **options)
+    for strip in settled(source, learned, regions=regions):
         work.take(strip)
         work.report(learned)
     return work.result(learned)
@@ -206,9 +211,13 @@ class _Work:
     """A picture in memory, as far as it is finished."""
 
     def __init__(
-        self, source: Source, pace: Pace, callback: Callable[[Progress], object] | None
+        self,
+        source: Source,
+        pace: Pace,
+        callback: Callable[[Progress], object] | None = None,
+        regions: Regions | None = None,
     ) -> None:
-        self.source, self.pace, self.callback = source, pace, callback
+        self.source, self.pace, self.callback, self.regions = source, pace, callback, regions
         self.indices = np.empty(source.shape, np.uint8)
         self.sums: list[FloatArray] = []
         self.history: list[float] = []
@@ -238,10 +247,11 @@ class _Work:
 
     def snapshot(self, learned: Learned) -> Dithering:
         """Return the picture if the work ended now: errors are diffused in what is missing."""
-        rest = _Work(self.source, self.pace, None)
+        rest = _Work(self.source, self.pace)
         rest.indices[: self.rows] = self.indices[: self.rows]
         rest.sums, rest.history = list(self.sums), list(self.history)
-        for strip in settled(self.source, replace(learned, sweeps=0), first=self.rows):
+        how = {"first": self.rows, "regions": self.regions}
+        for strip in settled(self.source, replace(learned, sweeps=0), **how):
             rest.take(strip)
         return rest.result(learned)
 

@@ -79,6 +79,22 @@ def test_a_panel_gets_the_tones_and_solid_colours_of_other_pictures(folder):
     np.testing.assert_array_equal(shown("c.png"), result.device[result.indices])
 
 
+def test_a_mask_goes_with_a_large_picture(folder, capsys):
+    mask = np.zeros(VALUES.shape[:2], bool)
+    mask[100:400] = True
+    Image.fromarray(mask).save("m.png")
+    panel = ["dither", "a.png", "-o", "b.png", "--preset", "bw", "--speed", "10"]
+    assert cli.main([*panel, "--mask", "m.png:line"]) == 0
+    result = fg.dither(VALUES, preset="bw", speed=10, regions={"line": mask})
+    np.testing.assert_array_equal(shown("b.png"), result.image)
+    Image.fromarray(mask[:90]).save("m.png")
+    capsys.readouterr()
+    assert cli.main([*panel, "--mask", "m.png:line"]) == 2
+    assert "a.png: the mask for line is not 60 x 700 pixels" in capsys.readouterr().err
+    assert cli.main([*panel, "--threshold"]) == 2
+    assert "a region of text goes with pictures of no more than" in capsys.readouterr().err
+
+
 def test_files_from_python(folder):
     (made,) = fg.dither_files("a.png", output="c.png", colors=4, speed=10)
     assert made.target == Path("c.png")
@@ -305,6 +321,7 @@ def test_a_killed_process_has_lost_no_finished_strip(folder):
     assert Path("c.png").read_bytes() == Path("b.png").read_bytes()
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no peak memory")
 def test_the_benchmark_measures_a_large_picture(folder, capsys):
     from benchmarks import large_pictures
 

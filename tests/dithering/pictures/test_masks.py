@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastgrad.dithering.pictures import masks
+from fastgrad.dithering.pictures import images, masks
 from fastgrad.dithering.pictures.images import FileError
 
 Image = pytest.importorskip("PIL.Image")
@@ -24,3 +24,14 @@ def test_white_and_opaque(tmp_path):
 def test_no_such_file(tmp_path):
     with pytest.raises(FileError, match=r"m\.png"):
         masks.read(tmp_path / "m.png")
+
+
+def test_a_mask_of_a_large_picture_is_read_in_parts(tmp_path, monkeypatch):
+    values = np.random.default_rng(0).integers(0, 256, (600, 50), np.uint8)
+    alpha = np.random.default_rng(1).integers(0, 256, (600, 50), np.uint8)
+    path = tmp_path / "a.png"
+    Image.fromarray(np.dstack([values, alpha])).save(path)
+    expected = masks.read(path)
+    assert 0.1 < expected.mean() < 0.4
+    monkeypatch.setattr(images, "MAX_PIXELS", 5000)
+    np.testing.assert_array_equal(masks.read(path), expected)

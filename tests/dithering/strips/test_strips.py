@@ -124,6 +124,26 @@ def test_it_is_as_good_as_a_whole_picture(small, monkeypatch):
     np.testing.assert_array_equal(strips.device, whole.device)
 
 
+def test_regions_are_settled_in_any_division(small):
+    drawn = np.zeros(IMAGE.shape[:2], bool)
+    drawn[200:300, 10:50] = True
+    options = {"palette": ["#000", "#f00", "#0ff", "#fff"], "speed": 10}
+    result = fg.dither(IMAGE, regions={"line": drawn}, **options)
+    nearest = fg.dither(IMAGE[200:300, 10:50], regions={"line": True}, **options)
+    np.testing.assert_array_equal(result.indices[200:300, 10:50], nearest.indices)
+    source = ArraySource(IMAGE)
+    how = {"regions": {"line": drawn}}
+    learned = learn(source, palette=options["palette"], pace=Pace(10), **how)
+    again = whole(IMAGE, learned, rows=128, **how)[0]
+    np.testing.assert_array_equal(again, result.indices)
+    assert (whole(IMAGE, learned)[0] != again).any()
+    for bad in ({"line": drawn[:9]}, {"lines": drawn}, {"text": drawn}):
+        with pytest.raises(ValueError, match="regions"):
+            learn(source, palette=options["palette"], regions=bad)
+    with pytest.raises(ValueError, match="regions must be left out where colours are learned"):
+        learn(source, colors=4, **how)
+
+
 def test_what_only_whole_pictures_have_is_done_as_before(small):
     plain = fg.dither(IMAGE[:90], palette=["#000", "#fff"], speed=10)
     weighted = fg.dither(IMAGE[:90], palette=["#000", "#fff"], speed=10, weights=np.ones((90, 70)))
