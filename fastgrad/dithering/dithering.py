@@ -80,7 +80,7 @@ def dither(
     more than a thousand rows are in memory. There it may be anything that is sliced like an array,
     such as a memory map, or an array of Zarr's or Dask's. With ``weights``, ``previous``,
     ``structure``, ``hidden``, a ``rate``, a ``max_bytes``, a ``time_budget``, a region of text, or
-    opacity that is not blended, it is dithered as a whole, in memory.
+    opacity that is kept, it is dithered as a whole, in memory.
 
     Parameters
     ----------
@@ -226,7 +226,8 @@ def dither(
     whole = [criterion.structure or None, weights, previous, time_budget, text]
     whole_only = hidden or thrift.asked or any(option is not None for option in whole)
     source = source_of(image, whole=whole_only)
-    if source is not None and (source.opaque or alpha == "blend"):
+    kept = alpha != "blend" and (alpha != "key" or colors == 2)  # degrees of opacity
+    if source is not None and (source.opaque or not kept):
         call, close = shown(progress, callback)
         try:
             return dither_strips(

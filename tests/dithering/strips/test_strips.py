@@ -161,7 +161,7 @@ def test_deep_pictures(dtype):
     assert abs(result.metrics["psnr"] - eight.metrics["psnr"]) < 0.1
 
 
-def test_greys_and_what_is_transparent():
+def test_greys_and_what_is_transparent(monkeypatch):
     image = np.dstack([IMAGE[..., 2], np.where(IMAGE[..., 1] > 250, 0, 255)]).astype(np.uint8)
     image[600:700, 20:30, 1] = 0
     result = dither_strips(ArraySource(image), colors=4, pace=Pace(10))
@@ -169,6 +169,9 @@ def test_greys_and_what_is_transparent():
     assert result.opacity.tolist() == [255, 255, 255, 0]
     np.testing.assert_array_equal(result.indices == 3, image[..., 1] == 0)
     assert result.metrics["colors"] == 3
+    monkeypatch.setattr(images, "MAX_PIXELS", 5000)
+    again = fg.dither(image, colors=4, speed=10, alpha="key")
+    np.testing.assert_array_equal(again.indices, result.indices)
 
 
 def test_flat_colour_is_kept():
