@@ -1,11 +1,12 @@
 """A picture in a Zarr array, dithered by workers of little memory to another one.
 
     python -m benchmarks.large_dask [--megapixels 1000] [--workers 2] [--memory 1.5] [--rows 2048]
+        [--columns 16384]
 
-The picture is synthetic, square, and made chunk by chunk. Workers are processes of a local cluster,
-each with one thread and so many GB, above which Dask would end them. The peak memory of each is
-printed, and the pace, beside that of the same work without a cluster in one process (``--alone``),
-whose rows come one after the other, so that none is searched twice.
+The picture is synthetic, square or of so many columns, and made chunk by chunk. Workers are
+processes of a local cluster, each with one thread and so many GB, above which Dask would end them.
+The peak memory of each is printed, and the pace, beside that of the same work without a cluster in
+one process (``--alone``), whose rows come one after the other, so that none is searched twice.
 """
 
 import argparse
@@ -46,9 +47,9 @@ def part(block_info=None):
     return scene([slice(*ends) for ends in block_info[None]["array-location"]])
 
 
-def make(path, side):
+def make(path, height, width):
     """Write the picture."""
-    cut = da.core.normalize_chunks((CHUNK, CHUNK, 3), (side, side, 3))
+    cut = da.core.normalize_chunks((CHUNK, CHUNK, 3), (height, width, 3))
     picture = da.map_blocks(part, chunks=cut, dtype=np.uint8, meta=np.empty((0, 0, 0), np.uint8))
     array = zarr.create_array(
         str(path), shape=picture.shape, chunks=(CHUNK, CHUNK, 3), dtype=np.uint8
@@ -99,20 +100,22 @@ def main():
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--memory", type=float, default=1.5, help="GB of each")
     parser.add_argument("--rows", type=int)
+    parser.add_argument("--columns", type=int, default=16384, help="at most")
     parser.add_argument("--alone", action="store_true")
     parser.add_argument("--folder", help="where the arrays are; by default a temporary one")
     args = parser.parse_args()
     if da is None:
         raise SystemExit("this is for users of Dask: pip install fastgrad[dask,large]")
-    side = round((args.megapixels * 1e6) ** 0.5)
+    width = min(args.columns, round((args.megapixels * 1e6) ** 0.5))
+    height = round(args.megapixels * 1e6 / width)
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         source, target = Path(folder, "a.zarr"), Path(folder, "b.zarr")
-        make(source, side)
+        make(source, height, width)
         first, rest, figures, peaks = on_workers(
             source, target, args.workers, args.memory, args.rows
         )
-        pixels = side * side
-        print(f"{pixels / 1e6:.0f} megapixels, {side} columns, {args.workers} workers")
+        pixels = height * width
+        print(f"{pixels / 1e6:.0f} megapixels, {width} columns, {args.workers} workers")
         print(f"learned in {first:.1f} s, dithered in {rest:.1f} s")
         print(f"{1e6 * (first + rest) / pixels:.3f} us a pixel; loss {figures['loss']:.3e}")
         print(f"peak memory of the workers: {', '.join(f'{p:.2f} GB' for p in peaks)}")
