@@ -1,6 +1,6 @@
 """fastgrad for torch: tensors in, tensors out, differentiable, on the CPU."""
 
-from fastgrad.torch import bernoulli, permutation, subset
+from fastgrad.torch import bernoulli, continuous, permutation, perturbed, subset
 from fastgrad.torch.categorical import entropy, kl_divergence, log_prob, sample
 from fastgrad.torch.concrete import Relaxation, gumbel_softmax, relax
 from fastgrad.torch.expectation import expectation, expectation_and_state
@@ -8,6 +8,7 @@ from fastgrad.torch.expectation import expectation, expectation_and_state
 __all__ = [
     "Relaxation",
     "bernoulli",
+    "continuous",
     "entropy",
     "expectation",
     "expectation_and_state",
@@ -15,6 +16,7 @@ __all__ = [
     "kl_divergence",
     "log_prob",
     "permutation",
+    "perturbed",
     "relax",
     "sample",
     "subset",

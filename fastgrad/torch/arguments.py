@@ -47,6 +47,8 @@ class Operator:
         Which of the results have a gradient.
     gradients : int
         How many of the operands have a gradient.
+    reduces : bool
+        Whether results lack the axis of samples that operands have.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Operator:
     results: tuple[tuple[int, torch.dtype | None], ...] = ((0, None),)
     differentiable: tuple[int, ...] = (0,)
     gradients: int = 1
+    reduces: bool = False
 
 
 def names_of(row: Operator) -> list[str]:
@@ -95,7 +98,9 @@ def reader(names: Sequence[str], begin: int, known: Container[str]) -> Callable[
 
 
 def lead_of(row: Operator, operands: Sequence[Any], options: dict[str, Any]) -> tuple[int, ...]:
-    """Return the shape of the axis of samples: (S,), or () where there is none."""
+    """Return the shape of the axis of samples of results: (S,), or () where there is none."""
+    if row.reduces:
+        return ()
     if options.get("num_samples") is not None:
         return (options["num_samples"],)
     base = operands[0].ndim
