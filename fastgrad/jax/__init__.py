@@ -5,7 +5,13 @@ The functions are those of the NumPy API, and give its numbers, bit for bit, fro
 """
 
 from fastgrad.jax import continuous, perturbed
-from fastgrad.jax.combinatorial import marginals, relaxed_top_k, sinkhorn
+from fastgrad.jax.combinatorial import (
+    gumbel_sinkhorn,
+    k_hot,
+    marginals,
+    relaxed_top_k,
+    sinkhorn,
+)
 from fastgrad.jax.expectation import Expectation, expectation, initial_state
 from fastgrad.jax.functions import entropy, gumbel_softmax, kl_divergence, log_prob, relax, sample
 from fastgrad.jax.keys import to_key
@@ -15,8 +21,10 @@ __all__ = [
     "continuous",
     "entropy",
     "expectation",
+    "gumbel_sinkhorn",
     "gumbel_softmax",
     "initial_state",
+    "k_hot",
     "kl_divergence",
     "log_prob",
     "marginals",

@@ -1,7 +1,7 @@
 """What handlers do, operation by operation: what `operations` does in NumPy, in compiled code.
 
-Shapes and types were checked when the program was traced; what only shows when it runs is checked
-here.
+Here for categorical variables and their relaxations; `combinatorial_bodies` has the others. Shapes
+and types were checked when the program was traced; what only shows when it runs is checked here.
 """
 
 from __future__ import annotations
@@ -29,10 +29,16 @@ MESSAGES = (
     "sample_offset must be from 0 to 2**32 less the number of samples",
     "z must be from 0 to the number of categories less 1",
     "a kernel could not allocate its scratch memory",
+    "k must be at most the number of logits above -inf in every row",
+    "log_alpha must be below infinity, got nan or inf",
+    "log_alpha has only -inf in a row or a column that must be matched",
+    "log_alpha admits no matching: too many of its entries are -inf",
+    "problem_offset must be from 0 to 2**40",
     "the operands of a fastgrad call are not those that it was compiled for",
 )
 BAD, EMPTY, TEMPERATURE, ROW, SAMPLE, CATEGORY, MEMORY = range(1, 8)
-COUPLED, LOG = 1, 2  # bits of the options; LOG is also the mode of `gumbel_softmax`
+SIZE, BAD_PAIR, ALONE, UNMATCHED, PROBLEM = range(8, 13)
+COUPLED, LOG = 1, 2  # bits of the first option; LOG is also the mode of `gumbel_softmax`
 
 TABLE: dict[str, tuple[int, int, Any]] = {}  # operands, results, what makes the body
 
@@ -51,7 +57,8 @@ def body(name: str, operands: int, results: int) -> Any:
 
 
 @functools.cache
-def _checking() -> Any:
+def checking() -> Any:
+    """Return the function that checks logits."""
     scan = running(_check.scan)
 
     @compiled
@@ -75,14 +82,14 @@ def _checking() -> Any:
 
 
 @compiled
-def _rows(ins):
+def rows_of(ins):
     """Return the shape of the logits of one group: rows and categories."""
     axes = sizes(ins[0])[-2:]
     return axes[0], axes[1]
 
 
 @compiled
-def _place(where, samples):
+def place(where, samples):
     """Return where the noise of a call is, and what is wrong with it."""
     row, sample = np.int64(where[2]) << 32 | np.int64(where[3]), np.int64(where[4])
     wrong = 0
@@ -94,7 +101,8 @@ def _place(where, samples):
 
 
 @compiled
-def _fits(scale):
+def fits(scale):
+    """Return whether the inverse of a temperature is in range."""
     return 2.0**-60 <= scale <= 2.0**60
 
 
@@ -103,14 +111,14 @@ def _fits(scale):
 
 @body("sample", 2, 1)
 def _sample(real):
-    draw, check = running(_inverse.sample), _checking()
+    draw, check = running(_inverse.sample), checking()
 
     @compiled
     def run(ins, outs, options):
-        shape, samples = _rows(ins), sizes(outs[0])[-2]
+        shape, samples = rows_of(ins), sizes(outs[0])[-2]
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
-            noise, wrong = _place(array(ins[1], g, (5,), np.uint32), samples)
+            noise, wrong = place(array(ins[1], g, (5,), np.uint32), samples)
             if wrong:
                 return wrong
             z = array(outs[0], g, (samples, shape[0]), np.int32)
@@ -126,20 +134,20 @@ def _sample(real):
 
 @body("gumbel_softmax", 3, 1)
 def _gumbel_softmax(real):
-    draw, check = running(_concrete.gumbel_softmax), _checking()
+    draw, check = running(_concrete.gumbel_softmax), checking()
 
     @compiled
     def run(ins, outs, options):
-        shape, samples = _rows(ins), sizes(outs[0])[-3]
+        shape, samples = rows_of(ins), sizes(outs[0])[-3]
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
             wrong = check(rows)
-            noise, misplaced = _place(array(ins[1], g, (5,), np.uint32), samples)
+            noise, misplaced = place(array(ins[1], g, (5,), np.uint32), samples)
             scale = array(ins[2], g, (1,), real)[0]
-            if wrong or misplaced or not _fits(scale):
+            if wrong or misplaced or not fits(scale):
                 return wrong or misplaced or TEMPERATURE
             out = array(outs[0], g, (samples, shape[0], shape[1]), real)
-            if draw(out.size, (rows, noise, scale, options, out)):
+            if draw(out.size, (rows, noise, scale, options[0], out)):
                 return MEMORY
         return 0
 
@@ -152,16 +160,16 @@ def _gumbel_softmax_vjp(real):
 
     @compiled
     def run(ins, outs, options):
-        shape, samples = _rows(ins), sizes(ins[3])[-3]
+        shape, samples = rows_of(ins), sizes(ins[3])[-3]
         for g in range(groups(ins[0], 2)):  # what was wrong has ended the forward call
             rows = read_only(array(ins[0], g, shape, real))
-            noise, wrong = _place(array(ins[1], g, (5,), np.uint32), samples)
+            noise, wrong = place(array(ins[1], g, (5,), np.uint32), samples)
             scale = array(ins[2], g, (1,), real)[0]
-            if wrong or not _fits(scale):
+            if wrong or not fits(scale):
                 return wrong or TEMPERATURE
             r = read_only(array(ins[3], g, (samples, shape[0], shape[1]), real))
             grad = array(outs[0], g, shape, real)
-            if multiply(r.size, (rows, r, noise, scale, options & LOG != 0, grad)):
+            if multiply(r.size, (rows, r, noise, scale, options[0] & LOG != 0, grad)):
                 return MEMORY
         return 0
 
@@ -170,17 +178,17 @@ def _gumbel_softmax_vjp(real):
 
 @body("relax", 3, 4)
 def _relax(real):
-    draw, check = running(_concrete.relax), _checking()
+    draw, check = running(_concrete.relax), checking()
 
     @compiled
     def run(ins, outs, options):
-        shape, samples = _rows(ins), sizes(outs[0])[-2]
+        shape, samples = rows_of(ins), sizes(outs[0])[-2]
         full = samples, shape[0], shape[1]
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
-            noise, wrong = _place(array(ins[1], g, (5,), np.uint32), samples)
+            noise, wrong = place(array(ins[1], g, (5,), np.uint32), samples)
             scale = array(ins[2], g, (1,), real)[0]
-            if wrong or not _fits(scale):
+            if wrong or not fits(scale):
                 return wrong or TEMPERATURE
             z = array(outs[0], g, (samples, shape[0]), np.int32)
             others = (
@@ -189,7 +197,7 @@ def _relax(real):
                 array(outs[3], g, full, real),
             )
             bad = np.zeros(MAX_CHUNKS, np.bool_)
-            coupled, log = options & COUPLED != 0, options & LOG != 0
+            coupled, log = options[0] & COUPLED != 0, options[0] & LOG != 0
             if draw(rows.size * samples, (rows, noise, scale, coupled, log, z, others, bad)):
                 return MEMORY
             if bad.any():
@@ -205,20 +213,20 @@ def _relax_vjp(real):
 
     @compiled
     def run(ins, outs, options):
-        shape, samples = _rows(ins), sizes(ins[3])[-3]
+        shape, samples = rows_of(ins), sizes(ins[3])[-3]
         full = samples, shape[0], shape[1]
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
-            noise, wrong = _place(array(ins[1], g, (5,), np.uint32), samples)
+            noise, wrong = place(array(ins[1], g, (5,), np.uint32), samples)
             scale = array(ins[2], g, (1,), real)[0]
-            if wrong or not _fits(scale):
+            if wrong or not fits(scale):
                 return wrong or TEMPERATURE
             r = (
                 read_only(array(ins[3], g, full, real)),
                 read_only(array(ins[4], g, full, real)),
             )
             grads = array(outs[0], g, shape, real), array(outs[1], g, shape, real)
-            coupled, log = options & COUPLED != 0, options & LOG != 0
+            coupled, log = options[0] & COUPLED != 0, options[0] & LOG != 0
             if multiply(2 * r[0].size, (rows, r, noise, scale, coupled, log, grads)):
                 return MEMORY
         return 0
@@ -229,11 +237,11 @@ def _relax_vjp(real):
 @body("log_prob", 2, 1)
 def _log_prob(real):
     reduce, take = running(_categorical.normaliser), running(_categorical.log_prob)
-    check = _checking()
+    check = checking()
 
     @compiled
     def run(ins, outs, options):
-        shape, samples = _rows(ins), sizes(ins[1])[-2]
+        shape, samples = rows_of(ins), sizes(ins[1])[-2]
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
             z = read_only(array(ins[1], g, (samples, shape[0]), np.int32))
@@ -259,7 +267,7 @@ def _score(real):
 
     @compiled
     def run(ins, outs, options):
-        shape, samples = _rows(ins), sizes(ins[1])[-2]
+        shape, samples = rows_of(ins), sizes(ins[1])[-2]
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
             z = read_only(array(ins[1], g, (samples, shape[0]), np.int32))
@@ -273,11 +281,11 @@ def _score(real):
 
 @body("entropy", 1, 1)
 def _entropy(real):
-    reduce, check = running(_entropies.entropy), _checking()
+    reduce, check = running(_entropies.entropy), checking()
 
     @compiled
     def run(ins, outs, options):
-        shape = _rows(ins)
+        shape = rows_of(ins)
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
             wrong = check(rows)
@@ -296,7 +304,7 @@ def _entropy_vjp(real):
 
     @compiled
     def run(ins, outs, options):
-        shape = _rows(ins)
+        shape = rows_of(ins)
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
             weight = read_only(array(ins[1], g, (shape[0],), real))

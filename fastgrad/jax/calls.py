@@ -29,7 +29,7 @@ def call(name: str, *operands: Any, **options: Any) -> tuple[Any, ...]:
         chunks.plan_threads()
         target = handlers.target(name, x.dtype)
         function = jax.ffi.ffi_call(target, results, vmap_method=route)
-        found = tuple(function(*operands, options=np.int64(handlers.packed(options))))
+        found = tuple(function(*operands, options=handlers.packed(options)))
         return _varying(found, operands)
     callback = _callback(name, tuple(sorted(options.items())))
     found = jax.pure_callback(callback, results, *operands, vmap_method=route)

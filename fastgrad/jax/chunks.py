@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 import numpy as np
@@ -15,14 +16,12 @@ MOST = np.ones(1, np.int64)  # chunks of a call, read by handlers; 1 is serial
 
 def plan_threads() -> None:
     """Let handlers use as many threads as a call of NumPy's API would, now."""
-    count = threads.count()
-    safe = not jit._forked and jit.threading_layer() != "workqueue"
-    if count == 1 or not safe:
-        MOST[0] = 1
-    elif threads.limit() == threads.MOST:
-        MOST[0] = min(count * jit.CHUNKS_PER_THREAD, jit.MAX_CHUNKS)
-    else:  # Numba wakes all its threads, but so few have work
-        MOST[0] = count
+    most = jit.plan(sys.maxsize)
+    if most > 1 and jit.threading_layer() == "workqueue":  # it is not for XLA's threads
+        most = 1
+    elif threads.limit() < threads.MOST:  # Numba wakes all its threads, but so few have work
+        most = min(most, threads.count())
+    MOST[0] = most
 
 
 def _alone() -> None:

@@ -6,14 +6,15 @@ import math
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from fastgrad import _validate
 from fastgrad.distributions.sinkhorn import Sinkhorn
 from fastgrad.jax.gradients import differentiable
-from fastgrad.jax.keys import JaxKey
-from fastgrad.jax.operands import JaxArray, known, logits_of, placed, real
+from fastgrad.jax.keys import JaxKey, address
+from fastgrad.jax.operands import JaxArray, inverse, known, logits_of, placed, real
 
-__all__ = ["marginals", "relaxed_top_k", "sinkhorn"]
+__all__ = ["gumbel_sinkhorn", "k_hot", "marginals", "relaxed_top_k", "sinkhorn"]
 
 
 def marginals(logits: JaxArray, k: int) -> jax.Array:
@@ -42,7 +43,7 @@ def marginals(logits: JaxArray, k: int) -> jax.Array:
     Array([0.5, 0.5, 0.5, 0.5], dtype=float32)
     """
     x, own = logits_of(logits)
-    k = _validate.integer(k, "k", 0, x.shape[-1])
+    k = _validate.integer(k, "k", 1, x.shape[-1])
     rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
     return differentiable("marginals", k=k)(rows)[0].reshape(x.shape).astype(own)
 
@@ -65,8 +66,8 @@ def relaxed_top_k(
         As in `sample`.
     k : int
         Number of items, at most the number of logits above -inf in every row.
-    temperature : float
-        Temperature of the softmaxes, above 0, known when the program is traced.
+    temperature : float or array of no axes
+        Temperature of the softmaxes, above 0; it may be traced. It has no gradient.
 
     Returns
     -------
@@ -84,18 +85,68 @@ def relaxed_top_k(
     (4, 6)
     """
     x, own = logits_of(logits)
-    k = _validate.integer(k, "k", 0, x.shape[-1])
+    k = _validate.integer(k, "k", 1, x.shape[-1])
     count, lead = _validate.samples(num_samples)
     rows, where = placed(x, key, row_offset, sample_offset, count)
-    options = {"k": k, "temperature": _validate.temperature(known(temperature, "temperature"))}
-    function = differentiable("relaxed_top_k", samples=count, **options)
+    scale = inverse(temperature, x.dtype)
+    function = differentiable("relaxed_top_k", samples=count, k=k)
+    return function(rows, where, scale)[0].reshape(*lead, *x.shape).astype(own)
+
+
+def k_hot(
+    logits: JaxArray,
+    k: int,
+    key: JaxKey,
+    *,
+    num_samples: int | None = None,
+    row_offset: Any = 0,
+    sample_offset: Any = 0,
+) -> jax.Array:
+    """Draw sets of k items, whose gradient is that of their marginals: the estimator SIMPLE.
+
+    The samples are those of `fastgrad.subset.k_hot`. The gradient is biased, but for a loss that is
+    linear in them.
+
+    Parameters
+    ----------
+    logits, key, num_samples, row_offset, sample_offset
+        As in `sample`.
+    k : int
+        Size of the set, at most the number of logits above -inf in every row.
+
+    Returns
+    -------
+    array, shape (S, *batch, K), or (*batch, K) without num_samples
+        1 at the k items of the set, 0 elsewhere.
+
+    Raises
+    ------
+    TypeError, ValueError, jax.errors.JaxRuntimeError
+        As in `marginals` and `sample`.
+
+    References
+    ----------
+    Ahmed, Zeng, Niepert and Van den Broeck, "SIMPLE: a gradient estimator for k-subset sampling",
+    ICLR 2023.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp, fastgrad.jax
+    >>> fastgrad.jax.k_hot(jnp.zeros(6), 2, 0, num_samples=5).sum(axis=-1)
+    Array([2., 2., 2., 2., 2.], dtype=float32)
+    """
+    x, own = logits_of(logits)
+    k = _validate.integer(k, "k", 1, x.shape[-1])
+    count, lead = _validate.samples(num_samples)
+    rows, where = placed(x, key, row_offset, sample_offset, count)
+    function = differentiable("k_hot", samples=count, k=k)
     return function(rows, where)[0].reshape(*lead, *x.shape).astype(own)
 
 
 def sinkhorn(
     log_alpha: JaxArray,
     *,
-    temperature: float = 1.0,
+    temperature: Any = 1.0,
     tolerance: float = 1e-4,
     max_iterations: int = 1000,
     newton: bool = True,
@@ -106,7 +157,9 @@ def sinkhorn(
     ----------
     log_alpha : array, shape (*batch, N, M)
         Score of each pair; -inf is a pair that is never matched.
-    temperature, tolerance, max_iterations, newton
+    temperature : float or array of no axes
+        Divisor of the scores, above 0; it may be traced. It has no gradient.
+    tolerance, max_iterations, newton
         As in `fastgrad.permutation.sinkhorn`, known when the program is traced.
 
     Returns
@@ -126,17 +179,111 @@ def sinkhorn(
     >>> fastgrad.jax.sinkhorn(jnp.eye(3)).matrix.sum(axis=0).round(3)
     Array([1., 1., 1.], dtype=float32)
     """
-    x, own = real(log_alpha, "log_alpha")
-    if x.ndim < 2 or 0 in x.shape[-2:]:
-        raise ValueError(f"log_alpha must have shape (*batch, N, M) with N, M >= 1, got {x.shape}")
-    batch = x.shape[:-2]
-    options = {
-        "temperature": _validate.temperature(known(temperature, "temperature")),
+    problems = _Problems(log_alpha)
+    where = jnp.zeros(5, jnp.uint32)  # not perturbed
+    limits = _limits(tolerance, max_iterations, newton)
+    return _scaled(problems, where, temperature, 0.0, (1, ()), limits)
+
+
+def gumbel_sinkhorn(
+    log_alpha: JaxArray,
+    key: JaxKey,
+    *,
+    temperature: Any,
+    num_samples: int | None = None,
+    noise_scale: float = 1.0,
+    tolerance: float = 1e-4,
+    max_iterations: int = 1000,
+    newton: bool = True,
+    problem_offset: Any = 0,
+    sample_offset: Any = 0,
+) -> Sinkhorn:
+    """Draw relaxed permutations: `fastgrad.permutation.gumbel_sinkhorn` inside a JAX program.
+
+    The gradient draws the noise again, and is the implicit one of the solution.
+
+    Parameters
+    ----------
+    log_alpha : array, shape (*batch, N, M)
+        Score of each pair; -inf is a pair that is never matched.
+    key, num_samples
+        As in `sample`.
+    temperature, tolerance, max_iterations, newton
+        As in `sinkhorn`.
+    noise_scale : float
+        Factor of the noise, known when the program is traced.
+    problem_offset, sample_offset : int or integer array of no axes
+        Index of the first problem and of the first sample in a larger batch.
+
+    Returns
+    -------
+    Sinkhorn
+        Named tuple of `matrix`, `error` and `iterations`, each with the axis S first if num_samples
+        is given.
+
+    Raises
+    ------
+    TypeError, ValueError, jax.errors.JaxRuntimeError
+        As in `sinkhorn` and `sample`.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp, fastgrad.jax
+    >>> r = fastgrad.jax.gumbel_sinkhorn(jnp.zeros((3, 3)), 0, temperature=0.5, num_samples=4)
+    >>> r.matrix.shape, bool((r.error <= 1e-4).all())
+    ((4, 3, 3), True)
+    """
+    problems = _Problems(log_alpha)
+    count = _validate.samples(num_samples)
+    noise_scale = _validate.not_negative(known(noise_scale, "noise_scale"), "noise_scale")
+    size = len(problems.flat)
+    offsets = problem_offset, sample_offset
+    where = address(problems.flat, key, size, *offsets, count[0], "problem_offset")
+    limits = _limits(tolerance, max_iterations, newton)
+    return _scaled(problems, where, temperature, noise_scale, count, limits)
+
+
+class _Problems:
+    """A user's matrices as problems (B, n, m) with n <= m, and the way back."""
+
+    def __init__(self, log_alpha: JaxArray) -> None:
+        x, self.own = real(log_alpha, "log_alpha")
+        if x.ndim < 2 or 0 in x.shape[-2:]:
+            raise ValueError(
+                f"log_alpha must have shape (*batch, N, M) with N, M >= 1, got {x.shape}"
+            )
+        self.shape, self.batch = x.shape, x.shape[:-2]
+        self.transposed = x.shape[-2] > x.shape[-1]
+        self.flat = self._turned(x.reshape(math.prod(self.batch), *x.shape[-2:]))
+
+    def restored(self, matrix: jax.Array, lead: tuple[int, ...]) -> jax.Array:
+        """Return matrices (S, B, n, m) in the user's shape, with the leading axes `lead`."""
+        return self._turned(matrix).reshape(*lead, *self.shape).astype(self.own)
+
+    def _turned(self, x: jax.Array) -> jax.Array:
+        return x.swapaxes(-1, -2) if self.transposed else x
+
+
+def _limits(tolerance: Any, max_iterations: Any, newton: Any) -> dict[str, Any]:
+    return {
         "tolerance": _validate.not_negative(known(tolerance, "tolerance"), "tolerance"),
         "max_iterations": _validate.integer(max_iterations, "max_iterations", 1),
         "newton": bool(newton),
     }
-    flat = x.reshape(math.prod(batch), *x.shape[-2:])
-    matrix, error, iterations = differentiable("sinkhorn", **options)(flat)
+
+
+def _scaled(
+    problems: _Problems,
+    where: jax.Array,
+    temperature: Any,
+    noise_scale: float,
+    count: tuple[int, tuple[int, ...]],
+    limits: dict[str, Any],
+) -> Sinkhorn:
+    samples, lead = count
+    dtype, batch = problems.flat.dtype, (*lead, *problems.batch)
+    scales = inverse(temperature, dtype), jnp.asarray(noise_scale, dtype)
+    solve = differentiable("sinkhorn", samples=samples, **limits)
+    matrix, error, iterations = solve(problems.flat, where, *scales)
     others = error.reshape(batch), iterations.reshape(batch)
-    return Sinkhorn(matrix.reshape(x.shape).astype(own), *others)  # pyright: ignore
+    return Sinkhorn(problems.restored(matrix, lead), *others)  # pyright: ignore

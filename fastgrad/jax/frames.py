@@ -6,6 +6,7 @@ places are those of ``xla/ffi/api/c_api.h``; they all begin with their size and 
     frame        2 api, 5-9 operands (7 how many, 9 their addresses), 10-14 results (the same),
                  15-20 attributes (20 the addresses of their values, in the order of their names)
     buffer       2 dtype, 3 data, 4 rank, 5 sizes of the axes
+    array        0 dtype, 1 how many numbers, 2 data: a value of an attribute
     extension    1 kind (1 asks for metadata), 2 the next, 3 metadata
     metadata     1 to 3 version of the interface (its second word two int32)
     api          6 the function that makes errors
@@ -143,6 +144,12 @@ def sizes(buffer):
 
 
 @compiled
+def dtype_of(buffer):
+    """Return the type of a buffer, as XLA numbers them."""
+    return words(buffer, 6)[2] & 0xFFFFFFFF
+
+
+@compiled
 def groups(buffer, rank):
     """Return how many arrays of that rank vmap has put in a buffer."""
     axes = sizes(buffer)
@@ -170,8 +177,8 @@ def handler(body: Any, dtype: str, operands: int, results: int, messages: tuple[
     Parameters
     ----------
     body : compiled function
-        Takes the addresses of the operands' buffers, those of the results', and one integer of
-        options. Returns 0, or the number of a message, counted from 1.
+        Takes the addresses of the operands' buffers, those of the results', and the options, an
+        array of int64. Returns 0, or the number of a message, counted from 1.
     dtype : {"float32", "float64"}
         Of the first operand.
     operands, results : int
@@ -203,10 +210,10 @@ def handler(body: Any, dtype: str, operands: int, results: int, messages: tuple[
         if f[7] != operands or f[12] != results or f[17] != 1:
             return _fail(frame, addresses[last], INTERNAL)
         ins, outs = words(f[9], operands), words(f[14], results)
-        if words(ins[0], 6)[2] & 0xFFFFFFFF != expected:
+        if dtype_of(ins[0]) != expected:
             return _fail(frame, addresses[last], INTERNAL)
-        options = words(words(words(f[20], 1)[0], 2)[1], 1)[0]
-        found = body(ins, outs, options)
+        attribute = words(words(f[20], 1)[0], 3)
+        found = body(ins, outs, words(attribute[2], attribute[1]))
         if found != 0:
             return _fail(frame, addresses[found], INVALID_ARGUMENT)
         return 0

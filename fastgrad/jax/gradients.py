@@ -98,12 +98,18 @@ def _plain_product(name):
     return product
 
 
+def _k_hot_product(operands, cotangents, *, samples, k):
+    total = _whole(cotangents[0]).sum(axis=0)
+    return call("marginals_vjp", operands[0], total, k=k)[0]
+
+
 PRODUCTS = {
     "gumbel_softmax": _gumbel_softmax_product,
     "relax": _relax_product,
     "log_prob": _log_prob_product,
     "kl_divergence": _kl_divergence_product,
     "entropy": _plain_product("entropy_vjp"),
+    "k_hot": _k_hot_product,
     "marginals": _plain_product("marginals_vjp"),
     "relaxed_top_k": _plain_product("relaxed_top_k_vjp"),
     "sinkhorn": _plain_product("sinkhorn_vjp"),

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from fastgrad.jax import combinatorial_bodies as combinatorial_bodies  # fills the table as well
 from fastgrad.jax import frames
 from fastgrad.jax.bodies import COUPLED, LOG, MESSAGES, TABLE
 from fastgrad.kernels.compiler import jit
@@ -32,10 +33,16 @@ def native(name: str, dtype: Any, shape: tuple[int, ...], options: dict[str, Any
     return shape[-1] <= SEGMENT or name not in ("sample", "log_prob")
 
 
-def packed(options: dict[str, Any]) -> int:
-    """Return those options that handlers need as one integer."""
-    mode = int(options.get("mode", 0))
-    return mode | COUPLED * options.get("coupled", False) | LOG * options.get("log", False)
+def packed(options: dict[str, Any]) -> Any:
+    """Return those options that handlers need as an array of int64: flags, then numbers by place.
+
+    These are the size of subsets, and how the iterations of Sinkhorn's method are bounded.
+    """
+    flags = int(options.get("mode", 0))
+    flags |= COUPLED * options.get("coupled", False) | LOG * options.get("log", False)
+    tolerance = np.float64(options.get("tolerance", 0)).view(np.int64)
+    numbers = (options.get(name, 0) for name in ("k", "max_iterations", "newton"))
+    return np.array([flags, *numbers, tolerance], np.int64)
 
 
 @functools.cache

@@ -71,17 +71,19 @@ def words(key: JaxKey) -> jax.Array:
     return key
 
 
-def address(x: Any, key: JaxKey, rows: int, row: Any, sample: Any, count: int) -> jax.Array:
+def address(
+    x: Any, key: JaxKey, rows: int, row: Any, sample: Any, count: int, row_name: str = "row_offset"
+) -> jax.Array:
     """Return the five words that name the noise of a call for so many rows of x.
 
     Under vmap over x alone, every x has the rows that follow those of the one before it, as in one
     large call; under vmap over keys, each starts where the call says.
     """
     if isinstance(row, numbers.Integral):
-        row = _validate.offsets(row, 0, 1)[0]
+        row = _validate.offsets(row, 0, 1, row_name)[0]
         row = jnp.asarray(divmod(row, 2**32), jnp.uint32)
     else:
-        row = _traced(row, "row_offset")
+        row = _traced(row, row_name)
         sign = jnp.where(row < 0, jnp.uint32(2**32 - 1), jnp.uint32(0))  # refused when it runs
         row = jnp.stack([sign, row.astype(jnp.uint32)])
     if isinstance(sample, numbers.Integral):

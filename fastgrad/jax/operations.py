@@ -1,9 +1,10 @@
 """The table of operations: what each computes of NumPy arrays, and the shapes of its results.
 
 Nothing here knows JAX: these functions also run inside XLA's callbacks, where touching JAX hangs.
-Logits come as rows (N, K). What names the noise comes as one operand of five uint32: the two words
-of the key, the index of the first row in two words, and that of the first sample. The inverse of
-the temperature comes as an array of no axes, in the dtype of the logits.
+Logits come as rows (N, K), scores of pairs as problems (B, n, m) with n <= m. What names the noise
+comes as one operand of five uint32: the two words of the key, the index of the first row in two
+words, and that of the first sample. The inverse of the temperature comes as an array of no axes, in
+the dtype of the logits, and so does the factor of the noise.
 """
 
 from __future__ import annotations
@@ -19,13 +20,15 @@ from fastgrad._typing import Array
 from fastgrad.distributions import (
     categorical,
     categorical_entropy,
-    sinkhorn,
     subset,
-    subset_top_k,
 )
+from fastgrad.distributions.assignment import canonical, require_matching
+from fastgrad.distributions.plackett_luce import size
 from fastgrad.kernels.compiler.jit import MAX_CHUNKS
 from fastgrad.kernels.distributions import concrete as _concrete
 from fastgrad.kernels.distributions import concrete_vjp as _products
+from fastgrad.kernels.distributions import sinkhorn_batch as _sinkhorn_kernels
+from fastgrad.kernels.distributions import subset_top_k as _top_k
 from fastgrad.random import Key
 
 WORD = 2**32
@@ -150,24 +153,54 @@ def _marginals_vjp(logits, cotangent, *, k):
     return (subset.marginals_vjp(logits, cotangent, k),)
 
 
-def _relaxed_top_k(logits, address, *, samples, k, temperature):
+def _k_hot(logits, address, *, samples, k):
     key, row, sample = place(address)
-    where = {"row_offset": row, "sample_offset": sample, "temperature": temperature}
-    return (subset_top_k.relaxed_top_k(logits, k, num_samples=samples, rng=key, **where),)
+    where = {"rng": key, "row_offset": row, "sample_offset": sample}
+    return (subset.k_hot(logits, k, num_samples=samples, **where),)
 
 
-def _relaxed_top_k_vjp(logits, address, cotangent, *, k, temperature):
-    key, row, sample = place(address)
-    where = {"row_offset": row, "sample_offset": sample, "temperature": temperature}
-    return (subset_top_k.relaxed_top_k_vjp(logits, cotangent, k, rng=key, **where),)
+def _relaxed_top_k(logits, address, scale, *, samples, k):
+    rows, _ = _validate.rows(logits)
+    out, k = np.empty((samples, *rows.shape), rows.dtype), size(rows, k, rows.shape)
+    _top_k.relaxed_top_k(rows, k, _noise(address, samples), _scale(rows, scale), out)
+    return (out,)
 
 
-def _sinkhorn(log_alpha, **options):
-    return tuple(sinkhorn.sinkhorn(log_alpha, **options))
+def _relaxed_top_k_vjp(logits, address, scale, cotangent, *, k):
+    rows, _ = _validate.rows(logits)
+    grad, r = np.empty_like(rows), _validate.real_array(cotangent, "cotangent")
+    _top_k.relaxed_top_k_vjp(rows, r, k, _noise(address, len(r)), _scale(rows, scale), grad)
+    return (grad,)
 
 
-def _sinkhorn_vjp(log_alpha, cotangent, **options):
-    return (sinkhorn.sinkhorn_vjp(log_alpha, cotangent, **options),)
+def _sinkhorn_operands(log_alpha, address, scale, noise_scale, samples, limits):
+    """Return problems of no more rows than columns, and what else both kernels take."""
+    problem = canonical(log_alpha)
+    x, (tolerance, max_iterations, newton) = problem.logits, limits
+    limits = _scale(x, scale), float(tolerance), int(max_iterations), bool(newton)
+    return problem, (_noise(address, samples), x.dtype.type(noise_scale), limits)
+
+
+def _sinkhorn(
+    log_alpha, address, scale, noise_scale, *, samples, tolerance, max_iterations, newton
+):
+    limits = tolerance, max_iterations, newton
+    problem, how = _sinkhorn_operands(log_alpha, address, scale, noise_scale, samples, limits)
+    out = np.empty((samples, *log_alpha.shape), log_alpha.dtype)
+    errors, counts = np.empty(out.shape[:2]), np.empty(out.shape[:2], np.int32)
+    _sinkhorn_kernels.solve(problem.logits, *how, out, errors, counts)
+    return out, errors, counts
+
+
+def _sinkhorn_vjp(
+    log_alpha, address, scale, noise_scale, cotangent, *, tolerance, max_iterations, newton
+):
+    limits, w = (tolerance, max_iterations, newton), _validate.real_array(cotangent, "cotangent")
+    problem, how = _sinkhorn_operands(log_alpha, address, scale, noise_scale, len(w), limits)
+    require_matching(problem)
+    out = np.empty(w.shape, w.dtype)
+    _sinkhorn_kernels.vjp(problem.logits, w, *how, True, out)
+    return (out.sum(axis=0),)
 
 
 def _solve(theta, words, *, solver, shape, samples, **options):
@@ -224,10 +257,9 @@ def _of_relax(logits, *others, samples, **options):
     return ((shape[:-1], np.dtype(np.int32)), *3 * ((shape, logits.dtype),))
 
 
-def _of_sinkhorn(log_alpha, **options):
-    batch = log_alpha.shape[:-2]
-    kinds = (log_alpha.dtype, np.dtype(np.float64), np.dtype(np.int32))
-    return tuple(zip((log_alpha.shape, batch, batch), kinds, strict=True))
+def _of_sinkhorn(log_alpha, *others, samples, **options):
+    shape, kinds = (samples, *log_alpha.shape), (log_alpha.dtype, np.float64, np.int32)
+    return tuple(zip((shape, shape[:2], shape[:2]), map(np.dtype, kinds), strict=True))
 
 
 def _of_draw(words, first, *others, samples, **options):
@@ -258,8 +290,9 @@ OPERATIONS = {
     ),
     "marginals": Operation(_marginals, (2,), _like_logits),
     "marginals_vjp": Operation(_marginals_vjp, (2, 2), _like_logits),
-    "relaxed_top_k": Operation(_relaxed_top_k, (2, 1), _for_each_sample),
-    "relaxed_top_k_vjp": Operation(_relaxed_top_k_vjp, (2, 1, 3), _like_logits),
-    "sinkhorn": Operation(_sinkhorn, (3,), _of_sinkhorn),
-    "sinkhorn_vjp": Operation(_sinkhorn_vjp, (3, 3), _like_logits),
+    "k_hot": Operation(_k_hot, (2, 1), _for_each_sample),
+    "relaxed_top_k": Operation(_relaxed_top_k, (2, 1, 0), _for_each_sample),
+    "relaxed_top_k_vjp": Operation(_relaxed_top_k_vjp, (2, 1, 0, 3), _like_logits),
+    "sinkhorn": Operation(_sinkhorn, (3, 1, 0, 0), _of_sinkhorn),
+    "sinkhorn_vjp": Operation(_sinkhorn_vjp, (3, 1, 0, 0, 4), _like_logits),
 }

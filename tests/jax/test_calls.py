@@ -4,6 +4,7 @@ import ast
 import pathlib
 import threading
 
+import numba
 import numpy as np
 import pytest
 
@@ -155,6 +156,18 @@ def test_many_chunks_have_the_bits_of_one(monkeypatch):
     np.testing.assert_array_equal(
         found[0][0], fg.relax(x, temperature=0.5, num_samples=2, rng=RNG).sample
     )
+
+
+def test_as_many_chunks_as_the_numpy_api_runs(monkeypatch):
+    monkeypatch.setattr(chunks.jit.threads, "count", lambda: 2)
+    monkeypatch.setattr(chunks.jit, "_parallel_is_safe", lambda: True)
+    monkeypatch.setattr(chunks.threads, "limit", lambda: chunks.threads.MOST)
+    chunks.plan_threads()
+    count = numba.njit(lambda work: chunks.chunks_for(work))
+    for work in (0, 1, 2**12, 2**15 - 1, 2**15, 2**15 + 1, 20_000, 10**5, 10**9, 2**40):
+        assert count(work) == chunks.jit.plan(work)
+    monkeypatch.undo()
+    chunks.plan_threads()
 
 
 def test_eight_threads_at_once():
