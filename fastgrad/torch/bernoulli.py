@@ -10,7 +10,7 @@ from fastgrad.torch.arguments import DRAW, Operator
 from fastgrad.torch.categorical import pair
 from fastgrad.torch.concrete import Relaxation
 from fastgrad.torch.operators import build, summed_relaxations, summed_scores
-from fastgrad.torch.tensors import TorchRNG, integers, real, scalar, words
+from fastgrad.torch.tensors import TorchRNG, integers, real, scalar, typed, words
 
 __all__ = ["entropy", "gumbel_softmax", "kl_divergence", "log_prob", "relax", "sample"]
 
@@ -151,7 +151,9 @@ def gumbel_softmax(
     x = real(logits, "logits")
     noise = (*words(rng), num_samples)
     options = (hard, log, site_offset, sample_offset)
-    return _gumbel_softmax(x, scalar(temperature, "temperature"), *noise, *options).to(logits.dtype)
+    return typed(
+        _gumbel_softmax(x, scalar(temperature, "temperature"), *noise, *options), logits.dtype
+    )
 
 
 def relax(
@@ -197,7 +199,7 @@ def relax(
     noise = (*words(rng), num_samples)
     options = (coupled, log, site_offset, sample_offset)
     z, *others = _relax(x, scalar(temperature, "temperature"), *noise, *options)
-    relaxed, conditional, score = [y.to(logits.dtype) for y in others]
+    relaxed, conditional, score = [typed(y, logits.dtype) for y in others]
     return Relaxation(z, relaxed, conditional, score)
 
 
@@ -227,7 +229,7 @@ def log_prob(logits: Tensor, x: Tensor) -> Tensor:
     >>> fgt.bernoulli.log_prob(torch.zeros(2), torch.tensor([0, 1]))
     tensor([-0.6931, -0.6931])
     """
-    return _log_prob(real(logits, "logits"), integers(x, "x")).to(logits.dtype)
+    return typed(_log_prob(real(logits, "logits"), integers(x, "x")), logits.dtype)
 
 
 def entropy(logits: Tensor) -> Tensor:
@@ -254,7 +256,7 @@ def entropy(logits: Tensor) -> Tensor:
     >>> fgt.bernoulli.entropy(torch.zeros(2))
     tensor([0.6931, 0.6931])
     """
-    return _entropy(real(logits, "logits")).to(logits.dtype)
+    return typed(_entropy(real(logits, "logits")), logits.dtype)
 
 
 def kl_divergence(p_logits: Tensor, q_logits: Tensor) -> Tensor:
@@ -281,4 +283,4 @@ def kl_divergence(p_logits: Tensor, q_logits: Tensor) -> Tensor:
     >>> fgt.bernoulli.kl_divergence(torch.zeros(1), torch.tensor([1.0]))
     tensor([0.1201])
     """
-    return _kl_divergence(*pair(p_logits, q_logits)).to(p_logits.dtype)
+    return typed(_kl_divergence(*pair(p_logits, q_logits)), p_logits.dtype)

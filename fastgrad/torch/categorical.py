@@ -10,7 +10,7 @@ from torch import Tensor
 from fastgrad.distributions import categorical as _arrays
 from fastgrad.torch.arguments import DRAW, PLACE, Operator
 from fastgrad.torch.operators import build, summed_scores
-from fastgrad.torch.tensors import TorchRNG, integers, real, words
+from fastgrad.torch.tensors import TorchRNG, integers, real, typed, words
 
 __all__ = ["entropy", "kl_divergence", "log_prob", "sample"]
 
@@ -126,7 +126,7 @@ def log_prob(logits: Tensor, z: Tensor) -> Tensor:
     >>> fgt.log_prob(torch.tensor([0.25, 0.75]).log(), torch.tensor([0, 1]))
     tensor([-1.3863, -0.2877])
     """
-    return _log_prob(real(logits, "logits"), integers(z, "z")).to(logits.dtype)
+    return typed(_log_prob(real(logits, "logits"), integers(z, "z")), logits.dtype)
 
 
 def entropy(logits: Tensor) -> Tensor:
@@ -153,7 +153,7 @@ def entropy(logits: Tensor) -> Tensor:
     >>> fgt.entropy(torch.zeros(2, 4))
     tensor([1.3863, 1.3863])
     """
-    return _entropy(real(logits, "logits")).to(logits.dtype)
+    return typed(_entropy(real(logits, "logits")), logits.dtype)
 
 
 def kl_divergence(p_logits: Tensor, q_logits: Tensor) -> Tensor:
@@ -180,7 +180,7 @@ def kl_divergence(p_logits: Tensor, q_logits: Tensor) -> Tensor:
     >>> fgt.kl_divergence(torch.tensor([0.0, 0.0]), torch.tensor([0.25, 0.75]).log())
     tensor(0.1438)
     """
-    return _kl_divergence(*pair(p_logits, q_logits)).to(p_logits.dtype)
+    return typed(_kl_divergence(*pair(p_logits, q_logits)), p_logits.dtype)
 
 
 def pair(p_logits: Tensor, q_logits: Tensor) -> list[Tensor]:

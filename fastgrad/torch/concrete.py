@@ -10,7 +10,7 @@ from torch import Tensor
 from fastgrad.distributions import concrete as _arrays
 from fastgrad.torch.arguments import DRAW, PLACE, Operator
 from fastgrad.torch.operators import build, summed_relaxations
-from fastgrad.torch.tensors import TorchRNG, real, scalar, words
+from fastgrad.torch.tensors import TorchRNG, real, scalar, typed, words
 
 __all__ = ["Relaxation", "gumbel_softmax", "relax"]
 
@@ -111,7 +111,9 @@ def gumbel_softmax(
     x = real(logits, "logits")
     noise = (*words(rng), num_samples)
     options = (hard, log, row_offset, sample_offset)
-    return _gumbel_softmax(x, scalar(temperature, "temperature"), *noise, *options).to(logits.dtype)
+    return typed(
+        _gumbel_softmax(x, scalar(temperature, "temperature"), *noise, *options), logits.dtype
+    )
 
 
 def relax(
@@ -160,5 +162,5 @@ def relax(
     noise = (*words(rng), num_samples)
     options = (coupled, log, row_offset, sample_offset)
     z, *others = _relax(x, scalar(temperature, "temperature"), *noise, *options)
-    relaxed, conditional, score = [y.to(logits.dtype) for y in others]
+    relaxed, conditional, score = [typed(y, logits.dtype) for y in others]
     return Relaxation(z, relaxed, conditional, score)

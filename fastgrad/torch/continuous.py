@@ -14,7 +14,7 @@ from fastgrad.distributions import continuous as _families
 from fastgrad.distributions.continuous import Continuous
 from fastgrad.torch.arguments import Operator
 from fastgrad.torch.operators import build
-from fastgrad.torch.tensors import TorchRNG, real, words
+from fastgrad.torch.tensors import TorchRNG, real, typed, words
 
 __all__ = ["sample"]
 
@@ -113,4 +113,4 @@ def sample(
     own = functools.reduce(torch.promote_types, [parameters[name].dtype for name in names])
     dtype = functools.reduce(torch.promote_types, [x.dtype for x in tensors])
     found = draw(*[x.to(dtype) for x in tensors], *words(rng), num_samples, sample_offset)
-    return found.to(own)
+    return typed(found, own)

@@ -67,19 +67,24 @@ def _forward(row: Operator) -> Callable[..., Any]:
     read = reader(names, count, {*names, "rng"})
     writes = "out" in inspect.signature(function).parameters
     drawn = "num_samples" in names
+    alike = row.results == ((0, None),)  # to the first operand, but for an axis of samples
 
     def call(*args: Any) -> Any:
-        operands, options = args[:count], read(args)
+        options = read(args)
         if not writes:
-            return _tensors(function(*map(_array, operands), **options))
+            return _tensors(function(*map(_array, args[:count]), **options))
         if drawn:
             _, lead = _validate.samples(options["num_samples"])
         else:
-            lead = lead_of(row, operands, options)
-        shapes = shapes_of(row, lead, operands[0])
-        results = [torch.empty(shape, dtype=dtype) for shape, dtype in shapes]
+            lead = lead_of(row, args[:count], options)
+        x = args[0]
+        if alike:
+            result = x.new_empty((*lead, *x.shape))
+            function(*map(_array, args[:count]), out=result.numpy(), **options)
+            return result
+        results = [torch.empty(shape, dtype=kind) for shape, kind in shapes_of(row, lead, x)]
         options["out"] = _one_or_all([x.numpy() for x in results])
-        function(*map(_array, operands), **options)
+        function(*map(_array, args[:count]), **options)
         return _one_or_all(results)
 
     return call
@@ -87,6 +92,8 @@ def _forward(row: Operator) -> Callable[..., Any]:
 
 def _tensors(found: Any) -> Any:
     """Return a fresh array, or several, as tensors of their memory."""
+    if type(found) is np.ndarray:
+        return torch.from_numpy(found)
     many = found if isinstance(found, tuple) else (found,)
     return _one_or_all([torch.from_numpy(np.asarray(x)) for x in many])
 
@@ -204,7 +211,8 @@ def _differentiable(
     kept = [i for i in range(len(row.results)) if i in row.differentiable]
     others = [i for i in range(len(row.results)) if i not in row.differentiable]
     tensors, given = row.arguments.count("Tensor "), len(kept)
-    rest = row.arguments.count(",") + 1 - row.gradients
+    none = (None,) * (row.arguments.count(",") + 1 - row.gradients)
+    operands = len(row.operands)
     # Literals, since graphs are traced through these functions.
     message = FIRST_ORDER.format(row.name)
 
@@ -245,13 +253,21 @@ def _differentiable(
                 found = multiply(*args) if _alone(*args[:given]) else product(*args)
             else:
                 found = product(*args) if torch.compiler.is_compiling() else Product.apply(*args)
-            found = found if isinstance(found, tuple) else (found,)
-            return (*found, *[None] * rest)
+            return (*found, *none) if isinstance(found, tuple) else (found, *none)
 
-    class Direct(Function):
+    class Direct(torch.autograd.Function):
+        """The same in fewer steps and arguments, which cost: not for compilers and transforms."""
+
         @staticmethod
-        def forward(*args: Any) -> Any:
-            return compute(*args)
+        def forward(ctx: Any, *packed: Any) -> Any:  # pyright: ignore
+            args = (*packed[:-1], *packed[-1])
+            output = compute(*args)
+            Function.setup_context(ctx, args, output)
+            return output
+
+        @staticmethod
+        def backward(ctx: Any, *grads: Any) -> Any:
+            return (*Function.backward(ctx, *grads)[:operands], None)
 
     # Where nothing requires grad, Dynamo counts the parameters to tell whether `forward` takes ctx.
     names = [argument.split()[1] for argument in row.arguments.split(", ")]
@@ -262,13 +278,12 @@ def _differentiable(
     Product.__name__ = Product.__qualname__ = f"{row.name}_vjp"
     # `apply` without its binding of defaults, which takes 20 microseconds.
     apply: Callable[..., Any] = super(torch.autograd.Function, Direct).apply  # pyright: ignore
-    operands = len(row.operands)
 
     def call(*args: Any) -> Any:
         if not _alone(*args[:operands]):
             return Function.apply(*args)
-        if torch.is_grad_enabled() and any(x.requires_grad for x in args[:operands]):
-            return apply(*args)
+        if torch.is_grad_enabled() and any([x.requires_grad for x in args[:operands]]):
+            return apply(*args[:operands], args[operands:])
         return compute(*args)
 
     return call

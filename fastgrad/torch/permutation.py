@@ -10,7 +10,7 @@ from torch import Tensor
 from fastgrad.distributions import sinkhorn as _arrays
 from fastgrad.torch.arguments import Operator
 from fastgrad.torch.operators import build
-from fastgrad.torch.tensors import TorchRNG, real, scalar, words
+from fastgrad.torch.tensors import TorchRNG, real, scalar, typed, words
 
 __all__ = ["Sinkhorn", "gumbel_sinkhorn", "sinkhorn"]
 
@@ -101,7 +101,7 @@ def sinkhorn(
     x = real(log_alpha, "log_alpha")
     limits = (tolerance, max_iterations, newton)
     matrix, error, iterations = _sinkhorn(x, scalar(temperature, "temperature"), *limits)
-    return Sinkhorn(matrix.to(log_alpha.dtype), error, iterations)
+    return Sinkhorn(typed(matrix, log_alpha.dtype), error, iterations)
 
 
 def gumbel_sinkhorn(
@@ -152,4 +152,4 @@ def gumbel_sinkhorn(
     options = (tolerance, max_iterations, newton, problem_offset, sample_offset)
     found = _gumbel_sinkhorn(x, scalar(temperature, "temperature"), *noise, *options)
     matrix, error, iterations = found
-    return Sinkhorn(matrix.to(log_alpha.dtype), error, iterations)
+    return Sinkhorn(typed(matrix, log_alpha.dtype), error, iterations)

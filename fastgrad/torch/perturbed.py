@@ -16,7 +16,7 @@ from fastgrad.perturbed.solve import CONTROLS
 from fastgrad.perturbed.solver import parameters, problem_axes
 from fastgrad.torch.arguments import Operator
 from fastgrad.torch.operators import build
-from fastgrad.torch.tensors import TorchRNG, real, words
+from fastgrad.torch.tensors import TorchRNG, real, typed, words
 
 __all__ = ["solve"]
 
@@ -181,4 +181,4 @@ def solve(
     number = _number_in_graph(solver) if torch.compiler.is_compiling() else _number(solver)
     options = (number, *words(rng), noise, noise_scale, control, problem_ndim, sample_offset)
     solutions = _solve(x.detach(), num_samples, *options)
-    return _mean_of(x, solutions, *options).to(theta.dtype)
+    return typed(_mean_of(x, solutions, *options), theta.dtype)

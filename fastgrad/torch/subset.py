@@ -7,7 +7,7 @@ from torch import Tensor
 from fastgrad.distributions import subset as _arrays
 from fastgrad.torch.arguments import Operator
 from fastgrad.torch.operators import build
-from fastgrad.torch.tensors import TorchRNG, real, scalar, words
+from fastgrad.torch.tensors import TorchRNG, real, scalar, typed, words
 
 __all__ = ["k_hot", "marginals", "relaxed_top_k"]
 
@@ -82,7 +82,7 @@ def relaxed_top_k(
     """
     x = real(logits, "logits")
     options = (k, *words(rng), num_samples, row_offset, sample_offset)
-    return _relaxed_top_k(x, scalar(temperature, "temperature"), *options).to(logits.dtype)
+    return typed(_relaxed_top_k(x, scalar(temperature, "temperature"), *options), logits.dtype)
 
 
 def marginals(logits: Tensor, k: int) -> Tensor:
@@ -111,7 +111,7 @@ def marginals(logits: Tensor, k: int) -> Tensor:
     >>> fgt.subset.marginals(torch.tensor([1.0, 1.0, 2.0]).log(), 2)
     tensor([0.6000, 0.6000, 0.8000])
     """
-    return _marginals(real(logits, "logits"), k).to(logits.dtype)
+    return typed(_marginals(real(logits, "logits"), k), logits.dtype)
 
 
 def k_hot(
@@ -165,4 +165,4 @@ def k_hot(
     """
     x = real(logits, "logits")
     options = (*words(rng), num_samples, row_offset, sample_offset)
-    return _k_hot(x, k, *options).to(logits.dtype)
+    return typed(_k_hot(x, k, *options), logits.dtype)

@@ -26,7 +26,7 @@ def on_cpu(x: Any, name: str) -> Tensor:
     if not isinstance(x, Tensor):
         kind = type(x).__name__
         raise TypeError(f"{name} must be a tensor, got {kind}: functions of arrays are in fastgrad")
-    if x.device.type != "cpu":
+    if not x.is_cpu:  # to ask for the device takes five times as long
         raise ValueError(
             f"{name} must be on the CPU, where fastgrad computes, got device {x.device}: "
             "move it with .cpu()"
@@ -37,11 +37,17 @@ def on_cpu(x: Any, name: str) -> Tensor:
 def real(x: Any, name: str) -> Tensor:
     """Return a tensor of real numbers as float32 or float64, the halves as float32."""
     x = on_cpu(x, name)
-    if x.dtype in REALS:
+    dtype = x.dtype
+    if dtype in REALS:
         return x
-    if x.dtype in HALVES:
+    if dtype in HALVES:
         return x.float()
-    raise TypeError(f"{name} must be float32, float64, float16 or bfloat16, got {x.dtype}")
+    raise TypeError(f"{name} must be float32, float64, float16 or bfloat16, got {dtype}")
+
+
+def typed(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return a result in the type in which it is wanted: mostly as it is, which `to` finds late."""
+    return x if x.dtype is dtype else x.to(dtype)
 
 
 def integers(x: Any, name: str) -> Tensor:
@@ -76,6 +82,8 @@ def words(rng: TorchRNG) -> tuple[int, int]:
 
     An integer goes as it is, so that one graph serves all: see `key_of`.
     """
+    if type(rng) is Key:
+        return rng.words
     if isinstance(rng, int) and not isinstance(rng, bool) and 0 <= rng < 2**63:
         return rng, SEEDED
     if torch.compiler.is_compiling():
