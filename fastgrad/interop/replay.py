@@ -18,7 +18,7 @@ from fastgrad.estimators.base import Estimate, Estimator
 from fastgrad.objectives import Objective
 from fastgrad.random import RNG
 
-__all__ = ["Answers", "Points", "most_points", "record", "replay"]
+__all__ = ["Answers", "Points", "Rehearsal", "record", "rehearse", "replay"]
 
 
 class Points(NamedTuple):
@@ -104,16 +104,29 @@ def record(
     >>> points.plain.shape, points.sloped.shape
     ((4, 5, 3), (4, 5, 3))
     """
-    recorder = _Recorder(examples)
-    f = Objective(recorder.value, recorder.gradient)
-    estimator(f, distribution, num_samples=num_samples, rng=rng, state=state)
-    return recorder.points
+    call = {"num_samples": num_samples, "rng": rng, "state": state}
+    return _recorded(estimator, distribution, examples, call)[0]
 
 
-def most_points(
+class Rehearsal(NamedTuple):
+    """What is known of an estimate before the values of the logits are.
+
+    Attributes
+    ----------
+    most : Points
+        Those for logits of 0, where no outcome is masked: no `record` has more.
+    state : dict of arrays, or None
+        What the estimator has learned after a call with f = 0: its structure is that of all calls.
+    """
+
+    most: Points
+    state: dict[str, Any] | None
+
+
+def rehearse(
     estimator: Estimator, distribution: Any, *, num_samples: int, examples: tuple[int, ...] = ()
-) -> Points:
-    """Return points of which no `record` for logits of that shape and type has more.
+) -> Rehearsal:
+    """Make an estimate for logits of that shape and type, to know the shapes of all others.
 
     Parameters
     ----------
@@ -122,25 +135,33 @@ def most_points(
 
     Returns
     -------
-    Points
-        Those for logits of 0, where no outcome is masked.
+    Rehearsal
 
     Examples
     --------
     >>> import numpy as np, fastgrad as fg
-    >>> from fastgrad.interop.replay import most_points
-    >>> most_points(fg.estimator("enumerate"), np.zeros((2, 3)), num_samples=1).plain.shape
+    >>> from fastgrad.interop.replay import rehearse
+    >>> rehearse(fg.estimator("enumerate"), np.zeros((2, 3)), num_samples=1).most.plain.shape
     (10, 2, 3)
     """
     distribution = as_distribution(distribution)
     distribution = distribution.with_logits(np.zeros_like(distribution.logits))
-    points = record(estimator, distribution, num_samples=num_samples, rng=0, examples=examples)
+    call = {"num_samples": num_samples, "rng": 0, "state": None}
+    points, state = _recorded(estimator, distribution, examples, call)
     if isinstance(estimator, ARSM):  # it leaves out the swaps that change no outcome
         k = distribution.num_outcomes
         times = 1 + k * (k - 1) // 2
         order = np.zeros((times, 2), np.int32)
-        return Points(np.repeat(points.plain[:1], times * num_samples, 0), points.sloped, order)
-    return points
+        plain = np.repeat(points.plain[:1], times * num_samples, 0)
+        points = Points(plain, points.sloped, order)
+    return Rehearsal(points, state)
+
+
+def _recorded(estimator, distribution, examples, call):
+    """Return where f is asked for, and the state after it has answered with zeros."""
+    recorder = _Recorder(examples)
+    found = estimator(Objective(recorder.value, recorder.gradient), distribution, **call)
+    return recorder.points, found.state
 
 
 def replay(

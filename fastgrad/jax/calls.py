@@ -16,7 +16,7 @@ import numpy as np
 from fastgrad.jax import chunks, handlers
 from fastgrad.jax.operations import OPERATIONS
 
-__all__ = ["call"]
+__all__ = ["call", "varying"]
 
 
 def call(name: str, *operands: Any, **options: Any) -> tuple[Any, ...]:
@@ -30,13 +30,13 @@ def call(name: str, *operands: Any, **options: Any) -> tuple[Any, ...]:
         target = handlers.target(name, x.dtype)
         function = jax.ffi.ffi_call(target, results, vmap_method=route)
         found = tuple(function(*operands, options=handlers.packed(options)))
-        return _varying(found, operands)
+        return varying(found, operands)
     callback = _callback(name, tuple(sorted(options.items())))
     found = jax.pure_callback(callback, results, *operands, vmap_method=route)
-    return _varying(tuple(found), operands)
+    return varying(tuple(found), operands)
 
 
-def _varying(results, operands):
+def varying(results, operands):
     """Return results as differing along those axes of `jax.shard_map` along which operands do.
 
     JAX has had three ways to say so: none, `vma`, and since 0.10 `manual_axis_type`.

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from fastgrad.jax.frames import caller, compiled, words
+from fastgrad.jax.frames import KEPT, caller, compiled, words
 from fastgrad.kernels.compiler import jit, threads
 
-MOST = np.ones(1, np.int64)  # chunks of a call, read by handlers; 1 is serial
+MOST = KEPT.setdefault(
+    "most chunks", np.ones(1, np.int64)
+)  # chunks of a call, read by handlers; 1 is serial
 
 
 def plan_threads() -> None:

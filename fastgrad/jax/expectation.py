@@ -19,10 +19,10 @@ from fastgrad.distributions.bernoulli import Bernoulli
 from fastgrad.distributions.categorical import Categorical
 from fastgrad.estimators.base import Estimate, Estimator
 from fastgrad.estimators.registry import EstimatorName, estimator
-from fastgrad.interop.replay import Answers, Points, most_points, record, replay
+from fastgrad.interop.replay import Answers, Points, record, rehearse, replay
+from fastgrad.jax.calls import varying
 from fastgrad.jax.keys import JaxKey, words
 from fastgrad.jax.operands import JaxArray, real
-from fastgrad.objectives import Objective
 from fastgrad.random import Key
 
 __all__ = ["Expectation", "expectation", "initial_state"]
@@ -121,7 +121,7 @@ def expectation(
     names, leaves = _state_leaves(plan, state)
     most = plan.most
     asked = [most.plain.shape, most.sloped.shape, (num_samples, *x.shape)]
-    traced = [_closed(plan, f, jax.ShapeDtypeStruct(shape, x.dtype)) for shape in asked]
+    traced = [_closed(plan, f, kind) for kind in _kinds(x, asked)]
     functions = [function for function, _ in traced]
 
     @jax.custom_vjp
@@ -231,12 +231,7 @@ def _plan(f, x, chosen, num_samples, distribution, options):
             f"got {value.shape}"
         )
     examples = value.shape[1:]
-    call = {"num_samples": num_samples, "examples": examples}
-    most = most_points(made, zeros, **call)
-    nothing = Objective(
-        lambda p: np.zeros((len(p), *examples), p.dtype), lambda p: np.zeros_like(p)
-    )
-    state = made(nothing, zeros, num_samples=num_samples, rng=0).state
+    most, state = rehearse(made, zeros, num_samples=num_samples, examples=examples)
     state = {k: np.asarray(v) for k, v in state.items()} if state else None
     return _Plan(made, kind, num_samples, examples, answer, most, state)
 
@@ -253,6 +248,12 @@ def _state_leaves(plan, state):
         if leaf.shape != known[name].shape:
             raise ValueError(f"state[{name!r}] must have shape {known[name].shape}: {leaf.shape}")
     return list(known), leaves
+
+
+def _kinds(x, shapes):
+    """Return what arrays of these shapes are to a tracer, on the devices of x."""
+    make = lambda x: varying(tuple(jnp.zeros(shape, x.dtype) for shape in shapes), (x,))  # noqa: E731
+    return jax.eval_shape(make, x)
 
 
 def _closed(plan, f, x):
@@ -302,7 +303,7 @@ def _draw(plan, names, x, words, leaves):
         points = record(plan.estimator, d, examples=plan.examples, **call).padded(plan.most)
         return tuple(_as([*points, _samples(plan, d, call)], shapes))
 
-    return jax.pure_callback(draw, tuple(shapes), x, words, leaves, vmap_method="sequential")
+    return _called(draw, shapes, x, words, leaves)
 
 
 def _samples(plan, distribution, call):
@@ -327,9 +328,13 @@ def _combine(plan, names, x, words, leaves, points, answers):
         new = [(found.state or {})[name] for name in plan.state or {}]
         return tuple(_as([found.value, found.grad, *new], shapes))
 
-    return jax.pure_callback(
-        combine, tuple(shapes), x, words, leaves, points, tuple(answers), vmap_method="sequential"
-    )
+    return _called(combine, shapes, x, words, leaves, points, tuple(answers))
+
+
+def _called(function, shapes, *operands):
+    """Call NumPy from a program; under vmap, once for each element."""
+    found = jax.pure_callback(function, tuple(shapes), *operands, vmap_method="sequential")
+    return varying(tuple(found), jax.tree.leaves(operands))
 
 
 def jax_free(tree: Any) -> Any:

@@ -34,7 +34,9 @@ from numba.extending import intrinsic
 
 from fastgrad.kernels.compiler.jit import OPTIONS, Kernel, block
 
-_texts: list[Any] = []
+# XLA holds addresses for ever, and names that cannot be given again: what they mean is kept in a
+# place that outlives this module, which a process may import anew.
+KEPT: dict[str, Any] = jax.ffi.__dict__.setdefault("_fastgrad", {})
 VERSIONS = ((0, 1), (0, 2), (0, 3))
 INVALID_ARGUMENT, INTERNAL = 3, 13
 WORD = ir.IntType(64)
@@ -101,6 +103,7 @@ def caller(kernel: Kernel) -> Any:
 
     It returns whether the kernel failed, which it only does for want of memory.
     """
+    KEPT[f"kernel {id(kernel)}"] = kernel
 
     @instruction
     def run(typingctx, chunk, chunks, args):
@@ -188,7 +191,7 @@ def handler(body: Any, dtype: str, operands: int, results: int, messages: tuple[
     Returns
     -------
     numba.core.ccallback.CFunc
-        To be kept alive: XLA holds its address for ever.
+        Kept for ever, as XLA keeps its address.
     """
     major, minor = version() or (0, 0)
     texts = [np.frombuffer(text.encode() + b"\0", np.uint8) for text in messages]
@@ -219,5 +222,5 @@ def handler(body: Any, dtype: str, operands: int, results: int, messages: tuple[
         return 0
 
     made = numba.cfunc("int64(int64)", **OPTIONS)(run)
-    _texts.append(texts)  # of which handlers hold the addresses
+    KEPT[f"handler {made.address}"] = made, texts
     return made

@@ -20,7 +20,6 @@ from fastgrad.kernels.distributions.categorical_long import SEGMENT
 
 __all__ = ["native", "packed", "target"]
 
-_kept: list[Any] = []  # XLA holds their addresses for ever
 _lock = threading.Lock()
 
 
@@ -47,12 +46,13 @@ def packed(options: dict[str, Any]) -> Any:
 
 @functools.cache
 def _registered(name: str, dtype: str) -> str:
-    operands, results, make = TABLE[name]
-    jit.threading_layer()
-    made = frames.handler(make(np.dtype(dtype).type), dtype, operands, results, MESSAGES)
     target = f"fastgrad_{name}_{dtype}"
-    jax.ffi.register_ffi_target(target, jax.ffi.pycapsule(made.address), platform="cpu")
-    _kept.append(made)
+    if target not in frames.KEPT:
+        operands, results, make = TABLE[name]
+        jit.threading_layer()
+        made = frames.handler(make(np.dtype(dtype).type), dtype, operands, results, MESSAGES)
+        jax.ffi.register_ffi_target(target, jax.ffi.pycapsule(made.address), platform="cpu")
+        frames.KEPT[target] = made
     return target
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch import distributions as td
+from torch._C._functorch import is_batchedtensor
 
 from fastgrad.distributions.bernoulli import Bernoulli
 from fastgrad.distributions.categorical import Categorical
@@ -76,6 +77,11 @@ def expectation(
     ValueError
         If f returns values of a wrong shape or not finite, or has no gradient by the samples where
         the estimator needs it; as the estimator itself. What f raises comes through.
+
+    Notes
+    -----
+    Neither `torch.func.vmap` nor a graph goes through it, as the estimator runs in NumPy. A batch
+    is one call: let f return values of shape (S, B), whose gradients do not mix.
 
     See Also
     --------
@@ -184,6 +190,11 @@ def _distribution(distribution: Any) -> tuple[Tensor, Discrete]:
         raise TypeError(f"distribution must be Categorical or Bernoulli, or logits, got {name}")
     else:
         logits, kind = distribution, Categorical
+    if isinstance(logits, Tensor) and is_batchedtensor(logits):
+        raise TypeError(
+            "logits must not be mapped by torch.func.vmap, as estimators run in NumPy: "
+            "let f return values of shape (S, B) instead"
+        )
     array = real(logits, "logits").numpy(force=True)
     return logits, kind(array, copy=False)  # pyright: ignore
 

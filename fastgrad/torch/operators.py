@@ -9,6 +9,7 @@ key among them, never the noise.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,7 +24,11 @@ from torch.nn import Parameter
 from fastgrad import _validate
 from fastgrad.torch.arguments import Operator, lead_of, names_of, reader, shapes_of
 
-LIBRARY = torch.library.Library("fastgrad", "FRAGMENT")
+# Operators cannot be defined twice, and graphs go on calling them: what they are is kept in a place
+# that outlives this module, which a process may import anew.
+KEPT: dict[str, Any] = torch.library.__dict__.setdefault("_fastgrad", {})
+LIBRARY = KEPT.get("library") or torch.library.Library("fastgrad", "FRAGMENT")
+KEPT["library"] = LIBRARY
 FIRST_ORDER = (
     "fastgrad.torch has first derivatives only: the gradient of {} can not be differentiated"
 )
@@ -31,30 +36,41 @@ FIRST_ORDER = (
 
 def build(row: Operator) -> Callable[..., Any]:
     """Register the operators of a row; return the function of tensors that they make."""
-    compute = _forward(row)
-    forward = _define(row.name, row.arguments, len(row.results), compute)
-    torch.library.register_fake(forward, _fake(row), lib=LIBRARY)
-    shapes = row.operands, [axes for axes, _ in row.results]
-    torch.library.register_vmap(forward, _vmap(forward, *shapes), lib=LIBRARY)
+    compute, shapes = _forward(row), (row.operands, [axes for axes, _ in row.results])
+    forward = _define(
+        row.name, row.arguments, len(row.results), compute, _fake(row), _vmap(*shapes)
+    )
     if row.vjp is None:
         return lambda *args: compute(*args) if _alone(args[0]) else forward(*args)
     given = [axes for i, (axes, _) in enumerate(row.results) if i in row.differentiable]
     names = [f"Tensor cotangent_{i}" for i in range(len(given))]
     multiply, arguments = _product(row), ", ".join([*names, row.arguments])
-    product = _define(f"{row.name}_vjp", arguments, row.gradients, multiply)
-    torch.library.register_fake(product, _fake_product(row), lib=LIBRARY)
     # Operands come after cotangents here, and it is the first operand that axes are counted from.
     axes = [*given, *row.operands], row.operands[: row.gradients]
-    rule = _vmap(product, *axes, first=len(given), summed=True)
-    torch.library.register_vmap(product, rule, lib=LIBRARY)
+    rule = _vmap(*axes, first=len(given), summed=True)
+    fake = _fake_product(row)
+    product = _define(f"{row.name}_vjp", arguments, row.gradients, multiply, fake, rule)
     return _differentiable(row, forward, product, compute, multiply)
 
 
-def _define(name: str, arguments: str, count: int, call: Callable[..., Any]) -> Any:
-    result = "Tensor" if count == 1 else f"({', '.join(['Tensor'] * count)})"
-    LIBRARY.define(f"_{name}({arguments}) -> {result}")
-    LIBRARY.impl(f"_{name}", call, "CPU")
-    return getattr(torch.ops.fastgrad, f"_{name}").default
+def _define(
+    name: str,
+    arguments: str,
+    count: int,
+    call: Callable[..., Any],
+    fake: Callable[..., Any],
+    rule: Callable[..., Any],
+) -> Any:
+    """Return an operator, which is defined when it has not been."""
+    if name not in KEPT:
+        result = "Tensor" if count == 1 else f"({', '.join(['Tensor'] * count)})"
+        LIBRARY.define(f"_{name}({arguments}) -> {result}")
+        LIBRARY.impl(f"_{name}", call, "CPU")
+        operator = getattr(torch.ops.fastgrad, f"_{name}").default
+        torch.library.register_fake(operator, fake, lib=LIBRARY)
+        torch.library.register_vmap(operator, functools.partial(rule, operator), lib=LIBRARY)
+        KEPT[name] = operator
+    return KEPT[name]
 
 
 def _array(x: Tensor) -> Any:
@@ -140,7 +156,6 @@ def _fake_product(row: Operator) -> Callable[..., Any]:
 
 
 def _vmap(
-    rowwise: Any,
     operands: Sequence[int],
     results: Sequence[int],
     *,
@@ -153,7 +168,7 @@ def _vmap(
     which axes are counted; results that are `summed` have no axis of samples.
     """
 
-    def rule(info: Any, dims: Any, *args: Any) -> Any:
+    def rule(rowwise: Any, info: Any, dims: Any, *args: Any) -> Any:
         count = len(operands)
         if any(dim is not None for dim in dims[count:]):
             raise ValueError("temperature must be one number for all rows: vmap over it is refused")

@@ -15,17 +15,17 @@ from fastgrad import perturbed as _arrays
 from fastgrad.perturbed.solve import CONTROLS
 from fastgrad.perturbed.solver import parameters, problem_axes
 from fastgrad.torch.arguments import Operator
-from fastgrad.torch.operators import build
+from fastgrad.torch.operators import KEPT, build
 from fastgrad.torch.tensors import TorchRNG, real, typed, words
 
 __all__ = ["solve"]
 
 # -- solvers by number, as operators take no functions ---------------------------------------------
 
-KEPT = 1024  # of those that no graph has
+MOST = 1024  # of those that no graph has
 
-_recent: dict[int, Callable[[Tensor], Any]] = {}
-_in_graphs: dict[int, Callable[[Tensor], Any]] = {}
+_recent: dict[int, Callable[[Tensor], Any]] = KEPT.setdefault("solvers", {})
+_in_graphs: dict[int, Callable[[Tensor], Any]] = KEPT.setdefault("solvers of graphs", {})
 _known = ChainMap(_in_graphs, _recent)  # each is alive, so that its identity is its own
 _lock = threading.Lock()
 
@@ -36,7 +36,7 @@ def _number(solver: Callable[[Tensor], Any]) -> int:
     with _lock:
         _recent.pop(number, None)
         _recent[number] = solver
-        while len(_recent) > KEPT:
+        while len(_recent) > MOST:
             del _recent[next(iter(_recent))]
     return number
 
@@ -53,7 +53,7 @@ def _of_arrays(number: int) -> Callable[[Any], Any]:
     solver = _known.get(number)
     if solver is None:
         raise RuntimeError(
-            f"solve must be differentiated before it is called with {KEPT} other solvers: "
+            f"solve must be differentiated before it is called with {MOST} other solvers: "
             "its own is kept no longer"
         )
 

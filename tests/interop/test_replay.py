@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastgrad as fg
-from fastgrad.interop.replay import Answers, Points, most_points, record, replay
+from fastgrad.interop.replay import Answers, Points, record, rehearse, replay
 
 BINARY = {"arm", "arms", "disarm"}
 
@@ -64,7 +64,7 @@ def test_no_call_asks_at_more_points_than_that_for_zeros(name):
     for seed in range(3):
         for scale in (0.1, 30.0):
             call = {"num_samples": 4, "rng": seed}
-            most = most_points(fg.estimator(name), logits, num_samples=4)
+            most = rehearse(fg.estimator(name), logits, num_samples=4).most
             points = record(fg.estimator(name), scale * logits, **call)
             padded = points.padded(most)
             assert [x.shape for x in padded] == [x.shape for x in most]
@@ -77,7 +77,7 @@ def test_padding_is_left_out():
     logits, target = problem("arsm")
     call = {"num_samples": 3, "rng": 5}
     direct, _, points = both("arsm", 4 * logits, target, 0, **call)
-    padded = points.padded(most_points(fg.estimator("arsm"), logits, num_samples=3))
+    padded = points.padded(rehearse(fg.estimator("arsm"), logits, num_samples=3).most)
     assert len(padded.plain) > len(points.plain)
     f = ((padded.plain - target) ** 2).sum(axis=(-2, -1)) + np.cos(padded.plain @ target[0]).sum(-1)
     none = np.empty(0)

@@ -244,6 +244,13 @@ def test_errors():
         fj.expectation(lambda x: f(x, w), logits, KEY, distribution="normal")
     with pytest.raises(ValueError, match="state must have the arrays"):
         fj.expectation(lambda x: f(x, w), logits, KEY, state={"other": np.zeros(3)})
+
+    def step(state, key):  # a carry whose structure changes: there is `initial_state` for that
+        found = fj.expectation(lambda x: f(x, w), logits, key, estimator="rebar", state=state)
+        return found.state, found.value
+
+    with pytest.raises(TypeError, match="carry"):
+        jax.lax.scan(step, None, jax.random.split(KEY, 2))
     with pytest.raises(ZeroDivisionError):  # an error in f is the user's own
         fj.expectation(lambda x: x[:, 0, 0] / (1 // 0), logits, KEY)
     nan = jax.jit(lambda x: fj.expectation(lambda x: x[:, 0, 0] * jnp.nan, x, KEY).value)

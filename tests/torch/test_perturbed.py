@@ -124,7 +124,7 @@ def test_vmap_is_one_large_call():
 
 
 def test_solvers_are_not_kept_for_ever(monkeypatch):
-    monkeypatch.setattr(perturbed, "KEPT", 2)
+    monkeypatch.setattr(perturbed, "MOST", 2)
     x = torch.tensor(THETA, requires_grad=True)
     results = [
         fgt.perturbed.solve(lambda t, i=i: t + i, x, num_samples=2, rng=KEY) for i in range(3)
