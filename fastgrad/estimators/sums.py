@@ -134,8 +134,7 @@ def outcomes(distribution: Discrete, z: IntArray) -> IntArray:
     single = distribution.num_outcomes == 1
     if single or not z.flags.c_contiguous or z.dtype != np.int32:
         z = np.ones(z.shape, np.int32) if single else np.array(z, np.int32, order="C")
-        z.flags.writeable = False
-    return z.reshape(len(z), distribution.matrix_shape[0])
+    return _validate.frozen(z.reshape(len(z), distribution.matrix_shape[0]))
 
 
 def mean_features(distribution: Discrete) -> FloatArray:

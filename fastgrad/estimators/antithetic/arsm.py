@@ -111,7 +111,8 @@ class ARSM(Estimator):
         pairs = list(itertools.combinations(range(k), 2))
         signal = np.zeros((*origin.shape, len(pairs)))
         change, asked = np.zeros(plain.value.shape), count
-        shares, winners = draws.shares.reshape(count, n, k), z.reshape(count, n)
+        shares = _validate.frozen(draws.shares.reshape(count, n, k))
+        winners = _validate.frozen(z.reshape(count, n))
         for pair, (a, b) in enumerate(pairs):
             swapped = np.empty(winners.shape, np.int32)
             _kernels.swap(w, shares, winners, a, b, swapped)

@@ -99,7 +99,7 @@ class ControlledScores:
         cells = math.prod(d.shape[1:])
         self.kernel(
             self.logits,
-            z.reshape(s, -1),
+            _validate.frozen(z.reshape(s, -1)),
             (x, y),
             (r, q),
             *flat,

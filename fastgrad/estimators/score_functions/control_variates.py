@@ -87,7 +87,7 @@ class MuProp(ScoreFunction):
             value.add(f_z.value)
             signal = f_z.signal.reshape(len(z), -1)
             linear = np.empty(signal.shape)
-            _kernels.sum_chosen(table, z.reshape(len(z), -1), linear)
+            _kernels.sum_chosen(table, _validate.frozen(z.reshape(len(z), -1)), linear)
             scores.add(z, (signal - linear).reshape(f_z.signal.shape))
         if at_mu.shape != scores.mean.shape:
             shapes = f"{scores.mean.shape} at outcomes and {at_mu.shape} at the mean"

@@ -114,7 +114,7 @@ class Linear:
     def __init__(self, distribution: Discrete, z: IntArray, gradient: FloatArray) -> None:
         self.mu = mean_features(distribution)
         self.z = outcomes(distribution, z)
-        self.gradient = gradient.reshape(len(z), *self.mu.shape)
+        self.gradient = _validate.frozen(gradient.reshape(len(z), *self.mu.shape))
         self.total, self.product = np.empty_like(self.mu), np.empty_like(self.mu)
         self.terms = np.empty(self.z.shape, self.mu.dtype)
         self.single = distribution.num_features == 1
@@ -147,7 +147,8 @@ def slopes(
 
     J is the Jacobian of mu by the logits; the product has the shape of the logits.
     """
-    g, product = gradient.reshape(mu.shape), np.empty_like(mu)
+    g, mu = _validate.frozen(gradient.reshape(mu.shape)), _validate.frozen(mu)
+    product = np.empty_like(mu)
     if distribution.single_logit:
         table = np.concatenate([-mu * g, (1 - mu) * g], axis=1)
         product = mu * table[:, 1:]

@@ -102,7 +102,7 @@ class VIMCO(ScoreFunction):
         empty: Any = False  # where the bound of some group is -inf
         for z, (log_weights, _) in blocks:
             size = self.group(len(z))
-            x = log_weights.reshape(len(z), -1)
+            x = _validate.frozen(log_weights.reshape(len(z), -1))
             bound, signal = np.empty((len(z) // size, x.shape[1])), np.empty(x.shape)
             _kernels.bounds(x, size, math.log(size), bound, signal)
             if _check.worst(x.reshape(-1)) == _check.MASKED:
