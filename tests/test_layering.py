@@ -1,7 +1,9 @@
 """The layering of the package, read from its sources."""
 
 import ast
+import functools
 import json
+import os
 import re
 import subprocess
 import sys
@@ -98,30 +100,44 @@ MODULES = {name_of(path): path for path in SOURCES}
 each_module = pytest.mark.parametrize("name", MODULES)
 
 
+@functools.cache
 def tree_of(name):
     return ast.parse(MODULES[name].read_text(encoding="utf-8"))
 
 
-def imports(tree, name):
-    """Yield the absolute dotted names that the nodes of a tree import, with their line."""
+@functools.cache
+def imports(name, at_import=False):
+    """Return the absolute dotted names that a module imports, with their line.
+
+    With `at_import`, only those outside functions and outside what is for type checkers.
+    """
     package = name if MODULES[name].name == "__init__.py" else name.rpartition(".")[0]
-    for node in ast.walk(tree):
+    found = []
+    for node in run_at_import(tree_of(name)) if at_import else ast.walk(tree_of(name)):
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name, node.lineno
+            found += [(alias.name, node.lineno) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
                 parents = [p for p in ("fastgrad." + package).split(".") if p and p != "__init__"]
                 parents = parents[: len(parents) - node.level + 1]
                 base = ".".join([*parents, base] if base else parents)
-            for alias in node.names:
-                yield f"{base}.{alias.name}", node.lineno
+            found += [(f"{base}.{alias.name}", node.lineno) for alias in node.names]
+    return found
+
+
+def run_at_import(node):
+    """Yield the nodes below one, but for those in functions and what is for type checkers."""
+    for child in ast.iter_child_nodes(node):
+        typing = isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"
+        if not typing and not isinstance(child, ast.FunctionDef):
+            yield child
+            yield from run_at_import(child)
 
 
 def imported_modules(name):
     """Yield the modules of the package which a module imports, by their inner names."""
-    for target, line in imports(tree_of(name), name):
+    for target, line in imports(name):
         parts = target.split(".")
         if parts[0] != "fastgrad":
             continue
@@ -129,15 +145,6 @@ def imported_modules(name):
         while inner and inner not in MODULES:
             inner = inner.rpartition(".")[0]
         yield inner or "__init__", line
-
-
-def at_import(tree):
-    """Empty the functions, and what is for type checkers: the rest runs at import."""
-    for node in ast.walk(tree):
-        typing = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        if isinstance(node, ast.FunctionDef) or typing:
-            node.body = []
-    return tree
 
 
 def place(name, room):
@@ -228,7 +235,7 @@ def test_no_import_cycles():
 @pytest.mark.parametrize("name", [n for n in MODULES if n.startswith("kernels")])
 def test_kernels_stand_alone(name):
     allowed = set(sys.stdlib_module_names) | REQUIRED - {"scipy"}
-    for target, line in imports(tree_of(name), name):
+    for target, line in imports(name):
         inner = target.startswith("fastgrad.kernels")
         assert inner or target.split(".")[0] in allowed, f"line {line} imports {target}"
 
@@ -237,9 +244,9 @@ def test_kernels_stand_alone(name):
 def test_optional_packages_are_imported_inside_functions(name):
     """But for the fronts of frameworks: `fastgrad.torch` may import torch, and nothing else."""
     allowed = set(sys.stdlib_module_names) | REQUIRED | {"fastgrad"} | FRONTS & {name.split(".")[0]}
-    for target, line in imports(at_import(tree_of(name)), name):
+    for target, line in imports(name, at_import=True):
         assert target.split(".")[0] in allowed, f"line {line} imports {target}"
-    for target, line in imports(tree_of(name), name):
+    for target, line in imports(name):
         assert target.split(".")[0] in allowed | OPTIONAL, f"line {line} imports {target}"
 
 
@@ -300,10 +307,11 @@ def test_every_public_module_has_its_tests():
         assert found, f"{name} has no tests"
 
 
-def run(code):
+def run(code, **environment):
     """Run Python code in a new process that imports this tree; return what it prints."""
     command = [sys.executable, "-c", code]
-    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT.parent, timeout=300)
+    options = {"cwd": ROOT.parent, "env": {**os.environ, **environment}, "timeout": 300}
+    result = subprocess.run(command, capture_output=True, text=True, **options)
     assert result.returncode == 0, result.stderr
     return result.stdout
 
@@ -313,12 +321,20 @@ def test_importing_pulls_in_no_optional_package():
     assert not OPTIONAL & {module.split(".")[0] for module in json.loads(run(code))}
 
 
-def test_import_time():
-    """Under 0.6 s; on a slow or busy machine, at most 2.5 times that of the packages below it."""
-    timed = "import time; t = time.perf_counter(); {}; print(time.perf_counter() - t)"
+def test_import_time(tmp_path):
+    """Under 0.6 s; on a slow machine, at most 2.5 times that of the packages below it.
+
+    That is processor time, of modules whose bytecode is there. The best of five: what is good
+    enough once need not be looked at again.
+    """
+    timed = "import time; t = time.process_time(); {}; print(time.process_time() - t)"
     below = "import numba, numpy.random, numba.extending"
+    kept = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path)}
+    run("import fastgrad", **kept)
     alone = whole = float("inf")
     for _ in range(5):  # in turns, so that a slow spell hits both
-        alone = min(alone, float(run(timed.format(below))))
-        whole = min(whole, float(run(timed.format("import fastgrad"))))
-    assert whole < max(0.6, 2.5 * alone), f"{whole:.2f} s, {alone:.2f} of them Numba and NumPy"
+        whole = min(whole, float(run(timed.format("import fastgrad"), **kept)))
+        if whole < 0.6:
+            break
+        alone = min(alone, float(run(timed.format(below), **kept)))
+    assert whole < 0.6 or whole < 2.5 * alone, f"{whole:.2f} s, Numba and NumPy {alone:.2f}"
