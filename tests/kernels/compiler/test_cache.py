@@ -1,6 +1,7 @@
 """Compiled kernels on disk: what is found again, what has changed, and what may go wrong."""
 
 import contextlib
+import gc
 import mmap
 import os
 import shutil
@@ -301,6 +302,27 @@ def test_a_lock_is_let_go_of_when_compiling_fails(tmp_path, monkeypatch):
     with pytest.raises(numba.TypingError):
         dispatcher(1)
     assert not list(tmp_path.rglob("*.lock"))
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_no_garbage_is_looked_for_meanwhile(before, monkeypatch):
+    monkeypatch.setenv("FASTGRAD_CACHE", "0")
+    dispatcher, seen = numba.njit(total), []
+
+    def compile_(signature):
+        seen.append(gc.isenabled())
+        raise signature
+
+    dispatcher.compile = compile_
+    cache.cached(dispatcher)
+    (gc.enable if before else gc.disable)()
+    try:
+        with pytest.raises(KeyError):
+            dispatcher.compile(KeyError())
+        assert gc.isenabled() == before
+    finally:
+        gc.enable()
+    assert seen == [False]
 
 
 def test_nobody_waits_for_ever(tmp_path, monkeypatch):
