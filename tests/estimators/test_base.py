@@ -1,10 +1,13 @@
 """What all estimators share: the samples that an estimate was made of, on request."""
 
+import sys
+
 import numpy as np
 import pytest
 
 import fastgrad as fg
 from fastgrad.estimators import ESTIMATORS
+from fastgrad.kernels.compiler import jit
 
 BINARY = ("arm", "disarm", "arms")
 WEIGHTS = np.array([[0.3, -1.0, 0.8], [0.5, 0.2, -0.4]])
@@ -104,3 +107,43 @@ def test_samples_of_continuous_estimators(name):
     found = fg.estimator(name)(f, d, num_samples=4, rng=0, return_samples=True)
     assert found.samples.shape == (4, 3)
     np.testing.assert_allclose((found.weights * f.f(found.samples)).sum(axis=0), found.value)
+
+
+# -- draws made by hand --------------------------------------------------------------------------
+
+
+BY_HAND = ("rloo", "reinforce", "double_cv", "muprop", "rodeo", "vimco", "local_expectation")
+BY_HAND += ("sum_and_sample", "unordered_set", "arm", "arsm", "carms", "rebar", "straight_through")
+
+
+def of_their_own(x):
+    """A copy of draws, in arrays that may be written to."""
+    if isinstance(x, np.ndarray):
+        return x.copy()
+    if isinstance(x, tuple):
+        parts = map(of_their_own, x)
+        return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
+    return x
+
+
+def compiled():
+    """Names of the kernels that have been compiled, each with its number of signatures."""
+    modules = [m for name, m in list(sys.modules.items()) if name.startswith("fastgrad.kernels")]
+    kernels = [k for m in modules for k in vars(m).values() if isinstance(k, jit.Compiled)]
+    return {
+        f"{k.__module__}.{k.__name__}": len(k.dispatcher.signatures)
+        for k in kernels
+        if k._dispatcher
+    }
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_draws_that_may_be_written_to_need_no_kernel_of_their_own(name):
+    """Who makes draws by hand, or by `nodes`, need not wait for kernels to be compiled again."""
+    d = distribution_of(name)
+    f, run = objective_of(d, 0), fg.estimator(name)
+    draws = run.draw(d, 4, fg.Key(1))
+    grad = run.combine(d, [(draws, run.ask(f, d, draws))]).grad
+    before, draws = compiled(), of_their_own(draws)
+    np.testing.assert_array_equal(run.combine(d, [(draws, run.ask(f, d, draws))]).grad, grad)
+    assert compiled() == before

@@ -78,7 +78,7 @@ class LocalExpectation(ScoreFunction):
     ) -> tuple[FloatArray, int]:
         """Return f with each variable set to each category, (S, *batch, K), and how many points."""
         logits, batch = distribution.logits, distribution.batch_shape
-        z = draws.reshape(len(draws), math.prod(batch))
+        z = _validate.frozen(draws.reshape(len(draws), math.prod(batch)))
         cells, (samples, n) = value[0].size, z.shape
         per = n // max(cells, 1)
         log_p = distribution.log_probabilities()
