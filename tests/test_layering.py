@@ -40,7 +40,7 @@ LAYERS = {
         ("simd",),
         ("tiles",),
         ("random",),
-        ("distributions",),
+        ("distributions", "objectives"),
         ("sparse", "order"),
         ("estimators", "optim"),
         ("dithering",),
@@ -64,6 +64,8 @@ LAYERS = {
         ("registry",),
     ],
     "estimators.pooled_controls": [("terms", "least_squares"), ("pooled",)],
+    "objectives": [("compiled",), ("objective",), ("stock",)],
+    "kernels.objectives": [("compiled_evaluators",), ("compiled",)],
     "sparse": [("entmax",), ("gumbel_entmax", "losses")],
     "order": [("methods",), ("sorting", "ranking", "top_k", "quantiles")],
     "dithering": [

@@ -17,6 +17,7 @@ from fastgrad import _validate
 from fastgrad._typing import Array, FloatArray, IntArray
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.kernels.tiles import check as _check
+from fastgrad.objectives.compiled import Compiled
 
 __all__ = ["Objective", "objective"]
 
@@ -38,6 +39,10 @@ def objective(
     expectation: Callable[[Any], Any] | None = None,
     value_and_grad: Callable[[Array], tuple[Any, Any]] | None = None,
     writable: bool = False,
+    compiled: Callable[..., Any] | None = None,
+    compiled_value_and_grad: Callable[..., Any] | None = None,
+    data: tuple[Any, ...] = (),
+    examples: int = 1,
 ) -> Objective: ...
 @overload
 def objective(
@@ -52,6 +57,10 @@ def objective(
     expectation: Callable[..., Any] | None = None,
     value_and_grad: Callable[..., Any] | None = None,
     writable: bool = False,
+    compiled: Callable[..., Any] | None = None,
+    compiled_value_and_grad: Callable[..., Any] | None = None,
+    data: tuple[Any, ...] = (),
+    examples: int = 1,
 ) -> Objective:
     """Bundle a function f with optional parts, such as its gradient, that some estimators require.
 
@@ -87,6 +96,22 @@ def objective(
         be read-only, as the estimator uses it again; to keep it is fine, since it never changes.
         `torch.from_numpy` warns of read-only arrays. With True, relaxed samples and indices are
         copied; one-hot samples are made for f alone anyway.
+    compiled : function compiled by `numba.njit`, optional
+        f of one example: ``compiled(example, z, *data)`` returns a number. It is called from
+        machine code, on all threads, where the samples are drawn: no array of all samples is made.
+        `example` is the index of the example in the minibatch, in C order; z its outcome, an
+        integer, or where an example has several variables an int32 array of their outcomes.
+    compiled_value_and_grad : function compiled by `numba.njit`, optional
+        ``compiled_value_and_grad(example, x, grad, *data)`` returns f at the features x of one
+        example, one-hot or relaxed, and writes its gradient by x to grad, an array of the shape and
+        dtype of x. These are x.shape[1 + examples:] of the x that f takes; (1,) for a Bernoulli
+        variable alone. With a compiled function no other part but `expectation` may be given.
+    data : tuple of arrays and numbers
+        What compiled functions are given besides: C-contiguous arrays as they are, read-only, and
+        numbers. An example finds its own by its index.
+    examples : int
+        Number of leading axes of the batch over which a compiled f has values: 1 by default, one
+        for each entry of the first axis; with 0 all variables together are one example.
 
     Returns
     -------
@@ -95,7 +120,18 @@ def objective(
     Raises
     ------
     TypeError
-        If a part is not callable, or neither f nor index nor value_and_grad is given.
+        If a part is not callable, or none of f, index, value_and_grad, compiled and
+        compiled_value_and_grad is given; if a compiled function is not one of `numba.njit`, or when
+        it is first needed does not compile; then Numba's own words are shown.
+    ValueError
+        If compiled functions stand beside others, or run in parallel.
+
+    Notes
+    -----
+    A compiled function is compiled for each type of logits and data with which it is called, in
+    about a second. The estimate is that of the same f given as `index` or `value_and_grad`, bit for
+    bit, if it adds up its numbers in the same order. Exceptions that a compiled function raises
+    are passed on, the index of an array out of its bounds only with ``boundscheck=True``.
 
     Examples
     --------
@@ -117,8 +153,26 @@ def objective(
     >>> f = fg.objective(value_and_grad=value_and_grad)
     >>> gumbel_softmax(f, np.zeros(3), num_samples=10, rng=0).evaluations
     10
+
+    The same f compiled, of a minibatch each of whose examples has a target of its own:
+
+    >>> import numba
+    >>> @numba.njit
+    ... def squares(example, z, targets):
+    ...     total = 0.0
+    ...     for k in range(targets.shape[1]):
+    ...         total += ((k == z) - targets[example, k]) ** 2
+    ...     return total
+    >>> f = fg.objective(compiled=squares, data=(np.tile(target, (1000, 1)),))
+    >>> fg.estimator("rloo")(f, np.zeros((1000, 3)), num_samples=10, rng=0).value.shape
+    (1000,)
     """
-    return Objective(f, grad, index, local, expectation, value_and_grad, writable)
+    made = None
+    if compiled is not None or compiled_value_and_grad is not None:
+        if any(part is not None for part in (f, grad, index, local, value_and_grad)):
+            raise ValueError("compiled functions must stand alone: f or another part is given too")
+        made = Compiled(compiled, compiled_value_and_grad, data, examples)
+    return Objective(f, grad, index, local, expectation, value_and_grad, writable, made)
 
 
 class Values(NamedTuple):
@@ -144,6 +198,7 @@ class Objective:
     expectation: Callable[..., Any] | None = None
     value_and_grad: Callable[..., Any] | None = None
     writable: bool = False
+    compiled: Compiled | None = None
 
     def __post_init__(self) -> None:
         for name in (*PARTS, "expectation", "value_and_grad"):
@@ -151,6 +206,11 @@ class Objective:
             if part is not None and not callable(part):
                 raise TypeError(f"{name} must be callable, got {part!r}")
         _validate.choice(self.writable, "writable", (False, True))
+        if self.compiled is not None:
+            if self.index is None and self.compiled.function is not None:
+                object.__setattr__(self, "index", self.compiled.at_outcomes)
+            if self.value_and_grad is None and self.compiled.value_and_grad is not None:
+                object.__setattr__(self, "value_and_grad", self.compiled.at_features)
         both = self.value_and_grad
         if both is not None:
             if self.f is None:
@@ -164,7 +224,10 @@ class Objective:
         """Raise TypeError, naming who needs what, unless the objective has all these parts."""
         for part in parts:
             if getattr(self, part) is None:
-                raise TypeError(f"{who} needs {PARTS[part]}")
+                how = PARTS[part]
+                if self.compiled is not None and part in ("f", "grad"):
+                    how = f"{how.partition(':')[0]}: fg.objective(compiled_value_and_grad=...)"
+                raise TypeError(f"{who} needs {how}")
 
     def part(self, name: Literal["f", "grad", "index", "local", "expectation"]) -> Any:
         """Return a part that the objective is known to have."""

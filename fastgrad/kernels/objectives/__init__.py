@@ -1,0 +1,1 @@
+"""Objectives that are compiled functions: how kernels call them."""
