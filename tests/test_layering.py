@@ -53,7 +53,8 @@ LAYERS = {
     "kernels.order": [("sorting",), ("sorting_isotonic",), ("sorting_lapsum",)],
     "kernels.dithering": [("eye",), ("metrics",), ("optimiser",)],
     "estimators": [
-        ("lazy_check", "base", "sums"),
+        ("examples_in_parts", "lazy_check"),
+        ("base", "sums"),
         ("score_functions",),
         ("rao_blackwell",),
         ("antithetic",),

@@ -13,6 +13,7 @@ from fastgrad._array_api import answered, foreign, ndarray
 from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.distributions.categorical import as_distribution
 from fastgrad.distributions.discrete import Discrete
+from fastgrad.estimators.examples_in_parts import in_parts
 from fastgrad.estimators.lazy_check import lazily_checked
 from fastgrad.objectives import Objective, as_objective
 from fastgrad.random import RNG, Key, as_key
@@ -224,11 +225,10 @@ class Estimator:
         ((4, 3), True)
         """
         if type(distribution) is not ndarray and foreign(distribution):
-            options = {"num_samples": num_samples, "rng": rng, "state": state}
-            options |= {"block_size": block_size, "return_samples": return_samples}
-            options["row_offset"] = row_offset
-            given = _validate.array(distribution, "logits")
-            return answered(self(f, given, **options), distribution)
+            options = {"rng": rng, "state": state, "block_size": block_size}
+            options |= {"row_offset": row_offset, "return_samples": return_samples}
+            x = _validate.array(distribution, "logits")
+            return answered(self(f, x, num_samples=num_samples, **options), distribution)
         objective, variables = as_objective(f), as_distribution(distribution)
         self.check(variables)
         distribution = variables if row_offset == 0 else variables.from_row(row_offset)
@@ -241,9 +241,13 @@ class Estimator:
         if num_samples % group:
             rule = f"{self.name} draws its samples in groups: num_samples must be a multiple of"
             raise ValueError(f"{rule} {group}, got {num_samples}")
-        block_size = num_samples if block_size is None else block_size
-        size = max(1, _validate.integer(block_size, "block_size", 1) // group) * group
         key, kept = as_key(rng), []
+        most = num_samples if block_size is None else block_size
+        size = max(1, _validate.integer(most, "block_size", 1) // group) * group
+        given = objective, distribution, num_samples, key, state, block_size
+        whole = objective.compiled is None or return_samples
+        if not whole and (found := in_parts(self, *given)):
+            return found
 
         def blocks(objective: Objective) -> Iterator[tuple[Any, Any]]:
             """Draw and ask block after block, as `combine` takes them in."""
@@ -259,10 +263,7 @@ class Estimator:
             kept.clear()
             return self.combine(distribution, blocks(objective), state)
 
-        if "grad" in self.needs:
-            found = lazily_checked(estimate, objective)
-        else:
-            found = estimate(objective)
+        found = lazily_checked(estimate, objective) if "grad" in self.needs else estimate(objective)
         return _with_samples(found, kept) if return_samples else found
 
     def check(self, distribution: Any) -> None:
@@ -340,9 +341,8 @@ def _with_samples(found: Estimate, kept: list[tuple[FloatArray, FloatArray | Non
     for x, weights in kept:
         share = np.full((len(x), *shape), 1 / total, found.value.dtype)
         parts.append(share if weights is None else (weights * (len(x) / total)).astype(share.dtype))
-    return found._replace(
-        samples=np.concatenate([x for x, _ in kept]), weights=np.concatenate(parts)
-    )
+    samples = np.concatenate([x for x, _ in kept])
+    return found._replace(samples=samples, weights=np.concatenate(parts))
 
 
 def estimate(value: Any, grad: Array, state: dict[str, Any] | None, evaluations: int) -> Estimate:

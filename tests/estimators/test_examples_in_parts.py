@@ -1,0 +1,116 @@
+"""Estimates with compiled objectives in parts are those of one call, bit for bit."""
+
+import itertools
+
+import numba
+import numpy as np
+import pytest
+
+import fastgrad as fg
+from fastgrad.comparison.runs import Counter
+from fastgrad.estimators import examples_in_parts
+
+CALLS = [(name, {}) for name in fg.list_estimators()] + [
+    ("reinforce", {"baseline": "moving_average"}),
+    ("reinforce", {"baseline": "optimal"}),
+    ("reinforce", {"baseline": "optimal_pooled"}),
+    ("arms", {"group_size": 4}),
+]
+
+
+@numba.njit
+def sines(example, z, weights):
+    total = 0.0
+    for d in range(z.size):
+        total += np.sin(weights[example, d, z[d]])
+    return total
+
+
+@numba.njit
+def sines_and_cosines(example, x, grad, weights):
+    total = 0.0
+    for d in range(x.shape[0]):
+        for k in range(x.shape[1]):
+            phase = x[d, k] * weights[example, d, k]
+            total += np.sin(phase)
+            grad[d, k] = np.cos(phase) * weights[example, d, k]
+    return total
+
+
+def problem(name):
+    """Return logits of 11 examples of three variables, and a compiled f."""
+    k = 2 if name in ("arm", "arms", "disarm") else 3
+    rng = np.random.default_rng(len(name))
+    parts = {"compiled": sines, "compiled_value_and_grad": sines_and_cosines}
+    f = fg.objective(**parts, data=(rng.normal(size=(11, 3, k)),))
+    return fg.Categorical(rng.normal(size=(11, 3, k))), f
+
+
+def in_arrays(f):
+    """Return the same objective without what is compiled: parts that take arrays."""
+    return fg.objective(index=f.index, value_and_grad=f.value_and_grad)
+
+
+@pytest.mark.parametrize(("name", "options"), CALLS)
+def test_estimates_are_those_of_one_call(name, options, monkeypatch):
+    run, (d, f) = fg.estimator(name, **options), problem(name)
+    call = {"num_samples": 8, "rng": 1, "row_offset": 5}
+    whole = run(in_arrays(f), d, **call)
+    for numbers, size in itertools.product((1, 200), (None, 4)):
+        monkeypatch.setattr(examples_in_parts, "NUMBERS", numbers)
+        found = run(f, d, **call, block_size=size)
+        np.testing.assert_array_equal(found.value, whole.value)
+        np.testing.assert_array_equal(found.grad, whole.grad)
+        assert found.grad.dtype == whole.grad.dtype
+        assert found.evaluations == whole.evaluations
+        assert (found.state is None) == (whole.state is None)
+
+
+def test_the_parts_are_small(monkeypatch):
+    """What f is asked at once has about so many numbers, with one example, too."""
+    sizes, (d, f) = [], problem("rloo")
+    draw = fg.Categorical.sample
+
+    def watched(self, **options):
+        z = draw(self, **options)
+        sizes.append(z.size)
+        return z
+
+    monkeypatch.setattr(fg.Categorical, "sample", watched)
+    monkeypatch.setattr(examples_in_parts, "NUMBERS", 200)
+    fg.estimator("rloo")(f, d, num_samples=8, rng=0)
+    assert len(sizes) == 3
+    assert max(sizes) < 200
+    f = fg.objective(compiled=first, examples=0)
+    whole = fg.estimator("rloo")(in_arrays(f), d, num_samples=8, rng=0)
+    sizes.clear()
+    found = fg.estimator("rloo")(f, d, num_samples=8, rng=0)
+    assert len(sizes) == 4
+    assert found.value.shape == ()
+    np.testing.assert_array_equal(found.grad, whole.grad)
+
+
+@numba.njit
+def first(example, z):
+    return z[0, 0] + z[10, 2]
+
+
+def test_errors_name_the_example_among_all(monkeypatch):
+    monkeypatch.setattr(examples_in_parts, "NUMBERS", 1)
+    d, f = problem("rloo")
+    weights = f.compiled.data[0].copy()
+    weights[7] = np.nan
+    f = fg.objective(compiled=sines, data=(weights,))
+    with pytest.raises(ValueError, match=r"f must be finite, got nan for sample 0 at \(7,\)"):
+        fg.estimator("rloo")(f, d, num_samples=4, rng=0)
+
+
+def test_wrapped_parts_are_left_alone():
+    """Such as those of `fastgrad.compare`, which counts evaluations."""
+    d, f = problem("rloo")
+    assert examples_in_parts.plain(f) is f.compiled
+    assert examples_in_parts.plain(in_arrays(f)) is None
+    counter = Counter(f)
+    assert examples_in_parts.plain(counter.objective) is None
+    fg.estimator("rloo")(counter.objective, d, num_samples=4, rng=0)
+    assert counter.points == 4
