@@ -66,7 +66,7 @@ LAYERS = {
     ],
     "estimators.pooled_controls": [("terms", "least_squares"), ("pooled",)],
     "objectives": [("compiled",), ("objective",), ("stock",)],
-    "kernels.objectives": [("compiled_evaluators",), ("compiled",)],
+    "kernels.objectives": [("compiled_evaluators", "compiled_bands"), ("compiled",)],
     "sparse": [("entmax",), ("gumbel_entmax", "losses")],
     "order": [("methods",), ("sorting", "ranking", "top_k", "quantiles")],
     "dithering": [

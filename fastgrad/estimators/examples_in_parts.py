@@ -2,6 +2,11 @@
 
 As f has a value for each example, and its compiled function can begin at any of them, a minibatch
 is estimated in parts that fit in the cache. Their results join to those of one call, bit for bit.
+
+An estimator whose kernel does all of that in one pass says so by a method of its own,
+``in_one_pass(compiled, distribution, num_samples, key, state)``, which returns the estimate, or
+None where it is for no such case. It is not inherited, since a subclass may draw or combine in
+another way.
 """
 
 from __future__ import annotations
@@ -13,13 +18,17 @@ from typing import Any
 
 import numpy as np
 
+from fastgrad._typing import FloatArray
 from fastgrad.distributions.bernoulli import Bernoulli
 from fastgrad.distributions.categorical import Categorical
+from fastgrad.kernels.tiles import check as _check
 from fastgrad.objectives import Objective
-from fastgrad.objectives.compiled import Compiled
+from fastgrad.objectives.compiled import Compiled, call
 from fastgrad.random import Key
 
 NUMBERS = 1 << 18  # in all samples of a part together
+ONE_PASS = 1 << 18  # numbers beyond which a kernel of its own is worth its compilation
+BAND = 1 << 17  # bytes that a kernel uses at a time, which stay in the cache
 
 
 def plain(objective: Objective) -> Compiled | None:
@@ -30,6 +39,42 @@ def plain(objective: Objective) -> Compiled | None:
     own = objective.index in (None, compiled.at_outcomes)
     both = objective.value_and_grad in (None, compiled.at_features)
     return compiled if own and both else None
+
+
+def mean_in_one_pass(
+    kernel: Any,
+    compiled: Compiled,
+    distribution: Any,
+    logits: FloatArray,
+    noise: Any,
+    num_samples: int,
+    options: Any,
+    out: FloatArray,
+    *,
+    relaxed: bool = False,
+) -> Any:
+    """Return the mean of f, shape (*examples), filling out by a kernel, or None.
+
+    f is evaluated at outcomes, or at relaxed features. None says that there is no such f, that it
+    is not finite, or that an example needs too much memory.
+    """
+    d = distribution
+    shape, event = compiled.shape(d.batch_shape)
+    count, each = math.prod(shape), math.prod(event)
+    if relaxed:
+        bytes_each = num_samples * (2 * each * d.num_features * logits.itemsize + 8)
+    else:
+        bytes_each = num_samples * (4 * each + 8)
+    if bytes_each > 8 * BAND or (compiled.function is None and not relaxed):
+        return None
+    width = max(1, min(BAND // max(bytes_each, 1), count // 16))  # bands for many threads
+    width, value = width // 64 * 64 or width, np.empty(count)
+    parts = event if not relaxed else d.logits.shape[len(shape) :]
+    found = compiled.features(parts, logits.dtype) if relaxed else compiled.outcomes(parts)
+    with found as where:
+        given = logits, noise, num_samples, width, options
+        call(kernel, where, compiled.first, *given, value, out)
+    return value.reshape(shape)[()] if _check.worst(value) == _check.FINE else None
 
 
 def in_parts(
@@ -51,13 +96,18 @@ def in_parts(
         return None
     shape, event = compiled.shape(d.batch_shape)
     count, each = math.prod(shape), math.prod(event)
+    one_pass = vars(type(run)).get("in_one_pass")
+    if one_pass is not None and num_samples * count * each * d.num_outcomes > ONE_PASS:
+        found = one_pass(run, compiled, d, num_samples, key, state)
+        if found is not None:
+            return found
     options: dict[str, Any] = {"num_samples": num_samples, "rng": key, "state": state}
     size = block_size or max(1, NUMBERS // max(each * d.num_outcomes, 1))
     size = options["block_size"] = min(size, num_samples)
     parts = min(count // 2, count * size * each * d.num_outcomes // NUMBERS)
     if parts > 1 and state is None and not run.pools:
         with contextlib.suppress(_Whole):
-            return _joined(run, objective, compiled, d, parts, shape, options)
+            return joined(run, objective, compiled, d, parts, shape, options)
     whole = max(1, NUMBERS // max(d.num_variables * d.num_outcomes, 1))
     if block_size is None and whole < num_samples:
         return run(objective, d, **options | {"block_size": whole})
@@ -68,7 +118,7 @@ class _Whole(Exception):
     """The estimate is to be made of all examples together."""
 
 
-def _joined(
+def joined(
     run: Any,
     objective: Objective,
     compiled: Compiled,

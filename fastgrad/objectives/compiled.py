@@ -89,7 +89,7 @@ class Compiled:
         value = np.empty((len(z), math.prod(examples)))
         flat = z.reshape(len(z), math.prod(z.shape[1:]))
         with self.outcomes(event) as where:
-            _called(_kernels.outcomes, where, self.first, flat, value)
+            call(_kernels.outcomes, where, self.first, flat, value)
         return value.reshape(len(z), *examples)
 
     def at_features(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -100,7 +100,7 @@ class Compiled:
         shape = len(x), math.prod(x.shape[1:])
         with self.features(event, x.dtype) as where:
             flat = x.reshape(shape), value, grad.reshape(shape)
-            _called(_kernels.features, where, self.first, *flat)
+            call(_kernels.features, where, self.first, *flat)
         return value.reshape(len(x), *examples), grad
 
     # -- machine code ---------------------------------------------------------------------------
@@ -145,8 +145,8 @@ class _Where:
         pass
 
 
-def _called(kernel: Any, *args: Any) -> None:
-    """Call a kernel; where f has raised an exception on some thread, raise it."""
+def call(kernel: Any, *args: Any) -> None:
+    """Call a kernel that calls f; where f has raised an exception on some thread, raise it."""
     try:
         kernel(*args)
     except MemoryError:  # all that threads say: serially, it is the exception itself

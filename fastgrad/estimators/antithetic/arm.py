@@ -12,9 +12,11 @@ from fastgrad._typing import FloatArray, IntArray
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.antithetic import coupled
 from fastgrad.estimators.antithetic import joint_distributions as joint
-from fastgrad.estimators.antithetic.disarm import draw_pairs
+from fastgrad.estimators.antithetic.disarm import draw_pairs, pairs_in_one_pass
+from fastgrad.estimators.base import Estimate
 from fastgrad.kernels.estimators.antithetic import disarm as _kernels
 from fastgrad.objectives import Objective
+from fastgrad.objectives.compiled import Compiled
 from fastgrad.random import Key
 
 __all__ = ["ARM"]
@@ -84,6 +86,17 @@ class ARM(coupled.Coupled):
         noise = noise[np.arange(len(t)), choice].astype(t.dtype)
         noise = noise.reshape(*choice.shape[:2], *batch)
         return Pairs(joint.outcomes_of(choice, pairs, batch), _validate.frozen(noise)), weights
+
+    def in_one_pass(
+        self,
+        compiled: Compiled,
+        distribution: Discrete,
+        num_samples: int,
+        key: Key,
+        state: dict[str, Any] | None,
+    ) -> Estimate | None:
+        """Draw, ask and combine at once."""
+        return pairs_in_one_pass(self, compiled, distribution, num_samples, key, noise=True)
 
     def sums(self, distribution: Discrete, size: int) -> _PairProducts:
         """Return the sums of signals times noise, empty so far."""

@@ -16,8 +16,12 @@ from fastgrad._typing import FloatArray, IntArray
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.antithetic import coupled
 from fastgrad.estimators.antithetic import joint_distributions as joint
+from fastgrad.estimators.base import Estimate, estimate
+from fastgrad.estimators.examples_in_parts import mean_in_one_pass
 from fastgrad.kernels.estimators.antithetic import coupled_log_odds as _log_odds
 from fastgrad.kernels.estimators.antithetic import disarm as _kernels
+from fastgrad.kernels.estimators.antithetic import disarm_compiled as _compiled
+from fastgrad.objectives.compiled import Compiled
 from fastgrad.random import Key
 
 __all__ = ["ARMS", "DisARM"]
@@ -83,6 +87,17 @@ class DisARM(Antithetic):
     ) -> IntArray:
         """Draw antithetic pairs, shape (S, *batch)."""
         return draw_pairs(distribution, self.name, num_samples, key, offset)[0]
+
+    def in_one_pass(
+        self,
+        compiled: Compiled,
+        distribution: Discrete,
+        num_samples: int,
+        key: Key,
+        state: dict[str, Any] | None,
+    ) -> Estimate | None:
+        """Draw, ask and combine at once."""
+        return pairs_in_one_pass(self, compiled, distribution, num_samples, key, noise=False)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -156,6 +171,28 @@ def draw_pairs(
     flat = z.reshape(num_samples, t.size), u.reshape(len(u), t.size)
     _kernels.sample_pairs(t, distribution.place(key, offset // 2), *flat)
     return _validate.frozen(z), _validate.frozen(u)
+
+
+def pairs_in_one_pass(
+    run: coupled.Coupled,
+    compiled: Compiled,
+    distribution: Discrete,
+    num_samples: int,
+    key: Key,
+    *,
+    noise: bool,
+) -> Estimate | None:
+    """Return the estimate of f that is compiled, made in one pass, or None if there is none.
+
+    Pairs are multiplied by their noise if `noise` is true, else by their outcomes.
+    """
+    d, sums = distribution, run.sums(distribution, 2)
+    given = compiled, d, sums.t, d.place(key, 0), num_samples
+    value = mean_in_one_pass(_compiled.pairs, *given, noise, sums.sum)
+    if value is None:
+        return None
+    grad = sums.gradient(num_samples // 2).reshape(d.logits.shape)
+    return estimate(value, grad, None, num_samples)
 
 
 class _Scores(coupled.BinarySums):

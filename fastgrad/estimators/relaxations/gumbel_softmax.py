@@ -6,13 +6,19 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+import numpy as np
+
 from fastgrad import _validate
 from fastgrad._typing import FloatArray
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.base import Estimate, Estimator, estimate
+from fastgrad.estimators.examples_in_parts import mean_in_one_pass
 from fastgrad.estimators.relaxations import logistic_nodes
 from fastgrad.estimators.sums import Mean, SoftmaxProducts
+from fastgrad.kernels.estimators.relaxations import gumbel_softmax_compiled as _kernels
+from fastgrad.kernels.tiles import check as _check
 from fastgrad.objectives import Objective
+from fastgrad.objectives.compiled import Compiled
 from fastgrad.random import Key
 
 __all__ = ["GumbelSoftmax"]
@@ -107,3 +113,21 @@ class GumbelSoftmax(Estimator):
             products.add(x, gradient, self.slope)
         grad = products.total / value.count
         return estimate(value.result, grad, state, value.count)
+
+    def in_one_pass(
+        self,
+        compiled: Compiled,
+        distribution: Discrete,
+        num_samples: int,
+        key: Key,
+        state: dict[str, Any] | None,
+    ) -> Estimate | None:
+        """Draw, ask and combine at once."""
+        d, out = distribution, np.empty_like(distribution.rows)
+        scales = _validate.scale(out.dtype, self.temperature), out.dtype.type(self.slope)
+        kernel = _kernels.sites if d.single_logit else _kernels.categories
+        given = compiled, d, d.rows, d.place(key, 0), num_samples
+        value = mean_in_one_pass(kernel, *given, scales, out, relaxed=True)
+        if value is None or _check.worst(out.reshape(-1)) != _check.FINE:
+            return None
+        return estimate(value, out.reshape(d.logits.shape) / num_samples, state, num_samples)

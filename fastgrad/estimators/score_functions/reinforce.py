@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,9 +14,15 @@ from fastgrad import _validate
 from fastgrad._typing import FloatArray, IntArray
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.base import MOST_NODES, Estimate, Estimator, by_options, estimate
+from fastgrad.estimators.examples_in_parts import mean_in_one_pass
 from fastgrad.estimators.score_functions.baselines import as_baseline
-from fastgrad.estimators.sums import CentredScores, Mean
+from fastgrad.estimators.score_functions.baselines.optimal import Optimal
+from fastgrad.estimators.score_functions.baselines.simple import Baseline
+from fastgrad.estimators.sums import NO_SHIFT, CentredScores, Mean
+from fastgrad.kernels.distributions.categorical_long import SEGMENT as LONG
+from fastgrad.kernels.estimators.score_functions import reinforce_compiled as _kernels
 from fastgrad.objectives import Objective, Values
+from fastgrad.objectives.compiled import Compiled
 from fastgrad.random import Key
 
 __all__ = ["RLOO", "Reinforce"]
@@ -139,6 +146,35 @@ class Reinforce(ScoreFunction):
         learnt = self.baseline.learn(scores, state)
         return estimate(value.result, grad, learnt, value.count)
 
+    def in_one_pass(
+        self,
+        compiled: Compiled,
+        distribution: Discrete,
+        num_samples: int,
+        key: Key,
+        state: dict[str, Any] | None,
+    ) -> Estimate | None:
+        """Draw, ask and combine at once, but with a baseline that needs all outcomes."""
+        own, shape = self.baseline, compiled.shape(distribution.batch_shape)[0]
+        optimal = isinstance(own, Optimal) and not own.pooled
+        if not optimal and (type(own).sums, type(own).centred) != (Baseline.sums, Baseline.centred):
+            return None
+        found = _one_pass(
+            compiled,
+            distribution,
+            num_samples,
+            key,
+            num_samples,
+            None if optimal else own.at(distribution, shape, state),
+            optimal,
+        )
+        if found is None:
+            return None
+        value, grad = found
+        seen = SimpleNamespace(shape=shape, result=value, count=num_samples)
+        learnt = own.learn(SimpleNamespace(distribution=distribution, mean=seen), state)
+        return estimate(value, grad, learnt, num_samples)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RLOO(ScoreFunction):
@@ -175,6 +211,44 @@ class RLOO(ScoreFunction):
         grad = scores.total(value.count - 1)
         return estimate(value.result, grad, state, value.count)
 
+    def in_one_pass(
+        self,
+        compiled: Compiled,
+        distribution: Discrete,
+        num_samples: int,
+        key: Key,
+        state: dict[str, Any] | None,
+    ) -> Estimate | None:
+        """Draw, ask and combine at once."""
+        given = compiled, distribution, num_samples, key
+        found = _one_pass(*given, num_samples - 1, None, optimal=False)
+        return found and estimate(*found, state, num_samples)
+
     def alone(self) -> Estimator:
         """Return REINFORCE without a baseline."""
         return Reinforce()
+
+
+def _one_pass(
+    compiled: Compiled,
+    distribution: Discrete,
+    num_samples: int,
+    key: Key,
+    over: int,
+    baseline: Any,
+    optimal: bool,
+) -> tuple[Any, FloatArray] | None:
+    """Return the mean of f and the sum of (f - baseline) score, divided by `over`.
+
+    None, as a baseline, is the mean, or if optimal the optimum. As a result, it says that this is
+    to be done in parts.
+    """
+    d = distribution
+    if d.num_outcomes > LONG:
+        return None
+    moved = NO_SHIFT if baseline is None else _validate.real_array(baseline, "baseline").reshape(-1)
+    kernel, out = _kernels.sites if d.single_logit else _kernels.categories, np.empty_like(d.matrix)
+    about = over, moved.astype(np.float64), optimal
+    given = compiled, d, d.matrix, d.place(key, 0), num_samples
+    value = mean_in_one_pass(kernel, *given, about, out)
+    return None if value is None else (value, out.reshape(d.logits.shape))
