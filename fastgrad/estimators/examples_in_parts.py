@@ -28,7 +28,7 @@ from fastgrad.random import Key
 
 NUMBERS = 1 << 18  # in all samples of a part together
 ONE_PASS = 1 << 18  # numbers beyond which a kernel of its own is worth its compilation
-BAND = 1 << 17  # bytes that a kernel uses at a time, which stay in the cache
+BAND = 5 << 16  # bytes that a kernel uses at a time, which stay in the cache
 
 
 def plain(objective: Objective) -> Compiled | None:
@@ -52,10 +52,12 @@ def mean_in_one_pass(
     out: FloatArray,
     *,
     relaxed: bool = False,
+    double: bool = False,
 ) -> Any:
     """Return the mean of f, shape (*examples), filling out by a kernel, or None.
 
-    f is evaluated at outcomes, or at relaxed features. None says that there is no such f, that it
+    f is evaluated at outcomes, or at relaxed features. Its mean has the dtype of the logits or, if
+    `double` is true, is float64. None says that there is no such f, that it
     is not finite, or that an example needs too much memory.
     """
     d = distribution
@@ -68,7 +70,8 @@ def mean_in_one_pass(
     if bytes_each > 8 * BAND or (compiled.function is None and not relaxed):
         return None
     width = max(1, min(BAND // max(bytes_each, 1), count // 16))  # bands for many threads
-    width, value = width // 64 * 64 or width, np.empty(count)
+    width = width // 64 * 64 or width
+    value = np.empty(count, np.float64 if double else logits.dtype)
     parts = event if not relaxed else d.logits.shape[len(shape) :]
     found = compiled.features(parts, logits.dtype) if relaxed else compiled.outcomes(parts)
     with found as where:

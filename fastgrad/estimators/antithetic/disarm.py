@@ -16,7 +16,7 @@ from fastgrad._typing import FloatArray, IntArray
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.antithetic import coupled
 from fastgrad.estimators.antithetic import joint_distributions as joint
-from fastgrad.estimators.base import Estimate, estimate
+from fastgrad.estimators.base import Estimate
 from fastgrad.estimators.examples_in_parts import mean_in_one_pass
 from fastgrad.kernels.estimators.antithetic import coupled_log_odds as _log_odds
 from fastgrad.kernels.estimators.antithetic import disarm as _kernels
@@ -186,13 +186,12 @@ def pairs_in_one_pass(
 
     Pairs are multiplied by their noise if `noise` is true, else by their outcomes.
     """
-    d, sums = distribution, run.sums(distribution, 2)
-    given = compiled, d, sums.t, d.place(key, 0), num_samples
-    value = mean_in_one_pass(_compiled.pairs, *given, noise, sums.sum)
-    if value is None:
-        return None
-    grad = sums.gradient(num_samples // 2).reshape(d.logits.shape)
-    return estimate(value, grad, None, num_samples)
+    d, grad = distribution, np.empty_like(distribution.matrix)
+    given = compiled, d, coupled.binary_logits(d, run.name), d.place(key, 0), num_samples
+    value = mean_in_one_pass(_compiled.pairs, *given, noise, grad)
+    return (
+        None if value is None else Estimate(value, grad.reshape(d.logits.shape), None, num_samples)
+    )
 
 
 class _Scores(coupled.BinarySums):

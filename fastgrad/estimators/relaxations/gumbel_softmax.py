@@ -130,4 +130,5 @@ class GumbelSoftmax(Estimator):
         value = mean_in_one_pass(kernel, *given, scales, out, relaxed=True)
         if value is None or _check.worst(out.reshape(-1)) != _check.FINE:
             return None
-        return estimate(value, out.reshape(d.logits.shape) / num_samples, state, num_samples)
+        out /= num_samples
+        return Estimate(value, out.reshape(d.logits.shape), state, num_samples)

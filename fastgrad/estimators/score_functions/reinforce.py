@@ -250,5 +250,5 @@ def _one_pass(
     kernel, out = _kernels.sites if d.single_logit else _kernels.categories, np.empty_like(d.matrix)
     about = over, moved.astype(np.float64), optimal
     given = compiled, d, d.matrix, d.place(key, 0), num_samples
-    value = mean_in_one_pass(kernel, *given, about, out)
+    value = mean_in_one_pass(kernel, *given, about, out, double=True)
     return None if value is None else (value, out.reshape(d.logits.shape))

@@ -24,7 +24,7 @@ OPTIONS = {"nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 PLACE = re.compile(r'File ".*", line \d+')
 KEPT = "_fastgrad_evaluators"  # where a function carries what was compiled for it
-WORD = types.int64
+WORD, INT32 = types.int64, 4  # and the bytes of an outcome
 
 
 class Refused(Exception):
@@ -138,31 +138,31 @@ def at_outcomes(function, event, kinds):
     Its arrays are values (S, M) in float64 and outcomes (S, M numbers) in int32.
     """
     read = reader(event, kinds)
-    numbers, row = viewer(types.Array(types.float64, 1, "C")), types.Array(types.int32, 1, "C")
-    outcomes = viewer(row.copy(readonly=True))
+    numbers = viewer(types.Array(types.float64, 1, "C"))
+    own = types.Array(types.int32, max(event, 1), "C", readonly=True)
+    outcomes = viewer(own)
 
     def of_one(table, first, count, samples, value, step, z, z_step):
         _, data = read(table)
         for s in range(samples):
             out, mine = numbers(value + s * step, (count,)), outcomes(z + s * z_step, (count,))
-            for i in range(count):
-                out[i] = function(first + i, np.int64(mine[i]), *data)
+            # From 0 up: nothing is read at a negative index, and so vectors can be used.
+            for example in range(max(first, 0), first + count):
+                i = np.uint64(example - first)
+                out[i] = function(example, np.int64(mine[i]), *data)
 
     def of_many(table, first, count, samples, value, step, z, z_step):
         shape, data = read(table)
-        size = 1
+        size = INT32
         for n in shape:
             size *= n
         for s in range(samples):
             out = numbers(value + s * step, (count,))
-            mine = outcomes(z + s * z_step, (count * size,))
             for i in range(count):
-                own = mine[i * size : (i + 1) * size].reshape(shape)
-                out[i] = function(first + i, own, *data)
+                out[i] = function(first + i, outcomes(z + s * z_step + i * size, shape), *data)
 
-    own = row.copy(ndim=event, readonly=True) if event else WORD
     body = of_many if event else of_one
-    return _evaluator(function, body, (WORD, own, *kinds), 2)
+    return _evaluator(function, body, (WORD, own if event else WORD, *kinds), 2)
 
 
 def at_features(function, event, kinds, real):
@@ -170,25 +170,23 @@ def at_features(function, event, kinds, real):
 
     Its arrays are values (S, M) in float64, features and gradients (S, M numbers) of dtype real.
     """
-    read, axes, real = reader(max(event, 1), kinds), max(event, 1), numba.from_dtype(real)
-    numbers, row = viewer(types.Array(types.float64, 1, "C")), types.Array(real, 1, "C")
-    features, gradients = viewer(row.copy(readonly=True)), viewer(row)
+    read, bytes_each = reader(max(event, 1), kinds), np.dtype(real).itemsize
+    numbers = viewer(types.Array(types.float64, 1, "C"))
+    own = types.Array(numba.from_dtype(real), max(event, 1), "C")
+    gradients, features = viewer(own), viewer(own.copy(readonly=True))
 
     def evaluate(table, first, count, samples, value, step, x, x_step, grad, grad_step):
         shape, data = read(table)
-        size = 1
+        size = bytes_each
         for n in shape:
             size *= n
         for s in range(samples):
             out = numbers(value + s * step, (count,))
-            given = features(x + s * x_step, (count * size,))
-            filled = gradients(grad + s * grad_step, (count * size,))
             for i in range(count):
-                place = slice(i * size, (i + 1) * size)
-                own, to_fill = given[place].reshape(shape), filled[place].reshape(shape)
-                out[i] = function(first + i, own, to_fill, *data)
+                given = features(x + s * x_step + i * size, shape)
+                to_fill = gradients(grad + s * grad_step + i * size, shape)
+                out[i] = function(first + i, given, to_fill, *data)
 
-    own = row.copy(ndim=axes)
     return _evaluator(function, evaluate, (WORD, own.copy(readonly=True), own, *kinds), 3)
 
 

@@ -5,37 +5,46 @@ Oracle: tests/estimators/test_examples_in_parts.py, `test_estimates_are_those_of
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import chunk_range, kernel
-from fastgrad.kernels.estimators.antithetic import disarm
+from fastgrad.kernels.compiler.jit import block, chunk_range, kernel
+from fastgrad.kernels.estimators.antithetic import coupled_log_odds, disarm
 from fastgrad.kernels.objectives import compiled_bands as bands
 from fastgrad.kernels.objectives.compiled import evaluate
 
 draw = bands.serial(disarm.sample_pairs)
 group_scores = bands.serial(disarm.group_scores)
 pair_products = bands.serial(disarm.pair_products)
+correct = bands.serial(coupled_log_odds.correct)
+gradient = bands.serial(coupled_log_odds.gradient)
 
 
-@kernel(cost=lambda samples, total: 8 * samples * total.size)
-def pairs(chunk, chunks, where, first, logits, noise, samples, width, arm, value, total):
-    """Fill value, (M,), and total, (N,), with the sums of `group_scores`, or of `pair_products`.
+@block
+def by_sites(sums, t, over, out):
+    """out = sums / over, 0 where the outcome is certain."""
+    for c in range(t.size):
+        out[c] = 0.0 if np.isinf(t[c]) else sums[c] / over
 
-    f is what is at `where`; if arm is true, pairs are multiplied by their noise.
+
+@kernel(cost=lambda samples, logits: 8 * samples * logits.size)
+def pairs(chunk, chunks, where, first, logits, noise, samples, width, arm, value, out):
+    """Fill value, (M,), and out, (N, 1) or (N, 2), with estimates, f being what is at `where`.
+
+    logits are log odds, (N,). If arm is true, pairs are multiplied by their noise.
     """
     key, first_pair, offset = noise
     cells, n = value.size, logits.size
-    size = width * (n // max(cells, 1))
+    size, halves = width * (n // max(cells, 1)), samples // 2
     z, x, deviations = (
         np.empty(samples * size, np.int32),
         np.empty(samples * width),
         np.empty(width),
     )
-    halves = samples // 2 if arm else 0
-    u = np.empty(halves * size, logits.dtype)
+    u, sums = np.empty(halves * size if arm else 0, logits.dtype), np.empty(size)
     for b in chunk_range(bands.count(cells, width), chunk, chunks):
         head, tail, low, high = bands.bounds(b, width, cells, n)
         own, f = bands.shaped(z, samples, high - low), bands.shaped(x, samples, tail - head)
-        uniform, mine = bands.shaped(u, halves, high - low), total[low:high]
-        draw(0, 1, logits[low:high], (key, first_pair, offset + low), own, uniform)
+        uniform = bands.shaped(u, halves if arm else 0, high - low)
+        t, mine = logits[low:high], sums[: high - low]
+        draw(0, 1, t, (key, first_pair, offset + low), own, uniform)
         evaluate(where, first + head, (f, own))
         bands.mean(f, deviations[: tail - head], value[head:tail])
         mine[:] = 0.0
@@ -43,3 +52,8 @@ def pairs(chunk, chunks, where, first, logits, noise, samples, width, arm, value
             pair_products(0, 1, f, uniform, mine)
         else:
             group_scores(0, 1, own, f, 2, mine)
+            correct(0, 1, t, 2, mine)
+        if out.shape[1] == 1:
+            by_sites(mine, t, halves, out.reshape(n)[low:high])
+        else:
+            gradient(0, 1, mine, t, halves, out[low:high])
