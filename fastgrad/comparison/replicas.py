@@ -244,10 +244,12 @@ def replicated(objective: Objective) -> Objective:
 
     def of_copies(part: Callable[..., Any]) -> Callable[..., Any]:
         def ask(x: Array) -> Any:
-            answer = part(x.reshape(-1, *x.shape[2:]))
-            if isinstance(answer, tuple):
-                return tuple(_apart(each, x.shape[:2]) for each in answer)
-            return _apart(answer, x.shape[:2])
+            def apart(answer: Any) -> Any:
+                if isinstance(answer, tuple):
+                    return tuple(map(apart, answer))
+                return _apart(answer, x.shape[:2])
+
+            return apart(part(x.reshape(-1, *x.shape[2:])))
 
         return ask
 
@@ -260,7 +262,7 @@ def replicated(objective: Objective) -> Objective:
 
     parts = {
         name: of_copies(getattr(objective, name))
-        for name in ("f", "grad", "index", "local")
+        for name in ("f", "grad", "index", "local", "value_and_grad")
         if getattr(objective, name) is not None
     }
     if objective.expectation is not None:

@@ -139,6 +139,19 @@ def test_copies_are_put_to_f_as_samples_of_one_problem():
     assert replicated(fg.objective(index=f.index)).f is None
 
 
+def test_a_value_and_gradient_in_one_is_put_to_copies_too():
+    """Here f takes one example of six features, and no number of copies."""
+    weights = np.arange(1.0, 7)
+    f = fg.objective(
+        lambda x: x.reshape(len(x), 6) ** 2 @ weights,
+        grad=lambda x: (2 * x.reshape(len(x), 6) * weights).reshape(x.shape),
+    )
+    both = fg.objective(value_and_grad=lambda x: (f.f(x), f.grad(x)))
+    run, logits = fg.estimator("straight_through"), np.zeros((2, 3))
+    found, expected = (fg.moments(run, each, logits, num_samples=1) for each in (both, f))
+    np.testing.assert_array_equal(found.mean, expected.mean)
+
+
 @pytest.mark.parametrize("d", [fg.Categorical(LOGITS), fg.Bernoulli(LOGITS[0])])
 def test_copies_are_independent_estimates(d):
     """The rows of one call, drawn from one key, have the moments of separate calls."""
