@@ -81,24 +81,24 @@ def with_jax(logits, target, samples):
     import jax
     import jax.numpy as jnp
 
-    x, t, (n, k) = jnp.asarray(logits), jnp.asarray(target), logits.shape
-    key = jax.random.key(0)
+    n, k = logits.shape
+    given = jax.random.key(0), jnp.asarray(logits), jnp.asarray(target)
 
-    def inverse(key):
+    def inverse(key, x):
         cumulative = jnp.cumsum(jax.nn.softmax(x, axis=-1), axis=-1)
         u = jax.random.uniform(key, (samples, n)) * cumulative[:, -1]
         return (u[..., None] >= cumulative[:, :-1]).sum(axis=-1)
 
-    def by_noise(key):
+    def by_noise(key, x):
         return jax.random.categorical(key, x, shape=(samples, n))
 
-    def f(features):
+    def f(features, t):
         return ((features - t) ** 2).sum(axis=-1)
 
     def scores(draw, leave_one_out):
-        def program(key):
-            features = jax.nn.one_hot(draw(key), k, dtype=x.dtype)
-            value = f(features)
+        def program(key, x, t):
+            features = jax.nn.one_hot(draw(key, x), k, dtype=x.dtype)
+            value = f(features, t)
             if leave_one_out:
                 centred = value - value.mean(axis=0)
                 grad = (centred[..., None] * features).sum(axis=0) / (samples - 1)
@@ -109,19 +109,18 @@ def with_jax(logits, target, samples):
 
         return jax.jit(program)
 
-    def gumbel_softmax(key):
+    def gumbel_softmax(key, x, t):
         noise = jax.random.gumbel(key, (samples, n, k))
 
         def mean(x):
-            value = f(jax.nn.softmax((x + noise) / TAU, axis=-1)).mean(axis=0)
+            value = f(jax.nn.softmax((x + noise) / TAU, axis=-1), t).mean(axis=0)
             return value.sum(), value
 
         grad, value = jax.grad(mean, has_aux=True)(x)
         return value, grad
 
-    sites, middle = x.reshape(-1), t.reshape(-1)
-
-    def arm(key):
+    def arm(key, x, t):
+        sites, middle = x.reshape(-1), t.reshape(-1)
         u, p = jax.random.uniform(key, (samples // 2, sites.size)), jax.nn.sigmoid(sites)
         one, other = ((u > 1 - p) - middle) ** 2, ((u < p) - middle) ** 2
         return (one + other).mean(axis=0) / 2, ((one - other) * (u - 0.5)).mean(axis=0)
@@ -133,7 +132,7 @@ def with_jax(logits, target, samples):
         "arm": {"uniform": jax.jit(arm)},
     }
     return {
-        name: {way: lambda p=p: jax.block_until_ready(p(key)) for way, p in ways.items()}
+        name: {way: lambda p=p: jax.block_until_ready(p(*given)) for way, p in ways.items()}
         for name, ways in programs.items()
     }
 

@@ -127,6 +127,11 @@ def estimate(
         raise TypeError(f"estimator must be a name or an Estimator, got {run!r}")
     objective, key = as_objective(f), as_key(rng)
     objective.require(run.name, run.needs)
+    if objective.compiled is not None and data:
+        raise TypeError(
+            "data must be part of a compiled objective, fg.objective(compiled=..., data=...): it "
+            "is found there by the index of an example among all"
+        )
     logits = known(logits, "logits") if single_logit else rows(logits)
     batch = logits.ndim - (not single_logit)
     examples = _validate.integer(examples, "examples", 1, max(batch, 1))
@@ -221,6 +226,9 @@ def estimate_block(
     block, (own,) = alone(block), place
     distribution = (Bernoulli if single_logit else Categorical)(block, copy=False)
     row = offset[0] + own.start * offset[1]
+    if objective.compiled is not None:
+        first = own.start * math.prod(block.shape[1:examples])
+        objective = objective.from_example(first, examples)
     with computing_with(threads):
         found = run(
             with_data(objective, [alone(x) for x in data]),

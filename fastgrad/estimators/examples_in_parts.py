@@ -12,7 +12,6 @@ another way.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import math
 from typing import Any
 
@@ -26,7 +25,7 @@ from fastgrad.objectives import Objective
 from fastgrad.objectives.compiled import Compiled, call
 from fastgrad.random import Key
 
-NUMBERS = 1 << 18  # in all samples of a part together
+NUMBERS = 1 << 19  # in all samples of a part together
 ONE_PASS = 1 << 18  # numbers beyond which a kernel of its own is worth its compilation
 BAND = 5 << 16  # bytes that a kernel uses at a time, which stay in the cache
 
@@ -105,13 +104,16 @@ def in_parts(
         if found is not None:
             return found
     options: dict[str, Any] = {"num_samples": num_samples, "rng": key, "state": state}
-    size = block_size or max(1, NUMBERS // max(each * d.num_outcomes, 1))
+    # Of outcomes a few numbers are held: themselves, f, and what is made of it.
+    features = "grad" in run.needs or compiled.function is None
+    each = each * d.num_outcomes if features else 4 * each
+    size = block_size or max(1, NUMBERS // max(each, 1))
     size = options["block_size"] = min(size, num_samples)
-    parts = min(count // 2, count * size * each * d.num_outcomes // NUMBERS)
+    parts = min(count // 2, count * size * each // NUMBERS)
     if parts > 1 and state is None and not run.pools:
         with contextlib.suppress(_Whole):
-            return joined(run, objective, compiled, d, parts, shape, options)
-    whole = max(1, NUMBERS // max(d.num_variables * d.num_outcomes, 1))
+            return joined(run, objective, d, parts, shape, options)
+    whole = max(1, NUMBERS // max(count * each, 1))
     if block_size is None and whole < num_samples:
         return run(objective, d, **options | {"block_size": whole})
     return None
@@ -124,7 +126,6 @@ class _Whole(Exception):
 def joined(
     run: Any,
     objective: Objective,
-    compiled: Compiled,
     d: Any,
     parts: int,
     shape: tuple[int, ...],
@@ -137,8 +138,7 @@ def joined(
     for i in range(parts):
         # NumPy adds up the samples of a single example in another order.
         first, last = i * count // parts, (i + 1) * count // parts
-        part, fresh = slice(first, last), dict.fromkeys(("f", "grad", "index", "value_and_grad"))
-        own = dataclasses.replace(objective, **fresh, compiled=compiled.from_example(first))
+        part, own = slice(first, last), objective.from_example(first, 1)
         variables = d.with_logits(logits[part]).from_row(first * (d.num_variables // count))
         try:
             found = run(own, variables, **options)

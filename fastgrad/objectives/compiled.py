@@ -68,9 +68,9 @@ class Compiled:
         object.__setattr__(self, "data", data)
         _validate.integer(self.examples, "examples", 0)
 
-    def from_example(self, first: int) -> Compiled:
-        """Return the same f of the examples from number `first` on."""
-        return dataclasses.replace(self, first=self.first + first, examples=1)
+    def from_example(self, first: int, examples: int) -> Compiled:
+        """Return the same f of the examples from number `first` on, which have so many axes."""
+        return dataclasses.replace(self, first=self.first + first, examples=examples)
 
     def shape(self, batch: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Return of a shape (*batch, ...) that of the examples, and what is left to an event."""

@@ -8,6 +8,7 @@ variables, so that x always has the shape (S, *logits.shape).
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, NamedTuple, overload
 
@@ -214,9 +215,9 @@ class Objective:
         both = self.value_and_grad
         if both is not None:
             if self.f is None:
-                object.__setattr__(self, "f", lambda x: both(x)[0])
+                object.__setattr__(self, "f", functools.partial(_result, both, 0))
             if self.grad is None:
-                object.__setattr__(self, "grad", lambda x: both(x)[1])
+                object.__setattr__(self, "grad", functools.partial(_result, both, 1))
         if self.f is None and self.index is None:
             raise TypeError("an objective must have f or index, got neither")
 
@@ -232,6 +233,13 @@ class Objective:
     def part(self, name: Literal["f", "grad", "index", "local", "expectation"]) -> Any:
         """Return a part that the objective is known to have."""
         return getattr(self, name)
+
+    def from_example(self, first: int, examples: int) -> Objective:
+        """Return a compiled objective of the examples from number `first` on: see `Compiled`."""
+        assert self.compiled is not None, "it is compiled"
+        parts = dict.fromkeys(("f", "grad", "index", "value_and_grad"))  # made anew
+        compiled = self.compiled.from_example(first, examples)
+        return dataclasses.replace(self, **parts, compiled=compiled)
 
     def outcomes(
         self, distribution: Discrete, z: IntArray, *, offset: int = 0, masked: bool = False
@@ -294,6 +302,11 @@ def as_objective(f: Any) -> Objective:
     if not callable(f):
         raise TypeError(f"f must be a function or an Objective, got {f!r}")
     return Objective(f)
+
+
+def _result(both, which, x):
+    """Return one of the two results of a function."""
+    return both(x)[which]
 
 
 def _values(answer, shape, offset, masked=False):

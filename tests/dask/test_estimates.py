@@ -3,6 +3,7 @@
 import dataclasses
 import pickle
 
+import numba
 import numpy as np
 import pytest
 
@@ -188,3 +189,18 @@ def test_an_estimator_of_ones_own():
     found = fgd.estimate(Mine(), value, lazy, TARGET, **CALL).grad.compute()
     whole = Mine()(lambda x: value(x, TARGET), logits, **CALL)
     assert found.tobytes() == whole.grad.tobytes()
+
+
+@numba.njit
+def chosen(example, z, target):
+    return target[example, 0, 0] * z[0] + z[1]
+
+
+def test_a_compiled_objective_knows_examples_among_all():
+    logits = RNG.normal(size=(13, 2, 3)).astype(np.float32)
+    f = fg.objective(compiled=chosen, data=(TARGET,))
+    whole = fg.estimator("rloo")(f, logits, num_samples=4, rng=5)
+    found = fgd.estimate("rloo", f, da.from_array(logits, chunks=(5, 2, 3)), num_samples=4, rng=5)
+    np.testing.assert_array_equal(found.grad.compute(), whole.grad)
+    with pytest.raises(TypeError, match="data must be part of a compiled objective"):
+        fgd.estimate("rloo", f, da.from_array(logits), TARGET, num_samples=4, rng=5)

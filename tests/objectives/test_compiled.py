@@ -1,5 +1,7 @@
 """Objectives that are compiled functions: they are the arrays' f, example by example."""
 
+import pickle
+
 import numba
 import numpy as np
 import pytest
@@ -198,3 +200,11 @@ def test_a_function_is_compiled_once_for_its_types():
     made = [objective(data=(w, 2)).compiled.outcomes((2,)) for w in (WEIGHTS, WEIGHTS + 1)]
     first, second = (where.kept[0] for where in made)
     assert first is second
+
+
+def test_it_can_be_pickled():
+    """Workers of a cluster are sent it."""
+    f = pickle.loads(pickle.dumps(objective()))
+    d = fg.Categorical(np.zeros((5, 2, 3)))
+    np.testing.assert_allclose(f.outcomes(d, Z).value, at_outcomes(Z), rtol=1e-13)
+    np.testing.assert_allclose(f.gradient(X), at_features(X)[1], rtol=1e-13)
