@@ -100,7 +100,8 @@ class MaxAtK(ScoreFunction):
         ranked = np.take_along_axis(x, order, axis=0)
         lowest = ranked[0].copy()
         ranked -= lowest
-        best = lowest + self.rank_weights(count) @ ranked
+        # One after the other: the order within a product of matrices depends on its columns.
+        best = lowest + np.cumsum(self.rank_weights(count)[:, None] * ranked, axis=0)[-1]
         signal = np.empty_like(x)
         np.put_along_axis(signal, order, advantages(ranked, self.k), axis=0)
         scores = CentredScores(distribution)
