@@ -190,3 +190,19 @@ def test_a_subclass_does_not_inherit_the_pass():
 @numba.njit
 def alone(example, z):
     return z
+
+
+@pytest.mark.parametrize("name", ["disarm", "vimco"])
+def test_the_number_of_threads_changes_nothing(name):
+    """In one pass, and in parts."""
+    d, f = fg.Bernoulli(np.linspace(-3, 3, 40_000)), fg.objective(compiled=alone)
+    assert d.logits.size * 2 * 8 > examples_in_parts.ONE_PASS
+    run, found = fg.estimator(name), []
+    try:
+        for threads in (1, None):
+            fg.set_num_threads(threads)
+            found.append(run(f, d, num_samples=8, rng=0))
+    finally:
+        fg.set_num_threads(None)
+    np.testing.assert_array_equal(found[0].grad, found[1].grad)
+    np.testing.assert_array_equal(found[0].value, found[1].value)
