@@ -11,6 +11,7 @@ from fastgrad.kernels.dithering.optimiser import search as kernels
 
 __all__ = ["Search", "in_vectors", "outwards"]
 
+MOST = 256  # colours of a palette
 NO_PREVIOUS = np.empty((0, 0), np.uint8)
 
 
@@ -212,13 +213,19 @@ def outwards(palette: FloatArray) -> tuple[FloatArray, ByteArray, FloatArray]:
     """
     count, channels = palette.shape
     lanes, blocks = kernels.LANES, -(-(count - 1) // kernels.LANES)
-    distance = np.square(palette[:, None] - palette).sum(axis=-1)
-    np.fill_diagonal(distance, -1)  # each colour comes first, and is then left out
-    found = np.argsort(distance, axis=1, kind="stable")[:, 1:]
+    distance = np.zeros((count, count))
+    for x in np.asarray(palette, np.float64).T:
+        distance += np.square(x[:, None] - x)
+    # As integers they have the same order, room for an index, and are sorted sooner.
+    keys = distance.view(np.int64) & ~np.int64(MOST - 1) | np.arange(count)
+    np.fill_diagonal(keys, -1)  # each colour comes first, and is then left out
+    keys.sort(axis=1)
+    found = keys[:, 1:] & (MOST - 1)
     order = np.zeros((count, blocks * lanes), np.uint8)
     order[:, : count - 1] = found
-    others = np.full((count, blocks * lanes, channels), np.inf, palette.dtype)
-    others[:, : count - 1] = palette[found]
-    others = others.reshape(count, blocks, lanes, channels).swapaxes(2, 3).reshape(count, -1)
-    bounds = np.take_along_axis(distance, order[:, ::lanes].astype(np.intp), axis=1)
-    return np.ascontiguousarray(others), order, np.ascontiguousarray(bounds, palette.dtype)
+    others = np.full((channels, count, blocks * lanes), np.inf, palette.dtype)
+    for plane, x in zip(others, palette.T):
+        plane[:, : count - 1] = x[found]
+    others = others.reshape(channels, count, blocks, lanes).transpose(1, 2, 0, 3)
+    bounds = np.take_along_axis(distance, found[:, ::lanes], axis=1)
+    return np.ascontiguousarray(others).reshape(count, -1), order, bounds.astype(palette.dtype)
