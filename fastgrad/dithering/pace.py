@@ -19,31 +19,46 @@ class Plan(NamedTuple):
     ----------
     trials : int
         Palettes that are tried out on a small copy of the picture.
+    tries : int
+        Steps of annealing of each of them.
     steps : int
-        Steps of annealing.
+        Steps of annealing with `FEW` colours; with more, they are fewer in proportion.
+    part : int
+        Pixels of the part of a picture that is annealed, about.
     rounds : int
-        Rounds of search and palette fit.
+        Rounds of search and palette fit in that part,
+    whole : int
+        and in the whole picture.
     sweeps : int
-        Sweeps of search in the final palette.
+        Sweeps of search in the final palette; a palette that is given has as many as there are
+        rounds in the whole picture beside.
     """
 
     trials: int
+    tries: int
     steps: int
+    part: int
     rounds: int
+    whole: int
     sweeps: int
 
+    def steps_for(self, colors: int) -> int:
+        """Return the steps of annealing with so many colours: it pays where they are few."""
+        return max(1, min(self.steps, self.steps * FEW // colors))
 
+
+FEW = 8  # colours
 PLANS = (  # of speed 1, 2, ... 10
-    Plan(12, 24, 16, 24),
-    Plan(10, 20, 12, 16),
-    Plan(8, 16, 10, 12),
-    Plan(6, 12, 8, 6),
-    Plan(5, 10, 7, 6),
-    Plan(4, 8, 6, 5),
-    Plan(3, 6, 5, 5),
-    Plan(2, 4, 4, 4),
-    Plan(1, 3, 3, 3),
-    Plan(1, 2, 2, 2),
+    Plan(12, 10, 24, 1 << 17, 12, 6, 24),
+    Plan(10, 10, 20, 1 << 17, 9, 5, 16),
+    Plan(8, 8, 16, 1 << 17, 7, 5, 8),
+    Plan(4, 4, 12, 1 << 16, 5, 4, 3),
+    Plan(4, 4, 10, 1 << 16, 5, 3, 3),
+    Plan(4, 3, 8, 1 << 16, 4, 3, 2),
+    Plan(3, 3, 6, 1 << 16, 4, 2, 2),
+    Plan(3, 3, 4, 1 << 15, 3, 2, 2),
+    Plan(2, 2, 3, 1 << 15, 3, 2, 1),
+    Plan(1, 2, 2, 1 << 15, 2, 1, 1),
 )
 Stage: TypeAlias = Literal["palette", "annealing", "rounds", "search"]
 SHARES: dict[Stage, float] = {"palette": 0.2, "annealing": 0.45, "rounds": 0.65, "search": 1.0}

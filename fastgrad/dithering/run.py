@@ -13,6 +13,7 @@ from fastgrad._typing import ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.metrics.structure import cssim
 from fastgrad.dithering.optimiser.annealing import Annealing, anneal, schedule
 from fastgrad.dithering.optimiser.diffusion import begin, diffuse
+from fastgrad.dithering.optimiser.learning import fitted
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.palette import Fit, Sample, spacing
 from fastgrad.dithering.optimiser.parts import tiled
@@ -31,9 +32,8 @@ __all__ = ["Criterion", "Run"]
 
 SETTLED = 2e-4  # share of pixels: when fewer move in a sweep, there is no other
 SETTLINGS = 8  # times that entries of the palette change places, at most
-PART = 1 << 17  # pixels of a large picture on which its palette is learned
-ROUNDS = 1  # of search and fit in the whole of it
-LAST = 1 << 20  # pixels that this fit sees
+SEEN = 1 << 15  # pixels that tell how the colours depend on each other,
+TILE = 16  # in tiles of so many rows and columns
 
 
 @dataclass(frozen=True)
@@ -141,17 +141,20 @@ class Run:
         self._gap, self._taken, self._value = np.zeros(()), 0.0, float("nan")
         self._picture: ByteArray | None = None
         self._whole = True  # the palette is learned on all pixels
-        self._reports, self._planned = 0, 1 + pace.plan.steps + pace.plan.rounds + pace.plan.sweeps
+        plan = pace.plan
+        self._steps, self._sweeps = plan.steps_for(problem.colors), plan.sweeps
+        self._reports, self._planned = 0, 1 + self._steps + plan.rounds + plan.whole + plan.sweeps
 
     def start(self) -> None:
         """Choose the palette to begin with; report a quick first picture before that is done."""
         problem, plan = self.problem, self.pace.plan
         if problem.fixed is not None:
-            self._planned = 1 + plan.sweeps
+            self._sweeps = plan.whole + plan.sweeps
+            self._planned = 1 + self._sweeps
             self._begin_with(problem.from_srgb(problem.fixed))
             self._report_first()
         else:
-            trials = Trials(problem, plan.trials, rng=self._key.fold_in(0))
+            trials = Trials(problem, plan.trials, steps=plan.tries, rng=self._key.fold_in(0))
             self._begin_with(trials.palette(0))
             self._report_first()
             self._begin_with(trials.best(self.pace.deadline("palette")))
@@ -164,21 +167,23 @@ class Run:
         """
         if self.problem.fixed is not None:
             return
-        part = tiled(self.loss, PART)
-        self._fit = Fit(Sample(part, 2 * PART), self.problem.space, len(self.problem.locked))
+        size = self.pace.plan.part
+        part = tiled(self.loss, size)
+        fit = Fit(Sample(part, 2 * size), self.problem.space, len(self.problem.locked))
+        self._fit = fit._replace(sample=Sample(part, SEEN, TILE))
         state = Annealing(part, self.colors, rng=self._key.fold_in(1))
-        steps = self.pace.plan.steps
+        steps = self._steps
         plan = schedule(steps, self.pace.deadline("annealing"))
-        for value, now in anneal(state, plan, fit=self._fit):
+        for value, now in anneal(state, plan, fit=fit):
             self._planned, steps = self._planned + now - steps, now
             self.colors = state.palette
             self._report("annealing", value, self._snapshot)
         if part is not self.loss:
             search = Search(part, diffuse(part, self.colors), self.colors)
             del state
-            self._learn(search, self._fit, self.pace.plan.rounds - ROUNDS)
+            self._learn(search, self._fit, self.pace.plan.rounds)
             self._whole = False
-            self._fit = self._fit._replace(sample=Sample(self.loss, LAST))
+            self._fit = self._fit._replace(sample=Sample(self.loss, SEEN, TILE))
 
     def search(self) -> None:
         """Diffuse errors, search and fit the palette in turns, and search in the rounded palette.
@@ -190,11 +195,11 @@ class Run:
         search = self._searched(self.indices, self.colors)
         self._taken = time.perf_counter() - began
         if self._fit is not None:
-            rounds = pace.plan.rounds if self._whole else ROUNDS
+            rounds = pace.plan.whole + (pace.plan.rounds if self._whole else 0)
             self._learn(search, self._fit, rounds, wake=self._whole)
         rounded = self.problem.from_srgb(self._rounded(self.colors))
         search.recolor(rounded, wake=self._whole)
-        for _ in range(pace.plan.sweeps):
+        for _ in range(self._sweeps):
             # What follows the last sweep takes no longer than a sweep.
             if pace.late("search", 2 * self._taken):
                 break
@@ -255,9 +260,7 @@ class Run:
             if self.pace.late("rounds", self._taken):
                 break
             moves = self._sweep(search, self._snapshot)
-            tiles = fit.sample.cut(search.indices[None])[:, 0]
-            self.colors = fit(tiles, self.colors)
-            search.recolor(self.colors, wake=wake)
+            self.colors = fitted(search, fit, self.colors, wake=wake)
             if moves <= SETTLED * search.indices.size:
                 break
 

@@ -17,11 +17,12 @@ from fastgrad.dithering.optimiser.rate import RatedSearch
 from fastgrad.dithering.pictures.animation import FORMATS, arranged, encode
 from fastgrad.dithering.rates import FIRST, MOST_RATE, NEAR, Rates, SizeError, between
 from fastgrad.dithering.result import Dithering
-from fastgrad.dithering.run import LAST, Run
+from fastgrad.dithering.run import Run
 
 __all__ = ["Thrift", "ThriftyRun", "rated", "thrifty"]
 
 ROUNDS = 10  # of search with a rate; the prices are renewed between them
+LAST = 1 << 20  # pixels, at most, to which the palette is fitted
 RISE, LAST_ROUNDS = 1.6, 3  # the rate rises, and stays in the last rounds
 ENTRY = 32  # bits that an entry of the palette takes in a file
 TRIES = 8  # entries at most that are merged with others at a time

@@ -12,7 +12,7 @@ import pytest
 
 import fastgrad
 from fastgrad import dithering
-from fastgrad.dithering import Viewing, dither, run
+from fastgrad.dithering import Viewing, dither, pace
 from fastgrad.dithering.eye import colour
 from fastgrad.dithering.metrics.psnr_and_ssim import psnr
 from fastgrad.dithering.metrics.s_cielab_and_flip import flip, s_cielab
@@ -211,11 +211,13 @@ def test_a_slower_speed_is_better(photograph):
 def test_a_palette_is_learned_on_a_part_of_a_large_picture(photograph, monkeypatch):
     values = photograph[:128, :160]
     whole = dither(values, colors=6)
-    monkeypatch.setattr(run, "PART", 1 << 13)
+    plans = [plan._replace(part=1 << 13) for plan in pace.PLANS]
+    monkeypatch.setattr(pace, "PLANS", plans)
     part = dither(values, colors=6)
     assert part.indices.shape == (128, 160)
     assert part.loss[-1] < 1.1 * whole.loss[-1]
-    assert len(part.loss) <= 1 + 12 + 8 + 6
+    plan = plans[pace.DEFAULT - 1]
+    assert len(part.loss) <= 1 + plan.steps + plan.rounds + plan.whole + plan.sweeps
 
 
 def test_large_pictures_need_bounded_memory():

@@ -142,6 +142,8 @@ class Sample:
     pixels : int, optional
         Greatest number of pixels in all tiles, approximately. A picture with no more pixels is one
         single tile.
+    tile : int, optional
+        Rows and columns of a tile.
 
     Attributes
     ----------
@@ -158,11 +160,11 @@ class Sample:
     corners: Array
     blurred: FloatArray
 
-    def __init__(self, loss: BlurredError, pixels: int = 1 << 17) -> None:
+    def __init__(self, loss: BlurredError, pixels: int = 1 << 17, tile: int = TILE) -> None:
         height, width = self.shape = loss.shape
         tiles = 1
         if height * width > pixels:
-            self.shape = min(TILE, height), min(TILE, width)
+            self.shape = min(tile, height), min(tile, width)
             tiles = max(1, pixels // (self.shape[0] * self.shape[1]))
         place = np.outer(np.arange(tiles), [0.7548776662, 0.5698402910]) % 1
         room = [height - self.shape[0] + 1, width - self.shape[1] + 1]
@@ -181,6 +183,7 @@ class Sample:
         labels: ByteArray,
         palette: ArrayLike,
         *,
+        slopes: FloatArray | None = None,
         locked: int = 0,
         bounds: tuple[float, float] = (0.0, 1.0),
         iterations: int = 20,
@@ -197,6 +200,9 @@ class Sample:
             The palette index of each pixel.
         palette : array_like, shape (K, channels)
             The colours to start from. A colour that no pixel has does not change.
+        slopes : array, shape (K, channels + 1), optional
+            How the loss of the whole picture depends on each of these colours, see `Search.slopes`.
+            Then the tiles only tell how the colours depend on each other.
         locked : int, optional
             Number of colours at the beginning of the palette that do not change.
         bounds : tuple of float, optional
@@ -211,6 +217,9 @@ class Sample:
         """
         planar = np.array(np.transpose(palette), np.float64, order="C")
         gram, right = self.normal_equations(labels, planar.shape[1])
+        if slopes is not None:
+            gram = self._of_the_whole(gram, labels, slopes[:, -1])
+            right = gram @ planar.T - slopes[:, :-1]
         right = np.ascontiguousarray(right.T)
         kernels.fit(planar, gram, right, locked, *bounds, iterations)
         return np.ascontiguousarray(planar.T, self.loss.dtype)
@@ -240,6 +249,19 @@ class Sample:
         half = gram.sum(axis=0)
         return half + half.T, right.sum(axis=0)
 
+    def _of_the_whole(self, gram, labels, squares):
+        """Return the matrix of the whole picture, as the tiles let it be guessed.
+
+        The sums of squared weights are known for each colour; those of pairs are in proportion.
+        """
+        weights = np.square(self._weights).ravel()
+        tiles = np.bincount(labels.ravel(), weights, minlength=len(gram))
+        unseen = tiles == 0
+        scale = np.sqrt(squares / np.where(unseen, np.inf, tiles))
+        gram = gram * scale * scale[:, None]
+        gram[unseen, unseen] = float(self.loss.own) * squares[unseen]
+        return gram
+
 
 class Fit(NamedTuple):
     """The way to learn a palette: from which pixels, in which space, with which locked colours.
@@ -258,9 +280,11 @@ class Fit(NamedTuple):
     space: Space
     locked: int = 0
 
-    def __call__(self, labels: ByteArray, palette: ArrayLike) -> FloatArray:
+    def __call__(
+        self, labels: ByteArray, palette: ArrayLike, slopes: FloatArray | None = None
+    ) -> FloatArray:
         """Improve a palette, (K, channels), for labels, (tiles, rows, columns), of the sample."""
-        bounds = self.space.bounds
-        fitted = self.sample.fit(labels, palette, locked=self.locked, bounds=bounds)
+        options = {"slopes": slopes, "locked": self.locked, "bounds": self.space.bounds}
+        fitted = self.sample.fit(labels, palette, **options)
         fitted[self.locked :] = self.space.clip(fitted[self.locked :])
         return fitted

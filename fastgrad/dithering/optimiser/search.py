@@ -7,6 +7,7 @@ import numpy as np
 from fastgrad._typing import ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.eye.blur import convolve
 from fastgrad.dithering.optimiser.loss import BlurredError
+from fastgrad.kernels.dithering.optimiser import palette as palette_kernels
 from fastgrad.kernels.dithering.optimiser import search as kernels
 
 __all__ = ["Search", "in_vectors", "outwards"]
@@ -124,6 +125,21 @@ class Search:
         )
         whole, plain = sums.sum(axis=0) / loss.pixels
         return float(whole), float(plain)
+
+    def slopes(self) -> FloatArray:
+        """Return how the loss depends on each colour of the palette.
+
+        Returns
+        -------
+        array, shape (K, channels + 1)
+            Half the derivatives of the loss, not divided by the number of pixels, and the sum of
+            the squared weights of the pixels that have the colour.
+        """
+        channels, colors = self._planar.shape
+        sums = np.zeros((palette_kernels.BLOCKS, colors, channels + 1))
+        work = self.indices, self.loss.weights, self._field
+        palette_kernels.slopes(sums, *work, self._margin)
+        return sums.sum(axis=0)
 
 
 def table_of(loss: BlurredError) -> tuple[FloatArray, int]:

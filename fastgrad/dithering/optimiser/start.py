@@ -19,8 +19,7 @@ from fastgrad.random import RNG
 
 __all__ = ["Trials", "box_means"]
 
-STEPS = 10
-ROUNDS = 2  # of descent and fit after them
+ROUNDS = 2  # of descent and fit after the annealing
 PIXELS = 1 << 14  # of the small copy of the picture on which the trials are run
 
 
@@ -33,11 +32,13 @@ class Trials:
         The picture and its viewing conditions.
     trials : int
         Number of palettes.
+    steps : int
+        Steps of annealing of each.
     rng : Key, int, SeedSequence or Generator
         Source of randomness.
     """
 
-    def __init__(self, problem: Problem, trials: int, *, rng: RNG) -> None:
+    def __init__(self, problem: Problem, trials: int, *, steps: int, rng: RNG) -> None:
         key = random.as_key(rng)
         small, weights = box_means(problem.linear, PIXELS), problem.weights
         if weights is not None:
@@ -45,7 +46,7 @@ class Trials:
             small = box_means(problem.linear * weights[..., None], PIXELS)
             small /= np.maximum(share, 1e-9)
             weights = np.where(share >= share.mean() / 2, share, 0)[..., 0]
-        self._space, self._keys = problem.space, key.split(trials)
+        self._space, self._keys, self._steps = problem.space, key.split(trials), steps
         self._loss = problem.loss_of(small, weights)
         encoded = colour.encode(small)
         self._seen = BlurredError(encoded, weights=self._loss.weights, **problem.viewing.blur)
@@ -86,7 +87,7 @@ class Trials:
     def _learned(self, trial):
         """Return the palette that a trial learns, and how good it is: low is good."""
         state = Annealing(self._loss, self.palette(trial), rng=self._keys[trial])
-        for _ in anneal(state, schedule(STEPS), fit=self._fit):
+        for _ in anneal(state, schedule(self._steps), fit=self._fit):
             pass
         palette = state.palette
         indices = diffuse(self._loss, palette)

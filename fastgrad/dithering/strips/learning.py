@@ -250,7 +250,7 @@ def learn(
         "none",
         mode,
         found.clear is not None and mode != "blend",
-        min(1 + pace.plan.sweeps, MOST_SWEEPS),
+        min(pace.plan.whole + pace.plan.sweeps, MOST_SWEEPS),
         fit if isinstance(fit, ToneMap) else None,
         picture.solid,
     )

@@ -21,3 +21,20 @@ def test_without_blur_neighbours_that_may_swap_are_in_the_table():
         search.sweep()
     nearest = np.square(image[:, :, None] - palette).sum(axis=-1).argmin(axis=-1)
     assert (indices != nearest).mean() < 0.002  # which needs no search
+
+
+def test_slopes_are_half_the_derivatives_of_the_loss():
+    rng = np.random.default_rng(1)
+    image, palette = rng.random((30, 41, 3)), rng.random((5, 3))
+    loss = BlurredError(image, weights=rng.random((30, 41)) + 0.1)
+    indices = rng.integers(0, 5, (30, 41)).astype(np.uint8)
+    slopes = Search(loss, indices, palette).slopes()
+    squares = np.bincount(indices.ravel(), np.square(loss.weights).ravel())
+    np.testing.assert_allclose(slopes[:, 3], squares)
+    step = 1e-3
+    for k, channel in ((0, 2), (3, 0), (4, 1)):
+        moved = np.zeros_like(palette)
+        moved[k, channel] = step
+        change = loss.of(indices, palette + moved) - loss.of(indices, palette - moved)
+        expected = change * loss.pixels / (4 * step)
+        assert abs(slopes[k, channel] - expected) < 1e-8 * abs(slopes[:, :3]).max()

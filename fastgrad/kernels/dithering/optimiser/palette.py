@@ -129,6 +129,25 @@ def normal_equations(chunk, chunks, gram, right, labels, weights, blurred, table
                     scatter(sums, labels[i, y2, part], row, weights[i, y2, part], weight)
 
 
+@kernel(cost=lambda labels: labels.size)
+def slopes(chunk, chunks, sums, labels, weights, field, margin):
+    """sums[block, k] = (sum of weight times the field for each channel, sum of squared weights).
+
+    The sums are over the pixels that have label k. Twice the first ones are the derivatives of the
+    error by colour k.
+    """
+    height, width = labels.shape
+    channels = field.shape[0]
+    for b in chunk_range(BLOCKS, chunk, chunks):
+        for y in range(b * height // BLOCKS, (b + 1) * height // BLOCKS):
+            row = field[:, margin + y, margin : margin + width]
+            for c in range(width):
+                out, weight = sums[b, labels[y, c]], np.float64(weights[y, c])
+                for channel in range(channels):
+                    out[channel] += weight * np.float64(row[channel, c])
+                out[channels] += weight * weight
+
+
 @kernel(cost=lambda gram, iterations: gram.size * iterations)
 def fit(chunk, chunks, palette, gram, right, locked, low, high, iterations):
     """Lower <palette, gram palette> / 2 - <palette, right> by coordinate descent within bounds.
