@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from fastgrad.random import RNG
 
 __all__ = ["Fit", "Sample", "distinct", "initial", "spacing"]
 
+NEAR = 0.05  # share of the greatest term of b that those of near pixels have
 TILE = 64  # rows and columns of the parts of a picture that stand for the whole
 
 
@@ -151,14 +153,11 @@ class Sample:
         Rows and columns of a tile.
     corners : array of int, shape (tiles, 2)
         Row and column at which each tile begins.
-    blurred : array, shape (tiles, channels, rows, columns)
-        The field of the weighted image itself, tile by tile.
     """
 
     loss: BlurredError
     shape: tuple[int, int]
     corners: Array
-    blurred: FloatArray
 
     def __init__(self, loss: BlurredError, pixels: int = 1 << 17, tile: int = TILE) -> None:
         height, width = self.shape = loss.shape
@@ -170,8 +169,12 @@ class Sample:
         room = [height - self.shape[0] + 1, width - self.shape[1] + 1]
         self.corners = (place * room).astype(np.int64)
         self.loss, self._weights = loss, self.cut(loss.weights[None])[:, 0].astype(np.float64)
-        planes = self.cut(loss.planes * loss.weights)
-        self.blurred = loss.field(planes.reshape(-1, *self.shape)).reshape(planes.shape)
+
+    @cached_property
+    def blurred(self) -> FloatArray:
+        """The field of the weighted image itself, (tiles, channels, rows, columns)."""
+        planes = self.cut(self.loss.planes) * self.cut(self.loss.weights[None])
+        return self.loss.field(planes.reshape(-1, *self.shape)).reshape(planes.shape)
 
     def cut(self, planes: Array) -> Array:
         """Return the tiles, (tiles, n, rows, columns), of planes, (n, height, width)."""
@@ -216,9 +219,10 @@ class Sample:
             The new palette, of the dtype of the loss.
         """
         planar = np.array(np.transpose(palette), np.float64, order="C")
-        gram, right = self.normal_equations(labels, planar.shape[1])
-        if slopes is not None:
-            gram = self._of_the_whole(gram, labels, slopes[:, -1])
+        if slopes is None:
+            gram, right = self.normal_equations(labels, planar.shape[1])
+        else:
+            gram = self._of_the_whole(labels, slopes[:, -1])
             right = gram @ planar.T - slopes[:, :-1]
         right = np.ascontiguousarray(right.T)
         kernels.fit(planar, gram, right, locked, *bounds, iterations)
@@ -241,19 +245,30 @@ class Sample:
         right : array, shape (K, channels)
             Right-hand side: sums of the blurred image, by label.
         """
+        return self._equations(labels, colors, self.blurred, self.loss.table)
+
+    def _equations(self, labels, colors, blurred, table):
+        """Return the equations for a table of b, and a blurred image."""
         gram = np.zeros((kernels.BLOCKS, colors, colors))
-        right = np.zeros((kernels.BLOCKS, colors, self.blurred.shape[1]))
-        table, nu = self.loss.table.astype(np.float64), float(self.loss.nu)
-        labels = np.ascontiguousarray(labels)
-        kernels.normal_equations(gram, right, labels, self._weights, self.blurred, table, nu)
+        right = np.zeros((kernels.BLOCKS, colors, blurred.shape[1]))
+        labels, table = np.ascontiguousarray(labels), table.astype(np.float64)
+        kernels.normal_equations(
+            gram, right, labels, self._weights, blurred, table, float(self.loss.nu)
+        )
         half = gram.sum(axis=0)
         return half + half.T, right.sum(axis=0)
 
-    def _of_the_whole(self, gram, labels, squares):
-        """Return the matrix of the whole picture, as the tiles let it be guessed.
+    def _of_the_whole(self, labels, squares):
+        """Return the matrix of the whole picture, about, as the tiles let it be guessed.
 
-        The sums of squared weights are known for each colour; those of pairs are in proportion.
+        The sums of squared weights are known for each colour; those of pairs are in proportion,
+        and only of pixels that are near to each other.
         """
+        table, none = self.loss.table, np.empty((len(labels), 0, *self.shape), self.loss.dtype)
+        middle = self.loss.radius
+        reach = np.count_nonzero(table[middle, middle:] > NEAR * table[middle, middle]) - 1
+        inside = slice(middle - reach, middle + reach + 1)
+        gram, _ = self._equations(labels, len(squares), none, table[inside, inside])
         weights = np.square(self._weights).ravel()
         tiles = np.bincount(labels.ravel(), weights, minlength=len(gram))
         unseen = tiles == 0

@@ -11,6 +11,7 @@ from fastgrad._typing import FloatArray
 from fastgrad.dithering.eye import colour
 from fastgrad.dithering.optimiser.annealing import Annealing, anneal, schedule
 from fastgrad.dithering.optimiser.diffusion import diffuse
+from fastgrad.dithering.optimiser.learning import fitted
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.palette import Fit, Sample, initial
 from fastgrad.dithering.optimiser.problem import Problem
@@ -94,8 +95,7 @@ class Trials:
         search = Search(self._loss, indices, palette)
         for _ in range(ROUNDS):
             search.sweep()
-            palette = self._fit(indices[None], palette)
-            search.recolor(palette)
+            palette = fitted(search, self._fit, palette)
         # Tones near black hardly count in linear light, but the eye tells them apart: of palettes
         # that are about as good, the one to take is good for the sRGB values too.
         values = colour.encode(np.clip(self._space.back(palette), 0, 1))

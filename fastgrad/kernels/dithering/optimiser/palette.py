@@ -148,18 +148,32 @@ def slopes(chunk, chunks, sums, labels, weights, field, margin):
                 out[channels] += weight * weight
 
 
+@block
+def follow(slope, row, change):
+    """Bring slopes up to date when a colour changes; row is its own of the symmetric matrix."""
+    wide_vectors()
+    for j in range(slope.size):
+        slope[j] = fma(change, row[j], slope[j])
+
+
 @kernel(cost=lambda gram, iterations: gram.size * iterations)
 def fit(chunk, chunks, palette, gram, right, locked, low, high, iterations):
     """Lower <palette, gram palette> / 2 - <palette, right> by coordinate descent within bounds.
 
     A channel is a problem of its own; the first `locked` colours stay.
     """
+    slope = np.empty(palette.shape[1])
     for channel in chunk_range(palette.shape[0], chunk, chunks):
         x = palette[channel]
+        for k in range(x.size):
+            slope[k] = -right[channel, k]
+        for j in range(x.size):
+            follow(slope, gram[j], x[j])
         for _ in range(iterations):
             for k in range(locked, x.size):
                 if gram[k, k] > 0.0:
-                    slope = -right[channel, k]
-                    for j in range(x.size):
-                        slope += gram[k, j] * x[j]
-                    x[k] = min(max(x[k] - slope / gram[k, k], low), high)
+                    new = min(max(x[k] - slope[k] / gram[k, k], low), high)
+                    change = new - x[k]
+                    if change != 0.0:
+                        x[k] = new
+                        follow(slope, gram[k], change)
