@@ -46,16 +46,21 @@ class Plan(NamedTuple):
         """Return the steps of annealing with so many colours: it pays where they are few."""
         return max(1, min(self.steps, self.steps * FEW // colors))
 
+    def trials_for(self, colors: int) -> int:
+        """Return the palettes to try out of so many colours: many differ little in the end."""
+        return max(1, self.trials * BITS // max(BITS, (colors - 1).bit_length()))
+
 
 FEW = 8  # colours
+BITS = 4  # that say which colour: with more of them, there are fewer trials
 PLANS = (  # of speed 1, 2, ... 10
-    Plan(12, 10, 24, 1 << 17, 12, 6, 24),
-    Plan(10, 10, 20, 1 << 17, 9, 5, 16),
-    Plan(8, 8, 16, 1 << 17, 7, 5, 8),
-    Plan(4, 4, 12, 1 << 16, 5, 4, 3),
-    Plan(4, 4, 10, 1 << 16, 5, 3, 3),
-    Plan(4, 3, 8, 1 << 16, 4, 3, 2),
-    Plan(3, 3, 6, 1 << 16, 4, 2, 2),
+    Plan(16, 10, 24, 1 << 17, 12, 6, 24),
+    Plan(12, 10, 20, 1 << 17, 9, 5, 12),
+    Plan(10, 8, 16, 1 << 17, 7, 5, 6),
+    Plan(8, 4, 12, 1 << 16, 4, 3, 3),
+    Plan(6, 4, 10, 1 << 16, 4, 3, 3),
+    Plan(5, 3, 8, 1 << 16, 4, 3, 2),
+    Plan(4, 3, 6, 1 << 16, 3, 2, 2),
     Plan(3, 3, 4, 1 << 15, 3, 2, 2),
     Plan(2, 2, 3, 1 << 15, 3, 2, 1),
     Plan(1, 2, 2, 1 << 15, 2, 1, 1),

@@ -154,7 +154,8 @@ class Run:
             self._begin_with(problem.from_srgb(problem.fixed))
             self._report_first()
         else:
-            trials = Trials(problem, plan.trials, steps=plan.tries, rng=self._key.fold_in(0))
+            count = plan.trials_for(problem.colors)
+            trials = Trials(problem, count, steps=plan.tries, rng=self._key.fold_in(0))
             self._begin_with(trials.palette(0))
             self._report_first()
             self._begin_with(trials.best(self.pace.deadline("palette")))

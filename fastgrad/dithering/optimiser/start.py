@@ -20,7 +20,8 @@ from fastgrad.random import RNG
 
 __all__ = ["Trials", "box_means"]
 
-ROUNDS = 2  # of descent and fit after the annealing
+CLUSTERINGS = 5  # rounds of k-means: more is left to the annealing
+ROUNDS = 2  # of descent and fit after that
 PIXELS = 1 << 14  # of the small copy of the picture on which the trials are run
 
 
@@ -56,7 +57,7 @@ class Trials:
             counting = encoded[weights > 0][None]
         locked = colour.encode(problem.locked)
         self._fit = Fit(Sample(self._loss), problem.space, len(locked))
-        options = {"trials": trials, "locked": locked}
+        options = {"trials": trials, "locked": locked, "iterations": CLUSTERINGS}
         self._encoded = initial(counting, problem.colors, rng=key.fold_in(0), **options)
 
     def palette(self, trial: int) -> FloatArray:
@@ -128,5 +129,6 @@ def box_means(image: FloatArray, pixels: int) -> FloatArray:
     down, across = min(side, height), min(side, width)
     rows, columns = height // down, width // across
     boxes = image[: rows * down, : columns * across]
-    boxes = boxes.reshape(rows, down, columns, across, channels)
-    return np.ascontiguousarray(boxes.mean(axis=(1, 3), dtype=image.dtype))
+    lines = boxes.reshape(rows, down, columns * across * channels).sum(axis=1)
+    sums = lines.reshape(rows, columns, across, channels).sum(axis=2)
+    return sums / image.dtype.type(down * across)

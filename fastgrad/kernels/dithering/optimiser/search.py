@@ -13,7 +13,8 @@ from fastgrad.kernels.simd.intrinsics import fma, like, where
 from fastgrad.kernels.simd.lanes import entry, first_of, least_of
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 
-NEIGHBOURS = ((0, 1), (1, -1), (1, 0), (1, 1))  # the others have met the pixel before
+NEIGHBOURS = ((0, 1), (1, 0), (1, -1), (1, 1))  # the others have met the pixel before
+MANY = 16  # colours from which on those at a corner are no help
 MARGIN = 1e-4  # a move must gain this share of its own square, not just rounding errors
 AROUND = 2  # rows and columns around a pixel that moves in which others look again for a move
 
@@ -120,6 +121,7 @@ def descend_tile(labels, awake, weights, kept, blurred, colours, corner, size, g
     own = table[radius, radius] + nu
     inverse = like(1, own) / own
     paid = previous.size > 0
+    swaps = len(NEIGHBOURS) if near[1].shape[0] < MANY else 2
     moves = 0
     for y in range(top, bottom):
         for c in range(left, right):
@@ -150,7 +152,8 @@ def descend_tile(labels, awake, weights, kept, blurred, colours, corner, size, g
             if new != old and distance - least > like(MARGIN, own) * abs(distance):
                 gain = like(0.5, own) * own * (weight * weight) * (least - distance)
                 best = new
-            for dy, dx in NEIGHBOURS:
+            for i in range(swaps):
+                dy, dx = NEIGHBOURS[i]
                 if (
                     y + dy < bottom
                     and left <= c + dx < right
