@@ -183,6 +183,12 @@ def scales(dtype, value, batch):
     return frozen(np.ravel(inverse).astype(dtype)) if np.ndim(inverse) else dtype.type(inverse)
 
 
+def row_scales(dtype, value, batch):
+    """Return what `scales` does as an array in any case, for kernels that are slow to compile."""
+    inverse = np.asarray(1.0 / temperatures(value, batch))
+    return frozen(np.broadcast_to(inverse, batch).ravel().astype(dtype))
+
+
 def integer(value, name, low, high=None):
     """Return an integer between low and high, by default what 64 bits hold, as an int."""
     # A plain int is told at once: asking an abstract class takes as long as a small kernel.

@@ -45,7 +45,7 @@ class Sinkhorn(NamedTuple):
 def sinkhorn(
     log_alpha: ArrayLike,
     *,
-    temperature: float = 1.0,
+    temperature: ArrayLike = 1.0,
     tolerance: float = 1e-4,
     max_iterations: int = 1000,
     newton: bool = True,
@@ -60,8 +60,9 @@ def sinkhorn(
     ----------
     log_alpha : array, shape (*batch, N, M)
         Score of each pair, float32 or float64; -inf is a pair that is never matched.
-    temperature : float
-        Divisor of the scores, above 0; one number for all problems.
+    temperature : float or array
+        Divisor of the scores, from 2**-60 to 2**60: one for all problems, or an array of them that
+        broadcasts to the batch shape, whose problems are those of calls with one number.
     tolerance : float
         Largest error of a row or column sum at which the iterations end. 0 goes on until
         max_iterations, or until another iteration would change nothing.
@@ -78,7 +79,8 @@ def sinkhorn(
     Raises
     ------
     ValueError
-        If log_alpha holds NaN or +inf, or a row or column that must sum to 1 has only -inf.
+        If log_alpha holds NaN or +inf, or a row or column that must sum to 1 has only -inf; if a
+        temperature is out of its range, or temperatures do not broadcast to the batch shape.
 
     Examples
     --------
@@ -105,7 +107,7 @@ def sinkhorn_vjp(
     log_alpha: ArrayLike,
     cotangent: ArrayLike,
     *,
-    temperature: float = 1.0,
+    temperature: ArrayLike = 1.0,
     tolerance: float = 1e-4,
     max_iterations: int = 1000,
     newton: bool = True,
@@ -158,7 +160,7 @@ def sinkhorn_vjp(
 def gumbel_sinkhorn(
     log_alpha: ArrayLike,
     *,
-    temperature: float,
+    temperature: ArrayLike,
     num_samples: int | None = None,
     rng: RNG,
     noise_scale: float = 1.0,
@@ -174,8 +176,8 @@ def gumbel_sinkhorn(
     ----------
     log_alpha : array, shape (*batch, N, M)
         Score of each pair, float32 or float64; -inf is a pair that is never matched.
-    temperature : float
-        Divisor of the perturbed scores, above 0; one number for all problems.
+    temperature : float or array
+        Divisor of the perturbed scores, as in `sinkhorn`.
     num_samples : int, optional
         Number of samples S. None draws one sample, without a leading axis.
     rng : int, SeedSequence, Generator or Key
@@ -222,7 +224,7 @@ def gumbel_sinkhorn_vjp(
     log_alpha: ArrayLike,
     cotangent: ArrayLike,
     *,
-    temperature: float,
+    temperature: ArrayLike,
     rng: RNG,
     noise_scale: float = 1.0,
     tolerance: float = 1e-4,
@@ -275,7 +277,7 @@ def gumbel_sinkhorn_vjp(
 
 def _limits(problem, temperature, tolerance, max_iterations, newton):
     """Return what bounds the iterations, as kernels take it."""
-    scale = _validate.scale(problem.logits.dtype, temperature)
+    scale = _validate.row_scales(problem.logits.dtype, temperature, problem.batch)
     tolerance = _validate.not_negative(tolerance, "tolerance")
     return scale, tolerance, _validate.integer(max_iterations, "max_iterations", 1), bool(newton)
 

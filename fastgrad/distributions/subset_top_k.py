@@ -18,7 +18,7 @@ def relaxed_top_k(
     logits: ArrayLike,
     k: int,
     *,
-    temperature: float,
+    temperature: ArrayLike,
     num_samples: int | None = None,
     rng: RNG,
     row_offset: int = 0,
@@ -37,8 +37,9 @@ def relaxed_top_k(
         Unnormalised log probabilities, float32 or float64; -inf gives a relaxed value of 0.
     k : int
         Number of items, at most the number of logits above -inf in every row.
-    temperature : float
-        Temperature of the softmaxes, above 0; one number for all rows.
+    temperature : float or array
+        Temperature of the softmaxes, from 2**-60 to 2**60: one for all rows, or an array of them
+        that broadcasts to the batch shape, whose rows are those of calls with one number.
     num_samples : int, optional
         Number of samples S. None draws one sample, without a leading axis.
     rng : int, SeedSequence, Generator or Key
@@ -72,7 +73,7 @@ def relaxed_top_k(
     k = size(rows, k, np.shape(logits))
     count, lead = _validate.samples(num_samples)
     first, sample = _validate.offsets(row_offset, sample_offset, count)
-    scale, key = _validate.scale(rows.dtype, temperature), as_key(rng).kernel_words
+    scale, key = _validate.row_scales(rows.dtype, temperature, batch), as_key(rng).kernel_words
     out = _validate.output(out, (*lead, *batch, rows.shape[1]), rows.dtype)
     flat = out.reshape(count, *rows.shape)
     _kernels.relaxed_top_k(rows, k, (key, sample, first), scale, flat)
@@ -84,7 +85,7 @@ def relaxed_top_k_vjp(
     cotangent: ArrayLike,
     k: int,
     *,
-    temperature: float,
+    temperature: ArrayLike,
     rng: RNG,
     row_offset: int = 0,
     sample_offset: int = 0,
@@ -126,7 +127,7 @@ def relaxed_top_k_vjp(
     count, (r,) = _validate.cotangents({"cotangent": cotangent}, full, rows.dtype)
     r = r.reshape(count, *rows.shape)
     first, sample = _validate.offsets(row_offset, sample_offset, count)
-    scale = _validate.scale(rows.dtype, temperature)
+    scale = _validate.row_scales(rows.dtype, temperature, batch)
     grad = np.empty(full, rows.dtype)
     flat = grad.reshape(rows.shape)
     _kernels.relaxed_top_k_vjp(rows, r, k, (key, sample, first), scale, flat)

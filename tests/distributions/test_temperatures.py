@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastgrad as fg
-from fastgrad import bernoulli
+from fastgrad import bernoulli, permutation, subset
 
 KEY = fg.Key(7)
 
@@ -89,7 +89,50 @@ def test_straight_through_samples_do_not_depend_on_temperatures_but_their_gradie
     np.testing.assert_allclose(got, right, rtol=1e-12, atol=1e-15)
 
 
-@pytest.mark.parametrize("call", [fg.gumbel_softmax, fg.relax])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(70, 5), (3, 700)])
+def test_each_relaxed_choice_is_that_of_a_call_with_its_own_temperature(dtype, shape):
+    x, t, r = logits(shape, dtype), temperatures(shape[:1]), logits((2, *shape), dtype, 2)
+    call = {"num_samples": 2, "rng": KEY}
+    soft = subset.relaxed_top_k(x, 2, temperature=t, row_offset=5, **call)
+    g = subset.relaxed_top_k_vjp(x, r, 2, temperature=t, rng=KEY, row_offset=5)
+    for i in (0, 1, shape[0] - 1):
+        row, own = slice(i, i + 1), {"temperature": np.array(t[i]), "row_offset": 5 + i}
+        np.testing.assert_array_equal(soft[:, row], subset.relaxed_top_k(x[row], 2, **own, **call))
+        one = subset.relaxed_top_k_vjp(x[row], r[:, row], 2, rng=KEY, **own)
+        np.testing.assert_array_equal(g[row], one)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(2, 3, 4, 4), (2, 3, 5, 3)])
+def test_each_scaled_matrix_is_that_of_a_call_with_its_own_temperature(dtype, shape):
+    x, t, r = logits(shape, dtype), temperatures((3,)), logits(shape, dtype, 2)
+    solved, g = (
+        permutation.sinkhorn(x, temperature=t),
+        permutation.sinkhorn_vjp(x, r, temperature=t),
+    )
+    noisy = permutation.gumbel_sinkhorn(x, temperature=t, rng=KEY)
+    h = permutation.gumbel_sinkhorn_vjp(x, r, temperature=t, rng=KEY)
+    for place in np.ndindex(2, 3):
+        own, y = {"temperature": t[place[1]]}, x[place]
+        for found, one in zip(solved, permutation.sinkhorn(y, **own), strict=True):
+            np.testing.assert_array_equal(found[place], one)
+        np.testing.assert_array_equal(g[place], permutation.sinkhorn_vjp(y, r[place], **own))
+        own |= {"rng": KEY, "problem_offset": 3 * place[0] + place[1]}
+        for found, one in zip(noisy, permutation.gumbel_sinkhorn(y, **own), strict=True):
+            np.testing.assert_array_equal(found[place], one)
+        np.testing.assert_array_equal(h[place], permutation.gumbel_sinkhorn_vjp(y, r[place], **own))
+
+
+def choices(x, **options):
+    return subset.relaxed_top_k(x, 2, **options)
+
+
+def scaled(x, **options):
+    return permutation.gumbel_sinkhorn(np.zeros((len(x), 3, 3)), **options)
+
+
+@pytest.mark.parametrize("call", [fg.gumbel_softmax, fg.relax, choices, scaled])
 def test_what_is_no_temperature_is_refused(call):
     x = np.zeros((2, 3))
     for t, words in (

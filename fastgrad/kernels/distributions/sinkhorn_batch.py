@@ -3,8 +3,8 @@
 Problems are (n, m) with n <= m: rows sum to 1, columns too or, where n < m, to at most 1 (`clip`).
 Sinkhorn's iteration comes first; a problem on which it is slow is handed to Newton's method, in
 float64. Entry e of problem b has its noise at the address of entry e in row b of a wide tile.
-Noise is (key, first_sample, offset of the first problem), limits are (1 / temperature, tolerance,
-most iterations, whether Newton's method helps).
+Noise is (key, first_sample, offset of the first problem), limits are (1 / temperature of each
+problem, (B,), tolerance, most iterations, whether Newton's method helps).
 
 Oracle: tests/distributions/test_sinkhorn.py, `iterations`, and `differences` for derivatives.
 """
@@ -99,7 +99,7 @@ def solve_one(p, exact, s, y, scale, tolerance, most, use_newton, past_f, past_g
 def solve(chunk, chunks, logits, noise, noise_scale, limits, out, errors, counts):
     """Fill out, (S, B, n, m), with scaled matrices, with their errors and numbers of iterations."""
     key, first_sample, offset = noise
-    scale, tolerance, most, use_newton = limits
+    scales, tolerance, most, use_newton = limits
     samples, batch, n, m = out.shape
     shape, work = (depth_of(n, m), tile.FOLD), samples * batch
     e, y = np.empty(shape, out.dtype), np.empty((n, m), out.dtype)
@@ -108,7 +108,7 @@ def solve(chunk, chunks, logits, noise, noise_scale, limits, out, errors, counts
     exact, s = sinkhorn.problem(n, m, np.float64), sinkhorn_newton.system(m)
     for w in chunk_range(work, chunk, chunks):
         i, b = w // batch, w % batch
-        sample = np.uint32(first_sample + i)
+        sample, scale = np.uint32(first_sample + i), scales[b]
         perturb_one(y, logits[b], e, bits, noise_scale, offset + b, sample, key)
         count, exactly = solve_one(p, exact, s, y, scale, tolerance, most, use_newton, past, past)
         if exactly:
@@ -136,7 +136,7 @@ def derive(out, result, w, p, exact, s, y, exactly, scale):
 def vjp(chunk, chunks, logits, cotangent, noise, noise_scale, limits, implicit, out):
     """Fill out, (S, B, n, m), with products of the cotangent and the derivative of `solve`."""
     key, first_sample, offset = noise
-    scale, tolerance, most, use_newton = limits
+    scales, tolerance, most, use_newton = limits
     samples, batch, n, m = out.shape
     shape, work = (depth_of(n, m), tile.FOLD), samples * batch
     kept = 0 if implicit else patience(most, m, use_newton)
@@ -150,7 +150,7 @@ def vjp(chunk, chunks, logits, cotangent, noise, noise_scale, limits, implicit, 
     result = np.empty((n, m))
     for w in chunk_range(work, chunk, chunks):
         i, b = w // batch, w % batch
-        sample = np.uint32(first_sample + i)
+        sample, scale = np.uint32(first_sample + i), scales[b]
         perturb_one(y, logits[b], e, bits, noise_scale, offset + b, sample, key)
         count, exactly = solve_one(
             p, exact, s, y, scale, tolerance, most, use_newton, past_f, past_g

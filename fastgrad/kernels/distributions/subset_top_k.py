@@ -2,7 +2,8 @@
 
 Relaxed: alpha_1 = perturbed logits, p_t = softmax(alpha_t / temperature), and
 alpha_{t+1} = alpha_t + log(1 - p_t); the result is the sum of k such p. For the largest entry 1 - p
-is the sum of the others, which is exact when it is small; for the rest p <= 1/2.
+is the sum of the others, which is exact when it is small; for the rest p <= 1/2. Each row has a
+temperature of its own: the statistic `at` holds the inverses of the columns.
 
 Oracle: tests/distributions/test_subset_top_k.py, `recursion`.
 """
@@ -32,12 +33,12 @@ def others(e, arg, rest, fold):
 
 
 @block
-def soften(e, alpha, best, arg, scale, s, rest, fold):
-    """e = exp((alpha - best) scale), with sums s and, without the winners, rest."""
+def soften(e, alpha, best, arg, at, s, rest, fold):
+    """e = exp((alpha - best) at), with sums s and, without the winners, rest."""
     wide_vectors()
     elementwise.copy(e, alpha)
     col.argmax(alpha, best, arg, fold)
-    col.exponentiate(e, best, scale, s, fold)
+    col.exponentiate(e, best, at, s, fold)
     others(e, arg, rest, fold)
     for c in range(s.size):
         s[c] = rest[c] + like(1, s)
@@ -61,7 +62,7 @@ def choose(out, alpha, e, arg, s, rest, scratch):
 
 
 @block
-def choose_back(g, r, e, arg, s, rest, scale, a, t, d, fold):
+def choose_back(g, r, e, arg, s, rest, at, a, t, d, fold):
     """Turn g, the cotangent of alpha_{t+1}, into that of alpha_t; r is that of p_t.
 
     The derivative of log(1 - p_i) by alpha_j is ([i != j] p_j / (1 - p_i) - p_j) / temperature,
@@ -92,7 +93,7 @@ def choose_back(g, r, e, arg, s, rest, scale, a, t, d, fold):
             p = e[i, c] / s[c]
             own = where(winner, zero, g[i, c] / (one - where(winner, zero, p)))
             shared = where(winner, zero, e[i, c] * d[c])
-            g[i, c] += scale * (p * (r[i, c] + t[c] - own) + shared)
+            g[i, c] += at[c] * (p * (r[i, c] + t[c] - own) + shared)
 
 
 @kernel(cost=lambda k, out: out.size * k)
@@ -102,9 +103,10 @@ def relaxed_top_k(chunk, chunks, logits, k, noise, scale, out):
     layout = tile.layout(*logits.shape, offset)
     fold, real = layout.fold, logits.dtype
     t, alpha, e, sums = tile.scratch(layout, 4, real)
-    best, s, rest, scratch = tile.statistics(layout, 4, real)
+    best, s, rest, scratch, at = tile.statistics(layout, 5, real)
     (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
     for row in tile.rows(layout, chunk, chunks):
+        tile.load_statistics(at, scale, row, like(1, at), fold)
         tile.load(t, logits, row, like(-np.inf, t))
         col.subtract_maximum(t, best, fold)
         place = addresses(layout, row)
@@ -113,7 +115,7 @@ def relaxed_top_k(chunk, chunks, logits, k, noise, scale, out):
             draw(alpha, t, bits, place, sample, key, best, arg, fold, ahead)
             sums[:] = like(0, sums)
             for _ in range(k):
-                soften(e, alpha, best, arg, scale, s, rest, fold)
+                soften(e, alpha, best, arg, at, s, rest, fold)
                 choose(sums, alpha, e, arg, s, rest, scratch)
             tile.store(out[i], sums, row)
 
@@ -125,10 +127,11 @@ def relaxed_top_k_vjp(chunk, chunks, logits, cotangent, k, noise, scale, grad):
     layout = tile.layout(*logits.shape, offset)
     fold, real = layout.fold, logits.dtype
     t, e, g, r, total = tile.scratch(layout, 5, real)
-    best, s, rest, scratch, left, lost = tile.statistics(layout, 6, real)
+    best, s, rest, scratch, left, lost, at = tile.statistics(layout, 7, real)
     (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
     past = np.empty((k + 1, layout.depth, layout.columns), real)
     for row in tile.rows(layout, chunk, chunks):
+        tile.load_statistics(at, scale, row, like(1, at), fold)
         tile.load(t, logits, row, like(-np.inf, t))
         col.subtract_maximum(t, best, fold)
         place = addresses(layout, row)
@@ -138,12 +141,12 @@ def relaxed_top_k_vjp(chunk, chunks, logits, cotangent, k, noise, scale, grad):
             draw(past[0], t, bits, place, sample, key, best, arg, fold, best[:0])
             for step in range(k - 1):
                 elementwise.copy(past[step + 1], past[step])
-                soften(e, past[step + 1], best, arg, scale, s, rest, fold)
+                soften(e, past[step + 1], best, arg, at, s, rest, fold)
                 choose(r, past[step + 1], e, arg, s, rest, scratch)
             tile.load(r, cotangent[i], row, like(0, r))
             g[:] = like(0, g)
             for step in range(k - 1, -1, -1):
-                soften(e, past[step], best, arg, scale, s, rest, fold)
-                choose_back(g, r, e, arg, s, rest, scale, scratch, left, lost, fold)
+                soften(e, past[step], best, arg, at, s, rest, fold)
+                choose_back(g, r, e, arg, s, rest, at, scratch, left, lost, fold)
             elementwise.add(total, g)
         tile.store(grad, total, row)
