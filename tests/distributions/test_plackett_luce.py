@@ -118,6 +118,40 @@ def test_larger_ones_equal_a_loop(n, items, k, dtype):
         np.testing.assert_allclose(s[i], slope, rtol=0, atol=2e3 * eps)
 
 
+def long_law(x, z):
+    """log P(z) and its gradient, with sums in extended precision; logits are < 700 apart."""
+    e = np.exp(x.astype(np.longdouble) - x.max())
+    chosen, rest = e[z], e.copy()
+    rest[z] = 0
+    left = np.cumsum(chosen[::-1])[::-1] + rest.sum()
+    passed = np.cumsum(1 / left)
+    grad = -e * passed[-1]
+    grad[z] = 1 - chosen * passed
+    return (np.log(chosen) - np.log(left)).sum(), grad
+
+
+@by_dtype
+@pytest.mark.parametrize("kind", ["random", "falling", "rising", "equal"])
+@pytest.mark.parametrize("k", [100_000, 50_000])
+def test_running_sums_keep_their_digits_over_many_choices(k, kind, dtype):
+    items, rng = 100_000, np.random.default_rng(3)
+    x = {
+        "random": 2 * rng.normal(size=items),
+        "falling": np.linspace(
+            40, -40, items
+        ),  # chosen in this order: sums change a little at once
+        "rising": np.linspace(-40, 40, items),
+        "equal": np.full(items, 3.0),
+    }[kind].astype(dtype)
+    z = np.arange(items) if kind != "random" else np.argsort(-x - rng.gumbel(size=items))
+    z = z[:k].astype(np.int32)
+    right, slope = long_law(x, z)
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(log_prob(x, z), float(right), rtol=4 * eps)
+    got, slope = score(x, z), slope.astype(np.float64)
+    np.testing.assert_allclose(got, slope, rtol=100 * eps, atol=100 * eps)
+
+
 # -- samples -----------------------------------------------------------------------------------
 
 

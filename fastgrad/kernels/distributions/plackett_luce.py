@@ -3,22 +3,25 @@
 An item is chosen with odds exp(phi) among those left. With L_i the log of the sum of exp(phi) over
 what is left before choice i, log P(s) = sum over i of phi_{s_i} - L_i, and its derivative by phi_a
 is 1 if a is chosen, less exp(phi_a + D), D the log of the sum of exp(-L_i) over the choices that a
-took part in. Columns of a tile are pairs (sample, row), whatever the sample.
+took part in. Both sums grow by one term after the other, in twice the precision of their type
+(`accumulate`). Columns of a tile are pairs (sample, row), whatever the sample.
 
 Oracle: tests/distributions/test_plackett_luce.py, `probabilities`.
 """
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
+from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.distributions.concrete import draw
 from fastgrad.kernels.random.bits import addresses, empty_bits
 from fastgrad.kernels.simd.intrinsics import like, where
-from fastgrad.kernels.simd.special import exp, exp_normal, log, logaddexp
+from fastgrad.kernels.simd.special import exp, exp_normal, log
+from fastgrad.kernels.simd.vectors import LANES
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
 
-PAIRS = 64  # columns of a tile
+PAIRS = 64  # columns of a tile, at most
+REACH = 16  # of exponents: sums of exp(REACH) stay far from the end of float32
 
 
 @block
@@ -77,6 +80,12 @@ def gumbel_top_k(chunk, chunks, logits, noise, z):
 # -- the law -----------------------------------------------------------------------------------
 
 
+@inline
+def columns_for(pairs):
+    """Return the number of columns of tiles of so many pairs."""
+    return min(PAIRS, (pairs + LANES - 1) // LANES * LANES)
+
+
 @block
 def gather(w, g, logits, z, first):
     """w = logits of pairs from `first` on, less their maximum; g = those chosen, in w -inf.
@@ -100,88 +109,142 @@ def gather(w, g, logits, z, first):
 
 
 @block
-def log_left(levels, g, w, best, s):
-    """levels[i] = L_i; w, -inf where chosen, becomes exp(w - best), best its maximum."""
+def raise_reference(x, m, high, low):
+    """Set m to x, and the sums to what they are then, where exp(x - m) would be too large."""
+    wide_vectors()
+    zero, none = like(0, x), like(-np.inf, x)
+    for c in range(x.size):
+        empty = high[c] == zero
+        rises = x[c] > where(empty, none, m[c] + like(REACH, x))
+        factor = where(rises, exp(where(empty, zero, m[c] - x[c])), like(1, x))
+        m[c] = where(rises, x[c], m[c])
+        high[c] *= factor
+        low[c] *= factor
+
+
+@block
+def accumulate(x, m, high, low):
+    """Add exp(x) to the sums exp(m) (high + low) of the columns: low is what rounding lost.
+
+    A rounding of m would add up over many choices, so m moves seldom: by more than REACH at once.
+    """
+    wide_vectors()
+    none, rises = like(-np.inf, x), 0
+    for c in range(x.size):
+        rises += x[c] > where(high[c] == like(0, x), none, m[c] + like(REACH, x))
+    if rises:
+        raise_reference(x, m, high, low)
+    for c in range(x.size):
+        e = exp_normal(x[c] - m[c])
+        total = high[c] + e
+        back = total - high[c]
+        low[c] += (high[c] - (total - back)) + (e - back)
+        high[c] = total
+
+
+@block
+def log_left(levels, g, w, best, high, low):
+    """levels[i] = L_i; w, -inf where chosen, becomes exp(w - best), best its maximum.
+
+    high and low are scratch.
+    """
     wide_vectors()
     k, columns = g.shape
     col.maximum(w, best, False)
     for c in range(columns):
         best[c] = where(best[c] > like(-np.inf, w), best[c], like(0, w))
-    col.exponentiate(w, best, like(1, w), s, False)
+    col.exponentiate(w, best, like(1, w), high, False)
+    m = best.copy()
     for c in range(columns):
-        s[c] = best[c] + log(s[c])
+        low[c] = like(0, low)
     for i in range(k - 1, -1, -1):
+        accumulate(g[i], m, high, low)
+        level = levels[i]
         for c in range(columns):
-            s[c] = logaddexp(g[i, c], s[c])
-        for c in range(columns):
-            levels[i, c] = s[c]
+            level[c] = m[c] + log(high[c] + low[c])
 
 
 @block
-def score_columns(out, g, levels, chosen, logits, first, s):
-    """Write the scores of pairs from `first` on to out, (S N, K); g is overwritten by D."""
+def score_columns(out, g, levels, chosen, logits, first, m, high, low):
+    """Write the scores of pairs from `first` on to out, (S N, K); g and levels are overwritten."""
     wide_vectors()
     k, columns = g.shape
     n, categories = logits.shape
+    none, zero = like(-np.inf, g), like(0, g)
     for c in range(columns):
-        s[c] = like(-np.inf, s)
+        m[c], high[c], low[c] = zero, zero, zero
     for i in range(k):
+        x, passed = g[i], levels[i]
         for c in range(columns):  # where nothing is left, the choice was of a masked item
-            left = levels[i, c] > like(-np.inf, g)
-            s[c] = logaddexp(where(left, -levels[i, c], like(-np.inf, g)), s[c])
+            passed[c] = where(passed[c] > none, -passed[c], none)
+        accumulate(passed, m, high, low)
         for c in range(columns):
-            x = like(1, g) - exp(g[i, c] + s[c])
-            g[i, c] = where(g[i, c] > like(-np.inf, g), x, like(0, g))
+            share = exp_normal(x[c] + m[c]) * (high[c] + low[c])
+            x[c] = where(x[c] > none, like(1, g) - share, zero)
     for c in range(min(columns, out.shape[0] - first)):
         pair = first + c
         row, target = logits[pair % n], out[pair]
         top = row[0]
         for j in range(categories):
             top = max(top, row[j])
-        score_others(target, row, top, s[c])
+        score_others(target, row, top, m[c], high[c] + low[c])
         for i in range(k):
             target[chosen[pair, i]] = g[i, c]
 
 
 @block
-def score_others(out, row, top, sum_):
-    """out = -exp(row - top + sum_): of items that were never chosen."""
+def score_others(out, row, top, m, total):
+    """out = -exp(row - top + m) total: of items that were never chosen."""
     wide_vectors()
     for j in range(row.size):
-        out[j] = -exp_normal(row[j] - top + sum_)
+        out[j] = -exp_normal(row[j] - top + m) * total
+
+
+@inline
+def column_sum(x, c):
+    """Return the sum of column c, in float64, with what rounding lost; -inf if an entry is."""
+    total, lost = 0.0, 0.0
+    for i in range(x.shape[0]):
+        term = np.float64(x[i, c])
+        new = total + term
+        back = new - total
+        lost += (total - (new - back)) + (term - back)
+        total = new
+    return total + lost if total > -np.inf else total
 
 
 @kernel(cost=lambda logits, z: logits.size * len(z))
 def log_prob(chunk, chunks, logits, z, out):
     """out = log probability of choices z, (S, N, k), in their order: out is (S N,)."""
-    blocks, k = (out.size + PAIRS - 1) // PAIRS, z.shape[2]
+    columns, k = columns_for(out.size), z.shape[2]
+    blocks = (out.size + columns - 1) // columns
     real = logits.dtype
-    w = np.empty((logits.shape[1], PAIRS), real)
-    g, levels = np.empty((k, PAIRS), real), np.empty((k, PAIRS), real)
-    best, s = np.empty(PAIRS, real), np.empty(PAIRS, real)
+    w = np.empty((logits.shape[1], columns), real)
+    g, levels = np.empty((k, columns), real), np.empty((k, columns), real)
+    best, (high, low) = np.empty(columns, real), np.empty((2, columns), real)
     for b in chunk_range(blocks, chunk, chunks):
-        first = b * PAIRS
+        first = b * columns
         gather(w, g, logits, z, first)
-        log_left(levels, g, w, best, s)
-        for c in range(min(PAIRS, out.size - first)):
-            total = like(0, out)
+        log_left(levels, g, w, best, high, low)
+        for c in range(min(columns, out.size - first)):
             for i in range(k):
                 possible = g[i, c] > like(-np.inf, g)
-                total += g[i, c] - levels[i, c] if possible else like(-np.inf, g)
-            out[first + c] = total
+                g[i, c] = g[i, c] - levels[i, c] if possible else like(-np.inf, g)
+            out[first + c] = column_sum(g, c)
 
 
 @kernel(cost=lambda out: out.size)
 def score(chunk, chunks, logits, z, out):
     """out = derivative of `log_prob` by the logits: out is (S N, K)."""
     pairs, k = out.shape[0], z.shape[2]
-    blocks = (pairs + PAIRS - 1) // PAIRS
+    columns = columns_for(pairs)
+    blocks = (pairs + columns - 1) // columns
     real = logits.dtype
-    w = np.empty((logits.shape[1], PAIRS), real)
-    g, levels = np.empty((k, PAIRS), real), np.empty((k, PAIRS), real)
-    best, s = np.empty(PAIRS, real), np.empty(PAIRS, real)
+    w = np.empty((logits.shape[1], columns), real)
+    g, levels = np.empty((k, columns), real), np.empty((k, columns), real)
+    best, (high, low) = np.empty(columns, real), np.empty((2, columns), real)
     for b in chunk_range(blocks, chunk, chunks):
-        first = b * PAIRS
+        first = b * columns
         gather(w, g, logits, z, first)
-        log_left(levels, g, w, best, s)
-        score_columns(out, g, levels, z.reshape((pairs, k)), logits, first, s)
+        log_left(levels, g, w, best, high, low)
+        score_columns(out, g, levels, z.reshape((pairs, k)), logits, first, best, high, low)

@@ -6,7 +6,7 @@ Oracle: tests/distributions/test_plackett_luce.py, `probabilities` of all `order
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
-from fastgrad.kernels.distributions.plackett_luce import PAIRS, gather, log_left
+from fastgrad.kernels.distributions.plackett_luce import column_sum, columns_for, gather, log_left
 from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.special import exp, log
 
@@ -44,18 +44,19 @@ def entropies_left(g, levels, w, best, s, h):
 @kernel(cost=lambda logits, z: logits.size * len(z))
 def entropy_given(chunk, chunks, logits, z, out):
     """out = sum over the choices z of the entropy of each given those before it: (S N,)."""
-    blocks, k = (out.size + PAIRS - 1) // PAIRS, z.shape[2]
+    columns, k = columns_for(out.size), z.shape[2]
+    blocks = (out.size + columns - 1) // columns
     real = logits.dtype
-    w = np.empty((logits.shape[1], PAIRS), real)
-    g, levels = np.empty((k, PAIRS), real), np.empty((k, PAIRS), real)
-    best, s, h = np.empty(PAIRS, real), np.empty(PAIRS, real), np.empty(PAIRS, real)
+    w = np.empty((logits.shape[1], columns), real)
+    g, levels = np.empty((k, columns), real), np.empty((k, columns), real)
+    best, (s, h) = np.empty(columns, real), np.empty((2, columns), real)
     for b in chunk_range(blocks, chunk, chunks):
-        first = b * PAIRS
+        first = b * columns
         gather(w, g, logits, z, first)
-        log_left(levels, g, w, best, s)
+        log_left(levels, g, w, best, s, h)
         entropies_left(g, levels, w, best, s, h)
-        for c in range(min(PAIRS, out.size - first)):
-            out[first + c] = g[:, c].sum()
+        for c in range(min(columns, out.size - first)):
+            out[first + c] = column_sum(g, c)
 
 
 @block
