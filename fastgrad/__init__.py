@@ -5,7 +5,8 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
-from fastgrad import (  # the first ends the command quietly while it is being imported
+from fastgrad import (  # the first two end the command quietly while it is being imported
+    _failed_imports,  # noqa: F401
     _signals,  # noqa: F401
     dithering,
     exact,

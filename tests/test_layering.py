@@ -20,7 +20,8 @@ SOURCES = sorted(ROOT.rglob("*.py"))
 # the same holds of its own rooms: layers are given for each folder that has some.
 LAYERS = {
     "": [
-        ("kernels", "_interrupts", "_progress", "_signals", "_tables", "_typing", "_version"),
+        ("_signals", "_failed_imports", "_tables", "_typing", "_version"),
+        ("kernels", "_interrupts", "_progress"),
         ("_validate", "_array_api", "random", "threads"),
         ("distributions", "order", "sparse"),
         ("perturbed",),
