@@ -118,10 +118,12 @@ def kl_divergence(p_logits: ArrayLike, q_logits: ArrayLike) -> FloatArray:
     """
     if type(p_logits) is not ndarray and foreign(p_logits):
         return in_kind(kl_divergence, p_logits, locals())
-    p, q, _ = _pair(p_logits, q_logits)
-    out = np.empty(p.shape[:-1], p.dtype)
+    p, q, given = _pair(p_logits, q_logits)
+    out, bad = np.empty(p.shape[:-1], p.dtype), np.zeros(MAX_CHUNKS, np.bool_)
     flat = (x.reshape(-1, p.shape[-1]) for x in (p, q))
-    _kernels.kl_divergence(*flat, out.reshape(-1))
+    _kernels.kl_divergence(*flat, out.reshape(-1), bad)
+    if bad.any() or not out.size:
+        _check(given)
     return out
 
 
@@ -170,6 +172,8 @@ def kl_divergence_vjp(
     grads, bad = [np.empty(shape, p.dtype) for _ in range(2)], np.zeros(MAX_CHUNKS, np.bool_)
     flat = (g.reshape(p_rows.shape) for g in grads)
     _kernels.kl_divergence_vjp(p_rows, q_rows, weight, *flat, bad)
+    if bad.any() or not weight.size:
+        _check(given)
     if bad.any():
         infinite = np.isinf(kl_divergence(p, q)) & (weight.reshape(batch) != 0)
         refuse_infinite(infinite, "masks a category")
@@ -177,11 +181,17 @@ def kl_divergence_vjp(
     return p_grad, q_grad
 
 
+def _check(given):
+    """Refuse invalid logits, which kernels see by their sums."""
+    for x, name in zip(given, PAIR):
+        _validate.check_logits(x.reshape(-1, x.shape[-1]), name, x.shape)
+
+
 def _pair(p_logits, q_logits):
-    """Return p and q, checked, in one type and shape, and both as they were given."""
+    """Return p and q in one type and shape, and both as they were given; see `_check`."""
     given = []
     for logits, name in zip((p_logits, q_logits), PAIR):
-        rows, batch = _validate.rows(logits, name)
+        rows, batch = _validate.rows(logits, name, check=False)
         given.append(rows.reshape(*batch, rows.shape[1]))
     p, q = given
     if p.shape[-1] != q.shape[-1]:

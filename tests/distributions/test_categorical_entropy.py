@@ -261,3 +261,31 @@ def test_chunks_and_threads_give_the_same_bits(dtype):
             few = fg.kl_divergence_vjp(x[one], y[one], w[one])
             few = (fg.entropy_vjp(x[one], w[one]), *few, fg.kl_divergence(x[one], y[one]))
             assert all(np.array_equal(a[one], b) for a, b in zip(many, few))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(70, 3), (3, 700)])
+@pytest.mark.parametrize("row", [0, -1])
+@pytest.mark.parametrize("name", ["p_logits", "q_logits"])
+def test_invalid_logits_are_seen_wherever_they_are(name, row, shape, dtype):
+    """Their sums are NaN: there is no pass over the logits that looks for them."""
+    fine = np.zeros(shape, dtype)
+    for value, words in ((np.nan, "nan"), (INF, "inf"), (-INF, "-inf")):
+        for k in (0, shape[1] - 1, slice(None)):
+            x = fine.copy()
+            x[row, k] = value
+            if value == -INF and k != slice(None):
+                continue
+            pair = {"p_logits": fine, "q_logits": fine, name: x}
+            with pytest.raises(ValueError, match=rf"{name} .*{words}"):
+                fg.kl_divergence(**pair)
+            with pytest.raises(ValueError, match=rf"{name} .*{words}"):
+                fg.kl_divergence_vjp(**pair, cotangent=np.zeros(shape[0]))
+
+
+def test_an_empty_batch_has_no_divergence_but_is_checked():
+    none, row = np.zeros((0, 3)), np.array([[0, np.nan, 1]])
+    assert fg.kl_divergence(none, none).shape == (0,)
+    assert [g.shape for g in fg.kl_divergence_vjp(none, none, np.zeros(0))] == [(0, 3), (0, 3)]
+    with pytest.raises(ValueError, match="q_logits"):
+        fg.kl_divergence(none, row)

@@ -22,6 +22,7 @@ from fastgrad.kernels.simd.special import elementary, exp_normal, log1p, log_nor
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.check import any_nan
 
 NEAR = 0.34  # below log(2) / 2, where `bend` holds
 HUGE = 2.0**100  # the neighbours of such a logit are so far from it that their p is 0
@@ -147,15 +148,15 @@ def away(shift):
 
 
 @inline
-def change(d, p, q):
-    """Return q - p = p expm1(d)."""
-    return where(abs(d) < like(NEAR, d), p * (d + bend(d)), q - p)
+def change(d, p, gap):
+    """Return q - p = p expm1(d), given as gap too, which near p has lost its digits."""
+    return where(abs(d) < like(NEAR, d), p * (d + bend(d)), gap)
 
 
 @inline
-def excess(d, p, q):
-    """Return q - p - p d = p (expm1(d) - d)."""
-    return where(abs(d) < like(NEAR, d), p * bend(d), fma(-p, d, q - p))
+def excess(d, p, gap):
+    """Return q - p - p d = p (expm1(d) - d), given the gap q - p."""
+    return where(abs(d) < like(NEAR, d), p * bend(d), fma(-p, d, gap))
 
 
 @block
@@ -258,9 +259,10 @@ def sum_terms(x, y, p, q, stats, total, mean, fold):
         for start in range(0, x.shape[0], PART):
             whole_part, first_part = filled(zero), filled(zero)
             for i in range(start, min(start + PART, x.shape[0])):
-                a, b = load(p, (i, c)), load(q, (i, c)) * ratio
+                a = load(p, (i, c))
+                gap = fma(load(q, (i, c)), ratio, -a)
                 g = log_ratio(load(x, (i, c)), load(y, (i, c)), a, origin, low, impossible)
-                whole_part = whole_part + excess(g - shift, a, b)
+                whole_part = whole_part + excess(g - shift, a, gap)
                 first_part = fma(a, g, first_part)
             whole, first = whole + whole_part, first + first_part
         inverse = load(inverses, c)
@@ -288,8 +290,11 @@ def correct(total, mean, drift, stats):
 
 
 @kernel(cost=lambda p_logits: p_logits.size)
-def kl_divergence(chunk, chunks, p_logits, q_logits, out):
-    """out = sum p (log p - log q) of each row."""
+def kl_divergence(chunk, chunks, p_logits, q_logits, out, bad):
+    """out = sum p (log p - log q) of each row.
+
+    bad[chunk] is set where logits are invalid: their sum is NaN, which costs nothing to see.
+    """
     layout = tile.layout(*p_logits.shape)
     fold, real = layout.fold, p_logits.dtype
     x, y = tile.scratch(layout, 2, real)
@@ -299,6 +304,7 @@ def kl_divergence(chunk, chunks, p_logits, q_logits, out):
     (arg,) = tile.statistics(layout, 1, np.int32)
     for row in tile.rows(layout, chunk, chunks):
         compare(x, y, p, q, p_logits, q_logits, row, stats, arg, fold)
+        bad[chunk] |= any_nan(stats[4])
         sum_terms(x, y, p, q, stats, total, mean, fold)
         correct(total, mean, drift, stats)
         tile.store_statistics(out, total, row, fold)
@@ -316,11 +322,12 @@ def divergence_slopes(x, y, p, q, stats, mean, drift, cotangent):
         shift = load(shifts, c) + log1p(load(drift, c))
         impossible = away(shift)
         for i in range(x.shape[0]):
-            a, b = load(p, (i, c)), load(q, (i, c)) * ratio
+            a = load(p, (i, c))
+            gap = fma(load(q, (i, c)), ratio, -a)
             g = log_ratio(load(x, (i, c)), load(y, (i, c)), a, origin, low, impossible)
             possible = where(a > zero, weight, zero) != zero
             store(p, (i, c), where(possible, weight * (a * (centre - g)), zero))
-            slope = weight * change(g - shift, a, b)
+            slope = weight * change(g - shift, a, gap)
             store(q, (i, c), where(weight == zero, zero, slope))
 
 
@@ -328,7 +335,8 @@ def divergence_slopes(x, y, p, q, stats, mean, drift, cotangent):
 def kl_divergence_vjp(chunk, chunks, p_logits, q_logits, cotangent, p_grad, q_grad, bad):
     """Set the gradients to cotangent times those of the divergence: p (E[g] - g) and q - p.
 
-    bad[chunk] is set where the divergence is infinite and the cotangent not 0.
+    bad[chunk] is set as by `kl_divergence`, and where the divergence is infinite and the cotangent
+    not 0.
     """
     layout = tile.layout(*p_logits.shape)
     fold, real = layout.fold, p_logits.dtype
@@ -339,6 +347,7 @@ def kl_divergence_vjp(chunk, chunks, p_logits, q_logits, cotangent, p_grad, q_gr
     (arg,) = tile.statistics(layout, 1, np.int32)
     for row in tile.rows(layout, chunk, chunks):
         compare(x, y, p, q, p_logits, q_logits, row, stats, arg, fold)
+        bad[chunk] |= any_nan(stats[4])
         tile.load_statistics(r, cotangent, row, like(0, r), fold)
         sum_terms(x, y, p, q, stats, total, mean, fold)
         correct(total, mean, drift, stats)
