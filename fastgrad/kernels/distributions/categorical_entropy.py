@@ -19,7 +19,7 @@ from fastgrad.kernels.compiler.jit import block, inline, kernel, wide_vectors
 from fastgrad.kernels.distributions.categorical import PART
 from fastgrad.kernels.simd.intrinsics import fma, like, where
 from fastgrad.kernels.simd.special import elementary, exp_normal, log1p, log_normal
-from fastgrad.kernels.simd.vectors import LANES, filled, load, store
+from fastgrad.kernels.simd.vectors import LANES, filled, load, prefetch, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
 from fastgrad.kernels.tiles.check import any_nan
@@ -160,14 +160,17 @@ def excess(d, p, gap):
 
 
 @block
-def exponentiate(w, t, m, s, fold):
-    """w = exp(t - m), s its column sums."""
+def exponentiate(w, t, m, s, fold, ahead):
+    """w = exp(t - m), s its column sums. By the way it fetches `ahead`, what is loaded next."""
     wide_vectors()
+    at = 0
     for c in range(0, t.shape[1], LANES):
         high, total = load(m, c), filled(like(0, t))
         for start in range(0, t.shape[0], PART):
             part = filled(like(0, t))
             for i in range(start, min(start + PART, t.shape[0])):
+                prefetch(ahead, at)
+                at += LANES
                 e = exp_normal(load(t, (i, c)) - high)
                 store(w, (i, c), e)
                 part = part + e
@@ -232,16 +235,17 @@ def normalise(p_sums, q_sums, x_origin, y_origin, m, shift):
 
 
 @block
-def compare(x, y, p, q, p_logits, q_logits, row, stats, arg, fold):
+def compare(x, y, p, q, p_logits, q_logits, row, stats, arg, layout):
     """Load x and y; p = exp(x - x_r), q = exp(y - m), stats the statistics of `normalise`."""
     x_origin, y_origin, high = stats[0], stats[1], stats[2]
     p_sums, q_sums, shift = stats[3], stats[4], stats[5]
+    fold, following = layout.fold, row + (1 if layout.fold else layout.columns)
     tile.load(x, p_logits, row, like(-np.inf, x))
     tile.load(y, q_logits, row, like(-np.inf, y))
     col.argmax(x, x_origin, arg, fold)
-    exponentiate(p, x, x_origin, p_sums, fold)
+    exponentiate(p, x, x_origin, p_sums, fold, tile.extent(p_logits, following, layout))
     at_winners(y, arg, y_origin, high, fold)
-    exponentiate(q, y, high, q_sums, fold)
+    exponentiate(q, y, high, q_sums, fold, tile.extent(q_logits, following, layout))
     centre_huge(x, x_origin)
     normalise(p_sums, q_sums, x_origin, y_origin, high, shift)
 
@@ -303,7 +307,7 @@ def kl_divergence(chunk, chunks, p_logits, q_logits, out, bad):
     total, mean, drift = sums[0], sums[1], sums[2]
     (arg,) = tile.statistics(layout, 1, np.int32)
     for row in tile.rows(layout, chunk, chunks):
-        compare(x, y, p, q, p_logits, q_logits, row, stats, arg, fold)
+        compare(x, y, p, q, p_logits, q_logits, row, stats, arg, layout)
         bad[chunk] |= any_nan(stats[4])
         sum_terms(x, y, p, q, stats, total, mean, fold)
         correct(total, mean, drift, stats)
@@ -346,7 +350,7 @@ def kl_divergence_vjp(chunk, chunks, p_logits, q_logits, cotangent, p_grad, q_gr
     total, mean, drift, r = sums[0], sums[1], sums[2], sums[3]
     (arg,) = tile.statistics(layout, 1, np.int32)
     for row in tile.rows(layout, chunk, chunks):
-        compare(x, y, p, q, p_logits, q_logits, row, stats, arg, fold)
+        compare(x, y, p, q, p_logits, q_logits, row, stats, arg, layout)
         bad[chunk] |= any_nan(stats[4])
         tile.load_statistics(r, cotangent, row, like(0, r), fold)
         sum_terms(x, y, p, q, stats, total, mean, fold)
