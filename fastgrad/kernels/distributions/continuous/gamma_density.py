@@ -45,6 +45,25 @@ def place_points(points, x, a, log_a, rate, log_rate):
 
 
 @block
+def place_distances(points, x, a, log_a, rate, log_rate):
+    """Set the first two of points, t and rate x, as `place_points` does, by one logarithm for both.
+
+    Where x is near, 1 + excess is y + lost exactly, and lost, a rounding, adds lost / y to log y.
+    """
+    wide_vectors()
+    t, scaled = points[0], points[1]
+    for i in range(x.size):
+        scaled[i] = where(x[i] < 0.0, math.nan, rate[i] * x[i])
+        excess = (scaled[i] - a[i]) / a[i]
+        y = 1.0 + excess
+        back = y - 1.0
+        lost = (1.0 - (y - back)) + (excess - back)
+        near = abs(excess) < 0.5
+        rest = where(near, lost * (2.0 - y), log_rate[i] - log_a[i])
+        t[i] = log(where(near, y, x[i])) + rest
+
+
+@block
 def densities(out, points, a, log_rate, constant):
     """Set out to log densities, but NaN below 0."""
     wide_vectors()
@@ -114,6 +133,6 @@ def score(chunk, chunks, x, logs, a, log_a, rate, log_rate, gap, by_shape, by_ra
         if logs:
             place_logarithms(points, x[rows], log_a[first:last], origin)
         else:
-            place_points(points, x[rows], own, log_a[first:last], rate[first:last], origin)
+            place_distances(points, x[rows], own, log_a[first:last], rate[first:last], origin)
         slopes(by_shape[rows], by_rate[rows], points, own, gap[first:last])
         begin += last - first
