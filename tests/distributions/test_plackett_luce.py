@@ -263,6 +263,11 @@ def test_entropy_given_choices_has_the_entropy_as_its_mean(dtype):
             assert abs(estimate - mean) <= 6 * error / np.sqrt(4000) + 1e-5
 
 
+def test_entropy_of_logits_further_apart_than_numbers_reach():
+    assert entropy(np.array([1e308, -1e308, 0.0]), 1) == 0
+    assert entropy(np.array([1e308, -1e308, 1e308]), 1) == pytest.approx(np.log(2))
+
+
 def test_entropy_of_extreme_logits_is_finite():
     x = np.array([[1e4, 0.0, -1e4, -INF], [0.0, 0.0, 0.0, -INF]])
     np.testing.assert_allclose(entropy(x, 3), [0, np.log(6)], atol=1e-12)

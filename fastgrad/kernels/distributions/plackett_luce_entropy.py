@@ -79,7 +79,8 @@ def entropy_of_row(row, k, reach):
             if not (chosen >> j) & 1 and row[j] > -np.inf:
                 e = exp(np.float64(row[j]) - top)
                 total += e
-                mean += e * (np.float64(row[j]) - top)
+                if e > 0.0:  # else the difference may be -inf
+                    mean += e * (np.float64(row[j]) - top)
         result += reach[chosen] * (log(total) - mean / total)
         for j in range(n):
             if not (chosen >> j) & 1:
