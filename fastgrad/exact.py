@@ -36,7 +36,7 @@ def value_and_grad(
     ----------
     f : callable or Objective
         A function of samples: see `fastgrad.objective`.
-    distribution : Categorical, Bernoulli, or array
+    distribution : Discrete, or array
         The distribution of the samples; an array is the logits of categorical variables.
     budget : int
         The largest number of joint outcomes to enumerate.
@@ -67,8 +67,10 @@ def value_and_grad(
     if objective.expectation is not None:
         return objective.expectation(d)
 
+    if reason := d.lacks.get("outcomes"):
+        raise TypeError(f"exact does not work with {type(d).__name__}: {reason}")
     likeliest = d.log_probabilities().argmax(axis=0)[None].astype(np.int32)
-    origin = objective.outcomes(d, _validate.frozen(likeliest)).value[0]
+    origin = objective.outcomes(d, _validate.frozen(d.outcomes(likeliest))).value[0]
     examples, begin = origin.size, 0
     value = np.zeros(examples)
     grad = np.zeros((examples, d.logits.size // max(examples, 1)))
@@ -141,8 +143,8 @@ def all_outcomes(
 ) -> Iterator[tuple[IntArray, FloatArray]]:
     """Yield all outcomes of so many examples side by side, and their probabilities.
 
-    Both come in blocks: outcomes z (T, *batch), and the probability (T, examples) of each in its
-    example. Examples with fewer outcomes go round again, with no weight.
+    Both come in blocks: outcomes z (T, *batch, ...), and the probability (T, examples) of each in
+    its example. Examples with fewer outcomes go round again, with no weight.
     """
     table = distribution.log_probabilities()
     allowed = (table > -np.inf).reshape(len(table), -1).T  # (N, K)
@@ -156,12 +158,13 @@ def all_outcomes(
     categories = np.argsort(~allowed, axis=1, kind="stable").reshape(*counts.shape, len(table))
     strides = np.ones_like(counts)
     strides[:, 1:] = np.cumprod(counts[:, :-1], axis=1)
-    step = max(1, BLOCK // max(1, distribution.logits.size))
+    step = max(1, BLOCK // max(1, math.prod(distribution.feature_shape)))
     for begin in range(0, outcomes, step):
         t = np.arange(begin, min(begin + step, outcomes))
         digits = t[:, None, None] // strides % counts
         z = np.take_along_axis(categories[None], digits[..., None], axis=3)[..., 0]
-        z = _validate.frozen(z.astype(np.int32).reshape(len(t), *batch))
+        z = distribution.outcomes(z.astype(np.int32).reshape(len(t), *batch))
+        z = _validate.frozen(z)
         weight = np.exp(distribution.log_prob(z).reshape(digits.shape).sum(axis=2))
         weight *= t[:, None] < np.array(sizes)
         yield z, weight

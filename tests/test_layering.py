@@ -54,8 +54,8 @@ LAYERS = {
     "kernels.order": [("sorting",), ("sorting_isotonic",), ("sorting_lapsum",)],
     "kernels.dithering": [("eye",), ("metrics",), ("optimiser",)],
     "estimators": [
-        ("examples_in_parts", "lazy_check"),
-        ("base", "sums"),
+        ("by_options", "examples_in_parts", "lazy_check"),
+        ("base", "sums", "score_sums"),
         ("score_functions",),
         ("rao_blackwell",),
         ("antithetic",),

@@ -134,6 +134,7 @@ def exact_moments(
     if num_samples * logits.size > SMALL:
         return None
     distribution = distribution.with_logits(logits)
+    estimator = estimator.for_distribution(distribution)
     nodes = estimator.nodes(distribution, num_samples)
     if nodes is None or (most is not None and len(nodes[1]) > most):
         return None

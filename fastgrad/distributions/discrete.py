@@ -1,6 +1,6 @@
-"""What distributions with logits share: the base class of `Categorical` and `Bernoulli`.
+"""What discrete distributions share: the base class of `Categorical`, `Bernoulli` and all others.
 
-Each is an exponential family. A sample has features x, shape (S, *logits.shape): the one-hot
+These two are exponential families. A sample has features x, shape (S, *logits.shape): the one-hot
 vector of a category, or the 0 or 1 itself where a variable has a single logit. The score of a
 sample is x - E[x], and the Jacobian of p = E[x] by the logits is diag(p) - p p^T of each variable,
 which for a single feature is p (1 - p).
@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -29,6 +30,17 @@ class Discrete:
     (`batch_shape`, `num_outcomes`, `features`), draws samples and knows their probability; where
     it has relaxed samples, it draws these too. What an estimator needs beyond that follows here.
 
+    An estimator asks a distribution for capabilities (`Estimator.asks`), and the distribution says
+    which of them it `lacks`:
+
+    - "one_hot": its variables are rows of logits with one-hot features, or sites with one logit;
+    - "score": `score`, the gradient of the log probability;
+    - "outcomes": `outcomes` and `log_probabilities`, which list all that can happen;
+    - "mean": `mean` of the features and `mean_vjp`, its product;
+    - "relaxation": `gumbel_softmax` and `gumbel_softmax_vjp`;
+    - "conditional": relaxed samples given the sample, as `fastgrad.relax` makes them;
+    - "weak_derivative": the derivative as a difference of two distributions.
+
     Attributes
     ----------
     logits : array
@@ -39,11 +51,16 @@ class Discrete:
         each of its features. Kernels come in these two kinds.
     row_offset : int
         Index of the first variable in a larger batch: samples are then those of that batch.
+    lacks : mapping of str to str
+        Capabilities that it does not have, each with the reason, a clause that ends a sentence.
     """
 
     logits: FloatArray
     row_offset: int = 0
     single_logit: ClassVar[bool] = False
+    lacks: ClassVar[Mapping[str, str]] = {
+        "weak_derivative": "local_expectation is that estimator of variables with categories"
+    }
 
     def _keep(self, logits: FloatArray, copy: bool) -> None:
         """Set checked logits, in memory of their own if `copy` is true."""
@@ -71,11 +88,11 @@ class Discrete:
         """Number of outcomes that each variable has."""
         raise NotImplementedError
 
-    def features(self, z: IntArray) -> FloatArray:
+    def features(self, z: Any) -> FloatArray:
         """Return the features of samples z, shape (S, *batch): an array (S, *logits.shape)."""
         raise NotImplementedError
 
-    def sample(self, *, num_samples: int | None = None, rng: RNG, **options: Any) -> IntArray:
+    def sample(self, *, num_samples: int | None = None, rng: RNG, **options: Any) -> Any:
         """Draw samples, shape (S, *batch), or (*batch) without num_samples."""
         raise NotImplementedError
 
@@ -107,7 +124,24 @@ class Discrete:
         """Return the products of cotangents with the Jacobians of `relax`."""
         raise NotImplementedError
 
+    def outcomes(self, index: IntArray) -> Any:
+        """Return the samples with these numbers, (T, *batch), of all that `log_probabilities` has.
+
+        A category is its own number.
+        """
+        return index
+
     # -- what follows ---------------------------------------------------------------------------
+
+    @property
+    def one_hot(self) -> bool:
+        """Whether kernels that are made for rows of categories, or for sites, apply."""
+        return "one_hot" not in self.lacks
+
+    @property
+    def feature_shape(self) -> tuple[int, ...]:
+        """Shape of the features of one sample."""
+        return self.logits.shape
 
     @property
     def num_features(self) -> int:

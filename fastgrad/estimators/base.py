@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, TypeVar, cast
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from fastgrad._array_api import answered, foreign, ndarray
 from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.distributions.categorical import as_distribution
 from fastgrad.distributions.discrete import Discrete
+from fastgrad.estimators.by_options import by_options as by_options
 from fastgrad.estimators.examples_in_parts import in_parts
 from fastgrad.estimators.lazy_check import lazily_checked
 from fastgrad.objectives import Objective, as_objective
@@ -21,7 +22,6 @@ from fastgrad.random import RNG, Key, as_key
 __all__ = ["Estimate", "Estimator"]
 
 MOST_NODES = 2**20  # numbers in all nodes together: `Estimator.nodes` names no more
-T = TypeVar("T")
 Reduction: TypeAlias = Literal["mean", "log_mean_exp", "order_statistic", "weighted"]
 
 
@@ -65,28 +65,6 @@ class Estimate(NamedTuple):
     weights: FloatArray | None = None
 
 
-def by_options(rule: Callable[[Any], T]) -> T:
-    """Return a class attribute whose value depends on the options of the estimator.
-
-    On an instance it is ``rule(instance)``; on the class, the value for the default options. As
-    with `dataclasses.field`, the annotation is the type of the value.
-
-    Parameters
-    ----------
-    rule : callable
-        Takes the estimator, returns the value.
-    """
-    return cast(T, _ByOptions(rule))
-
-
-class _ByOptions:
-    def __init__(self, rule: Callable[[Any], Any]) -> None:
-        self.rule = rule
-
-    def __get__(self, instance: Any, owner: type) -> Any:
-        return self.rule(owner() if instance is None else instance)
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Estimator:
     """Base class of the estimators of the gradient of E[f] by the logits.
@@ -119,6 +97,8 @@ class Estimator:
         mean weight, or with weights that depend on the rank of f, or on the draws.
     probes : int
         Number of points at which f is evaluated before it is at the samples.
+    asks : tuple of str
+        Capabilities without which a distribution is refused: see `Discrete`.
 
     Notes
     -----
@@ -158,6 +138,7 @@ class Estimator:
     paper: ClassVar[str]
     reduction: ClassVar[Reduction] = "mean"
     probes: ClassVar[int] = 0
+    asks: ClassVar[tuple[str, ...]] = ("one_hot",)
 
     def __call__(
         self,
@@ -177,10 +158,11 @@ class Estimator:
         ----------
         f : callable or Objective
             A function of samples: see `fastgrad.objective`.
-        distribution : Categorical, Bernoulli, or array
-            The distribution of the samples; an array is the logits of categorical variables. Where
-            it is an array of another library, value, gradient and samples are of its kind too; f
-            is given arrays of NumPy.
+        distribution : Discrete, or array
+            The distribution of the samples: Categorical, Bernoulli, or another for which
+            `fastgrad.list_estimators` lists this estimator; an array is the logits of categorical
+            variables. Where it is an array of another library, value, gradient and samples are of
+            its kind too; f is given arrays of NumPy.
         num_samples : int
             Number S of samples, at most 2**24: float32 counts no further.
         rng : int, SeedSequence, Generator or Key
@@ -206,8 +188,8 @@ class Estimator:
         Raises
         ------
         TypeError
-            If the objective lacks a part that the estimator needs, or the distribution has no
-            logits.
+            If the objective lacks a part that the estimator needs, or the distribution something
+            that it asks for.
         ValueError
             If there are too few samples, or f returns values of a wrong shape or not finite.
 
@@ -231,6 +213,10 @@ class Estimator:
             return answered(self(f, x, num_samples=num_samples, **options), distribution)
         objective, variables = as_objective(f), as_distribution(distribution)
         self.check(variables)
+        if (form := self.for_distribution(variables)) is not self:
+            options = {"num_samples": num_samples, "rng": rng, "state": state}
+            options |= {"block_size": block_size, "return_samples": return_samples}
+            return form(f, variables, row_offset=row_offset, **options)
         distribution = variables if row_offset == 0 else variables.from_row(row_offset)
         objective.require(self.name, self.needs)
         num_samples = _validate.integer(num_samples, "num_samples", 1, 2**24)
@@ -267,10 +253,24 @@ class Estimator:
         return _with_samples(found, kept) if return_samples else found
 
     def check(self, distribution: Any) -> None:
-        """Refuse a distribution that the estimator is not for: here, one without logits."""
-        if not isinstance(distribution, Discrete):
-            kind = type(distribution).__name__
-            raise TypeError(f"{kind} has no logits: {self.name} is for discrete variables")
+        """Refuse a distribution that the estimator is not for: see `refusal`."""
+        if reason := self.refusal(type(distribution)):
+            raise TypeError(reason)
+
+    @classmethod
+    def refusal(cls, kind: type) -> str | None:
+        """Return why the estimator does not work with distributions of a class, or None."""
+        if not issubclass(kind, Discrete):
+            return f"{kind.__name__} has no logits: {cls.name} is for discrete variables"
+        for capability in cls.asks:
+            if capability in kind.lacks:
+                reason = kind.lacks[capability]
+                return f"{cls.name} does not work with {kind.__name__}: {reason}"
+        return None
+
+    def for_distribution(self, distribution: Any) -> Estimator:
+        """Return the form of this estimator for a distribution: itself, if it has but one."""
+        return self
 
     def group(self, num_samples: int) -> int:
         """Return how many consecutive samples depend on each other: a block is whole groups."""

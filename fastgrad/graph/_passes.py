@@ -135,6 +135,7 @@ class Graph:
         if isinstance(chosen, OfContinuous) != continuous:
             raise TypeError(f"{who} does not apply to a {type(distribution).__name__}")
         chosen.check(distribution)
+        chosen = chosen.for_distribution(distribution)
         for part in chosen.needs:
             if part not in PARTS:
                 raise TypeError(f"{who} needs more of f than its values and gradient: {part}")

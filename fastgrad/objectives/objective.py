@@ -252,7 +252,7 @@ class Objective:
             answer = self.index(self._handed(z))
         else:
             answer = self.part("f")(distribution.features(z))
-        return _values(answer, z.shape, offset, masked)
+        return _values(answer, (len(z), *distribution.batch_shape), offset, masked)
 
     def relaxed(self, distribution: Any, x: FloatArray, *, offset: int = 0) -> Values:
         """Evaluate f, checked, at features x, shape (S, *logits.shape)."""

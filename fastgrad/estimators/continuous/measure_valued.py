@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -54,13 +54,10 @@ class MeasureValued(OfContinuous):
     """
 
     name = "measure_valued"
+    takes: ClassVar[type] = Normal  # or LogNormal
     unbiased = True
     evaluations = "S (3 n + 1) for n variables under one value of f"
     paper = "Heidergott, Vázquez-Abad and Volk-Makarewicz, 2008; Mohamed et al., 2020"
-
-    def check(self, distribution: Any, kind: type = Normal) -> None:
-        """Refuse distributions that are neither Normal nor LogNormal."""
-        super().check(distribution, kind)
 
     def draw(
         self,

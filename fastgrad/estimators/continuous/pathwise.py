@@ -71,9 +71,12 @@ class Pathwise(OfContinuous):
     def __post_init__(self) -> None:
         _validate.choice(self.control, "control", (None, "linear", "quadratic"))
 
-    def check(self, distribution: Any, kind: type = Continuous) -> None:
+    def check(self, distribution: Any) -> None:
         """Refuse distributions to which the control does not apply."""
-        super().check(distribution, Normal if self.control == "quadratic" else kind)
+        super().check(distribution)
+        if self.control == "quadratic" and not isinstance(distribution, Normal):
+            got = type(distribution).__name__
+            raise TypeError(f"{self.name} needs a distribution that is Normal, got {got}")
 
     def ask(
         self, objective: Objective, distribution: Continuous, draws: Any, *, offset: int = 0

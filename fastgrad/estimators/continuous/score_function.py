@@ -83,11 +83,15 @@ class OfContinuous(Estimator):
             return_samples=return_samples,
         )
 
-    def check(self, distribution: Any, kind: type = Continuous) -> None:
-        """Refuse distributions of another kind."""
-        if not isinstance(distribution, kind):
-            got = type(distribution).__name__
-            raise TypeError(f"{self.name} needs a distribution that is {kind.__name__}, got {got}")
+    takes: ClassVar[type] = Continuous
+
+    @classmethod
+    def refusal(cls, kind: type) -> str | None:
+        """Return why it does not work with distributions of a class, or None."""
+        if issubclass(kind, cls.takes):
+            return None
+        wanted = cls.takes.__name__
+        return f"{cls.name} needs a distribution that is {wanted}, got {kind.__name__}"
 
     def draw(
         self,

@@ -18,6 +18,7 @@ from fastgrad._typing import FloatArray, IntArray
 from fastgrad.distributions.categorical import Categorical
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.base import MOST_NODES, Estimator, Reduction
+from fastgrad.estimators.rao_blackwell.listed import Listed
 from fastgrad.kernels.estimators.rao_blackwell import distinct as _kernels
 from fastgrad.kernels.tiles import check as _check
 from fastgrad.objectives import Objective, Values
@@ -106,6 +107,11 @@ class Distinct(Estimator):
     """Base class: draws all outcomes at once and evaluates f there."""
 
     reduction: ClassVar[Reduction] = "weighted"
+    asks: ClassVar[tuple[str, ...]] = ("outcomes", "score")
+
+    def for_distribution(self, distribution: Discrete) -> Estimator:
+        """Return the form for listed outcomes where features are not one-hot."""
+        return self if distribution.one_hot else Listed(inner=self)
 
     def group(self, num_samples: int) -> int:
         """Return the number of samples: all depend on each other."""

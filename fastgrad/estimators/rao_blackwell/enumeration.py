@@ -43,6 +43,7 @@ class Enumerate(Estimator):
     budget: int = 2**20
 
     name = "enumerate"
+    asks: ClassVar[tuple[str, ...]] = ("outcomes", "score")
     unbiased = True
     evaluations = "1 + all outcomes"
     paper = "the definition of the mean"

@@ -14,6 +14,7 @@ from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.base import Estimate, Estimator, estimate
 from fastgrad.estimators.examples_in_parts import mean_in_one_pass
 from fastgrad.estimators.relaxations import logistic_nodes
+from fastgrad.estimators.relaxations.structured_relaxation import StructuredRelaxation
 from fastgrad.estimators.sums import Mean, SoftmaxProducts
 from fastgrad.kernels.estimators.relaxations import gumbel_softmax_compiled as _kernels
 from fastgrad.kernels.tiles import check as _check
@@ -49,11 +50,17 @@ class GumbelSoftmax(Estimator):
 
     name = "gumbel_softmax"
     unbiased = False
+    asks: ClassVar[tuple[str, ...]] = ("relaxation",)
     needs: ClassVar[tuple[str, ...]] = ("f", "grad")
     paper = "Jang, Gu and Poole, 2017; Maddison, Mnih and Teh, 2017"
 
     def __post_init__(self) -> None:
         _validate.temperature(self.temperature)
+
+    def for_distribution(self, distribution: Discrete) -> Estimator:
+        """Return the form for structures where the distribution is one of them."""
+        one_hot = distribution.one_hot
+        return self if one_hot else StructuredRelaxation(temperature=self.temperature)
 
     @property
     def slope(self) -> float:

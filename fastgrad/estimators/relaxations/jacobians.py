@@ -139,3 +139,28 @@ class Gapped(Jacobian):
             _kernels.site_products(z, w, *slopes, self.sum)
         else:
             _kernels.gapped_straight_through(self.rows, z, w, self.gap, self.scale, self.sum)
+
+
+class StraightMean(Jacobian):
+    """The Jacobian of the mean of any features, at logits / temperature, by the temperature."""
+
+    def __init__(self, distribution: Discrete, temperature: float) -> None:
+        self.distribution, self.temperature = distribution, temperature
+        self.sum = np.zeros(distribution.feature_shape, distribution.logits.dtype)
+
+    def add(self, draws: Any, w: FloatArray) -> None:
+        """Take the next block."""
+        w = _validate.like(w, (len(w), *self.sum.shape), self.sum.dtype, "the gradient of f")
+        _kernels.add(w.reshape(len(w), -1), self.sum.reshape(-1))
+
+    @property
+    def total(self) -> FloatArray:
+        """The sum, of the shape of the logits."""
+        structure: Any = self.distribution
+        return structure.tempered(self.temperature).mean_vjp(self.sum) / self.temperature
+
+
+def of_mean(distribution: Discrete, temperature: float) -> Jacobian:
+    """Return the sum with the Jacobian of the mean of the features."""
+    kind = Straight if distribution.one_hot else StraightMean
+    return kind(distribution, temperature)

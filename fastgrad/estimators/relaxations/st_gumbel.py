@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -54,6 +54,7 @@ class STGumbel(GumbelSoftmax):
     """
 
     name = "st_gumbel"
+    asks: ClassVar[tuple[str, ...]] = ("one_hot",)
     paper = "Jang, Gu and Poole, 'Categorical reparameterization with Gumbel-softmax', 2017"
 
     def perturbed(self, distribution: Discrete) -> tuple[Discrete, Discrete, float]:

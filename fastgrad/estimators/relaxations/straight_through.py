@@ -68,7 +68,9 @@ class AtOutcomes(ScoreFunction):
 class StraightThrough(AtOutcomes):
     """The straight-through estimator: J(softmax(logits / temperature)) w / temperature.
 
-    It is exact at temperature 1 where f is linear in each variable.
+    It is exact at temperature 1 where f is linear in each variable. Of other distributions it
+    takes the Jacobian of the mean of the features: for `fastgrad.subset.KSubset` it is the
+    estimator SIMPLE.
 
     Parameters
     ----------
@@ -85,11 +87,12 @@ class StraightThrough(AtOutcomes):
     """
 
     name = "straight_through"
-    paper = "Bengio, Léonard and Courville, 'Estimating or propagating gradients', 2013"
+    asks: ClassVar[tuple[str, ...]] = ("mean",)
+    paper = "Bengio, Léonard and Courville, 2013; of subsets: Ahmed et al., 'SIMPLE', 2023"
 
     def terms(self, distribution: Discrete) -> list[jacobians.Jacobian]:
         """Return the one sum."""
-        return [jacobians.Straight(distribution, self.temperature)]
+        return [jacobians.of_mean(distribution, self.temperature)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

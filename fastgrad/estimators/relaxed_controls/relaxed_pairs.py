@@ -166,7 +166,7 @@ def quadrature(
     away.
     """
     outcomes = distribution.num_outcomes
-    if num_samples != 1 or outcomes != 2 or not distribution.logits.size:
+    if num_samples != 1 or outcomes != 2 or not (distribution.logits.size and distribution.one_hot):
         return None
     log_p = distribution.log_probabilities().astype(np.float64).reshape(2, -1)
     odds = np.arange(-REACH, REACH + STEP / 2, STEP)

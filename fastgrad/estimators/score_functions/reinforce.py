@@ -18,6 +18,7 @@ from fastgrad.estimators.examples_in_parts import mean_in_one_pass
 from fastgrad.estimators.score_functions.baselines import as_baseline
 from fastgrad.estimators.score_functions.baselines.optimal import Optimal
 from fastgrad.estimators.score_functions.baselines.simple import Baseline
+from fastgrad.estimators.score_sums import score_sums
 from fastgrad.estimators.sums import NO_SHIFT, CentredScores, Mean
 from fastgrad.kernels.distributions.categorical_long import SEGMENT as LONG
 from fastgrad.kernels.estimators.score_functions import reinforce_compiled as _kernels
@@ -32,7 +33,9 @@ class ScoreFunction(Estimator):
     """Base class: draws outcomes and evaluates f there."""
 
     def nodes(self, distribution: Discrete, num_samples: int) -> tuple[Any, FloatArray] | None:
-        """Return all tuples of S joint outcomes, shape (S, C, *batch), and their probabilities."""
+        """Return all tuples of S joint outcomes, shape (S, C, *batch, ...), and probabilities."""
+        if "outcomes" in distribution.lacks:
+            return None
         log_p = distribution.log_probabilities().astype(np.float64)
         k, batch = len(log_p), log_p.shape[1:]
         log_p = log_p.reshape(k, -1)
@@ -50,7 +53,8 @@ class ScoreFunction(Estimator):
         z = np.take_along_axis(categories, digits, axis=0)
         weights = np.exp(np.take_along_axis(log_p, z, axis=0).sum(axis=1))
         z = z.reshape(nodes, num_samples, *batch).swapaxes(0, 1)
-        return _validate.frozen(np.ascontiguousarray(z, np.int32)), weights
+        z = np.ascontiguousarray(z, np.int32)
+        return _validate.frozen(distribution.outcomes(z)), weights
 
     def draw(
         self,
@@ -126,6 +130,7 @@ class Reinforce(ScoreFunction):
 
     name = "reinforce"
     unbiased = True
+    asks: ClassVar[tuple[str, ...]] = ("score",)
     min_samples: ClassVar[int] = by_options(lambda run: run.baseline.min_samples)
     pools: ClassVar[bool] = by_options(lambda run: run.baseline.pools)
     paper = "Williams, 1992; baselines: Weaver and Tao, 2001; Mnih and Gregor, 2014"
@@ -196,6 +201,7 @@ class RLOO(ScoreFunction):
 
     name = "rloo"
     unbiased = True
+    asks: ClassVar[tuple[str, ...]] = ("score",)
     min_samples = 2
     paper = "Kool, van Hoof and Welling, 'Buy 4 REINFORCE samples, get a baseline for free!', 2019"
 
@@ -206,7 +212,7 @@ class RLOO(ScoreFunction):
         state: dict[str, Any] | None = None,
     ) -> Estimate:
         """Make the estimate of pairs (outcomes, `Values`)."""
-        scores = CentredScores(distribution)
+        scores = score_sums(distribution)
         value = collect(scores, blocks)
         grad = scores.total(value.count - 1)
         return estimate(value.result, grad, state, value.count)

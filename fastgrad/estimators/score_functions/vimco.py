@@ -14,7 +14,8 @@ from fastgrad._typing import FloatArray
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.base import Estimate, Reduction, estimate
 from fastgrad.estimators.score_functions.reinforce import ScoreFunction
-from fastgrad.estimators.sums import CentredScores, Mean
+from fastgrad.estimators.score_sums import score_sums
+from fastgrad.estimators.sums import Mean
 from fastgrad.kernels.estimators.score_functions import vimco as _kernels
 from fastgrad.kernels.tiles import check as _check
 from fastgrad.objectives import Objective, Values
@@ -62,6 +63,7 @@ class VIMCO(ScoreFunction):
 
     name = "vimco"
     unbiased = False
+    asks: ClassVar[tuple[str, ...]] = ("score",)
     min_samples = 2
     reduction: ClassVar[Reduction] = "log_mean_exp"
     paper = "Mnih and Rezende, 'Variational inference for Monte Carlo objectives', 2016"
@@ -98,7 +100,7 @@ class VIMCO(ScoreFunction):
         state: dict[str, Any] | None = None,
     ) -> Estimate:
         """Make the estimate of pairs (outcomes, `Values`), whole groups in each."""
-        value, scores = Mean(), CentredScores(distribution)
+        value, scores = Mean(), score_sums(distribution)
         empty: Any = False  # where the bound of some group is -inf
         for z, (log_weights, _) in blocks:
             size = self.group(len(z))

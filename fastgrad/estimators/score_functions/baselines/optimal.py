@@ -11,6 +11,7 @@ from fastgrad import _validate
 from fastgrad._typing import FloatArray, IntArray
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.score_functions.baselines.simple import Baseline
+from fastgrad.estimators.score_sums import score_sums
 from fastgrad.estimators.sums import CentredScores, Mean, exclusive_sums, mean_features
 from fastgrad.kernels.estimators.score_functions import control_variates as _kernels
 
@@ -40,11 +41,13 @@ class Optimal(Baseline):
 
     def sums(self, distribution: Discrete) -> Any:
         """Return an object whose ``add(z, signal)`` takes a block of outcomes and signals."""
-        return PooledScores(distribution) if self.pooled else CentredScores(distribution)
+        pooled = self.pooled and distribution.one_hot
+        return PooledScores(distribution) if pooled else score_sums(distribution)
 
     def centred(self, sums: Any, state: dict[str, Any] | None) -> FloatArray:
         """Return the mean over samples of (signal - optimum) score, the shape of the logits."""
-        return sums.optimum()
+        of_structures = self.pooled and not sums.distribution.one_hot
+        return sums.optimum(pooled=True) if of_structures else sums.optimum()
 
 
 class PooledScores:

@@ -11,7 +11,7 @@ import numpy as np
 from fastgrad import _validate
 from fastgrad._typing import FloatArray
 from fastgrad.distributions.discrete import Discrete
-from fastgrad.estimators.sums import CentredScores
+from fastgrad.estimators.score_sums import score_sums
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Baseline:
 
     def sums(self, distribution: Discrete) -> Any:
         """Return an object whose ``add(z, signal)`` takes a block of outcomes and signals."""
-        return CentredScores(distribution)
+        return score_sums(distribution)
 
     def centred(self, sums: Any, state: dict[str, Any] | None) -> FloatArray:
         """Return the mean over samples of (signal - baseline) score, the shape of the logits."""

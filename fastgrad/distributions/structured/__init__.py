@@ -1,0 +1,1 @@
+"""Distributions over sets, orders and matchings, whose parts depend on each other."""
