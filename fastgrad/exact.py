@@ -64,8 +64,8 @@ def value_and_grad(
     d: Discrete = as_distribution(distribution)
     budget = _validate.integer(budget, "budget", 1)
     d = d.with_logits(d.logits.astype(np.float64))
-    if objective.expectation is not None:
-        return objective.expectation(d)
+    if objective.expectation is not None and (known := objective.expectation(d)) is not None:
+        return known
 
     if reason := d.lacks.get("outcomes"):
         raise TypeError(f"exact does not work with {type(d).__name__}: {reason}")

@@ -50,6 +50,10 @@ LAYERS = {
         ("sums_by_outcome", "sums_of_scores"),
         ("score_functions", "rao_blackwell", "antithetic", "relaxations", "relaxed_controls"),
     ],
+    "distributions.structured": [
+        ("base", "race", "soft_sort"),
+        ("k_subset", "plackett_luce", "gumbel_matching"),
+    ],
     "kernels.sparse": [("entmax_threshold",), ("entmax", "losses")],
     "kernels.order": [("sorting",), ("sorting_isotonic",), ("sorting_lapsum",)],
     "kernels.dithering": [("eye",), ("metrics",), ("optimiser",)],

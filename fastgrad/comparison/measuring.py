@@ -159,7 +159,7 @@ class _Truth:
         try:
             self.grad = exact.grad(problem.objective, problem.distribution, budget=budget)
             self.text, self.spread, self.pool = "exact", 0.0, []
-        except ValueError as error:  # too many outcomes
+        except (TypeError, ValueError) as error:  # too many outcomes, or no way to list them
             self._pool(problem, runs, repeats, key, str(error))
         self.square = float((self.grad**2).sum())
 

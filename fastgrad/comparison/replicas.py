@@ -254,11 +254,13 @@ def replicated(objective: Objective) -> Objective:
 
         return ask
 
-    def expectation(distribution: Discrete) -> tuple[Any, ...]:
+    def expectation(distribution: Discrete) -> tuple[Any, ...] | None:
         each = [
             objective.part("expectation")(distribution.with_logits(logits))
             for logits in distribution.logits
         ]
+        if any(one is None for one in each):
+            return None
         return tuple(np.array(results) for results in zip(*each))
 
     parts = {

@@ -3,7 +3,7 @@
 Relaxed permutations are `sinkhorn` and `gumbel_sinkhorn`, with their vector-Jacobian products; as
 the temperature goes to 0 they become `matching` and `gumbel_matching`. `sample`, `log_prob` and
 `score` belong to the Plackett-Luce distribution over orders of K items, for unbiased score-function
-gradients.
+gradients. `PlackettLuce` and `GumbelMatching` are distributions for estimators.
 
 A rectangular problem (N, M) matches as many as it can: rows or columns, whichever are fewer, sum to
 1, the others to at most 1. An entry of -inf is a pair that is never matched.
@@ -22,9 +22,13 @@ from fastgrad.distributions.sinkhorn import (
     sinkhorn,
     sinkhorn_vjp,
 )
+from fastgrad.distributions.structured.gumbel_matching import GumbelMatching
+from fastgrad.distributions.structured.plackett_luce import PlackettLuce
 from fastgrad.random import RNG
 
 __all__ = [
+    "GumbelMatching",
+    "PlackettLuce",
     "Sinkhorn",
     "gumbel_matching",
     "gumbel_sinkhorn",

@@ -87,7 +87,8 @@ def objective(
         other variables left as they are, for all i and k: shape (S, *batch, K), or (S, *batch, 2)
         for Bernoulli variables.
     expectation : callable, optional
-        Takes a distribution. Returns the exact mean of f and its gradient by the logits.
+        Takes a distribution. Returns the exact mean of f and its gradient by the logits, or None
+        where it knows them not.
     value_and_grad : callable, optional
         Takes x as f does. Returns a pair: what f returns, and what grad does. Estimators that want
         both at one point then call it once, instead of f and grad. It also stands in for f and for

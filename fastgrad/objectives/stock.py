@@ -143,6 +143,8 @@ def _closed_form(offset, weights):
     """Build the exact expectation of offset + sum of weights x, which f is at all outcomes."""
 
     def expectation(distribution):
+        if not distribution.one_hot:
+            return None  # not in closed form
         _fit(distribution.logits.shape, weights.shape)
         mean, grad = distribution.mean_and_product(weights)
         return offset + mean, grad

@@ -25,6 +25,11 @@ def smooth(shape):
 STRUCTURES = {
     "KSubset": fg.subset.KSubset(RNG.normal(size=5), 2),
     "two of KSubset": fg.subset.KSubset(RNG.normal(size=(2, 4)), 2),
+    "PlackettLuce": fg.permutation.PlackettLuce(RNG.normal(size=3)),
+    "PlackettLuce of two": fg.permutation.PlackettLuce(RNG.normal(size=4), 2),
+    "two of PlackettLuce": fg.permutation.PlackettLuce(RNG.normal(size=(2, 3)), 2),
+    "GumbelMatching": fg.permutation.GumbelMatching(RNG.normal(size=(3, 3))),
+    "two of GumbelMatching": fg.permutation.GumbelMatching(RNG.normal(size=(2, 2, 4))),
     "KSubset of one": fg.subset.KSubset(RNG.normal(size=5), 1),
 }
 

@@ -155,7 +155,7 @@ class CellNetworks:
     ) -> None:
         logits, cells = distribution.logits, math.prod(shape)
         self.network, self.dtype, self.shape = network, logits.dtype, shape
-        self.features = cells, logits.size // max(cells, 1)
+        self.features = cells, math.prod(distribution.feature_shape) // max(cells, 1)
         self.variables = cells, math.prod(distribution.batch_shape) // max(cells, 1)
         initial = network.initial(self.features[1])
         self.kept = recall(state, "weights", (*shape, len(initial)), initial)

@@ -13,8 +13,8 @@ from fastgrad._typing import FloatArray
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.base import Estimate, estimate
 from fastgrad.estimators.relaxed_controls.adaptation import adam_step, cell_shape, recall
-from fastgrad.estimators.relaxed_controls.controlled_sums import ControlledScores
 from fastgrad.estimators.relaxed_controls.relaxed_pairs import RelaxedControl, quadrature
+from fastgrad.estimators.relaxed_controls.structured_controls import controlled_scores
 from fastgrad.estimators.sums import Mean
 
 __all__ = ["REBAR"]
@@ -117,7 +117,7 @@ class REBAR(RelaxedControl):
     ) -> Estimate:
         """Make the estimate of pairs (`Draws`, `Answers`)."""
         value = Mean()
-        sums: list[ControlledScores] = []
+        sums: list[Any] = []
         shape: tuple[int, ...] = ()
         scale: Any = self.scale
         adaptive = self.adapt_scale or self.adapt_temperature
@@ -126,7 +126,7 @@ class REBAR(RelaxedControl):
             if not sums:
                 shape = cell_shape(f, distribution.batch_shape)
                 scale = recall(state, "scale", shape, self.scale)
-                sums = [ControlledScores(distribution, products=adaptive) for _ in pairs]
+                sums = [controlled_scores(distribution, products=adaptive) for _ in pairs]
             for total, pair, control in zip(sums, pairs, controls, strict=True):
                 total.add(z, pair, scale, signal, control)
         count, grad = value.count, sums[0].total / value.count

@@ -13,9 +13,9 @@ from fastgrad._typing import FloatArray
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.base import Estimate, by_options, estimate
 from fastgrad.estimators.relaxed_controls.adaptation import adam_step, cell_shape, recall
-from fastgrad.estimators.relaxed_controls.controlled_sums import ControlledScores
 from fastgrad.estimators.relaxed_controls.network import CellNetworks, TanhNetwork
 from fastgrad.estimators.relaxed_controls.relaxed_pairs import Control, RelaxedControl, quadrature
+from fastgrad.estimators.relaxed_controls.structured_controls import controlled_scores
 from fastgrad.estimators.sums import Mean
 
 __all__ = ["RELAX"]
@@ -102,7 +102,7 @@ class RELAX(RelaxedControl):
         state: dict[str, Any] | None = None,
     ) -> Estimate:
         """Make the estimate of pairs (`Draws`, `Answers`)."""
-        value, size, total = Mean(), Mean(), ControlledScores(distribution)
+        value, size, total = Mean(), Mean(), controlled_scores(distribution)
         cells, points = None, 1
         for (z, (pair,)), (f, signal, objective) in blocks:
             value.add(f)

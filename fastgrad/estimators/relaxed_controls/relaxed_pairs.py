@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from fastgrad._typing import FloatArray, IntArray
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.base import MOST_NODES, Estimator
 from fastgrad.estimators.relaxed_controls.adaptation import expand
+from fastgrad.estimators.relaxed_controls.structured_pairs import StructuredPair, draw_structured
 from fastgrad.kernels.estimators.relaxed_controls import relaxed_pairs as _kernels
 from fastgrad.objectives import Objective
 from fastgrad.random import Key
@@ -43,7 +44,7 @@ class Draws(NamedTuple):
     """Samples (S, *batch), and a `Pair` for each temperature, all made of the same noise."""
 
     sample: IntArray
-    pairs: tuple[Pair, ...]
+    pairs: tuple[Pair, ...] | tuple[StructuredPair, ...]
 
 
 def draw_relaxed(
@@ -109,6 +110,8 @@ class RelaxedControl(Estimator):
     temperature: float = 1.0
     coupled: bool = True
 
+    asks: ClassVar[tuple[str, ...]] = ("score", "conditional")
+
     def temperatures(self, state: dict[str, Any] | None, batch: tuple[int, ...]) -> tuple[Any, ...]:
         """Return the temperatures of the relaxations, each a number or an array of this shape."""
         return (self.temperature,)
@@ -124,9 +127,10 @@ class RelaxedControl(Estimator):
     ) -> Draws:
         """Draw samples and their relaxations."""
         temperatures = self.temperatures(state, distribution.batch_shape)
-        return draw_relaxed(
-            distribution, temperatures, num_samples, key, offset=offset, coupled=self.coupled
-        )
+        what, options = (distribution, temperatures, num_samples, key), {"offset": offset}
+        if not distribution.one_hot:
+            return Draws(*draw_structured(*what, **options, coupled=self.coupled))
+        return draw_relaxed(*what, **options, coupled=self.coupled)
 
     def samples(self, distribution: Discrete, draws: Draws) -> FloatArray:
         """Return the features of the samples."""
