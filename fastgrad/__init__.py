@@ -19,7 +19,7 @@ from fastgrad import (  # the first two end the command quietly while it is bein
 )
 from fastgrad._version import __version__
 from fastgrad.comparison import Auto, Comparison, GradCheck, check_grad, compare, moments
-from fastgrad.distributions import bernoulli, continuous, permutation, subset
+from fastgrad.distributions import bernoulli, continuous, counts, permutation, subset
 from fastgrad.distributions.bernoulli import Bernoulli
 from fastgrad.distributions.categorical import (
     Categorical,
@@ -67,6 +67,7 @@ for _name in (
     "baselines",
     "bernoulli",
     "continuous",
+    "counts",
     "palettes",
     "permutation",
     "presets",
@@ -104,6 +105,7 @@ __all__ = [
     "compare",
     "concrete_log_prob",
     "continuous",
+    "counts",
     "dither",
     "dither_files",
     "entropy",

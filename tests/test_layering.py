@@ -50,6 +50,10 @@ LAYERS = {
         ("sums_by_outcome", "sums_of_scores"),
         ("score_functions", "rao_blackwell", "antithetic", "relaxations", "relaxed_controls"),
     ],
+    "distributions.counts": [
+        ("densities", "panjer"),
+        ("poisson", "binomial", "negative_binomial", "multinomial"),
+    ],
     "distributions.structured": [
         ("base", "race", "soft_sort"),
         ("k_subset", "plackett_luce", "gumbel_matching"),

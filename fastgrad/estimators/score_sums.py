@@ -45,11 +45,16 @@ class StructuredScores:
     def add(self, z: Any, signal: Array) -> None:
         """Take samples (S, *batch, ...) and their signal, whose shape is part of (S, *batch)."""
         self.mean.add(signal)
-        score = self.distribution.score(z).astype(np.float64)
-        x = np.array(signal, np.float64) - self.mean.first.reshape(self.mean.shape)
+        x = np.array(signal, np.float64).reshape(len(signal), -1) - self.mean.first
         self.kept.append((z, x))
+        score = self._score(z)
         self.scores.add(score)
-        self.weighted.add(expand(x, score) * score)
+        self.weighted.add(x[..., None] * score)
+
+    def _score(self, z: Any) -> FloatArray:
+        """Return scores in float64, (S, M, L), for M numbers of the signal of a sample."""
+        score = self.distribution.score(z)
+        return score.reshape(len(z), self.mean.first.size, -1).astype(np.float64)
 
     def settle(self) -> None:
         """Do nothing: no block waits."""
@@ -67,11 +72,10 @@ class StructuredScores:
 
     def _about(self, origin: FloatArray, factor: float) -> FloatArray:
         """Return the mean about what is `origin` more than the first signal, times a factor."""
-        score = self.scores.result
+        score, logits = self.scores.result, self.distribution.logits
         origin = np.broadcast_to(origin.astype(np.float64), self.mean.first.shape)
-        origin = expand(origin.reshape(self.mean.shape), score)
-        grad = factor * (self.weighted.result - origin * score)
-        return np.asarray(grad, self.distribution.logits.dtype)
+        grad = factor * (self.weighted.result - origin[:, None] * score)
+        return grad.reshape(logits.shape).astype(logits.dtype)
 
     def optimum(self, *, pooled: bool = False) -> FloatArray:
         """Return the mean about the optimal baseline, made of the other samples of each.
@@ -79,14 +83,15 @@ class StructuredScores:
         It is sum(signal score**2) / sum(score**2) over these: one for each logit, or, if `pooled`,
         one for each example, with score**2 the squared length of its score.
         """
-        score = np.concatenate([self.distribution.score(z) for z, _ in self.kept])
-        score = score.astype(np.float64)
-        x = expand(np.concatenate([x for _, x in self.kept]), score)
+        score = np.concatenate([self._score(z) for z, _ in self.kept])
+        x = np.concatenate([x for _, x in self.kept])[..., None]
         w = score**2
         if pooled:
-            inner = tuple(range(1 + len(self.mean.shape), w.ndim))
-            w = w.sum(axis=inner, keepdims=True)
+            w = w.sum(axis=2, keepdims=True)
         others = exclusive_sums(w)
-        known = others > 0  # where all other scores are zero, any constant will do
-        x = x - exclusive_sums(w * x) / np.where(known, others, 1.0)
-        return np.asarray((x * score).mean(axis=0), self.distribution.logits.dtype)
+        known = others > 0
+        found = exclusive_sums(w * x) / np.where(known, others, 1.0)
+        # Where all other scores are zero the baseline is 0: what x counts from is a sample's own f.
+        x = x - np.where(known, found, -self.mean.first[:, None])
+        logits = self.distribution.logits
+        return (x * score).mean(axis=0).reshape(logits.shape).astype(logits.dtype)

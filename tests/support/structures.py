@@ -30,6 +30,14 @@ STRUCTURES = {
     "two of PlackettLuce": fg.permutation.PlackettLuce(RNG.normal(size=(2, 3)), 2),
     "GumbelMatching": fg.permutation.GumbelMatching(RNG.normal(size=(3, 3))),
     "two of GumbelMatching": fg.permutation.GumbelMatching(RNG.normal(size=(2, 2, 4))),
+    "Poisson": fg.counts.Poisson(np.log(1.7)),
+    "two of Poisson": fg.counts.Poisson(np.log([0.4, 1.0])),
+    "Binomial": fg.counts.Binomial(np.array(0.3), 6),
+    "Binomial of one": fg.counts.Binomial(np.array([0.3, -0.2, 1.0]), 1),
+    "Geometric": fg.counts.Geometric(np.array(1.2)),
+    "NegativeBinomial": fg.counts.NegativeBinomial(np.array(-1.5), 2.5),
+    "Multinomial": fg.counts.Multinomial(RNG.normal(size=3), 3),
+    "two of Multinomial": fg.counts.Multinomial(RNG.normal(size=(2, 3)), 2),
     "KSubset of one": fg.subset.KSubset(RNG.normal(size=5), 1),
 }
 

@@ -12,8 +12,10 @@ from fastgrad import _validate, random
 from fastgrad._typing import FloatArray
 from fastgrad.distributions.continuous import Normal
 from fastgrad.distributions.continuous.location_scale import stream
-from fastgrad.estimators.base import Estimate
+from fastgrad.distributions.discrete import Discrete
+from fastgrad.estimators.base import Estimate, Estimator
 from fastgrad.estimators.continuous.score_function import Means, OfContinuous, estimate_of
+from fastgrad.estimators.rao_blackwell.weak_derivative import WeakDerivative
 from fastgrad.estimators.sums import Mean
 from fastgrad.objectives import Objective
 from fastgrad.random import Key
@@ -35,7 +37,8 @@ class MeasureValued(OfContinuous):
 
     The two points of a pair are coupled: both signs share W, and z = M u with u uniform. Among the
     variables that share one value of f, each is moved by itself, so f is evaluated three times for
-    each of them. It applies to `Normal` and `LogNormal`.
+    each of them. It applies to `Normal` and `LogNormal`, and to the distributions of
+    `fastgrad.counts`, of which it takes differences of f at other counts.
 
     Examples
     --------
@@ -58,6 +61,19 @@ class MeasureValued(OfContinuous):
     unbiased = True
     evaluations = "S (3 n + 1) for n variables under one value of f"
     paper = "Heidergott, Vázquez-Abad and Volk-Makarewicz, 2008; Mohamed et al., 2020"
+
+    @classmethod
+    def refusal(cls, kind: type) -> str | None:
+        """Return why it does not work with distributions of a class, or None."""
+        if not issubclass(kind, Discrete):
+            return super().refusal(kind)
+        reason = kind.lacks.get("weak_derivative")
+        wanted = f"{cls.name} needs a distribution that is Normal or of counts"
+        return reason and f"{wanted}, got {kind.__name__}: {reason}"
+
+    def for_distribution(self, distribution: Any) -> Estimator:
+        """Return the form for counts where the distribution is of them."""
+        return WeakDerivative() if isinstance(distribution, Discrete) else self
 
     def draw(
         self,

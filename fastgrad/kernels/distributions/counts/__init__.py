@@ -1,0 +1,1 @@
+"""Kernels of distributions over counts."""
