@@ -41,6 +41,14 @@ PROBLEMS = {
     "two variables of 4 categories": (square(WEIGHTS), fg.Categorical(LOGITS)),
     "three binary variables": (square(WEIGHTS[0, :3]), fg.Bernoulli(LOGITS[0, :3])),
 }
+DISTRIBUTIONS = {  # by the names under which they are public
+    "Categorical": fg.Categorical,
+    "Bernoulli": fg.Bernoulli,
+    "subset.KSubset": fg.subset.KSubset,
+    "permutation.PlackettLuce": fg.permutation.PlackettLuce,
+    "permutation.GumbelMatching": fg.permutation.GumbelMatching,
+    **{f"counts.{name}": getattr(fg.counts, name) for name in fg.counts.__all__},
+}
 KIND = {"two variables of 4 categories": "categorical", "three binary variables": "binary"}
 
 
@@ -125,6 +133,24 @@ def row(name, measured):
     )
 
 
+def distributions():
+    """Return the table of structures and counts: a row each, with the estimators that take it."""
+    lines = [("distribution", "estimators"), ("---", "---")]
+    for name, kind in list(DISTRIBUTIONS.items())[2:]:
+        offered = fg.list_estimators(distribution=kind)
+        names = ", ".join(
+            f"[{one}](generated/estimators/{one}.md)" if one in ESTIMATORS else f"`{one}`"
+            for one in offered
+        )
+        lines.append((f"{{py:class}}`fastgrad.{name}`", names))
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+
+
+def takers(cls):
+    """Return the names of the distributions that an estimator takes."""
+    return [name for name, kind in DISTRIBUTIONS.items() if cls.refusal(kind) is None]
+
+
 def page(name, measured):
     """Return an estimator's page."""
     cls = ESTIMATORS[name]
@@ -136,6 +162,7 @@ def page(name, measured):
     facts = [
         ("Unbiased", "yes" if cls.unbiased else "no"),
         ("Variables", kinds(measured[name])),
+        ("Distributions", ", ".join(f"`{taker}`" for taker in takers(cls))),
         ("Needs", ", ".join(f"`{part}`" for part in cls.needs) or "the values of f"),
         ("Evaluations of f", cls.evaluations),
         ("Fewest samples", str(cls.min_samples)),
@@ -154,6 +181,7 @@ def write(folder):
     """Write the table, and the page and picture of each estimator."""
     package = Path(fg.__file__).parent
     sources = [*package.glob("estimators/**/*.py"), *package.glob("comparison/*.py")]
+    sources += package.glob("distributions/**/*.py")
     if not changed(folder, "estimators", [*sources, *Path(__file__).parent.glob("*.py")]):
         return
     measured = everything()
@@ -162,6 +190,7 @@ def write(folder):
     table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
     tree = "\n".join(f"generated/estimators/{name}" for name in ESTIMATORS)
     save(folder / "parts" / "estimators.md", f"{table}\n\n```{{toctree}}\n:hidden:\n{tree}\n```\n")
+    save(folder / "parts" / "distributions.md", distributions())
     for name in ESTIMATORS:
         save(folder / "estimators" / f"{name}.svg", draw(name, measured))
         save(folder / "estimators" / f"{name}.md", page(name, measured))

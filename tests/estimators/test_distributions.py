@@ -124,6 +124,23 @@ def test_examples_do_not_mix(structure, name):
     assert not np.allclose(found.grad[1], again.grad[1])
 
 
+@pytest.mark.parametrize(
+    ("structure", "name"),
+    [(s, n) for s, n in PAIRS if STRUCTURES[s].batch_shape == (2,) and n not in CONTINUOUS],
+)
+def test_parts_of_a_minibatch_join_to_the_whole(structure, name):
+    d = STRUCTURES[structure]
+    f = objective_of(d.with_logits(d.logits[0]))  # of each example
+    run = fg.estimator(name)
+    options = {"num_samples": 4, "rng": 3}
+    whole = run(f, d, **options)
+    parts = [run(f, d.with_logits(d.logits[i : i + 1]), row_offset=i, **options) for i in range(2)]
+    listed = name == "enumerate" or structure == "two of Poisson"  # then lists differ in length
+    same = np.testing.assert_allclose if listed else np.testing.assert_array_equal
+    same(np.concatenate([part.grad for part in parts]), whole.grad)
+    same(np.concatenate([part.value for part in parts]), whole.value)
+
+
 @pytest.mark.parametrize("structure", STRUCTURES)
 def test_what_is_not_offered_is_refused_in_one_sentence(structure):
     d, f = STRUCTURES[structure], objective_of(STRUCTURES[structure])

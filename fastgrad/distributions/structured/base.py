@@ -80,6 +80,13 @@ class Structured(Discrete):
         logits = np.moveaxis(self.log_probabilities(), 0, -1)
         return Categorical(np.ascontiguousarray(logits), row_offset=self.row_offset, copy=False)
 
+    def from_row(self: S, row_offset: int) -> S:
+        """Return the same variables as those of a batch in which so many others come before."""
+        moved = super().from_row(row_offset)
+        if moved is not self:
+            moved.__dict__.pop("listed", None)  # it draws too
+        return moved
+
     def listed_vjp(self, cotangent: FloatArray) -> FloatArray:
         """Return the product of a cotangent, (*batch, num_outcomes), with that of `listed`."""
         r = np.moveaxis(cotangent, -1, 0).astype(np.float64)

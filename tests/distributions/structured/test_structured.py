@@ -91,6 +91,14 @@ def test_the_list_is_a_categorical_with_its_product(name):
     np.testing.assert_allclose((d.listed_vjp(r) * direction).sum(), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", LISTED)
+def test_a_list_that_is_known_knows_its_place(name):
+    d = STRUCTURES[name].from_row(2)
+    assert d.listed.row_offset == 2
+    assert d.from_row(3).listed.row_offset == 5
+    assert d.listed.row_offset == 2
+
+
 def test_too_many_outcomes_are_refused_in_one_sentence():
     d = fg.subset.KSubset(np.zeros(40), 20)
     message = r"KSubset has too many outcomes to list, 1.38e\+11 for each of 1 variables"
