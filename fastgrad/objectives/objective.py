@@ -71,17 +71,19 @@ def objective(
     ----------
     f : callable, optional
         Takes samples x of shape (S, *batch, K), one-hot or relaxed; (S, *batch) for Bernoulli
-        variables. Returns values whose shape is a leading part of (S, *batch): shape (S,) is one
-        number for the whole sample; shape (S, B) one number for each example of a minibatch, whose
-        gradients then do not mix. It may also return a pair ``(value, credit)``. Credit, shape
-        (S, *batch), is for every variable the sum of those terms of f that depend on it; it
-        replaces the value in that variable's gradient, which stays unbiased and has less variance.
+        variables; for others their features, (S, *feature_shape), such as matrices. Returns values
+        whose shape is a leading part of (S, *batch): shape (S,) is one number for the whole sample;
+        shape (S, B) one number for each example of a minibatch, whose gradients then do not mix. It
+        may also return a pair ``(value, credit)``. Credit, shape (S, *batch), is for every variable
+        the sum of those terms of f that depend on it; it replaces the value in that variable's
+        gradient, which stays unbiased and has less variance.
     grad : callable, optional
         Takes x as f does. Returns the derivative of the sum of f's values with respect to x, an
         array of the shape of x.
     index : callable, optional
         f as a function of category indices, int32 of shape (S, *batch), which spares the one-hot
-        array. At least one of f, index and value_and_grad must be given.
+        array; of other distributions, a function of their samples. At least one of f, index and
+        value_and_grad must be given.
     local : callable, optional
         Takes indices (S, *batch). Returns the value of f with variable i set to category k and the
         other variables left as they are, for all i and k: shape (S, *batch, K), or (S, *batch, 2)

@@ -11,6 +11,7 @@ import numpy as np
 from fastgrad import _validate
 from fastgrad._typing import Array, FloatArray
 from fastgrad.distributions.continuous import Continuous
+from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.base import Estimate, Estimator, by_options
 from fastgrad.estimators.sums import Mean
 from fastgrad.objectives import Objective
@@ -30,7 +31,7 @@ class OfContinuous(Estimator):
     def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         f: Callable[[Array], Any] | Objective,
-        distribution: Continuous,
+        distribution: Continuous | Discrete,
         *,
         num_samples: int,
         rng: RNG,
@@ -45,8 +46,9 @@ class OfContinuous(Estimator):
         f : callable or Objective
             A function of samples x, shape (S, *batch_shape, *event_shape), whose values have a
             shape that is a leading part of (S, *batch_shape): see `fastgrad.objective`.
-        distribution : Continuous
-            A distribution of `fastgrad.continuous`.
+        distribution : Continuous, or Discrete
+            A distribution of `fastgrad.continuous`; for `measure_valued` also of `fastgrad.counts`,
+            whose gradient is an array.
         num_samples : int
             The number S of samples, at most 2**24.
         rng : int, SeedSequence, Generator or Key
