@@ -72,6 +72,7 @@ LAYERS = {
         ("pooled_controls",),
         ("continuous",),
         ("registry",),
+        ("catalogue",),
     ],
     "estimators.pooled_controls": [("terms", "least_squares"), ("pooled",)],
     "objectives": [("compiled",), ("objective",), ("stock",)],

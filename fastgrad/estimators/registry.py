@@ -7,8 +7,6 @@ import difflib
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias, TypeVar, overload
 
-from fastgrad.distributions.continuous import Continuous
-from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.antithetic.arm import ARM
 from fastgrad.estimators.antithetic.arsm import ARSM
 from fastgrad.estimators.antithetic.carms import CARMS, DisARMIW
@@ -314,44 +312,3 @@ def estimator(name: str, **options: Any) -> Estimator:
             has = f"its options are {', '.join(known)}" if known else "it has none"
             raise TypeError(f"{cls.name} has no option {option!r}: {has}")
     return cls(**options)
-
-
-@overload
-def list_estimators(*, continuous: Literal[False] = False) -> list[EstimatorName]: ...
-@overload
-def list_estimators(*, continuous: Literal[True]) -> list[ContinuousName]: ...
-@overload
-def list_estimators(*, distribution: Any) -> list[EstimatorName | ContinuousName]: ...
-def list_estimators(*, continuous: bool = False, distribution: Any = None) -> Any:
-    """Return the names of all estimators, or of those for one distribution, in order.
-
-    Parameters
-    ----------
-    continuous : bool
-        If true, the estimators for the distributions of `fastgrad.continuous`; if false, those for
-        distributions with logits.
-    distribution : type or distribution, optional
-        A class of distributions, or one of them: the estimators that work with it, of both kinds.
-        Others refuse it, and say why.
-
-    Returns
-    -------
-    list of str
-
-    Examples
-    --------
-    >>> import fastgrad as fg
-    >>> "reinmax" in fg.list_estimators()
-    True
-    >>> fg.list_estimators(distribution=fg.subset.KSubset)[:3]
-    ['rloo', 'reinforce', 'vimco']
-    >>> fg.list_estimators(continuous=True)
-    ['pathwise', 'score_function', 'measure_valued']
-    """
-    if distribution is None:
-        return list(CONTINUOUS if continuous else ESTIMATORS)
-    kind = distribution if isinstance(distribution, type) else type(distribution)
-    if not issubclass(kind, (Discrete, Continuous)):
-        raise TypeError(f"distribution must be a distribution or its class, got {distribution!r}")
-    known = ESTIMATORS | CONTINUOUS
-    return [name for name, cls in known.items() if cls.refusal(kind) is None]

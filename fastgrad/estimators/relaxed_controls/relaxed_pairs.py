@@ -11,7 +11,7 @@ from fastgrad._typing import FloatArray, IntArray
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.base import MOST_NODES, Estimator
 from fastgrad.estimators.relaxed_controls.adaptation import expand
-from fastgrad.estimators.relaxed_controls.structured_pairs import StructuredPair, draw_structured
+from fastgrad.estimators.relaxed_controls.structured_pairs import draw_structured
 from fastgrad.kernels.estimators.relaxed_controls import relaxed_pairs as _kernels
 from fastgrad.objectives import Objective
 from fastgrad.random import Key
@@ -41,10 +41,10 @@ class Pair(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """Samples (S, *batch), and a `Pair` for each temperature, all made of the same noise."""
+    """Samples (S, *batch), and a `Pair` of either kind for each temperature, of the same noise."""
 
     sample: IntArray
-    pairs: tuple[Pair, ...] | tuple[StructuredPair, ...]
+    pairs: tuple[Any, ...]
 
 
 def draw_relaxed(

@@ -13,7 +13,7 @@ from fastgrad._typing import FloatArray
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.base import Estimate, Reduction, by_options, estimate
 from fastgrad.estimators.score_functions.reinforce import ScoreFunction
-from fastgrad.estimators.sums import CentredScores
+from fastgrad.estimators.score_sums import score_sums
 
 __all__ = ["MaxAtK"]
 
@@ -59,6 +59,7 @@ class MaxAtK(ScoreFunction):
 
     name = "max_at_k"
     unbiased = False
+    asks: ClassVar[tuple[str, ...]] = ("score",)
     min_samples: ClassVar[int] = by_options(lambda run: run.k)
     reduction: ClassVar[Reduction] = "order_statistic"
     paper = "arXiv 2606.06080, 2026; pass@k: Chen et al., 2021"
@@ -104,7 +105,7 @@ class MaxAtK(ScoreFunction):
         best = lowest + np.cumsum(self.rank_weights(count)[:, None] * ranked, axis=0)[-1]
         signal = np.empty_like(x)
         np.put_along_axis(signal, order, advantages(ranked, self.k), axis=0)
-        scores = CentredScores(distribution)
+        scores = score_sums(distribution)
         scores.add(z, signal.reshape(value.shape))
         return estimate(best.reshape(examples)[()], scores.about(0.0, 1), state, count)
 
