@@ -19,7 +19,7 @@ from fastgrad.estimators.score_functions.baselines import as_baseline
 from fastgrad.estimators.score_functions.baselines.optimal import Optimal
 from fastgrad.estimators.score_functions.baselines.simple import Baseline
 from fastgrad.estimators.score_sums import score_sums
-from fastgrad.estimators.sums import NO_SHIFT, CentredScores, Mean
+from fastgrad.estimators.sums import NO_SHIFT, Mean
 from fastgrad.kernels.distributions.categorical_long import SEGMENT as LONG
 from fastgrad.kernels.estimators.score_functions import reinforce_compiled as _kernels
 from fastgrad.objectives import Objective, Values
