@@ -57,7 +57,8 @@ def gumbel_top_k(
     Raises
     ------
     ValueError
-        If a row has fewer than k logits above -inf.
+        If a row has fewer than k logits above -inf, or logits that differ by more than their type
+        holds.
 
     Examples
     --------
@@ -72,6 +73,7 @@ def gumbel_top_k(
     if type(logits) is not ndarray and foreign(logits):
         return in_kind(gumbel_top_k, logits, locals())
     rows, batch = _validate.rows(logits)
+    check_differences(rows)
     k = size(rows, k, np.shape(logits))
     count, lead = _validate.samples(num_samples)
     first, sample = _validate.offsets(row_offset, sample_offset, count)
@@ -216,6 +218,24 @@ def entropy(
     return given.mean(axis=0)
 
 
+def check_differences(rows: FloatArray) -> None:
+    """Refuse rows whose logits differ by more than their type holds: only masks are -inf apart."""
+    half = np.finfo(rows.dtype).max / 2
+    far = (np.abs(rows) > half) & (rows > -np.inf)
+    if not far.any():
+        return
+    with np.errstate(over="ignore"):
+        least = np.where(rows > -np.inf, rows, np.inf).min(axis=1)
+        differences = rows.max(axis=1) - least
+    if np.isposinf(differences).any():
+        bad = rows[np.isposinf(differences)][0]
+        lowest = bad[bad > -np.inf].min()
+        raise ValueError(
+            f"logits of a row must differ by at most {np.finfo(rows.dtype).max:.3g}, "
+            f"got {bad.max():.3g} and {lowest:.3g}"
+        )
+
+
 def size(rows: FloatArray, k: int, shape: tuple[int, ...]) -> int:
     """Return k, checked to be from 1 to the number of logits above -inf in every row."""
     k = _validate.integer(k, "k", 1)
@@ -234,6 +254,7 @@ def size(rows: FloatArray, k: int, shape: tuple[int, ...]) -> int:
 def _choices(logits, z):
     """Return checked rows (N, K), choices (S, N, k) and the shape of the latter as given."""
     rows, batch = _validate.rows(logits)
+    check_differences(rows)
     z = _validate.array(z, "z")
     if z.dtype.kind not in "iu":
         raise TypeError(f"z must hold integers, got dtype {z.dtype}")

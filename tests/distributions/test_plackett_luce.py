@@ -268,6 +268,20 @@ def test_entropy_of_logits_further_apart_than_numbers_reach():
     assert entropy(np.array([1e308, -1e308, 1e308]), 1) == pytest.approx(np.log(2))
 
 
+@by_dtype
+def test_logits_further_apart_than_numbers_reach_are_refused(dtype):
+    """Their difference is -inf, which means that an item is gone: it would be chosen twice."""
+    far = dtype(0.9 * np.finfo(dtype).max)
+    z = np.array([0, 2, 1])
+    for call in (lambda x: gumbel_top_k(x, 3, rng=0), lambda x: log_prob(x, z)):
+        with pytest.raises(ValueError, match="logits of a row must differ by at most"):
+            call(np.array([far, -far, 0], dtype))
+        call(np.array([far, far / 2, 0], dtype))
+    np.testing.assert_array_equal(
+        gumbel_top_k(np.array([far, -np.inf, 0], dtype), 2, rng=0), [0, 2]
+    )
+
+
 def test_entropy_of_extreme_logits_is_finite():
     x = np.array([[1e4, 0.0, -1e4, -INF], [0.0, 0.0, 0.0, -INF]])
     np.testing.assert_allclose(entropy(x, 3), [0, np.log(6)], atol=1e-12)

@@ -392,3 +392,14 @@ def test_a_mask_without_a_matching_has_no_products(dtype):
     tall = np.array([[0, -inf], [0, -inf], [0, 1], [-inf, 1]], dtype)
     assert np.isfinite(fg.permutation.sinkhorn_vjp(tall, np.ones((4, 2)))).all()
     assert (fg.permutation.sinkhorn(bad).error > 1e-2).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_scores_further_apart_than_numbers_reach(dtype):
+    """It was cooled for ever: the first temperature was infinite."""
+    far = 0.95 * np.finfo(dtype).max
+    x = np.diag(np.array([far, -far, 0.0], dtype))
+    found = fg.permutation.sinkhorn(x)
+    np.testing.assert_array_equal(found.matrix, np.eye(3)[[0, 2, 1]])
+    grad = fg.permutation.sinkhorn_vjp(x, np.arange(9, dtype=dtype).reshape(3, 3))
+    np.testing.assert_array_equal(grad, 0.0)

@@ -206,7 +206,7 @@ def anneal(p, s, tolerance, most, clip):
         for j in range(m):
             if p.x[i, j] > -np.inf:
                 low, high = min(low, p.x[i, j]), max(high, p.x[i, j])
-    warmth, count = max((high - low) / SPREAD, 1.0), 0
+    warmth, count = max(high / SPREAD - low / SPREAD, 1.0), 0  # their difference may overflow
     divide(p.x, warmth)
     divide(p.xt, warmth)
     p.g[:] = 0.0
