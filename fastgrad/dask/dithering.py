@@ -292,6 +292,9 @@ class Blocks:
         The blocks from top to bottom, and from left to right.
     """
 
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
     def __init__(self, blocks: list[list[Array]]) -> None:
         self._blocks = blocks
         self._tops = [0, *itertools.accumulate(len(row[0]) for row in blocks)]

@@ -12,6 +12,7 @@ from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.distributions import broadcasting
 from fastgrad.kernels.compiler.jit import MAX_CHUNKS
 from fastgrad.kernels.distributions import categorical_entropy as _kernels
+from fastgrad.kernels.distributions import categorical_entropy_relative as _relative
 
 __all__ = ["entropy", "entropy_vjp", "kl_divergence", "kl_divergence_vjp"]
 
@@ -121,7 +122,7 @@ def kl_divergence(p_logits: ArrayLike, q_logits: ArrayLike) -> FloatArray:
     p, q, given = _pair(p_logits, q_logits)
     out, bad = np.empty(p.shape[:-1], p.dtype), np.zeros(MAX_CHUNKS, np.bool_)
     flat = (x.reshape(-1, p.shape[-1]) for x in (p, q))
-    _kernels.kl_divergence(*flat, out.reshape(-1), bad)
+    _relative.kl_divergence(*flat, out.reshape(-1), bad)
     if bad.any() or not out.size:
         _check(given)
     return out
@@ -171,7 +172,7 @@ def kl_divergence_vjp(
     weight = _validate.like(cotangent, batch, p.dtype, "cotangent", p_rows.shape[:1])
     grads, bad = [np.empty(shape, p.dtype) for _ in range(2)], np.zeros(MAX_CHUNKS, np.bool_)
     flat = (g.reshape(p_rows.shape) for g in grads)
-    _kernels.kl_divergence_vjp(p_rows, q_rows, weight, *flat, bad)
+    _relative.kl_divergence_vjp(p_rows, q_rows, weight, *flat, bad)
     if bad.any() or not weight.size:
         _check(given)
     if bad.any():

@@ -124,8 +124,7 @@ def register_estimator(cls: Any = None, *, listed: bool = True) -> Any:
     --------
     >>> import dataclasses
     >>> import fastgrad as fg
-    >>> from fastgrad.estimators.score_functions.max_at_k import MaxAtK
-    from fastgrad.estimators.score_functions.reinforce import RLOO
+    >>> from fastgrad.estimators.score_functions.reinforce import RLOO
     >>> @fg.register_estimator(listed=False)
     ... @dataclasses.dataclass(frozen=True, kw_only=True)
     ... class Mine(RLOO):

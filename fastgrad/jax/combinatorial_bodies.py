@@ -52,6 +52,15 @@ def add_up(out, x):
             out[j] += x[i, j]
 
 
+@compiled
+def repeated(number, count, real):
+    """Return an array of one number, as kernels take the temperatures of rows."""
+    out = np.empty(count, real)
+    for i in range(count):
+        out[i] = number
+    return read_only(out)
+
+
 # -- subsets -----------------------------------------------------------------------------------
 
 
@@ -149,7 +158,7 @@ def _relaxed_top_k(real):
             if wrong or not fits(scale):
                 return wrong or TEMPERATURE
             out = array(outs[0], g, (samples, shape[0], shape[1]), real)
-            if draw(out.size * k, (rows, k, noise, scale, out)):
+            if draw(out.size * k, (rows, k, noise, repeated(scale, shape[0], real), out)):
                 return MEMORY
         return 0
 
@@ -171,7 +180,8 @@ def _relaxed_top_k_vjp(real):
                 return wrong or TEMPERATURE
             r = read_only(array(ins[3], g, (samples, shape[0], shape[1]), real))
             grad = array(outs[0], g, shape, real)
-            if multiply(r.size * k, (rows, r, k, noise, scale, grad)):
+            scales = repeated(scale, shape[0], real)
+            if multiply(r.size * k, (rows, r, k, noise, scales, grad)):
                 return MEMORY
         return 0
 
@@ -255,7 +265,8 @@ def _problem_operands(ins, g, shape, samples, options, real):
         wrong = PROBLEM
     elif not fits(scale):
         wrong = TEMPERATURE
-    limits = scale, options[4:5].view(np.float64)[0], options[2], options[3] != 0
+    scales = repeated(scale, shape[0], real)
+    limits = scales, options[4:5].view(np.float64)[0], options[2], options[3] != 0
     return problems, noise, noise_scale, limits, wrong
 
 

@@ -72,6 +72,10 @@ def _scale(rows, scale):
     return rows.dtype.type(scale)
 
 
+def _scales(rows, scale):
+    return _validate.frozen(np.full(len(rows), _scale(rows, scale)))
+
+
 def _sample(logits, address, *, samples, method):
     key, row, sample = place(address)
     z = categorical.sample(
@@ -162,14 +166,14 @@ def _k_hot(logits, address, *, samples, k):
 def _relaxed_top_k(logits, address, scale, *, samples, k):
     rows, _ = _validate.rows(logits)
     out, k = np.empty((samples, *rows.shape), rows.dtype), size(rows, k, rows.shape)
-    _top_k.relaxed_top_k(rows, k, _noise(address, samples), _scale(rows, scale), out)
+    _top_k.relaxed_top_k(rows, k, _noise(address, samples), _scales(rows, scale), out)
     return (out,)
 
 
 def _relaxed_top_k_vjp(logits, address, scale, cotangent, *, k):
     rows, _ = _validate.rows(logits)
     grad, r = np.empty_like(rows), _validate.real_array(cotangent, "cotangent")
-    _top_k.relaxed_top_k_vjp(rows, r, k, _noise(address, len(r)), _scale(rows, scale), grad)
+    _top_k.relaxed_top_k_vjp(rows, r, k, _noise(address, len(r)), _scales(rows, scale), grad)
     return (grad,)
 
 
@@ -177,7 +181,7 @@ def _sinkhorn_operands(log_alpha, address, scale, noise_scale, samples, limits):
     """Return problems of no more rows than columns, and what else both kernels take."""
     problem = canonical(log_alpha)
     x, (tolerance, max_iterations, newton) = problem.logits, limits
-    limits = _scale(x, scale), float(tolerance), int(max_iterations), bool(newton)
+    limits = _scales(x, scale), float(tolerance), int(max_iterations), bool(newton)
     return problem, (_noise(address, samples), x.dtype.type(noise_scale), limits)
 
 

@@ -134,6 +134,8 @@ class Compiled:
 class _Where:
     """Where an evaluator and its table are: addresses that hold in the block of a `with`."""
 
+    kept: tuple[Any, Any, tuple[Array, ...]]
+
     def __init__(self, evaluator: Any, event: tuple[int, ...], data: tuple[Array, ...]) -> None:
         self.kept = evaluator, _evaluators.table(event, data), data
 

@@ -708,6 +708,8 @@ def test_a_gradient_that_is_not_finite_is_seen_wherever_it_stands(kind, name, ba
 
         def grad(x, place=place, sample=sample, handed=handed):
             numbers = [next(handed) % 4 for _ in x] if name != "muprop" else [0]
+            if name == "pooled":  # the mean, and relaxations, are asked about besides
+                numbers = range(4) if len(x) == 4 else [None]
             g = np.cos(x)
             g[([n == sample for n in numbers], *place)] = bad
             return g

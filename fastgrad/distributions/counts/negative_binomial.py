@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -18,7 +18,7 @@ __all__ = ["Geometric", "NegativeBinomial"]
 class Waiting(Counts):
     """Base class: successes of log odds `sign` times the logits, before a number of failures."""
 
-    sign = 1.0
+    sign: ClassVar[float] = 1.0
 
     @property
     def failures(self) -> float:
@@ -138,7 +138,7 @@ class Geometric(Waiting):
     copy: dataclasses.InitVar[bool] = dataclasses.field(default=True, kw_only=True)
     row_offset: int = dataclasses.field(default=0, kw_only=True)
 
-    sign = -1.0
+    sign: ClassVar[float] = -1.0
 
     def __post_init__(self, copy: bool) -> None:
         self._keep_parameter(copy)

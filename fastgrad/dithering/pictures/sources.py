@@ -155,6 +155,8 @@ class PartSource(ArraySource):
     ((1000, 4), [[4, 5, 6, 7]])
     """
 
+    shape: tuple[int, int]
+
     def __init__(self, array: Any, top: int, height: int, name: str = "image") -> None:
         super().__init__(array, name)
         self._top, self.shape = top, (height, self.shape[1])

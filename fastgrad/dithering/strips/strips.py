@@ -100,7 +100,7 @@ def reach(shape: tuple[int, int], learned: Learned, first: int, last: int) -> tu
     --------
     >>> image = np.zeros((9000, 8), np.uint8)
     >>> reach(image.shape, learn(ArraySource(image), palette=["#000", "#fff"]), 4096, 8192)
-    (3579, 8709)
+    (3579, 8581)
     """
     front = _front(shape, learned, first)
     return max(0, front.begin - REACH), min(front.ending(last) + REACH, shape[0])

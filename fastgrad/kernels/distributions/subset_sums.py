@@ -5,7 +5,7 @@ c. Where c makes their mean number about k, that has a probability of at least 1
 of products stay in range with no logarithm, and what underflows does not matter. B_i(t) is the
 probability that of items i and on just k - t are chosen, a_i(j) that of those before i just j are.
 
-Oracle: tests/distributions/test_subset.py, `law` of all `subsets`.
+Oracle: tests/distributions/test_k_hot.py, `law` of all `subsets`.
 """
 
 import numpy as np
