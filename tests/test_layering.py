@@ -86,7 +86,7 @@ LAYERS = {
         ("pace",),
         ("pictures",),
         ("result",),
-        ("soft_edges",),
+        ("soft_edges", "tiled"),
         ("given", "progress", "rates", "run"),
         ("strips", "thrift"),
         ("dithering",),

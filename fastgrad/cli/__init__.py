@@ -13,7 +13,16 @@ import numba
 
 from fastgrad import _interrupts as interrupts
 from fastgrad._version import __version__
-from fastgrad.cli import arguments, compilation, messages, pictures, problems, values, versions
+from fastgrad.cli import (
+    arguments,
+    compilation,
+    messages,
+    options,
+    pictures,
+    problems,
+    values,
+    versions,
+)
 from fastgrad.dithering.pictures import images
 from fastgrad.kernels.compiler import jit
 from fastgrad.threads import set_num_threads
@@ -116,7 +125,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     for name, (run, text, table) in COMMANDS.items():
         command = commands.add_parser(name, help=text)
         command.set_defaults(run=run, refuse=command.error)
-        arguments.add(command, table)
+        options.add(command, table)
     given, unknown = parser.parse_known_args(values.joined(sys.argv[1:] if argv is None else argv))
     if unknown:
         known = [n for group in COMMANDS[given.command][2].values() for o in group for n in o.names]

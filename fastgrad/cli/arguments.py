@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, NamedTuple
 
+from fastgrad.cli.options import Option, numeric, option
 from fastgrad.cli.values import (
     bytes_of,
     file,
@@ -12,14 +12,17 @@ from fastgrad.cli.values import (
     mask,
     number,
     page,
+    shared,
     size,
     solid,
     suffix,
+    tiles,
 )
 from fastgrad.dithering.eye.colour import SPACES
 from fastgrad.dithering.files.plan import SUFFIX
 from fastgrad.dithering.optimiser.solid import MODES as MODES_OF
 from fastgrad.dithering.optimiser.tones import FITS
+from fastgrad.dithering.pictures.consoles import SUMMARIES
 from fastgrad.dithering.pictures.device_files import FORMATS
 from fastgrad.dithering.pictures.images import MAX_LARGE, MAX_PIXELS
 from fastgrad.dithering.pictures.palette_files import READERS, WRITERS
@@ -29,28 +32,6 @@ from fastgrad.dithering.pictures.transparency import MODES
 from fastgrad.precompile import GROUPS
 
 ESTIMATORS = ("local_expectation", "rloo", "gumbel_softmax", "rebar")
-
-
-class Option(NamedTuple):
-    """An option: its names, and what `argparse.ArgumentParser.add_argument` is told of it."""
-
-    names: tuple[str, ...]
-    told: dict[str, Any]
-    rivals: str | None = None  # of options with one name here, only one may be given
-
-
-def option(*names: str, rivals: str | None = None, **told: Any) -> Option:
-    """Describe an option."""
-    return Option(names, told, rivals)
-
-
-def numeric(
-    name: str, kind: type[int] | type[float], low: float, high: float, text: str, **told: Any
-) -> Option:
-    """Describe an option whose value is a number from low to high."""
-    told = {"metavar": "X" if kind is float else "N", "help": text, **told}
-    return option(name, type=number(kind, low, high), **told)
-
 
 THREADS = numeric("--threads", int, 1, 4096, "threads to use (default: one for each processor)")
 
@@ -194,6 +175,25 @@ DITHER: dict[str, tuple[Option, ...]] = {
             help="of the gradient of the mean of --structure (default: local_expectation)",
         ),
     ),
+    "consoles": (
+        option(
+            "--tiles",
+            type=tiles,
+            metavar="NAME|WxH",
+            help="one of a few palettes for each tile of so many pixels, learned together; or the "
+            "limits of a console, which the others here change: "
+            + "; ".join(f"{name} ({said})" for name, said in SUMMARIES.items()),
+        ),
+        numeric("--palettes", int, 1, 128, "number of palettes (default: 4)"),
+        numeric("--tile-colors", int, 2, 256, "colours in each of them (default: 4)"),
+        numeric("--channel-bits", int, 1, 8, "bits of a channel of a colour (default: 8)"),
+        option(
+            "--shared-color",
+            type=shared,
+            metavar="learn|none|#rrggbb",
+            help="what is entry 0 of all palettes (default: none)",
+        ),
+    ),
     "inks": (
         option(
             "--solid",
@@ -329,17 +329,3 @@ INFO: dict[str, tuple[Option, ...]] = {
         ),
     )
 }
-
-
-def add(parser: argparse.ArgumentParser, table: dict[str, tuple[Option, ...]]) -> None:
-    """Add a table of options, in groups, to a parser."""
-    exclusive: dict[str, Any] = {}
-    for title, options in table.items():
-        group = parser.add_argument_group(title) if title else parser
-        for names, told, rivals in options:
-            place: Any = group
-            if rivals is not None:
-                if rivals not in exclusive:
-                    exclusive[rivals] = group.add_mutually_exclusive_group()
-                place = exclusive[rivals]
-            place.add_argument(*names, **told)

@@ -15,15 +15,19 @@ import numpy as np
 from fastgrad import _interrupts as interrupts
 from fastgrad import precompile
 from fastgrad.cli import messages, results
+from fastgrad.cli.values import limits
 from fastgrad.dithering import Viewing
 from fastgrad.dithering.files import plan, processes
 from fastgrad.dithering.files.outcome import Settings, failure
+from fastgrad.dithering.optimiser.tile_limits import Tiles
 from fastgrad.dithering.pictures import masks, palette_files
 from fastgrad.dithering.pictures.images import FileError
 from fastgrad.dithering.pictures.presets import PRESETS
 
 OPTIONS = (*(field.name for field in dataclasses.fields(Viewing)), "structure", "estimator")
 OPTIONS += ("speed", "time_budget", "rate", "max_bytes", "fit", "solid")  # of `dithering.dither`
+NOT_WITH_TILES = ("colors", "palette", "preset", "lock_colors", "fit", "solid", "mask", "threshold")
+NOT_WITH_TILES += ("structure", "estimator", "rate", "max_bytes", "alpha", "hidden", "format")
 
 
 def dither(given: argparse.Namespace) -> int:
@@ -159,9 +163,35 @@ def _regions(given: argparse.Namespace) -> dict[str, Any]:
     return {mode: np.asarray(mask, bool) for mode, mask in regions.items()}
 
 
+def _tiles(given: argparse.Namespace) -> Tiles | None:
+    """Return the limits of tiles' palettes, and refuse what does not go with them."""
+    names = {"palettes": "palettes", "tile_colors": "colors", "channel_bits": "channel_bits"}
+    names["shared_color"] = "shared_color"
+    found = {names[name]: getattr(given, name) for name in names}
+    found = {name: value for name, value in found.items() if value is not None}
+    if given.tiles is None:
+        if found:
+            name = next(n for n in names if names[n] in found).replace("_", "-")
+            given.refuse(f"--{name} goes with --tiles")
+        return None
+    for name in NOT_WITH_TILES:
+        if getattr(given, name) not in (None, False, 0) and (name, getattr(given, name)) not in (
+            ("alpha", "blend"),
+            ("fit", "none"),
+        ):
+            option = "size" if name == "max_bytes" else name.replace("_", "-")
+            given.refuse(f"--{option} goes without --tiles")
+    try:
+        return dataclasses.replace(limits(given.tiles), **found)
+    except ValueError as error:
+        given.refuse(f"--tiles: {error}")
+        raise
+
+
 def _settings(given: argparse.Namespace) -> Settings:
     """Check the options that go together, and read the palette."""
     palette, device, codes = None, None, None
+    tiles = _tiles(given)
     options: dict[str, Any] = {}
     if given.palette:
         palette, device = palette_files.read(Path(given.palette))
@@ -213,11 +243,13 @@ def _settings(given: argparse.Namespace) -> Settings:
         given.refuse("--hidden goes with .png and .webp: a GIF has one transparent colour")
     if given.hidden:
         asked["hidden"] = True
+    if tiles is not None:
+        asked["tiles"], alpha = tiles, "blend"
     return Settings(
         palette,
         device,
         given.lock_colors,
-        given.colors or 16,
+        given.colors or (16 if tiles is None else tiles.entries),
         alpha,
         given.resize,
         {**options, **asked, "rng": given.seed or 0},

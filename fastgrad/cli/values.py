@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
 from collections.abc import Callable, Sequence
 
 from fastgrad.cli.messages import printable
 from fastgrad.dithering.files.plan import checked_suffix
 from fastgrad.dithering.optimiser.solid import MODES
+from fastgrad.dithering.optimiser.tile_limits import Tiles
+from fastgrad.dithering.pictures.consoles import CONSOLES
 from fastgrad.dithering.pictures.inputs import colors_of
 from fastgrad.precompile import GROUPS
 
@@ -84,6 +87,38 @@ def solid(text: str) -> bool | list[str]:
             f"must be all, none, or colours like #rrggbb,#rrggbb, got {shown}"
         ) from None
     return colors
+
+
+def limits(text: str) -> Tiles:
+    """Return the limits that a console's name or the size of a tile stands for."""
+    if text.lower() in CONSOLES:
+        return CONSOLES[text.lower()]
+    width, _, height = text.lower().partition("x")
+    return Tiles((int(width), int(height)))
+
+
+def tiles(text: str) -> str:
+    """Read the name of a console, or the size of a tile, and keep it for the report."""
+    if text.lower() in CONSOLES or re.fullmatch("[0-9]{1,3}x[0-9]{1,3}", text):
+        with contextlib.suppress(ValueError):
+            limits(text)
+            return text.lower()
+    known, shown = ", ".join(CONSOLES), printable(text, longest=40)
+    raise argparse.ArgumentTypeError(f"must be {known} or WxH in pixels, got {shown}")
+
+
+def shared(text: str) -> bool | str:
+    """Read which colour all palettes share."""
+    if text.lower() in ("learn", "none"):
+        return text.lower() == "learn"
+    try:
+        (color,) = colors_of([text], "colour").tolist()
+    except ValueError:
+        shown = printable(text, longest=40)
+        raise argparse.ArgumentTypeError(
+            f"must be learn, none, or a colour like #rrggbb, got {shown}"
+        ) from None
+    return f"#{bytes(color).hex()}"
 
 
 def mask(text: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fastgrad.dithering.eye.viewing import Viewing
     from fastgrad.dithering.files.batch import DitheredFile, dither_files
     from fastgrad.dithering.optimiser.loss import BlurredError, Gradient
+    from fastgrad.dithering.optimiser.tile_limits import Tiles
     from fastgrad.dithering.optimiser.tones import ToneMap, fit_tones
     from fastgrad.dithering.progress import ProgressBar
     from fastgrad.dithering.result import Dithering, Progress
@@ -27,6 +28,7 @@ __all__ = [
     "Gradient",
     "Progress",
     "ProgressBar",
+    "Tiles",
     "ToneMap",
     "Viewing",
     "dither",
@@ -42,6 +44,7 @@ _HOMES = {
     "Gradient": "optimiser.loss",
     "Progress": "result",
     "ProgressBar": "progress",
+    "Tiles": "optimiser.tile_limits",
     "ToneMap": "optimiser.tones",
     "Viewing": "eye.viewing",
     "dither": "dithering",

@@ -11,8 +11,10 @@ from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.given import Given
 from fastgrad.dithering.optimiser.problem import Problem
 from fastgrad.dithering.optimiser.solid import Mode as Region
+from fastgrad.dithering.optimiser.tile_limits import Tiles
 from fastgrad.dithering.optimiser.tones import Fit, ToneMap
 from fastgrad.dithering.pace import Pace
+from fastgrad.dithering.pictures.consoles import Console, limits_of
 from fastgrad.dithering.pictures.inputs import Colors
 from fastgrad.dithering.pictures.transparency import Mode
 from fastgrad.dithering.progress import shown
@@ -21,6 +23,7 @@ from fastgrad.dithering.run import Criterion
 from fastgrad.dithering.soft_edges import dither_soft
 from fastgrad.dithering.strips.strips import dither_strips, source_of
 from fastgrad.dithering.thrift import Thrift, ThriftyRun, rated, thrifty
+from fastgrad.dithering.tiled import SUITED, alone, dither_tiles
 from fastgrad.estimators import Estimator, EstimatorName
 from fastgrad.objectives import Objective
 from fastgrad.random import RNG
@@ -39,6 +42,7 @@ def dither(
     palette: Colors | None = None,
     preset: str | None = None,
     lock_colors: bool = False,
+    tiles: Tiles | Console | None = None,
     alpha: Mode | None = None,
     hidden: bool = False,
     fit: Fit | ToneMap | None = None,
@@ -101,6 +105,11 @@ def dither(
     lock_colors : bool, optional
         Keep the colours of ``palette`` or ``preset`` and learn others after them, up to ``colors``
         in all.
+    tiles : Tiles or {"nes", "snes", "gbc", "mega-drive", "sms"}, optional
+        The limits of a console: each tile of the picture has one of a few palettes, which are
+        learned together with the palettes of the tiles and the dither. Entry m of palette p has the
+        index ``p * tiles.colors + m``. Opacity is laid on white, and options of the palette, of
+        solid colours, of other frames, of other objectives and of the file's size are left out.
     alpha : {"keep", "key", "blend"}, optional
         What becomes of opacity: it stays as far as the palette has room, turns into all or
         nothing, or the picture is laid on white. By default "keep", and "blend" with a preset.
@@ -222,6 +231,20 @@ def dither(
     criterion = Criterion(structure, objective, estimator)
     thrift = Thrift(rate, max_bytes, ending)
     thrift.alone(structure=structure, time_budget=time_budget)
+    if tiles is not None:
+        limits = limits_of(tiles)
+        alone(colors=colors, palette=palette, preset=preset, lock_colors=lock_colors, alpha=alpha)
+        alone(hidden=hidden, fit=fit, solid=solid, regions=regions, previous=previous)
+        alone(structure=structure, rate=rate, max_bytes=max_bytes)
+        given = Given(image, alpha="blend")
+        eye = given.options(sigma=sigma, ppd=ppd, nu=nu, space=space)
+        viewing = Viewing(**{**SUITED, **eye}, local_weights=local_weights)
+        call, close = shown(progress, callback)
+        how = {"viewing": viewing, "weights": weights, "pace": pace, "rng": rng, "callback": call}
+        try:
+            return dither_tiles(given.values, limits, **how)
+        finally:
+            close()
     text = True if "text" in (regions or {}) else None  # which sees whole words
     whole = [criterion.structure or None, weights, previous, time_budget, text]
     whole_only = hidden or thrift.asked or any(option is not None for option in whole)

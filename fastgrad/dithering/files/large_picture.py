@@ -33,7 +33,7 @@ from fastgrad.dithering.strips.strips import figures, settled
 __all__ = ["Made", "run"]
 
 NOT_IN_STRIPS = ("structure", "estimator", "objective", "time_budget", "hidden")  # options
-NOT_IN_STRIPS += ("rate", "max_bytes")
+NOT_IN_STRIPS += ("rate", "max_bytes", "tiles")
 
 
 class Made(NamedTuple):

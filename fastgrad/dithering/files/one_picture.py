@@ -114,6 +114,10 @@ class _Work:
         self.runs = picture.count  # of the optimiser; one more if the palette is learned apart
         self.runs += picture.count > 1 and self.given is None
         self.options = {**settings.options, "callback": self.show}
+        self.tiled = self.options.get("tiles") is not None
+        if self.tiled and picture.count > 1:
+            reason = "an animation has one palette, and not some for tiles"
+            raise images.FileError(f"{picture.name}: {reason}")
         if "time_budget" in self.options:
             self.options["time_budget"] /= self.runs
         self.done = self.before = 0  # steps, and those of earlier runs
@@ -164,7 +168,9 @@ class _Work:
         """Make the best of an interrupt: finish the frame at work, or make a quick one."""
         if self.latest is not None and not self.apart:
             self.take(self.latest.snapshot())
-        elif not self.outcome.frames and time.perf_counter() - self.began > QUICK:
+        elif self.outcome.frames or self.tiled:  # other tools know no palettes of tiles
+            return
+        elif time.perf_counter() - self.began > QUICK:
             self.take(self.quick(next(self.prepared())))
 
     def quick(self, frame: Prepared) -> Quick:
@@ -275,6 +281,8 @@ class _Work:
         if frame.mask is not None and not frame.mask.any():
             return None
         alpha, own = frame.alpha, dict[str, Any]()
+        if self.tiled:
+            return dithering.dither(frame.values, **self.options)
         fixed = None if self.given is None else {"palette": self.swatches(self.given)}
         soft = self.settings.palette is None and is_soft(alpha, self.colors)
         if soft or (self.options.get("hidden") and alpha is not None):
@@ -314,7 +322,7 @@ class _Work:
     def finish(self) -> None:
         """Settle the palette: no learned colour that is not used, and what a device expects."""
         outcome, settings, palette = self.outcome, self.settings, self.outcome.palette
-        outcome.learned = settings.palette is None
+        outcome.learned = not settings.ordered
         if outcome.learned:
             used = np.zeros(len(palette), bool)
             for indices in outcome.frames:

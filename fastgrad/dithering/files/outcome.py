@@ -66,6 +66,11 @@ class Settings:
     resume: bool = False
     counted: bool = True
 
+    @property
+    def ordered(self) -> bool:
+        """Whether entries stand where they must: given ones, or those of palettes of tiles."""
+        return self.palette is not None or self.options.get("tiles") is not None
+
 
 @dataclass
 class Outcome:
@@ -149,7 +154,7 @@ class Outcome:
         frames = list(frames)
         if settings.format is not None:
             return self._for_device(picture, settings), frames
-        if settings.palette is None:
+        if not settings.ordered:
             order = None
             if picture.entries is not None and len(picture.entries[0]) <= settings.colors:
                 opaque = np.full(len(palette), 255, np.uint8)

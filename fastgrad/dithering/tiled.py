@@ -1,0 +1,267 @@
+"""Pictures for consoles: palettes, the palette of each tile, and the dither, learned together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from fastgrad import random
+from fastgrad._typing import Array, ArrayLike, ByteArray, FloatArray
+from fastgrad.dithering.eye import colour
+from fastgrad.dithering.eye.viewing import Viewing
+from fastgrad.dithering.optimiser.loss import BlurredError, check_weights
+from fastgrad.dithering.optimiser.palette import Fit, Sample
+from fastgrad.dithering.optimiser.tile_clusters import clustered
+from fastgrad.dithering.optimiser.tile_limits import Tiles
+from fastgrad.dithering.optimiser.tile_palettes import (
+    TileSearch,
+    allowed,
+    diffused,
+    fitted,
+    refilled,
+)
+from fastgrad.dithering.pace import Pace
+from fastgrad.dithering.result import Dithering, Progress, metrics
+from fastgrad.random import RNG
+
+__all__ = ["SUITED", "alone", "dither_tiles"]
+
+# Few colours in a tile need less grain, and colours that count as much as tones.
+SUITED: dict[str, Any] = {"space": "linear", "nu": 0.15}
+NOTHING = (("alpha", "blend"), ("fit", "none"), ("structure", 0))
+EARLY = 2  # rounds of search and fit in which a clustering is tried out
+SAMPLE = 1 << 17  # pixels to which palettes are fitted
+
+
+def alone(**options: object) -> None:
+    """Refuse options of `fastgrad.dither` that do not go with ``tiles``.
+
+    Parameters
+    ----------
+    **options
+        The options as they are given: None, False, 0, and "blend" and "none" by name, are nothing.
+
+    Raises
+    ------
+    ValueError
+        If there is one.
+
+    Examples
+    --------
+    >>> alone(colors=None, alpha="blend")
+    """
+    for name, value in options.items():
+        nothing = value is None or value is False or (name, value) in NOTHING
+        if not nothing:
+            raise ValueError(f"{name} must be left out with tiles, got {value!r}")
+
+
+def dither_tiles(
+    values: Array,
+    tiles: Tiles,
+    *,
+    viewing: Viewing | None = None,
+    weights: ArrayLike | None = None,
+    pace: Pace | None = None,
+    rng: RNG = 0,
+    callback: Callable[[Progress], object] | None = None,
+) -> Dithering:
+    """Dither a picture each of whose tiles has one of a few palettes.
+
+    Tiles are clustered by their colours. Then the search of `fastgrad.dither` moves pixels within
+    the palettes of their tiles, tiles from one palette to another, and all palettes by least
+    squares, in turns, and each of these moves lowers the loss. Colours are rounded to what the
+    device can show one at a time, each to the best beside the others, and the search goes on.
+
+    Parameters
+    ----------
+    values : array, shape (height, width, 3) or (height, width)
+        sRGB values, uint8 or float in [0, 1].
+    tiles : Tiles
+        The limits.
+    viewing : Viewing, optional
+        The viewing conditions; by default those of `SUITED`.
+    weights : array_like, shape (height, width), optional
+        Weights of the pixels' errors.
+    pace : Pace, optional
+        How long to work.
+    rng : int, Key, SeedSequence or Generator, optional
+        Source of randomness.
+    callback : callable, optional
+        Called with a `Progress` after each round.
+
+    Returns
+    -------
+    Dithering
+        The picture. Of the index of a pixel, ``index // tiles.colors`` is the palette of its tile.
+
+    References
+    ----------
+    J. Puzicha, M. Held, J. Ketterer, J. M. Buhmann and D. W. Fellner, "On spatial quantization of
+    color images", IEEE Transactions on Image Processing 9(4), 2000: palette and dither in turns.
+
+    Examples
+    --------
+    >>> ramp = np.tile(np.arange(0, 256, 8, dtype=np.uint8), (16, 1))
+    >>> found = dither_tiles(ramp, Tiles((8, 8), palettes=2, colors=2, channel_bits=3))
+    >>> found.palette.shape, np.unique(found.indices[:8, :8] // 2).size
+    ((4, 3), 1)
+    """
+    viewing, pace = viewing or Viewing(**SUITED), pace or Pace()
+    work = _Work(values, tiles, viewing, weights, pace, rng, callback)
+    work.start()
+    work.learn()
+    work.finish()
+    return work.result()
+
+
+class _Work:
+    """A picture on its way."""
+
+    def __init__(
+        self,
+        values: Array,
+        tiles: Tiles,
+        viewing: Viewing,
+        weights: ArrayLike | None,
+        pace: Pace,
+        rng: RNG,
+        callback: Callable[[Progress], object] | None,
+    ) -> None:
+        self.tiles, self.pace, self.callback = tiles, pace, callback
+        values = values if values.ndim == 3 else np.repeat(values[..., None], 3, axis=2)
+        self.linear = colour.to_linear(values)
+        self.space, settled = colour.SPACES[viewing.space], viewing.settled(tiles.colors)
+        self.heavy = None
+        if weights is not None:
+            self.heavy = check_weights(weights, values.shape[:2]).astype(np.float32)
+        self.loss = BlurredError(
+            self.space.into(self.linear),
+            weights=settled.weighted(self.linear, self.heavy),
+            **settled.blur,
+        )
+        self.key, self.history, self.taken = random.as_key(rng), [], 0.0
+        self.steps, self.reports = 1 + pace.plan.rounds + pace.plan.sweeps, 0
+        self.fit = Fit(Sample(self.loss, SAMPLE), self.space, len(tiles.fixed))
+        self.palette: FloatArray = np.empty((0, 3), np.float32)
+        self.rgb: ByteArray = np.empty((0, 3), np.uint8)
+        self.indices: ByteArray = np.empty((0, 0), np.uint8)
+        self.value = np.inf
+
+    def start(self) -> None:
+        """Try several clusterings out: the best is the one with the least loss once it is shown."""
+        encoded, tiles = colour.encode(self.linear), self.tiles
+        weights = self.loss.weights if self.heavy is None else self.heavy
+        locked, least = tiles.fixed.astype(np.float32) / 255, np.inf
+        for trial in range(self.pace.plan.trials):
+            key = self.key.fold_in(trial)
+            labels, palette = clustered(encoded, weights, tiles, locked, key=key)[:2]
+            palette = self.space.into(colour.decode(palette)).astype(np.float32)
+            indices = diffused(self.loss, labels, palette, tiles)
+            if not trial:
+                self.indices, self.palette = indices, palette
+                if self.callback is not None:  # else its loss is of no interest
+                    self._report(indices, self.loss.of(indices, palette))
+            value, indices, palette = self._tried(indices, palette)
+            if value < least:
+                least, self.indices, self.palette = value, indices, palette
+            if self.pace.late("palette"):
+                break
+
+    def _tried(
+        self, indices: ByteArray, palette: FloatArray
+    ) -> tuple[float, ByteArray, FloatArray]:
+        """Return the loss once colours can be shown, and what is learned in a few rounds."""
+        search = TileSearch(self.loss, indices, palette, self.tiles)
+        for _ in range(EARLY):
+            _moved(search)
+            palette = fitted(self.fit, indices, palette, self.tiles)
+            search.recolor(palette)
+        learned = indices.copy()
+        rgb = allowed(self.fit.sample, self.space, indices, palette, self.tiles)
+        search.recolor(self._into(rgb))
+        return _moved(search), learned, palette
+
+    def learn(self) -> None:
+        """Search pixels and tiles, and fit the palettes, in turns."""
+        search = TileSearch(self.loss, self.indices, self.palette, self.tiles)
+        for _ in range(self.pace.plan.rounds):
+            if self.pace.late("rounds", self.taken):
+                break
+            self._round(search)
+            self.palette = fitted(self.fit, self.indices, self.palette, self.tiles)
+            search.recolor(self.palette)
+
+    def finish(self) -> None:
+        """Round the palettes and go on, with entries that are of no use in other places."""
+        sample, space, tiles = self.fit.sample, self.space, self.tiles
+        rgb = allowed(sample, space, self.indices, self.palette, tiles)
+        palette, indices = self._into(rgb), self.indices.copy()
+        search = TileSearch(self.loss, indices, palette, tiles)
+        for i in range(self.pace.plan.sweeps):
+            if i and self.pace.late("search", 2 * self.taken):
+                break
+            search.recolor(palette)
+            value = self._round(search)
+            if value < self.value:
+                self.value, self.rgb, self.indices = value, rgb, indices.copy()
+            rgb = allowed(sample, space, indices, palette, tiles)
+            palette = self._into(rgb)
+            search.recolor(palette)
+            rgb = refilled(search, rgb, tiles, space)
+            palette = self._into(rgb)
+        self.palette = self._into(self.rgb)
+        search = TileSearch(self.loss, self.indices, self.palette, tiles)
+        search.sweep()
+        self.value = search.errors()[0]
+
+    def result(self) -> Dithering:
+        """Return the picture as it is now."""
+        return self._result(self.indices, self.rgb, self.value)
+
+    def _round(self, search: TileSearch) -> float:
+        """Search, report the loss, and return it."""
+        began, value = time.perf_counter(), _moved(search)
+        self.taken = max(self.taken, time.perf_counter() - began)
+        self.history.append(value)
+        self._report(search.indices, value)
+        return value
+
+    def _report(self, indices: ByteArray, value: float) -> None:
+        """Call back."""
+        self.reports += 1
+        if self.callback is not None:
+            palette, stage = self.palette, "palette" if self.reports == 1 else "search"
+            snapshot = partial(self._snapshot, indices, palette)
+            self.callback(Progress(self.reports, self.steps, value, snapshot, stage))
+
+    def _snapshot(self, indices: ByteArray, palette: FloatArray) -> Dithering:
+        """Return the result of a picture in colours that can be shown."""
+        if self.rgb.size:
+            return self.result()
+        indices = indices.copy()
+        rgb = allowed(self.fit.sample, self.space, indices, palette, self.tiles)
+        search = TileSearch(self.loss, indices, self._into(rgb), self.tiles)
+        search.sweep()
+        return self._result(indices, rgb, search.errors()[0])
+
+    def _result(self, indices: ByteArray, rgb: ByteArray, value: float) -> Dithering:
+        measured = metrics(self.loss, indices, self._into(rgb))
+        seconds = time.perf_counter() - self.pace.began
+        return Dithering(indices, rgb, (*self.history, value), measured, seconds)
+
+    def _into(self, rgb: ByteArray) -> FloatArray:
+        """Return colours in the space of the loss."""
+        return np.ascontiguousarray(self.space.into(colour.to_linear(rgb)), np.float32)
+
+
+def _moved(search: TileSearch) -> float:
+    """Search pixels, tiles, and pixels again; return the loss."""
+    search.sweep()
+    if search.exchange():
+        search.sweep()
+    return search.errors()[0]
