@@ -65,6 +65,12 @@ def test_grey_small_and_weighted_pictures(picture):
     assert nothing.loss[-1] == 0
 
 
+def test_a_shared_colour_that_is_given_stays(picture):
+    given = Tiles(palettes=3, colors=3, channel_bits=5, shared_color="#ff00ff")
+    found = fg.dither(picture, tiles=given, speed=8)
+    assert (found.palette[::3] == [255, 0, 255]).all()
+
+
 @pytest.mark.parametrize(
     "option",
     [{"colors": 4}, {"preset": "bw"}, {"alpha": "key"}, {"solid": True}, {"rate": 0.1}],

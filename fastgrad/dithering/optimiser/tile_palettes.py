@@ -38,7 +38,7 @@ class TileSearch(Search):
     Examples
     --------
     >>> import numpy as np
-    >>> loss = BlurredError(np.repeat(np.repeat([[[0.1], [0.8]]], 8, axis=0), 8, axis=1))
+    >>> loss = BlurredError(np.float32([[[0.1]] * 8 + [[0.8]] * 8] * 8))
     >>> picture, tiles = np.zeros((8, 16), np.uint8), Tiles((8, 8), palettes=2, colors=2)
     >>> search = TileSearch(loss, picture, [[0.0], [0.2], [0.7], [0.9]], tiles)
     >>> search.exchange(), np.unique(picture[:, 8:]).tolist()
