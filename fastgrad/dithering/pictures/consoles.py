@@ -16,8 +16,8 @@ __all__ = ["CONSOLES", "SUMMARIES", "Console", "limits_of"]
 
 Console: TypeAlias = Literal["nes", "snes", "gbc", "mega-drive", "sms"]
 
-# The colours of the NES's picture unit 2C02, as emulators show its 64 codes: nesdev.org/wiki/
-# PPU_palettes. The last columns, which are black, are left out.
+# The colours of the NES's picture unit 2C02, whose signal is not RGB: emulators show its 64 codes
+# by tables that differ, of which this is one. The last columns, which are black, are left out.
 _2C02 = """
 666666 002a88 1412a7 3b00a4 5c007e 6e0040 6c0600 561d00 333500 0b4800 005200 004f08 00404d 000000
 adadad 155fd9 4240ff 7527fe a01acc b71e7b b53120 994e00 6b6d00 388700 0c9300 008f32 007c8d
