@@ -145,7 +145,9 @@ class _Work:
             **settled.blur,
         )
         self.key, self.history, self.taken = random.as_key(rng), [], 0.0
-        self.steps, self.reports = 1 + pace.plan.rounds + pace.plan.sweeps, 0
+        plan = pace.plan  # of which all is done in the whole picture
+        self.rounds, self.sweeps = plan.rounds + plan.whole, plan.whole + plan.sweeps
+        self.steps, self.reports = 1 + self.rounds + self.sweeps, 0
         self.fit = Fit(Sample(self.loss, SAMPLE), self.space, len(tiles.fixed))
         self.palette: FloatArray = np.empty((0, 3), np.float32)
         self.rgb: ByteArray = np.empty((0, 3), np.uint8)
@@ -189,7 +191,7 @@ class _Work:
     def learn(self) -> None:
         """Search pixels and tiles, and fit the palettes, in turns."""
         search = TileSearch(self.loss, self.indices, self.palette, self.tiles)
-        for _ in range(self.pace.plan.rounds):
+        for _ in range(self.rounds):
             if self.pace.late("rounds", self.taken):
                 break
             self._round(search)
@@ -202,7 +204,7 @@ class _Work:
         rgb = allowed(sample, space, self.indices, self.palette, tiles)
         palette, indices = self._into(rgb), self.indices.copy()
         search = TileSearch(self.loss, indices, palette, tiles)
-        for i in range(self.pace.plan.sweeps):
+        for i in range(self.sweeps):
             if i and self.pace.late("search", 2 * self.taken):
                 break
             search.recolor(palette)
