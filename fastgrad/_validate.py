@@ -329,18 +329,3 @@ def offsets(row, sample, count, row_name="row_offset"):
     """Return where rows and samples stand in the whole."""
     row = integer(row, row_name, 0, 2**40)
     return row, integer(sample, "sample_offset", 0, 2**32 - count)
-
-
-def output(out, shape, dtype, name="out") -> np.ndarray:
-    """Return an array for results: `out` when it fits exactly, a new one when it is None."""
-    if out is None:
-        return np.empty(shape, dtype)
-    plain = isinstance(out, np.ndarray) and not isinstance(out, np.ma.MaskedArray)
-    if not plain or out.shape != shape or out.dtype != dtype:
-        got = f"{out.shape} {out.dtype}" if plain else repr(type(out).__name__)
-        raise ValueError(
-            f"{name} must be an array of shape {shape} and dtype {np.dtype(dtype)}, got {got}"
-        )
-    if not (out.flags.c_contiguous and out.flags.writeable):
-        raise ValueError(f"{name} must be C-contiguous and writeable")
-    return out

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike
 
-from fastgrad import _validate
+from fastgrad import _outputs, _validate
 from fastgrad._typing import FloatArray
 from fastgrad.kernels.random import streams as _kernels
 
@@ -344,7 +344,7 @@ def _fill(kind, shape, rng, dtype, offset, out):
     )
     dtype = _validate.real_dtype(dtype)
     offset = _validate.integer(offset, "offset", 0, 2**62)
-    out = _validate.output(out, shape, dtype)
+    out = _outputs.output(out, shape, dtype)
     key = as_key(rng).kernel_words
     _kernels.FILL[kind](out.reshape(-1), key, 0, offset)
     return out

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgrad import _validate
+from fastgrad import _outputs, _validate
 from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray, IntArray
 from fastgrad.distributions.bernoulli_entropy import (
@@ -100,7 +100,7 @@ def sample(
     sites, batch = _validate.sites(logits)
     count, lead = _validate.samples(num_samples)
     site_offset, sample_offset = _validate.offsets(site_offset, sample_offset, count, "site_offset")
-    out = _validate.output(out, (*lead, *batch), np.dtype(np.int32))
+    out = _outputs.output(out, (*lead, *batch), np.dtype(np.int32), sites)
     key = as_key(rng).kernel_words
     flat = out.reshape(count, sites.size)
     _kernels.sample(sites, (key, sample_offset, site_offset), flat)
@@ -271,6 +271,6 @@ def _of_samples(kernel, logits, x, out):
     """Return what a kernel makes of logits and samples x, in the shape of x."""
     sites, batch = _validate.sites(logits)
     flat, shape = _validate.categories(x, batch, 2, "x")
-    out = _validate.output(out, shape, sites.dtype)
+    out = _outputs.output(out, shape, sites.dtype, sites, flat)
     kernel(sites, flat, out.reshape(flat.shape))
     return out

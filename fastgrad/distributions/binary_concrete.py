@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgrad import _validate
+from fastgrad import _outputs, _validate
 from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray
 from fastgrad.distributions.concrete import Relaxation, empty_relaxation
@@ -87,7 +87,7 @@ def gumbel_softmax(
     first, sample = _validate.offsets(site_offset, sample_offset, count, "site_offset")
     scale = _validate.scales(sites.dtype, temperature, batch)
     where = (as_key(rng).kernel_words, sample, first), scale
-    out = _validate.output(out, (*lead, *batch), sites.dtype)
+    out = _outputs.output(out, (*lead, *batch), sites.dtype, sites)
     mode = _kernels.HARD if hard else _kernels.LOG if log else _kernels.SOFT
     _kernels.gumbel_softmax(sites, *where, mode, out.reshape(count, sites.size))
     return out
@@ -198,7 +198,7 @@ def relax(
     scale = _validate.scales(sites.dtype, temperature, batch)
     where = (as_key(rng).kernel_words, sample, first), scale
     shape = (*lead, *batch)
-    result = empty_relaxation(out, shape, shape, sites.dtype)
+    result = empty_relaxation(out, shape, shape, sites)
     x, *others = (a.reshape(count, sites.size) for a in result)
     _kernels.relax(sites, *where, bool(coupled), bool(log), x, tuple(others))
     return result

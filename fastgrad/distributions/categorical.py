@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fastgrad import _validate
+from fastgrad import _outputs, _validate
 from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray, IntArray
 from fastgrad.distributions import concrete
@@ -63,7 +63,7 @@ def log_softmax(logits: ArrayLike, *, out: FloatArray | None = None) -> FloatArr
     if type(logits) is not ndarray and foreign(logits):
         return in_kind(log_softmax, logits, locals())
     rows, batch = _validate.rows(logits)
-    out = _validate.output(out, (*batch, rows.shape[1]), rows.dtype)
+    out = _outputs.output(out, (*batch, rows.shape[1]), rows.dtype, rows)
     flat = out.reshape(rows.shape)
     if rows.shape[1] > _segments.SEGMENT:
         _segments.subtract(rows, *normaliser(rows), flat)
@@ -131,7 +131,7 @@ def sample(
     rows, batch = _validate.rows(logits, check=method == "gumbel")
     count, lead = _validate.samples(num_samples)
     first, sample_offset = _validate.offsets(row_offset, sample_offset, count)
-    out = _validate.output(out, (*lead, *batch), np.dtype(np.int32))
+    out = _outputs.output(out, (*lead, *batch), np.dtype(np.int32), rows)
     z = out.reshape(count, -1)
     noise = (as_key(rng).kernel_words, sample_offset, first)
     long = rows.shape[1] > _segments.SEGMENT
@@ -228,7 +228,7 @@ def score(logits: ArrayLike, z: ArrayLike, *, out: FloatArray | None = None) -> 
         return in_kind(score, logits, locals())
     rows, batch = _validate.rows(logits)
     flat, shape = _validate.categories(z, batch, rows.shape[1])
-    out = _validate.output(out, (*shape, rows.shape[1]), rows.dtype)
+    out = _outputs.output(out, (*shape, rows.shape[1]), rows.dtype, rows, flat)
     _kernels.score(rows, flat, out.reshape(*flat.shape, rows.shape[1]))
     return out
 

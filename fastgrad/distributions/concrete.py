@@ -8,11 +8,11 @@ the conditional relaxation.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from fastgrad import _validate
+from fastgrad import _outputs, _validate
 from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray, IntArray
 from fastgrad.distributions.concrete_density import concrete_log_prob, exp_concrete_log_prob
@@ -104,7 +104,7 @@ def gumbel_softmax(
     first, sample = _validate.offsets(row_offset, sample_offset, count)
     scale = _validate.scales(rows.dtype, temperature, batch)
     where = (as_key(rng).kernel_words, sample, first), scale
-    out = _validate.output(out, (*lead, *batch, rows.shape[1]), rows.dtype)
+    out = _outputs.output(out, (*lead, *batch, rows.shape[1]), rows.dtype, rows)
     mode = _kernels.HARD if hard else _kernels.LOG if log else _kernels.SOFT
     _kernels.gumbel_softmax(rows, *where, mode, out.reshape(count, *rows.shape))
     return out
@@ -254,7 +254,7 @@ def relax(
     scale = _validate.scales(rows.dtype, temperature, batch)
     where = (as_key(rng).kernel_words, sample, first), scale
     shape = (*lead, *batch)
-    result = empty_relaxation(out, shape, (*shape, rows.shape[1]), rows.dtype)
+    result = empty_relaxation(out, shape, (*shape, rows.shape[1]), rows)
     others = tuple(a.reshape(count, *rows.shape) for a in result[1:])
     z, bad = result.sample.reshape(count, -1), np.zeros(MAX_CHUNKS, np.bool_)
     _kernels.relax(rows, *where, bool(coupled), bool(log), z, others, bad)
@@ -264,21 +264,21 @@ def relax(
 
 
 def empty_relaxation(
-    out: Relaxation | None, shape: tuple[int, ...], full: tuple[int, ...], dtype: np.dtype[Any]
+    out: Relaxation | None, shape: tuple[int, ...], full: tuple[int, ...], logits: FloatArray
 ) -> Relaxation:
     """Return the arrays to write in: those of `out` if given, with samples of `shape`."""
     if out is None:
         # One block: malloc keeps it between calls, where three would go back and fault in again.
-        block = np.empty((3, *full), dtype)
+        block = np.empty((3, *full), logits.dtype)
         sample = np.empty(shape, np.int32)
         return Relaxation(sample, block[0, ...], block[1, ...], block[2, ...])
     if not isinstance(out, tuple) or len(out) != 4:
         raise TypeError(f"out must be a Relaxation of arrays, got {out!r}")
-    fields = zip(out, (shape, full, full, full), Relaxation._fields, strict=True)
-    types = (np.dtype(np.int32), *3 * (dtype,))
-    return Relaxation(
-        *(_validate.output(a, n, t, f"out.{f}") for (a, n, f), t in zip(fields, types, strict=True))
-    )
+    types = (np.dtype(np.int32), *3 * (logits.dtype,))
+    fields = zip(out, (shape, full, full, full), types, Relaxation._fields, strict=True)
+    result = Relaxation(*(_outputs.output(a, n, t, name=f"out.{f}") for a, n, t, f in fields))
+    _outputs.apart(logits, *result)
+    return result
 
 
 def relax_vjp(

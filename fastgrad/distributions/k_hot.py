@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastgrad import _validate
+from fastgrad import _outputs, _validate
 from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray
 from fastgrad.distributions.plackett_luce import size
@@ -70,7 +70,7 @@ def k_hot(
     k = size(rows, k, np.shape(logits))
     count, lead = _validate.samples(num_samples)
     first, sample = _validate.offsets(row_offset, sample_offset, count)
-    out = _validate.output(out, (*lead, *batch, rows.shape[1]), rows.dtype)
+    out = _outputs.output(out, (*lead, *batch, rows.shape[1]), rows.dtype, rows)
     flat, key = out.reshape(count, *rows.shape), as_key(rng).kernel_words
     _kernels.sample(rows, k, (key, sample, first), flat)
     return out

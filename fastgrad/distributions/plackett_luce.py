@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastgrad import _validate
+from fastgrad import _outputs, _validate
 from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray, IntArray
 from fastgrad.kernels.distributions import plackett_luce as _kernels
@@ -77,7 +77,7 @@ def gumbel_top_k(
     k = size(rows, k, np.shape(logits))
     count, lead = _validate.samples(num_samples)
     first, sample = _validate.offsets(row_offset, sample_offset, count)
-    out = _validate.output(out, (*lead, *batch, k), np.dtype(np.int32))
+    out = _outputs.output(out, (*lead, *batch, k), np.dtype(np.int32), rows)
     key, z = as_key(rng).kernel_words, out.reshape(count, len(rows), k)
     _kernels.gumbel_top_k(rows, (key, sample, first), z)
     return out

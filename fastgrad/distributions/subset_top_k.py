@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastgrad import _validate
+from fastgrad import _outputs, _validate
 from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray
 from fastgrad.distributions.plackett_luce import size
@@ -74,7 +74,7 @@ def relaxed_top_k(
     count, lead = _validate.samples(num_samples)
     first, sample = _validate.offsets(row_offset, sample_offset, count)
     scale, key = _validate.row_scales(rows.dtype, temperature, batch), as_key(rng).kernel_words
-    out = _validate.output(out, (*lead, *batch, rows.shape[1]), rows.dtype)
+    out = _outputs.output(out, (*lead, *batch, rows.shape[1]), rows.dtype, rows)
     flat = out.reshape(count, *rows.shape)
     _kernels.relaxed_top_k(rows, k, (key, sample, first), scale, flat)
     return out

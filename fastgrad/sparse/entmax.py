@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastgrad import _validate
+from fastgrad import _outputs, _validate
 from fastgrad._typing import ArrayLike, FloatArray
 from fastgrad.kernels.sparse import entmax as _kernels
 from fastgrad.kernels.sparse.entmax_threshold import ENTMAX15, NEAR, POWER, SPARSEMAX
@@ -145,7 +145,7 @@ def entmax(logits: ArrayLike, *, alpha: float, out: FloatArray | None = None) ->
     """
     mode, a = curve(alpha)
     rows, batch = _validate.rows(logits)
-    out = _validate.output(out, (*batch, rows.shape[1]), rows.dtype)
+    out = _outputs.output(out, (*batch, rows.shape[1]), rows.dtype, rows)
     none = _validate.frozen(np.empty((0, *rows.shape), rows.dtype))
     flat = out.reshape(1, *rows.shape)
     _kernels.entmax(rows, _NO_NOISE, False, rows.dtype.type(1), mode, a, none, flat)

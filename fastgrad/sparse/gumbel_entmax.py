@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastgrad import _validate
+from fastgrad import _outputs, _validate
 from fastgrad._typing import ArrayLike, FloatArray
 from fastgrad.kernels.sparse import entmax as _kernels
 from fastgrad.random import RNG, as_key, replayed_key
@@ -79,7 +79,7 @@ def gumbel_entmax(
     first, sample = _validate.offsets(row_offset, sample_offset, count)
     noise = as_key(rng).kernel_words, sample, first
     scale = _validate.scale(rows.dtype, temperature)
-    out = _validate.output(out, (*lead, *batch, rows.shape[1]), rows.dtype)
+    out = _outputs.output(out, (*lead, *batch, rows.shape[1]), rows.dtype, rows)
     none = _validate.frozen(np.empty((0, *rows.shape), rows.dtype))
     _kernels.entmax(rows, noise, True, scale, mode, a, none, out.reshape(count, *rows.shape))
     return out
