@@ -23,6 +23,7 @@ from fastgrad.dithering import dither
 from fastgrad.dithering.pictures.other_tools import pillow
 
 SPEEDS = range(1, 11)
+SECONDS = 0.1, 0.2, 0.5, 1, 2, 5  # that the curve's axis names
 
 
 def scaled(name, megapixels):
@@ -108,6 +109,8 @@ def curve(path, images, colors, rounds):
                 axis = axes[row, column]
                 axis.plot(points[:, 0], points[:, 1 + column], "o-", label=family)
                 axis.set(xscale="log", xlabel="seconds a megapixel", title=f"{judge}, K = {count}")
+                axis.set_xticks(SECONDS, list(map(str, SECONDS)))
+                axis.minorticks_off()
             print(family, count, np.round(points, 3).tolist(), flush=True)
     for axis, judge in zip(axes.T, CONTESTED):
         for one in axis:
