@@ -59,10 +59,12 @@ def test_a_task_has_one_thread_unless_more_are_asked_for():
 
 
 @pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one processor")
-def test_the_thread_of_a_task_computes_alone(monkeypatch):
+def test_the_thread_of_a_task_computes_alone(monkeypatch, request):
     """What a kernel is cut into says how many threads work on it."""
     from fastgrad.kernels.compiler import jit
 
+    fg.set_num_threads(2)  # the default may be remembered from another test for a second
+    request.addfinalizer(lambda: fg.set_num_threads(None))
     planned, plan = [], jit.plan
 
     def noted(work):
