@@ -52,7 +52,8 @@ FORMULAE = {
     "relax": MEAN + r"\left( f(b_s) - c_{\rho}(\tilde z_s) \right) s(b_s)"
     r"+ \nabla c_{\rho}(z_s) - \nabla c_{\rho}(\tilde z_s)",
     "pooled": MEAN + r"f(z_s) s(z_s) + \sum_{c} w_c h_c, \quad E\left[ h_c \right] = 0, \quad "
-    r"w = \arg \min_w \sum_{\mathrm{past}} \left\| g - \bar g + \sum_c w_c h_c \right\|^2",
+    r"w = \underset{w}{\mathrm{argmin}} \sum_{\mathrm{past}} \left| g - \bar g"
+    r"+ \sum_c w_c h_c \right|^2",
     "arm": r"\frac{2}{S} \sum_{s=1}^{S/2} \left( f(b_s) - f(b_s') \right)"
     r"\left( u_s - \frac{1}{2} \right)",
     "arms": r"\frac{1}{S-1} \sum_{s=1}^{S} \left( f(b_s) - \bar f \right) (b_s - p)"
