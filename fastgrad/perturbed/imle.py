@@ -205,6 +205,7 @@ def _difference(
     solver, theta, r, size, rng, solutions, symmetric, noise, noise_scale, sample_offset
 ):
     """Return the quotient of differences of solutions, for each sample."""
+    _validate.choice(noise, "noise", ("gumbel", "normal"))
     key = replayed_key(rng)
     at = theta + draw_noise(theta, len(r), key, noise, noise_scale, sample_offset)
     low = call(solver, at - size * r)

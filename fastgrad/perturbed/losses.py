@@ -7,7 +7,16 @@ import numpy as np
 from fastgrad import _validate
 from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray
-from fastgrad.perturbed.solver import Noise, Solver, call, parameters, perturbed, problem_axes
+from fastgrad.perturbed.solver import (
+    Noise,
+    Solver,
+    call,
+    draw_noise,
+    factors,
+    parameters,
+    perturb,
+    problem_axes,
+)
 from fastgrad.random import RNG, as_key
 
 __all__ = ["fenchel_young", "spo_plus"]
@@ -83,7 +92,8 @@ def fenchel_young(
     """
     if type(theta) is not ndarray and foreign(theta):
         return in_kind(fenchel_young, theta, locals())
-    theta = parameters(theta)
+    theta = parameters(theta, noise)
+    scale = _validate.not_negative(noise_scale, "noise_scale")
     axes = problem_axes(theta, problem_ndim)
     goal: FloatArray = _validate.like(target, theta.shape, theta.dtype, "target")
     _validate.finite(goal, "target")
@@ -92,15 +102,15 @@ def fenchel_young(
         worst = goal[forbidden][np.flatnonzero(goal[forbidden])[0]]
         raise ValueError(f"target must be 0 where theta is -inf, got {worst}")
     count, _ = _validate.samples(num_samples)
-    _, at = perturbed(theta, count, as_key(rng), noise, noise_scale, sample_offset)
+    z = draw_noise(theta, count, as_key(rng), noise, 1.0, sample_offset)
+    at = perturb(theta, z, noise, scale)
     y = call(solver, at)
     kept = np.where(forbidden, theta.dtype.type(0), theta)
     each = np.where(np.isneginf(at), theta.dtype.type(0), at) * y
     best = each.sum(axis=axes, dtype=np.float64).mean(axis=0)
     loss = best - (kept * goal).sum(axis=axes, dtype=np.float64)
     if noise == "lognormal":
-        factor = np.divide(at, theta, out=np.ones_like(at), where=theta != 0)
-        y = y * factor
+        y = y * factors(z, scale)
     grad = y.mean(axis=0) - goal
     return loss.astype(theta.dtype), np.where(forbidden, theta.dtype.type(0), grad)
 

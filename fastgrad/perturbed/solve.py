@@ -15,7 +15,15 @@ import numpy as np
 from fastgrad import _validate
 from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray
-from fastgrad.perturbed.solver import Noise, Solver, call, parameters, perturbed, problem_axes
+from fastgrad.perturbed.solver import (
+    Noise,
+    Solver,
+    call,
+    draw_noise,
+    parameters,
+    perturb,
+    problem_axes,
+)
 from fastgrad.random import RNG, as_key, replayed_key
 
 __all__ = ["solve", "solve_vjp"]
@@ -83,10 +91,11 @@ def solve(
     """
     if type(theta) is not ndarray and foreign(theta):
         return in_kind(solve, theta, locals())
-    theta = parameters(theta)
+    theta = parameters(theta, noise)
     count, _ = _validate.samples(num_samples)
-    _, at = perturbed(theta, count, as_key(rng), noise, noise_scale, sample_offset)
-    return call(solver, at)
+    scale = _validate.not_negative(noise_scale, "noise_scale")
+    z = draw_noise(theta, count, as_key(rng), noise, 1.0, sample_offset)
+    return call(solver, perturb(theta, z, noise, scale))
 
 
 def solve_vjp(
@@ -157,16 +166,16 @@ def solve_vjp(
     if type(theta) is not ndarray and foreign(theta):
         return in_kind(solve_vjp, theta, locals())
     _validate.choice(control, "control", CONTROLS)
-    key, theta = replayed_key(rng), parameters(theta)
+    key, theta = replayed_key(rng), parameters(theta, noise)
     count = _validate.integer(num_samples, "num_samples", 2 if control == CONTROLS[0] else 1)
     axes = problem_axes(theta, problem_ndim)
     r = _validate.like(cotangent, theta.shape, theta.dtype, "cotangent")
     scale = _validate.positive(noise_scale, "noise_scale")
-    z, at = perturbed(theta, count, key, noise, scale, sample_offset)
     if noise == "lognormal" and not theta.all():
         raise ValueError("theta must not be 0 for lognormal noise, got 0")
+    z = draw_noise(theta, count, key, noise, 1.0, sample_offset)
     if solutions is None:
-        y = call(solver, at)
+        y = call(solver, perturb(theta, z, noise, scale))
     else:
         y = _validate.like(solutions, z.shape, theta.dtype, "solutions")
     signal = (y * r).sum(axis=axes, keepdims=True)

@@ -13,13 +13,15 @@ from fastgrad.random import Key, gumbel, normal
 
 Solver: TypeAlias = Callable[[Array], ArrayLike]  # of problems (S, *theta.shape), of that shape
 Noise: TypeAlias = Literal["gumbel", "normal", "lognormal"]
-NOISES = {"gumbel": gumbel, "normal": normal}
+NOISES = {"gumbel": gumbel, "normal": normal, "lognormal": normal}
 
 
-def parameters(theta: ArrayLike) -> FloatArray:
-    """Return theta, checked."""
+def parameters(theta: ArrayLike, noise: str = "gumbel") -> FloatArray:
+    """Return theta, checked for that noise: factors leave no entry of -inf as it is."""
     theta = _validate.real_array(theta, "theta")
     _validate.check_logits(theta.reshape(-1), "theta", theta.shape)
+    if noise == "lognormal" and not np.isfinite(theta).all():
+        raise ValueError(f"theta must be finite for lognormal noise, got {theta.min()}")
     return theta
 
 
@@ -34,25 +36,17 @@ def per_sample(cotangent: ArrayLike, theta: FloatArray) -> FloatArray:
     return r.reshape(count, *theta.shape)
 
 
-def perturbed(
-    theta: FloatArray, count: int, key: Key, noise: str, noise_scale: float, sample_offset: int
-) -> tuple[FloatArray, FloatArray]:
-    """Return standard noise Z, (S, *theta.shape), and theta perturbed by it.
+def perturb(theta: FloatArray, z: FloatArray, noise: str, noise_scale: float) -> FloatArray:
+    """Return theta perturbed by standard noise Z: plus noise_scale Z, or times `factors` of it."""
+    if noise == "lognormal":
+        return theta * factors(z, noise_scale)
+    return theta + theta.dtype.type(noise_scale) * z
 
-    Noise is added, or, if it is log-normal, a factor of mean 1, exp(noise_scale Z - half its
-    square), which leaves signs and zeros as they are.
-    """
-    _validate.choice(noise, "noise", (*NOISES, "lognormal"))
-    if noise != "lognormal":
-        z = draw_noise(theta, count, key, noise, 1.0, sample_offset)
-        scale = theta.dtype.type(_validate.not_negative(noise_scale, "noise_scale"))
-        return z, theta + scale * z
-    if not np.isfinite(theta).all():
-        raise ValueError(f"theta must be finite for lognormal noise, got {theta.min()}")
-    scale = _validate.not_negative(noise_scale, "noise_scale")
-    z = draw_noise(theta, count, key, "normal", 1.0, sample_offset)
-    factor = np.exp(theta.dtype.type(scale) * z - theta.dtype.type(scale**2 / 2))
-    return z, theta * factor
+
+def factors(z: FloatArray, noise_scale: float) -> FloatArray:
+    """Return log-normal factors of mean 1: exp(noise_scale Z - noise_scale**2 / 2)."""
+    real = z.dtype.type
+    return np.exp(real(noise_scale) * z - real(noise_scale**2 / 2))
 
 
 def draw_noise(

@@ -5,7 +5,7 @@ import pytest
 from strategies import DTYPES
 
 import fastgrad as fg
-from fastgrad.perturbed import fenchel_young, solve, solve_vjp, spo_plus
+from fastgrad.perturbed import fenchel_young, imle_vjp, solve, solve_vjp, spo_plus
 
 RNG = np.random.default_rng(2)
 INF = np.inf
@@ -53,6 +53,19 @@ def test_the_gradient_is_that_of_the_loss_for_the_same_noise(solver, noise):
             fenchel_young(solver, theta + sign * step, target, **options)[0] for sign in (1, -1)
         )
         assert (up - down).sum() / 2e-6 == pytest.approx(grad[at], abs=1e-7)
+
+
+def test_factors_count_where_theta_is_zero_too():
+    """There a solution depends on theta only by the next step: by the mean of factor times y."""
+    theta, target = np.array([0.0, 1.0]), np.zeros(2)
+    options = {"num_samples": 40, "rng": 3, "noise": "lognormal", "noise_scale": 0.7}
+    _, grad = fenchel_young(lambda t: np.ones_like(t), theta, target, **options)
+    up, down = (
+        fenchel_young(lambda t: np.ones_like(t), [step, 1.0], target, **options)[0]
+        for step in (1e-6, -1e-6)
+    )
+    assert abs(grad[0] - 1) > 0.01
+    assert (up - down) / 2e-6 == pytest.approx(grad[0], abs=1e-7)
 
 
 def test_the_loss_is_convex_and_least_at_the_target():
@@ -147,6 +160,10 @@ def test_spo_plus(dtype):
         (lambda: spo_plus(one_hot, [0, -INF], [1.0, 0.0]), "theta must be finite"),
         (lambda: spo_plus(one_hot, [0, 1.0], [np.nan, 0.0]), "true_theta must be finite"),
         (lambda: solve(one_hot, [0, 1.0], num_samples=1, rng=0, noise="cauchy"), "noise must be"),
+        (
+            lambda: imle_vjp(one_hot, [0, 1.0], [1.0, 0.0], step=1, rng=0, noise="lognormal"),
+            "noise must be one of 'gumbel', 'normal', got 'lognormal'",
+        ),
     ],
 )
 def test_bad_arguments_are_refused(call, message):
