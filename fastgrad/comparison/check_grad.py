@@ -134,7 +134,7 @@ def check_grad(
         features = objective.relaxed(d, _validate.frozen(d.features(z))).value
         found.compare("index", values.value, features, lambda i: f"sample {i[0]}")
     if values.credit is not None:
-        _credit(found, objective, d, z, key)
+        _credit(found, objective, d, z)
     if objective.local is not None:
         _local(found, objective, d, z, values.value)
     if objective.grad is not None and objective.f is not None and d.logits.size:
@@ -175,6 +175,11 @@ class _Found:
                 self.where[name] = f"at {place(at)}: {one[at]:.6g} and {other[at]:.6g}"
 
 
+def _spread(count: int) -> IntArray:
+    """Return the numbers of those that are tried one by one, from the first to the last."""
+    return np.linspace(0, max(count - 1, 0), min(count, CELLS)).astype(np.int32)
+
+
 def _samples(
     found: _Found, objective: Objective, d: Discrete, z: IntArray, values: FloatArray
 ) -> None:
@@ -188,9 +193,8 @@ def _examples(
 ) -> None:
     """Compare f of an example with f where all other examples have other outcomes."""
     shape = values.shape[1:]
-    count = min(values[0].size, CELLS)
     other = d.sample(num_samples=len(z), rng=key.fold_in(2))
-    for example in np.linspace(0, max(values[0].size - 1, 0), count).astype(int):
+    for example in _spread(values[0].size):
         at = np.unravel_index(example, shape)
         mixed = other.copy()
         mixed[(slice(None), *at)] = z[(slice(None), *at)]
@@ -200,13 +204,12 @@ def _examples(
         found.compare("examples", values[chosen], again[chosen], lambda i, p=place: f"example {p}")
 
 
-def _changes(d: Discrete, z: IntArray, key: Key) -> tuple[IntArray, IntArray]:
+def _changes(d: Discrete, z: IntArray) -> tuple[IntArray, IntArray]:
     """Return one sample many times, with a variable changed in each, and which one it is."""
     variables = z[0].size
-    chosen = np.linspace(0, max(variables - 1, 0), min(variables, CELLS)).astype(int)
     allowed = d.log_probabilities().reshape(-1, variables) > -np.inf
     rows, which = [z[0].reshape(-1)], []
-    for v in chosen:
+    for v in _spread(variables):
         others = np.flatnonzero(allowed[:, v] & (np.arange(len(allowed)) != rows[0][v]))
         if others.size:
             changed = rows[0].copy()
@@ -217,9 +220,9 @@ def _changes(d: Discrete, z: IntArray, key: Key) -> tuple[IntArray, IntArray]:
     return _validate.frozen(many), np.array(which, np.int32)
 
 
-def _credit(found: _Found, objective: Objective, d: Discrete, z: IntArray, key: Key) -> None:
+def _credit(found: _Found, objective: Objective, d: Discrete, z: IntArray) -> None:
     """Compare the change of f with that of a variable's credit, where it alone changes."""
-    many, which = _changes(d, z, key)
+    many, which = _changes(d, z)
     answer = objective.outcomes(d, many)
     assert answer.credit is not None, "there was some"
     value = answer.value.reshape(len(many), -1)
@@ -239,10 +242,9 @@ def _local(
     table = objective.neighbours(d, z)
     outcomes, variables = table.shape[-1], z[0].size
     allowed = d.log_probabilities().reshape(outcomes, variables) > -np.inf
-    chosen = np.linspace(0, max(variables - 1, 0), min(variables, CELLS)).astype(int)
     table = table.reshape(len(z), variables, outcomes)
     per = variables // max(1, values[0].size)
-    for v in chosen:
+    for v in _spread(variables):
         for k in np.flatnonzero(allowed[:, v]):
             changed = z.reshape(len(z), variables).copy()
             changed[:, v] = k
@@ -257,7 +259,7 @@ def _gradient(
 ) -> None:
     """Compare the gradient with differences of f, along all variables at once and one by one."""
     variables, k = max(1, d.matrix_shape[0]), d.num_features
-    chosen = np.linspace(0, variables - 1, min(variables, CELLS)).astype(int)
+    chosen = _spread(variables)
     masks = np.vstack([np.ones(variables), np.eye(variables)[chosen]])[..., None]
     noise = normal((len(points), variables, k), rng=key.fold_in(3))
     names = ["all variables", *(f"variable {v}" for v in chosen)]

@@ -199,10 +199,11 @@ class Pooled(Estimator):
                 gradient = objective.gradient(x, offset=offset)
         else:
             values = objective.outcomes(distribution, draws.sample, offset=offset)
-        # f may return the same arrays again.
-        credit = values.credit
-        values = Values(values.value.copy(), None if credit is None else credit.copy())
-        gradient = gradient.copy()
+        if any(name in self.controls for name in ("taylor", "rebar")):
+            # f is asked again, and may return the same arrays.
+            credit = values.credit
+            values = Values(values.value.copy(), None if credit is None else credit.copy())
+            gradient = gradient.copy()
         if "taylor" in self.controls:
             mu = _validate.frozen(mean_features(distribution))
             x = mu.reshape(1, *distribution.logits.shape)
@@ -226,15 +227,16 @@ class Pooled(Estimator):
         value.add(answers.values.value)
         scores.add(draws.sample, answers.values.signal)
         scores.settle()
-        case = Case(distribution, draws, answers, scores)
+        plain = scores.about(0.0, count)
+        centred = scores.total(count - 1) if "leave_one_out" in self.controls else plain
+        case = Case(distribution, draws, answers, scores, plain, centred)
         terms = [term.parts(case) for term in self._terms.values()]
         shape, dtype = distribution.logits.shape, distribution.logits.dtype
         # The terms, and then the estimate at the weights of a first call.
         rows = np.empty((sum(map(len, terms)) + 1, math.prod(shape)), dtype)
         for row, term in zip(rows, (part for parts in terms for part in parts)):
             row[:] = term.reshape(-1)
-        first = "leave_one_out" in self.controls
-        rows[-1] = (scores.total(count - 1) if first else scores.about(0.0, count)).reshape(-1)
+        rows[-1] = centred.reshape(-1)
         evaluations = count * (1 + ("rebar" in self.controls)) + ("taylor" in self.controls)
         if self.weights is not None:
             change = np.concatenate(

@@ -35,12 +35,13 @@ class Case(NamedTuple):
     draws: Draws
     answers: Answers
     scores: CentredScores  # of f
+    plain: FloatArray  # REINFORCE
+    centred: FloatArray  # RLOO where there are leave-one-out baselines, else REINFORCE
 
 
 def leave_one_out(case: Case) -> Sequence[FloatArray]:
     """Return RLOO less REINFORCE."""
-    count = case.scores.mean.count
-    return [case.scores.total(count - 1) - case.scores.about(0.0, count)]
+    return [case.centred - case.plain]
 
 
 def of_gradients(estimator: ScaledControls) -> Callable[[Case], Sequence[FloatArray]]:
@@ -64,7 +65,7 @@ def taylor(case: Case) -> Sequence[FloatArray]:
     if at_mu.shape != mean.shape:
         shapes = f"{mean.shape} at outcomes and {at_mu.shape} at the mean"
         raise ValueError(f"f must return values and credit of one shape, got {shapes}")
-    constant = np.subtract(case.scores.about(at_mu, mean.count), case.scores.about(0.0, mean.count))
+    constant = np.subtract(case.scores.about(at_mu, mean.count), case.plain)
     table, product = slopes(case.distribution, slope, mu)
     signal = case.answers.values.signal
     linear = np.empty((len(z), signal[0].size))
