@@ -23,6 +23,7 @@ from fastgrad.dithering.optimiser.tile_limits import Tiles
 from fastgrad.dithering.pictures import masks, palette_files
 from fastgrad.dithering.pictures.images import FileError
 from fastgrad.dithering.pictures.presets import PRESETS
+from fastgrad.dithering.tiled import NOTHING
 
 OPTIONS = (*(field.name for field in dataclasses.fields(Viewing)), "structure", "estimator")
 OPTIONS += ("speed", "time_budget", "rate", "max_bytes", "fit", "solid")  # of `dithering.dither`
@@ -175,10 +176,8 @@ def _tiles(given: argparse.Namespace) -> Tiles | None:
             given.refuse(f"--{name} goes with --tiles")
         return None
     for name in NOT_WITH_TILES:
-        if getattr(given, name) not in (None, False, 0) and (name, getattr(given, name)) not in (
-            ("alpha", "blend"),
-            ("fit", "none"),
-        ):
+        value = getattr(given, name)
+        if value not in (None, False, 0) and (name, value) not in NOTHING:
             option = "size" if name == "max_bytes" else name.replace("_", "-")
             given.refuse(f"--{option} goes without --tiles")
     try:

@@ -183,9 +183,9 @@ def dither(
     Notes
     -----
     The rows of a strip depend on some above and below it, which its task searches too: 64 rows for
-    each sweep of the search, of which there are 7 at the default speed, and up to 128 more. That is
+    each sweep of the search, of which there are 6 at the default speed, and up to 128 more. That is
     the price of independent tasks; see the page about pipelines for what it is. A task holds the
-    source of these rows in its own type, and of the search a window of some 600 rows: about 50 kB
+    source of these rows in its own type, and of the search a window of some 600 rows: about 45 kB
     for each column of a picture in colours, in all, and nothing that grows with the height.
 
     Options that need a whole picture at once are not there: ``structure``, ``previous``, ``rate``,
