@@ -24,6 +24,8 @@ from fastgrad.torch.tensors import TorchRNG, key_of, real, words
 
 __all__ = ["expectation", "expectation_and_state"]
 
+BY_WEIGHTS = "order_statistic", "weighted"  # reductions whose estimates tell the weights of f
+
 
 def expectation(
     f: Callable[[Tensor], Any],
@@ -164,7 +166,7 @@ def expectation_and_state(
     logits, d = _distribution(distribution)
     rng = as_key(key_of(*words(rng)) if isinstance(rng, torch.Generator) else rng)
     given = Evaluations(f, d, logits.dtype, index=index, estimator=run)
-    weighted = run.reduction in ("order_statistic", "weighted")
+    weighted = run.reduction in BY_WEIGHTS
     estimate = run(
         given.objective, d, num_samples=num_samples, rng=rng, state=state, return_samples=weighted
     )
@@ -242,7 +244,7 @@ class _Product(torch.autograd.Function):
 def _mean(estimator: Estimator, num_samples: int, given: Evaluations, found: Estimate) -> Tensor:
     """Return the mean of f as the estimator takes it, as a function of f's values with graphs."""
     values = given.samples[estimator.probes :]
-    if estimator.reduction in ("order_statistic", "weighted"):
+    if estimator.reduction in BY_WEIGHTS:
         weights = torch.from_numpy(found.weights).to(values.dtype)
         return (weights * values[: len(weights)]).sum(dim=0)
     values = values[:num_samples]  # what else is evaluated, such as neighbours, comes after them
