@@ -11,16 +11,14 @@ good pictures; needs the packages ssimulacra2, scikit-image and Pillow.
 """
 
 import argparse
-import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from skimage import data
-from ssimulacra2 import compute_ssimulacra2
 
 import fastgrad as fg
+from benchmarks.dither_quality import ssimulacra2
 from fastgrad.dithering.eye.colour import SPACES
 from fastgrad.dithering.optimiser.tile_clusters import clustered
 from fastgrad.dithering.pictures.consoles import CONSOLES
@@ -34,6 +32,8 @@ TRIALS = 6
 
 def picture(name):
     """Return a picture of scikit-image, no larger than a console's screen."""
+    from skimage import data
+
     image = Image.fromarray(getattr(data, name)()).convert("RGB")
     image.thumbnail((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
     return np.asarray(image)
@@ -69,15 +69,6 @@ def greedy(image, tiles):
     return shown
 
 
-def score(original, shown):
-    """Return SSIMULACRA2, 100 for the original itself."""
-    with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder, name) for name in ("original.png", "shown.png")]
-        for path, image in zip(paths, (original, shown)):
-            Image.fromarray(image).save(path)
-        return compute_ssimulacra2(*map(str, paths))
-
-
 def main():
     """Print a line for each console."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -94,7 +85,7 @@ def main():
             ours = fg.dither(image, tiles=tiles, speed=given.speed).image
             seconds += time.perf_counter() - began
             theirs = greedy(image, tiles)
-            rows.append((score(image, ours), score(image, theirs)))
+            rows.append((ssimulacra2(ours, image), ssimulacra2(theirs, image)))
             if given.folder is not None:
                 given.folder.mkdir(exist_ok=True)
                 sheet = np.concatenate([image, ours, theirs], axis=1)
