@@ -1,6 +1,6 @@
 """fastgrad for torch: tensors in, tensors out, differentiable, on the CPU."""
 
-from fastgrad.torch import bernoulli, continuous, permutation, perturbed, subset
+from fastgrad.torch import bernoulli, continuous, order, permutation, perturbed, sparse, subset
 from fastgrad.torch.categorical import entropy, kl_divergence, log_prob, sample
 from fastgrad.torch.concrete import Relaxation, gumbel_softmax, relax
 from fastgrad.torch.expectation import expectation, expectation_and_state
@@ -15,9 +15,11 @@ __all__ = [
     "gumbel_softmax",
     "kl_divergence",
     "log_prob",
+    "order",
     "permutation",
     "perturbed",
     "relax",
     "sample",
+    "sparse",
     "subset",
 ]

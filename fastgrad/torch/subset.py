@@ -5,19 +5,18 @@ from __future__ import annotations
 from torch import Tensor
 
 from fastgrad.distributions import subset as _arrays
-from fastgrad.torch.arguments import Operator
+from fastgrad.torch.arguments import DRAW, PLACE, Operator
 from fastgrad.torch.operators import build
 from fastgrad.torch.tensors import TorchRNG, real, scalar, typed, words
 
 __all__ = ["k_hot", "marginals", "relaxed_top_k"]
 
-_DRAW = "SymInt key_0, SymInt key_1, SymInt? num_samples, SymInt row_offset, SymInt sample_offset"
 _relaxed_top_k = build(
     Operator(
         name="relaxed_top_k",
         function=_arrays.relaxed_top_k,
         vjp=_arrays.relaxed_top_k_vjp,
-        arguments=f"Tensor logits, Tensor temperature, SymInt k, {_DRAW}",
+        arguments=f"Tensor logits, Tensor temperature, SymInt k, {DRAW}, {PLACE}",
     )
 )
 _marginals = build(
@@ -33,7 +32,7 @@ _k_hot = build(
         name="k_hot",
         function=_arrays.k_hot,
         vjp=_arrays.marginals_vjp,
-        arguments=f"Tensor logits, SymInt k, {_DRAW}",
+        arguments=f"Tensor logits, SymInt k, {DRAW}, {PLACE}",
     )
 )
 

@@ -77,6 +77,29 @@ FUNCTIONS = {
     ),
     "marginals": (fgt.subset.marginals, fg.subset.marginals, (LOGITS,), {"k": 2}),
     "k_hot": (fgt.subset.k_hot, fg.subset.k_hot, (LOGITS,), DRAWN | ROWS | {"k": 2}),
+    "soft_sort": (fgt.order.soft_sort, fg.order.soft_sort, (LOGITS,), HEAT | {"descending": True}),
+    "soft_sort laplace": (
+        *(fgt.order.soft_sort, fg.order.soft_sort, (LOGITS,)),
+        HEAT | {"method": "laplace"},
+    ),
+    "soft_rank": (
+        *(fgt.order.soft_rank, fg.order.soft_rank, (LOGITS,)),
+        HEAT | {"method": "entropic"},
+    ),
+    "soft_top_k": (fgt.order.soft_top_k, fg.order.soft_top_k, (LOGITS,), HEAT | {"k": 2}),
+    "soft_median": (fgt.order.soft_median, fg.order.soft_median, (LOGITS,), HEAT),
+    "entmax": (fgt.sparse.entmax, fg.sparse.entmax, (LOGITS,), {"alpha": 1.3}),
+    "entmax15": (fgt.sparse.entmax15, fg.sparse.entmax15, (LOGITS,), {}),
+    "sparsemax": (fgt.sparse.sparsemax, fg.sparse.sparsemax, (LOGITS,), {}),
+    "entmax15_loss": (fgt.sparse.entmax15_loss, fg.sparse.entmax15_loss, (LOGITS, Z[0]), {}),
+    "sparsemax_loss": (
+        *(fgt.sparse.sparsemax_loss, fg.sparse.sparsemax_loss),
+        *((LOGITS, Z[1]), {}),
+    ),
+    "gumbel_sparsemax": (
+        *(fgt.sparse.gumbel_sparsemax, fg.sparse.gumbel_sparsemax, (LOGITS,)),
+        DRAWN | HEAT | ROWS,
+    ),
 }
 each = pytest.mark.parametrize("name", FUNCTIONS)
 SAMPLERS = [
@@ -140,6 +163,69 @@ def test_k_hot_has_the_gradient_of_the_marginals():
     np.testing.assert_array_equal(x.grad.numpy(), fg.subset.marginals_vjp(LOGITS, w, 2))
 
 
+@pytest.mark.parametrize("hard", [False, True])
+def test_quantiles_are_those_of_the_numpy_api(hard):
+    values = LOGITS.copy()
+    values[0, 0, 1:] = values[1, 1, 2] = -np.inf
+    q, options = [[0.1, 0.5], [0.0, 1.0]], {"temperature": 0.2, "hard": hard}
+    x = torch.tensor(values, requires_grad=True)
+    found, w = fgt.order.soft_quantile(x, q, **options), RNG.normal(size=(2, 2, 2, 3))
+    (found * torch.from_numpy(w)).sum().backward()
+    expected = fg.order.soft_quantile(values, q, **options)
+    np.testing.assert_array_equal(found.detach().numpy(), expected)
+    product = fg.order.soft_quantile_vjp(values, w, q, temperature=0.2)
+    np.testing.assert_allclose(x.grad.numpy(), product, rtol=1e-12, atol=1e-15)
+    assert torch.equal(
+        found, fgt.order.soft_quantile(x, torch.tensor(q, dtype=torch.double), **options)
+    )
+
+
+def test_the_median_of_one_row_is_a_number():
+    x = torch.tensor([3.0, 1.0, 2.0, 90.0])
+    assert fgt.order.soft_median(x, temperature=0.01).item() == 2.5
+
+
+def test_one_graph_holds_quantiles_and_sparse_maps():
+    def call(x):
+        low, high = fgt.order.soft_quantile(x, [0.1, 0.5], temperature=0.3).mean(dim=(1, 2))
+        return low * high + fgt.sparse.entmax15(x).square().sum()
+
+    grads = []
+    for function in (call, torch.compile(call, fullgraph=True, backend="aot_eager")):
+        x = torch.tensor(LOGITS, requires_grad=True)
+        function(x).backward()
+        grads.append(x.grad)
+    assert torch.equal(*grads)
+
+
+def test_losses_of_probabilities_are_those_of_the_numpy_api():
+    y = fg.sparse.sparsemax(RNG.normal(size=LOGITS.shape))
+    x, w = torch.tensor(LOGITS, requires_grad=True), RNG.normal(size=LOGITS.shape[:-1])
+    found = fgt.sparse.entmax_loss(x, torch.from_numpy(y), alpha=1.3)
+    (found * torch.from_numpy(w)).sum().backward()
+    expected = fg.sparse.entmax_loss(LOGITS, y, alpha=1.3)
+    np.testing.assert_array_equal(found.detach().numpy(), expected)
+    product = fg.sparse.entmax_loss_vjp(LOGITS, y, w, alpha=1.3)
+    np.testing.assert_array_equal(x.grad.numpy(), product)
+    with pytest.raises(ValueError, match="target must not require grad, as it is given none"):
+        fgt.sparse.entmax_loss(x, torch.tensor(y, requires_grad=True), alpha=1.3)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda x: fgt.order.soft_quantile(x, [0.5, 1.5]), "q must be from 0 to 1, got 1.5"),
+        (lambda x: fgt.order.soft_sort(x, method="exact"), "method must be one of .*'exact'"),
+        (lambda x: fgt.order.soft_top_k(x, 9), "k must be at most the number of values"),
+        (lambda x: fgt.sparse.entmax(x, alpha=3), "alpha must be from 1 to 2, got 3"),
+        (lambda x: fgt.sparse.sparsemax(x.numpy()), "logits must be a tensor, got ndarray"),
+    ],
+)
+def test_refuses_what_order_and_sparse_refuse(call, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        call(torch.from_numpy(LOGITS))
+
+
 def args_of(op):
     """Return arguments of an operator, by its schema."""
     values = {
@@ -164,8 +250,14 @@ def args_of(op):
         "site_offset": 4,
         "problem_offset": 4,
         "sample_offset": 2,
+        "alpha": 1.5,
+        "descending": True,
+        "target": torch.from_numpy(Z[0]),
+        "probabilities": torch.from_numpy(fg.sparse.sparsemax(LOGITS)),
     }
-    values["p_logits"] = values["log_alpha"] = values["logits"]
+    values["p_logits"] = values["log_alpha"] = values["values"] = values["logits"]
+    if "soft_" in op:
+        values["method"] = "laplace"
     forward = getattr(torch.ops.fastgrad, op.removesuffix("_vjp")).default
     names = [argument.name for argument in forward._schema.arguments]
     args = [values[name] for name in names]
@@ -198,7 +290,7 @@ def test_opcheck(op):
 
 
 def test_opcheck_sees_all_operators():
-    assert len(OPERATORS) == 17 + 15  # all but two have a product
+    assert len(OPERATORS) == 24 + 22  # all but two have a product
 
 
 def test_coupled_relaxations_have_the_products_of_the_numpy_api():
@@ -221,6 +313,8 @@ def test_vmap_counts_rows_as_one_large_call(name):
     out = int("num_samples" in options or "log_prob" in name)
     if function is fgt.log_prob:
         dims = (0, 1)
+    if "loss" in name:
+        dims = (0, 0)
     call = torch.func.vmap(lambda *given: function(*given, **options), dims, out)
     for x, y in zip(many(call(*operands)), many(function(*operands, **options)), strict=True):
         assert torch.equal(x, y)
