@@ -31,6 +31,12 @@ from fastgrad.distributions.binary_concrete import (
 from fastgrad.distributions.binary_density import concrete_log_prob, exp_concrete_log_prob
 from fastgrad.distributions.concrete import Relaxation
 from fastgrad.distributions.discrete import Discrete
+from fastgrad.distributions.hard_concrete import (
+    hard_concrete,
+    hard_concrete_active,
+    hard_concrete_active_vjp,
+    hard_concrete_vjp,
+)
 from fastgrad.kernels.distributions import bernoulli as _kernels
 from fastgrad.random import RNG, as_key
 
@@ -42,6 +48,10 @@ __all__ = [
     "exp_concrete_log_prob",
     "gumbel_softmax",
     "gumbel_softmax_vjp",
+    "hard_concrete",
+    "hard_concrete_active",
+    "hard_concrete_active_vjp",
+    "hard_concrete_vjp",
     "kl_divergence",
     "kl_divergence_vjp",
     "log_prob",
