@@ -19,7 +19,7 @@ from fastgrad import (  # the first two end the command quietly while it is bein
 )
 from fastgrad._version import __version__
 from fastgrad.comparison import Auto, Comparison, GradCheck, check_grad, compare, moments
-from fastgrad.distributions import bernoulli, continuous, counts, permutation, subset
+from fastgrad.distributions import bernoulli, continuous, counts, permutation, subset, trees
 from fastgrad.distributions.bernoulli import Bernoulli
 from fastgrad.distributions.categorical import (
     Categorical,
@@ -72,6 +72,7 @@ for _name in (
     "permutation",
     "presets",
     "subset",
+    "trees",
 ):
     _sys.modules[f"{__name__}.{_name}"] = globals()[_name]
 del _name
@@ -142,4 +143,5 @@ __all__ = [
     "sparse",
     "subset",
     "threads",
+    "trees",
 ]

@@ -55,8 +55,9 @@ LAYERS = {
         ("poisson", "binomial", "negative_binomial", "multinomial"),
     ],
     "distributions.structured": [
-        ("base", "race", "soft_sort"),
-        ("k_subset", "plackett_luce", "gumbel_matching"),
+        ("base", "race", "soft_sort", "graphs"),
+        ("perturbed_logits", "kruskal", "matrix_tree"),
+        ("k_subset", "plackett_luce", "gumbel_matching", "spanning_tree"),
     ],
     "kernels.sparse": [("entmax_threshold",), ("entmax", "losses")],
     "kernels.order": [("sorting",), ("sorting_isotonic",), ("sorting_lapsum",)],

@@ -47,6 +47,7 @@ DISTRIBUTIONS = {  # by the names under which they are public
     "subset.KSubset": fg.subset.KSubset,
     "permutation.PlackettLuce": fg.permutation.PlackettLuce,
     "permutation.GumbelMatching": fg.permutation.GumbelMatching,
+    "trees.SpanningTree": fg.trees.SpanningTree,
     **{f"counts.{name}": getattr(fg.counts, name) for name in fg.counts.__all__},
 }
 KIND = {"two variables of 4 categories": "categorical", "three binary variables": "binary"}

@@ -38,6 +38,12 @@ STRUCTURES = {
     "NegativeBinomial": fg.counts.NegativeBinomial(np.array(-1.5), 2.5),
     "Multinomial": fg.counts.Multinomial(RNG.normal(size=3), 3),
     "two of Multinomial": fg.counts.Multinomial(RNG.normal(size=(2, 3)), 2),
+    "SpanningTree": fg.trees.SpanningTree(
+        RNG.normal(size=5), np.array([[0, 1], [1, 2], [2, 0], [2, 3], [3, 0]])
+    ),
+    "two of SpanningTree": fg.trees.SpanningTree(
+        RNG.normal(size=(2, 3)), np.array([[0, 1], [1, 2], [2, 0]])
+    ),
     "KSubset of one": fg.subset.KSubset(RNG.normal(size=5), 1),
 }
 

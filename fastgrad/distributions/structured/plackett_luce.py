@@ -17,15 +17,15 @@ from fastgrad.distributions import plackett_luce
 from fastgrad.distributions.structured import race as _race
 from fastgrad.distributions.structured import soft_sort as _soft
 from fastgrad.distributions.structured.base import NO_DIFFERENCE, Structured
-from fastgrad.kernels.distributions.structured import plackett_luce as _kernels
+from fastgrad.distributions.structured.perturbed_logits import PerturbedLogits
 from fastgrad.kernels.tiles import features as _features
-from fastgrad.random import RNG, Key, as_key, replayed_key
+from fastgrad.random import RNG, Key
 
 __all__ = ["PlackettLuce"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class PlackettLuce(Structured):
+class PlackettLuce(PerturbedLogits):
     """Independent orders of items, chosen one by one with odds exp(logit) among those left.
 
     Samples are the items in the order of choice, (S, *batch, k); their features, which f sees, are
@@ -141,18 +141,6 @@ class PlackettLuce(Structured):
 
     # -- relaxed samples ----------------------------------------------------------------------
 
-    def perturbed(self, num_samples: int, key: Key, offset: int = 0) -> FloatArray:
-        """Draw perturbed logits, (S, *batch, K), relative to the row's largest logit.
-
-        Their order is that of the sample with the same key.
-        """
-        return self._noisy(self.rows, num_samples, key, offset)
-
-    def _noisy(self, rows: FloatArray, num_samples: int, key: Key, offset: int) -> FloatArray:
-        w = np.empty((num_samples, *self.logits.shape), rows.dtype)
-        _kernels.perturbed(rows, self.place(key, offset), w.reshape(num_samples, *rows.shape))
-        return _validate.frozen(w)
-
     def order(self, w: FloatArray) -> IntArray:
         """Return the order of the k largest perturbed logits, (S, *batch, k)."""
         z = np.argsort(-w, axis=-1, kind="stable")[..., : self.length]
@@ -160,11 +148,9 @@ class PlackettLuce(Structured):
 
     def conditional(self, z: IntArray, key: Key, offset: int = 0) -> FloatArray:
         """Draw perturbed logits given the order z, with other noise than that of the key alone."""
-        flat = _validate.frozen(np.zeros_like(self.rows))
-        noise = self._noisy(flat, len(z), key.fold_in(0), offset)
-        phi, z = self._flat(z)
-        w = _race.arrivals(phi, z, noise.reshape(phi.shape))
-        return _validate.frozen(w.astype(noise.dtype).reshape(noise.shape))
+        noise = self.other_noise(len(z), key, offset)
+        w = _race.arrivals(*self._flat(z), noise)
+        return _validate.frozen(w.astype(noise.dtype).reshape(len(z), *self.logits.shape))
 
     def conditional_vjp(self, z: IntArray, w: FloatArray, cotangent: FloatArray) -> FloatArray:
         """Multiply cotangents with the Jacobian of w given z by the logits, sample by sample."""
@@ -180,9 +166,7 @@ class PlackettLuce(Structured):
 
     def _flat(self, z: IntArray) -> tuple[FloatArray, Any]:
         """Return logits of each order less their row's largest, (R, K), and orders (R, k)."""
-        rows = self.rows.astype(np.float64)
-        phi = rows - rows.max(axis=1, keepdims=True)
-        return np.tile(phi, (len(z), 1)), z.reshape(-1, self.length)
+        return self.relative(len(z)), z.reshape(-1, self.length)
 
     def soften(self, w: FloatArray, temperature: Any) -> FloatArray:
         """Return SoftSort matrices of perturbed logits w: shape (S, *feature_shape).
@@ -213,51 +197,6 @@ class PlackettLuce(Structured):
         rows = w.reshape(-1, w.shape[-1])
         scale = np.broadcast_to(1 / np.asarray(temperature, w.dtype), w.shape[:-1])
         return rows, self.order(w).reshape(-1, self.length), scale.reshape(-1)
-
-    def gumbel_softmax(self, *, temperature: float, rng: RNG, **options: Any) -> FloatArray:
-        """Draw relaxed permutation matrices: shape (S, *feature_shape).
-
-        Parameters
-        ----------
-        temperature : float
-            Temperature of SoftSort, above 0.
-        rng : int, SeedSequence, Generator or Key
-            The same key orders the logits as `sample` does.
-        **options
-            `num_samples`: without it one sample is drawn, which has no leading axis.
-            `sample_offset`: index of the first sample in a larger batch.
-        """
-        return self._relaxed(_validate.temperature(temperature), as_key(rng), **options)
-
-    def _relaxed(
-        self,
-        temperature: float,
-        key: Key,
-        *,
-        num_samples: int | None = None,
-        sample_offset: int = 0,
-    ) -> FloatArray:
-        count, lead = _validate.samples(num_samples)
-        w = self.perturbed(count, key, sample_offset)
-        return self.soften(w, temperature).reshape(*lead, *self.feature_shape)
-
-    def gumbel_softmax_vjp(self, cotangent: ArrayLike, **options: Any) -> FloatArray:
-        """Multiply cotangents with the Jacobian of `gumbel_softmax`, and sum over samples.
-
-        The options are those of the forward call. The noise is drawn again from the key.
-        """
-        return self._relaxed_vjp(cotangent, **options)
-
-    def _relaxed_vjp(
-        self, cotangent: ArrayLike, *, temperature: float, rng: RNG, sample_offset: int = 0
-    ) -> FloatArray:
-        key, temperature = replayed_key(rng), _validate.temperature(temperature)
-        full = self.feature_shape
-        count, (r,) = _validate.cotangents({"cotangent": cotangent}, full, self.logits.dtype)
-        w = self.perturbed(count, key, sample_offset)
-        x = self.soften(w, temperature)
-        grad = self.soften_vjp(w, x, temperature, r.reshape(x.shape))
-        return grad.sum(axis=0, dtype=np.float64).astype(self.logits.dtype)
 
 
 @functools.lru_cache(maxsize=8)

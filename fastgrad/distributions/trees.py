@@ -1,0 +1,105 @@
+"""Spanning trees of an undirected graph whose edges have logits.
+
+`SpanningTree` is a distribution for estimators: Kruskal's algorithm on perturbed logits. Where
+trees are drawn with probability proportional to the product of exp(logit) over their edges instead,
+`edge_marginals` are the exact means, and `log_normaliser` the logarithm of the sum over all trees.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastgrad import _validate
+from fastgrad._typing import ArrayLike, FloatArray
+from fastgrad.distributions.structured import graphs as _graphs
+from fastgrad.distributions.structured import matrix_tree as _matrix_tree
+from fastgrad.distributions.structured.spanning_tree import SpanningTree
+
+__all__ = ["SpanningTree", "edge_marginals", "edge_marginals_vjp", "log_normaliser"]
+
+
+def log_normaliser(logits: ArrayLike, edges: ArrayLike) -> FloatArray:
+    """Compute log sum over spanning trees of the product of exp(logit) over their edges.
+
+    Parameters
+    ----------
+    logits : array, shape (*batch, E)
+        Log weights of the edges, float32 or float64; an edge of -inf is in no tree.
+    edges : array of int, shape (E, 2)
+        The nodes that each edge joins, from 0. The number of nodes N is one more than the largest.
+
+    Returns
+    -------
+    array, shape (*batch)
+        In the dtype of the logits, computed in float64: Kirchhoff's determinant, without its
+        cancellation. Time is of order N**3 for each row.
+
+    Raises
+    ------
+    ValueError
+        As `SpanningTree` does.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> edges = np.argwhere(np.triu(np.ones((5, 5)), 1))
+    >>> float(np.exp(fg.trees.log_normaliser(np.zeros(10), edges)).round(9))  # Cayley: 5**3
+    125.0
+    """
+    rows, batch = _validate.rows(logits)
+    found = _matrix_tree.log_normaliser(_graphs.graph(edges, rows), rows.astype(np.float64))
+    return found.astype(rows.dtype).reshape(batch)
+
+
+def edge_marginals(logits: ArrayLike, edges: ArrayLike) -> FloatArray:
+    """Compute the probability of each edge to be in the tree: the gradient of `log_normaliser`.
+
+    Parameters
+    ----------
+    logits, edges
+        As in `log_normaliser`.
+
+    Returns
+    -------
+    array, shape (*batch, E)
+        From 0 to 1, of sum N - 1, in the dtype of the logits.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> fg.trees.edge_marginals(np.log([1.0, 1.0, 2.0]), [[0, 1], [1, 2], [2, 0]])
+    array([0.6, 0.6, 0.8])
+    """
+    rows, batch = _validate.rows(logits)
+    found = _matrix_tree.edge_marginals(_graphs.graph(edges, rows), rows.astype(np.float64))
+    return found.astype(rows.dtype).reshape(*batch, rows.shape[1])
+
+
+def edge_marginals_vjp(logits: ArrayLike, cotangent: ArrayLike, edges: ArrayLike) -> FloatArray:
+    """Multiply cotangents with the Jacobian of `edge_marginals`, which is symmetric.
+
+    Parameters
+    ----------
+    logits, edges
+        As in `log_normaliser`.
+    cotangent : array, shape (*batch, E)
+        Derivative of a loss with respect to the probabilities.
+
+    Returns
+    -------
+    array, shape (*batch, E)
+        Gradient with respect to the logits, in their dtype; 0 for an edge of -inf.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> triangle, r = [[0, 1], [1, 2], [2, 0]], np.array([1.0, 0.0, 0.0])
+    >>> fg.trees.edge_marginals_vjp(np.zeros(3), r, triangle).round(4)
+    array([ 0.2222, -0.1111, -0.1111])
+    """
+    rows, batch = _validate.rows(logits)
+    graph = _graphs.graph(edges, rows)
+    full = (*batch, rows.shape[1])
+    r = _validate.like(cotangent, full, np.dtype(np.float64), "cotangent", rows.shape)
+    found = _matrix_tree.edge_marginals_jvp(graph, rows.astype(np.float64), r)
+    return found.astype(rows.dtype).reshape(full)
