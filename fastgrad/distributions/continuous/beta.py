@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import scipy
 
+from fastgrad import _validate
 from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.distributions.continuous._base import Continuous, Noise
 from fastgrad.distributions.continuous.dirichlet import (
     entropy,
     log_density,
-    log_normalised,
-    log_score,
+    replace_by_scores,
 )
 from fastgrad.distributions.continuous.gamma import log_gamma_draws, log_gamma_slopes
 from fastgrad.kernels.distributions.continuous import dirichlet_density as _density
@@ -98,9 +98,9 @@ class Beta(Continuous):
         logit = noise[1] - noise[0] if complement else noise[0] - noise[1]
         if log:
             return scipy.special.log_expit(logit).astype(self.dtype)
-        x = scipy.special.expit(logit)
+        x = np.asarray(scipy.special.expit(logit, out=logit))
         low, high = np.finfo(self.dtype).tiny, np.nextafter(self.dtype.type(1), self.dtype.type(0))
-        return np.clip(x, low, high).astype(self.dtype)
+        return np.clip(x, low, high, out=x).astype(self.dtype, copy=False)
 
     def _transform_vjp(self, noise: Noise, cotangent: Array) -> dict[str, Array]:
         gap = noise[0] - noise[1]
@@ -109,7 +109,11 @@ class Beta(Continuous):
         return {"log_alpha": grad * up, "log_beta": -grad * down}
 
     def _transform_score(self, noise: Noise) -> dict[str, Array]:
-        return self._score_at(log_normalised(np.stack(noise, axis=-1)))
+        shares = np.empty((2, *noise[0].shape))
+        own, other = shares.reshape(2, -1)
+        first, second = (_validate.real_array(x, "noise").reshape(-1) for x in noise)
+        _density.shares_of_gammas(first, second, own, other)
+        return self._score_at(shares)
 
     def log_prob(self, x: ArrayLike, *, log: bool = False, complement: bool = False) -> FloatArray:
         """Evaluate the logarithm of the density.
@@ -152,7 +156,8 @@ class Beta(Continuous):
         dict of arrays, shape (*batch_shape) or (S, *batch_shape)
             The derivatives, by the parameters' names: the limits at 0 and 1, NaN outside.
         """
-        return self._cast(self._score_at(self._log_shares(self._points(x), log, complement)))
+        shares = self._log_shares(self._points(x), log, complement)
+        return self._cast(self._score_at(np.ascontiguousarray(np.moveaxis(shares, -1, 0))))
 
     def _log_shapes(self) -> Array:
         return np.stack(self._double("log_alpha", "log_beta"), axis=-1)
@@ -164,8 +169,9 @@ class Beta(Continuous):
         return out
 
     def _score_at(self, log_shares: Array) -> dict[str, Array]:
-        score = log_score(self._log_shapes(), log_shares)
-        return {"log_alpha": score[..., 0], "log_beta": score[..., 1]}
+        """Return the score at log x and log(1 - x), (2, *shape), which are overwritten."""
+        replace_by_scores(self._log_shapes(), log_shares)
+        return {"log_alpha": log_shares[0], "log_beta": log_shares[1]}
 
     def _entropy(self) -> Array:
         return entropy(self._log_shapes())

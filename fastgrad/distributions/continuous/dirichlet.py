@@ -46,12 +46,24 @@ def log_density(log_a: Array, log_x: Array) -> Array:
 
 def log_score(log_a: Array, log_x: Array) -> Array:
     """Return the derivative of `log_density` by log_a."""
-    log_a = log_a.reshape(-1, log_a.shape[-1])
-    a, gap, out = np.exp(log_a), np.empty(log_a.shape), np.empty(log_x.shape)
-    _density.gaps(a, gap)
+    out = np.empty(log_x.shape)
     points = _validate.real_array(log_x, "x").reshape(-1)
-    _density.score(points, *flat(a, log_normalised(log_a), gap), out.reshape(-1))
+    _density.score(points, *flat(*_of_score(log_a)), out.reshape(-1))
     return out
+
+
+def replace_by_scores(log_a: Array, log_x: Array) -> None:
+    """Put `log_score` in place of shares whose components are the first axis, (K, *shape)."""
+    for x, *own in zip(log_x.reshape(len(log_x), -1), *(each.T for each in _of_score(log_a))):
+        _density.score(x, *flat(*own), x)
+
+
+def _of_score(log_a: Array) -> tuple[Array, Array, Array]:
+    """Return what the score has of the parameters, each (N, K)."""
+    log_a = log_a.reshape(-1, log_a.shape[-1])
+    a, gap = np.exp(log_a), np.empty(log_a.shape)
+    _density.gaps(a, gap)
+    return a, log_normalised(log_a), gap
 
 
 def entropy(log_a: Array) -> Array:

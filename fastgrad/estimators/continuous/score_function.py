@@ -19,6 +19,8 @@ from fastgrad.random import RNG, Key
 
 __all__ = ["ScoreFunction"]
 
+FEW = 1 << 16  # numbers that are multiplied at a time
+
 
 class OfContinuous(Estimator):
     """Base class of the estimators of the gradient of E[f] by the parameters of a distribution.
@@ -121,6 +123,17 @@ class Means(dict[str, Mean]):
         for name, x in arrays.items():
             self.setdefault(name, Mean()).add(x)
 
+    def add_weighted(self, weight: Array, arrays: dict[str, Array]) -> None:
+        """Take the next block times a weight, whose axes are the first ones of each array.
+
+        A few samples at a time are multiplied: to be given so much memory takes longer.
+        """
+        for name, x in arrays.items():
+            mean, w = self.setdefault(name, Mean()), expand(weight, x)
+            step = max(FEW * len(x) // max(x.size, 1), 1)
+            for i in range(0, len(x), step):
+                mean.add(w[i : i + step] * x[i : i + step])
+
 
 def estimate_of(
     distribution: Continuous,
@@ -203,7 +216,7 @@ class ScoreFunction(OfContinuous):
             signal = f_x.signal - signals.first.reshape(f_x.signal.shape[1:])
             score = distribution.transform_score(noise)
             scores.add(score)
-            weighted.add({name: expand(signal, s) * s for name, s in score.items()})
+            weighted.add_weighted(signal, score)
         n = value.count
         # Scores weighted from the first signal on; the baseline, or 0, moves the origin.
         origin = signals.first if self.baseline is None else -signals.deviation

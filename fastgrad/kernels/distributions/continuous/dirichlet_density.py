@@ -202,3 +202,23 @@ def shares(chunk, chunks, x, logs, complement, out):
         for i in range(n):
             out[first + i, mine] = pair[0, i]
             out[first + i, 1 - mine] = pair[1, i]
+
+
+@block
+def fill_log_ratios(first, second, own, other):
+    """Set own and other to first and second less the logarithm of the sum of their exponentials."""
+    wide_vectors()
+    for i in range(own.size):
+        gap = first[i] - second[i]
+        least = -abs(gap)
+        rest = log1p(exp(least))
+        own[i] = min(gap, 0.0) - rest
+        other[i] = min(-gap, 0.0) - rest
+
+
+@kernel(cost=lambda own: WORK * own.size)
+def shares_of_gammas(chunk, chunks, first, second, own, other):
+    """Set flat own and other to log x and log(1 - x) of x = e^first / (e^first + e^second)."""
+    begin, end = chunk_bounds(own.size, chunk, chunks)
+    rows = slice(begin, end)
+    fill_log_ratios(first[rows], second[rows], own[rows], other[rows])
