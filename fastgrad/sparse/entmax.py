@@ -148,8 +148,13 @@ def entmax(logits: ArrayLike, *, alpha: float, out: FloatArray | None = None) ->
     out = _outputs.output(out, (*batch, rows.shape[1]), rows.dtype, rows)
     none = _validate.frozen(np.empty((0, *rows.shape), rows.dtype))
     flat = out.reshape(1, *rows.shape)
-    _kernels.entmax(rows, _NO_NOISE, False, rows.dtype.type(1), mode, a, none, flat)
+    _kernels.entmax(rows, _NO_NOISE, False, _ones(rows), mode, a, none, flat)
     return out
+
+
+def _ones(rows: FloatArray) -> FloatArray:
+    """Return the factors of rows that are mapped as they are."""
+    return _validate.frozen(np.ones(len(rows), rows.dtype))
 
 
 def entmax_vjp(logits: ArrayLike, cotangent: ArrayLike, *, alpha: float) -> FloatArray:
@@ -195,5 +200,5 @@ def entmax_vjp(logits: ArrayLike, cotangent: ArrayLike, *, alpha: float) -> Floa
     if not len(r):
         grad[...] = 0
         return grad
-    _kernels.entmax(rows, _NO_NOISE, False, rows.dtype.type(1), mode, a, r, flat)
+    _kernels.entmax(rows, _NO_NOISE, False, _ones(rows), mode, a, r, flat)
     return grad

@@ -21,7 +21,7 @@ def gumbel_entmax(
     logits: ArrayLike,
     *,
     alpha: float,
-    temperature: float,
+    temperature: ArrayLike,
     num_samples: int | None = None,
     rng: RNG,
     row_offset: int = 0,
@@ -36,9 +36,10 @@ def gumbel_entmax(
         Unnormalised log probabilities, float32 or float64; -inf gives a relaxed value of 0.
     alpha : float
         From 1, which is `gumbel_softmax`, to 2, which is `gumbel_sparsemax`.
-    temperature : float
-        Divisor of the perturbed logits, above 0; one number for all rows. Below the gap between the
-        two largest perturbed logits, times alpha - 1, a sample is exactly one-hot.
+    temperature : float or array
+        Divisor of the perturbed logits, from 2**-60 to 2**60: one for all rows, or an array of them
+        that broadcasts to the batch shape, whose rows are those of calls with one number. Below the
+        gap between the two largest perturbed logits, times alpha - 1, a sample is exactly one-hot.
     num_samples : int, optional
         Number of samples S. None draws one sample, without a leading axis.
     rng : int, SeedSequence, Generator or Key
@@ -58,8 +59,8 @@ def gumbel_entmax(
     Raises
     ------
     ValueError
-        If the logits hold NaN or +inf, or a row of nothing but -inf; if alpha is not from 1 to 2,
-        or the temperature not a finite number above 0.
+        If the logits hold NaN or +inf, or a row of nothing but -inf; if alpha is not from 1 to 2;
+        if a temperature is out of its range, or temperatures do not broadcast to the batch shape.
 
     Examples
     --------
@@ -78,7 +79,7 @@ def gumbel_entmax(
     count, lead = _validate.samples(num_samples)
     first, sample = _validate.offsets(row_offset, sample_offset, count)
     noise = as_key(rng).kernel_words, sample, first
-    scale = _validate.scale(rows.dtype, temperature)
+    scale = _validate.row_scales(rows.dtype, temperature, batch)
     out = _outputs.output(out, (*lead, *batch, rows.shape[1]), rows.dtype, rows)
     none = _validate.frozen(np.empty((0, *rows.shape), rows.dtype))
     _kernels.entmax(rows, noise, True, scale, mode, a, none, out.reshape(count, *rows.shape))
@@ -90,7 +91,7 @@ def gumbel_entmax_vjp(
     cotangent: ArrayLike,
     *,
     alpha: float,
-    temperature: float,
+    temperature: ArrayLike,
     rng: RNG,
     row_offset: int = 0,
     sample_offset: int = 0,
@@ -131,7 +132,8 @@ def gumbel_entmax_vjp(
     first, sample = _validate.offsets(row_offset, sample_offset, count)
     grad = np.zeros(full, rows.dtype)
     if len(r):
-        where, scale = (key, sample, first), _validate.scale(rows.dtype, temperature)
+        where = key, sample, first
+        scale = _validate.row_scales(rows.dtype, temperature, batch)
         _kernels.entmax(rows, where, True, scale, mode, a, r, grad.reshape(1, *rows.shape))
     return grad
 
@@ -139,7 +141,7 @@ def gumbel_entmax_vjp(
 def gumbel_sparsemax(
     logits: ArrayLike,
     *,
-    temperature: float,
+    temperature: ArrayLike,
     num_samples: int | None = None,
     rng: RNG,
     row_offset: int = 0,
@@ -172,7 +174,7 @@ def gumbel_sparsemax_vjp(
     logits: ArrayLike,
     cotangent: ArrayLike,
     *,
-    temperature: float,
+    temperature: ArrayLike,
     rng: RNG,
     row_offset: int = 0,
     sample_offset: int = 0,

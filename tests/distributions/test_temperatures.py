@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastgrad as fg
-from fastgrad import bernoulli, permutation, subset
+from fastgrad import bernoulli, permutation, sparse, subset
 
 KEY = fg.Key(7)
 
@@ -124,6 +124,36 @@ def test_each_scaled_matrix_is_that_of_a_call_with_its_own_temperature(dtype, sh
         np.testing.assert_array_equal(h[place], permutation.gumbel_sinkhorn_vjp(y, r[place], **own))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(70, 3), (3, 700)])
+@pytest.mark.parametrize("alpha", [1.0, 1.4, 1.5, 2.0])
+def test_each_sparse_row_is_that_of_a_call_with_its_own_temperature(dtype, shape, alpha):
+    x, t, r = logits(shape, dtype), temperatures(shape[:1]), logits((2, *shape), dtype, 2)
+    x[0, 1] = -np.inf
+    call, back = {"num_samples": 2, "alpha": alpha, "rng": KEY}, {"alpha": alpha, "rng": KEY}
+    p = sparse.gumbel_entmax(x, temperature=t, row_offset=5, **call)
+    g = sparse.gumbel_entmax_vjp(x, r, temperature=t, row_offset=5, **back)
+    for i in (0, 1, shape[0] - 1):
+        row, own = slice(i, i + 1), {"temperature": np.array(t[i]), "row_offset": 5 + i}
+        np.testing.assert_array_equal(p[:, row], sparse.gumbel_entmax(x[row], **own, **call))
+        one = sparse.gumbel_entmax_vjp(x[row], r[:, row], **own, **back)
+        np.testing.assert_array_equal(g[row], one)
+
+
+def test_temperatures_of_sparsemax_broadcast_to_the_batch():
+    x, t = logits((4, 5, 3), np.float32), temperatures((4, 1)).astype(np.float32)
+    full, options = np.broadcast_to(t, (4, 5)), {"rng": KEY}
+    p = sparse.gumbel_sparsemax(x, temperature=t, **options)
+    np.testing.assert_array_equal(p, sparse.gumbel_sparsemax(x, temperature=full, **options))
+    g = sparse.gumbel_sparsemax_vjp(x, x, temperature=t, **options)
+    same = sparse.gumbel_sparsemax_vjp(x, x, temperature=full.tolist(), **options)
+    np.testing.assert_array_equal(g, same)
+
+
+def sparse_samples(x, **options):
+    return sparse.gumbel_entmax(x, alpha=1.5, **options)
+
+
 def choices(x, **options):
     return subset.relaxed_top_k(x, 2, **options)
 
@@ -132,7 +162,7 @@ def scaled(x, **options):
     return permutation.gumbel_sinkhorn(np.zeros((len(x), 3, 3)), **options)
 
 
-@pytest.mark.parametrize("call", [fg.gumbel_softmax, fg.relax, choices, scaled])
+@pytest.mark.parametrize("call", [fg.gumbel_softmax, fg.relax, choices, scaled, sparse_samples])
 def test_what_is_no_temperature_is_refused(call):
     x = np.zeros((2, 3))
     for t, words in (

@@ -20,13 +20,13 @@ from fastgrad.kernels.tiles import elementwise, tile
 
 
 @block
-def below_maximum(w, t, best, scale):
-    """w = (t - best) scale."""
+def below_maximum(w, t, best, scale, a):
+    """w = (t - best) scale a."""
     wide_vectors()
     for c in range(0, t.shape[1], LANES):
-        high = load(best, c)
+        high, power = load(best, c), load(scale, c) * like(a, t)
         for i in range(t.shape[0]):
-            store(w, (i, c), (load(t, (i, c)) - high) * scale)
+            store(w, (i, c), (load(t, (i, c)) - high) * power)
 
 
 @block
@@ -55,10 +55,10 @@ def multiply(r, p, scale, s, total, fold):
     col.total(p, s, fold)
     zero = filled(like(0, p))
     for c in range(0, p.shape[1], LANES):
-        mean = load(total, c) / load(s, c)
+        mean, slope = load(total, c) / load(s, c), load(scale, c)
         for i in range(p.shape[0]):
             x = load(p, (i, c))
-            step = scale * (x * (load(r, (i, c)) - mean))
+            step = slope * (x * (load(r, (i, c)) - mean))
             store(r, (i, c), where(x > zero, step, zero))
 
 
@@ -66,18 +66,18 @@ def multiply(r, p, scale, s, total, fold):
 def entmax(chunk, chunks, logits, noise, noisy, scale, mode, a, cotangent, out):
     """Fill out, (S, N, K), with the map of S draws, or of the logits if not noisy.
 
-    If cotangents (S, N, K) are given, fill out[0] with their products, summed over samples. scale
-    multiplies logits; a is alpha - 1.
+    If cotangents (S, N, K) are given, fill out[0] with their products, summed over samples. scale,
+    (N,), multiplies logits; a is alpha - 1.
     """
     key, first_sample, offset = noise
     layout = tile.layout(*logits.shape, offset)
     fold, real = layout.fold, logits.dtype
     t, w, r, g = tile.scratch(layout, 4, real)
-    best, tau, rest, q, s, past = tile.statistics(layout, 6, real)
+    best, tau, rest, q, s, past, at = tile.statistics(layout, 7, real)
     x, sums, slopes = tile.statistics(layout, 3, np.float64)
     (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
-    slope, power = scale, scale * like(a, t)
     for row in tile.rows(layout, chunk, chunks):
+        tile.load_statistics(at, scale, row, like(1, at), fold)
         tile.load(t, logits, row, like(-np.inf, t))
         col.subtract_maximum(t, best, fold)
         place = addresses(layout, row)
@@ -86,15 +86,15 @@ def entmax(chunk, chunks, logits, noise, noisy, scale, mode, a, cotangent, out):
             if noisy:
                 sample = np.uint32(first_sample + i)
                 draw(w, t, bits, place, sample, key, best, arg, fold, best[:0])
-                below_maximum(w, w, best, power)
+                below_maximum(w, w, best, at, a)
             else:
                 best[:] = like(0, best)
-                below_maximum(w, t, best, power)
+                below_maximum(w, t, best, at, a)
             project(w, mode, a, tau, rest, q, s, past, x, sums, slopes, fold)
             if len(cotangent):
                 tile.load(r, cotangent[i], row, like(0, r))
                 sensitivity(w, mode, a)
-                multiply(r, w, slope, s, q, fold)
+                multiply(r, w, at, s, q, fold)
                 elementwise.add(g, r)
             else:
                 tile.store(out[i], w, row)
