@@ -11,6 +11,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -29,14 +30,18 @@ from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.palette import Fit, Sample, initial
 from fastgrad.dithering.optimiser.search import Search
 from fastgrad.estimators import ESTIMATORS
-from fastgrad.kernels.compiler import cache
+from fastgrad.kernels.compiler import cache, jit, prebuilt
 from fastgrad.kernels.dithering.optimiser import search as search_kernels
 
-__all__ = ["GROUPS", "Compiled", "ahead", "precompile", "run"]
+__all__ = ["GROUPS", "Compiled", "ahead", "prebuild", "precompile", "run"]
 
 ROOT = Path(__file__).parent.parent  # of the package
 CODE = "import sys\nfrom fastgrad.precompile import run\nrun(sys.argv[1:])"
 TYPES = (np.float32, np.float64)
+
+
+def _threads() -> None:
+    jit._runner.address(0, 0, 0)
 
 
 def _pixels(*shape: int) -> Array:
@@ -107,6 +112,7 @@ def _estimator(name: str, dtype: type) -> None:
 
 GROUPS: dict[str, tuple[tuple[Callable[..., None], tuple], ...]] = {
     # What is needed last stands first: a run that is under way compiles from the other end.
+    "threads": ((_threads, ()),),
     "photographs": tuple((f, (3,)) for f in (_search, _annealing, _start, _dithering)),
     "greys": tuple((f, (1,)) for f in (_search, _annealing, _start, _dithering)),
     "samples": tuple((f, (t,)) for f in (_samples, _relaxations, _permutations) for t in TYPES),
@@ -155,20 +161,64 @@ def precompile(groups: Iterable[str] = tuple(GROUPS), *, jobs: int | None = None
     RuntimeError
         If no place is writable, or a process has failed.
     """
-    chosen = [_validate.named(name, "groups", tuple(GROUPS)) for name in groups]
-    count = threads.get_num_threads() if jobs is None else _validate.integer(jobs, "jobs", 1)
-    place, began = cache.cache_directory(), time.perf_counter()
+    place = cache.cache_directory()
     if place is None:
         raise RuntimeError("compiled kernels can be kept nowhere: set NUMBA_CACHE_DIR")
+    return _compile(groups, jobs, Path(place).parent, {"FASTGRAD_PREBUILT": "0"})
+
+
+def prebuild(
+    into: Path, level: str, groups: Iterable[str] = tuple(GROUPS), *, jobs: int | None = None
+) -> Compiled:
+    """Compile groups of kernels for all processors of a level, for a wheel to ship.
+
+    Kernels are called as they are compiled, so this machine must have the level's instructions.
+
+    Parameters
+    ----------
+    into : Path
+        The folder that gets one of the level's name: ``fastgrad/_prebuilt`` in a wheel.
+    level : {"x86-64-v4", "x86-64-v3"}
+        The processors: those with AVX-512, or those with AVX2.
+    groups, jobs
+        As in `precompile`.
+
+    Returns
+    -------
+    Compiled
+        What there is now.
+
+    Raises
+    ------
+    ValueError
+        If there is no such level or group.
+    RuntimeError
+        If this machine lacks instructions of the level, or a process has failed.
+    """
+    _validate.named(level, "level", tuple(prebuilt.LEVELS))
+    lacking = prebuilt.lacking(level)
+    if lacking:
+        raise RuntimeError(f"this machine cannot run what is for {level}: no {', '.join(lacking)}")
+    with tempfile.TemporaryDirectory() as scratch:
+        variables = prebuilt.environment(level, str(into)) | {"NUMBA_CACHE_DIR": scratch}
+        return _compile(groups, jobs, Path(into) / level, variables)
+
+
+def _compile(
+    groups: Iterable[str], jobs: int | None, root: Path, variables: dict[str, str]
+) -> Compiled:
+    """Compile groups in processes that have more variables, and count what is below root then."""
+    chosen = [_validate.named(name, "groups", tuple(GROUPS)) for name in groups]
+    count = threads.get_num_threads() if jobs is None else _validate.integer(jobs, "jobs", 1)
+    began = time.perf_counter()
     tasks = [f"{name}:{i}" for name in chosen for i in range(len(GROUPS[name]))]
     work = [tasks[i::count] for i in range(min(count, len(tasks)))]
-    processes = [_start_process(some) for some in work]
+    processes = [_start_process(some, variables) for some in work]
     for process in processes:
         _, said = process.communicate()
         if process.returncode:
             lines = said.decode(errors="replace").strip().splitlines() or ["it was ended"]
             raise RuntimeError(f"a process has failed: {lines[-1]}")
-    root = Path(place).parent
     files = [path.stat().st_size for path in root.rglob("*.nbc")]
     return Compiled(time.perf_counter() - began, len(files), sum(files), str(root))
 
@@ -205,13 +255,15 @@ def ahead(group: str) -> Iterator[None]:
             process.wait()
 
 
-def _start_process(tasks: list[str], *, quiet: bool = False) -> subprocess.Popen[bytes]:
-    """Start a process that compiles."""
+def _start_process(
+    tasks: list[str], variables: dict[str, str] | None = None, *, quiet: bool = False
+) -> subprocess.Popen[bytes]:
+    """Start a process that compiles, with more variables."""
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     return subprocess.Popen(
         [sys.executable, "-c", CODE, *tasks],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL if quiet else subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, **(variables or {}), "PYTHONPATH": path},
     )

@@ -7,15 +7,16 @@ import hashlib
 import importlib
 import os
 import pathlib
-import pickle
 import re
 import time
 
 import numba
 from numba.core import sigutils
-from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.caching import FunctionCache, NullCache
 
 from fastgrad.kernels.compiler import interrupts
+from fastgrad.kernels.compiler.cache_files import Files
+from fastgrad.kernels.compiler.prebuilt import Prebuilt
 
 ROOT = pathlib.Path(__file__).parents[1]  # the folder of all kernels
 IMPORT = re.compile(r"^from fastgrad\.kernels([.\w]*) import (\([^)]*\)|.*)", re.MULTILINE)
@@ -44,53 +45,6 @@ def source_digest(path):
         name = os.path.relpath(source, ROOT)
         digest.update(name.encode() + b"\0" + source.read_bytes())
     return digest.hexdigest()
-
-
-class _Files(IndexDataCacheFile):
-    """One file for each overload, named by a digest of all that it depends on; there is no index.
-
-    Numba's own index numbers its files, and two processes that save two overloads at once may give
-    them one number. Here no two overloads share a name, and a file says what it holds.
-    """
-
-    def __init__(self, cache_path, filename_base, source_stamp):
-        super().__init__(cache_path, filename_base, source_stamp)
-        self._prefix = f"{filename_base}.{_digest(self._version, source_stamp)[:12]}."
-
-    def data_name(self, key):
-        """Return the name of the file of an overload."""
-        return f"{self._prefix}{_digest(key)[:20]}.nbc"
-
-    def save(self, key, data):
-        head, body = self._dump((self._version, self._source_stamp, key)), self._dump(data)
-        with self._open_for_write(self._data_path(self.data_name(key))) as file:
-            file.write(head)
-            file.write(body)
-        self._remove_stale()
-
-    def load(self, key):
-        try:
-            with open(self._data_path(self.data_name(key)), "rb") as file:
-                if pickle.load(file) == (self._version, self._source_stamp, key):
-                    return pickle.load(file)
-        except FileNotFoundError:
-            pass
-        return None
-
-    def flush(self):
-        for name in self._names(self._prefix):
-            os.unlink(self._data_path(name))
-
-    def _names(self, prefix):
-        names = os.listdir(self._cache_path)
-        return [n for n in names if n.startswith(prefix) and n.endswith((".nbc", ".nbi"))]
-
-    def _remove_stale(self):
-        """Remove the files of other sources and of other versions of Numba."""
-        for name in self._names(self._index_name.removesuffix("nbi")):
-            if not name.startswith(self._prefix):
-                with contextlib.suppress(OSError):  # another process may have been faster
-                    os.unlink(self._data_path(name))
 
 
 class _Lock:
@@ -125,22 +79,49 @@ class _Lock:
             os.close(self._descriptor)
 
 
-def _digest(*parts):
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
+class _Shipped(NullCache):
+    """What came with the package: all there is where no place is writable."""
+
+    def __init__(self, dispatcher):
+        self.sources = source_digest(dispatcher.py_func.__code__.co_filename)
+        self._prebuilt = Prebuilt(dispatcher.py_func, self.sources)
+
+    def load_overload(self, sig, target_context):
+        args, _ = sigutils.normalize_signature(sig)
+        try:
+            loaded = self._prebuilt.load(args, target_context)
+            return loaded if loaded is not None and loaded.signature.args == args else None
+        except Exception:
+            return None
+
+    def save_overload(self, sig, data):
+        """Keep nothing, unless this process builds a package."""
+        self._prebuilt.save(data)
+
+    def close(self):
+        """Hold nothing."""
+
+    def is_filled(self, target_context):
+        """Return whether some overload is there."""
+        return self._prebuilt.is_filled(target_context)
 
 
 class _Cache(FunctionCache):
-    """Numba's on-disk cache, keyed by imported sources too; a failure is only a miss."""
+    """Numba's on-disk cache, keyed by imported sources too; what it lacks may have been shipped.
+
+    A failure is only a miss.
+    """
 
     def __init__(self, dispatcher):
         super().__init__(dispatcher.py_func)
-        digest = source_digest(dispatcher.py_func.__code__.co_filename)
-        stamp = self._cache_file._source_stamp, digest
-        self._cache_file = _Files(self._cache_path, self._impl.filename_base, stamp)
-        self._locks = []
+        self._shipped, self._locks = _Shipped(dispatcher), []
+        stamp = self._cache_file._source_stamp, self._shipped.sources
+        self._cache_file = Files(self._cache_path, self._impl.filename_base, stamp)
 
     def load_overload(self, sig, target_context):
         loaded = self._load(sig, target_context)
+        if loaded is None:
+            loaded = self._shipped.load_overload(sig, target_context)
         if loaded is None and self._enabled:
             with contextlib.suppress(Exception):  # without a lock it is compiled all the same
                 self._locks.append(_Lock(self._lock_path(sig, target_context)))
@@ -166,25 +147,30 @@ class _Cache(FunctionCache):
         return os.path.join(self._cache_path, f"{name}.lock")
 
     def save_overload(self, sig, data):
+        self._shipped.save_overload(sig, data)
         try:
             super().save_overload(sig, data)
         except Exception:
             self.disable()
 
+    def is_filled(self, target_context):
+        """Return whether some overload is there."""
+        with contextlib.suppress(OSError):
+            if self._cache_file._names(self._cache_file._prefix):
+                return True
+        return self._shipped.is_filled(target_context)
+
 
 def cached(dispatcher):
-    """Give a dispatcher the package's cache; without a writable place it simply has none.
+    """Give a dispatcher the package's cache; without a writable place it has what was shipped.
 
     Interrupts, and the search for garbage, wait until it has compiled, or loaded, what it is called
     for.
     """
     compile_, release = dispatcher.compile, contextlib.nullcontext
     if os.environ.get("FASTGRAD_CACHE", "1") != "0":
-        try:
-            dispatcher._cache = cache = _Cache(dispatcher)
-            release = functools.partial(contextlib.closing, cache)
-        except (RuntimeError, OSError, AttributeError):
-            pass
+        dispatcher._cache = cache = _cache(dispatcher)
+        release = functools.partial(contextlib.closing, cache)
 
     def compile_and_release(signature):
         with release(), _without_collector():
@@ -192,6 +178,13 @@ def cached(dispatcher):
 
     dispatcher.compile = interrupts.held()(compile_and_release)
     return dispatcher
+
+
+def _cache(dispatcher):
+    try:
+        return _Cache(dispatcher)
+    except (RuntimeError, OSError, AttributeError):
+        return _Shipped(dispatcher)
 
 
 @contextlib.contextmanager
@@ -211,11 +204,8 @@ def _without_collector():
 
 def is_filled(dispatcher):
     """Return whether some overload of a function is on disk."""
-    files = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
-    try:
-        return files is not None and bool(files._names(files._prefix))
-    except OSError:
-        return False
+    cache = dispatcher._cache
+    return hasattr(cache, "is_filled") and cache.is_filled(dispatcher.targetctx)
 
 
 def cache_directory():
