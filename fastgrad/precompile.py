@@ -1,8 +1,9 @@
-"""Kernels compiled ahead of their first use, in several processes: for images and for CI.
+"""Kernels compiled ahead of their first use, in several processes: for images, CI and wheels.
 
 Kernels are compiled when they are first called, and kept on disk. Here each group of them is
 called with the smallest of arguments. A process that meets a kernel which another one is compiling
-waits for it.
+waits for it. `precompile` compiles for the processor at hand and keeps that in the cache;
+`prebuild` compiles for a level of processors, and hatch_build.py puts that into a wheel.
 """
 
 from __future__ import annotations
@@ -140,7 +141,9 @@ class Compiled(NamedTuple):
 
 
 def precompile(groups: Iterable[str] = tuple(GROUPS), *, jobs: int | None = None) -> Compiled:
-    """Compile groups of kernels, and keep them on disk.
+    """Compile groups of kernels for this processor, and keep them on disk.
+
+    What came with the package is passed over: it is for a level of processors.
 
     Parameters
     ----------

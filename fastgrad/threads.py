@@ -31,12 +31,14 @@ NUMBA_THREADING_LAYER   The library that runs the threads: ``tbb``, ``omp`` or `
 OMP_WAIT_POLICY         ``active`` lets threads of OpenMP spin while they wait: a few per cent
                         faster where nothing else runs, several times slower where something does.
 FASTGRAD_CACHE          ``0`` turns the cache of compiled kernels off.
+FASTGRAD_PREBUILT       ``0`` passes over kernels that came with the package: all are compiled here.
 NUMBA_CACHE_DIR         Where compiled kernels are kept; without it, in the package's own folder
                         or, where that is not writable, in the user's cache folder.
 NUMBA_DISABLE_JIT       Must not be set: fastgrad's kernels exist only as compiled code.
 ======================  ===========================================================================
 
-A file of the cache is trusted as a program is: do not let others write to its folder.
+A file of the cache is trusted as a program is: do not let others write to its folder. Kernels that
+came with the package stand in its own folder, and are trusted as the package is.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""``fastgrad compile``: kernels compiled ahead, for images and for CI."""
+"""``fastgrad compile``: kernels compiled ahead, for images and for CI.
+
+They are compiled for the processor at hand, also where the package came with kernels, which are for
+all processors of a level; from then on the former are used.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import scipy
 from fastgrad import _tables
 from fastgrad._version import __version__
 from fastgrad.estimators import ESTIMATORS
-from fastgrad.kernels.compiler import cache, jit
+from fastgrad.kernels.compiler import cache, jit, prebuilt
 from fastgrad.threads import get_num_threads
 
 
@@ -31,6 +31,7 @@ def info(given: argparse.Namespace) -> int:
         "threading layer": jit.threading_layer(),
         "vectors": _vector_width(),
         "kernel cache": cache.cache_directory() or "none: no place is writable",
+        "shipped kernels": ", ".join(prebuilt.usable()) or "none for this processor",
     }
     print(_tables.aligned([(name, str(value)) for name, value in rows.items()], left=2))
     return 0

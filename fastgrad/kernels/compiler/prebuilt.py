@@ -13,6 +13,7 @@ import sys
 import llvmlite
 from llvmlite import binding
 from numba.core.compiler import CompileResult
+from numba.core.registry import cpu_target
 
 from fastgrad.kernels.compiler.cache_files import Files, digest
 
@@ -61,6 +62,11 @@ def levels(features, place):
     ]
 
 
+def usable():
+    """Return the levels shipped that this machine has, the best first."""
+    return levels(cpu_target.target_context.codegen().magic_tuple()[2], PLACE)
+
+
 class Prebuilt:
     """What is shipped of one function."""
 
@@ -69,8 +75,10 @@ class Prebuilt:
         line = function.__code__.co_firstlineno
         self._base = f"{name}-{line}.{sys.implementation.cache_tag}"
         self._stamp = llvmlite.__version__, getattr(sys, "abiflags", ""), sources
-        self._code, self._place = digest(function.__code__.co_code), place or PLACE
-        self._shippable = function.__closure__ is None  # what it closes over is in no source
+        cells = [cell.cell_contents for cell in function.__closure__ or ()]
+        # Of numbers and names it is known what they are by how they are printed.
+        self._shippable = all(isinstance(cell, (int, float, str)) for cell in cells)
+        self._code, self._place = digest(function.__code__.co_code, cells), place or PLACE
 
     def load(self, args, context):
         """Return what was compiled for the best level that this machine has, or None."""

@@ -84,20 +84,28 @@ def test_other_sources_types_and_processors_find_nothing(shipped):
     assert not mine.is_filled(context)
 
 
-@needs_a_level
-def test_what_a_function_closes_over_is_in_no_source(tmp_path, monkeypatch):
-    number = len(str(tmp_path))
-
-    def closure(x):
+def adding(number):
+    def add(x):
         return x[0] + number
 
-    dispatcher = numba.njit(closure)
-    dispatcher.compile(FLOATS)
+    return add
+
+
+@needs_a_level
+def test_what_a_function_closes_over_is_in_no_source(tmp_path, monkeypatch):
+    """Numbers are part of the key; what has no certain name is not shipped."""
     monkeypatch.setenv(prebuilt.INTO, str(tmp_path / MINE[0]))
-    entry = prebuilt.Prebuilt(closure, "sources", tmp_path)
-    entry.save(dispatcher.overloads[FLOATS])
-    assert not list(tmp_path.rglob("*.nbc"))
-    assert entry.load(FLOATS, dispatcher.targetctx) is None
+    found = {}
+    for number in (1, 2):
+        dispatcher = numba.njit(adding(number))
+        dispatcher.compile(FLOATS)
+        prebuilt.Prebuilt(dispatcher.py_func, "sources").save(dispatcher.overloads[FLOATS])
+    for number in (1, 2, 3):
+        entry = prebuilt.Prebuilt(adding(number), "sources", tmp_path)
+        found[number] = entry.load(FLOATS, dispatcher.targetctx)
+    x = np.float32([0.5])
+    assert [found[i] and found[i].entry_point(x) for i in (1, 2, 3)] == [1.5, 2.5, None]
+    assert not prebuilt.Prebuilt(adding(np.ones(1)), "sources", tmp_path)._shippable
 
 
 @needs_a_level
