@@ -39,6 +39,7 @@ __all__ = ["GROUPS", "Compiled", "ahead", "prebuild", "precompile", "run"]
 ROOT = Path(__file__).parent.parent  # of the package
 CODE = "import sys\nfrom fastgrad.precompile import run\nrun(sys.argv[1:])"
 TYPES = (np.float32, np.float64)
+HELPERS = 2  # processes that run ahead of one that waits for them most of the time
 
 
 def _threads() -> None:
@@ -236,9 +237,9 @@ def run(tasks: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def ahead(group: str) -> Iterator[None]:
-    """Let another process compile a group while this one is at work, which meets it half way.
+    """Let other processes compile a group while this one is at work, which meets them half way.
 
-    There is none if the kernels that are needed last have been compiled already, if compiled
+    There are none if the kernels that are needed last have been compiled already, if compiled
     kernels can be kept nowhere, or if there is but one thread.
 
     Parameters
@@ -246,15 +247,17 @@ def ahead(group: str) -> Iterator[None]:
     group : str
         A name in `GROUPS`.
     """
-    last, process = search_kernels.descend.dispatcher, None
+    last, processes = search_kernels.descend.dispatcher, []
     needed = threads.get_num_threads() > 1 and not cache.is_filled(last)
     if needed and cache.cache_directory() is not None:
-        process = _start_process([f"{group}:{i}" for i in range(len(GROUPS[group]))], quiet=True)
+        tasks = [f"{group}:{i}" for i in range(len(GROUPS[group]))]
+        processes = [_start_process(tasks[i::HELPERS], quiet=True) for i in range(HELPERS)]
     try:
         yield
     finally:
-        if process is not None:  # a half-written file is no file: see the cache
+        for process in processes:  # a half-written file is no file: see the cache
             process.kill()
+        for process in processes:
             process.wait()
 
 

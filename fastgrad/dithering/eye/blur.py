@@ -153,8 +153,9 @@ def convolve(
     array([0.25 , 0.375, 0.25 ])
     """
     planes = np.ascontiguousarray(planes)
-    taps = np.array(np.broadcast_to(taps, (1, 2, taps.size)) if taps.ndim == 1 else taps)
+    taps = np.broadcast_to(taps, (1, 2, taps.size)) if taps.ndim == 1 else taps
+    taps = np.array(taps, planes.dtype, order="C")  # one order, lest the kernel be compiled for two
     if out is None:
         out = np.empty_like(planes)
-    kernels.blur(out, planes, taps.astype(planes.dtype), planes.dtype.type(nu), margin)
+    kernels.blur(out, planes, taps, planes.dtype.type(nu), margin)
     return out
