@@ -47,6 +47,33 @@ def test_a_second_process_compiles_nothing(tmp_path):
     assert left == "0"
 
 
+def test_the_helpers_share_a_group_and_are_ended(monkeypatch):
+    started, ended = [], []
+
+    class Process:
+        kill = wait = lambda self: ended.append(self)
+
+    monkeypatch.setattr(precompile, "_start_process", lambda t, **k: started.append(t) or Process())
+    monkeypatch.setattr(precompile.cache, "is_filled", lambda _: False)
+    monkeypatch.setattr(precompile.cache, "cache_directory", lambda: "somewhere")
+    monkeypatch.setattr(precompile.threads, "get_num_threads", lambda: 2)
+    with precompile.ahead("greys"):
+        assert not ended
+    assert len(started) == precompile.HELPERS
+    tasks = [f"greys:{i}" for i in range(len(precompile.GROUPS["greys"]))]
+    assert sorted(task for some in started for task in some) == tasks
+    assert len(ended) == 2 * len(started)
+
+
+def test_what_cannot_be_prebuilt_is_refused(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match=r"level must be .*x86-64-v3.*, got 'i386'"):
+        precompile.prebuild(tmp_path, "i386")
+    monkeypatch.setattr(precompile.prebuilt, "lacking", lambda _: ["avx2", "fma"])
+    with pytest.raises(RuntimeError, match=r"this machine cannot run what is for .*: no avx2, fma"):
+        precompile.prebuild(tmp_path, "x86-64-v3")
+    assert not list(tmp_path.iterdir())
+
+
 def test_nothing_runs_ahead_of_what_is_compiled(monkeypatch):
     started = []
     monkeypatch.setattr(precompile, "_start_process", lambda *a, **k: started.append(a))

@@ -34,6 +34,19 @@ def test_convolve_is_scipys_gaussian_filter(sigma, shape, dtype):
     np.testing.assert_allclose(result, expected, atol=1e-6 if dtype == np.float32 else 1e-14)
 
 
+def test_the_blur_sees_its_taps_in_one_order(monkeypatch):
+    """Another order is another type: the kernel would be compiled once more."""
+    seen = []
+    monkeypatch.setattr(blur.kernels, "blur", lambda out, planes, taps, *rest: seen.append(taps))
+    plane, line = np.zeros((1, 9, 9), np.float32), np.arange(5.0)
+    lines = np.asfortranarray(np.stack([[line, line + 1]] * 2))
+    for taps in (line, line[::-1], lines, lines[::-1]):
+        blur.convolve(plane, taps)
+        assert seen[-1].flags.c_contiguous
+        assert seen[-1].dtype == np.float32
+        np.testing.assert_array_equal(seen[-1], np.broadcast_to(taps, seen[-1].shape))
+
+
 def test_autocorrelation_is_two_blurs():
     taps = blur.gaussian(1.2)
     plane = np.zeros((1, 40, 40))
