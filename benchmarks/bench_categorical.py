@@ -50,10 +50,10 @@ class Dtype(common.Call):
     params = common.grid(FUNCTIONS, ["float32", "float64"])
 
     def setup(self, function, value):
-        self.prepare(calls, function, dtype=value)
+        self.prepare(calls, function, dtype=value, rows=common.FEW)
 
     def track_in_units(self, function, value):
-        return common.in_units(self.call, common.ROWS * common.CATEGORIES, seconds=0.2)
+        return common.in_units(self.call, common.FEW * common.CATEGORIES, seconds=0.3)
 
     track_in_units.unit = "U"
 

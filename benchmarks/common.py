@@ -11,6 +11,7 @@ import numba
 import numpy as np
 
 ROWS, CATEGORIES = 65_536, 16
+FEW = 2048  # rows of what is measured in units: a call ends before others get the processor
 TEMPERATURE = 0.5
 KEY = 7
 
@@ -56,13 +57,15 @@ def works(x):
 
 
 class Call:
-    """Benchmarks of one call, by name, on 2^20 logits or so; compiled before the clock starts."""
+    """Benchmarks of one call, by name, on 2^20 logits or `rows`; compiled before the clock."""
 
     param_names = ("function", "value")
 
-    def prepare(self, calls, function, *, categories=CATEGORIES, dtype="float32", threads=1):
+    def prepare(
+        self, calls, function, *, rows=None, categories=CATEGORIES, dtype="float32", threads=1
+    ):
         set_threads(threads)
-        rows = ROWS * CATEGORIES // categories
+        rows = rows or ROWS * CATEGORIES // categories
         self.call = calls(logits(rows, categories, np.dtype(dtype)))[function]
         self.call()
 
@@ -94,5 +97,6 @@ def log_of(count):
 
 def in_units(call, count, seconds=0.5):
     """Return the time of a call that makes `count` numbers, in U."""
+    np.empty(1 << 24, np.uint8)  # freed at once: from then on malloc keeps what is smaller
     ours, unit = best(call, seconds, beside=log_of(count))
     return ours / unit
