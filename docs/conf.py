@@ -14,6 +14,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin starve 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 from builders import (
+    command,
     dithering,
     docstrings,
     estimators,
@@ -30,7 +31,7 @@ QUICK = tags.has("quick")  # noqa: F821
 ONLINE = tags.has("online")  # noqa: F821
 GENERATED = HERE / "generated"
 
-for builder in (inventories, pages, reference, stories, estimators, pictures, dithering):
+for builder in (inventories, pages, command, reference, stories, estimators, pictures, dithering):
     builder.write(GENERATED)
 
 project = "fastgrad"

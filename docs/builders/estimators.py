@@ -183,7 +183,8 @@ def write(folder):
     package = Path(fg.__file__).parent
     sources = [*package.glob("estimators/**/*.py"), *package.glob("comparison/*.py")]
     sources += package.glob("distributions/**/*.py")
-    if not changed(folder, "estimators", [*sources, *Path(__file__).parent.glob("*.py")]):
+    sources += [Path(__file__), Path(__file__).with_name("formulae.py")]
+    if not changed(folder, "estimators", sources):
         return
     measured = everything()
     heads = ("estimator", "variables", "needs", "evaluations", "bias", "variance")

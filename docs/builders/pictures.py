@@ -106,7 +106,8 @@ def write(folder):
     """Write the pictures."""
     package = Path(fg.__file__).parent
     sources = [*package.glob("estimators/**/*.py"), *package.glob("distributions/*.py")]
-    if not changed(folder, "pictures", [*sources, *Path(__file__).parent.glob("*.py")]):
+    sources += [Path(__file__), Path(estimators.__file__)]
+    if not changed(folder, "pictures", sources):
         return
     for make in (scatter, temperatures, conditional, learning):
         save(folder / "pictures" / f"{make.__name__}.svg", svg(make()))

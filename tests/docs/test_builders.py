@@ -43,6 +43,18 @@ def test_every_public_name_of_the_top_level_is_in_the_reference():
     assert {*listed, *modules, "__version__"} == set(fg.__all__)
 
 
+def test_every_option_of_the_commands_is_on_their_page():
+    from fastgrad.cli import COMMANDS
+
+    page = builder("command").page()
+    for name, (_, _, table) in COMMANDS.items():
+        assert f"## fastgrad {name}\n" in page
+        for option in (option for options in table.values() for option in options):
+            for written in option.names:
+                assert not written.startswith("-") or f"`{written}" in page, written
+    assert "%(" not in page
+
+
 @pytest.mark.parametrize(
     ("line", "escaped"),
     [
