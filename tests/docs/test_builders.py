@@ -96,6 +96,14 @@ def test_inventories_are_sphinxs(tmp_path):
         assert len(zlib.decompress(body).splitlines()) == len(inventories.NAMES[project])
 
 
+def test_every_finding_is_on_the_page_of_what_others_do():
+    page = (DOCS / "others.md").read_text(encoding="utf-8")
+    scripts = sorted((DOCS.parent / "findings").glob("*.sh"))
+    assert scripts
+    for path in scripts:
+        assert f"(script: `{path.stem}`)" in page, path.name
+
+
 def test_a_file_with_the_same_content_is_left(tmp_path):
     files, path = builder("files"), tmp_path / "a" / "b.txt"
     files.save(path, "one")
