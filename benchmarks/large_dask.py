@@ -1,7 +1,7 @@
 """A picture in a Zarr array, dithered by workers of little memory to another one.
 
     python -m benchmarks.large_dask [--megapixels 1000] [--workers 2] [--memory 1.5] [--rows 2048]
-        [--columns 16384]
+        [--columns 8192]
 
 The picture is synthetic, square or of so many columns, and made chunk by chunk. Workers are
 processes of a local cluster, each with one thread and so many GB, above which Dask would end them.
@@ -100,13 +100,13 @@ def main():
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--memory", type=float, default=1.5, help="GB of each")
     parser.add_argument("--rows", type=int)
-    parser.add_argument("--columns", type=int, default=16384, help="at most")
+    parser.add_argument("--columns", type=int, help="by default the picture is square")
     parser.add_argument("--alone", action="store_true")
     parser.add_argument("--folder", help="where the arrays are; by default a temporary one")
     args = parser.parse_args()
     if da is None:
         raise SystemExit("this is for users of Dask: pip install fastgrad[dask,large]")
-    width = min(args.columns, round((args.megapixels * 1e6) ** 0.5))
+    width = args.columns or round((args.megapixels * 1e6) ** 0.5)
     height = round(args.megapixels * 1e6 / width)
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         source, target = Path(folder, "a.zarr"), Path(folder, "b.zarr")

@@ -1,18 +1,16 @@
-"""Pictures on Dask arrays: strips of rows, each one task, with the bits of a search of the whole.
+"""Pictures on Dask arrays: parts of them, each one task, with the bits of a search of the whole.
 
-A strip is searched with the rows above and below it that its own depend on (see
+A part is searched with the pixels around it that its own depend on (see
 `fastgrad.dithering.optimiser.wavefront`), so that no task waits for another.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import dask.array as da
 import numpy as np
@@ -21,14 +19,16 @@ from dask.delayed import delayed
 
 from fastgrad import _validate
 from fastgrad._typing import Array, ByteArray, FloatArray
-from fastgrad.dask.blocks import computing_with, known, number_of_threads
+from fastgrad.dask.blocks import computing_with, number_of_threads
+from fastgrad.dask.sources import Blocks, DaskSource
 from fastgrad.dithering.eye.colour import SpaceName
+from fastgrad.dithering.optimiser import diffusion
 from fastgrad.dithering.optimiser.tones import Fit, ToneMap
 from fastgrad.dithering.optimiser.wavefront import BAND
 from fastgrad.dithering.pace import Pace
-from fastgrad.dithering.pictures.inputs import Colors, Pixels
+from fastgrad.dithering.pictures.inputs import Colors
 from fastgrad.dithering.pictures.row_files import new_zarr
-from fastgrad.dithering.pictures.sources import ArraySource, PartSource, Places
+from fastgrad.dithering.pictures.sources import Box, PartSource
 from fastgrad.dithering.pictures.transparency import Mode
 from fastgrad.dithering.result import Dithering
 from fastgrad.dithering.strips.learning import Learned, learn
@@ -37,8 +37,7 @@ from fastgrad.random import RNG, as_key
 
 __all__ = ["LazyDithering", "dither"]
 
-T = TypeVar("T")
-MOST, LEAST, PIXELS = 2048, 1024, 1 << 25  # rows of a strip, and pixels of it, by default
+ROWS = 2048  # of a part, by default
 WRITTEN = 256  # rows of a chunk of Zarr's, at most
 
 
@@ -49,7 +48,7 @@ class LazyDithering:
     Attributes
     ----------
     indices : dask array of uint8, shape (height, width)
-        The palette index of each pixel, in strips of rows.
+        The palette index of each pixel, a chunk for each part.
     palette : array of uint8, shape (K, 3)
         The colours in sRGB, as they are seen. They are known from the beginning.
     device : array of uint8, shape (K, 3), or None
@@ -58,7 +57,7 @@ class LazyDithering:
         The opacity of each colour, 255 for opaque; None if all are.
     sums : dask array of float64, shape (height, 4)
         The figures of each row: see `fastgrad.dithering.optimiser.wavefront.Settled`. The task that
-        makes a strip of `indices` makes them too.
+        makes a part of `indices` makes its share of them too.
     """
 
     indices: da.Array
@@ -95,7 +94,7 @@ class LazyDithering:
         return finished(indices, sums, self._learned)
 
     def to_zarr(self, path: str | os.PathLike[str], **options: Any) -> dict[str, float]:
-        """Dither it now, into a Zarr array: each task writes its own rows, and none waits.
+        """Dither it now, into a Zarr array: each task writes its own part, and none waits.
 
         The array holds the indices; its attributes "palette" and "opacity" tell their colours. It
         gets its name when it is whole.
@@ -120,9 +119,10 @@ class LazyDithering:
         """
         indices = self.indices
         rows = math.gcd(indices.chunks[0][0], WRITTEN) if indices.numblocks[0] > 1 else WRITTEN
+        chunks = rows, indices.chunks[1][0]
         written = self.palette if self.device is None else self.device
         shape: Any = indices.shape
-        with new_zarr(Path(path), shape, rows, written, self.opacity) as array:
+        with new_zarr(Path(path), shape, chunks, written, self.opacity) as array:
             stored: Any = da.store(indices, array, lock=False, compute=False)
             _, sums = compute(stored, self.sums, **options)
         loss, measured = figures(sums, self._learned)
@@ -152,9 +152,9 @@ def dither(
 
     The palette, and whatever else concerns the whole of the picture, is learned now, on a sample of
     a million pixels; for that the picture is read once, and a second time where its first rows do
-    not tell that it has more than 256 colours. Everything else is lazy, one task for each strip of
-    rows. The result is the same, bit for bit, for any chunks, any height of the strips, any
-    scheduler and any number of workers.
+    not tell that it has more than 256 colours. Everything else is lazy, one task for each part of
+    some rows, and of 8192 columns if the picture has more. The result is the same, bit for bit, for
+    any chunks, any height of the parts, any scheduler and any number of workers.
 
     Parameters
     ----------
@@ -165,8 +165,7 @@ def dither(
     speed, rng
         As in `fastgrad.dither`. From a generator 64 bits are drawn now.
     rows : int, optional
-        Rows of a strip: a multiple of 128. By default 2048, and down to 1024 for pictures of more
-        than 16,384 columns.
+        Rows of a part: a multiple of 128, by default 2048.
 
     Returns
     -------
@@ -182,11 +181,12 @@ def dither(
 
     Notes
     -----
-    The rows of a strip depend on some above and below it, which its task searches too: 64 rows for
-    each sweep of the search, of which there are 6 at the default speed, and up to 128 more. That is
-    the price of independent tasks; see the page about pipelines for what it is. A task holds the
-    source of these rows in its own type, and of the search a window of some 600 rows: about 45 kB
-    for each column of a picture in colours, in all, and nothing that grows with the height.
+    The rows of a part depend on some above and below it, which its task searches too: 64 rows for
+    each sweep of the search, of which there are 6 at the default speed, and up to 128 more; and
+    where a picture has more than 8192 columns, on up to 1024 on both sides. That is the price of
+    independent tasks; see the page about pipelines for what it is. A task holds the source of its
+    part in its own type, and of the search a window of some 600 rows. So the memory of a worker is
+    bounded, whatever the height and the width of the picture.
 
     Options that need a whole picture at once are not there: ``structure``, ``previous``, ``rate``,
     ``max_bytes``, ``hidden``, and a ``time_budget``.
@@ -205,7 +205,7 @@ def dither(
     source = DaskSource(image)
     height, width = source.shape
     if rows is None:
-        rows = max(LEAST, min(MOST, PIXELS // width // BAND * BAND))
+        rows = ROWS
     elif _validate.integer(rows, "rows", BAND) % BAND:
         raise ValueError(f"rows must be a multiple of {BAND}, got {rows}")
     learned = learn(
@@ -228,22 +228,29 @@ def dither(
     token = tokenize(source.image.name, learned.to_json())
     indices, sums = [], []
     for first in range(0, height, rows):
-        last = min(first + rows, height)
-        begin, end = reach(source.shape, learned, first, last)
-        strip: Any = delayed(strip_of, pure=True)(
-            source.blocks(begin, end),
-            begin,
-            (first, last),
-            height,
-            learned,
-            number_of_threads(),
-            dask_key_name=f"fastgrad-dither-{token}-{first}-{last}",
-        )
-        indices.append(da.from_delayed(strip[0], (last - first, width), np.uint8))
-        sums.append(da.from_delayed(strip[1], (last - first, 4), np.float64))
+        last, total = min(first + rows, height), None
+        beside = []
+        for left in range(0, width, diffusion.WIDE):
+            columns = left, min(left + diffusion.WIDE, width)
+            box = reach(source.shape, learned, first, last, columns)
+            part: Any = delayed(part_of, pure=True)(
+                source.blocks(box),
+                (box[0], box[2]),
+                (first, last, *columns),
+                source.shape,
+                learned,
+                number_of_threads(),
+                dask_key_name=f"fastgrad-dither-{token}-{first}-{last}-{left}",
+            )
+            size = last - first, columns[1] - left
+            beside.append(da.from_delayed(part[0], size, np.uint8))
+            share = da.from_delayed(part[1], (last - first, 4), np.float64)
+            total = share if total is None else total + share  # from left to right, as elsewhere
+        indices.append(beside)
+        sums.append(total)
     palette_of_all, opacity = learned.entries
     return LazyDithering(
-        da.concatenate(indices),
+        da.block(indices),
         palette_of_all,
         learned.written,
         opacity,
@@ -252,90 +259,20 @@ def dither(
     )
 
 
-class DaskSource(ArraySource):
-    """A picture whose rows are computed when they are needed.
-
-    Parameters
-    ----------
-    image : dask array
-        The picture.
-    """
-
-    def __init__(self, image: Any) -> None:
-        self.image: Any = known(image, "image")
-        super().__init__(self.image)
-        if self.image.ndim == 3:
-            self.image = self.image.rechunk({2: -1})
-
-    def read(self, top: int, bottom: int, left: int = 0, right: int | None = None) -> Pixels:
-        """Return the pixels of some rows, and of some columns of them."""
-        return ArraySource(self.image[top:bottom, left:right].compute()).read(0, bottom - top)
-
-    def each(self, function: Callable[[Pixels, int], T], places: Places) -> Iterator[T]:
-        """Call a function with the pixels of some rows: one task for each, all at once."""
-        task: Any = delayed(called, pure=True)
-        calls = [task(function, self.blocks(*place), place, self.shape[0]) for place in places]
-        yield from compute(*calls)
-
-    def blocks(self, top: int, bottom: int) -> list[Any]:
-        """Return the blocks of some rows as tasks, in the form that `Blocks` takes."""
-        found = self.image[top:bottom].to_delayed(optimize_graph=False)
-        return found.reshape(found.shape[:2]).tolist()
-
-
-class Blocks:
-    """The blocks of an array, sliced as one without being joined.
-
-    Parameters
-    ----------
-    blocks : list of lists of array
-        The blocks from top to bottom, and from left to right.
-    """
-
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-
-    def __init__(self, blocks: list[list[Array]]) -> None:
-        self._blocks = blocks
-        self._tops = [0, *itertools.accumulate(len(row[0]) for row in blocks)]
-        width = sum(block.shape[1] for block in blocks[0])
-        self.dtype = blocks[0][0].dtype
-        self.shape = (self._tops[-1], width, *blocks[0][0].shape[2:])
-
-    def __getitem__(self, place: tuple[slice, slice]) -> Array:
-        """Return some rows and columns."""
-        rows, columns = place
-        parts = [
-            np.concatenate([block[max(rows.start - top, 0) : rows.stop - top] for block in row], 1)
-            for top, row in zip(self._tops, self._blocks)
-            if top < rows.stop and top + len(row[0]) > rows.start
-        ]
-        return np.concatenate(parts)[:, columns]
-
-
-def called(
-    function: Callable[[Pixels, int], T],
+def part_of(
     blocks: list[list[Array]],
-    place: tuple[int, int],
-    height: int,
-) -> T:
-    """Return what a function makes of some rows: the task."""
-    return function(PartSource(Blocks(blocks), place[0], height).read(*place), place[0])
-
-
-def strip_of(
-    blocks: list[list[Array]],
-    begin: int,
-    wanted: Sequence[int],
-    height: int,
+    corner: tuple[int, int],
+    wanted: Box,
+    shape: tuple[int, int],
     learned: Learned,
     threads: int,
 ) -> tuple[ByteArray, FloatArray]:
-    """Return the indices of some rows, and their sums: the task."""
-    first, last = wanted
-    source = PartSource(Blocks(blocks), begin, height)
+    """Return the indices of a part, and the sums of its rows: the task."""
+    first, last, *columns = wanted
+    source = PartSource(Blocks(blocks), corner, shape)
+    how: dict[str, Any] = {"columns": tuple(columns), "rows": BAND}
     with computing_with(threads):
-        strips = list(settled(source, learned, first=first, last=last, rows=BAND))
+        strips = list(settled(source, learned, first=first, last=last, **how))
     indices = np.concatenate([strip.indices for strip in strips])
     return indices, np.concatenate([strip.sums for strip in strips])
 

@@ -1,11 +1,14 @@
 """Pictures on Dask arrays: the bits of the whole picture, for any chunks, strips and workers."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastgrad as fg
+from fastgrad.dithering.optimiser import diffusion
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures.images import FileError
 from fastgrad.dithering.pictures.sources import ArraySource
@@ -14,7 +17,6 @@ from fastgrad.dithering.strips.strips import dither_strips
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 import fastgrad.dask as fgd  # noqa: E402
-from fastgrad.dask.dithering import Blocks  # noqa: E402
 
 pytestmark = pytest.mark.optional
 RNG = np.random.default_rng(0)
@@ -60,6 +62,35 @@ def test_the_bits_are_those_of_one_picture(expected, chunks, rows, how):
     lazy = fgd.dither(da.from_array(IMAGE, chunks=chunks), rows=rows, **COLORS)
     same(lazy.compute(scheduler=how[0], num_workers=how[1]), expected)
     assert lazy.indices.chunks[0][0] == min(rows or 2048, 1100)
+
+
+@pytest.mark.parametrize("options", [{"colors": 6}, {"preset": "spectra6"}])
+def test_wide_pictures_are_cut_across_too(monkeypatch, options):
+    monkeypatch.setattr(diffusion, "WIDE", 256)
+    monkeypatch.setattr(diffusion, "SPAN", 64)
+    image = np.ascontiguousarray(picture(700, 140).swapaxes(0, 1))
+    image[20:30, 250:270] = 255, 0, 0
+    options = {**options, "speed": 10}
+    lazy = fgd.dither(da.from_array(image, chunks=(100, 90, 2)), rows=128, **options)
+    assert lazy.indices.chunks == ((128, 12), (256, 256, 188))
+    same(lazy.compute(scheduler="sync"), in_memory(image, **options))
+
+
+def test_memory_does_not_grow_with_the_width(monkeypatch):
+    """What a task holds is bounded by its part, of whatever picture that is one."""
+    monkeypatch.setattr(diffusion, "WIDE", 512)
+    monkeypatch.setattr(diffusion, "SPAN", 64)
+    peaks = []
+    for width in (1536, 6144):
+        blank = da.zeros((512, width), dtype=np.uint8, chunks=(512, 512))
+        lazy = fgd.dither(blank, palette=["#000", "#fff"], rows=512, speed=10)
+        columns = lazy.indices.blocks[0, 1]
+        columns.compute(scheduler="sync")
+        tracemalloc.start()
+        columns.compute(scheduler="sync")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.05 * peaks[0]
 
 
 GREY = np.dstack([IMAGE[..., 2], np.where(IMAGE[..., 1] > 250, 0, 255)]).astype(np.uint8)
@@ -139,15 +170,6 @@ def test_what_cannot_be_done_is_refused():
         fgd.dither(image[0, 0])
     with pytest.raises(ValueError, match="colors must be"):
         fgd.dither(image, colors=1)
-
-
-def test_blocks_are_sliced_as_one_array():
-    blocks = [[IMAGE[:5, :20], IMAGE[:5, 20:]], [IMAGE[5:30, :20], IMAGE[5:30, 20:]]]
-    whole = Blocks(blocks)
-    assert whole.shape == (30, 50, 3)
-    for top, bottom in [(0, 30), (0, 5), (5, 6), (4, 29)]:
-        np.testing.assert_array_equal(whole[top:bottom, 3:33], IMAGE[top:bottom, 3:33])
-        np.testing.assert_array_equal(whole[top:bottom, 0:None], IMAGE[top:bottom])
 
 
 def test_it_is_what_the_function_of_arrays_does(monkeypatch, expected):

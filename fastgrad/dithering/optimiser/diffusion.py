@@ -10,8 +10,10 @@ from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.search import in_vectors
 from fastgrad.kernels.dithering.optimiser import diffusion as kernels
 
-__all__ = ["begin", "diffuse"]
+__all__ = ["SPAN", "WIDE", "begin", "diffuse", "diffuse_rows", "limits_of"]
 
+WIDE = 8192  # columns beyond which a picture is worked on in parts
+SPAN = 512  # columns of such a picture between which no error passes, as none does between bands
 LIMIT = 0.5  # share of a channel's range that an error handed on may have
 AROUND = 2.0  # pixels over which two pictures are compared
 
@@ -20,7 +22,8 @@ def diffuse(loss: BlurredError, palette: ArrayLike) -> ByteArray:
     """Dither by error diffusion, in the space of a loss.
 
     Rows are scanned in alternating directions. No errors pass from one band of 128 rows to the
-    next, so that bands can be worked on at the same time; `Search` repairs the seams.
+    next, so that bands can be worked on at the same time; nor from one span of 512 columns to the
+    next, if the picture has more than 8192. `Search` repairs the seams.
 
     Parameters
     ----------
@@ -52,9 +55,60 @@ def diffuse(loss: BlurredError, palette: ArrayLike) -> ByteArray:
     """
     palette = np.asarray(palette, loss.dtype)
     indices = np.empty(loss.shape, np.uint8)
-    vectors, limits = in_vectors(palette), limits_of(palette)
-    kernels.diffuse(indices, loss.planes, loss.weights, vectors, limits)
+    colours = in_vectors(palette), limits_of(palette)
+    diffuse_rows(indices, loss.planes, loss.weights, colours, loss.shape[1])
     return indices
+
+
+def diffuse_rows(
+    labels: ByteArray,
+    planes: FloatArray,
+    weights: FloatArray,
+    colours: tuple[FloatArray, FloatArray],
+    width: int,
+) -> None:
+    """Dither some rows of a picture by error diffusion, or some columns of them.
+
+    Parameters
+    ----------
+    labels : array of uint8, shape (rows, columns)
+        The array for the palette indices. Its first row is that of a band, and its first column, in
+        a picture of more than `WIDE`, that of a span.
+    planes : array, shape (channels, rows or more, columns)
+        The pixels in the space of the loss.
+    weights : array, shape (rows, columns)
+        Their weights: those of weight 0 hand no error on.
+    colours : tuple of array
+        The palette, by `in_vectors`, and its `limits_of`.
+    width : int
+        Columns of the picture.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> labels, palette = np.empty((2, 3), np.uint8), np.float32([[0], [1]])
+    >>> grey, ones = np.full((1, 2, 3), 0.5, np.float32), np.ones((2, 3), np.float32)
+    >>> diffuse_rows(labels, grey, ones, (in_vectors(palette), limits_of(palette)), 3)
+    >>> labels.sum()
+    np.uint64(3)
+    """
+    if width <= WIDE:
+        kernels.diffuse(labels, planes, weights, *colours)
+        return
+    rows, columns = labels.shape
+    bands, spans = -(-rows // kernels.BAND), -(-columns // SPAN)
+
+    def stacked(plane: FloatArray) -> FloatArray:
+        """Return spans one below the other, as if they were bands, filled up with zeros."""
+        whole = np.zeros((bands * kernels.BAND, spans * SPAN), plane.dtype)
+        whole[:rows, :columns] = plane
+        return whole.reshape(bands, kernels.BAND, spans, SPAN).swapaxes(1, 2).reshape(-1, SPAN)
+
+    layers, weight = np.stack([stacked(plane[:rows]) for plane in planes]), stacked(weights)
+    found = np.empty(weight.shape, np.uint8)
+    kernels.diffuse(found, layers, weight, *colours)
+    found = found.reshape(bands, spans, kernels.BAND, SPAN).swapaxes(1, 2)
+    labels[:] = found.reshape(bands * kernels.BAND, -1)[:rows, :columns]
 
 
 def limits_of(palette: FloatArray) -> FloatArray:

@@ -6,6 +6,9 @@ away than that. So a row of tiles can be swept again as soon as its neighbours h
 often: all sweeps go over the picture at once, each two rows of tiles behind the one before. Every
 number is added in the order in which a search of the whole picture adds it, and the result is the
 same, bit for bit. What must be held in memory is two rows of tiles for each sweep.
+
+Across, too, what is missing beside some columns reaches only so far. So wide pictures can be
+searched in parts of some columns each, with more on both sides, and memory is bounded by the part.
 """
 
 from __future__ import annotations
@@ -17,15 +20,15 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgrad._typing import ArrayLike, ByteArray, FloatArray
+from fastgrad.dithering.optimiser import diffusion
 from fastgrad.dithering.optimiser.diffusion import limits_of
+from fastgrad.dithering.optimiser.held_rows import HeldRows
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.search import NO_PREVIOUS, in_vectors, outwards, table_of
-from fastgrad.kernels.dithering.optimiser import diffusion
 from fastgrad.kernels.dithering.optimiser import search as kernels
+from fastgrad.kernels.dithering.optimiser.diffusion import BAND
 
 __all__ = ["BAND", "Part", "Settled", "Wavefront"]
-
-BAND = diffusion.BAND
 
 
 class Part(NamedTuple):
@@ -80,12 +83,19 @@ class Wavefront:
         Number of sweeps; with none, errors are diffused and that is all.
     first : int, optional
         The first row that is wanted. `begin` says from which row on they must be given for that.
+    columns : tuple of int, optional
+        The first column that is wanted, and the one after the last; by default all of them. In a
+        picture of more than `WIDE` columns, sums are those of spans of so many, added from left to
+        right.
 
     Attributes
     ----------
     begin : int
         The row with which to begin: 0, or a multiple of `BAND` so far above the first row that is
         wanted that what is missing above it changes nothing there.
+    left, right : int
+        The first column that must be given, and the one after the last: those of the picture, or
+        multiples of `SPAN` that are as far away from the columns that are wanted.
 
     Examples
     --------
@@ -100,6 +110,8 @@ class Wavefront:
     """
 
     begin: int
+    left: int
+    right: int
 
     def __init__(
         self,
@@ -109,9 +121,10 @@ class Wavefront:
         sweeps: int,
         *,
         first: int = 0,
+        columns: tuple[int, int] | None = None,
     ) -> None:
         self._loss, self._sweeps = loss, sweeps
-        self._height, self._width = shape
+        self._height, self._across = shape
         self._table, self._size = table_of(loss)
         self._radius = len(self._table) // 2
         self._kept = NO_PREVIOUS, np.empty((0, 0), loss.dtype)
@@ -121,6 +134,9 @@ class Wavefront:
         self._planar[:, : len(colors)] = colors.T
         self._colours = in_vectors(colors), outwards(colors)
         self.begin = self._beginning(first)
+        self._wanted = (0, self._across) if columns is None else columns
+        self.left, self.right = self._beside(*self._wanted)
+        self._width = self.right - self.left
         self._tiles = -(-self._height // self._size)  # rows of them
         begin, top = self.begin, self.begin // self._size
         # Rows of tiles that come next. A later sweep begins below what lacks something from above.
@@ -130,14 +146,14 @@ class Wavefront:
         self._taken = first
         channels, width, radius = len(loss.planes), self._width, self._radius
         self._last = np.zeros((channels, 0, width), loss.dtype)  # errors above, before any move
-        self._planes = _Rows(channels, width, loss.dtype, begin)
-        self._weights = _Rows(1, width, loss.dtype, begin)
-        self._moving = _Rows(1, width, loss.dtype, begin)  # weights of what is not pinned
-        self._labels = _Rows(1, width, np.uint8, begin)
+        self._planes = HeldRows(channels, width, loss.dtype, begin)
+        self._weights = HeldRows(1, width, loss.dtype, begin)
+        self._moving = HeldRows(1, width, loss.dtype, begin)  # weights of what is not pinned
+        self._labels = HeldRows(1, width, np.uint8, begin)
         wide = width + radius + self._table.shape[1]
-        self._field = _Rows(channels, wide, loss.dtype, begin, margin=radius)
+        self._field = HeldRows(channels, wide, loss.dtype, begin, margin=radius)
         around = kernels.AROUND
-        self._awake = _Rows(1, width + 2 * around, np.uint8, begin, margin=around, fill=1)
+        self._awake = HeldRows(1, width + 2 * around, np.uint8, begin, margin=around, fill=1)
 
     def add(self, part: Part) -> None:
         """Take the next rows: a multiple of `BAND`, unless they are the last ones."""
@@ -157,7 +173,8 @@ class Wavefront:
         if part.labels is not None:
             moving[part.labels >= 0] = 0
         planes = self._planes.at(top)
-        diffusion.diffuse(labels, planes, moving, self._colours[0], self._limits)
+        colours = self._colours[0], self._limits
+        diffusion.diffuse_rows(labels, planes, moving, colours, self._across)
         if part.labels is not None:
             np.copyto(labels, part.labels.astype(np.uint8), where=part.labels >= 0)
         error = np.empty_like(part.planes, order="C")
@@ -206,10 +223,11 @@ class Wavefront:
         done = self._done
         end = done if done == self._height else done - self._radius
         top = self._taken
+        left, right = (column - self.left for column in self._wanted)
         if end <= top:
-            return Settled(top, np.empty((0, self._width), np.uint8), np.empty((0, 4)))
+            return Settled(top, np.empty((0, right - left), np.uint8), np.empty((0, 4)))
         self._taken = end
-        indices = self._labels.at(top)[0][: end - top].copy()
+        indices = self._labels.at(top)[0][: end - top, left:right].copy()
         return Settled(top, indices, self._sums(top, end, done))
 
     @property
@@ -225,6 +243,16 @@ class Wavefront:
         # What is missing above reaches two rows of tiles further down with each sweep.
         top = first - self._radius - 2 * self._sweeps * self._size
         return max(0, top // step * step)
+
+    def _beside(self, left, right):
+        """Return columns so far to both sides that what is missing beyond changes nothing here."""
+        step = math.lcm(diffusion.SPAN, 2 * self._size)
+        # It begins with the first column of tiles. A sweep takes four turns, every second column of
+        # every second row at a time, and in each what is wrong reaches the next column.
+        far = self._radius + 4 * self._sweeps * self._size
+        end = right + far + self._size  # the last tile there may be smaller than others
+        end = -(-end // diffusion.SPAN) * diffusion.SPAN
+        return max(0, (left - far) // step * step), min(end, self._across)
 
     def _advance(self):
         """Make all moves that can be made before more rows come."""
@@ -282,50 +310,26 @@ class Wavefront:
         weights = self._weights.at(first)[0][: done - first]
         counted = (weights > 0).astype(loss.dtype)
         error = np.empty((len(loss.planes), *labels.shape), loss.dtype)
-        own = slice(top - first, end - first)
-        out = np.empty((end - top, 4))
+        own, sums = slice(top - first, end - first), np.empty((len(labels), 2))
+        out = np.zeros((end - top, 4))
+        left, right = self._wanted
         for column, share in ((0, weights), (1, counted)):
             kernels.errors(error, labels, share, planes, self._planar)
-            field, sums = loss.field(error), np.empty((len(labels), 2))
-            kernels.energies(sums, labels, share, planes, self._planar, field, 0)
-            out[:, column : column + 2] = sums[own]
-        out[:, 3] = counted[own].sum(axis=1, dtype=np.float64)
+            field, found = loss.field(error), np.zeros((end - top, 2))
+            for start in range(left, right, diffusion.WIDE):
+                part = slice(start - self.left, min(start + diffusion.WIDE, right) - self.left)
+                given = (_columns(a, part, len(labels)) for a in (labels, share, planes))
+                field_there = _columns(field, part, len(labels))
+                kernels.energies(sums, *given, self._planar, field_there, 0)
+                found += sums[own]
+            out[:, column : column + 2] = found
+        seen = counted[own, left - self.left : right - self.left]
+        out[:, 3] = seen.sum(axis=1, dtype=np.float64)
         return out
 
 
-class _Rows:
-    """Rows of some planes, of which old ones are let go; any of them can be the first of an array.
-
-    Such an array is in C order, as kernels want it: each plane of it has as many rows as there is
-    room for, and those of the last ones are beyond the end.
-    """
-
-    def __init__(self, planes, width, dtype, base, *, margin=0, fill=0):
-        self._planes, self._width, self._dtype = planes, width, dtype
-        self._base, self._end, self._margin, self._fill = base, base, margin, fill
-        self._room, self._flat = 0, np.empty(0, dtype)
-
-    def at(self, row):
-        """Return an array, (planes, rows, width), that begins with the margin above a row."""
-        start = (row - self._base) * self._width
-        whole = self._planes * self._room * self._width
-        return self._flat[start : start + whole].reshape(self._planes, self._room, self._width)
-
-    def extend(self, end, keep):
-        """Make room for rows up to `end`; those before `keep` are not needed any more."""
-        more = 2 * self._margin
-        if end - self._base + more > self._room:
-            keep = max(self._base, keep)
-            rows = self._end - keep + more if self._room else 0
-            old = self.at(keep)[:, :rows] if rows else None
-            needed = end - keep + more
-            if needed > self._room:
-                self._room = needed + needed // 8
-                size = (self._planes + 1) * self._room * self._width
-                self._flat = np.empty(size, self._dtype)
-            self._base = keep
-            now = self.at(keep)
-            if old is not None:
-                now[:, :rows] = old
-            now[:, rows:] = self._fill
-        self._end = end
+def _columns(planes, part, rows):
+    """Return some columns of some rows, in C order."""
+    if part == slice(0, planes.shape[-1]):
+        return planes
+    return np.ascontiguousarray(planes[..., :rows, part])

@@ -104,7 +104,7 @@ def _write_tiff(path, strips, shape, palette, opacity):
 
 def _write_zarr(path, strips, shape, palette, opacity):
     """Write a Zarr array, strip by strip."""
-    with new_zarr(path, shape, ROWS, palette, opacity) as array:
+    with new_zarr(path, shape, (ROWS, shape[1]), palette, opacity) as array:
         top = 0
         for strip in _cut(strips, ROWS):
             array[top : top + len(strip)] = strip
@@ -115,7 +115,7 @@ def _write_zarr(path, strips, shape, palette, opacity):
 def new_zarr(
     path: Path,
     shape: tuple[int, int],
-    rows: int,
+    chunks: tuple[int, int],
     palette: ByteArray,
     opacity: ByteArray | None = None,
 ) -> Iterator[Any]:
@@ -127,8 +127,8 @@ def new_zarr(
         The directory, which must not exist.
     shape : tuple of int
         Height and width.
-    rows : int
-        Rows of a chunk, which has all columns.
+    chunks : tuple of int
+        Rows and columns of a chunk.
     palette : array of uint8, shape (K, 3)
         The colours in sRGB: the attribute "palette".
     opacity : array of uint8, shape (K,), optional
@@ -150,7 +150,7 @@ def new_zarr(
     >>> if importlib.util.find_spec("zarr"):
     ...     with tempfile.TemporaryDirectory() as folder:
     ...         path = Path(folder, "a.zarr")
-    ...         with new_zarr(path, (2, 3), 2, np.zeros((1, 3), np.uint8)) as array:
+    ...         with new_zarr(path, (2, 3), (2, 3), np.zeros((1, 3), np.uint8)) as array:
     ...             array[:] = 0
     ...         assert path.is_dir()
     """
@@ -168,7 +168,7 @@ def new_zarr(
         array: Any = zarr.create_array(
             os.fspath(part),
             shape=shape,
-            chunks=(rows, shape[1]),
+            chunks=chunks,
             dtype=np.uint8,
             attributes=said,
         )

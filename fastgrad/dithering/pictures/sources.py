@@ -17,6 +17,7 @@ from fastgrad.dithering.pictures.inputs import Pixels
 
 __all__ = [
     "ArraySource",
+    "Box",
     "Changed",
     "PartSource",
     "PillowSource",
@@ -31,7 +32,7 @@ TURNS = (5, 6, 7, 8)  # orientations in which rows are stored as columns
 
 
 T = TypeVar("T")
-Places: TypeAlias = Sequence[tuple[int, int]]
+Box: TypeAlias = tuple[int, int, int, int]  # first row, one after the last; the same of columns
 
 
 class Changed(FileError):
@@ -51,12 +52,15 @@ class Source:
         Whether it has no opacity.
     eight_bits : bool
         Whether its values are bytes, and not floating-point numbers.
+    columns : int or None
+        How many columns are read together for what each pixel tells by itself; None for all.
     """
 
     name: str
     shape: tuple[int, int]
     opaque: bool
     eight_bits: bool
+    columns: int | None = None
 
     def read(self, top: int, bottom: int, left: int = 0, right: int | None = None) -> Pixels:
         """Return the pixels of some rows, and of some columns of them.
@@ -73,23 +77,25 @@ class Source:
         """
         raise NotImplementedError
 
-    def each(self, function: Callable[[Pixels, int], T], places: Places) -> Iterator[T]:
-        """Call a function with the pixels of some rows, and the number of the first of them.
+    def each(
+        self, function: Callable[[Pixels, tuple[int, int]], T], boxes: Sequence[Box]
+    ) -> Iterator[T]:
+        """Call a function with parts of the picture, and the place of the first pixel of each.
 
         Parameters
         ----------
         function : callable
-            ``function(pixels, top)``.
-        places : sequence of tuple of int
-            The first row and the one after the last, of each call.
+            ``function(pixels, (top, left))``.
+        boxes : sequence of tuple of int
+            The first row and the one after the last, and the same of columns, of each call.
 
         Yields
         ------
         object
             What the function returned. It is not called before that is wanted.
         """
-        for top, bottom in places:
-            yield function(self.read(top, bottom), top)
+        for box in boxes:
+            yield function(self.read(*box), (box[0], box[2]))
 
 
 class ArraySource(Source):
@@ -137,33 +143,37 @@ class ArraySource(Source):
 
 
 class PartSource(ArraySource):
-    """Some rows of an array that are here, of which those above and below are elsewhere.
+    """Some part of an array that is here, while what is around it is elsewhere.
 
     Parameters
     ----------
     array : array_like
-        The rows, as `ArraySource` takes them.
-    top : int
-        The first of them.
-    height : int
-        Number of rows of the picture.
+        The part, as `ArraySource` takes it.
+    corner : tuple of int
+        Its first row, and its first column.
+    shape : tuple of int
+        Height and width of the picture.
 
     Examples
     --------
-    >>> source = PartSource(np.arange(12, dtype=np.uint8).reshape(3, 4), 100, 1000)
+    >>> source = PartSource(np.arange(12, dtype=np.uint8).reshape(3, 4), (100, 0), (1000, 4))
     >>> source.shape, source.read(101, 102).values.tolist()
     ((1000, 4), [[4, 5, 6, 7]])
     """
 
     shape: tuple[int, int]
 
-    def __init__(self, array: Any, top: int, height: int, name: str = "image") -> None:
+    def __init__(
+        self, array: Any, corner: tuple[int, int], shape: tuple[int, int], name: str = "image"
+    ) -> None:
         super().__init__(array, name)
-        self._top, self.shape = top, (height, self.shape[1])
+        self._top, self._left = corner
+        self.shape = shape
 
     def read(self, top: int, bottom: int, left: int = 0, right: int | None = None) -> Pixels:
         """Return the pixels of some rows, and of some columns of them."""
-        return super().read(top - self._top, bottom - self._top, left, right)
+        right = (self.shape[1] if right is None else right) - self._left
+        return super().read(top - self._top, bottom - self._top, left - self._left, right)
 
 
 class Stamp(NamedTuple):

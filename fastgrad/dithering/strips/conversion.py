@@ -12,16 +12,19 @@ from fastgrad._typing import Array, ByteArray
 from fastgrad.dithering.eye import colour
 from fastgrad.dithering.eye.lightness import REACH, sensitivity
 from fastgrad.dithering.given import shown
-from fastgrad.dithering.optimiser import flat, solid
+from fastgrad.dithering.optimiser import diffusion, flat, solid
 from fastgrad.dithering.optimiser.search import in_vectors
 from fastgrad.dithering.optimiser.solid import Labels
 from fastgrad.dithering.optimiser.wavefront import Part
 from fastgrad.dithering.pictures import transparency
+from fastgrad.dithering.pictures.inputs import Pixels
 from fastgrad.dithering.pictures.sources import Source
 from fastgrad.dithering.strips.learning import Learned
-from fastgrad.kernels.dithering.optimiser import diffusion
+from fastgrad.kernels.dithering.optimiser import diffusion as kernels
 
-__all__ = ["Conversion", "Regions"]
+__all__ = ["MARGIN", "Conversion", "Regions"]
+
+MARGIN = REACH + 1  # rows and columns that are read around others: colours that are alone count
 
 Regions: TypeAlias = Mapping[solid.Mode, Any]
 
@@ -47,28 +50,46 @@ class Conversion:
             most = 0 if learned.pinning == "exact" else flat.NEAR
             self._near = flat.nearby(learned.palette, most)
 
-    def rows(self, top: int, bottom: int) -> Part:
-        """Return some rows.
+    def rows(self, top: int, bottom: int, left: int = 0, right: int | None = None) -> Part:
+        """Return some rows, or some columns of them.
 
         Parameters
         ----------
         top, bottom : int
             The first row, and the one after the last.
+        left, right : int
+            The same of columns; by default all. In a picture of more than 8192 columns they are
+            multiples of 512, or the end: so many are converted at once, in any division.
 
         Returns
         -------
         Part
             The rows. Pixels that are transparent are pinned to the entry after the last colour.
         """
-        learned, height = self._learned, self._source.shape[0]
-        above = max(0, top - REACH)
-        values, alpha = self._source.read(above, min(height, bottom + REACH))
-        own = slice(top - above, bottom - above)
+        height, width = self._source.shape
+        right = width if right is None else right
+        above, beside = max(0, top - MARGIN), max(0, left - MARGIN)
+        box = above, min(height, bottom + MARGIN), beside, min(width, right + MARGIN)
+        values, alpha = self._source.read(*box)
+        step = width if width <= diffusion.WIDE else diffusion.SPAN
+        parts = []
+        for start in range(left, right, step):
+            end = min(start + step, right)
+            begin = max(0, start - MARGIN)
+            columns = slice(begin - beside, min(width, end + MARGIN) - beside)
+            part = Pixels(values[:, columns], None if alpha is None else alpha[:, columns])
+            own = slice(top - above, bottom - above), slice(start - begin, end - begin)
+            parts.append(self._converted(part, (above, begin), own))
+        return _beside(parts)
+
+    def _converted(self, pixels: Pixels, corner: tuple[int, int], own: tuple[slice, slice]) -> Part:
+        """Return some pixels of which others lie around them."""
+        learned, (values, alpha) = self._learned, pixels
         if alpha is not None:
             if values.ndim == 2:
                 values = np.repeat(values[..., None], 3, axis=2)
             values, _, alpha = transparency.to_dither(values, alpha, learned.alpha)
-        values, settled = self._mapped(values, alpha, above)
+        values, settled = self._mapped(values, alpha, corner)
         values = values if values.ndim == 3 else values[..., None]
         if learned.grey:
             values = values[..., :1]
@@ -81,7 +102,7 @@ class Conversion:
         elif seen is not None:
             weights = seen[own].astype(np.float32)
         else:
-            weights = np.ones((bottom - top, linear.shape[1]), np.float32)
+            weights = np.ones(linear.shape[:2], np.float32)[own]
         planes = np.ascontiguousarray(self._space.into(linear[own]).transpose(2, 0, 1))
         seen = None if seen is None else seen[own]
         if seen is not None:
@@ -91,12 +112,12 @@ class Conversion:
         return Part(planes, np.ascontiguousarray(weights), labels)
 
     def _mapped(
-        self, values: Array, alpha: ByteArray | None, top: int
+        self, values: Array, alpha: ByteArray | None, corner: tuple[int, int]
     ) -> tuple[Array, Labels | None]:
-        """Return rows in the range of the palette, and the indices that are settled beforehand."""
+        """Return pixels in the range of the palette, and indices that are settled beforehand."""
         learned, labels = self._learned, None
         if learned.solid is not False or self._regions:
-            here = slice(top, top + len(values))
+            here = tuple(slice(at, at + n) for at, n in zip(corner, values.shape))
             regions = {n: m if np.ndim(m) == 0 else m[here] for n, m in self._regions.items()}
             how: dict[str, Any] = {"solid": learned.solid, "regions": regions}
             how["device"] = learned.device
@@ -133,5 +154,19 @@ class Conversion:
         colors = self._learned.palette[:, :channels].astype(np.float32)
         nothing = np.zeros(values.shape[:2], np.float32)  # a weight of 0: no error is handed on
         limits = np.zeros(channels, np.float32)
-        diffusion.diffuse(labels, planes, nothing, in_vectors(colors), limits)
+        kernels.diffuse(labels, planes, nothing, in_vectors(colors), limits)
         return labels.astype(np.int16)
+
+
+def _beside(parts: list[Part]) -> Part:
+    """Return parts that lie side by side as one."""
+    if len(parts) == 1:
+        return parts[0]
+    labels = None
+    if any(part.labels is not None for part in parts):
+        none = np.int16(flat.FREE)
+        labels = np.concatenate(
+            [np.full(p.weights.shape, none) if p.labels is None else p.labels for p in parts], 1
+        )
+    planes = np.concatenate([part.planes for part in parts], axis=2)
+    return Part(planes, np.concatenate([part.weights for part in parts], axis=1), labels)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +13,7 @@ from fastgrad._typing import Array, ByteArray
 from fastgrad.dithering.optimiser.flat import codes_of, rgb_of
 from fastgrad.dithering.optimiser.tones import APART, places_of_pairs
 from fastgrad.dithering.pictures.inputs import Pixels
-from fastgrad.dithering.pictures.sources import ROWS, Source
+from fastgrad.dithering.pictures.sources import ROWS, Box, Source
 from fastgrad.dithering.pictures.transparency import Mode, to_dither
 
 __all__ = ["Survey", "apart", "pairs", "sample", "survey"]
@@ -68,31 +70,57 @@ def survey(source: Source, colors: int, *, below: int = 1) -> Survey:
     >>> found.coloured, found.few.tolist(), found.partial
     ((500, 3), [[0, 0, 0], [0, 0, 9]], False)
     """
-    height = source.shape[0]
-    places = [(top, min(top + ROWS, height)) for top in range(0, height, ROWS)]
+    boxes, beside = list(_boxes(source)), len(_spans(source))
     none = np.empty((0, 3), np.uint8) if source.eight_bits else None
     found = Survey(None, none, None, False)
     look = partial(_surveyed, colors=colors, below=below, count=source.eight_bits)
-    for some in (places[:1], places[1:]):
-        for more in source.each(look, some):
-            found = _joined(found, more, colors)
+    for some in (boxes[:beside], boxes[beside:]):
+        looked = source.each(look, some)
+        for _ in range(0, len(some), beside):
+            for more in islice(looked, beside):
+                found = _joined(found, more, colors)
             known = source.opaque or (found.partial and found.clear)
             if known and found.coloured and found.few is None:
                 return found
     return found
 
 
-def _surveyed(pixels: Pixels, top: int, *, colors: int, below: int, count: bool) -> Survey:
-    """Survey some rows of a picture."""
+def _spans(source: Source) -> list[tuple[int, int]]:
+    """Return which columns of a picture are read together."""
+    width = source.shape[1]
+    step = source.columns or width
+    return [(left, min(left + step, width)) for left in range(0, width, step)]
+
+
+def _boxes(source: Source, more: tuple[int, int] = (0, 0)) -> Iterator[Box]:
+    """Yield the parts of a picture from top to bottom, with some rows and columns that follow."""
+    height, width = source.shape
+    for top in range(0, height, ROWS):
+        for left, right in _spans(source):
+            yield top, min(top + ROWS + more[0], height), left, min(right + more[1], width)
+
+
+def _inside(places: Array, corner: tuple[int, int], columns: int | None) -> Array:
+    """Return which places, (N, 2), are in the part that begins at a corner."""
+    inside = (places[:, 0] >= corner[0]) & (places[:, 0] < corner[0] + ROWS)
+    if columns is not None:
+        inside &= (places[:, 1] >= corner[1]) & (places[:, 1] < corner[1] + columns)
+    return np.flatnonzero(inside)
+
+
+def _surveyed(
+    pixels: Pixels, corner: tuple[int, int], *, colors: int, below: int, count: bool
+) -> Survey:
+    """Survey some part of a picture."""
     values, alpha = pixels
     coloured = clear = few = None
     if values.ndim == 3:
-        coloured = _first((values[..., :1] != values[..., 1:]).any(axis=-1), top)
+        coloured = _first((values[..., :1] != values[..., 1:]).any(axis=-1), corner)
     if count:
         few = _colours(values if values.ndim == 3 else np.repeat(values[..., None], 3, 2), colors)
     if alpha is None:
         return Survey(coloured, few, None, False)
-    clear = _first(alpha < below, top)
+    clear = _first(alpha < below, corner)
     return Survey(coloured, few, clear, bool(((alpha > 0) & (alpha < 255)).any()))
 
 
@@ -103,18 +131,18 @@ def _joined(above: Survey, below: Survey, colors: int) -> Survey:
         few = rgb_of(np.unique(codes_of(np.concatenate([above.few, below.few]))))
         few = few if len(few) <= colors else None
     return Survey(
-        above.coloured or below.coloured,
+        min(filter(None, (above.coloured, below.coloured)), default=None),
         few,
-        above.clear or below.clear,
+        min(filter(None, (above.clear, below.clear)), default=None),
         above.partial or below.partial,
     )
 
 
-def _first(mask: Array, top: int) -> tuple[int, int] | None:
-    """Return the first place where a mask is true, in a picture of which it begins at a row."""
+def _first(mask: Array, corner: tuple[int, int]) -> tuple[int, int] | None:
+    """Return the first place where a mask is true, in a picture of which it begins at a corner."""
     place = int(mask.argmax())
     row, column = divmod(place, mask.shape[1])
-    return (top + row, column) if mask[row, column] else None
+    return (corner[0] + row, corner[1] + column) if mask[row, column] else None
 
 
 def _colours(rgb: ByteArray, colors: int) -> ByteArray | None:
@@ -168,16 +196,16 @@ def sample(source: Source, found: Survey, *, tile: int = TILE, pixels: int = PIX
     for i, spot in enumerate((found.coloured, found.clear)):
         if spot is not None:
             corners[-1 - i % tiles] = np.clip(np.array(spot) - [rows // 2, columns // 2], 0, room)
-    places, inside = [], []
-    for top in range(0, height, ROWS):  # each row of a file is read once
-        own = np.flatnonzero((corners[:, 0] >= top) & (corners[:, 0] < top + ROWS))
+    boxes, inside = [], []
+    for box in _boxes(source, (rows, columns)):  # each row of a file is read once
+        own = _inside(corners, (box[0], box[2]), source.columns)
         if own.size:
-            places.append((top, min(top + ROWS + rows, height)))
+            boxes.append(box)
             inside.append(own)
     values: list[Array] = [np.empty(0)] * tiles
     alphas: list[Array] = [np.empty(0)] * tiles
-    cut = partial(_tiles, corners=corners, size=(rows, columns))
-    for own, (parts, opacity) in zip(inside, source.each(cut, places)):
+    cut = partial(_tiles, corners=corners, size=(rows, columns), columns=source.columns)
+    for own, (parts, opacity) in zip(inside, source.each(cut, boxes)):
         for i, tile_values, tile_alpha in zip(own, parts, opacity):
             values[i], alphas[i] = tile_values, tile_alpha
 
@@ -191,13 +219,18 @@ def sample(source: Source, found: Survey, *, tile: int = TILE, pixels: int = PIX
 
 
 def _tiles(
-    pixels: Pixels, top: int, *, corners: Array, size: tuple[int, int]
+    pixels: Pixels,
+    corner: tuple[int, int],
+    *,
+    corners: Array,
+    size: tuple[int, int],
+    columns: int | None,
 ) -> tuple[Array, Array]:
-    """Return the tiles that begin in a strip, and their opacity: the next one has the others."""
-    (values, alpha), (rows, columns) = pixels, size
+    """Return the tiles that begin in a part, and their opacity: the next one has the others."""
+    (values, alpha), (down, across) = pixels, size
     alpha = np.full(values.shape[:2], 255, np.uint8) if alpha is None else alpha
-    own = corners[(corners[:, 0] >= top) & (corners[:, 0] < top + ROWS)] - [top, 0]
-    places = [(slice(y, y + rows), slice(x, x + columns)) for y, x in own]
+    own = corners[_inside(corners, corner, columns)] - corner
+    places = [(slice(y, y + down), slice(x, x + across)) for y, x in own]
     return np.stack([values[p] for p in places]), np.stack([alpha[p] for p in places])
 
 
@@ -222,31 +255,41 @@ def pairs(source: Source, mode: Mode) -> Array:
     >>> pairs(ArraySource(np.zeros((300, 50), np.uint8)), "keep").shape
     (3000, 2)
     """
-    found, height = places_of_pairs(source.shape), source.shape[0]
+    found = places_of_pairs(source.shape)
     found = found[np.argsort(found[:, 0, 0], kind="stable")]
-    places = [
-        (top, min(top + ROWS + APART[-1], height))
-        for top in range(0, height, ROWS)
-        if ((found[:, 0, 0] >= top) & (found[:, 0, 0] < top + ROWS)).any()
+    boxes = [
+        box
+        for box in _boxes(source, (APART[-1], APART[-1]))
+        if _inside(found[:, 0], (box[0], box[2]), source.columns).size
     ]
-    taken = list(source.each(partial(_pairs, found=found, mode=mode), places))
+    cut = partial(_pairs, found=found, mode=mode, columns=source.columns)
+    which, taken = zip(*source.each(cut, boxes))
     wide = max(values.ndim for values in taken)
-    return np.concatenate(
-        [v if v.ndim == wide else np.repeat(v[..., None], 3, axis=2) for v in taken]
-    )
+    whole = [v if v.ndim == wide else np.repeat(v[..., None], 3, axis=2) for v in taken]
+    return np.concatenate(whole)[np.argsort(np.concatenate(which))]
 
 
-def _pairs(pixels: Pixels, top: int, *, found: Array, mode: Mode) -> Array:
-    """Return the pairs that begin in a strip."""
-    own: Any = found[(found[:, 0, 0] >= top) & (found[:, 0, 0] < top + ROWS)] - [top, 0]
-    rows, columns = own[..., 0], own[..., 1]
-    values = pixels.values[rows, columns]
+def _pairs(
+    pixels: Pixels,
+    corner: tuple[int, int],
+    *,
+    found: Array,
+    mode: Mode,
+    columns: int | None,
+) -> tuple[Array, Array]:
+    """Return which pairs begin in a part, and their values."""
+    which = _inside(found[:, 0], corner, columns)
+    own: Any = found[which] - corner
+    place = own[..., 0], own[..., 1]
+    values = pixels.values[place]
     if pixels.alpha is None:
-        return values
-    alpha = pixels.alpha[rows, columns]
+        return which, values
+    alpha = pixels.alpha[place]
     values = values if values.ndim == 3 else np.repeat(values[..., None], 3, axis=2)
     values, seen, _ = to_dither(values, alpha, mode)
-    return values if seen is None else values[seen.all(axis=1)]
+    if seen is None:
+        return which, values
+    return which[seen.all(axis=1)], values[seen.all(axis=1)]
 
 
 def apart(planes: Array, tile: tuple[int, int], gap: int) -> Array:

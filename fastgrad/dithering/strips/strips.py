@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 
 from fastgrad._typing import ByteArray, FloatArray
-from fastgrad.dithering.eye.lightness import REACH
 from fastgrad.dithering.metrics.psnr_and_ssim import decibels
 from fastgrad.dithering.optimiser.wavefront import Settled, Wavefront
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures import images
 from fastgrad.dithering.pictures.sources import ROWS, ArraySource, Source
 from fastgrad.dithering.result import Dithering, Progress
-from fastgrad.dithering.strips.conversion import Conversion, Regions
+from fastgrad.dithering.strips.conversion import MARGIN, Conversion, Regions
 from fastgrad.dithering.strips.learning import Learned, learn
 from fastgrad.random import RNG
 
@@ -31,6 +30,7 @@ def settled(
     first: int = 0,
     last: int | None = None,
     rows: int = ROWS,
+    columns: tuple[int, int] | None = None,
     regions: Regions | None = None,
 ) -> Iterator[Settled]:
     """Dither a picture from top to bottom.
@@ -50,6 +50,8 @@ def settled(
         rows of the source are read for them.
     rows : int, optional
         Height of the strips: a multiple of 128 rows, the band within which errors are diffused.
+    columns : tuple of int, optional
+        The first column that is wanted, and the one after the last; by default all.
     regions : mapping of str to array_like of bool, shape (height, width), optional
         Pixels that have a mode of their own, see `fastgrad.dither`; not "text".
 
@@ -69,18 +71,24 @@ def settled(
     ((300, 64), True)
     """
     last = source.shape[0] if last is None else last
-    front = _front(source.shape, learned, first)
+    front = _front(source.shape, learned, first, columns)
     conversion, end = Conversion(source, learned, regions), front.ending(last)
     for top in range(front.begin, end, rows):
-        front.add(conversion.rows(top, min(top + rows, end)))
+        front.add(conversion.rows(top, min(top + rows, end), front.left, front.right))
         strip = front.take()
         more = max(0, last - strip.top)
         if len(strip.indices) and more:
             yield Settled(strip.top, strip.indices[:more], strip.sums[:more])
 
 
-def reach(shape: tuple[int, int], learned: Learned, first: int, last: int) -> tuple[int, int]:
-    """Return which rows of a picture are read for some rows of the result.
+def reach(
+    shape: tuple[int, int],
+    learned: Learned,
+    first: int,
+    last: int,
+    columns: tuple[int, int] | None = None,
+) -> tuple[int, int, int, int]:
+    """Return which part of a picture is read for some part of the result.
 
     Parameters
     ----------
@@ -90,25 +98,31 @@ def reach(shape: tuple[int, int], learned: Learned, first: int, last: int) -> tu
         What its strips have in common.
     first, last : int
         The first row that is wanted, and the one after the last.
+    columns : tuple of int, optional
+        The same of columns; by default all.
 
     Returns
     -------
     tuple of int
-        The same of the rows that are read.
+        The first row that is read and the one after the last, and the same of columns.
 
     Examples
     --------
     >>> image = np.zeros((9000, 8), np.uint8)
     >>> reach(image.shape, learn(ArraySource(image), palette=["#000", "#fff"]), 4096, 8192)
-    (3579, 8581)
+    (3578, 8582, 0, 8)
     """
-    front = _front(shape, learned, first)
-    return max(0, front.begin - REACH), min(front.ending(last) + REACH, shape[0])
+    front, (height, width) = _front(shape, learned, first, columns), shape
+    rows = max(0, front.begin - MARGIN), min(front.ending(last) + MARGIN, height)
+    return (*rows, max(0, front.left - MARGIN), min(front.right + MARGIN, width))
 
 
-def _front(shape: tuple[int, int], learned: Learned, first: int) -> Wavefront:
+def _front(
+    shape: tuple[int, int], learned: Learned, first: int, columns: tuple[int, int] | None
+) -> Wavefront:
     """Return the search that settles the rows of a picture from a certain one on."""
-    return Wavefront(learned.loss(), learned.colors, shape, learned.sweeps, first=first)
+    how: dict[str, Any] = {"first": first, "columns": columns}
+    return Wavefront(learned.loss(), learned.colors, shape, learned.sweeps, **how)
 
 
 def figures(sums: FloatArray, learned: Learned) -> tuple[float, dict[str, float]]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fastgrad.dithering import BlurredError
+from fastgrad.dithering.optimiser import diffusion
 from fastgrad.dithering.optimiser.diffusion import diffuse
 from fastgrad.dithering.optimiser.search import Search
 from fastgrad.dithering.optimiser.wavefront import BAND, Part, Wavefront
@@ -110,3 +111,43 @@ def test_as_many_rows_are_needed_as_it_says(sigma, sweeps):
         assert len(found) >= bottom - first
         fewer = sum(map(len, taken[:-1]))
         assert end == loss.shape[0] or fewer < bottom - first, "no row too many is asked for"
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """Whatever has more than 256 columns is wide."""
+    monkeypatch.setattr(diffusion, "WIDE", 256)
+    monkeypatch.setattr(diffusion, "SPAN", 64)
+
+
+@pytest.mark.parametrize(("sigma", "sweeps"), [(0.0, 1), (1.0, 0), (1.0, 1), (1.0, 2), (3.0, 2)])
+def test_columns_need_none_from_far_beside_them(narrow, sigma, sweeps):
+    loss, palette = problem((150, 1500), sigma)
+    indices, _ = whole(loss, palette, sweeps)
+    total, narrowest = np.zeros((150, 4)), loss.shape[1]
+    for left in range(0, 1500, 256):
+        columns = left, min(left + 256, 1500)
+        front = Wavefront(loss, palette, loss.shape, sweeps, columns=columns)
+        given = slice(front.left, front.right)
+        narrowest = min(narrowest, front.right - front.left)
+        taken = []
+        for rows in (slice(0, BAND), slice(BAND, 150)):
+            front.add(Part(loss.planes[:, rows, given], loss.weights[rows, given]))
+            taken.append(front.take())
+        found = np.concatenate([each.indices for each in taken])
+        np.testing.assert_array_equal(found, indices[:, slice(*columns)])
+        total += np.concatenate([each.sums for each in taken])
+    assert narrowest < 1500 / 2
+    _, sums = in_parts(loss, palette, sweeps, BAND)
+    np.testing.assert_array_equal(total, sums)
+    np.testing.assert_allclose(sums[:, 0].sum() / loss.pixels, loss.of(indices, palette), rtol=1e-5)
+
+
+def test_no_error_passes_between_the_spans_of_wide_pictures(narrow):
+    loss, palette = problem((150, 300))
+    indices = diffusion.diffuse(loss, palette)
+    for left in range(0, 300, 64):
+        span = slice(left, left + 64)
+        image = np.ascontiguousarray(loss.planes[:, :, span].transpose(1, 2, 0))
+        part = BlurredError(image, weights=np.ascontiguousarray(loss.weights[:, span]))
+        np.testing.assert_array_equal(diffusion.diffuse(part, palette), indices[:, span])
