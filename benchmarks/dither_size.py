@@ -36,7 +36,7 @@ from fastgrad.dithering.optimiser.problem import Problem
 from fastgrad.dithering.optimiser.rate import RowModel
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures import png
-from fastgrad.dithering.thrift import ThriftyRun
+from fastgrad.dithering.thrifty_run import ThriftyRun
 
 IMAGES = ("astronaut", "brick", "camera", "chelsea", "coffee", "coins", "ihc", "moon", "page")
 IMAGES += ("motorcycle_left", "rocket")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fastgrad._typing import ArrayLike, ByteArray
@@ -22,7 +23,8 @@ from fastgrad.dithering.result import Dithering, Progress
 from fastgrad.dithering.run import Criterion
 from fastgrad.dithering.soft_edges import dither_soft
 from fastgrad.dithering.strips.strips import dither_strips, source_of
-from fastgrad.dithering.thrift import Thrift, ThriftyRun, rated, thrifty
+from fastgrad.dithering.thrift import Thrift, rated, thrifty
+from fastgrad.dithering.thrifty_run import ThriftyRun
 from fastgrad.dithering.tiled import SUITED, alone, dither_tiles
 from fastgrad.estimators import Estimator, EstimatorName
 from fastgrad.objectives import Objective
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 
 __all__ = ["dither"]
+
+QUICK = 10  # speed of runs that tell what others will be like
 
 
 def dither(
@@ -63,6 +67,7 @@ def dither(
     time_budget: float | None = None,
     rate: float | None = None,
     max_bytes: int | None = None,
+    quality: float | None = None,
     ending: str = ".png",
     rng: RNG = 0,
     callback: Callable[[Progress], object] | None = None,
@@ -83,8 +88,8 @@ def dither(
     the whole of it are learned on a sample, and beside the result, a byte for each pixel, little
     more than a thousand rows are in memory. There it may be anything that is sliced like an array,
     such as a memory map, or an array of Zarr's or Dask's. With ``weights``, ``previous``,
-    ``structure``, ``hidden``, a ``rate``, a ``max_bytes``, a ``time_budget``, a region of text, or
-    opacity that is kept, it is dithered as a whole, in memory.
+    ``structure``, ``hidden``, ``rate``, ``max_bytes``, ``quality``, a ``time_budget``, a region of
+    text, or opacity that is kept, it is dithered as a whole, in memory.
 
     Parameters
     ----------
@@ -184,9 +189,15 @@ def dither(
     max_bytes : int, optional
         Bytes that the picture's file may have, which excludes ``rate``: the least rate is searched
         at which the file is small enough, and more than 98 % of it, if the picture needs as much.
-        Without ``colors`` and a palette, the number of colours is chosen too.
+        If the picture has to be made smaller, ``nu`` is chosen too unless it or a palette is given,
+        and without ``colors`` and a palette, so is the number of colours, for a high SSIMULACRA2.
+    quality : float, optional
+        The score by SSIMULACRA2 that the picture must have at least, 0 to 100, which excludes
+        ``rate`` and ``max_bytes``: 90 is hardly visible, 70 high, 50 medium. It is to have a small
+        file; what is not given is chosen as for ``max_bytes``. The score is that of
+        `fastgrad.dithering.metrics.ssimulacra2.Ssimulacra2`.
     ending : {".png", ".gif", ".webp"}, optional
-        What ``Dithering.save`` is to write when there is a rate or a size.
+        What ``Dithering.save`` is to write when there is a rate, a size or a quality.
     rng : int, Key, SeedSequence or Generator, optional
         Source of randomness.
     callback : callable, optional
@@ -197,14 +208,15 @@ def dither(
     Returns
     -------
     Dithering
-        The picture, its palette, the history of the loss, and the time taken. With a rate or a
-        size, ``metrics["bytes"]`` is that of the file, without what a program adds to it.
+        The picture, its palette, the history of the loss, and the time taken. With a rate, a size
+        or a quality, ``metrics["bytes"]`` is that of the file, without what a program adds to it;
+        with a quality, ``metrics["ssimulacra2"]`` is the score.
 
     Raises
     ------
     TypeError, ValueError
         If an argument has the wrong type, shape or range, or excludes another one; or if no picture
-        has so few bytes.
+        has so few bytes, or such a quality.
     ImportError
         If a bar is asked for, and tqdm is not installed.
 
@@ -229,13 +241,13 @@ def dither(
     """
     pace = Pace(speed, time_budget)
     criterion = Criterion(structure, objective, estimator)
-    thrift = Thrift(rate, max_bytes, ending)
+    thrift = Thrift(rate, max_bytes, quality, ending)
     thrift.alone(structure=structure, time_budget=time_budget)
     if tiles is not None:
         limits = limits_of(tiles)
         alone(colors=colors, palette=palette, preset=preset, lock_colors=lock_colors, alpha=alpha)
         alone(hidden=hidden, fit=fit, solid=solid, regions=regions, previous=previous)
-        alone(structure=structure, rate=rate, max_bytes=max_bytes)
+        alone(structure=structure, rate=rate, max_bytes=max_bytes, quality=quality)
         given = Given(image, alpha="blend")
         eye = given.options(sigma=sigma, ppd=ppd, nu=nu, space=space)
         viewing = Viewing(**{**SUITED, **eye}, local_weights=local_weights)
@@ -247,7 +259,7 @@ def dither(
             close()
     text = True if "text" in (regions or {}) else None  # which sees whole words
     whole = [criterion.structure or None, weights, previous, time_budget, text]
-    whole_only = hidden or thrift.asked or any(option is not None for option in whole)
+    whole_only = hidden or bool(thrift.asked) or any(option is not None for option in whole)
     source = source_of(image, whole=whole_only)
     kept = alpha != "blend" and (alpha != "key" or colors == 2)  # degrees of opacity
     if source is not None and (source.opaque or not kept):
@@ -303,12 +315,14 @@ def dither(
                 result = dither_soft(given.values, soft, given.entries, rate=rate, **how)
                 return given.dressed(result)
 
-            return rated(thrift, softened)
+            return rated(thrift, softened, given.values, soft)
 
-        def searched(colors: int | None) -> ThriftyRun:
+        def searched(
+            colors: int | None, nu: float | None = nu, *, quick: bool = False
+        ) -> ThriftyRun:
             problem = Problem(
                 given.values,
-                viewing,
+                viewing if nu is None else replace(viewing, nu=nu),
                 colors=colors,
                 palette=given.palette,
                 lock_colors=lock_colors,
@@ -316,14 +330,16 @@ def dither(
                 previous=given.previous,
                 settled=given.settled,
             )
-            run = ThriftyRun(problem, pace, flicker=flicker, rng=rng, callback=call)
+            run = ThriftyRun(
+                problem, Pace(QUICK) if quick else pace, flicker=flicker, rng=rng, callback=call
+            )
             run.start()
             run.anneal()
             run.search()
             return run
 
         if thrift.asked:
-            return thrifty(thrift, given, searched)
+            return thrifty(thrift, given, searched, nu=nu)
         run = searched(given.colors)
         if criterion.structure:
             run.refine(criterion)

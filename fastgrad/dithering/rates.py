@@ -1,4 +1,4 @@
-"""The search for a rate: the least one at which a file is small enough."""
+"""The search for a rate: the least of a file that is small enough, the largest of a quality."""
 
 from __future__ import annotations
 
@@ -9,13 +9,26 @@ import numpy as np
 
 from fastgrad._typing import ByteArray
 
-__all__ = ["FIRST", "MOST_RATE", "NEAR", "Rates", "SizeError", "between"]
+__all__ = [
+    "FIRST",
+    "MOST_RATE",
+    "NEAR",
+    "QualityError",
+    "Rates",
+    "ScoreRates",
+    "SizeError",
+    "between",
+]
 
 MOST_RATE = 1e3
 FIRST, GROWTH = 3e-4, 8.0  # the first rate that is tried, and how much the next may differ
 NEAR, GOAL = 0.98, 0.99  # shares of the bytes: what must be used, and what is aimed at
 SLOPE, STEEPEST, FLATTEST = -0.12, -1.0, -0.02  # of the logarithm of a size over that of the rate
 EVALUATIONS = 12  # files at most that are made
+LEAST_RATE = 1e-6  # which changes next to nothing
+CLOSE, CENTRE = 0.3, 0.1  # how much a score may be above what is asked, and is aimed above it
+FALL, FASTEST, SLOWEST = 4.0, 40.0, 0.5  # of a score, while the rate grows e-fold
+SCORES = 10  # pictures at most that are judged
 
 
 class SizeError(ValueError):
@@ -36,6 +49,25 @@ class SizeError(ValueError):
         super().__init__(f"max_bytes must be at least {least} for this picture, got {most}")
 
 
+class QualityError(ValueError):
+    """No picture has so high a score.
+
+    Parameters
+    ----------
+    highest : float
+        The highest that was found.
+    asked : float
+        What it must be.
+    """
+
+    highest: float
+
+    def __init__(self, highest: float, asked: float) -> None:
+        self.highest = highest
+        most = math.floor(10 * highest) / 10
+        super().__init__(f"quality must be at most {most} for this picture, got {asked}")
+
+
 class Rates:
     """Rates to try one after the other: the secant of the logarithms, inside a bracket.
 
@@ -43,6 +75,8 @@ class Rates:
     ----------
     most : int
         Bytes that the file may have.
+    first : float, optional
+        The rate to begin with.
 
     Attributes
     ----------
@@ -66,8 +100,8 @@ class Rates:
     above: float
     below: float | None
 
-    def __init__(self, most: int) -> None:
-        self.most, self.rate, self.above, self.below = most, FIRST, 0.0, None
+    def __init__(self, most: int, first: float = FIRST) -> None:
+        self.most, self.rate, self.above, self.below = most, first, 0.0, None
         self._last: tuple[float, int] | None = None
         self._slope, self._left = SLOPE, EVALUATIONS
 
@@ -111,6 +145,84 @@ class Rates:
         if math.log(least) < logarithm < math.log(self.below):
             return math.exp(logarithm)
         return math.sqrt(least * self.below)
+
+
+class ScoreRates:
+    """Rates to try one after the other, for the largest at which a score is high enough.
+
+    Parameters
+    ----------
+    least : float
+        The score that a picture must have.
+    first : float, optional
+        The rate to begin with.
+
+    Attributes
+    ----------
+    rate : float
+        The rate to try.
+    within, beyond : float or None
+        The largest rate whose score is high enough, 0 if there is none; and the least one whose
+        score is not.
+
+    Examples
+    --------
+    >>> rates, score = ScoreRates(70), 0
+    >>> while not rates.told(score := 40 - 5 * math.log(rates.rate)):
+    ...     pass
+    >>> 70 <= score <= 70.3
+    True
+    """
+
+    least: float
+    rate: float
+    within: float
+    beyond: float | None
+
+    def __init__(self, least: float, first: float = FIRST) -> None:
+        self.least, self.rate, self.within, self.beyond = least, first, 0.0, None
+        self._last: tuple[float, float] | None = None
+        self._fall, self._left = FALL, SCORES
+
+    def told(self, score: float) -> bool:
+        """Take note of the score of a picture at `rate`, and go on to the next one.
+
+        Parameters
+        ----------
+        score : float
+            The score.
+
+        Returns
+        -------
+        bool
+            Whether the search is over: the score is hardly higher than it must be, or no rate is
+            left to try.
+        """
+        rate, above = self.rate, score - self.least
+        if above >= 0:
+            self.within = rate
+        else:
+            self.beyond = rate
+        self._left -= 1
+        if 0 <= above <= CLOSE or not self._left:
+            return True
+        if (self.beyond is None and rate >= MOST_RATE) or (not self.within and rate <= LEAST_RATE):
+            return True
+        if self._last is not None and self._last[0] != rate:
+            fall = (self._last[1] - score) / math.log(rate / self._last[0])
+            self._fall = min(max(fall, SLOWEST), FASTEST)
+        self._last = rate, score
+        self.rate = self._inside(math.log(rate) + (above - CENTRE) / self._fall)
+        return False
+
+    def _inside(self, logarithm: float) -> float:
+        """Return a rate between one that is within and one that is beyond."""
+        if self.beyond is None:
+            return min(math.exp(min(logarithm, math.log(self.within * GROWTH))), MOST_RATE)
+        least = max(self.within, self.beyond / GROWTH, LEAST_RATE)
+        if math.log(least) < logarithm < math.log(self.beyond):
+            return math.exp(logarithm)
+        return math.sqrt(least * self.beyond)
 
 
 def between(

@@ -1,35 +1,41 @@
-"""A run of `fastgrad.dither` that is also charged for the bytes of its file."""
+"""Pictures whose files are to be small: at a rate, within a size, or of a quality."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Protocol
 
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad._typing import ByteArray, FloatArray
+from fastgrad._typing import Array
+from fastgrad.dithering.choices import STRENGTHS, Choice, Trade, climb
 from fastgrad.dithering.given import Given
-from fastgrad.dithering.optimiser.palette import Fit, Sample
-from fastgrad.dithering.optimiser.rate import RatedSearch
+from fastgrad.dithering.metrics.ssimulacra2 import Ssimulacra2
+from fastgrad.dithering.pictures import transparency
 from fastgrad.dithering.pictures.animation import FORMATS, arranged, encode
-from fastgrad.dithering.rates import FIRST, MOST_RATE, NEAR, Rates, SizeError, between
+from fastgrad.dithering.rates import MOST_RATE, QualityError, Rates, ScoreRates, SizeError
 from fastgrad.dithering.result import Dithering
-from fastgrad.dithering.run import Run
+from fastgrad.dithering.thrifty_run import ThriftyRun
 
-__all__ = ["Thrift", "ThriftyRun", "rated", "thrifty"]
+__all__ = ["Begin", "Thrift", "rated", "thrifty"]
 
-ROUNDS = 10  # of search with a rate; the prices are renewed between them
-LAST = 1 << 20  # pixels, at most, to which the palette is fitted
-RISE, LAST_ROUNDS = 1.6, 3  # the rate rises, and stays in the last rounds
-ENTRY = 32  # bits that an entry of the palette takes in a file
-TRIES = 8  # entries at most that are merged with others at a time
-FEWEST, MOST = 2, 256  # colours that a size may lead to
+COUNTS = tuple(2**i for i in range(1, 9))  # numbers of colours that are tried
 AT_32, DOUBLED = 1.8, 1.2  # bits a pixel at the first rate: of 32 colours, and what doubling adds
-SLACK = 1.1  # a number of colours is kept if it misses the size by no more at the first rate
-State: TypeAlias = "tuple[ByteArray, FloatArray]"  # indices and palette
+SCORES = (0, 15, 30, 45, 60, 72, 84)  # of 4, 8, ... 256 colours, about
+LITTLE = 1  # the place of little grain, with which trials begin
+
+
+class Begin(Protocol):
+    """Makes a run for a number of colours and a nu, and takes it through `Run.search`."""
+
+    def __call__(
+        self, colors: int | None, nu: float | None = None, *, quick: bool = False
+    ) -> ThriftyRun:
+        """Return the run, a quick one if it only is to tell what others will be like."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -38,17 +44,18 @@ class Thrift:
 
     Parameters
     ----------
-    rate, max_bytes, ending
+    rate, max_bytes, quality, ending
         Options of `fastgrad.dither`.
 
     Raises
     ------
     TypeError, ValueError
-        If an option has the wrong type or is out of range, or both are given.
+        If an option has the wrong type or is out of range, or several are given.
     """
 
     rate: float | None = None
     max_bytes: int | None = None
+    quality: float | None = None
     ending: str = ".png"
 
     def __post_init__(self) -> None:
@@ -58,23 +65,31 @@ class Thrift:
         _validate.named(self.ending, "ending", tuple(FORMATS))
         if self.max_bytes is not None:
             _validate.integer(self.max_bytes, "max_bytes", 1)
-            if self.rate is not None:
-                raise ValueError(f"rate must be None with max_bytes, got {self.rate!r}")
+        if self.quality is not None:
+            _validate.number(self.quality, "quality", 0, 100)
+        names = ("rate", "max_bytes", "quality")
+        given = [name for name in names if getattr(self, name) is not None]
+        if len(given) > 1:
+            first, last = given[0], given[-1]
+            raise ValueError(f"{first} must be None with {last}, got {getattr(self, first)!r}")
 
     @property
-    def asked(self) -> bool:
-        """Whether size matters at all."""
-        return bool(self.rate) or self.max_bytes is not None
+    def asked(self) -> str | None:
+        """The name of the option that is given, if size matters at all."""
+        if self.max_bytes is not None:
+            return "max_bytes"
+        if self.quality is not None:
+            return "quality"
+        return "rate" if self.rate else None
 
     def alone(self, **others: object) -> None:
-        """Refuse options that do not go with a rate or a size, unless they are None or 0."""
+        """Refuse options that do not go with a rate, a size or a quality, unless None or 0."""
         for name, value in others.items():
             if self.asked and value is not None and value != 0:
-                asked = "rate" if self.max_bytes is None else "max_bytes"
-                raise ValueError(f"{name} must be left out with {asked}, got {value!r}")
+                raise ValueError(f"{name} must be left out with {self.asked}, got {value!r}")
 
 
-def thrifty(thrift: Thrift, given: Given, begin: Callable[[int | None], ThriftyRun]) -> Dithering:
+def thrifty(thrift: Thrift, given: Given, begin: Begin, *, nu: float | None = None) -> Dithering:
     """Dither with an eye on the size of the file.
 
     Parameters
@@ -82,21 +97,23 @@ def thrifty(thrift: Thrift, given: Given, begin: Callable[[int | None], ThriftyR
     thrift : Thrift
         What is asked for.
     given : Given
-        The picture and what is known of the palette. A size chooses the number of colours, if it is
-        not given: as many as fit at a moderate rate.
+        The picture and what is known of the palette.
     begin : callable
-        Makes a run for a number of colours, and takes it through `Run.search`.
+        Makes a run.
+    nu : float, optional
+        The option of `fastgrad.dither`. A size or a quality chooses the strength of dithering of a
+        learned palette, if nu is not given, and the number of colours, if that is not.
 
     Returns
     -------
     Dithering
         The picture, with the colours that are used, in the order of their luminance if they are
-        learned. Its metrics tell the bytes of its file.
+        learned. Its metrics tell the bytes of its file, and with a quality its score.
 
     Raises
     ------
     ValueError
-        If there is no picture within so many bytes.
+        If there is no picture within so many bytes, or of that quality.
     """
 
     def finished(result: Dithering) -> Dithering:
@@ -106,18 +123,28 @@ def thrifty(thrift: Thrift, given: Given, begin: Callable[[int | None], ThriftyR
     def size_of(result: Dithering) -> int:
         return len(_encoded(finished(result), thrift.ending))
 
-    most = thrift.max_bytes
-    if most is None:
+    if thrift.asked == "rate":
         run = begin(given.colors)
         run.thin(float(thrift.rate or 0))
     else:
-        run = _within(given, begin, most, size_of)
-    result = finished(run.result())
+        score_of = _score_of(given)
+        free = given.palette is None and nu is None
+        work = _Trials(given, begin, size_of, score_of, range(len(STRENGTHS)) if free else range(1))
+        if thrift.max_bytes is not None:
+            run = work.within(thrift.max_bytes)
+        else:
+            run = work.of_quality(float(thrift.quality or 0))
+    found = run.result()
+    result = finished(found)
     result.metrics["bytes"] = len(_encoded(result, thrift.ending))
+    if thrift.quality is not None:
+        result.metrics["ssimulacra2"] = _score_of(given)(found)
     return result
 
 
-def rated(thrift: Thrift, dithered: Callable[[float], Dithering]) -> Dithering:
+def rated(
+    thrift: Thrift, dithered: Callable[[float], Dithering], values: Array, alpha: Array
+) -> Dithering:
     """Dither with an eye on the size of the file, anew for each rate.
 
     Parameters
@@ -126,6 +153,8 @@ def rated(thrift: Thrift, dithered: Callable[[float], Dithering]) -> Dithering:
         What is asked for.
     dithered : callable
         Returns the picture at a rate.
+    values, alpha : array
+        The original and its opacity: pictures are judged on white.
 
     Returns
     -------
@@ -135,9 +164,9 @@ def rated(thrift: Thrift, dithered: Callable[[float], Dithering]) -> Dithering:
     Raises
     ------
     ValueError
-        If there is no picture within so many bytes.
+        If there is no picture within so many bytes, or of that quality.
     """
-    result, most = dithered(float(thrift.rate or 0)), thrift.max_bytes
+    result, most, asked = dithered(float(thrift.rate or 0)), thrift.max_bytes, thrift.quality
     if not thrift.asked:
         return result
     size = least = len(_encoded(result, thrift.ending))
@@ -151,48 +180,132 @@ def rated(thrift: Thrift, dithered: Callable[[float], Dithering]) -> Dithering:
         if best is None:
             raise SizeError(least, most)
         result, size = best
+    if asked is not None:
+        judge = Ssimulacra2(transparency.on_white(values, alpha))
+
+        def judged(result: Dithering) -> Dithering:
+            shown = result.image
+            if result.opacity is not None:
+                shown = transparency.on_white(shown[..., :3], shown[..., 3])
+            result.metrics["ssimulacra2"] = judge.score(shown)
+            return result
+
+        if judged(result).metrics["ssimulacra2"] < asked:
+            raise QualityError(result.metrics["ssimulacra2"], asked)
+        levels, over = ScoreRates(asked), False
+        while not over:
+            made = judged(dithered(levels.rate))
+            over = levels.told(made.metrics["ssimulacra2"])
+            result = made if made.metrics["ssimulacra2"] >= asked else result
+        size = len(_encoded(result, thrift.ending))
     result.metrics["bytes"] = size
     return result
 
 
-def _within(
-    given: Given,
-    begin: Callable[[int | None], ThriftyRun],
-    most: int,
-    size_of: Callable[[Dithering], int],
-) -> ThriftyRun:
-    """Return a run whose file has no more bytes than there may be.
+class _Trials:
+    """Runs that are tried: of which number of colours and strength a picture is made.
 
-    It has as many colours as fit at the first rate, or about, unless their number is given.
+    Parameters
+    ----------
+    given, begin
+        As for `thrifty`.
+    size_of, score_of : callable
+        Return the bytes and the score of a result.
+    strengths : range
+        Places of the strengths that may be chosen.
     """
-    if given.counted:
-        run = begin(given.colors)
-        size = run.fit_into(most, size_of)
-        if size > most:
-            raise SizeError(size, most)
-        return run
-    pixels = given.values.shape[0] * given.values.shape[1]
-    doublings = round(math.log(max(8 * most / pixels, 1e-3) / AT_32, DOUBLED))
-    colors = 2 ** min(max(5 + doublings, 1), 8)
-    taken = 0 if given.colors is None else given.entries - given.colors  # by a transparent one
-    tried: dict[int, tuple[float, ThriftyRun]] = {}
-    while colors not in tried:
-        run = begin(max(colors - taken, FEWEST))
-        size = size_of(run.at(FIRST))
-        tried[colors] = abs(math.log(size / most)), run
-        if size > SLACK * most:
-            colors = max(colors // 2, FEWEST)
-        elif size * SLACK < most and not run.exact:
-            colors = min(2 * colors, MOST)
-    colors = min(tried, key=lambda one: tried[one][0])
-    while True:
-        run = tried[colors][1] if colors in tried else begin(max(colors - taken, FEWEST))
-        size = run.fit_into(most, size_of)
-        if size <= most:
-            return run
-        if colors == FEWEST:
-            raise SizeError(size, most)
-        colors //= 2
+
+    def __init__(
+        self,
+        given: Given,
+        begin: Begin,
+        size_of: Callable[[Dithering], int],
+        score_of: Callable[[Dithering], float],
+        strengths: range,
+    ) -> None:
+        self._given, self._begin, self._strengths = given, begin, strengths
+        self._size_of, self._score_of = size_of, score_of
+
+    def within(self, most: int) -> ThriftyRun:
+        """Return the run of the best picture that was found within so many bytes."""
+        given = self._given
+        if given.counted:
+            run = self._begin(given.colors)
+            if self._size_of(run.result()) <= most or len(self._strengths) == 1:
+                if (size := run.fit_into(most, self._size_of)) > most:
+                    raise SizeError(size, most)
+                return run
+        pixels = given.values.shape[0] * given.values.shape[1]
+        doublings = round(math.log(max(8 * most / pixels, 1e-3) / AT_32, DOUBLED))
+        choice = self._climb(4 + doublings, lambda trade: trade.score_at(most))
+        while True:
+            run = self._run(choice)
+            if (size := run.fit_into(most, self._size_of)) <= most:
+                return run
+            if choice.colors == self._places[0]:
+                raise SizeError(size, most)
+            choice = choice._replace(colors=choice.colors - 1)
+
+    def of_quality(self, quality: float) -> ThriftyRun:
+        """Return the run of the smallest file that was found with such a score."""
+
+        def merit(trade: Trade) -> float:
+            size, score = trade.bytes_at(quality), trade.plain[1]
+            return -math.log(size) if size < math.inf else score - 1e3
+
+        choice, highest = self._climb(int(np.searchsorted(SCORES, quality)) + 1, merit), -math.inf
+        while True:
+            run = self._run(choice)
+            highest = max(highest, run.lower_to(quality, self._score_of))
+            if highest >= quality:
+                return run
+            if choice.colors == self._places[-1]:
+                raise QualityError(highest, quality)
+            choice = choice._replace(colors=choice.colors + 1)
+
+    @property
+    def _places(self) -> range:
+        """The places of the numbers of colours that there are."""
+        return range(1 if self._given.counted else len(COUNTS))
+
+    def _climb(self, place: int, merit: Callable[[Trade], float]) -> Choice:
+        """Return the choice of most merit, by quick runs."""
+
+        def tried(choice: Choice) -> float:
+            run = self._run(choice, quick=True)
+            plain = run.result()
+            points = [(self._size_of(plain), self._score_of(plain))]
+            if not run.exact:
+                rated = run.at(run.first)
+                points.append((self._size_of(rated), self._score_of(rated)))
+            return merit(Trade(points[0], points[-1]))
+
+        first = min(max(place, 0), self._places[-1])
+        start = Choice(first, min(LITTLE, self._strengths[-1]))
+        return climb(tried, start, self._places, self._strengths)
+
+    def _run(self, choice: Choice, *, quick: bool = False) -> ThriftyRun:
+        """Begin a run."""
+        given, nu = self._given, STRENGTHS[choice.strength]
+        if given.counted:
+            return self._begin(given.colors, nu, quick=quick)
+        taken = 0 if given.colors is None else given.entries - given.colors  # a transparent one
+        return self._begin(max(COUNTS[choice.colors] - taken, COUNTS[0]), nu, quick=quick)
+
+
+def _score_of(given: Given) -> Callable[[Dithering], float]:
+    """Return what judges results before they are dressed; pixels of weight 0 do not count."""
+    values = given.values if given.values.ndim == 3 else np.dstack([given.values] * 3)
+    if values.dtype == np.uint8:
+        values = values / 255
+    judge = Ssimulacra2(values)
+    seen = None if given.weights is None else np.asarray(given.weights) > 0
+
+    def score(result: Dithering) -> float:
+        picture = result.palette[result.indices] / 255
+        return judge.score(picture if seen is None else np.where(seen[..., None], picture, values))
+
+    return score
 
 
 def _compact(result: Dithering) -> Dithering:
@@ -208,138 +321,3 @@ def _encoded(result: Dithering, ending: str) -> bytes:
     """Return the file of a result."""
     palette = result.palette if result.device is None else result.device
     return encode([result.indices], palette, result.opacity, ending=ending)
-
-
-class ThriftyRun(Run):
-    """A `Run` whose picture can be made smaller: `thin` or `fit_into` after `search`."""
-
-    indices: ByteArray
-    colors: FloatArray
-
-    def thin(self, rate: float) -> None:
-        """Lower ``loss + rate * bits per pixel``.
-
-        Parameters
-        ----------
-        rate : float
-            What a bit per pixel costs, as a loss.
-        """
-        self._take(self._thinned(rate, self._whole_picture(), self.colors))
-
-    @property
-    def exact(self) -> bool:
-        """Whether every pixel has the one colour that it is to have."""
-        return self.problem.pins is not None and self.problem.pins.whole
-
-    def at(self, rate: float) -> Dithering:
-        """Return the result that `thin` leads to, and leave the run as it is."""
-        before = self.indices, self.colors
-        self.thin(rate)
-        found = self.result()
-        self._take(before)
-        return found
-
-    def fit_into(self, max_bytes: int, size_of: Callable[[Dithering], int]) -> int:
-        """Find the least rate at which the file is small enough, and take that picture.
-
-        Parameters
-        ----------
-        max_bytes : int
-            Bytes that the file may have.
-        size_of : callable
-            Returns the bytes of the file of a result.
-
-        Returns
-        -------
-        int
-            Bytes of the file; above ``max_bytes`` if no rate makes it small enough.
-        """
-        state = self._whole_picture(), self.colors
-        size, rates = size_of(self.result()), Rates(max_bytes)
-        above, best, least = state, None, size  # pictures that are too large, and that are not
-        over = size <= max_bytes
-        while not over:
-            state = self._thinned(rates.rate, *above, since=rates.above)
-            self._take(state)
-            size = size_of(self.result())
-            over = rates.told(size)
-            if size > max_bytes:
-                above, least = state, min(size, least)
-            elif best is None or size > best[1]:
-                best = state, size
-        if best is None:
-            return least if least > max_bytes else size
-        if best[1] < NEAR * max_bytes and rates.above:
-            colors = best[0][1]
-
-            def taken(picture: ByteArray) -> int:
-                self._take((picture, colors))
-                return size_of(self.result())
-
-            mixed, size = between(best[0][0], above[0], max_bytes, taken)
-            best = ((mixed, colors), size) if size > best[1] else best
-        self._take(best[0])
-        return best[1]
-
-    def _whole_picture(self) -> ByteArray:
-        """Return a copy of the picture with the pinned pixels in their places."""
-        return np.array(self.problem.pinned(self.indices))
-
-    def _take(self, state: tuple[ByteArray, FloatArray]) -> None:
-        """Go on with another picture and palette."""
-        self.indices, self.colors = state
-        self._picture = self.indices
-        self._value = self.loss.of(self.indices, self.colors)
-
-    def _thinned(
-        self, rate: float, indices: ByteArray, colors: FloatArray, *, since: float = 0.0
-    ) -> State:
-        """Return a picture with fewer bits, and its palette, rounded; `since` is its rate so far.
-
-        The rate rises slowly: what is merged in haste is seldom parted again.
-        """
-        indices, fit = indices.copy(), self._whole_fit()
-        search = self._rated(indices, colors, rate)
-        rising = ROUNDS - LAST_ROUNDS
-        if since > 0:
-            rising = min(rising, max(0, math.ceil(math.log(rate / since) / math.log(RISE)) - 1))
-        for i in range(-rising, LAST_ROUNDS):
-            search.renew(rate * RISE ** min(i, 0))
-            self._sweep(search, self._snapshot)
-            if fit is not None and i < LAST_ROUNDS - 1:
-                colors = fit(fit.sample.cut(indices[None])[:, 0], colors)
-                if i == LAST_ROUNDS - 2:
-                    colors = self.problem.from_srgb(self._rounded(colors))
-                search.recolor(colors)
-        self._merge(search)
-        return indices, colors
-
-    def _rated(self, indices, colors, rate):
-        """Return the search that changes a picture in place."""
-        previous = self.problem.previous
-        return RatedSearch(self.loss, indices, colors, rate, previous=previous, gap=self._gap)
-
-    def _whole_fit(self) -> Fit | None:
-        """Return how to fit the palette; None where it is given, or has pinned colours."""
-        if self._fit is None or self.problem.pins is not None:
-            return None
-        return self._fit._replace(sample=Sample(self.loss, LAST))
-
-    def _merge(self, search: RatedSearch) -> None:
-        """Do without those learned entries that do not pay for their place in the file."""
-        if self.problem.fixed is not None:
-            return
-        search.renew()
-        room = search.rate * ENTRY
-        regrets = search.regrets()
-        uses = np.bincount(search.indices.ravel(), minlength=len(regrets))
-        learned = np.arange(len(regrets)) >= len(self.problem.locked)
-        for k in np.argsort(regrets, kind="stable")[:TRIES]:
-            if not (learned[k] and uses[k]) or regrets[k] > room:
-                continue
-            before, kept = search.objective(), search.indices.copy()
-            search.drop(int(k))
-            after = search.objective() - room / self.loss.pixels
-            if (search.indices == k).any() or after > before:
-                search.indices[:] = kept
-                search.recolor(self.colors)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import fastgrad as fg
+from fastgrad.dithering.metrics.ssimulacra2 import Ssimulacra2
 from fastgrad.dithering.pictures import animation, images
 
 PHOTOGRAPH = Path(fg.__file__).parent / "data" / "astronaut.jpg"
@@ -30,6 +31,9 @@ def bytes_of(result, ending=".png"):
         ({"rate": -1}, "rate must be from 0 to 1000, got -1"),
         ({"rate": float("nan")}, "rate must be from 0 to 1000, got nan"),
         ({"rate": "low"}, "rate must be a number, got 'low'"),
+        ({"quality": 101}, "quality must be from 0 to 100, got 101"),
+        ({"quality": 9, "max_bytes": 9}, "max_bytes must be None with quality, got 9"),
+        ({"quality": 9, "structure": 0.1}, "structure must be left out with quality, got 0.1"),
         ({"rate": 1e-4, "max_bytes": 9}, "rate must be None with max_bytes, got 0.0001"),
         ({"max_bytes": 0}, "max_bytes must be at least 1, got 0"),
         ({"max_bytes": 9.5}, "max_bytes must be an integer, got 9.5"),
@@ -148,3 +152,45 @@ def test_a_file_has_the_bytes_that_are_told(photograph, tmp_path):
     result = fg.dither(photograph, colors=16, rate=1e-4, speed=9)
     result.save(tmp_path / "a.png")
     assert os.path.getsize(tmp_path / "a.png") == result.metrics["bytes"]
+
+
+def test_a_quality_is_met_with_a_small_file(photograph):
+    image = photograph[32:, 32:96]
+    judge = Ssimulacra2(image)
+    low, high = (fg.dither(image, quality=q, speed=10, colors=16) for q in (20, 25))
+    for result, quality in ((low, 20), (high, 25)):
+        assert judge.score(result.image) == pytest.approx(result.metrics["ssimulacra2"])
+        assert quality <= result.metrics["ssimulacra2"]
+        assert result.metrics["bytes"] == bytes_of(result)
+    assert low.metrics["ssimulacra2"] < 22
+    assert bytes_of(low) < bytes_of(high)
+
+
+def test_a_quality_chooses_the_number_of_colours(photograph):
+    image = photograph[32:, 32:96]
+    few, many = (fg.dither(image, quality=quality, speed=10) for quality in (5, 35))
+    assert len(few.palette) < len(many.palette)
+    assert 5 <= few.metrics["ssimulacra2"] < 20 < 35 <= many.metrics["ssimulacra2"]
+
+
+def test_a_quality_keeps_what_is_given(photograph):
+    image = photograph[:48, :48]
+    result = fg.dither(image, palette=BW[::-1], quality=0, speed=10)
+    np.testing.assert_array_equal(result.palette, BW[::-1])
+    with pytest.raises(ValueError, match=r"quality must be at most .* for this picture, got 95"):
+        fg.dither(image, colors=4, nu=0.05, quality=95, speed=10)
+
+
+def test_a_quality_of_opacity(photograph):
+    image = photograph[:64, :64]
+    alpha = np.full(image.shape[:2], 255, np.uint8)
+    alpha[:20] = 0
+    keyed = fg.dither(np.dstack([image, alpha]), colors=32, quality=40, speed=10)
+    assert keyed.metrics["ssimulacra2"] >= 40
+    assert (keyed.image[..., 3] == alpha).all()
+    y, x = np.mgrid[:64, :64]
+    soft = np.clip((30 - np.hypot(x - 32, y - 32)) * 20, 0, 255).astype(np.uint8)
+    leaf = np.dstack([image, soft])
+    assert fg.dither(leaf, colors=32, quality=20).metrics["ssimulacra2"] >= 20
+    with pytest.raises(ValueError, match="quality must be at most"):
+        fg.dither(leaf, colors=4, quality=99)

@@ -1,0 +1,200 @@
+"""A run of `fastgrad.dither` whose picture can be made smaller, as much as is asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+
+from fastgrad._typing import ByteArray, FloatArray
+from fastgrad.dithering.eye.viewing import NU
+from fastgrad.dithering.optimiser.palette import Fit, Sample
+from fastgrad.dithering.optimiser.rate import RatedSearch
+from fastgrad.dithering.rates import FIRST, NEAR, Rates, ScoreRates, between
+from fastgrad.dithering.result import Dithering
+from fastgrad.dithering.run import Run
+
+__all__ = ["ThriftyRun"]
+
+ROUNDS = 10  # of search with a rate; the prices are renewed between them
+LAST = 1 << 20  # pixels, at most, to which the palette is fitted
+RISE, LAST_ROUNDS = 1.6, 3  # the rate rises, and stays in the last rounds
+ENTRY = 32  # bits that an entry of the palette takes in a file
+TRIES = 8  # entries at most that are merged with others at a time
+State: TypeAlias = "tuple[ByteArray, FloatArray]"  # indices and palette
+
+
+class ThriftyRun(Run):
+    """A `Run` whose picture can be made smaller after `search`: `thin`, `fit_into`, `lower_to`."""
+
+    indices: ByteArray
+    colors: FloatArray
+
+    @property
+    def first(self) -> float:
+        """A moderate rate: the more an error of one pixel weighs, the higher it is."""
+        own = self.loss.own - self.loss.nu
+        return FIRST * float((own + self.loss.nu) / (own + NU))
+
+    def thin(self, rate: float) -> None:
+        """Lower ``loss + rate * bits per pixel``.
+
+        Parameters
+        ----------
+        rate : float
+            What a bit per pixel costs, as a loss.
+        """
+        self._take(self._thinned(rate, self._whole_picture(), self.colors))
+
+    @property
+    def exact(self) -> bool:
+        """Whether every pixel has the one colour that it is to have."""
+        return self.problem.pins is not None and self.problem.pins.whole
+
+    def at(self, rate: float) -> Dithering:
+        """Return the result that `thin` leads to, and leave the run as it is."""
+        before = self.indices, self.colors
+        self.thin(rate)
+        found = self.result()
+        self._take(before)
+        return found
+
+    def fit_into(self, max_bytes: int, size_of: Callable[[Dithering], int]) -> int:
+        """Find the least rate at which the file is small enough, and take that picture.
+
+        Parameters
+        ----------
+        max_bytes : int
+            Bytes that the file may have.
+        size_of : callable
+            Returns the bytes of the file of a result.
+
+        Returns
+        -------
+        int
+            Bytes of the file; above ``max_bytes`` if no rate makes it small enough.
+        """
+        state = self._whole_picture(), self.colors
+        size, rates = size_of(self.result()), Rates(max_bytes, self.first)
+        above, best, least = state, None, size  # pictures that are too large, and that are not
+        over = size <= max_bytes
+        while not over:
+            state = self._thinned(rates.rate, *above, since=rates.above)
+            self._take(state)
+            size = size_of(self.result())
+            over = rates.told(size)
+            if size > max_bytes:
+                above, least = state, min(size, least)
+            elif best is None or size > best[1]:
+                best = state, size
+        if best is None:
+            return least if least > max_bytes else size
+        if best[1] < NEAR * max_bytes and rates.above:
+            colors = best[0][1]
+
+            def taken(picture: ByteArray) -> int:
+                self._take((picture, colors))
+                return size_of(self.result())
+
+            mixed, size = between(best[0][0], above[0], max_bytes, taken)
+            best = ((mixed, colors), size) if size > best[1] else best
+        self._take(best[0])
+        return best[1]
+
+    def lower_to(self, quality: float, score_of: Callable[[Dithering], float]) -> float:
+        """Find the largest rate at which the score is high enough, and take that picture.
+
+        Parameters
+        ----------
+        quality : float
+            The score that it must have.
+        score_of : callable
+            Returns the score of a result.
+
+        Returns
+        -------
+        float
+            The score; below ``quality`` if it is even with no rate, and the run stays as it is.
+        """
+        held = score_of(self.result())
+        if held < quality or self.exact:
+            return held
+        best, rates, over = (
+            (self._whole_picture(), self.colors),
+            ScoreRates(quality, self.first),
+            False,
+        )
+        while not over:
+            state = self._thinned(rates.rate, *best, since=rates.within)
+            self._take(state)
+            score = score_of(self.result())
+            if score >= quality:
+                best, held = state, score
+            over = rates.told(score)
+        self._take(best)
+        return held
+
+    def _whole_picture(self) -> ByteArray:
+        """Return a copy of the picture with the pinned pixels in their places."""
+        return np.array(self.problem.pinned(self.indices))
+
+    def _take(self, state: tuple[ByteArray, FloatArray]) -> None:
+        """Go on with another picture and palette."""
+        self.indices, self.colors = state
+        self._picture = self.indices
+        self._value = self.loss.of(self.indices, self.colors)
+
+    def _thinned(
+        self, rate: float, indices: ByteArray, colors: FloatArray, *, since: float = 0.0
+    ) -> State:
+        """Return a picture with fewer bits, and its palette, rounded; `since` is its rate so far.
+
+        The rate rises slowly: what is merged in haste is seldom parted again.
+        """
+        indices, fit = indices.copy(), self._whole_fit()
+        search = self._rated(indices, colors, rate)
+        rising = ROUNDS - LAST_ROUNDS
+        if since > 0:
+            rising = min(rising, max(0, math.ceil(math.log(rate / since) / math.log(RISE)) - 1))
+        for i in range(-rising, LAST_ROUNDS):
+            search.renew(rate * RISE ** min(i, 0))
+            self._sweep(search, self._snapshot)
+            if fit is not None and i < LAST_ROUNDS - 1:
+                colors = fit(fit.sample.cut(indices[None])[:, 0], colors)
+                if i == LAST_ROUNDS - 2:
+                    colors = self.problem.from_srgb(self._rounded(colors))
+                search.recolor(colors)
+        self._merge(search)
+        return indices, colors
+
+    def _rated(self, indices, colors, rate):
+        """Return the search that changes a picture in place."""
+        previous = self.problem.previous
+        return RatedSearch(self.loss, indices, colors, rate, previous=previous, gap=self._gap)
+
+    def _whole_fit(self) -> Fit | None:
+        """Return how to fit the palette; None where it is given, or has pinned colours."""
+        if self._fit is None or self.problem.pins is not None:
+            return None
+        return self._fit._replace(sample=Sample(self.loss, LAST))
+
+    def _merge(self, search: RatedSearch) -> None:
+        """Do without those learned entries that do not pay for their place in the file."""
+        if self.problem.fixed is not None:
+            return
+        search.renew()
+        room = search.rate * ENTRY
+        regrets = search.regrets()
+        uses = np.bincount(search.indices.ravel(), minlength=len(regrets))
+        learned = np.arange(len(regrets)) >= len(self.problem.locked)
+        for k in np.argsort(regrets, kind="stable")[:TRIES]:
+            if not (learned[k] and uses[k]) or regrets[k] > room:
+                continue
+            before, kept = search.objective(), search.indices.copy()
+            search.drop(int(k))
+            after = search.objective() - room / self.loss.pixels
+            if (search.indices == k).any() or after > before:
+                search.indices[:] = kept
+                search.recolor(self.colors)
