@@ -1,4 +1,4 @@
-"""The command line: ``fastgrad dither``, ``compare``, ``compile`` and ``info``."""
+"""The command line: ``fastgrad dither``, ``palette``, ``compare``, ``compile`` and ``info``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from fastgrad.cli import (
     compilation,
     messages,
     options,
+    palettes,
     pictures,
     problems,
     values,
@@ -29,6 +30,7 @@ from fastgrad.threads import set_num_threads
 
 COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, dict[str, Any]]] = {
     "dither": (pictures.dither, "dither a picture with a learned palette", arguments.DITHER),
+    "palette": (palettes.palette, "show what a panel has, and take measurements", palettes.PALETTE),
     "compare": (
         problems.compare,
         "compare all estimators on stock problems",

@@ -117,6 +117,14 @@ DITHER: dict[str, tuple[Option, ...]] = {
             "expects: " + "; ".join(f"{name} ({p.summary})" for name, p in PRESETS.items()),
         ),
         option(
+            "--measured",
+            rivals="fixed",
+            type=file,
+            metavar="FILE.json",
+            help="take the colours of a panel of one's own: what was measured of the patches that "
+            "fastgrad palette --patches writes",
+        ),
+        option(
             "--lock-colors",
             action="store_true",
             help="keep those colours and learn others, up to K in all",

@@ -22,12 +22,22 @@ from fastgrad.dithering.files.outcome import Settings, failure
 from fastgrad.dithering.optimiser.tile_limits import Tiles
 from fastgrad.dithering.pictures import masks, palette_files
 from fastgrad.dithering.pictures.images import FileError
-from fastgrad.dithering.pictures.presets import PRESETS
+from fastgrad.dithering.pictures.presets import PRESETS, measured
 from fastgrad.dithering.tiled import NOTHING
 
 OPTIONS = (*(field.name for field in dataclasses.fields(Viewing)), "structure", "estimator")
 OPTIONS += ("speed", "time_budget", "rate", "max_bytes", "fit", "solid")  # of `dithering.dither`
-NOT_WITH_TILES = ("colors", "palette", "preset", "lock_colors", "fit", "solid", "mask", "threshold")
+NOT_WITH_TILES = (
+    "colors",
+    "palette",
+    "preset",
+    "measured",
+    "lock_colors",
+    "fit",
+    "solid",
+    "mask",
+    "threshold",
+)
 NOT_WITH_TILES += ("structure", "estimator", "rate", "max_bytes", "alpha", "hidden", "format")
 
 
@@ -56,7 +66,7 @@ def dither(given: argparse.Namespace) -> int:
         given.compare is True,
         given.report,
         given.swatches,
-        given.palette,
+        given.palette or given.measured,
         tuple(name for name, _ in given.mask or ()),
         given.format,
         given.compare if isinstance(given.compare, str) else None,
@@ -194,8 +204,8 @@ def _settings(given: argparse.Namespace) -> Settings:
     options: dict[str, Any] = {}
     if given.palette:
         palette, device = palette_files.read(Path(given.palette))
-    elif given.preset:
-        preset = PRESETS[given.preset]
+    elif given.preset or given.measured:
+        preset = PRESETS[given.preset] if given.preset else measured(given.measured)
         palette, device, options = preset.colors, preset.device, dict(preset.options)
         codes = preset.codes
     if given.lock_colors:
@@ -208,7 +218,7 @@ def _settings(given: argparse.Namespace) -> Settings:
     if given.fit not in (None, "none") and (palette is None or given.lock_colors):
         given.refuse("--fit needs --palette or --preset, without --lock-colors")
     regions = _regions(given)
-    if given.threshold and not (given.palette or given.preset or given.colors):
+    if given.threshold and palette is None and not given.colors:
         palette = device = PRESETS["bw"].colors
     if (given.solid not in (None, False) or regions) and (palette is None or given.lock_colors):
         name = "--threshold" if given.threshold else "--mask" if regions else "--solid"
@@ -229,7 +239,7 @@ def _settings(given: argparse.Namespace) -> Settings:
     asked = {name: getattr(given, name) for name in OPTIONS if getattr(given, name) is not None}
     if given.ppd is not None:  # which stands in the place of a preset's blur
         options = {name: x for name, x in options.items() if name != "sigma"}
-    alpha = given.alpha or ("blend" if given.preset or given.format else "keep")
+    alpha = given.alpha or ("blend" if given.preset or given.measured or given.format else "keep")
     if given.format and alpha != "blend":
         given.refuse("--format goes with --alpha blend")
     if given.fit_size and not given.resize:

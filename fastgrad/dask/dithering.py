@@ -27,6 +27,7 @@ from fastgrad.dithering.optimiser.tones import Fit, ToneMap
 from fastgrad.dithering.optimiser.wavefront import BAND
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures.inputs import Colors
+from fastgrad.dithering.pictures.presets import Preset
 from fastgrad.dithering.pictures.row_files import new_zarr
 from fastgrad.dithering.pictures.sources import Box, PartSource
 from fastgrad.dithering.pictures.transparency import Mode
@@ -134,7 +135,7 @@ def dither(
     *,
     colors: int | None = None,
     palette: Colors | None = None,
-    preset: str | None = None,
+    preset: str | Preset | None = None,
     lock_colors: bool = False,
     alpha: Mode | None = None,
     fit: Fit | ToneMap | None = None,

@@ -17,6 +17,7 @@ from fastgrad.dithering.optimiser.tones import Fit, ToneMap
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures.consoles import Console, limits_of
 from fastgrad.dithering.pictures.inputs import Colors
+from fastgrad.dithering.pictures.presets import Preset
 from fastgrad.dithering.pictures.transparency import Mode
 from fastgrad.dithering.progress import shown
 from fastgrad.dithering.result import Dithering, Progress
@@ -44,7 +45,7 @@ def dither(
     *,
     colors: int | None = None,
     palette: Colors | None = None,
-    preset: str | None = None,
+    preset: str | Preset | None = None,
     lock_colors: bool = False,
     tiles: Tiles | Console | None = None,
     alpha: Mode | None = None,
@@ -104,9 +105,10 @@ def dither(
         A fixed palette in sRGB, which excludes ``colors``: integers from 0 to 255, text like
         ``"#rrggbb"``, or the `pathlib.Path` of a palette's file, see `fastgrad.palettes`. By
         default the palette is learned.
-    preset : str, optional
-        The name of one of `fastgrad.presets.PRESETS`, whose colours are the palette and whose
-        options are the defaults here. `Dithering.save` then writes the colours of the device.
+    preset : str or Preset, optional
+        The name of one of `fastgrad.presets.PRESETS`, or what `fastgrad.presets.measured` makes of
+        a panel of one's own: its colours are the palette, and its options are the defaults here.
+        `Dithering.save` then writes the colours of the device.
     lock_colors : bool, optional
         Keep the colours of ``palette`` or ``preset`` and learn others after them, up to ``colors``
         in all.

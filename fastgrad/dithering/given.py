@@ -23,6 +23,7 @@ from fastgrad.dithering.pictures.inputs import (
     pixels_of,
     swatches_of,
 )
+from fastgrad.dithering.pictures.presets import Preset
 from fastgrad.dithering.result import Dithering, Progress
 from fastgrad.dithering.soft_edges import is_soft
 
@@ -96,7 +97,7 @@ class Given:
         *,
         colors: int | None = None,
         palette: Colors | None = None,
-        preset: str | None = None,
+        preset: str | Preset | None = None,
         lock_colors: bool = False,
         alpha: transparency.Mode | None = None,
         hidden: bool = False,

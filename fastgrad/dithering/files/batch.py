@@ -22,6 +22,7 @@ from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures import images, output_files, transparency
 from fastgrad.dithering.pictures.inputs import Colors
 from fastgrad.dithering.pictures.large import LargePicture
+from fastgrad.dithering.pictures.presets import Preset
 from fastgrad.dithering.run import Criterion
 from fastgrad.dithering.thrift import Thrift
 
@@ -80,7 +81,7 @@ def dither_files(
     resume: bool = False,
     colors: int | None = None,
     palette: Colors | None = None,
-    preset: str | None = None,
+    preset: str | Preset | None = None,
     lock_colors: bool = False,
     alpha: transparency.Mode | None = None,
     **options: Any,

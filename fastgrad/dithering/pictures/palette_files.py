@@ -133,7 +133,9 @@ def write(path: str | os.PathLike[str], palette: ArrayLike, *, name: str = "fast
     output_files.replace(encode(colors, path.suffix.lower(), name=name), path)
 
 
-def encode(colors: ArrayLike, ending: str, *, name: str = "fastgrad") -> bytes:
+def encode(
+    colors: ArrayLike, ending: str, *, name: str = "fastgrad", device: ArrayLike | None = None
+) -> bytes:
     """Encode a palette in the format that the ending of a file's name stands for.
 
     Parameters
@@ -144,6 +146,8 @@ def encode(colors: ArrayLike, ending: str, *, name: str = "fastgrad") -> bytes:
         One of `WRITERS`.
     name : str, optional
         The palette's name, for formats that have one.
+    device : array_like of uint8, shape (K, 3), optional
+        The colours that a picture's file gets in their places, which only ``.json`` can hold.
 
     Returns
     -------
@@ -156,6 +160,8 @@ def encode(colors: ArrayLike, ending: str, *, name: str = "fastgrad") -> bytes:
     ['ff0000', '000010']
     """
     values = np.asarray(colors, np.uint8)
+    if device is not None and ending == ".json":
+        return palette_texts.write_json(values, name, np.asarray(device, np.uint8)).encode()
     if ending in palette_texts.WRITERS:
         return palette_texts.WRITERS[ending](values, name).encode()
     return palette_binaries.WRITERS[ending](values, name)

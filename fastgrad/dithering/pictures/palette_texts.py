@@ -17,7 +17,7 @@ import numpy as np
 
 from fastgrad._typing import Array
 
-__all__ = ["READERS", "WRITERS", "colours", "decode", "read_hex", "recognise"]
+__all__ = ["READERS", "WRITERS", "colours", "decode", "read_hex", "recognise", "write_json"]
 
 Colour: TypeAlias = "tuple[int, ...]"
 SIX, EIGHT = re.compile("[0-9a-f]{6}"), re.compile("[0-9a-f]{8}")
@@ -260,12 +260,17 @@ def _read_json(text: str) -> Any:
     return colours(colors) if device is None else (colours(colors), colours(device))
 
 
-def _write_json(colors: Array, name: str) -> str:
-    rows = [f"#{bytes(colour).hex()}" for colour in np.asarray(colors, np.uint8)]
-    return json.dumps({"name": name, "colors": rows}, indent=2) + "\n"
+def write_json(colors: Array, name: str, device: Array | None = None) -> str:
+    """Write colours as JSON, and beside them those of a device, if there are any."""
+    parts = {"colors": colors} if device is None else {"colors": colors, "device": device}
+    rows = {
+        key: [f"#{bytes(colour).hex()}" for colour in np.asarray(part, np.uint8)]
+        for key, part in parts.items()
+    }
+    return json.dumps({"name": name, **rows}, indent=2) + "\n"
 
 
 READERS = {".gpl": _read_gpl, ".pal": _read_pal, ".json": _read_json}
 READERS |= dict.fromkeys((".hex", ".txt"), read_hex)
-WRITERS = {".gpl": _write_gpl, ".hex": _write_hex, ".pal": _write_pal, ".json": _write_json}
+WRITERS = {".gpl": _write_gpl, ".hex": _write_hex, ".pal": _write_pal, ".json": write_json}
 WRITERS[".txt"] = _write_txt
