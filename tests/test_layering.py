@@ -90,7 +90,7 @@ LAYERS = {
         ("soft_edges", "tiled"),
         ("choices", "given", "progress", "rates", "run"),
         ("thrifty_run",),
-        ("strips", "thrift"),
+        ("chosen", "strips", "thrift"),
         ("dithering",),
         ("files",),
     ],

@@ -101,7 +101,7 @@ DITHER: dict[str, tuple[Option, ...]] = {
             help="colours of a learned palette, 2 to 256 (default: 16)",
         ),
         option(
-            "--palette",
+            *("--palette", "--from"),
             rivals="fixed",
             type=file,
             metavar="FILE",
@@ -123,6 +123,9 @@ DITHER: dict[str, tuple[Option, ...]] = {
             metavar="FILE.json",
             help="take the colours of a panel of one's own: what was measured of the patches that "
             "fastgrad palette --patches writes",
+        ),
+        numeric(
+            *("--choose", int, 2, 256, "take N of these colours, in which the picture looks best"),
         ),
         option(
             "--lock-colors",

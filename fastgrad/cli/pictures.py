@@ -32,6 +32,7 @@ NOT_WITH_TILES = (
     "palette",
     "preset",
     "measured",
+    "choose",
     "lock_colors",
     "fit",
     "solid",
@@ -208,6 +209,10 @@ def _settings(given: argparse.Namespace) -> Settings:
         preset = PRESETS[given.preset] if given.preset else measured(given.measured)
         palette, device, options = preset.colors, preset.device, dict(preset.options)
         codes = preset.codes
+    if given.choose and (palette is None or given.lock_colors):
+        given.refuse("--choose needs --from, --palette or --preset, without --lock-colors")
+    if given.choose and palette is not None and given.choose > len(palette):
+        given.refuse(f"--choose must be at most the {len(palette)} colours given")
     if given.lock_colors:
         if palette is None:
             given.refuse("--lock-colors needs --palette or --preset")
@@ -268,4 +273,5 @@ def _settings(given: argparse.Namespace) -> Settings:
         given.rotate,
         given.resume,
         given.colors is not None or palette is not None,
+        given.choose,
     )

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TextIO
 from fastgrad import _interrupts as interrupts
 from fastgrad._version import __version__
 from fastgrad.cli import messages
-from fastgrad.dithering.files import large_picture, sized
+from fastgrad.dithering.files import large_picture, prepared, sized
 from fastgrad.dithering.files.outcome import Outcome, Settings, larger
 from fastgrad.dithering.files.plan import Job
 from fastgrad.dithering.pictures import (
@@ -78,6 +78,7 @@ def produce(given: argparse.Namespace, settings: Settings, stdout: bool, job: Jo
     if isinstance(job.picture, LargePicture):
         entry = _in_strips(given, job, job.picture, settings, stream, quiet=quiet)
         return Produced(entry, "" if given.quiet else text.getvalue(), True)
+    settings = prepared.chosen(job.picture, settings)
     outcome = sized.run(job.picture, job.ending, settings, quiet=quiet)
     entry, section = write(given, job, settings, outcome, stream)
     return Produced(entry, "" if given.quiet else text.getvalue(), outcome.complete, section)

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fastgrad.dithering.chosen import choose_colors
     from fastgrad.dithering.dithering import dither
     from fastgrad.dithering.eye.viewing import Viewing
     from fastgrad.dithering.files.batch import DitheredFile, dither_files
@@ -31,6 +32,7 @@ __all__ = [
     "Tiles",
     "ToneMap",
     "Viewing",
+    "choose_colors",
     "dither",
     "dither_files",
     "fit_tones",
@@ -47,6 +49,7 @@ _HOMES = {
     "Tiles": "optimiser.tile_limits",
     "ToneMap": "optimiser.tones",
     "Viewing": "eye.viewing",
+    "choose_colors": "chosen",
     "dither": "dithering",
     "dither_files": "files.batch",
     "fit_tones": "optimiser.tones",

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fastgrad._typing import ArrayLike, ByteArray
+from fastgrad.dithering.chosen import swatches_for
 from fastgrad.dithering.eye.colour import SpaceName
 from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.given import Given
@@ -47,6 +48,7 @@ def dither(
     palette: Colors | None = None,
     preset: str | Preset | None = None,
     lock_colors: bool = False,
+    choose: int | None = None,
     tiles: Tiles | Console | None = None,
     alpha: Mode | None = None,
     hidden: bool = False,
@@ -89,8 +91,8 @@ def dither(
     the whole of it are learned on a sample, and beside the result, a byte for each pixel, little
     more than a thousand rows are in memory. There it may be anything that is sliced like an array,
     such as a memory map, or an array of Zarr's or Dask's. With ``weights``, ``previous``,
-    ``structure``, ``hidden``, ``rate``, ``max_bytes``, ``quality``, a ``time_budget``, a region of
-    text, or opacity that is kept, it is dithered as a whole, in memory.
+    ``structure``, ``hidden``, ``choose``, ``rate``, ``max_bytes``, ``quality``, a ``time_budget``,
+    a region of text, or opacity that is kept, it is dithered as a whole, in memory.
 
     Parameters
     ----------
@@ -112,6 +114,9 @@ def dither(
     lock_colors : bool, optional
         Keep the colours of ``palette`` or ``preset`` and learn others after them, up to ``colors``
         in all.
+    choose : int, optional
+        Take so many colours of ``palette`` or ``preset``, 2 or more, those in which the picture
+        dithers best: see `fastgrad.dithering.choose_colors`. They keep their order.
     tiles : Tiles or {"nes", "snes", "gbc", "mega-drive", "sms"}, optional
         The limits of a console: each tile of the picture has one of a few palettes, which are
         learned together with the palettes of the tiles and the dither. Entry m of palette p has the
@@ -249,7 +254,7 @@ def dither(
         limits = limits_of(tiles)
         alone(colors=colors, palette=palette, preset=preset, lock_colors=lock_colors, alpha=alpha)
         alone(hidden=hidden, fit=fit, solid=solid, regions=regions, previous=previous)
-        alone(structure=structure, rate=rate, max_bytes=max_bytes, quality=quality)
+        alone(choose=choose, structure=structure, rate=rate, max_bytes=max_bytes, quality=quality)
         given = Given(image, alpha="blend")
         eye = given.options(sigma=sigma, ppd=ppd, nu=nu, space=space)
         viewing = Viewing(**{**SUITED, **eye}, local_weights=local_weights)
@@ -259,8 +264,17 @@ def dither(
             return dither_tiles(given.values, limits, **how)
         finally:
             close()
+    chosen = None
+    if choose is not None:
+        for name, value in (("lock_colors", lock_colors), ("previous", previous)):
+            if value is not None and value is not False:
+                raise ValueError(f"{name} must be left out with choose, got {value!r}")
+        how = {"space": space, "sigma": sigma, "ppd": ppd, "nu": nu, "weights": weights}
+        how |= {"local_weights": local_weights, "rng": rng}
+        alpha = "blend" if alpha is None and preset is not None else alpha
+        chosen = swatches_for(image, choose, palette, preset, **how)
     text = True if "text" in (regions or {}) else None  # which sees whole words
-    whole = [criterion.structure or None, weights, previous, time_budget, text]
+    whole = [criterion.structure or None, weights, previous, time_budget, text, choose]
     whole_only = hidden or bool(thrift.asked) or any(option is not None for option in whole)
     source = source_of(image, whole=whole_only)
     kept = alpha != "blend" and (alpha != "key" or colors == 2)  # degrees of opacity
@@ -291,8 +305,8 @@ def dither(
     given = Given(
         image,
         colors=colors,
-        palette=palette,
-        preset=preset,
+        palette=palette if chosen is None else chosen,
+        preset=preset if chosen is None else None,
         lock_colors=lock_colors,
         alpha=alpha,
         hidden=hidden,

@@ -96,7 +96,7 @@ class Given:
         image: object,
         *,
         colors: int | None = None,
-        palette: Colors | None = None,
+        palette: Colors | Swatches | None = None,
         preset: str | Preset | None = None,
         lock_colors: bool = False,
         alpha: transparency.Mode | None = None,

@@ -11,6 +11,7 @@ from fastgrad import cli, palettes, presets
 
 Image = pytest.importorskip("PIL.Image")
 y, x = np.mgrid[:24, :32]
+INKS = ["#000000", "#ffffff", "#ff0000", "#00ff00", "#0000ff", "#808000"]
 PICTURE = np.stack([60 + 4 * x, 200 - 5 * y, 40 + x + y], axis=-1).astype(np.uint8)
 
 
@@ -99,3 +100,50 @@ def test_what_is_refused(capsys, arguments, said):
     assert run(*arguments.split()) == 2
     assert said in capsys.readouterr().err
     assert sorted(p.name for p in Path().iterdir()) == ["good.json", "m.json", "photo.png"]
+
+
+def test_inks_are_chosen_as_the_function_chooses_them():
+    Path("list.hex").write_text("\n".join(INKS))
+    common = ["dither", "photo.png", "--from", "list.hex", "--choose", "3", "--speed", "10", "-q"]
+    assert run(*common, "-o", "out.png", "--swatches", "taken.hex") == 0
+    expected = fg.dither(PICTURE, palette=INKS, choose=3, speed=10)
+    with Image.open("out.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), expected.indices)
+    np.testing.assert_array_equal(palettes.read("taken.hex"), expected.palette)
+    (made,) = fg.dither_files("photo.png", output="b.png", palette=INKS, choose=3, speed=10)
+    np.testing.assert_array_equal(made.palette, expected.palette)
+
+
+def test_frames_share_the_inks_and_a_driver_its_codes():
+    frames = [Image.fromarray(np.roll(PICTURE, k, axis=1)) for k in range(3)]
+    frames[0].save("a.gif", save_all=True, append_images=frames[1:], duration=50)
+    common = ["--preset", "spectra6", "--choose", "3", "--speed", "10", "-q"]
+    assert run("dither", "a.gif", *common, "-o", "b.gif") == 0
+    with Image.open("b.gif") as image:
+        assert image.n_frames == 3
+        colors = {tuple(c) for c in np.asarray(image.convert("RGB")).reshape(-1, 3).tolist()}
+    assert len(colors) <= 3
+    assert run("dither", "photo.png", *common, "--format", "raw", "-o", "p.bin") == 0
+    raw = np.frombuffer(Path("p.bin").read_bytes(), np.uint8)
+    preset = presets.find("spectra6")
+    made = fg.dither(PICTURE, preset="spectra6", choose=3, speed=10)
+    places = [preset.colors.tolist().index(color) for color in made.palette.tolist()]
+    codes = np.uint8(preset.codes)[places]
+    bits = 4 if codes.max() > 3 else 2
+    pixels = np.stack([raw >> s for s in range(8 - bits, -1, -bits)], -1) & ((1 << bits) - 1)
+    np.testing.assert_array_equal(pixels.reshape(PICTURE.shape[:2]), codes[made.indices])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("--choose 3", "--choose needs --from, --palette or --preset"),
+        ("--choose 7 --preset bwr", "--choose must be at most the 3 colours given"),
+        ("--choose 2 --preset bwr --lock-colors -k 9", "without --lock-colors"),
+        ("--choose 1 --preset bwr", "must be an integer from 2 to 256"),
+        ("--choose 2 --tiles nes", "--choose goes without --tiles"),
+    ],
+)
+def test_choices_that_are_refused(capsys, arguments, said):
+    assert run("dither", "photo.png", *arguments.split(), "-o", "out.png") == 2
+    assert said in capsys.readouterr().err

@@ -15,7 +15,7 @@ import numpy as np
 from fastgrad import _validate, dithering
 from fastgrad._typing import ByteArray
 from fastgrad.dithering.eye.viewing import Viewing
-from fastgrad.dithering.files import large_picture, plan, processes, sized
+from fastgrad.dithering.files import large_picture, plan, prepared, processes, sized
 from fastgrad.dithering.files.outcome import Settings, failure, larger
 from fastgrad.dithering.given import COLORS, Given
 from fastgrad.dithering.pace import Pace
@@ -150,6 +150,7 @@ def dither_files(
     """
     if any(np.ndim(mask) for mask in (options.get("regions") or {}).values()):
         raise TypeError("regions must be True where there are several pictures, got an array")
+    chosen = options.pop("choose", None)
     given = Given(
         np.zeros((1, 1, 3), np.uint8),
         colors=colors,
@@ -164,7 +165,7 @@ def dither_files(
     out = None if output is None else os.fspath(output)
     settings = _settings(given, colors, lock_colors, out, options)
     resumed = bool(_validate.choice(resume, "resume", (False, True)))
-    settings = replace(settings, size=resize, resume=resumed)
+    settings = replace(settings, size=resize, resume=resumed, choose=_choose(given, chosen))
     count = _validate.integer(jobs, "jobs", 1, 4096)
     quiet = not _validate.choice(progress, "progress", (False, True)) or count > 1
     many = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
@@ -239,10 +240,20 @@ def _settings(
     )
 
 
+def _choose(given: Given, choose: Any) -> int | None:
+    """Check how many of the given colours are taken."""
+    if choose is None:
+        return None
+    if given.palette is None or given.counted is False or given.colors is not None:
+        raise ValueError(f"palette or preset must be given alone with choose, got {choose!r}")
+    return _validate.integer(choose, "choose", 2, len(given.palette))
+
+
 def _made(settings: Settings, skip_if_larger: bool, quiet: bool, job: plan.Job) -> DitheredFile:
     """Dither a picture and write it."""
     if isinstance(job.picture, LargePicture):
         return _in_strips(job, job.picture, settings, skip_if_larger, quiet)
+    settings = prepared.chosen(job.picture, settings)
     outcome = sized.run(job.picture, job.ending, settings, quiet=quiet)
     data, frames = outcome.encode(job.ending, job.picture, settings)
     reason = larger(job.picture, data) if skip_if_larger else None

@@ -97,6 +97,8 @@ def run(
     for name in NOT_IN_STRIPS:
         if settings.options.get(name):
             raise _unknown(picture, name.replace("_", " "))
+    if settings.choose is not None:
+        raise _unknown(picture, "choose")
     for name, mask in (settings.options.get("regions") or {}).items():
         if name == "text":
             raise _unknown(picture, "a region of text")

@@ -14,29 +14,15 @@ from fastgrad._progress import progress_bar
 from fastgrad._typing import Array
 from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.files.outcome import Outcome, Settings
-from fastgrad.dithering.files.plan import target_size
+from fastgrad.dithering.files.prepared import Prepared, prepared, size_of
 from fastgrad.dithering.metrics.psnr_and_ssim import flicker
 from fastgrad.dithering.optimiser.flat import codes_of, rgb_of
 from fastgrad.dithering.optimiser.tones import ToneMap, fit_tones
-from fastgrad.dithering.pictures import animation, images, other_tools, transparency
+from fastgrad.dithering.pictures import animation, images, other_tools
 from fastgrad.dithering.pictures.inputs import Swatches
-from fastgrad.dithering.pictures.placement import placed
 from fastgrad.dithering.soft_edges import dither_soft, is_soft
 
 QUICK = 1.0  # seconds of work after which an interrupt leaves a quick picture, if no better one
-
-
-class Prepared(NamedTuple):
-    """A frame as it is dithered: sRGB values and the pixels that are seen, None for all.
-
-    Further the opacity that is left, the original on white, and the milliseconds it is shown.
-    """
-
-    values: Array
-    mask: Array | None
-    alpha: Array | None
-    original: Array
-    duration: float
 
 
 class Quick(NamedTuple):
@@ -100,17 +86,13 @@ class _Work:
         nothing = np.zeros((0, 3), np.uint8)
         self.picture, self.settings, self.display = picture, settings, display
         self.outcome, self.began = Outcome(nothing, nothing, nothing), time.perf_counter()
-        width, height = picture.width, picture.height
-        self.turned = settings.turn % 180 != 0
-        if self.turned:
-            width, height = height, width
-        self.size = target_size(settings.size, width, height)
+        size = size_of(picture, settings)
         self.given = None if settings.lock else settings.palette
         self.colors = settings.colors if self.given is None else len(self.given)
         for name, mask in (settings.options.get("regions") or {}).items():
-            if np.ndim(mask) and np.shape(mask) != self.size[::-1]:
-                size = " x ".join(map(str, self.size))
-                raise images.FileError(f"{picture.name}: the mask for {name} is not {size} pixels")
+            if np.ndim(mask) and np.shape(mask) != size[::-1]:
+                said = " x ".join(map(str, size))
+                raise images.FileError(f"{picture.name}: the mask for {name} is not {said} pixels")
         self.runs = picture.count  # of the optimiser; one more if the palette is learned apart
         self.runs += picture.count > 1 and self.given is None
         self.options = {**settings.options, "callback": self.show}
@@ -192,18 +174,9 @@ class _Work:
 
     def prepared(self) -> Iterator[Prepared]:
         """Yield each frame as it is to be dithered."""
-        palette, name = self.settings.palette, self.picture.name
-        settings, (width, height) = self.settings, self.size
-        for frame in self.picture.frames((height, width) if self.turned else (width, height)):
-            values, alpha = frame.values, frame.alpha
-            values, alpha = placed(values, alpha, self.size, settings.placement, settings.turn)
-            original = transparency.on_white(values, alpha)
-            parts = transparency.to_dither(values, alpha, self.settings.alpha)
-            if parts[2] is not None and palette is not None and len(palette) == 256:
-                reason = "a palette of 256 colours has no room for a transparent one"
-                raise images.FileError(f"{name}: {reason}: use --alpha blend")
-            self.now = Prepared(*parts, original, frame.duration)
-            yield self.now
+        for frame in prepared(self.picture, self.settings):
+            self.now = frame
+            yield frame
 
     def learning(self, transparent: bool) -> dict[str, Any]:
         """Return the arguments of a palette to learn; a transparent entry is one of its colours."""

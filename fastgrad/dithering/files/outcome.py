@@ -50,6 +50,8 @@ class Settings:
         Whether to go on with large pictures from what is finished of them.
     counted : bool
         Whether the number of colours is given: if not, a size chooses it.
+    choose : int or None
+        How many of the given colours are taken; None for all.
     """
 
     palette: Array | None
@@ -65,6 +67,7 @@ class Settings:
     turn: int = 0
     resume: bool = False
     counted: bool = True
+    choose: int | None = None
 
     @property
     def ordered(self) -> bool:

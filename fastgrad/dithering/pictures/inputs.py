@@ -194,13 +194,15 @@ def _named(text, name):
     return tuple(bytes.fromhex(digits))
 
 
-def swatches_of(palette: Colors | None, preset: str | presets.Preset | None) -> Swatches | None:
+def swatches_of(
+    palette: Colors | Swatches | None, preset: str | presets.Preset | None
+) -> Swatches | None:
     """Return the given colours: those of a palette, of its file, or of a preset.
 
     Parameters
     ----------
-    palette : array_like, sequence or path-like, optional
-        A palette, as in `colors_of`, or a file, as a `pathlib.Path`.
+    palette : array_like, sequence, path-like or Swatches, optional
+        A palette, as in `colors_of`, or a file, as a `pathlib.Path`; swatches stay as they are.
     preset : str or Preset, optional
         The name of one of `fastgrad.presets.PRESETS`, or another one.
 
