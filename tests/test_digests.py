@@ -53,14 +53,14 @@ def functions(dtype):
     few = {"num_samples": SAMPLES, "rng": KEY}
     soft = {"temperature": 0.6, **few}
     vjp = {"temperature": 0.6, "rng": KEY}
-    b, cb, z = fg.bernoulli, c[..., 0], fg.sample(x, **few)
+    b, cb = fg.bernoulli, c[..., 0]
     long, square = np.linspace(-3, 3, 700, dtype=dtype), TARGET[:7].astype(dtype)
     dense = TARGET.astype(dtype)
     calls = {
         "log_softmax": lambda: fg.log_softmax(x),
         "entropy": lambda: fg.entropy(x),
-        "log_prob": lambda: fg.log_prob(x, z),
-        "score": lambda: fg.score(x, z),
+        "log_prob": lambda: fg.log_prob(x, fg.sample(x, **few)),
+        "score": lambda: fg.score(x, fg.sample(x, **few)),
         "kl_divergence": lambda: fg.kl_divergence(x, x[:, ::-1] * dtype(0.5) + x),
         "sample": lambda: fg.sample(x, **few),
         "sample gumbel": lambda: fg.sample(x, method="gumbel", **few),

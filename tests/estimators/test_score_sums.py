@@ -1,5 +1,7 @@
 """Sums of scores of structures: credit, blocks of any size, and baselines by their formulae."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -8,14 +10,18 @@ from fastgrad.estimators.score_sums import StructuredScores, score_sums
 from fastgrad.estimators.sums import CentredScores
 
 D = fg.subset.KSubset(np.array([[0.3, -1.0, 0.8, 0.1], [0.0, 0.5, -0.5, 1.0]]), 2)
-Z = D.sample(num_samples=6, rng=0)
 F = np.random.default_rng(1).normal(size=(6, 2))
+
+
+@functools.cache  # where tests are collected, nothing should have to be compiled
+def drawn():
+    return D.sample(num_samples=6, rng=0)
 
 
 def filled(sizes=(6,)):
     sums, begin = StructuredScores(D), 0
     for size in sizes:
-        sums.add(Z[begin : begin + size], F[begin : begin + size])
+        sums.add(drawn()[begin : begin + size], F[begin : begin + size])
         begin += size
     return sums
 
@@ -26,7 +32,7 @@ def test_the_kind_of_sums_follows_the_distribution():
 
 
 def test_sums_are_their_formulae():
-    score, f = D.score(Z), F[..., None]
+    score, f = D.score(drawn()), F[..., None]
     sums = filled()
     np.testing.assert_allclose(
         sums.total(5), ((f - f.mean(axis=0)) * score).sum(axis=0) / 5, atol=1e-15
