@@ -1,5 +1,9 @@
-"""What every test needs: one hypothesis profile, and Numba's thread count left as it was."""
+"""What every test needs: one hypothesis profile, and Numba's thread count left as it was.
 
+And who runs which file: two processes that need a kernel at the same time wait for each other.
+"""
+
+import collections
 import gc
 import os
 
@@ -29,6 +33,45 @@ def pytest_collection_finish():
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+
+
+# Half of the work, in rooms that share most of their kernels.
+FIRST = ("tests/estimators", "tests/graph", "tests/comparison", "tests/objectives")
+FIRST += ("tests/test_digests", "tests/test_validate")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    """Put one half of the files before the other, the larger ones outside."""
+    if hasattr(config, "workerinput"):
+        sizes = collections.Counter(map(_file, items))
+
+        def place(item):
+            first, size = item.nodeid.startswith(FIRST), sizes[_file(item)]
+            return not first, -size if first else size, _file(item)
+
+        items.sort(key=place)
+
+
+def _file(item):
+    return item.nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give files to processes from both ends of the list, the smallest last."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class BothEnds(LoadFileScheduling):
+        def _assign_work_unit(self, node):
+            if self.nodes.index(node) % 2:
+                self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
+            super()._assign_work_unit(node)
+
+    config.option.loadscopereorder = False
+    return BothEnds(config, log)
 
 
 @pytest.fixture(autouse=True)
