@@ -32,7 +32,8 @@ from fastgrad.dithering.pictures.row_files import new_zarr
 from fastgrad.dithering.pictures.sources import Box, PartSource
 from fastgrad.dithering.pictures.transparency import Mode
 from fastgrad.dithering.result import Dithering
-from fastgrad.dithering.strips.learning import Learned, learn
+from fastgrad.dithering.strips.learned import Learned
+from fastgrad.dithering.strips.learning import learn
 from fastgrad.dithering.strips.strips import figures, finished, reach, settled
 from fastgrad.random import RNG, as_key
 
@@ -138,6 +139,7 @@ def dither(
     preset: str | Preset | None = None,
     lock_colors: bool = False,
     alpha: Mode | None = None,
+    hidden: bool = False,
     fit: Fit | ToneMap | None = None,
     solid: bool | Colors | None = None,
     space: SpaceName | None = None,
@@ -162,8 +164,8 @@ def dither(
     image : dask array, shape (height, width), or (height, width, N) with N from 1 to 4
         sRGB or grey values, with a last layer of opacity for an even N: floats in [0, 1], uint16 up
         to 65535, booleans, or other integers up to 255; in any chunks.
-    colors, palette, preset, lock_colors, alpha, fit, solid, space, sigma, ppd, nu, local_weights,
-    speed, rng
+    colors, palette, preset, lock_colors, alpha, hidden, fit, solid, space, sigma, ppd, nu,
+    local_weights, speed, rng
         As in `fastgrad.dither`. From a generator 64 bits are drawn now.
     rows : int, optional
         Rows of a part: a multiple of 128, by default 2048.
@@ -177,8 +179,8 @@ def dither(
     ------
     TypeError, ValueError
         If the picture is no Dask array of numbers, sizes of its chunks are unknown, or an option is
-        wrong; if degrees of opacity would have to be kept. When tasks run: if a value is out of
-        range.
+        wrong; if degrees of opacity would have to be kept in a given palette. When tasks run: if a
+        value is out of range.
 
     Notes
     -----
@@ -190,7 +192,7 @@ def dither(
     bounded, whatever the height and the width of the picture.
 
     Options that need a whole picture at once are not there: ``structure``, ``previous``, ``rate``,
-    ``max_bytes``, ``hidden``, and a ``time_budget``.
+    ``max_bytes``, and a ``time_budget``; nor are ``weights`` and ``regions``.
 
     Examples
     --------
@@ -216,6 +218,7 @@ def dither(
         preset=preset,
         lock_colors=lock_colors,
         alpha=alpha,
+        hidden=hidden,
         fit=fit,
         solid=solid,
         space=space,

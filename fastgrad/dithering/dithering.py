@@ -90,9 +90,10 @@ def dither(
     An array of more than 33,554,432 pixels is dithered in strips: its palette and all that concerns
     the whole of it are learned on a sample, and beside the result, a byte for each pixel, little
     more than a thousand rows are in memory. There it may be anything that is sliced like an array,
-    such as a memory map, or an array of Zarr's or Dask's. With ``weights``, ``previous``,
-    ``structure``, ``hidden``, ``choose``, ``rate``, ``max_bytes``, ``quality``, a ``time_budget``,
-    a region of text, or opacity that is kept, it is dithered as a whole, in memory.
+    such as a memory map, or an array of Zarr's or Dask's. With ``previous``, ``structure``,
+    ``choose``, ``rate``, ``max_bytes``, ``quality``, a ``time_budget``, a region of text, or
+    opacity that is kept in a given palette or with ``weights``, it is dithered as a whole, in
+    memory: each of these is known, or annealed, for all pixels together.
 
     Parameters
     ----------
@@ -274,10 +275,12 @@ def dither(
         alpha = "blend" if alpha is None and preset is not None else alpha
         chosen = swatches_for(image, choose, palette, preset, **how)
     text = True if "text" in (regions or {}) else None  # which sees whole words
-    whole = [criterion.structure or None, weights, previous, time_budget, text, choose]
-    whole_only = hidden or bool(thrift.asked) or any(option is not None for option in whole)
+    whole = [criterion.structure or None, previous, time_budget, text, choose]
+    whole_only = bool(thrift.asked) or any(option is not None for option in whole)
     source = source_of(image, whole=whole_only)
-    kept = alpha != "blend" and (alpha != "key" or colors == 2)  # degrees of opacity
+    mode = alpha or ("keep" if preset is None else "blend")
+    given_too = any(option is not None for option in (palette, preset, weights))
+    kept = mode == "keep" and given_too  # degrees of opacity that no palette is learned with
     if source is not None and (source.opaque or not kept):
         call, close = shown(progress, callback)
         try:
@@ -288,6 +291,7 @@ def dither(
                 preset=preset,
                 lock_colors=lock_colors,
                 alpha=alpha,
+                hidden=hidden,
                 fit=fit,
                 solid=solid,
                 regions=regions,
@@ -295,6 +299,7 @@ def dither(
                 sigma=sigma,
                 ppd=ppd,
                 nu=nu,
+                weights=weights,
                 local_weights=local_weights,
                 pace=pace,
                 rng=rng,

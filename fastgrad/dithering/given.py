@@ -147,6 +147,12 @@ class Given:
             assert self.palette is not None
             self.values = shown(self.values, self.settled, self.palette)
 
+    @property
+    def room_for_hidden(self) -> int:
+        """How many entries there may be for hidden colours, as far as is known beforehand."""
+        colors = (self.colors or COLORS) if self.palette is None else len(self.palette)
+        return max(1, min(self._hidden, MOST - colors))
+
     def options(self, **given: Any) -> dict[str, Any]:
         """Return options that are not None, or what suits the preset in their places.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,14 @@ from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.result import Dithering, Progress, metrics
 from fastgrad.random import RNG
 
-__all__ = ["dither_soft", "is_soft"]
+__all__ = [
+    "SWEEPS",
+    "dither_soft",
+    "is_soft",
+    "premultiplied",
+    "premultiplied_entries",
+    "viewed",
+]
 
 OPACITY = 2.0, 1 / 256  # weight of opacity, beside 1 of a channel: at least, and for each entry
 OPAQUE = 250 / 255  # opacity of an entry from which on it is opaque
@@ -32,6 +40,7 @@ LEARNED_FROM = 1 << 16  # pixels, approximately
 ITERATIONS = 20  # of k-means
 TRIALS = 3
 ROUNDS = 4  # of search and fit
+SWEEPS = ROUNDS + 1  # in all, the last one in the rounded palette
 RISING = (0.1, 0.25, 0.5, 1.0, 1.0)  # shares of a rate, of one search after the other
 NU = 0.3  # an edge bears less grain than a photograph
 
@@ -110,16 +119,9 @@ def dither_soft(
     [0, 80, 160, 255]
     """
     pace = Pace() if pace is None else pace
-    scale = 255 if values.dtype == np.uint8 else 1
-    weight = np.float32(OPACITY[0] + OPACITY[1] * colors)
-    image = np.empty((*alpha.shape, 4), np.float32)
-    seen = alpha.astype(np.float32) / 255
-    image[..., :3] = values.astype(np.float32) / scale * seen[..., None]
-    image[..., 3] = weight * seen
+    weight, image = _weight(colors), premultiplied(values, alpha, colors)
     clear = np.zeros((1 if (alpha == 0).any() else 0, 4), np.float32)
-    nu = NU if viewing is None or viewing.nu is None else viewing.nu
-    blur = {**(viewing or Viewing()).settled(colors).blur, "nu": nu}
-    loss = BlurredError(image, weights=alpha > 0, **blur)
+    loss = BlurredError(image, weights=alpha > 0, **viewed(viewing or Viewing()).blur)
 
     def finished() -> Dithering:
         rgb, opacity, rounded = _entries(palette, weight)
@@ -161,6 +163,65 @@ def dither_soft(
         palette = sample.fit(tiles, palette, locked=len(clear), bounds=(0.0, float(weight)))
         palette = _entries(_firm(palette, indices, image, weight), weight)[2]
     return finished()
+
+
+def viewed(viewing: Viewing) -> Viewing:
+    """Return the conditions under which premultiplied values are seen.
+
+    Examples
+    --------
+    >>> viewed(Viewing(sigma=2)).blur["nu"]
+    0.3
+    """
+    nu = NU if viewing.nu is None else viewing.nu
+    return replace(viewing, nu=nu, local_weights=False)
+
+
+def premultiplied(values: Array, alpha: ByteArray, colors: int) -> FloatArray:
+    """Return a picture in the space of the loss.
+
+    Parameters
+    ----------
+    values : array, shape (height, width, 3)
+        sRGB values, uint8 or float in [0, 1].
+    alpha : array of uint8, shape (height, width)
+        Opacity, 255 for opaque.
+    colors : int
+        Number of entries of the palette, by which opacity weighs.
+
+    Returns
+    -------
+    array of float32, shape (height, width, 4)
+        The values times the opacity, and the opacity times its weight.
+
+    Examples
+    --------
+    >>> premultiplied(np.uint8([[[255, 0, 0]]]), np.uint8([[51]]), 256).round(3).tolist()
+    [[[0.2, 0.0, 0.0, 0.6]]]
+    """
+    image = np.empty((*alpha.shape, 4), np.float32)
+    seen = alpha.astype(np.float32) / 255
+    scale = 255 if values.dtype == np.uint8 else 1
+    image[..., :3] = values.astype(np.float32) / scale * seen[..., None]
+    image[..., 3] = _weight(colors) * seen
+    return image
+
+
+def premultiplied_entries(rgb: ByteArray, opacity: ByteArray, colors: int) -> FloatArray:
+    """Return the entries of a palette in the space of the loss, shape (K, 4).
+
+    Examples
+    --------
+    >>> entry = premultiplied_entries(np.uint8([[255, 0, 0]]), np.uint8([51]), 256)
+    >>> entry.round(3).tolist()
+    [[0.2, 0.0, 0.0, 0.6]]
+    """
+    return _premultiplied(rgb, opacity, _weight(colors))
+
+
+def _weight(colors: int) -> np.float32:
+    """Return the weight of opacity, beside 1 of a channel of colour."""
+    return np.float32(OPACITY[0] + OPACITY[1] * colors)
 
 
 def _learned(

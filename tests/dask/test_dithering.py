@@ -93,7 +93,19 @@ def test_memory_does_not_grow_with_the_width(monkeypatch):
     assert peaks[1] < 1.05 * peaks[0]
 
 
+def test_processes(tmp_path, expected):
+    zarr = pytest.importorskip("zarr")
+    lazy = fgd.dither(da.from_array(IMAGE, chunks=(400, 50, 3)), rows=384, **COLORS)
+    how = {"scheduler": "processes", "num_workers": 2}
+    figures = lazy.to_zarr(tmp_path / "a.zarr", **how)
+    array = zarr.open(str(tmp_path / "a.zarr"), mode="r")
+    np.testing.assert_array_equal(array[:], expected.indices)
+    assert figures["loss"] == expected.loss[-1]
+
+
 GREY = np.dstack([IMAGE[..., 2], np.where(IMAGE[..., 1] > 250, 0, 255)]).astype(np.uint8)
+
+SOFT = np.dstack([IMAGE, np.clip(IMAGE[..., 1] * 1.2 - 20, 0, 255).astype(np.uint8)])
 
 
 @pytest.mark.parametrize(
@@ -103,8 +115,9 @@ GREY = np.dstack([IMAGE[..., 2], np.where(IMAGE[..., 1] > 250, 0, 255)]).astype(
         (IMAGE / np.float32(255), {"preset": "spectra6"}),
         (GREY, {"colors": 4, "speed": 10}),
         (np.full((700, 9), 7, np.uint8), {"colors": 3}),
+        (SOFT, {"colors": 9, "speed": 10, "hidden": True}),
     ],
-    ids=["16 bits", "floats on a panel", "greys with opacity", "a single colour"],
+    ids=["16 bits", "floats on a panel", "greys with opacity", "a single colour", "soft edges"],
 )
 def test_kinds_of_pictures(image, options):
     lazy = fgd.dither(da.from_array(image, chunks=(300, 20, -1)[: image.ndim]), rows=384, **options)

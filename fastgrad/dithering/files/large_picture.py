@@ -27,13 +27,20 @@ from fastgrad.dithering.pictures.png_rows import png_rows
 from fastgrad.dithering.pictures.row_files import write_rows
 from fastgrad.dithering.pictures.sources import Changed, Source, Stamp
 from fastgrad.dithering.result import Progress
-from fastgrad.dithering.strips.learning import Learned, learn
+from fastgrad.dithering.strips.learned import Learned
+from fastgrad.dithering.strips.learning import learn
 from fastgrad.dithering.strips.strips import figures, settled
 
 __all__ = ["Made", "run"]
 
-NOT_IN_STRIPS = ("structure", "estimator", "objective", "time_budget", "hidden")  # options
-NOT_IN_STRIPS += ("rate", "max_bytes", "tiles")
+ANNEALED = "all pixels are annealed together, and each depends on others far away"
+LISTED = "the size of the file is known only when all is dithered"
+NOT_IN_STRIPS = {  # options, and why they need a whole picture in memory
+    **dict.fromkeys(("structure", "estimator", "objective"), ANNEALED),
+    "time_budget": "rows that are finished would have had another budget than those that follow",
+    **dict.fromkeys(("rate", "max_bytes"), LISTED),
+    "tiles": "the palettes of a console are shared out among all tiles",
+}
 
 
 class Made(NamedTuple):
@@ -94,14 +101,16 @@ def run(
     KeyboardInterrupt
         After an interrupt. Its text says what is kept, and how to go on.
     """
-    for name in NOT_IN_STRIPS:
+    for name, why in NOT_IN_STRIPS.items():
         if settings.options.get(name):
-            raise _unknown(picture, name.replace("_", " "))
+            raise _unknown(picture, name.replace("_", " "), why)
     if settings.choose is not None:
-        raise _unknown(picture, "choose")
+        why = "each set of colours is tried on all pixels together"
+        raise _unknown(picture, "choose", why)
     for name, mask in (settings.options.get("regions") or {}).items():
         if name == "text":
-            raise _unknown(picture, "a region of text")
+            why = "its words are told from paper by all of the region at once"
+            raise _unknown(picture, "a region of text", why)
         if np.ndim(mask) and np.shape(mask) != (picture.height, picture.width):
             size = f"{picture.width} x {picture.height}"
             raise FileError(f"{picture.name}: the mask for {name} is not {size} pixels")
@@ -129,10 +138,11 @@ def run(
     return made._replace(seconds=seconds, compiling=compiling.seconds)
 
 
-def _unknown(picture: LargePicture, what: str) -> FileError:
-    """Return an error that says what strips do not know."""
+def _unknown(picture: LargePicture, what: str, why: str = "") -> FileError:
+    """Return an error that says what strips do not know, and why."""
     most = images.MAX_PIXELS
-    return FileError(f"{picture.name}: {what} goes with pictures of no more than {most} pixels")
+    line = f"{picture.name}: {what} goes with pictures of no more than {most} pixels"
+    return FileError(f"{line}: {why}" if why else line)
 
 
 class _Work:
@@ -181,7 +191,7 @@ class _Work:
         if palette is not None:
             device = palette if settings.device is None else settings.device
             palette = Swatches(palette, device, {})
-        names = (*Viewing.__dataclass_fields__, "rng", "fit", "solid", "regions")
+        names = (*Viewing.__dataclass_fields__, "rng", "fit", "solid", "regions", "hidden")
 
         def watched(progress: Progress, learned: object) -> None:
             interrupts.check()
@@ -222,7 +232,7 @@ class _Work:
                 stream.write(data)
             stream.flush()
         loss, measured = figures(side.sums, learned)
-        seen = slice(None) if opacity is None else opacity == 255
+        seen = slice(None) if opacity is None else opacity > 0
         measured["colors"] = int(np.count_nonzero(side.used[: len(learned.palette)]))
         return Made(palette[seen], device[seen], loss, measured, 0.0, 0.0)
 

@@ -87,6 +87,8 @@ class Wavefront:
         The first column that is wanted, and the one after the last; by default all of them. In a
         picture of more than `WIDE` columns, sums are those of spans of so many, added from left to
         right.
+    diffused : bool, optional
+        Whether errors are diffused first; else each pixel begins with the nearest colour.
 
     Attributes
     ----------
@@ -122,8 +124,9 @@ class Wavefront:
         *,
         first: int = 0,
         columns: tuple[int, int] | None = None,
+        diffused: bool = True,
     ) -> None:
-        self._loss, self._sweeps = loss, sweeps
+        self._loss, self._sweeps, self._diffused = loss, sweeps, diffused
         self._height, self._across = shape
         self._table, self._size = table_of(loss)
         self._radius = len(self._table) // 2
@@ -174,7 +177,8 @@ class Wavefront:
             moving[part.labels >= 0] = 0
         planes = self._planes.at(top)
         colours = self._colours[0], self._limits
-        diffusion.diffuse_rows(labels, planes, moving, colours, self._across)
+        handed_on = moving if self._diffused else np.zeros_like(moving)
+        diffusion.diffuse_rows(labels, planes, handed_on, colours, self._across)
         if part.labels is not None:
             np.copyto(labels, part.labels.astype(np.uint8), where=part.labels >= 0)
         error = np.empty_like(part.planes, order="C")

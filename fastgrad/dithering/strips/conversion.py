@@ -19,7 +19,9 @@ from fastgrad.dithering.optimiser.wavefront import Part
 from fastgrad.dithering.pictures import transparency
 from fastgrad.dithering.pictures.inputs import Pixels
 from fastgrad.dithering.pictures.sources import Source
-from fastgrad.dithering.strips.learning import Learned
+from fastgrad.dithering.soft_edges import premultiplied
+from fastgrad.dithering.strips.hidden import nearest
+from fastgrad.dithering.strips.learned import Learned
 from fastgrad.kernels.dithering.optimiser import diffusion as kernels
 
 __all__ = ["MARGIN", "Conversion", "Regions"]
@@ -40,10 +42,19 @@ class Conversion:
         What its strips have in common.
     regions : mapping of str to array_like of bool, optional
         Pixels that have a mode of their own.
+    weights : Source, optional
+        The weights of the pixels.
     """
 
-    def __init__(self, source: Source, learned: Learned, regions: Regions | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        learned: Learned,
+        regions: Regions | None = None,
+        weights: Source | None = None,
+    ) -> None:
         self._source, self._learned, self._regions = source, learned, regions or {}
+        self._weights = weights
         self._space = learned.space
         self._near: npt.NDArray[np.int16] | None = None
         if learned.pinning in ("exact", "near"):
@@ -64,13 +75,14 @@ class Conversion:
         Returns
         -------
         Part
-            The rows. Pixels that are transparent are pinned to the entry after the last colour.
+            The rows. Pixels that are transparent are pinned to the entries after the last colour.
         """
         height, width = self._source.shape
         right = width if right is None else right
         above, beside = max(0, top - MARGIN), max(0, left - MARGIN)
         box = above, min(height, bottom + MARGIN), beside, min(width, right + MARGIN)
         values, alpha = self._source.read(*box)
+        weights = None if self._weights is None else self._weights.read(*box).values
         step = width if width <= diffusion.WIDE else diffusion.SPAN
         parts = []
         for start in range(left, right, step):
@@ -79,16 +91,28 @@ class Conversion:
             columns = slice(begin - beside, min(width, end + MARGIN) - beside)
             part = Pixels(values[:, columns], None if alpha is None else alpha[:, columns])
             own = slice(top - above, bottom - above), slice(start - begin, end - begin)
-            parts.append(self._converted(part, (above, begin), own))
+            share = None if weights is None else weights[:, columns]
+            parts.append(self._converted(part, share, (above, begin), own))
         return _beside(parts)
 
-    def _converted(self, pixels: Pixels, corner: tuple[int, int], own: tuple[slice, slice]) -> Part:
+    def _converted(
+        self,
+        pixels: Pixels,
+        weights: Array | None,
+        corner: tuple[int, int],
+        own: tuple[slice, slice],
+    ) -> Part:
         """Return some pixels of which others lie around them."""
         learned, (values, alpha) = self._learned, pixels
         if alpha is not None:
             if values.ndim == 2:
                 values = np.repeat(values[..., None], 3, axis=2)
             values, _, alpha = transparency.to_dither(values, alpha, learned.alpha)
+        hidden = None
+        if alpha is not None and not alpha[own].all():
+            hidden = self._hidden(values[own], alpha[own])
+        if learned.opacity is not None:
+            return self._soft(values[own], None if alpha is None else alpha[own], hidden)
         values, settled = self._mapped(values, alpha, corner)
         values = values if values.ndim == 3 else values[..., None]
         if learned.grey:
@@ -97,19 +121,37 @@ class Conversion:
             values = np.repeat(values, 3, axis=2)
         linear = colour.to_linear(values)
         seen = None if alpha is None else alpha > 0
-        if learned.adapted is not None:
-            weights = sensitivity(linear, seen, adapted=learned.adapted)[own]
-        elif seen is not None:
-            weights = seen[own].astype(np.float32)
-        else:
-            weights = np.ones(linear.shape[:2], np.float32)[own]
-        planes = np.ascontiguousarray(self._space.into(linear[own]).transpose(2, 0, 1))
-        seen = None if seen is None else seen[own]
         if seen is not None:
-            planes = np.where(seen, planes, np.float32(0))
+            weights = seen.astype(np.float32) if weights is None else np.where(seen, weights, 0)
+        if learned.adapted is not None:
+            weights = sensitivity(linear, weights, adapted=learned.adapted)
+        elif weights is None:
+            weights = np.ones(linear.shape[:2], np.float32)
+        planes = np.ascontiguousarray(self._space.into(linear[own]).transpose(2, 0, 1))
+        if seen is not None:
+            planes = np.where(seen[own], planes, np.float32(0))
         settled = None if settled is None else settled[own]
-        labels = self._labels(values[own], seen, settled)
-        return Part(planes, np.ascontiguousarray(weights), labels)
+        labels = self._labels(values[own], hidden, settled)
+        return Part(planes, np.ascontiguousarray(weights[own], np.float32), labels)
+
+    def _soft(self, values: Array, alpha: ByteArray | None, hidden: Labels | None) -> Part:
+        """Return pixels whose opacity is searched with their colour."""
+        if alpha is None:
+            alpha = np.full(values.shape[:2], 255, np.uint8)
+        if values.ndim == 2:
+            values = np.repeat(values[..., None], 3, axis=2)
+        planes = premultiplied(values, alpha, self._learned.count).transpose(2, 0, 1)
+        return Part(np.ascontiguousarray(planes), (alpha > 0).astype(np.float32), hidden)
+
+    def _hidden(self, values: Array, alpha: ByteArray) -> Labels:
+        """Return the entries of transparent pixels, and `flat.FREE` for others."""
+        learned, clear = self._learned, alpha == 0
+        palette, opacity = learned.entries
+        assert opacity is not None
+        first = int(np.argmax(opacity == 0))
+        labels = np.full(alpha.shape, flat.FREE, np.int16)
+        labels[clear] = first + nearest(values[clear], palette[first:])
+        return labels
 
     def _mapped(
         self, values: Array, alpha: ByteArray | None, corner: tuple[int, int]
@@ -129,20 +171,19 @@ class Conversion:
             values = made
         return (values if labels is None else shown(values, labels, learned.palette)), labels
 
-    def _labels(self, values: Array, seen: Array | None, settled: Labels | None) -> Labels | None:
+    def _labels(
+        self, values: Array, hidden: Labels | None, settled: Labels | None
+    ) -> Labels | None:
         """Return the labels of pinned pixels, -1 of others."""
         labels = None
         if self._learned.pinning == "all":
             labels = self._nearest(values)
         elif self._near is not None and values.dtype == np.uint8:
             labels = self._near[flat.codes_of(np.broadcast_to(values, (*values.shape[:2], 3)))]
-        if settled is not None:
-            rest = np.int16(flat.FREE) if labels is None else labels
-            labels = np.where(settled == flat.FREE, rest, settled).astype(np.int16)
-        if seen is not None:
-            if labels is None:
-                labels = np.full(seen.shape, flat.FREE, np.int16)
-            labels[~seen] = len(self._learned.palette)
+        for more in (settled, hidden):
+            if more is not None:
+                rest = np.int16(flat.FREE) if labels is None else labels
+                labels = np.where(more == flat.FREE, rest, more).astype(np.int16)
         return labels
 
     def _nearest(self, values: Array) -> npt.NDArray[np.int16]:

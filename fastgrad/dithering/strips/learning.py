@@ -1,159 +1,35 @@
-"""All that strips of a picture have in common: its palette, and what the eye is adapted to."""
+"""What strips of a picture have in common is learned on a sample of it."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, TypeAlias
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from fastgrad._typing import ArrayLike, ByteArray, FloatArray
+from fastgrad._typing import ArrayLike, ByteArray
 from fastgrad.dithering.eye import colour
 from fastgrad.dithering.eye.lightness import REACH, Adaptation, adaptation
 from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.given import Given
-from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.problem import Problem
 from fastgrad.dithering.optimiser.solid import Mode
 from fastgrad.dithering.optimiser.tones import ToneMap, fit_pairs
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures.inputs import Pixels
 from fastgrad.dithering.pictures.sources import Source
-from fastgrad.dithering.result import Progress
+from fastgrad.dithering.result import Dithering, Progress
 from fastgrad.dithering.run import Run
+from fastgrad.dithering.soft_edges import SWEEPS, dither_soft, viewed
+from fastgrad.dithering.strips.hidden import hidden_colors
+from fastgrad.dithering.strips.learned import Learned, Pinning
 from fastgrad.dithering.strips.sample import TILE, Survey, apart, pairs, sample, survey
 from fastgrad.random import RNG
 
-__all__ = ["Learned", "learn"]
+__all__ = ["learn"]
 
 MOST_SWEEPS = 8  # of the search: later ones move next to nothing, and each needs memory
-
-Pinning: TypeAlias = Literal["none", "exact", "near", "all"]
-
-
-@dataclass(frozen=True)
-class Learned:
-    """What every strip of a picture is dithered with.
-
-    Attributes
-    ----------
-    palette : array of uint8, shape (K, 3)
-        The colours in sRGB, without an entry for what is transparent.
-    device : array of uint8, shape (K, 3)
-        Those that a file gets in their places.
-    viewing : Viewing
-        The viewing conditions.
-    grey : bool
-        Whether one channel says it all.
-    adapted : Adaptation or None
-        What the eye is adapted to, if its sensitivity counts.
-    pinning : {"none", "exact", "near", "all"}
-        Which pixels are not searched: none; those that have exactly a colour of the palette, or
-        nearly; or all of them, which have the nearest colour.
-    alpha : {"keep", "key", "blend"}
-        What becomes of opacity.
-    clear : bool
-        Whether there is an entry for what is transparent, which is the last one.
-    sweeps : int
-        Number of sweeps of the search.
-    tones : ToneMap or None
-        How the picture is brought into the range of the palette.
-    solid : bool or array of uint8, shape (N, 3)
-        The colours that stay solid.
-    """
-
-    palette: ByteArray
-    device: ByteArray
-    viewing: Viewing
-    grey: bool
-    adapted: Adaptation | None
-    pinning: Pinning
-    alpha: Literal["keep", "key", "blend"]
-    clear: bool
-    sweeps: int
-    tones: ToneMap | None = None
-    solid: bool | ByteArray = False
-
-    @property
-    def space(self) -> colour.Space:
-        """The colour space of the loss."""
-        grey = self.grey and self.viewing.space == "opponent"
-        return colour.SPACES["linear" if grey else self.viewing.space]
-
-    @property
-    def colors(self) -> FloatArray:
-        """The palette in the space of the loss, shape (K, channels)."""
-        linear = colour.to_linear(self.palette[:, : 1 if self.grey else 3])
-        return np.ascontiguousarray(self.space.into(linear), np.float32)
-
-    @property
-    def entries(self) -> tuple[ByteArray, ByteArray | None]:
-        """The colours, and their opacity: None if all are opaque, else the last one is not."""
-        if not self.clear:
-            return self.palette, None
-        opacity = np.full(len(self.palette) + 1, 255, np.uint8)
-        opacity[-1] = 0
-        return np.concatenate([self.palette, np.zeros((1, 3), np.uint8)]), opacity
-
-    @property
-    def written(self) -> ByteArray | None:
-        """The colours that a file gets in the places of `entries`, if they are others."""
-        if np.array_equal(self.device, self.palette):
-            return None
-        return np.concatenate([self.device, self.entries[0][len(self.device) :]])
-
-    def loss(self) -> BlurredError:
-        """Return a loss of one pixel, under the same conditions."""
-        image = np.zeros((1, 1, self.colors.shape[1]), np.float32)
-        return BlurredError(image, **self.viewing.blur)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what `from_json` takes: numbers, text and lists."""
-        return {
-            **asdict(self),
-            "palette": self.palette.tolist(),
-            "device": self.device.tolist(),
-            "adapted": None if self.adapted is None else list(self.adapted),
-            "tones": None if self.tones is None else _said(self.tones),
-            "solid": self.solid if isinstance(self.solid, bool) else self.solid.tolist(),
-        }
-
-    @classmethod
-    def from_json(cls, said: dict[str, Any]) -> Learned:
-        """Return what `to_json` was called of.
-
-        Raises
-        ------
-        TypeError, ValueError, KeyError
-            If it is something else.
-        """
-        palette, device = (
-            np.array(said[n], np.uint8).reshape(-1, 3) for n in ("palette", "device")
-        )
-        adapted = None if said["adapted"] is None else Adaptation(*said["adapted"])
-        viewing = Viewing(**said["viewing"])
-        tones, solid = said["tones"], said["solid"]
-        more = {"palette": palette, "device": device, "viewing": viewing, "adapted": adapted}
-        more["tones"] = None if tones is None else _heard(tones)
-        more["solid"] = solid if isinstance(solid, bool) else np.array(solid, np.uint8)
-        return cls(**{**said, **more})
-
-
-def _said(tones: ToneMap) -> dict[str, Any]:
-    """Return a map of tones as JSON has it."""
-    table = base64.b64encode(tones.table.astype("<f4").tobytes()).decode()
-    curve, chroma = tones.curve.tolist(), tones.chroma.tolist()
-    return {"curve": curve, "chroma": chroma, "table": table, "grey": tones.grey}
-
-
-def _heard(said: dict[str, Any]) -> ToneMap:
-    """Return the map that `_said` was called of."""
-    table = np.frombuffer(base64.b64decode(said["table"]), "<f4").astype(np.float32)
-    nodes = round((table.size / 3) ** (1 / 3))
-    curve, chroma = np.array(said["curve"]), np.array(said["chroma"])
-    return ToneMap(curve, chroma, table.reshape(nodes, nodes, nodes, 3), bool(said["grey"]))
 
 
 def learn(
@@ -168,6 +44,7 @@ def learn(
     rng: RNG = 0,
     callback: Callable[[Progress, Callable[[], Learned]], object] | None = None,
     regions: Mapping[Mode, Any] | None = None,
+    weights: Source | None = None,
     **given: Any,
 ) -> Learned:
     """Learn the palette of a picture, and what else its strips have in common, on a sample of it.
@@ -185,6 +62,8 @@ def learn(
         has been learned so far.
     regions : mapping of str to array_like of bool, shape (height, width), optional
         Pixels that have a mode of their own, which is checked here.
+    weights : Source, optional
+        The weights of the pixels: a `fastgrad.dithering.strips.weights.WeightSource`.
     **given
         Further options of `fastgrad.dither`: those of `fastgrad.dithering.given.Given`.
 
@@ -196,7 +75,7 @@ def learn(
     Raises
     ------
     TypeError, ValueError
-        If an option is wrong, or degrees of opacity would have to be kept.
+        If an option is wrong, or degrees of opacity would have to be kept in a given palette.
 
     Examples
     --------
@@ -215,22 +94,35 @@ def learn(
     mode, fit = options.mode, options.fit
     if isinstance(fit, str) and fit != "none":
         assert options.palette is not None
-        fit = fit_pairs(pairs(source, mode), options.palette, fit)
+        fit = fit_pairs(pairs(source, mode, weights), options.palette, fit)
     given["fit"] = fit
-    found = survey(source, 256, below=128 if mode == "key" else 1)
-    picture = Given(_layers(sample(source, found)), **given)
-    if mode != "blend" and (picture.soft is not None or (mode == "keep" and found.partial)):
+    below = 128 if mode == "key" else 1
+    found = survey(source, 256, below=below)
+    found = found if mode == "keep" else found._replace(partial=None)
+    own = None if weights is None else sample(weights, found).values
+    picture = Given(_layers(sample(source, found)), weights=own, **given)
+    if found.partial and picture.soft is None:
+        why = "which entries its degrees need is known only when all pixels are dithered"
         raise ValueError(
-            "alpha must be 'key' with more than 2 colours, or 'blend', for the opacity of a large "
-            f"picture, got {mode!r}"
+            f"alpha must be 'key' or 'blend' for the opacity of a large picture in a given palette "
+            f"or with weights, got {mode!r}: {why}"
         )
+    clear = found.clear is not None and mode != "blend"
+    hidden = None
+    if clear and given.get("hidden"):
+        hidden = hidden_colors(source, picture.room_for_hidden, below=below)
     viewing = Viewing(
         local_weights=local_weights,
         **picture.options(sigma=sigma, ppd=ppd, nu=nu, space=space),
     )
+    if picture.soft is not None:
+        none = np.empty((0, 3), np.uint8)
+        plain = Learned(none, none, viewed(viewing), False, None, "none", mode, clear, SWEEPS)
+        plain = replace(plain, hidden=hidden)
+        return _soft(picture, plain, viewing, pace=pace, rng=rng, callback=callback)
     lock = bool(given.get("lock_colors"))
     palette = picture.palette
-    if palette is None and (mode != "blend" or source.opaque):
+    if palette is None and weights is None and (mode != "blend" or source.opaque):
         palette = _few(found, picture.colors or 16)
     problem = Problem(
         picture.values,
@@ -249,10 +141,11 @@ def learn(
         adapted,
         "none",
         mode,
-        found.clear is not None and mode != "blend",
+        clear,
         min(pace.plan.whole + pace.plan.sweeps, MOST_SWEEPS),
         fit if isinstance(fit, ToneMap) else None,
         picture.solid,
+        hidden=hidden,
     )
 
     def learned(colors: ByteArray) -> Learned:
@@ -275,10 +168,34 @@ def learn(
     return learned(run.result().palette)
 
 
+def _soft(
+    picture: Given,
+    plain: Learned,
+    viewing: Viewing,
+    *,
+    callback: Callable[[Progress, Callable[[], Learned]], object] | None,
+    **how: Any,
+) -> Learned:
+    """Return a palette that is learned together with its opacity."""
+
+    def learned(result: Dithering) -> Learned:
+        colors, opacity = result.palette, result.opacity
+        return replace(plain, palette=colors, device=colors, opacity=opacity, count=picture.entries)
+
+    def watched(progress: Progress) -> None:
+        if callback is not None:
+            callback(progress, lambda: learned(progress.snapshot()))
+
+    assert picture.soft is not None
+    what = picture.values, picture.soft, picture.entries
+    return learned(dither_soft(*what, viewing=viewing, callback=watched, **how))
+
+
 def _checked(mask: Any, mode: str, shape: tuple[int, int]) -> bool:
     """Return True for a mask that may be one of a large picture."""
     if mode == "text":
-        raise ValueError("regions must not have 'text' in a picture that is dithered in strips")
+        why = "its words are told from paper by all of the region at once"
+        raise ValueError(f"regions must not have 'text' in a picture dithered in strips: {why}")
     if getattr(mask, "dtype", np.asarray(mask).dtype) != np.bool_:
         raise TypeError(f"regions[{mode!r}] must be boolean, got dtype {np.asarray(mask).dtype}")
     if np.ndim(mask) and tuple(mask.shape) != shape:

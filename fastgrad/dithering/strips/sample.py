@@ -16,7 +16,7 @@ from fastgrad.dithering.pictures.inputs import Pixels
 from fastgrad.dithering.pictures.sources import ROWS, Box, Source
 from fastgrad.dithering.pictures.transparency import Mode, to_dither
 
-__all__ = ["Survey", "apart", "pairs", "sample", "survey"]
+__all__ = ["Survey", "apart", "boxes", "pairs", "sample", "survey"]
 
 TILE = 16  # rows and columns of the parts that stand for the whole: small ones miss no colour
 PIXELS = 1 << 20  # in all of them
@@ -34,14 +34,14 @@ class Survey(NamedTuple):
         All colours of the picture, if they are bytes and no more than was asked; else None.
     clear : tuple of int or None
         The row and the column of a pixel that becomes transparent; None if none does.
-    partial : bool
-        Whether pixels are neither transparent nor opaque.
+    partial : tuple of int or None
+        The row and the column of a pixel that is neither transparent nor opaque; None if none is.
     """
 
     coloured: tuple[int, int] | None
     few: ByteArray | None
     clear: tuple[int, int] | None
-    partial: bool
+    partial: tuple[int, int] | None
 
 
 def survey(source: Source, colors: int, *, below: int = 1) -> Survey:
@@ -68,13 +68,13 @@ def survey(source: Source, colors: int, *, below: int = 1) -> Survey:
     >>> image[500, 3] = 0, 0, 9
     >>> found = survey(ArraySource(image), 2)
     >>> found.coloured, found.few.tolist(), found.partial
-    ((500, 3), [[0, 0, 0], [0, 0, 9]], False)
+    ((500, 3), [[0, 0, 0], [0, 0, 9]], None)
     """
-    boxes, beside = list(_boxes(source)), len(_spans(source))
+    parts, beside = list(boxes(source)), len(_spans(source))
     none = np.empty((0, 3), np.uint8) if source.eight_bits else None
-    found = Survey(None, none, None, False)
+    found = Survey(None, none, None, None)
     look = partial(_surveyed, colors=colors, below=below, count=source.eight_bits)
-    for some in (boxes[:beside], boxes[beside:]):
+    for some in (parts[:beside], parts[beside:]):
         looked = source.each(look, some)
         for _ in range(0, len(some), beside):
             for more in islice(looked, beside):
@@ -92,8 +92,27 @@ def _spans(source: Source) -> list[tuple[int, int]]:
     return [(left, min(left + step, width)) for left in range(0, width, step)]
 
 
-def _boxes(source: Source, more: tuple[int, int] = (0, 0)) -> Iterator[Box]:
-    """Yield the parts of a picture from top to bottom, with some rows and columns that follow."""
+def boxes(source: Source, more: tuple[int, int] = (0, 0)) -> Iterator[Box]:
+    """Yield the parts in which a picture is read, with some rows and columns that follow.
+
+    Parameters
+    ----------
+    source : Source
+        The picture.
+    more : tuple of int, optional
+        Rows and columns that each part has more.
+
+    Yields
+    ------
+    tuple of int
+        The first row and the one after the last, and the same of columns.
+
+    Examples
+    --------
+    >>> from fastgrad.dithering.pictures.sources import ArraySource
+    >>> list(boxes(ArraySource(np.zeros((300, 8))), (9, 0)))
+    [(0, 265, 0, 8), (256, 300, 0, 8)]
+    """
     height, width = source.shape
     for top in range(0, height, ROWS):
         for left, right in _spans(source):
@@ -119,9 +138,9 @@ def _surveyed(
     if count:
         few = _colours(values if values.ndim == 3 else np.repeat(values[..., None], 3, 2), colors)
     if alpha is None:
-        return Survey(coloured, few, None, False)
+        return Survey(coloured, few, None, None)
     clear = _first(alpha < below, corner)
-    return Survey(coloured, few, clear, bool(((alpha > 0) & (alpha < 255)).any()))
+    return Survey(coloured, few, clear, _first((alpha > 0) & (alpha < 255), corner))
 
 
 def _joined(above: Survey, below: Survey, colors: int) -> Survey:
@@ -131,11 +150,16 @@ def _joined(above: Survey, below: Survey, colors: int) -> Survey:
         few = rgb_of(np.unique(codes_of(np.concatenate([above.few, below.few]))))
         few = few if len(few) <= colors else None
     return Survey(
-        min(filter(None, (above.coloured, below.coloured)), default=None),
+        _earlier(above.coloured, below.coloured),
         few,
-        min(filter(None, (above.clear, below.clear)), default=None),
-        above.partial or below.partial,
+        _earlier(above.clear, below.clear),
+        _earlier(above.partial, below.partial),
     )
+
+
+def _earlier(one: tuple[int, int] | None, other: tuple[int, int] | None) -> tuple[int, int] | None:
+    """Return the place that comes first in a picture."""
+    return min((place for place in (one, other) if place is not None), default=None)
 
 
 def _first(mask: Array, corner: tuple[int, int]) -> tuple[int, int] | None:
@@ -160,7 +184,8 @@ def sample(source: Source, found: Survey, *, tile: int = TILE, pixels: int = PIX
     """Return a picture that is put together from tiles of a larger one.
 
     The tiles are spread evenly, as in `fastgrad.dithering.optimiser.parts.tiled`. What the survey
-    says is there is there: a pixel that is not grey, and one that is transparent.
+    says is there is there: a pixel that is not grey, one that is transparent, and one that is
+    neither that nor opaque.
 
     Parameters
     ----------
@@ -193,20 +218,20 @@ def sample(source: Source, found: Survey, *, tile: int = TILE, pixels: int = PIX
     tiles, room = down * across, np.array([height - rows, width - columns])
     place = np.outer(np.arange(tiles), [0.7548776662, 0.5698402910]) % 1
     corners = (place * (room + 1)).astype(np.int64)
-    for i, spot in enumerate((found.coloured, found.clear)):
+    for i, spot in enumerate((found.coloured, found.clear, found.partial)):
         if spot is not None:
             corners[-1 - i % tiles] = np.clip(np.array(spot) - [rows // 2, columns // 2], 0, room)
-    boxes, inside = [], []
-    for box in _boxes(source, (rows, columns)):  # each row of a file is read once
+    parts, inside = [], []
+    for box in boxes(source, (rows, columns)):  # each row of a file is read once
         own = _inside(corners, (box[0], box[2]), source.columns)
         if own.size:
-            boxes.append(box)
+            parts.append(box)
             inside.append(own)
     values: list[Array] = [np.empty(0)] * tiles
     alphas: list[Array] = [np.empty(0)] * tiles
     cut = partial(_tiles, corners=corners, size=(rows, columns), columns=source.columns)
-    for own, (parts, opacity) in zip(inside, source.each(cut, boxes)):
-        for i, tile_values, tile_alpha in zip(own, parts, opacity):
+    for own, (cuts, opacity) in zip(inside, source.each(cut, parts)):
+        for i, tile_values, tile_alpha in zip(own, cuts, opacity):
             values[i], alphas[i] = tile_values, tile_alpha
 
     def put_together(parts: list[Array]) -> Array:
@@ -234,7 +259,7 @@ def _tiles(
     return np.stack([values[p] for p in places]), np.stack([alpha[p] for p in places])
 
 
-def pairs(source: Source, mode: Mode) -> Array:
+def pairs(source: Source, mode: Mode, weights: Source | None = None) -> Array:
     """Return the pairs of pixels to which tones are fitted: those of the whole picture.
 
     Parameters
@@ -243,6 +268,8 @@ def pairs(source: Source, mode: Mode) -> Array:
         The picture.
     mode : {"keep", "key", "blend"}
         What becomes of opacity.
+    weights : Source, optional
+        The weights of the pixels: those of weight 0 are left out.
 
     Returns
     -------
@@ -255,18 +282,28 @@ def pairs(source: Source, mode: Mode) -> Array:
     >>> pairs(ArraySource(np.zeros((300, 50), np.uint8)), "keep").shape
     (3000, 2)
     """
+    which, values = _located(source, mode)
+    if weights is None:
+        return values
+    counting = np.all(_located(weights, "keep")[1] > 0, axis=1)
+    return values[counting[which]]
+
+
+def _located(source: Source, mode: Mode) -> tuple[Array, Array]:
+    """Return which pairs are seen, and their values."""
     found = places_of_pairs(source.shape)
     found = found[np.argsort(found[:, 0, 0], kind="stable")]
-    boxes = [
+    parts = [
         box
-        for box in _boxes(source, (APART[-1], APART[-1]))
+        for box in boxes(source, (APART[-1], APART[-1]))
         if _inside(found[:, 0], (box[0], box[2]), source.columns).size
     ]
     cut = partial(_pairs, found=found, mode=mode, columns=source.columns)
-    which, taken = zip(*source.each(cut, boxes))
+    which, taken = zip(*source.each(cut, parts))
     wide = max(values.ndim for values in taken)
     whole = [v if v.ndim == wide else np.repeat(v[..., None], 3, axis=2) for v in taken]
-    return np.concatenate(whole)[np.argsort(np.concatenate(which))]
+    order = np.argsort(np.concatenate(which))
+    return np.concatenate(which)[order], np.concatenate(whole)[order]
 
 
 def _pairs(

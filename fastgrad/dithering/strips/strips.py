@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,9 @@ from fastgrad.dithering.pictures import images
 from fastgrad.dithering.pictures.sources import ROWS, ArraySource, Source
 from fastgrad.dithering.result import Dithering, Progress
 from fastgrad.dithering.strips.conversion import MARGIN, Conversion, Regions
-from fastgrad.dithering.strips.learning import Learned, learn
+from fastgrad.dithering.strips.learned import Learned
+from fastgrad.dithering.strips.learning import learn
+from fastgrad.dithering.strips.weights import WeightSource
 from fastgrad.random import RNG
 
 __all__ = ["dither_strips", "figures", "finished", "reach", "settled", "source_of"]
@@ -32,6 +34,7 @@ def settled(
     rows: int = ROWS,
     columns: tuple[int, int] | None = None,
     regions: Regions | None = None,
+    weights: Source | None = None,
 ) -> Iterator[Settled]:
     """Dither a picture from top to bottom.
 
@@ -54,6 +57,8 @@ def settled(
         The first column that is wanted, and the one after the last; by default all.
     regions : mapping of str to array_like of bool, shape (height, width), optional
         Pixels that have a mode of their own, see `fastgrad.dither`; not "text".
+    weights : Source, optional
+        The weights of the pixels: a `fastgrad.dithering.strips.weights.WeightSource`.
 
     Yields
     ------
@@ -72,7 +77,7 @@ def settled(
     """
     last = source.shape[0] if last is None else last
     front = _front(source.shape, learned, first, columns)
-    conversion, end = Conversion(source, learned, regions), front.ending(last)
+    conversion, end = Conversion(source, learned, regions, weights), front.ending(last)
     for top in range(front.begin, end, rows):
         front.add(conversion.rows(top, min(top + rows, end), front.left, front.right))
         strip = front.take()
@@ -122,6 +127,7 @@ def _front(
 ) -> Wavefront:
     """Return the search that settles the rows of a picture from a certain one on."""
     how: dict[str, Any] = {"first": first, "columns": columns}
+    how["diffused"] = learned.opacity is None
     return Wavefront(learned.loss(), learned.colors, shape, learned.sweeps, **how)
 
 
@@ -185,6 +191,7 @@ def dither_strips(
     rng: RNG = 0,
     callback: Callable[[Progress], object] | None = None,
     regions: Regions | None = None,
+    weights: Any = None,
     **options: Any,
 ) -> Dithering:
     """Dither a large picture in strips.
@@ -195,7 +202,7 @@ def dither_strips(
         The picture.
     pace : Pace, optional
         How long to work.
-    rng, callback, regions
+    rng, callback, regions, weights
         Options of `fastgrad.dither`. Its progress counts pixels.
     **options
         Further options of `fastgrad.dithering.strips.learning.learn`.
@@ -212,10 +219,11 @@ def dither_strips(
     (300, 64, 3)
     """
     pace = Pace() if pace is None else pace
-    work = _Work(source, pace, callback, regions)
-    how = {"pace": pace, "rng": rng, "callback": work.learning, "regions": regions}
-    learned = learn(source, **how, **options)
-    for strip in settled(source, learned, regions=regions):
+    parts: dict[str, Any] = {"regions": regions}
+    parts["weights"] = None if weights is None else WeightSource(weights, source.shape)
+    work = _Work(source, pace, callback, parts)
+    learned = learn(source, pace=pace, rng=rng, callback=work.learning, **parts, **options)
+    for strip in settled(source, learned, **parts):
         work.take(strip)
         work.report(learned)
     return work.result(learned)
@@ -229,9 +237,9 @@ class _Work:
         source: Source,
         pace: Pace,
         callback: Callable[[Progress], object] | None = None,
-        regions: Regions | None = None,
+        parts: Mapping[str, Any] | None = None,
     ) -> None:
-        self.source, self.pace, self.callback, self.regions = source, pace, callback, regions
+        self.source, self.pace, self.callback, self.parts = source, pace, callback, parts or {}
         self.indices = np.empty(source.shape, np.uint8)
         self.sums: list[FloatArray] = []
         self.history: list[float] = []
@@ -264,8 +272,8 @@ class _Work:
         rest = _Work(self.source, self.pace)
         rest.indices[: self.rows] = self.indices[: self.rows]
         rest.sums, rest.history = list(self.sums), list(self.history)
-        how = {"first": self.rows, "regions": self.regions}
-        for strip in settled(self.source, replace(learned, sweeps=0), **how):
+        quick = replace(learned, sweeps=0)
+        for strip in settled(self.source, quick, first=self.rows, **self.parts):
             rest.take(strip)
         return rest.result(learned)
 

@@ -109,8 +109,8 @@ def test_files_from_python(folder):
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["--structure", "0.1"], "structure goes with pictures of no more than 5000 pixels"),
-        (["--hidden"], "hidden goes with"),
+        (["--structure", "0.1"], "more than 5000 pixels: all pixels are annealed together"),
+        (["--rate", "1e-4"], "rate goes with pictures of no more than 5000 pixels: the size of"),
         (["--compare"], "a comparison goes with"),
         (["--preview"], "--preview goes with"),
         (["--skip-if-larger"], "--skip-if-larger goes with"),
@@ -122,6 +122,22 @@ def test_what_strips_do_not_know_is_said_in_one_line(folder, capsys, args, said)
     (line,) = capsys.readouterr().err.splitlines()
     assert said in line
     assert names(folder) == ["a.png"]
+
+
+def test_opacity_and_hidden_colours(folder):
+    alpha = np.repeat(np.uint8([0, 0, 90, 180, 255, 255]), 10)
+    values = VALUES.copy()
+    values[:, :20] = 0, 200, 9
+    Image.fromarray(np.dstack([values, np.tile(alpha, (700, 1))]), "RGBA").save("a.png")
+    assert (
+        cli.main(["dither", "a.png", "-o", "b.png", "--speed", "10", "-k", "16", "--hidden"]) == 0
+    )
+    with Image.open("b.png") as image:
+        assert image.mode == "P"
+        found = np.asarray(image.convert("RGBA"))
+    assert (found[:, :20] == [0, 200, 9, 0]).all()
+    assert abs(found[:, 25:35, 3].mean() - 120) < 25
+    assert (found[:, 45:, 3] > 240).mean() > 0.9
 
 
 def interrupted_after(monkeypatch, strips):

@@ -9,7 +9,8 @@ from fastgrad.dithering.eye.lightness import sensitivity
 from fastgrad.dithering.optimiser.tones import fit_tones
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures.sources import ArraySource
-from fastgrad.dithering.strips.learning import Learned, learn
+from fastgrad.dithering.strips.learned import Learned
+from fastgrad.dithering.strips.learning import learn
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.integers(0, 256, (80, 90, 3), np.uint8)
@@ -17,15 +18,6 @@ NOISE = RNG.integers(0, 256, (80, 90, 3), np.uint8)
 
 def fast(image, **options):
     return learn(ArraySource(image), pace=Pace(10), **options)
-
-
-def test_all_of_it_is_kept_as_text():
-    one = fast(NOISE, colors=4, ppd=30)
-    two = Learned.from_json(json.loads(json.dumps(one.to_json())))
-    assert two.to_json() == one.to_json()
-    np.testing.assert_array_equal(two.colors, one.colors)
-    assert two.viewing == one.viewing
-    assert two.adapted == one.adapted
 
 
 def test_the_eye_is_adapted_to_the_picture():
@@ -76,10 +68,15 @@ def test_tones_are_fitted_to_the_pixels_of_all_of_it():
     np.testing.assert_allclose(seen.table, whole.table, atol=1e-6)
 
 
-def test_degrees_of_opacity_are_refused():
+def test_degrees_of_opacity_are_learned_or_refused_in_a_line():
     image = np.dstack([NOISE, np.full((80, 90), 128, np.uint8)])
-    with pytest.raises(ValueError, match="alpha must be 'key'"):
-        fast(image)
+    image[40:, :, 3] = 255
+    learned = fast(image, colors=4)
+    assert learned.opacity.min() == 128
+    assert learned.opacity.max() == 255
+    for given in ({"palette": ["#000", "#fff"]}, {"preset": "spectra6", "alpha": "keep"}):
+        with pytest.raises(ValueError, match=r"in a given palette.*is known only"):
+            fast(image, **given)
     assert not fast(image, alpha="blend", palette=["#000", "#fff"]).clear
     image[0, 0, 3] = 3
     learned = fast(image, alpha="key", colors=3)

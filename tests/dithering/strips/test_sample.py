@@ -34,7 +34,7 @@ def test_what_is_rare_is_found():
     found = survey(ArraySource(image), 2)
     assert found.coloured == (990, 7)
     assert found.clear == (800, 3)
-    assert found.partial
+    assert found.partial == (700, 4)
     assert found.few.tolist() == [[255, 255, 9], [255, 255, 255]]
     assert survey(ArraySource(image), 2, below=128).clear == (700, 4)
     assert survey(ArraySource(image), 1).few is None

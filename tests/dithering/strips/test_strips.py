@@ -9,6 +9,7 @@ from fastgrad.dithering.pictures import images
 from fastgrad.dithering.pictures.sources import ArraySource
 from fastgrad.dithering.strips.learning import learn
 from fastgrad.dithering.strips.strips import dither_strips, settled
+from fastgrad.dithering.strips.weights import WeightSource
 
 RNG = np.random.default_rng(0)
 
@@ -146,9 +147,67 @@ def test_regions_are_settled_in_any_division(small):
 
 def test_what_only_whole_pictures_have_is_done_as_before(small):
     plain = fg.dither(IMAGE[:90], palette=["#000", "#fff"], speed=10)
-    weighted = fg.dither(IMAGE[:90], palette=["#000", "#fff"], speed=10, weights=np.ones((90, 70)))
+    timed = fg.dither(IMAGE[:90], palette=["#000", "#fff"], time_budget=0.1)
     assert len(plain.loss) == 1  # nothing was learned, and each row was finished at once
-    assert len(weighted.loss) > 1
+    assert len(timed.loss) > 1
+
+
+def test_weights_are_those_of_a_whole_picture(small, monkeypatch):
+    image, weights = IMAGE[:300], np.ones((300, 70))
+    weights[:150], weights[200:, 30:] = 1e-5, 0
+    options = {"palette": ["#000", "#f00", "#0ff", "#fff"], "speed": 9, "weights": weights}
+    strips = fg.dither(image, **options)
+    learned = learn(ArraySource(image), palette=options["palette"], pace=Pace(9))
+    weighed = {"weights": WeightSource(weights, weights.shape)}
+    again = whole(image, learned, rows=128, **weighed)
+    np.testing.assert_array_equal(again[0], whole(image, learned, rows=256, **weighed)[0])
+    assert (strips.indices != fg.dither(image, **{**options, "weights": None}).indices).any()
+    monkeypatch.setattr(images, "MAX_PIXELS", 1 << 25)
+    once = fg.dither(image, **options)
+    errors = [
+        np.square(r.image[200:, :30] - image[200:, :30].astype(float)) for r in (strips, once)
+    ]
+    np.testing.assert_allclose(*[e.mean() for e in errors], rtol=0.02)
+    assert abs(strips.metrics["blurred_psnr"] - once.metrics["blurred_psnr"]) < 0.2
+
+
+def soft_picture():
+    y, x = np.mgrid[:700, :70]
+    alpha = np.clip(255 * (1.2 - np.hypot(y - 350, 5 * (x - 35)) / 250), 0, 255)
+    return np.dstack([IMAGE[:700], alpha.astype(np.uint8)])
+
+
+def test_degrees_of_opacity_are_searched_in_strips(small, monkeypatch):
+    image = soft_picture()
+    learned = learn(ArraySource(image), colors=16, pace=Pace(8))
+    indices, sums = whole(image, learned, rows=128)
+    for again in (whole(image, learned, rows=512), whole(image, learned, rows=128, first=301)):
+        np.testing.assert_array_equal(again[0], indices[-len(again[0]) :])
+        np.testing.assert_array_equal(again[1], sums[-len(again[0]) :])
+    strips = fg.dither(image, colors=16, speed=8)
+    assert strips.indices.shape == image.shape[:2]
+    assert (strips.opacity[strips.indices[image[..., 3] == 0]] == 0).all()
+    assert len(np.unique(strips.opacity)) > 4
+    monkeypatch.setattr(images, "MAX_PIXELS", 1 << 25)
+    once = fg.dither(image, colors=16, speed=8)
+    # The palette of so small a sample is not as good; that of 600,000 pixels is better.
+    assert strips.loss[-1] < 1.15 * once.loss[-1]
+
+
+@pytest.mark.parametrize("options", [{"colors": 16}, {"palette": ["#000", "#fff"], "alpha": "key"}])
+def test_hidden_colours_are_kept_in_strips(small, monkeypatch, options):
+    image = soft_picture()
+    image[image[..., 3] < 128] = 0, 200, 9, 0
+    image[600:, :, :3] = 7, 7, 200
+    strips = fg.dither(image, hidden=True, speed=10, **options)
+    clear = image[..., 3] == 0
+    assert (strips.opacity[strips.indices[clear]] == 0).all()
+    np.testing.assert_array_equal(strips.palette[strips.indices[clear]], image[clear][:, :3])
+    monkeypatch.setattr(images, "MAX_PIXELS", 1 << 25)
+    once = fg.dither(image, hidden=True, speed=10, **options)
+    np.testing.assert_array_equal(
+        strips.palette[strips.opacity == 0], once.palette[once.opacity == 0]
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32, np.float64])
