@@ -5,7 +5,8 @@ import pytest
 
 from fastgrad.dithering.optimiser import diffusion
 from fastgrad.dithering.pictures.sources import ArraySource
-from fastgrad.dithering.strips.sample import pairs, sample, survey
+from fastgrad.dithering.strips.sample import sample, survey
+from fastgrad.dithering.strips.tone_pairs import pairs
 
 pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")

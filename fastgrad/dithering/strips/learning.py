@@ -24,7 +24,8 @@ from fastgrad.dithering.run import Run
 from fastgrad.dithering.soft_edges import SWEEPS, dither_soft, viewed
 from fastgrad.dithering.strips.hidden import hidden_colors
 from fastgrad.dithering.strips.learned import Learned, Pinning
-from fastgrad.dithering.strips.sample import TILE, Survey, apart, pairs, sample, survey
+from fastgrad.dithering.strips.sample import TILE, Survey, apart, sample, survey
+from fastgrad.dithering.strips.tone_pairs import pairs
 from fastgrad.random import RNG
 
 __all__ = ["learn"]

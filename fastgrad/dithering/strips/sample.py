@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from fastgrad._typing import Array, ByteArray
 from fastgrad.dithering.optimiser.flat import codes_of, rgb_of
-from fastgrad.dithering.optimiser.tones import APART, places_of_pairs
 from fastgrad.dithering.pictures.inputs import Pixels
 from fastgrad.dithering.pictures.sources import ROWS, Box, Source
-from fastgrad.dithering.pictures.transparency import Mode, to_dither
 
-__all__ = ["Survey", "apart", "boxes", "pairs", "sample", "survey"]
+__all__ = ["Survey", "apart", "boxes", "inside_of", "sample", "survey"]
 
 TILE = 16  # rows and columns of the parts that stand for the whole: small ones miss no colour
 PIXELS = 1 << 20  # in all of them
@@ -119,7 +117,7 @@ def boxes(source: Source, more: tuple[int, int] = (0, 0)) -> Iterator[Box]:
             yield top, min(top + ROWS + more[0], height), left, min(right + more[1], width)
 
 
-def _inside(places: Array, corner: tuple[int, int], columns: int | None) -> Array:
+def inside_of(places: Array, corner: tuple[int, int], columns: int | None) -> Array:
     """Return which places, (N, 2), are in the part that begins at a corner."""
     inside = (places[:, 0] >= corner[0]) & (places[:, 0] < corner[0] + ROWS)
     if columns is not None:
@@ -223,7 +221,7 @@ def sample(source: Source, found: Survey, *, tile: int = TILE, pixels: int = PIX
             corners[-1 - i % tiles] = np.clip(np.array(spot) - [rows // 2, columns // 2], 0, room)
     parts, inside = [], []
     for box in boxes(source, (rows, columns)):  # each row of a file is read once
-        own = _inside(corners, (box[0], box[2]), source.columns)
+        own = inside_of(corners, (box[0], box[2]), source.columns)
         if own.size:
             parts.append(box)
             inside.append(own)
@@ -254,79 +252,9 @@ def _tiles(
     """Return the tiles that begin in a part, and their opacity: the next one has the others."""
     (values, alpha), (down, across) = pixels, size
     alpha = np.full(values.shape[:2], 255, np.uint8) if alpha is None else alpha
-    own = corners[_inside(corners, corner, columns)] - corner
+    own = corners[inside_of(corners, corner, columns)] - corner
     places = [(slice(y, y + down), slice(x, x + across)) for y, x in own]
     return np.stack([values[p] for p in places]), np.stack([alpha[p] for p in places])
-
-
-def pairs(source: Source, mode: Mode, weights: Source | None = None) -> Array:
-    """Return the pairs of pixels to which tones are fitted: those of the whole picture.
-
-    Parameters
-    ----------
-    source : Source
-        The picture.
-    mode : {"keep", "key", "blend"}
-        What becomes of opacity.
-    weights : Source, optional
-        The weights of the pixels: those of weight 0 are left out.
-
-    Returns
-    -------
-    array, shape (N, 2, 3) or (N, 2)
-        What `fastgrad.dithering.optimiser.tones.fit_pairs` takes.
-
-    Examples
-    --------
-    >>> from fastgrad.dithering.pictures.sources import ArraySource
-    >>> pairs(ArraySource(np.zeros((300, 50), np.uint8)), "keep").shape
-    (3000, 2)
-    """
-    which, values = _located(source, mode)
-    if weights is None:
-        return values
-    counting = np.all(_located(weights, "keep")[1] > 0, axis=1)
-    return values[counting[which]]
-
-
-def _located(source: Source, mode: Mode) -> tuple[Array, Array]:
-    """Return which pairs are seen, and their values."""
-    found = places_of_pairs(source.shape)
-    found = found[np.argsort(found[:, 0, 0], kind="stable")]
-    parts = [
-        box
-        for box in boxes(source, (APART[-1], APART[-1]))
-        if _inside(found[:, 0], (box[0], box[2]), source.columns).size
-    ]
-    cut = partial(_pairs, found=found, mode=mode, columns=source.columns)
-    which, taken = zip(*source.each(cut, parts))
-    wide = max(values.ndim for values in taken)
-    whole = [v if v.ndim == wide else np.repeat(v[..., None], 3, axis=2) for v in taken]
-    order = np.argsort(np.concatenate(which))
-    return np.concatenate(which)[order], np.concatenate(whole)[order]
-
-
-def _pairs(
-    pixels: Pixels,
-    corner: tuple[int, int],
-    *,
-    found: Array,
-    mode: Mode,
-    columns: int | None,
-) -> tuple[Array, Array]:
-    """Return which pairs begin in a part, and their values."""
-    which = _inside(found[:, 0], corner, columns)
-    own: Any = found[which] - corner
-    place = own[..., 0], own[..., 1]
-    values = pixels.values[place]
-    if pixels.alpha is None:
-        return which, values
-    alpha = pixels.alpha[place]
-    values = values if values.ndim == 3 else np.repeat(values[..., None], 3, axis=2)
-    values, seen, _ = to_dither(values, alpha, mode)
-    if seen is None:
-        return which, values
-    return which[seen.all(axis=1)], values[seen.all(axis=1)]
 
 
 def apart(planes: Array, tile: tuple[int, int], gap: int) -> Array:
