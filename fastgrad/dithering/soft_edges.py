@@ -196,8 +196,9 @@ def premultiplied(values: Array, alpha: ByteArray, colors: int) -> FloatArray:
 
     Examples
     --------
-    >>> premultiplied(np.uint8([[[255, 0, 0]]]), np.uint8([[51]]), 256).round(3).tolist()
-    [[[0.2, 0.0, 0.0, 0.6]]]
+    >>> image = premultiplied(np.uint8([[[255, 0, 0]]]), np.uint8([[51]]), 256)
+    >>> np.rint(100 * image).tolist()
+    [[[20.0, 0.0, 0.0, 60.0]]]
     """
     image = np.empty((*alpha.shape, 4), np.float32)
     seen = alpha.astype(np.float32) / 255
@@ -213,8 +214,8 @@ def premultiplied_entries(rgb: ByteArray, opacity: ByteArray, colors: int) -> Fl
     Examples
     --------
     >>> entry = premultiplied_entries(np.uint8([[255, 0, 0]]), np.uint8([51]), 256)
-    >>> entry.round(3).tolist()
-    [[0.2, 0.0, 0.0, 0.6]]
+    >>> np.rint(100 * entry).tolist()
+    [[20.0, 0.0, 0.0, 60.0]]
     """
     return _premultiplied(rgb, opacity, _weight(colors))
 
