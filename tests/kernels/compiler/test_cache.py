@@ -5,8 +5,11 @@ import gc
 import mmap
 import os
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import cold_pairs
 import numba
 import pytest
 from strategies import ROOT, run
@@ -272,6 +275,17 @@ def test_500_pairs_of_processes_save_at_once(overloads, place):
     assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
     for i in range(rounds):
         assert loaded(place(dispatcher, str(i)), dispatcher) == SIGNATURES
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_pairs_of_cold_processes_leave_no_wrong_entry(tmp_path):
+    """Each compiles, and saves when the other does; FASTGRAD_PAIRS=500 makes it thorough."""
+    pairs = os.environ.get("FASTGRAD_PAIRS", "100")
+    script = [sys.executable, cold_pairs.__file__, str(tmp_path), pairs]
+    settings = {"env": {**os.environ, "PYTHONPATH": str(ROOT)}, "capture_output": True}
+    result = subprocess.run(script, text=True, timeout=900, **settings)
+    assert result.stdout == f"0 of {2 * int(pairs)}\n", result.stderr
 
 
 def test_a_process_waits_for_what_another_compiles(tmp_path):
