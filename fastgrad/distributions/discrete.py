@@ -81,48 +81,52 @@ class Discrete:
     @property
     def batch_shape(self) -> tuple[int, ...]:
         """Shape of one sample."""
-        raise NotImplementedError
+        raise self._lacks("batch_shape")
 
     @property
     def num_outcomes(self) -> int:
         """Number of outcomes that each variable has."""
-        raise NotImplementedError
+        raise self._lacks("num_outcomes")
 
     def features(self, z: Any) -> FloatArray:
         """Return the features of samples z, shape (S, *batch): an array (S, *logits.shape)."""
-        raise NotImplementedError
+        raise self._lacks("features")
 
     def sample(self, *, num_samples: int | None = None, rng: RNG, **options: Any) -> Any:
         """Draw samples, shape (S, *batch), or (*batch) without num_samples."""
-        raise NotImplementedError
+        raise self._lacks("sample")
 
     def log_prob(self, z: ArrayLike, /) -> FloatArray:
         """Return the log probability of samples z of each variable, the shape of z."""
-        raise NotImplementedError
+        raise self._lacks("log_prob")
 
     def score(self, z: ArrayLike, /) -> FloatArray:
         """Return the gradient of the log probability of samples z, shape (S, *logits.shape)."""
-        raise NotImplementedError
+        raise self._lacks("score")
+
+    def _lacks(self, name: str) -> NotImplementedError:
+        """Return the error of a kind of variables for which a method is not defined."""
+        return NotImplementedError(f"{type(self).__name__} has no {name}")
 
     def entropy(self) -> FloatArray:
         """Return the entropy in nats of each variable, shape (*batch)."""
-        raise NotImplementedError
+        raise self._lacks("entropy")
 
     def gumbel_softmax(self, *, temperature: float, rng: RNG, **options: Any) -> FloatArray:
         """Draw relaxed features, shape (S, *logits.shape), or logits.shape without num_samples."""
-        raise NotImplementedError
+        raise self._lacks("gumbel_softmax")
 
     def gumbel_softmax_vjp(self, cotangent: ArrayLike, **options: Any) -> FloatArray:
         """Return the product of a cotangent with the Jacobian of `gumbel_softmax`."""
-        raise NotImplementedError
+        raise self._lacks("gumbel_softmax_vjp")
 
     def relax(self, *, temperature: float, rng: RNG, **options: Any) -> Any:
         """Draw samples with their relaxations and their conditional relaxations."""
-        raise NotImplementedError
+        raise self._lacks("relax")
 
     def relax_vjp(self, *cotangents: ArrayLike | None, **options: Any) -> Any:
         """Return the products of cotangents with the Jacobians of `relax`."""
-        raise NotImplementedError
+        raise self._lacks("relax_vjp")
 
     def outcomes(self, index: IntArray) -> Any:
         """Return the samples with these numbers, (T, *batch), of all that `log_probabilities` has.

@@ -135,3 +135,11 @@ def test_an_estimate_of_an_array_is_that_of_the_distribution(kind):
     f = fg.objectives.separable(np.full(LOGITS.shape, 0.4))
     a, b = (fg.estimator("rloo")(f, d, num_samples=4, rng=1) for d in (LOGITS, kind(LOGITS)))
     np.testing.assert_array_equal(a.grad, b.grad)
+
+
+@pytest.mark.parametrize(
+    "d", [fg.subset.KSubset(np.zeros(3), 2), fg.permutation.PlackettLuce([0.0])]
+)
+def test_what_is_not_defined_says_so(d):
+    with pytest.raises(NotImplementedError, match=f"^{type(d).__name__} has no entropy$"):
+        d.entropy()
