@@ -18,11 +18,13 @@ from builders import (
     dithering,
     docstrings,
     estimators,
+    history,
     inventories,
     pages,
     pictures,
     reference,
     stories,
+    structures,
 )
 
 import fastgrad
@@ -31,7 +33,9 @@ QUICK = tags.has("quick")  # noqa: F821
 ONLINE = tags.has("online")  # noqa: F821
 GENERATED = HERE / "generated"
 
-for builder in (inventories, pages, command, reference, stories, estimators, pictures, dithering):
+TEXTS = (inventories, pages, command, reference, stories)
+PICTURES = (history, estimators, structures, pictures, dithering)
+for builder in (*TEXTS, *PICTURES):
     builder.write(GENERATED)
 
 project = "fastgrad"

@@ -59,21 +59,24 @@ def measure(name, problem):
     None where the estimator does not take such variables. A bias within its own noise is none.
     """
     f, distribution = PROBLEMS[problem]
-    truth = fg.exact.grad(f, distribution)
-    size = np.sum(truth**2)
-    found = []
+    truth, found = fg.exact.grad(f, distribution), []
     for samples in SAMPLES:
         if samples < ESTIMATORS[name].min_samples:
             continue
         try:
-            got = fg.moments(name, f, distribution, num_samples=samples, rng=0, draws=DRAWS)
+            found.append((samples, *moments(name, f, distribution, samples, truth)))
         except REFUSALS:
             continue
-        noise = np.sum(got.standard_error**2)
-        bias = np.sum((got.mean - truth) ** 2)
-        bias = bias if bias > 4 * noise + 1e-12 * size else 0.0
-        found.append((samples, bias / size, np.sum(got.variance) / size))
     return np.array(found).T if found else None
+
+
+def moments(name, f, distribution, samples, truth):
+    """Return an estimator's squared bias and variance by the true gradient's square."""
+    got = fg.moments(name, f, distribution, num_samples=samples, rng=0, draws=DRAWS)
+    size, noise = np.sum(truth**2), np.sum(got.standard_error**2)
+    bias = np.sum((got.mean - truth) ** 2)
+    bias = bias if bias > 9 * noise + 1e-12 * size else 0.0  # three standard errors
+    return bias / size, np.sum(got.variance) / size
 
 
 def everything():
@@ -134,19 +137,6 @@ def row(name, measured):
     )
 
 
-def distributions():
-    """Return the table of structures and counts: a row each, with the estimators that take it."""
-    lines = [("distribution", "estimators"), ("---", "---")]
-    for name, kind in list(DISTRIBUTIONS.items())[2:]:
-        offered = fg.list_estimators(distribution=kind)
-        names = ", ".join(
-            f"[{one}](generated/estimators/{one}.md)" if one in ESTIMATORS else f"`{one}`"
-            for one in offered
-        )
-        lines.append((f"{{py:class}}`fastgrad.{name}`", names))
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
-
-
 def takers(cls):
     """Return the names of the distributions that an estimator takes."""
     return [name for name, kind in DISTRIBUTIONS.items() if cls.refusal(kind) is None]
@@ -178,13 +168,18 @@ def page(name, measured):
     return text
 
 
-def write(folder):
-    """Write the table, and the page and picture of each estimator."""
+def unchanged(folder, name, *builders):
+    """Return whether what is measured, and the modules that measure it, are those of before."""
     package = Path(fg.__file__).parent
     sources = [*package.glob("estimators/**/*.py"), *package.glob("comparison/*.py")]
     sources += package.glob("distributions/**/*.py")
-    sources += [Path(__file__), Path(__file__).with_name("formulae.py")]
-    if not changed(folder, "estimators", sources):
+    sources += [Path(__file__), Path(__file__).with_name("formulae.py"), *map(Path, builders)]
+    return not changed(folder, name, sources)
+
+
+def write(folder):
+    """Write the table, and the page and picture of each estimator."""
+    if unchanged(folder, "estimators"):
         return
     measured = everything()
     heads = ("estimator", "variables", "needs", "evaluations", "bias", "variance")
@@ -192,7 +187,6 @@ def write(folder):
     table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
     tree = "\n".join(f"generated/estimators/{name}" for name in ESTIMATORS)
     save(folder / "parts" / "estimators.md", f"{table}\n\n```{{toctree}}\n:hidden:\n{tree}\n```\n")
-    save(folder / "parts" / "distributions.md", distributions())
     for name in ESTIMATORS:
         save(folder / "estimators" / f"{name}.svg", draw(name, measured))
         save(folder / "estimators" / f"{name}.md", page(name, measured))

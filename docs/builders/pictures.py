@@ -1,14 +1,13 @@
 """Pictures that explain: how estimates scatter, what relaxations are, what control variates do."""
 
 import io
-from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
 import fastgrad as fg
 from builders import estimators
-from builders.files import changed, save
+from builders.files import save
 
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(0.75)]])  # of the simplex
 
@@ -104,10 +103,7 @@ def learning():
 
 def write(folder):
     """Write the pictures."""
-    package = Path(fg.__file__).parent
-    sources = [*package.glob("estimators/**/*.py"), *package.glob("distributions/*.py")]
-    sources += [Path(__file__), Path(estimators.__file__)]
-    if not changed(folder, "pictures", sources):
+    if estimators.unchanged(folder, "pictures", __file__):
         return
     for make in (scatter, temperatures, conditional, learning):
         save(folder / "pictures" / f"{make.__name__}.svg", svg(make()))

@@ -1,0 +1,93 @@
+"""Sets, orders and counts: which estimators take them, and how far these scatter."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+import fastgrad as fg
+from builders import estimators
+from builders.files import save
+from builders.pictures import svg
+from fastgrad.comparison.runs import REFUSALS
+
+SAMPLES = 8
+WEIGHTS = np.array([0.9, -0.4, 0.1, -0.7, 0.3])
+LOGITS = np.array([0.5, -0.2, 0.0, 0.3, 0.1])
+PLACES = np.arange(16.0).reshape(4, 4) % 7 / 7  # what an item costs in a place
+FORMULAE = {
+    "subset.KSubset": r"p(z) \propto \prod_{i \in z} e^{\phi_i}, \quad s(z) = z - E[z]",
+    "permutation.PlackettLuce": r"p(z) = \prod_{i=1}^{k} \frac{e^{\phi_{z_i}}}"
+    r"{\sum_{j \notin \{z_1, \dots, z_{i-1}\}} e^{\phi_j}}",
+    "permutation.GumbelMatching": r"z = \mathrm{argmax}_P \sum_{ij} P_{ij} (\phi_{ij} + G_{ij})",
+    "counts.Binomial": r"p(z) = \binom{n}{z} \sigma(\phi)^z \sigma(-\phi)^{n - z},"
+    r"\quad s(z) = z - n \sigma(\phi)",
+    "counts.Geometric": r"p(z) = \sigma(-\phi)^z \sigma(\phi),"
+    r"\quad s(z) = 1 - (z + 1) \sigma(\phi)",
+    "counts.Multinomial": r"p(z) = n! \prod_k \frac{p_k^{z_k}}{z_k!}, \quad s(z) = z - n p",
+    "counts.NegativeBinomial": r"p(z) = \binom{z + n - 1}{z} \sigma(\phi)^z \sigma(-\phi)^n,"
+    r"\quad s(z) = z - (z + n) \sigma(\phi)",
+    "counts.Poisson": r"p(z) = \frac{e^{\phi z - e^{\phi}}}{z!}, \quad s(z) = z - e^{\phi}",
+}
+PROBLEMS = {
+    "KSubset, 2 of 5": (WEIGHTS, fg.subset.KSubset(LOGITS, 2)),
+    "PlackettLuce, 4 items": (PLACES, fg.permutation.PlackettLuce(LOGITS[:4])),
+    "Binomial, 2 of 3 each": (WEIGHTS[:2], fg.counts.Binomial(LOGITS[:2], 3)),
+    "Poisson, 2 variables": (WEIGHTS[:2], fg.counts.Poisson(LOGITS[:2])),
+    "Multinomial, 3 of 4": (WEIGHTS[:4], fg.counts.Multinomial(LOGITS[:4], 3)),
+}
+
+
+def distributions():
+    """Return the table of structures and counts: a row each, with the estimators that take it."""
+    lines = [("distribution", "probability, score", "estimators"), ("---",) * 3]
+    for name, formula in FORMULAE.items():
+        names = ", ".join(
+            f"[{one}](generated/estimators/{one}.md)"
+            if one in estimators.ESTIMATORS
+            else f"`{one}`"
+            for one in fg.list_estimators(distribution=estimators.DISTRIBUTIONS[name])
+        )
+        lines.append((f"{{py:class}}`fastgrad.{name}`", f"${formula}$", names))
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+
+
+def measure(weights, distribution):
+    """Return squared bias and variance by estimator, as shares of the true gradient's square."""
+    f = estimators.square(weights)
+    truth, found = fg.exact.grad(f, distribution), {}
+    for name in fg.list_estimators(distribution=type(distribution)):
+        try:
+            found[name] = estimators.moments(name, f, distribution, SAMPLES, truth)
+        except REFUSALS:
+            continue
+    return found
+
+
+def draw():
+    """Draw bias and variance of every estimator on every problem."""
+    names = fg.list_estimators(distribution=fg.counts.Poisson)
+    names += [name for name in ("rebar", "relax") if name not in names]
+    figure = Figure(figsize=(12, 4.2), layout="constrained")
+    panels = figure.subplots(1, len(PROBLEMS), sharey=True)
+    for panel, (title, problem) in zip(panels, PROBLEMS.items()):
+        for name, (bias, variance) in measure(*problem).items():
+            place = names.index(name)
+            for value, mark in ((variance, "oC0"), (bias, "sC3")):
+                if value > estimators.FLOOR:
+                    panel.plot(value, place, mark, markersize=6 if mark[0] == "o" else 4)
+        panel.set(title=title, xscale="log", xlim=(1e-3, 1e2), xlabel="of the square of the truth")
+        panel.set_xticks([1e-2, 1, 1e2])
+        panel.grid(color="0.85", linewidth=0.5)
+    panels[0].set_yticks(range(len(names)), names)
+    panels[0].invert_yaxis()
+    panels[0].plot([], [], "oC0", label="variance")
+    panels[0].plot([], [], "sC3", markersize=4, label="bias, squared")
+    figure.legend(loc="outside lower right", ncols=2)
+    return svg(figure)
+
+
+def write(folder):
+    """Write the table and the picture."""
+    if estimators.unchanged(folder, "structures", __file__):
+        return
+    save(folder / "parts" / "distributions.md", distributions())
+    save(folder / "pictures" / "structures.svg", draw())
