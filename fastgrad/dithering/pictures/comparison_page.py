@@ -228,11 +228,11 @@ def _table(figures: Mapping[str, Mapping[str, float]]) -> str:
     for name in next(iter(figures.values()), {}):
         values = [column[name] for column in figures.values()]
         best = min(values) if low_is_good(name) else max(values)
-        cells = [f"{value:.{DIGITS}g}" for value in values]
+        cells = [_said(value) for value in values]
         several = len(cells) > 1
         marked = (
             f"<td><strong>{cell}</strong></td>"
-            if several and cell == f"{best:.{DIGITS}g}"
+            if several and cell == _said(best)
             else f"<td>{cell}</td>"
             for cell in cells
         )
@@ -267,3 +267,8 @@ def page(title: str, sections: list[str]) -> str:
     return PAGE.substitute(
         title=html.escape(title), style=STYLE, script=SCRIPT, sections="\n".join(sections)
     )
+
+
+def _said(value: float) -> str:
+    """Write a figure with a few digits, and bytes without an exponent."""
+    return f"{value:.{DIGITS}g}" if value < 10**DIGITS else f"{value:.0f}"

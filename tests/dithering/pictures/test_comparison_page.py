@@ -98,6 +98,12 @@ def test_the_best_of_each_line_is_marked():
     ]
 
 
+def test_bytes_are_written_without_an_exponent():
+    text = pages.section("a", {"ours": picture(2)}, {"ours": {"bytes": 62017.0, "SSIM": 0.62534}})
+    assert "<td>62017</td>" in text
+    assert "<td>0.6253</td>" in text
+
+
 def test_of_a_large_picture_the_middle_is_shown():
     values = np.zeros((pages.LARGEST + 20, 4, 3), np.uint8)
     values[10:-10] = 7
