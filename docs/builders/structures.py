@@ -9,7 +9,7 @@ from builders.files import save
 from builders.pictures import svg
 from fastgrad.comparison.runs import REFUSALS
 
-SAMPLES = 8
+SAMPLES = 4  # of which some estimators then list all draws in a moment
 WEIGHTS = np.array([0.9, -0.4, 0.1, -0.7, 0.3])
 LOGITS = np.array([0.5, -0.2, 0.0, 0.3, 0.1])
 PLACES = np.arange(16.0).reshape(4, 4) % 7 / 7  # what an item costs in a place
