@@ -30,7 +30,7 @@ FORMULAE = {
 PROBLEMS = {
     "KSubset, 2 of 5": (WEIGHTS, fg.subset.KSubset(LOGITS, 2)),
     "PlackettLuce, 4 items": (PLACES, fg.permutation.PlackettLuce(LOGITS[:4])),
-    "Binomial, 2 of 3 each": (WEIGHTS[:2], fg.counts.Binomial(LOGITS[:2], 3)),
+    "Binomial, 2 of 3 trials": (WEIGHTS[:2], fg.counts.Binomial(LOGITS[:2], 3)),
     "Poisson, 2 variables": (WEIGHTS[:2], fg.counts.Poisson(LOGITS[:2])),
     "Multinomial, 3 of 4": (WEIGHTS[:4], fg.counts.Multinomial(LOGITS[:4], 3)),
 }
