@@ -29,10 +29,31 @@ def test_every_estimator_has_a_formula():
 
 def test_every_formula_is_mathml():
     convert = pytest.importorskip("latex2mathml.converter").convert
-    for name, formula in builder("formulae").FORMULAE.items():
+    formulae = builder("formulae").FORMULAE | builder("structures").FORMULAE
+    for name, formula in formulae.items():
         made = convert(formula)
         assert made.startswith("<math"), name
         assert "\\" not in made, name
+
+
+def test_every_structure_has_a_formula_and_a_row():
+    structures = builder("structures")
+    distributions = set(builder("estimators").DISTRIBUTIONS) - {"Categorical", "Bernoulli"}
+    assert set(structures.FORMULAE) == distributions
+    table = structures.distributions()
+    assert all(f"{{py:class}}`fastgrad.{name}` |" in table for name in distributions)
+
+
+def test_the_history_is_in_order_and_has_every_benchmark(tmp_path):
+    history = builder("history")
+    measured = history.commits()
+    assert len(measured) >= 12
+    assert measured[0][0] == "ff82a53d"  # the first release
+    assert all(set(values) == set(measured[0][1]) for _, values in measured)
+    assert all(value > 0 for _, values in measured for value in values.values())
+    history.write(tmp_path)
+    table = (tmp_path / "parts" / "history.md").read_text(encoding="utf-8")
+    assert len(table.splitlines()) == 2 + len(measured[0][1])
 
 
 def test_every_public_name_of_the_top_level_is_in_the_reference():
