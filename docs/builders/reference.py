@@ -17,7 +17,8 @@ GROUPS = {  # of the top level; what is in none of them comes last
     "Threads": "get_num_threads set_num_threads",
 }
 FRONTS = ("torch", "jax", "dask")
-MORE = ("dithering",)  # a package that is no attribute of the top level's list
+MORE = ("dithering", "precompile")  # public, but not in the list of the top level
+INNER = {"precompile": {"GROUPS", "ahead", "run"}}  # what only the command needs
 
 
 def modules():
@@ -56,7 +57,9 @@ def table(names):
 def names_of(module):
     """Return what a module offers beyond the top level."""
     top = {id(getattr(fg, other)) for other in fg.__all__}
+    inner = INNER.get(module.__name__.removeprefix("fastgrad."), ())
     public = [n for n in module.__all__ if not inspect.ismodule(getattr(module, n))]
+    public = [n for n in public if n not in inner]
     same = [n for n in public if id(getattr(module, n)) in top and n in fg.__all__]
     return [n for n in public if n not in same]
 
