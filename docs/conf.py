@@ -96,7 +96,7 @@ sphinx_gallery_conf = {
 }
 
 NO_SECTION = ["index", "start", "idea", "pipeline", "others", "performance", "reliability"]
-NO_SECTION += ["benchmarks", "architecture", "generated/contributing"]
+NO_SECTION += ["benchmarks", "architecture", "generated/command", "generated/contributing"]
 NO_SECTION += ["generated/changelog"]
 html_theme = "pydata_sphinx_theme"
 html_title = "fastgrad"

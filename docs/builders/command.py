@@ -13,6 +13,7 @@ HEAD = """# The command
 after Ctrl-C. `--help` prints what stands here.
 """
 MARKS = re.compile(r"([<>|*_\[\]{}$])")
+OPTIONS = re.compile(r"(--[a-z][a-z-]*)")
 NAMED = re.compile(r"([a-z0-9-]+) \((.*)\)")  # a value, and what it means
 
 
@@ -40,8 +41,8 @@ def said(option):
 
 
 def plain(text):
-    """Escape what would be markup."""
-    return MARKS.sub(r"\\\1", text)
+    """Escape what would be markup, and write options as such."""
+    return OPTIONS.sub(r"`\1`", MARKS.sub(r"\\\1", text))
 
 
 def page():

@@ -36,18 +36,25 @@ PROBLEMS = {
 }
 
 
+def rows(heads, cells):
+    """Return a table with a row for each distribution."""
+    lines = [("distribution", heads), ("---", "---")]
+    lines += [(f"{{py:class}}`fastgrad.{name}`", cells(name)) for name in FORMULAE]
+    return "\n".join(f"| {first} | {second} |" for first, second in lines) + "\n"
+
+
+def takers(name):
+    """Return links to the estimators that take a distribution."""
+    return ", ".join(
+        f"[{one}](generated/estimators/{one}.md)" if one in estimators.ESTIMATORS else f"`{one}`"
+        for one in fg.list_estimators(distribution=estimators.DISTRIBUTIONS[name])
+    )
+
+
 def distributions():
-    """Return the table of structures and counts: a row each, with the estimators that take it."""
-    lines = [("distribution", "probability, score", "estimators"), ("---",) * 3]
-    for name, formula in FORMULAE.items():
-        names = ", ".join(
-            f"[{one}](generated/estimators/{one}.md)"
-            if one in estimators.ESTIMATORS
-            else f"`{one}`"
-            for one in fg.list_estimators(distribution=estimators.DISTRIBUTIONS[name])
-        )
-        lines.append((f"{{py:class}}`fastgrad.{name}`", f"${formula}$", names))
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+    """Return the tables of structures and counts: what they are, and the estimators they have."""
+    formulae = rows("probability, score", lambda name: f"${FORMULAE[name]}$")
+    return f"{formulae}\n{rows('estimators', takers)}"
 
 
 def measure(weights, distribution):
