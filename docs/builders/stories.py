@@ -4,10 +4,13 @@ import re
 import shutil
 from pathlib import Path
 
+from PIL import Image
+
 from builders.docstrings import escape
 from builders.files import save
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+LARGEST = 500_000  # bytes of a picture, of which a page has a few
 HEAD = """
 Stories
 =======
@@ -50,9 +53,18 @@ def scrape(block, variables, configuration):
     shown = []
     for path, place in zip(found, places):
         shutil.move(path, place)
+        lighten(Path(place))
         shown.append(place)
     alt = f"What the story {Path(variables['src_file']).stem} draws"
     return figure_rst(shown, configuration["src_dir"], fig_titles=alt)
+
+
+def lighten(path):
+    """Give a picture that is too large for a page 256 colours."""
+    if path.stat().st_size > LARGEST:
+        with Image.open(path) as image:
+            few = image.convert("RGB").quantize(256)
+        few.save(path, optimize=True)
 
 
 def reset(configuration, name):

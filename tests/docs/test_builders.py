@@ -6,7 +6,9 @@ import sys
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import fastgrad as fg
 from fastgrad.estimators.registry import ESTIMATORS
@@ -105,6 +107,21 @@ def test_a_story_has_a_title_and_its_code():
         assert set(lines[2]) == {"="}
         assert told.endswith(source.partition('"""\n')[2])
         compile(told, path.name, "exec")
+
+
+def test_large_pictures_of_stories_become_lighter(tmp_path):
+    y, x = np.mgrid[:700, :500]
+    noise = np.random.default_rng(0).integers(0, 20, (700, 500, 3))
+    ramps = np.stack([x / 3, y / 4, (x + y) / 6], axis=-1) + noise
+    stories, path = builder("stories"), tmp_path / "a.png"
+    Image.fromarray(ramps.astype(np.uint8)).save(path)
+    assert path.stat().st_size > stories.LARGEST
+    stories.lighten(path)
+    assert path.stat().st_size < stories.LARGEST
+    with Image.open(path) as image:
+        found = np.asarray(image.convert("RGB")).astype(float)
+    assert found.shape == ramps.shape
+    assert np.abs(found - ramps).mean() < 10
 
 
 def test_inventories_are_sphinxs(tmp_path):
