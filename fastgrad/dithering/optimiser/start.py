@@ -112,7 +112,7 @@ class Trials:
         palettes is seen to be better depends as much on the mean of the distances of colours.
         """
         distances = np.linalg.norm(self._as_seen(planes) - self._wanted, axis=-1)
-        return np.vdot(distances, self._weights) / max(self._weights.sum(), 1e-9)
+        return (distances * self._weights).sum() / max(self._weights.sum(), 1e-9)
 
     def _as_seen(self, planes):
         """Return the sRGB values, (height, width, channels), of blurred planes of the loss."""
