@@ -173,6 +173,10 @@ DITHER: dict[str, tuple[Option, ...]] = {
             help="the best picture of no more bytes, such as 40kB; without -k and a palette, it "
             "chooses the number of colours too",
         ),
+        numeric(
+            *("--quality", float, 0, 100, "the smallest file of such a score by SSIMULACRA2"),
+            rivals="bytes",
+        ),
         numeric("--seed", int, 0, 2**63 - 1, "seed of the randomness (default: 0)"),
         option(
             "--local-weights",

@@ -26,20 +26,10 @@ from fastgrad.dithering.pictures.presets import PRESETS, measured
 from fastgrad.dithering.tiled import NOTHING
 
 OPTIONS = (*(field.name for field in dataclasses.fields(Viewing)), "structure", "estimator")
-OPTIONS += ("speed", "time_budget", "rate", "max_bytes", "fit", "solid")  # of `dithering.dither`
-NOT_WITH_TILES = (
-    "colors",
-    "palette",
-    "preset",
-    "measured",
-    "choose",
-    "lock_colors",
-    "fit",
-    "solid",
-    "mask",
-    "threshold",
-)
-NOT_WITH_TILES += ("structure", "estimator", "rate", "max_bytes", "alpha", "hidden", "format")
+OPTIONS += ("speed", "time_budget", "rate", "max_bytes", "quality", "fit", "solid")
+NOT_WITH_TILES = ("colors", "palette", "preset", "measured", "choose", "lock_colors", "fit")
+NOT_WITH_TILES += ("solid", "mask", "threshold", "structure", "estimator", "rate", "max_bytes")
+NOT_WITH_TILES += ("quality", "alpha", "hidden", "format")
 
 
 def dither(given: argparse.Namespace) -> int:
@@ -234,8 +224,8 @@ def _settings(given: argparse.Namespace) -> Settings:
         options["regions"] = regions
     if given.estimator and not given.structure:
         given.refuse("--estimator goes with a --structure above 0")
-    if given.rate or given.max_bytes:
-        asked = "--size" if given.max_bytes else "--rate"
+    if given.rate or given.max_bytes or given.quality:
+        asked = "--size" if given.max_bytes else "--quality" if given.quality else "--rate"
         for name in ("structure", "time_budget"):
             if getattr(given, name):
                 given.refuse(f"--{name.replace('_', '-')} goes without {asked}")

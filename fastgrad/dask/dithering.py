@@ -192,7 +192,7 @@ def dither(
     bounded, whatever the height and the width of the picture.
 
     Options that need a whole picture at once are not there: ``structure``, ``previous``, ``rate``,
-    ``max_bytes``, and a ``time_budget``; nor are ``weights`` and ``regions``.
+    ``max_bytes``, ``quality``, and a ``time_budget``; nor are ``weights`` and ``regions``.
 
     Examples
     --------

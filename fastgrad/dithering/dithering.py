@@ -197,13 +197,13 @@ def dither(
     max_bytes : int, optional
         Bytes that the picture's file may have, which excludes ``rate``: the least rate is searched
         at which the file is small enough, and more than 98 % of it, if the picture needs as much.
-        If the picture has to be made smaller, ``nu`` is chosen too unless it or a palette is given,
-        and without ``colors`` and a palette, so is the number of colours, for a high SSIMULACRA2.
+        Without ``colors`` and a palette, their number is chosen too, and so is ``nu`` unless it is
+        given, for a high SSIMULACRA2.
     quality : float, optional
         The score by SSIMULACRA2 that the picture must have at least, 0 to 100, which excludes
         ``rate`` and ``max_bytes``: 90 is hardly visible, 70 high, 50 medium. It is to have a small
-        file; what is not given is chosen as for ``max_bytes``. The score is that of
-        `fastgrad.dithering.metrics.ssimulacra2.Ssimulacra2`.
+        file; what is not given is chosen as for ``max_bytes``. ``nu`` is also chosen where
+        ``colors`` are given. See `fastgrad.dithering.metrics.ssimulacra2.Ssimulacra2`.
     ending : {".png", ".gif", ".webp"}, optional
         What ``Dithering.save`` is to write when there is a rate, a size or a quality.
     rng : int, Key, SeedSequence or Generator, optional

@@ -16,7 +16,7 @@ from fastgrad.dithering.given import Given
 from fastgrad.dithering.metrics.ssimulacra2 import Ssimulacra2
 from fastgrad.dithering.pictures import transparency
 from fastgrad.dithering.pictures.animation import FORMATS, arranged, encode
-from fastgrad.dithering.rates import MOST_RATE, QualityError, Rates, ScoreRates, SizeError
+from fastgrad.dithering.rates import MOST_RATE, NEAR, QualityError, Rates, ScoreRates, SizeError
 from fastgrad.dithering.result import Dithering
 from fastgrad.dithering.thrifty_run import ThriftyRun
 
@@ -25,6 +25,7 @@ __all__ = ["Begin", "Thrift", "rated", "thrifty"]
 COUNTS = tuple(2**i for i in range(1, 9))  # numbers of colours that are tried
 AT_32, DOUBLED = 1.8, 1.2  # bits a pixel at the first rate: of 32 colours, and what doubling adds
 SCORES = (0, 15, 30, 45, 60, 72, 84)  # of 4, 8, ... 256 colours, about
+UNUSED = 1e3  # what a merit is less where bytes are left, or a quality is out of reach
 LITTLE = 1  # the place of little grain, with which trials begin
 
 
@@ -231,27 +232,36 @@ class _Trials:
         given = self._given
         if given.counted:
             run = self._begin(given.colors)
-            if self._size_of(run.result()) <= most or len(self._strengths) == 1:
-                if (size := run.fit_into(most, self._size_of)) > most:
-                    raise SizeError(size, most)
-                return run
+            if (size := run.fit_into(most, self._size_of)) > most:
+                raise SizeError(size, most)
+            return run
         pixels = given.values.shape[0] * given.values.shape[1]
         doublings = round(math.log(max(8 * most / pixels, 1e-3) / AT_32, DOUBLED))
-        choice = self._climb(4 + doublings, lambda trade: trade.score_at(most))
+
+        def merit(trade: Trade) -> float:
+            return trade.score_at(most) - (0 if trade.plain[0] > NEAR * most else UNUSED)
+
+        choice, best, step = self._climb(4 + doublings, merit), None, 1
         while True:
             run = self._run(choice)
-            if (size := run.fit_into(most, self._size_of)) <= most:
+            if (size := run.fit_into(most, self._size_of)) > most:
+                if best is not None:
+                    return best
+                if choice.colors == 0:
+                    raise SizeError(size, most)
+                step = -1
+            elif step < 0 or run.exact or size >= NEAR * most or choice.colors == len(COUNTS) - 1:
                 return run
-            if choice.colors == self._places[0]:
-                raise SizeError(size, most)
-            choice = choice._replace(colors=choice.colors - 1)
+            else:  # bytes are left for more colours
+                best = run
+            choice = choice._replace(colors=choice.colors + step)
 
     def of_quality(self, quality: float) -> ThriftyRun:
         """Return the run of the smallest file that was found with such a score."""
 
         def merit(trade: Trade) -> float:
             size, score = trade.bytes_at(quality), trade.plain[1]
-            return -math.log(size) if size < math.inf else score - 1e3
+            return -math.log(size) if size < math.inf else score - UNUSED
 
         choice, highest = self._climb(int(np.searchsorted(SCORES, quality)) + 1, merit), -math.inf
         while True:

@@ -9,6 +9,7 @@ import pytest
 
 import fastgrad as fg
 from fastgrad import cli
+from fastgrad.dithering.metrics.ssimulacra2 import Ssimulacra2
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -111,3 +112,28 @@ def test_many_files_within_a_size(tmp_path):
     assert os.path.getsize("b.png") <= 2000
     with pytest.raises(ValueError, match="rate must be from 0 to 1000, got -1"):
         fg.dither_files("picture.png", rate=-1)
+
+
+def test_a_quality_is_met():
+    run("--quality", "5", "--nu", "2", "-k", "256")
+    with Image.open("out.png") as image:
+        assert 5 <= Ssimulacra2(PICTURE).score(np.asarray(image.convert("RGB"))) < 25
+
+
+def test_a_quality_of_an_animation_is_the_mean_of_its_frames():
+    originals = [np.roll(PICTURE[:40, :40], 3 * i, axis=1) for i in range(3)]
+    frames = [Image.fromarray(frame) for frame in originals]
+    frames[0].save("picture.png", save_all=True, append_images=frames[1:], duration=100)
+    run("--quality", "40", "--speed", "10", out="out.gif")
+    with Image.open("out.gif") as image:
+        scores = []
+        for i, original in enumerate(originals):
+            image.seek(i)
+            scores.append(Ssimulacra2(original).score(np.asarray(image.convert("RGB"))))
+    assert 40 <= np.mean(scores) < 55
+
+
+def test_a_quality_that_cannot_be_is_refused(capsys):
+    given = ["dither", "picture.png", "-o", "out.png", "-q", "--speed", "10", "--quality", "99"]
+    assert cli.main([*given, "-k", "4"]) == 2
+    assert "quality must be at most" in capsys.readouterr().err

@@ -219,7 +219,7 @@ def _settings(
         if options.get(name) is not None:
             raise TypeError(f"{name} must be left out, for it belongs to one picture")
     Pace(options.get("speed"), options.get("time_budget"))
-    thrift = Thrift(options.get("rate"), options.get("max_bytes"))
+    thrift = Thrift(options.get("rate"), options.get("max_bytes"), options.get("quality"))
     if options.get("ending") is not None:
         raise TypeError("ending must be left out, for the output says it")
     thrift.alone(structure=options.get("structure"), time_budget=options.get("time_budget"))

@@ -39,6 +39,7 @@ NOT_IN_STRIPS = {  # options, and why they need a whole picture in memory
     **dict.fromkeys(("structure", "estimator", "objective"), ANNEALED),
     "time_budget": "rows that are finished would have had another budget than those that follow",
     **dict.fromkeys(("rate", "max_bytes"), LISTED),
+    "quality": "the score is known only when all is dithered",
     "tiles": "the palettes of a console are shared out among all tiles",
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -15,25 +15,21 @@ from fastgrad._typing import Array
 from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.files.outcome import Outcome, Settings
 from fastgrad.dithering.files.prepared import Prepared, prepared, size_of
+from fastgrad.dithering.files.quick import Quick, quickly
 from fastgrad.dithering.metrics.psnr_and_ssim import flicker
-from fastgrad.dithering.optimiser.flat import codes_of, rgb_of
+from fastgrad.dithering.metrics.ssimulacra2 import Ssimulacra2
 from fastgrad.dithering.optimiser.tones import ToneMap, fit_tones
-from fastgrad.dithering.pictures import animation, images, other_tools
+from fastgrad.dithering.pictures import animation, images, transparency
 from fastgrad.dithering.pictures.inputs import Swatches
 from fastgrad.dithering.soft_edges import dither_soft, is_soft
 
+CHOOSING = {"max_bytes", "quality"}  # options that choose the number of colours
 QUICK = 1.0  # seconds of work after which an interrupt leaves a quick picture, if no better one
 
 
-class Quick(NamedTuple):
-    """A picture that another tool has dithered, as far as it is like a `Dithering`."""
-
-    indices: Array
-    palette: Array
-    loss: tuple[float, ...] = (float("nan"),)
-
-
-def run(picture: images.Picture, settings: Settings, *, quiet: bool = False) -> Outcome:
+def run(
+    picture: images.Picture, settings: Settings, *, quiet: bool = False, judged: bool = False
+) -> Outcome:
     """Dither all frames of a picture; an interrupt ends the work with what there is.
 
     Parameters
@@ -44,6 +40,8 @@ def run(picture: images.Picture, settings: Settings, *, quiet: bool = False) -> 
         What is asked for.
     quiet : bool, optional
         Whether nothing is shown meanwhile.
+    judged : bool, optional
+        Whether each frame has a score by SSIMULACRA2.
 
     Returns
     -------
@@ -59,7 +57,7 @@ def run(picture: images.Picture, settings: Settings, *, quiet: bool = False) -> 
     """
     began = time.perf_counter()
     with progress_bar("step", quiet=quiet) as (display, compiling):
-        work = _Work(picture, settings, display)
+        work = _Work(picture, settings, display, judged=judged)
         try:
             with interrupts.allowed():
                 work.all()
@@ -82,9 +80,12 @@ class _Work:
         picture: images.Picture,
         settings: Settings,
         display: Callable[[int, int, str], None],
+        *,
+        judged: bool,
     ) -> None:
         nothing = np.zeros((0, 3), np.uint8)
         self.picture, self.settings, self.display = picture, settings, display
+        self.judged = judged
         self.outcome, self.began = Outcome(nothing, nothing, nothing), time.perf_counter()
         size = size_of(picture, settings)
         self.given = None if settings.lock else settings.palette
@@ -157,20 +158,8 @@ class _Work:
 
     def quick(self, frame: Prepared) -> Quick:
         """Let Pillow dither a frame, which takes no more than a moment."""
-        values = frame.values
-        if values.dtype != np.uint8:
-            values = np.rint(255 * values).astype(np.uint8)
-        palette = self.given
-        if palette is None:
-            count = self.learning(frame.alpha is not None).get("colors", self.colors)
-            locked = self.settings.palette
-            count -= 0 if locked is None else len(locked)
-            learned = rgb_of(np.unique(codes_of(other_tools.pillow(values, count))))
-            palette = learned if locked is None else np.concatenate([locked, learned])
-        codes = codes_of(other_tools.pillow(values, len(palette), palette))
-        order = np.argsort(codes_of(palette), kind="stable")
-        places = np.searchsorted(codes_of(palette)[order], codes)
-        return Quick(order[places].astype(np.uint8), palette)
+        count = self.learning(frame.alpha is not None).get("colors", self.colors)
+        return quickly(frame.values, count, self.given, locked=self.settings.palette)
 
     def prepared(self) -> Iterator[Prepared]:
         """Yield each frame as it is to be dithered."""
@@ -181,7 +170,7 @@ class _Work:
     def learning(self, transparent: bool) -> dict[str, Any]:
         """Return the arguments of a palette to learn; a transparent entry is one of its colours."""
         given = self.settings.palette
-        if not (transparent or self.settings.counted) and "max_bytes" in self.options:
+        if not (transparent or self.settings.counted) and CHOOSING & self.options.keys():
             return {}
         colors = max(2, 0 if given is None else len(given), self.colors - transparent)
         if not self.settings.lock:
@@ -290,6 +279,9 @@ class _Work:
         outcome.alphas.append(frame.alpha)
         outcome.durations.append(frame.duration)
         outcome.loss.append(loss)
+        if self.judged:
+            shown = transparency.on_white(palette[indices], frame.alpha)
+            outcome.scores.append(Ssimulacra2(frame.original).score(shown))
         self.last, self.latest = frame, None
 
     def finish(self) -> None:

@@ -93,6 +93,8 @@ class Outcome:
         The first frame in sRGB, on white.
     loss : list of float
         The last loss of each frame.
+    scores : list of float
+        SSIMULACRA2 of each frame on white, if it was asked for.
     changed, still : int
         See `fastgrad.dithering.metrics.psnr_and_ssim.flicker`.
     learned : bool
@@ -112,12 +114,18 @@ class Outcome:
     alphas: list[Array | None] = field(default_factory=list)
     durations: list[float] = field(default_factory=list)
     loss: list[float] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
     changed: int = 0
     still: int = 0
     learned: bool = False
     complete: bool = True
     seconds: float = 0
     compiling: float = 0
+
+    @property
+    def score(self) -> float:
+        """The mean of the scores."""
+        return float(np.mean(self.scores))
 
     def encode(
         self, ending: str, picture: images.Picture, settings: Settings

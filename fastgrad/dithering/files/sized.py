@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+from fastgrad.dithering.choices import STRENGTHS
 from fastgrad.dithering.files import one_picture
 from fastgrad.dithering.files.outcome import Outcome, Settings
 from fastgrad.dithering.pictures import images
-from fastgrad.dithering.rates import Rates, SizeError
+from fastgrad.dithering.rates import QualityError, Rates, ScoreRates, SizeError
 
 __all__ = ["run"]
+
+MOST = 256  # colours
 
 
 def run(
     picture: images.Picture, ending: str, settings: Settings, *, quiet: bool = False
 ) -> Outcome:
-    """Dither all frames of a picture, within the bytes that its file may have, if that is asked.
+    """Dither all frames of a picture, within the bytes or to the quality that is asked for.
 
     A still picture is fitted by `fastgrad.dither`. Of an animation, and where there is more in the
-    file than `fastgrad.dither` knows of, the rate is searched for all frames together.
+    file than `fastgrad.dither` knows of, the rate is searched for all frames together. The quality
+    of an animation is the mean of its frames'.
 
     Parameters
     ----------
@@ -39,43 +44,97 @@ def run(
     Raises
     ------
     FileError
-        If the file is damaged, has no room for what is asked, or cannot be so small.
+        If the file is damaged, has no room for what is asked, or cannot be so small or so good.
     KeyboardInterrupt
         If there was nothing yet when it came.
     """
     options = dict(settings.options)
-    if not (options.get("rate") or options.get("max_bytes")):
+    if not any(options.get(name) for name in ("rate", "max_bytes", "quality")):
         return one_picture.run(picture, settings, quiet=quiet)
     options["ending"] = ending
-    most = options.pop("max_bytes", None)
-    if most is None:
-        return one_picture.run(picture, replace(settings, options=options), quiet=quiet)
-    more = 0
-    if ending == ".png":
-        more = sum(12 + len(data) for _, data in picture.metadata)
-    if picture.count == 1 and most > more:
-        inner = replace(settings, options={**options, "max_bytes": most - more})
-        try:
-            outcome = one_picture.run(picture, inner, quiet=quiet)
-        except SizeError as error:
-            raise images.FileError(_impossible(picture.name, error.least + more, most)) from None
-        if not outcome.complete or len(outcome.encode(ending, picture, settings)[0]) <= most:
-            return outcome
-    outcome = one_picture.run(picture, replace(settings, options=options), quiet=quiet)
-    least = len(outcome.encode(ending, picture, settings)[0])
-    rates, best, over = Rates(most), outcome, least <= most or not outcome.complete
-    held = 0  # bytes of the best that is small enough
-    while not over:
-        now = replace(settings, options={**options, "rate": rates.rate})
-        outcome = one_picture.run(picture, now, quiet=quiet)
-        size = len(outcome.encode(ending, picture, settings)[0])
-        least = min(size, least)
-        over = rates.told(size) or not outcome.complete
-        if held < size <= most or not outcome.complete:
-            best, held = outcome, size
-    if best.complete and least > most:
-        raise images.FileError(_impossible(picture.name, least, most))
-    return best
+    work = _Work(picture, ending, settings, quiet)
+    if options.get("max_bytes"):
+        return work.within(options.pop("max_bytes"), options)
+    if options.get("quality"):
+        return work.of_quality(options.pop("quality"), options)
+    return work.made(options)
+
+
+class _Work:
+    """One picture, dithered with several rates."""
+
+    def __init__(
+        self, picture: images.Picture, ending: str, settings: Settings, quiet: bool
+    ) -> None:
+        self.picture, self.ending, self.settings, self.quiet = picture, ending, settings, quiet
+
+    def made(self, options: dict[str, Any], *, judged: bool = False) -> Outcome:
+        """Return what comes of options."""
+        settings = replace(self.settings, options=options)
+        return one_picture.run(self.picture, settings, quiet=self.quiet, judged=judged)
+
+    def size_of(self, outcome: Outcome) -> int:
+        """Return the bytes of a file."""
+        return len(outcome.encode(self.ending, self.picture, self.settings)[0])
+
+    def within(self, most: int, options: dict[str, Any]) -> Outcome:
+        """Return what has no more bytes than there may be."""
+        picture, more = self.picture, 0
+        if self.ending == ".png":
+            more = sum(12 + len(data) for _, data in picture.metadata)
+        if picture.count == 1 and most > more:
+            try:
+                outcome = self.made({**options, "max_bytes": most - more})
+            except SizeError as error:
+                least = error.least + more
+                raise images.FileError(_impossible(picture.name, least, most)) from None
+            if not outcome.complete or self.size_of(outcome) <= most:
+                return outcome
+        outcome = self.made(options)
+        least = self.size_of(outcome)
+        rates, best, over = Rates(most), outcome, least <= most or not outcome.complete
+        held = 0  # bytes of the best that is small enough
+        while not over:
+            outcome = self.made({**options, "rate": rates.rate})
+            size = self.size_of(outcome)
+            least = min(size, least)
+            over = rates.told(size) or not outcome.complete
+            if held < size <= most or not outcome.complete:
+                best, held = outcome, size
+        if best.complete and least > most:
+            raise images.FileError(_impossible(picture.name, least, most))
+        return best
+
+    def of_quality(self, quality: float, options: dict[str, Any]) -> Outcome:
+        """Return what has a small file and a score that is high enough."""
+        picture = self.picture
+        if picture.count == 1:
+            try:
+                return self.made({**options, "quality": quality})
+            except QualityError as error:
+                raise images.FileError(f"{picture.name}: {error}") from None
+        options, settings = self._with_little_grain(options), self.settings
+        best = self.made(options, judged=True)
+        while best.complete and best.score < quality and not settings.counted:
+            if settings.colors == MOST:
+                break
+            self.settings = settings = replace(settings, colors=min(2 * settings.colors, MOST))
+            best = self.made(options, judged=True)
+        if best.complete and best.score < quality:
+            raise images.FileError(f"{picture.name}: {QualityError(best.score, quality)}")
+        rates, over = ScoreRates(quality), not best.complete
+        while not over:
+            outcome = self.made({**options, "rate": rates.rate}, judged=True)
+            over = rates.told(outcome.score) or not outcome.complete
+            if outcome.score >= quality or not outcome.complete:
+                best = outcome
+        return best
+
+    def _with_little_grain(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Return options for an animation whose palette is learned: grain is dear there."""
+        if self.settings.palette is not None or self.picture.count == 1:
+            return options
+        return {"nu": STRENGTHS[1], **options}
 
 
 def _impossible(name: str, least: int, most: int) -> str:
