@@ -9,8 +9,8 @@ imagequant at its slowest speed and dithering 1.0, pngquant at its slowest, Pill
 those in scikit-image's wheel; larger ones are scaled down to --side pixels. Below 400 or so,
 SSIMULACRA2 says little: its coarsest scale is a 32nd.
 
-Ours are several numbers of colours at several rates. What `max_bytes` would choose lies on their
-frontier, and is read off it between neighbouring points:
+Ours are several numbers of colours and strengths of dithering at several rates. What `max_bytes`
+and `quality` would choose lies on their frontier, and is read off it between neighbouring points:
 
 - bytes at a rival's SSIMULACRA2, as a share of its bytes
 - SSIMULACRA2 and FLIP (low is good) at a rival's bytes, less the rival's
@@ -20,6 +20,7 @@ are left out where they are not installed: imagequant, pngquant, ssimulacra2, fl
 """
 
 import argparse
+import itertools
 import json
 import shutil
 import subprocess
@@ -32,10 +33,12 @@ from PIL import Image
 
 from benchmarks.dither_quality import flip, ssimulacra2
 from fastgrad.dithering import Viewing
+from fastgrad.dithering.choices import STRENGTHS
 from fastgrad.dithering.optimiser.problem import Problem
 from fastgrad.dithering.optimiser.rate import RowModel
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures import png
+from fastgrad.dithering.rates import FIRST
 from fastgrad.dithering.thrifty_run import ThriftyRun
 
 IMAGES = ("astronaut", "brick", "camera", "chelsea", "coffee", "coins", "ihc", "moon", "page")
@@ -118,16 +121,16 @@ def measured(indices, palette, original):
 
 def ours(image, counts, rates):
     """Yield colours, rate, seconds without and with it, measures, and predicted bytes."""
-    for colors in counts:
+    for colors, nu in itertools.product(counts, STRENGTHS):
         began = time.perf_counter()
-        run = ThriftyRun(Problem(image, Viewing(), colors=colors), Pace())
+        run = ThriftyRun(Problem(image, Viewing(nu=nu), colors=colors), Pace())
         run.start()
         run.anneal()
         run.search()
         plain = time.perf_counter() - began
         for rate in (0.0, *rates):
             began = time.perf_counter()
-            result = run.at(rate) if rate else run.result()
+            result = run.at(rate * run.first / FIRST) if rate else run.result()
             seconds = time.perf_counter() - began
             used, places = np.unique(result.indices, return_inverse=True)
             indices = places.reshape(result.indices.shape).astype(np.uint8)
