@@ -20,6 +20,7 @@ from fastgrad.cli.values import (
 )
 from fastgrad.dithering.eye.colour import SPACES
 from fastgrad.dithering.files.plan import SUFFIX
+from fastgrad.dithering.optimiser.patterns import PATTERNS
 from fastgrad.dithering.optimiser.solid import MODES as MODES_OF
 from fastgrad.dithering.optimiser.tones import FITS
 from fastgrad.dithering.pictures.consoles import SUMMARIES
@@ -62,13 +63,9 @@ DITHER: dict[str, tuple[Option, ...]] = {
             help="put behind the names of pictures in a directory; {ext} in it is the ending of IN "
             "(default: %(default)s)",
         ),
+        option("--skip-existing", action="store_true", help="leave pictures that are there"),
         option(
-            "--skip-existing", action="store_true", help="leave pictures that are there already"
-        ),
-        option(
-            "--skip-if-larger",
-            action="store_true",
-            help="write no picture that takes more bytes than IN",
+            "--skip-if-larger", action="store_true", help="write none that takes more bytes than IN"
         ),
         option(
             *("-j", "--jobs"),
@@ -125,7 +122,7 @@ DITHER: dict[str, tuple[Option, ...]] = {
             "fastgrad palette --patches writes",
         ),
         numeric(
-            *("--choose", int, 2, 256, "take N of these colours, in which the picture looks best"),
+            "--choose", int, 2, 256, "take N of these colours, in which the picture looks best"
         ),
         option(
             "--lock-colors",
@@ -146,6 +143,12 @@ DITHER: dict[str, tuple[Option, ...]] = {
             choices=FITS,
             help="bring the picture into the range of the palette: its tones, its colours or both, "
             "fitted to the picture, or only what is beyond (default: all for presets of panels)",
+        ),
+        option(
+            "--pattern",
+            type=str.lower,
+            choices=PATTERNS,
+            help="each pixel by itself, by a pattern: more grain, but still in animations",
         ),
         option("--space", type=str.lower, choices=tuple(SPACES), help="where errors are measured"),
         numeric(

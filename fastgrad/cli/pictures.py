@@ -26,10 +26,10 @@ from fastgrad.dithering.pictures.presets import PRESETS, measured
 from fastgrad.dithering.tiled import NOTHING
 
 OPTIONS = (*(field.name for field in dataclasses.fields(Viewing)), "structure", "estimator")
-OPTIONS += ("speed", "time_budget", "rate", "max_bytes", "quality", "fit", "solid")
+OPTIONS += ("speed", "time_budget", "rate", "max_bytes", "quality", "fit", "solid", "pattern")
 NOT_WITH_TILES = ("colors", "palette", "preset", "measured", "choose", "lock_colors", "fit")
 NOT_WITH_TILES += ("solid", "mask", "threshold", "structure", "estimator", "rate", "max_bytes")
-NOT_WITH_TILES += ("quality", "alpha", "hidden", "format")
+NOT_WITH_TILES += ("quality", "alpha", "hidden", "format", "pattern")
 
 
 def dither(given: argparse.Namespace) -> int:
@@ -241,6 +241,14 @@ def _settings(given: argparse.Namespace) -> Settings:
         given.refuse("--fit-size goes with --resize")
     if alpha == "keep" and given.output and given.output.lower().endswith(".gif"):
         alpha = "key"
+    if given.pattern:
+        for name in ("structure", "rate", "max_bytes"):
+            if getattr(given, name):
+                option = "size" if name == "max_bytes" else name
+                given.refuse(f"--{option} goes without --pattern")
+        if given.alpha == "keep":
+            given.refuse("--pattern goes with --alpha key or blend")
+        alpha = "key" if alpha == "keep" else alpha
     if given.hidden and alpha == "blend":
         given.refuse("--hidden goes with --alpha keep or key")
     if given.hidden and given.output and given.output.lower().endswith(".gif"):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from fastgrad import _validate
 from fastgrad._typing import ArrayLike, ByteArray
 from fastgrad.dithering.chosen import swatches_for
 from fastgrad.dithering.eye.colour import SpaceName
 from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.given import Given
+from fastgrad.dithering.optimiser.patterns import PATTERNS, PatternName
 from fastgrad.dithering.optimiser.problem import Problem
 from fastgrad.dithering.optimiser.solid import Mode as Region
 from fastgrad.dithering.optimiser.tile_limits import Tiles
@@ -35,7 +37,6 @@ from fastgrad.random import RNG
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-
 __all__ = ["dither"]
 
 QUICK = 10  # speed of runs that tell what others will be like
@@ -50,6 +51,7 @@ def dither(
     lock_colors: bool = False,
     choose: int | None = None,
     tiles: Tiles | Console | None = None,
+    pattern: PatternName | None = None,
     alpha: Mode | None = None,
     hidden: bool = False,
     fit: Fit | ToneMap | None = None,
@@ -91,9 +93,8 @@ def dither(
     the whole of it are learned on a sample, and beside the result, a byte for each pixel, little
     more than a thousand rows are in memory. There it may be anything that is sliced like an array,
     such as a memory map, or an array of Zarr's or Dask's. With ``previous``, ``structure``,
-    ``choose``, ``rate``, ``max_bytes``, ``quality``, a ``time_budget``, a region of text, or
-    opacity that is kept in a given palette or with ``weights``, it is dithered as a whole, in
-    memory: each of these is known, or annealed, for all pixels together.
+    ``choose``, ``pattern``, ``rate``, ``max_bytes``, ``quality``, a ``time_budget``, a region of
+    text, or opacity that is kept in a given palette or with ``weights``, it is dithered in memory.
 
     Parameters
     ----------
@@ -123,6 +124,10 @@ def dither(
         learned together with the palettes of the tiles and the dither. Entry m of palette p has the
         index ``p * tiles.colors + m``. Opacity is laid on white, and options of the palette, of
         solid colours, of other frames, of other objectives and of the file's size are left out.
+    pattern : {"ordered", "blue-noise"}, optional
+        Give each pixel its colour by a threshold for its place, instead of a search: a matrix of
+        Bayer's, or blue noise. There is more grain, but frames of an animation differ only where
+        the picture does, so that ``previous`` has no say.
     alpha : {"keep", "key", "blend"}, optional
         What becomes of opacity: it stays as far as the palette has room, turns into all or
         nothing, or the picture is laid on white. By default "keep", and "blend" with a preset.
@@ -166,7 +171,7 @@ def dither(
         `fastgrad.dithering.eye.lightness.sensitivity`. By default True in the linear spaces,
         "opponent" and "linear".
     previous : Dithering or array_like of uint8, shape (height, width), optional
-        The previous frame of an animation, or its indices, with the same palette.
+        The previous frame, or its indices, with the same palette.
     flicker : float or array_like, shape (height, width), optional
         Reward for keeping the previous frame's colour, as a fraction of the mean squared distance
         between neighbouring palette colours: the same for all pixels, or one for each, such as 0
@@ -197,8 +202,7 @@ def dither(
     max_bytes : int, optional
         Bytes that the picture's file may have, which excludes ``rate``: the least rate is searched
         at which the file is small enough, and more than 98 % of it, if the picture needs as much.
-        Without ``colors`` and a palette, their number is chosen too, and so is ``nu`` unless it is
-        given, for a high SSIMULACRA2.
+        Without ``colors`` and a palette, their number and ``nu`` are chosen too unless given.
     quality : float, optional
         The score by SSIMULACRA2 that the picture must have at least, 0 to 100, which excludes
         ``rate`` and ``max_bytes``: 90 is hardly visible, 70 high, 50 medium. It is to have a small
@@ -251,31 +255,37 @@ def dither(
     criterion = Criterion(structure, objective, estimator)
     thrift = Thrift(rate, max_bytes, quality, ending)
     thrift.alone(structure=structure, time_budget=time_budget)
+    eye: dict[str, Any] = {"space": space, "sigma": sigma, "ppd": ppd, "nu": nu}
     if tiles is not None:
         limits = limits_of(tiles)
         alone(colors=colors, palette=palette, preset=preset, lock_colors=lock_colors, alpha=alpha)
         alone(hidden=hidden, fit=fit, solid=solid, regions=regions, previous=previous)
-        alone(choose=choose, structure=structure, rate=rate, max_bytes=max_bytes, quality=quality)
+        alone(choose=choose, pattern=pattern, structure=structure)
+        alone(rate=rate, max_bytes=max_bytes, quality=quality)
         given = Given(image, alpha="blend")
-        eye = given.options(sigma=sigma, ppd=ppd, nu=nu, space=space)
-        viewing = Viewing(**{**SUITED, **eye}, local_weights=local_weights)
+        viewing = Viewing(**{**SUITED, **given.options(**eye)}, local_weights=local_weights)
         call, close = shown(progress, callback)
         how = {"viewing": viewing, "weights": weights, "pace": pace, "rng": rng, "callback": call}
         try:
             return dither_tiles(given.values, limits, **how)
         finally:
             close()
+    if pattern is not None:
+        pattern = _validate.named(pattern, "pattern", PATTERNS)
+        if alpha == "keep":
+            raise ValueError("alpha must be 'key' or 'blend' with a pattern, got 'keep'")
+        alone("a pattern", structure=structure, rate=rate, max_bytes=max_bytes, quality=quality)
+        alpha = "key" if alpha is None and preset is None else alpha
     chosen = None
     if choose is not None:
-        for name, value in (("lock_colors", lock_colors), ("previous", previous)):
-            if value is not None and value is not False:
-                raise ValueError(f"{name} must be left out with choose, got {value!r}")
-        how = {"space": space, "sigma": sigma, "ppd": ppd, "nu": nu, "weights": weights}
-        how |= {"local_weights": local_weights, "rng": rng}
+        alone("choose", lock_colors=lock_colors, previous=previous)
+        how = {"weights": weights, "local_weights": local_weights, "rng": rng}
         alpha = "blend" if alpha is None and preset is not None else alpha
-        chosen = swatches_for(image, choose, palette, preset, **how)
-    text = True if "text" in (regions or {}) else None  # which sees whole words
-    whole = [criterion.structure or None, previous, time_budget, text, choose]
+        chosen = swatches_for(image, choose, palette, preset, **eye, **how)
+    same: dict[str, Any] = {"colors": colors, "lock_colors": lock_colors, "alpha": alpha}
+    same |= {"fit": fit, "solid": solid, "regions": regions, "hidden": hidden, "weights": weights}
+    text = "text" in (regions or {}) or None  # which sees whole words
+    whole = [criterion.structure or None, previous, time_budget, text, choose, pattern]
     whole_only = bool(thrift.asked) or any(option is not None for option in whole)
     source = source_of(image, whole=whole_only)
     mode = alpha or ("keep" if preset is None else "blend")
@@ -284,48 +294,19 @@ def dither(
     if source is not None and (source.opaque or not kept):
         call, close = shown(progress, callback)
         try:
-            return dither_strips(
-                source,
-                colors=colors,
-                palette=palette,
-                preset=preset,
-                lock_colors=lock_colors,
-                alpha=alpha,
-                hidden=hidden,
-                fit=fit,
-                solid=solid,
-                regions=regions,
-                space=space,
-                sigma=sigma,
-                ppd=ppd,
-                nu=nu,
-                weights=weights,
-                local_weights=local_weights,
-                pace=pace,
-                rng=rng,
-                callback=call,
-            )
+            same |= {"local_weights": local_weights, "pace": pace, "rng": rng, "callback": call}
+            return dither_strips(source, palette=palette, preset=preset, **same, **eye)
         finally:
             close()
     given = Given(
         image,
-        colors=colors,
         palette=palette if chosen is None else chosen,
         preset=preset if chosen is None else None,
-        lock_colors=lock_colors,
-        alpha=alpha,
-        hidden=hidden,
-        weights=weights,
         previous=previous,
         structure=structure,
-        fit=fit,
-        solid=solid,
-        regions=regions,
+        **same,
     )
-    viewing = Viewing(
-        local_weights=local_weights,
-        **given.options(sigma=sigma, ppd=ppd, nu=nu, space=space),
-    )
+    viewing = Viewing(local_weights=local_weights, **given.options(**eye))
     call, close = shown(progress, None if callback is None else given.watched(callback))
     try:
         soft = given.soft
@@ -338,25 +319,25 @@ def dither(
 
             return rated(thrift, softened, given.values, soft)
 
-        def searched(
-            colors: int | None, nu: float | None = nu, *, quick: bool = False
-        ) -> ThriftyRun:
+        def searched(count: int | None, nu: float | None = nu, quick: bool = False) -> ThriftyRun:
             problem = Problem(
                 given.values,
                 viewing if nu is None else replace(viewing, nu=nu),
-                colors=colors,
+                colors=count,
                 palette=given.palette,
                 lock_colors=lock_colors,
                 weights=given.weights,
                 previous=given.previous,
                 settled=given.settled,
             )
-            run = ThriftyRun(
-                problem, Pace(QUICK) if quick else pace, flicker=flicker, rng=rng, callback=call
-            )
+            how = {"flicker": flicker, "rng": rng, "callback": call}
+            run = ThriftyRun(problem, Pace(QUICK) if quick else pace, **how)
             run.start()
             run.anneal()
-            run.search()
+            if pattern is None or problem.fixed is None:  # else there is nothing to learn
+                run.search()
+            if pattern is not None:
+                run.lay(pattern)
             return run
 
         if thrift.asked:

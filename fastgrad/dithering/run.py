@@ -17,6 +17,7 @@ from fastgrad.dithering.optimiser.learning import fitted
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.palette import Fit, Sample, spacing
 from fastgrad.dithering.optimiser.parts import tiled
+from fastgrad.dithering.optimiser.patterns import PatternName, patterned
 from fastgrad.dithering.optimiser.problem import Problem
 from fastgrad.dithering.optimiser.refinement import as_estimator, refine
 from fastgrad.dithering.optimiser.search import Search
@@ -224,6 +225,12 @@ class Run:
             estimator=criterion.estimator,
             rng=self._key.fold_in(2),
         )
+        self._value = self.loss.of(self.indices, self.problem.from_srgb(palette))
+
+    def lay(self, pattern: PatternName) -> None:
+        """Dither by a pattern instead, with the palette as it is."""
+        rgb, palette = self.problem.rgb(), self._rounded(self.colors)
+        self.indices = patterned(rgb, palette, pattern)
         self._value = self.loss.of(self.indices, self.problem.from_srgb(palette))
 
     def result(self) -> Dithering:

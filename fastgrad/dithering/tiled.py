@@ -37,11 +37,13 @@ EARLY = 2  # rounds of search and fit in which a clustering is tried out
 SAMPLE = 1 << 17  # pixels to which palettes are fitted
 
 
-def alone(**options: object) -> None:
-    """Refuse options of `fastgrad.dither` that do not go with ``tiles``.
+def alone(other: str = "tiles", /, **options: object) -> None:
+    """Refuse options of `fastgrad.dither` that do not go with another one.
 
     Parameters
     ----------
+    other : str
+        The other one.
     **options
         The options as they are given: None, False, 0, and "blend" and "none" by name, are nothing.
 
@@ -57,7 +59,7 @@ def alone(**options: object) -> None:
     for name, value in options.items():
         nothing = value is None or value is False or (name, value) in NOTHING
         if not nothing:
-            raise ValueError(f"{name} must be left out with tiles, got {value!r}")
+            raise ValueError(f"{name} must be left out with {other}, got {value!r}")
 
 
 def dither_tiles(

@@ -150,3 +150,41 @@ def test_files_that_are_refused(capsys, arguments, said):
         code = end.code
     assert code == 2
     assert said in capsys.readouterr().err
+
+
+def test_patterns_are_still_in_an_animation():
+    frames = [PICTURE.copy() for _ in range(3)]
+    for k, frame in enumerate(frames):
+        frame[10:14, 4 * k : 4 * k + 4] = 255
+    images = [Image.fromarray(frame) for frame in frames]
+    images[0].save("a.png", save_all=True, append_images=images[1:], duration=50)
+    options = ["--preset", "bwr", "--fit", "none", "--pattern", "blue-noise", "-q"]
+    assert run("a.png", *options, "-o", "b.png") == 0
+    shown = []
+    with Image.open("b.png") as made:
+        for k in range(3):
+            made.seek(k)
+            shown.append(np.asarray(made.convert("RGB")))
+    for one, two, a, b in zip(shown, shown[1:], frames, frames[1:]):
+        assert not ((one != two).any(axis=2) & (a == b).all(axis=2)).any()
+    first = fg.dither(PICTURE, preset="bwr", fit="none", pattern="blue-noise")
+    assert run("photo.png", *options, "-o", "c.png") == 0
+    with Image.open("c.png") as made:
+        np.testing.assert_array_equal(np.asarray(made), first.indices)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("--pattern bayer", "invalid choice: 'bayer'"),
+        ("--pattern ordered --size 4kB", "--size goes without --pattern"),
+        ("--pattern ordered --alpha keep", "--pattern goes with --alpha key or blend"),
+    ],
+)
+def test_patterns_that_are_refused(capsys, arguments, said):
+    try:
+        code = run("photo.png", *arguments.split(), *FAST)
+    except SystemExit as end:  # of argparse
+        code = end.code
+    assert code == 2
+    assert said in capsys.readouterr().err

@@ -18,6 +18,7 @@ from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.files import large_picture, plan, prepared, processes, sized
 from fastgrad.dithering.files.outcome import Settings, failure, larger
 from fastgrad.dithering.given import COLORS, Given
+from fastgrad.dithering.optimiser.patterns import PATTERNS
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures import images, output_files, transparency
 from fastgrad.dithering.pictures.inputs import Colors
@@ -25,6 +26,7 @@ from fastgrad.dithering.pictures.large import LargePicture
 from fastgrad.dithering.pictures.presets import Preset
 from fastgrad.dithering.run import Criterion
 from fastgrad.dithering.thrift import Thrift
+from fastgrad.dithering.tiled import alone
 
 __all__ = ["DitheredFile", "dither_files"]
 
@@ -223,6 +225,9 @@ def _settings(
     if options.get("ending") is not None:
         raise TypeError("ending must be left out, for the output says it")
     thrift.alone(structure=options.get("structure"), time_budget=options.get("time_budget"))
+    if options.get("pattern") is not None:
+        _validate.named(options["pattern"], "pattern", PATTERNS)
+        alone("a pattern", **{n: options.get(n) for n in ("structure", "rate", "max_bytes")})
     criterion = ("structure", "objective", "estimator")
     Criterion(**{name: options[name] for name in criterion if name in options})
     eye = given.options(**{name: options.get(name) for name in ("sigma", "ppd", "nu", "space")})
@@ -233,7 +238,7 @@ def _settings(
         None if given.swatches is None else given.swatches.device,
         lock,
         COLORS if colors is None else colors,
-        "key" if gif and given.mode == "keep" else given.mode,
+        "key" if (gif or options.get("pattern")) and given.mode == "keep" else given.mode,
         None,
         {**options, **eye, "fit": given.fit, "solid": given.solid},
         counted=given.counted,

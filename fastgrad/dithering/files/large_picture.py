@@ -41,6 +41,7 @@ NOT_IN_STRIPS = {  # options, and why they need a whole picture in memory
     **dict.fromkeys(("rate", "max_bytes"), LISTED),
     "quality": "the score is known only when all is dithered",
     "tiles": "the palettes of a console are shared out among all tiles",
+    "pattern": "strips are searched, and have no thresholds",
 }
 
 
