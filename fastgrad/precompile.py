@@ -77,6 +77,11 @@ def _dithering(channels: int) -> None:
     dithering.dither(_pixels(*shape), colors=4, speed=10)
 
 
+def _consoles() -> None:
+    tiles = dithering.Tiles((8, 8), palettes=2, colors=4)
+    dithering.dither(_pixels(24, 24, 3), tiles=tiles, speed=10)
+
+
 def _samples(dtype: type) -> None:
     logits = np.zeros((2, 3), dtype)
     categorical.sample(logits, num_samples=2, rng=0)
@@ -117,6 +122,7 @@ GROUPS: dict[str, tuple[tuple[Callable[..., None], tuple], ...]] = {
     "threads": ((_threads, ()),),
     "photographs": tuple((f, (3,)) for f in (_search, _annealing, _start, _dithering)),
     "greys": tuple((f, (1,)) for f in (_search, _annealing, _start, _dithering)),
+    "consoles": ((_consoles, ()),),
     "samples": tuple((f, (t,)) for f in (_samples, _relaxations, _permutations) for t in TYPES),
     "estimators": tuple((_estimator, (n, t)) for t in TYPES for n in ESTIMATORS),
 }
