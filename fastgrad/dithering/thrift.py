@@ -33,7 +33,7 @@ class Begin(Protocol):
     """Makes a run for a number of colours and a nu, and takes it through `Run.search`."""
 
     def __call__(
-        self, colors: int | None, nu: float | None = None, *, quick: bool = False
+        self, count: int | None, nu: float | None = None, *, quick: bool = False
     ) -> ThriftyRun:
         """Return the run, a quick one if it only is to tell what others will be like."""
         ...
