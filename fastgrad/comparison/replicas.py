@@ -23,6 +23,7 @@ from fastgrad.random import RNG, Key, as_key
 
 COVARIANCE = 1024  # logits above which the covariance is left out: 8 MB
 SMALL = 1 << 16  # features of one estimate's samples above which nobody is asked for all draws
+LISTED = 1 << 26  # numbers in the scores of all outcomes of all draws that are looked at together
 NUMBERS = 1 << 20  # features of all samples of all copies in one call
 PLAIN = (bool, int, float, str, type(None))
 
@@ -139,6 +140,9 @@ def exact_moments(
     if nodes is None or (most is not None and len(nodes[1]) > most):
         return None
     draws, weights = nodes
+    outcomes = 1 if distribution.one_hot else distribution.num_outcomes
+    if len(weights) * outcomes * logits.size > LISTED:
+        return None
     copies = copied(distribution, len(weights))
     answers = estimator.ask(replicated(objective), copies, draws)
     grad = estimator.combine(copies, [(draws, answers)]).grad.reshape(len(weights), -1)

@@ -883,3 +883,12 @@ def test_masked_values_of_copies_are_refused():
 
     with pytest.raises(TypeError, match="what f returns must not be a NumPy masked array"):
         fg.moments("rloo", f, fg.Categorical(np.zeros((1, 3))), num_samples=4, rng=0, draws=50)
+
+
+def test_moments_of_structures_list_no_more_than_memory_holds(monkeypatch):
+    d, f = fg.subset.KSubset(np.arange(5.0) / 3, 2), fg.objectives.linear(np.arange(5.0))
+    assert fg.moments("unordered_set", f, d, num_samples=3).exact
+    count = len(fg.estimator("unordered_set").for_distribution(d).nodes(d, 3)[1])
+    monkeypatch.setattr(replicas, "LISTED", count * 10 * 5 - 1)  # of 10 sets of 5 items
+    found = fg.moments("unordered_set", f, d, num_samples=3, rng=0, draws=50)
+    assert not found.exact
