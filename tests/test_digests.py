@@ -25,6 +25,7 @@ ROWS = RNG.normal(size=(*SHAPE, K)) * 2
 ROWS[::5, 2] = -np.inf
 COTANGENT = RNG.normal(size=(SAMPLES, *SHAPE, K))
 TARGET = RNG.normal(size=(*SHAPE, K))
+COMPLETE = np.argwhere(np.triu(np.ones((4, 4)), 1))  # edges of four nodes
 
 
 def digest(result):
@@ -102,8 +103,37 @@ def functions(dtype):
         "student_t": laws.StudentT(one, two, two + 1),
         "von_mises": laws.VonMises(one, two),
     }
+    counts = fg.counts
+    families |= {
+        "poisson": counts.Poisson(two),
+        "binomial": counts.Binomial(one, 9),
+        "negative_binomial": counts.NegativeBinomial(-abs(one) - 1, 2.5),
+        "multinomial": counts.Multinomial(dense, 5),
+        "spanning_tree": fg.trees.SpanningTree(dense[:, :6], COMPLETE),
+    }
     for name, law in families.items():
-        calls[f"continuous {name}"] = lambda law=law: law.sample(**few)
+        kind = "continuous" if isinstance(law, laws.Continuous) else "structured"
+        calls[f"{kind} {name}"] = lambda law=law: law.sample(**few)
+    return calls | relaxed(dtype, x, c, dense)
+
+
+def relaxed(dtype, x, c, dense):
+    """Return calls by name: what is sparse, and soft order statistics."""
+    order, sparse, b, moved = fg.order, fg.sparse, fg.bernoulli, dense[::-1].copy()
+    soft = {"temperature": 0.6, "num_samples": SAMPLES, "rng": KEY}
+    calls = {
+        "sparsemax": lambda: sparse.sparsemax(x),
+        "entmax15_vjp": lambda: sparse.entmax15_vjp(x, c),
+        "entmax": lambda: sparse.entmax(x, alpha=1.2),
+        "entmax15_loss": lambda: sparse.entmax15_loss(dense, np.zeros(SHAPE, int)),
+        "gumbel_entmax": lambda: sparse.gumbel_entmax(x, alpha=1.5, **soft),
+        "hard_concrete": lambda: b.hard_concrete(x[:, 0], **soft),
+    }
+    for method in ("quadratic", "entropic", "laplace"):
+        how = {"method": method, "temperature": 0.4}
+        calls[f"soft_sort {method}"] = lambda how=how: order.soft_sort(x, **how)
+        calls[f"soft_rank_vjp {method}"] = lambda how=how: order.soft_rank_vjp(dense, moved, **how)
+        calls[f"soft_top_k {method}"] = lambda how=how: order.soft_top_k(x, 3, **how)
     return calls
 
 
@@ -160,7 +190,7 @@ def estimates():
 
 
 def pictures():
-    """Return calls by name: three dithered pictures."""
+    """Return calls by name: dithered pictures."""
     y, x = np.mgrid[:40, :56] / 56
     rgb = np.stack([x, y, np.hypot(x - 0.4, y - 0.3)], -1)
     image = np.uint8(255 * np.clip(rgb, 0, 1))
@@ -173,6 +203,8 @@ def pictures():
     return {
         "dither 6 colours": lambda: drawn(colors=6),
         "dither inks": lambda: drawn(palette=inks),
+        "dither tiles": lambda: drawn(tiles="gbc", speed=8),
+        "dither pattern": lambda: drawn(palette=inks, pattern="blue-noise"),
         "dither structure": lambda: drawn(colors=4, structure=0.3, speed=8),
     }
 
