@@ -134,17 +134,8 @@ class Rates:
             self._slope = min(max(slope, STEEPEST), FLATTEST)
         self._last = rate, size
         steps = math.log(GOAL * most / size) / self._slope
-        self.rate = self._inside(math.log(rate) + steps)
+        self.rate = inside(math.log(rate) + steps, self.above, self.below)
         return False
-
-    def _inside(self, logarithm: float) -> float:
-        """Return a rate between one that is too low and one that is high enough."""
-        if self.below is None:
-            return min(math.exp(min(logarithm, math.log(self.above * GROWTH))), MOST_RATE)
-        least = max(self.above, self.below / GROWTH)
-        if math.log(least) < logarithm < math.log(self.below):
-            return math.exp(logarithm)
-        return math.sqrt(least * self.below)
 
 
 class ScoreRates:
@@ -212,17 +203,27 @@ class ScoreRates:
             fall = (self._last[1] - score) / math.log(rate / self._last[0])
             self._fall = min(max(fall, SLOWEST), FASTEST)
         self._last = rate, score
-        self.rate = self._inside(math.log(rate) + (above - CENTRE) / self._fall)
+        aim = math.log(rate) + (above - CENTRE) / self._fall
+        self.rate = inside(aim, self.within, self.beyond, LEAST_RATE)
         return False
 
-    def _inside(self, logarithm: float) -> float:
-        """Return a rate between one that is within and one that is beyond."""
-        if self.beyond is None:
-            return min(math.exp(min(logarithm, math.log(self.within * GROWTH))), MOST_RATE)
-        least = max(self.within, self.beyond / GROWTH, LEAST_RATE)
-        if math.log(least) < logarithm < math.log(self.beyond):
-            return math.exp(logarithm)
-        return math.sqrt(least * self.beyond)
+
+def inside(logarithm: float, low: float, high: float | None, least: float = 0.0) -> float:
+    """Return a rate of this logarithm if it is between two, or one that is; of high, None is yet.
+
+    It is at least `least`, and no more than `GROWTH` away from what is known.
+
+    Examples
+    --------
+    >>> inside(math.log(3.0), 1.0, 4.0), inside(math.log(9.0), 1.0, 4.0)
+    (3.0000000000000004, 2.0)
+    """
+    if high is None:
+        return min(math.exp(min(logarithm, math.log(low * GROWTH))), MOST_RATE)
+    low = max(low, high / GROWTH, least)
+    if math.log(low) < logarithm < math.log(high):
+        return math.exp(logarithm)
+    return math.sqrt(low * high)
 
 
 def between(
