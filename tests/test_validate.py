@@ -564,7 +564,7 @@ def test_a_temperature_may_be_an_array_of_no_axes(temperature):
 
 def test_a_temperature_that_cannot_be_is_refused_in_one_sentence():
     with pytest.raises(ValueError, match=r"temperature must be one number .* got shape \(4,\)"):
-        fg.sparse.gumbel_sparsemax(X, temperature=np.ones(4), rng=0)
+        fg.order.soft_sort(X, temperature=np.ones(4))
     with pytest.raises(ValueError, match="temperature must be a finite number"):
         fg.gumbel_softmax(X, temperature=np.ma.masked_array(1.0, mask=True), rng=0)
 

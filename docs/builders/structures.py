@@ -12,12 +12,15 @@ from fastgrad.comparison.runs import REFUSALS
 SAMPLES = 4  # of which some estimators then list all draws in a moment
 WEIGHTS = np.array([0.9, -0.4, 0.1, -0.7, 0.3])
 LOGITS = np.array([0.5, -0.2, 0.0, 0.3, 0.1])
+EDGES = np.array([[0, 1], [1, 2], [2, 0], [2, 3], [3, 0]])
 PLACES = np.arange(16.0).reshape(4, 4) % 7 / 7  # what an item costs in a place
 FORMULAE = {
     "subset.KSubset": r"p(z) \propto \prod_{i \in z} e^{\phi_i}, \quad s(z) = z - E[z]",
     "permutation.PlackettLuce": r"p(z) = \prod_{i=1}^{k} \frac{e^{\phi_{z_i}}}"
     r"{\sum_{j \notin \{z_1, \dots, z_{i-1}\}} e^{\phi_j}}",
     "permutation.GumbelMatching": r"z = \mathrm{argmax}_P \sum_{ij} P_{ij} (\phi_{ij} + G_{ij})",
+    "trees.SpanningTree": r"p(z) = \prod_{i=1}^{N-1} \frac{e^{\phi_{z_i}}}"
+    r"{\sum_{e\ \mathrm{closing\ no\ circle}} e^{\phi_e}}",
     "counts.Binomial": r"p(z) = \binom{n}{z} \sigma(\phi)^z \sigma(-\phi)^{n - z},"
     r"\quad s(z) = z - n \sigma(\phi)",
     "counts.Geometric": r"p(z) = \sigma(-\phi)^z \sigma(\phi),"
@@ -30,6 +33,7 @@ FORMULAE = {
 PROBLEMS = {
     "KSubset, 2 of 5": (WEIGHTS, fg.subset.KSubset(LOGITS, 2)),
     "PlackettLuce, 4 items": (PLACES, fg.permutation.PlackettLuce(LOGITS[:4])),
+    "SpanningTree, 5 edges": (WEIGHTS, fg.trees.SpanningTree(LOGITS, EDGES)),
     "Binomial, 2 of 3 trials": (WEIGHTS[:2], fg.counts.Binomial(LOGITS[:2], 3)),
     "Poisson, 2 variables": (WEIGHTS[:2], fg.counts.Poisson(LOGITS[:2])),
     "Multinomial, 3 of 4": (WEIGHTS[:4], fg.counts.Multinomial(LOGITS[:4], 3)),
@@ -73,7 +77,7 @@ def draw():
     """Draw bias and variance of every estimator on every problem."""
     names = fg.list_estimators(distribution=fg.counts.Poisson)
     names += [name for name in ("rebar", "relax") if name not in names]
-    figure = Figure(figsize=(12, 4.2), layout="constrained")
+    figure = Figure(figsize=(13, 4.2), layout="constrained")
     panels = figure.subplots(1, len(PROBLEMS), sharey=True)
     for panel, (title, problem) in zip(panels, PROBLEMS.items()):
         for name, (bias, variance) in measure(*problem).items():

@@ -1104,4 +1104,6 @@ def test_compile_says_what_there_is(capsys, monkeypatch):
     assert asked == [((["photographs"],), {"jobs": 2})]
     assert capsys.readouterr().out == "5 kernels, 6.0 MB in /cache (12.3 s)\n"
     assert cli.main(["compile", "nothing"]) == 2
-    assert "must be one of photographs, greys, samples" in capsys.readouterr().err
+    groups = ", ".join(precompile.GROUPS)
+    assert f"must be one of {groups}, got nothing" in capsys.readouterr().err
+    assert "photographs, greys, consoles, samples" in groups

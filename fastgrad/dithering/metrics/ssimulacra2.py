@@ -74,7 +74,7 @@ class Ssimulacra2:
     >>> round(judge.score(ramp), 6)
     100.0
     >>> steps = np.round(7 * ramp) / 7
-    >>> judge.score(np.round(3 * ramp) / 3) < judge.score(steps) < 90
+    >>> judge.score(np.round(3 * ramp) / 3) < judge.score(steps) < 95
     True
     """
 
