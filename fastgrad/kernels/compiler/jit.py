@@ -7,12 +7,14 @@ chunks can make a difference. No fast-math flag is set: every operation rounds o
 """
 
 import functools
+import hashlib
 import math
 import operator
 import os
 import threading
 
 import numba
+import numpy as np
 from numba._dispatcher import compute_fingerprint
 from numba.core import config
 from numba.core.compiler import Compiler
@@ -38,19 +40,42 @@ MAX_CHUNKS = 512
 _lock = threading.Lock()  # of whatever is made when it is first needed
 
 
+def named(function):
+    """Name a function after what it closes over, too, and return it.
+
+    Numba makes the symbols of machine code of a function's name, its types and a counter of the
+    process. Two functions of one factory that were compiled in two processes may have one symbol,
+    and a third process that loads both from the cache would run one for the other.
+    """
+    cells = [_name_of(cell.cell_contents) for cell in function.__closure__ or ()]
+    if cells:
+        mark = hashlib.sha256(repr(cells).encode()).hexdigest()[:8]
+        function.__qualname__ += f"_{mark}"
+    return function
+
+
+def _name_of(content):
+    """Return what tells one content of a cell from another, the same in every process."""
+    if isinstance(content, (int, float, str, bytes, np.generic, np.dtype, type(None))):
+        return repr(content)
+    if isinstance(content, tuple):
+        return [_name_of(item) for item in content]
+    return getattr(getattr(content, "py_func", content), "__qualname__", type(content).__qualname__)
+
+
 def inline(function):
     """Compile a scalar function that every caller inlines (what lets LLVM vectorise its loop)."""
-    return numba.njit(forceinline=True, **PART, **OPTIONS)(function)
+    return numba.njit(forceinline=True, **PART, **OPTIONS)(named(function))
 
 
 def block(function):
     """Compile the serial work on one block of rows, called from kernels."""
-    return numba.njit(**PART, **OPTIONS)(function)
+    return numba.njit(**PART, **OPTIONS)(named(function))
 
 
 def standalone(function):
     """Compile a serial function that is called from Python."""
-    return numba.njit(**OPTIONS)(function)
+    return numba.njit(**OPTIONS)(named(function))
 
 
 @intrinsic
@@ -86,7 +111,7 @@ class Compiled:
     compiler = Compiler
 
     def __init__(self, function, **options):
-        self.function, self.options = function, OPTIONS | options
+        self.function, self.options = named(function), OPTIONS | options
         self._dispatcher, self._addresses = None, {}
         functools.update_wrapper(self, function)
 

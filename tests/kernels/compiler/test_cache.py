@@ -346,3 +346,41 @@ def test_nobody_waits_for_ever(tmp_path, monkeypatch):
     second = cache._Lock(path)  # which returns, though the first still has it
     second.release()
     first.release()
+
+
+MADE = """
+from fastgrad.kernels.compiler.jit import kernel
+
+def maker(k):
+    @kernel(cost=lambda out: out.size)
+    def fill(chunk, chunks, out):
+        for i in range(out.size):
+            out[i] = k
+    return fill
+
+FILLS = tuple(map(maker, (1, 2, 3)))
+"""
+FILL = """
+import itertools, sys
+import numpy as np
+from numba.core.bytecode import FunctionIdentity
+FunctionIdentity._unique_ids = itertools.count(10**6)
+sys.path.insert(0, {folder!r})
+import made
+found = []
+for which in {which}:
+    out = np.zeros(3, np.float64)
+    made.FILLS[which](out)
+    found.append(int(out.sum()))
+print(*found)
+"""
+
+
+def test_kernels_of_one_factory_do_not_run_each_other_s_code(tmp_path):
+    """Numba names symbols by a counter of the process: those of two processes may be the same."""
+    (tmp_path / "made.py").write_text(MADE, encoding="utf-8")
+    place = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    for which in range(3):
+        code = FILL.format(folder=str(tmp_path), which=[which])
+        assert run(code, **place) == str(3 * (which + 1))
+    assert run(FILL.format(folder=str(tmp_path), which=[0, 1, 2]), **place) == "3 6 9"
