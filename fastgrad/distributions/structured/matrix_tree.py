@@ -46,9 +46,7 @@ def edge_marginals(graph: Graph, phi: FloatArray) -> FloatArray:
     taken = _eliminated(_matrix(graph, phi, -np.inf), graph.nodes)
     p = np.zeros((len(phi), 1, 1))
     for q, tau, _ in reversed(taken):
-        through = p * tau
-        pairs = through.sum(axis=(1, 2))[:, None] / 2
-        p = _bordered(p - through, q * (1 - pairs) + through.sum(axis=1))
+        p = _put_back(p, p * tau, q)
     u, v = graph.edges.T
     return p[:, u, v]
 
@@ -73,7 +71,7 @@ def edge_marginals_jvp(graph: Graph, phi: FloatArray, tangent: FloatArray) -> Fl
         through, change = p * tau, dp * tau + p * dtau
         pairs, dpairs = (x.sum(axis=(1, 2))[:, None] / 2 for x in (through, change))
         dp = _bordered(dp - change, dq * (1 - pairs) - q * dpairs + change.sum(axis=1))
-        p = _bordered(p - through, q * (1 - pairs) + through.sum(axis=1))
+        p = _put_back(p, through, q)
     u, v = graph.edges.T
     return dp[:, u, v]
 
@@ -84,6 +82,12 @@ def _matrix(graph: Graph, x: FloatArray, empty: float) -> FloatArray:
     u, v = graph.edges.T
     m[:, u, v] = m[:, v, u] = x
     return m
+
+
+def _put_back(p: FloatArray, through: FloatArray, q: FloatArray) -> FloatArray:
+    """Return probabilities with a node put back, over which `through` of those without it led."""
+    pairs = through.sum(axis=(1, 2))[:, None] / 2
+    return _bordered(p - through, q * (1 - pairs) + through.sum(axis=1))
 
 
 def _bordered(inner: FloatArray, border: FloatArray) -> FloatArray:

@@ -145,18 +145,18 @@ class SpanningTree(PerturbedLogits):
 
     def log_prob(self, z: ArrayLike) -> FloatArray:
         """Log probability that edges are taken in the order z, (S, *batch, N - 1)."""
-        z, lead = self._checked(z)
-        found = _kruskal.log_prob(self.graph, self.relative(len(z) // self.num_variables), z)
+        phi, z, lead = self._checked(z)
+        found = _kruskal.log_prob(self.graph, phi, z)
         return found.astype(self.logits.dtype).reshape(lead)
 
     def score(self, z: ArrayLike) -> FloatArray:
         """Gradient of the log probability by the logits, (S, *batch, E)."""
-        z, lead = self._checked(z)
-        found = _kruskal.score(self.graph, self.relative(len(z) // self.num_variables), z)
+        phi, z, lead = self._checked(z)
+        found = _kruskal.score(self.graph, phi, z)
         return found.astype(self.logits.dtype).reshape(*lead, self.logits.shape[-1])
 
-    def _checked(self, z: ArrayLike) -> tuple[IntArray, tuple[int, ...]]:
-        """Return orders as (R, N - 1), and the shape of what R counts."""
+    def _checked(self, z: ArrayLike) -> tuple[FloatArray, IntArray, tuple[int, ...]]:
+        """Return logits (R, E) and orders (R, N - 1), and the shape of what R counts."""
         given, full = _validate.array(z, "z"), (*self.batch_shape, self.graph.nodes - 1)
         if given.dtype.kind not in "iu":
             raise TypeError(f"z must hold integers, got dtype {given.dtype}")
@@ -172,7 +172,8 @@ class SpanningTree(PerturbedLogits):
         if not fine.all():
             row = flat[~fine][0].tolist()
             raise ValueError(f"z must hold edges of which none closes a circle, got {row}")
-        return flat, given.shape[:-1]
+        samples = len(given) if given.ndim > len(full) else 1
+        return self.relative(samples), flat, given.shape[:-1]
 
     # -- perturbed logits ---------------------------------------------------------------------
 
