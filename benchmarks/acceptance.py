@@ -35,7 +35,11 @@ def measure(seconds=0.5):
     common.set_threads(1)
     count = common.ROWS * common.CATEGORIES
     works = common.works(common.logits())
-    units = {work: common.in_units(call, count, seconds) for work, call in works.items()}
+
+    def in_units(call, numbers=count):
+        return common.in_units(lambda: call, numbers)
+
+    units = {work: in_units(call) for work, call in works.items()}
     rows = [[work, units[work], limit, "U at most"] for work, limit in UNITS.items()]
     ratio = units["relax_vjp"] / units["relax"]
     rows.append(["relax_vjp over relax", ratio, 1.6, "at most"])
@@ -52,10 +56,10 @@ def measure(seconds=0.5):
     for work in list(units)[1:]:
         for categories in (3, 5, 10, 64, 1000):
             x = common.logits(count // categories, categories)
-            ratio = common.in_units(common.works(x)[work], x.size, seconds / 2) / units[work]
+            ratio = in_units(common.works(x)[work], x.size) / units[work]
             rows.append([f"{work}, K = {categories} over K = 16", ratio, 1.5, "at most"])
     for work, call in common.works(common.logits(dtype=np.float64)).items():
-        ratio = common.in_units(call, count, seconds / 2) / units[work]
+        ratio = in_units(call) / units[work]
         rows.append([f"{work}, float64 over float32", ratio, 3.5, "at most"])
     for work, call in common.works(common.logits(10, 2)).items():
         rows.append([f"{work}, 10 x 2 logits", per_call(call), 15, "microseconds at most"])

@@ -37,7 +37,7 @@ class Dtype(common.Call):
         self.prepare(calls, function, dtype=value, rows=common.FEW)
 
     def track_in_units(self, function, value):
-        return common.in_units(self.call, common.FEW * common.CATEGORIES, seconds=0.3)
+        return common.steady_units(self.make, common.FEW * common.CATEGORIES)
 
     track_in_units.unit = "U"
 

@@ -1,5 +1,7 @@
 """Continuous families: samples, their derivatives, and estimates."""
 
+import functools
+
 import numpy as np
 
 from . import common
@@ -37,6 +39,14 @@ def calls(family, dtype, num_samples=64):
     }
 
 
+def call_of(family, function, dtype):
+    """Return one of the calls, on one thread."""
+    common.set_threads(1)
+    call = calls(family, dtype)[function]
+    call()
+    return call
+
+
 class Function:
     """Times for 64 samples of 1,024 numbers on one thread."""
 
@@ -44,15 +54,14 @@ class Function:
     param_names = ("family", "function", "dtype")
 
     def setup(self, family, function, dtype):
-        common.set_threads(1)
-        self.call = calls(family, dtype)[function]
-        self.call()
+        self.make = functools.partial(call_of, family, function, dtype)
+        self.call = self.make()
 
     def time_function(self, family, function, dtype):
         self.call()
 
     def track_in_units(self, family, function, dtype):
-        return common.in_units(self.call, 64 * 1024, seconds=0.2)
+        return common.steady_units(self.make, 64 * 1024)
 
     track_in_units.unit = "U"
 

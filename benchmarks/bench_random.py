@@ -1,10 +1,21 @@
 """Noise."""
 
+import functools
+
 import numpy as np
 
 from . import common
 
 SHAPE = (common.ROWS, common.CATEGORIES)
+
+
+def noise(law, rows, dtype):
+    """Return a call that fills so many rows, on one thread."""
+    import fastgrad as fg
+
+    common.set_threads(1)
+    function, out = getattr(fg.random, law), np.empty((rows, common.CATEGORIES), dtype)
+    return lambda: function(out.shape, rng=common.KEY, dtype=out.dtype, out=out)
 
 
 class Noise:
@@ -14,20 +25,15 @@ class Noise:
     param_names = ("law", "dtype")
 
     def setup(self, law, dtype):
-        import fastgrad as fg
-
-        common.set_threads(1)
-        out = np.empty(SHAPE, dtype)
-        few, function = out[: common.FEW], getattr(fg.random, law)
-        self.call = lambda: function(SHAPE, rng=common.KEY, dtype=out.dtype, out=out)
-        self.few = lambda: function(few.shape, rng=common.KEY, dtype=out.dtype, out=few)
+        self.call = noise(law, common.ROWS, dtype)
         self.call()
 
     def time_noise(self, law, dtype):
         self.call()
 
     def track_noise_in_units(self, law, dtype):
-        return common.in_units(self.few, common.FEW * common.CATEGORIES, seconds=0.3)
+        few = functools.partial(noise, law, common.FEW, dtype)
+        return common.steady_units(few, common.FEW * common.CATEGORIES)
 
     track_noise_in_units.unit = "U"
 
