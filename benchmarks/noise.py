@@ -1,4 +1,4 @@
-"""Is a slow-down of 10 % found, and nothing where nothing has changed? A quarter of an hour.
+"""Is a slow-down of 10 % found, and nothing where nothing has changed? Half an hour.
 
     python -m benchmarks.noise [--false-alarms 5] [--slow 0.10] [--only NAME ...]
 
