@@ -32,13 +32,15 @@ class Dither:
 class Photograph:
     """A megapixel: seconds and memory."""
 
+    size = 256 if common.QUICK else 1024
+
     timeout = 600
 
     def setup(self):
         from fastgrad.dithering import dither
 
         dither(picture(64), colors=16, rng=0)
-        self.image = picture(1024)
+        self.image = picture(self.size)
 
     def time_dither(self):
         from fastgrad.dithering import dither

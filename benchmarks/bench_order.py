@@ -4,7 +4,7 @@ import numpy as np
 
 from . import common
 
-SHAPE = 64, 10_000
+SHAPE = 8 if common.QUICK else 64, 10_000
 FUNCTIONS = ["soft_sort", "soft_rank", "soft_top_k", "soft_median"]
 FUNCTIONS += ["soft_sort_vjp", "soft_rank_vjp"]
 METHODS = ["quadratic", "entropic", "laplace"]

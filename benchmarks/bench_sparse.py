@@ -4,7 +4,7 @@ import numpy as np
 
 from . import common
 
-SHAPE = 65_536, 64
+SHAPE = common.ROWS, 64
 FUNCTIONS = ["sparsemax", "entmax15", "entmax", "sparsemax_vjp", "entmax15_vjp", "entmax15_loss"]
 FUNCTIONS += ["gumbel_sparsemax", "gumbel_sparsemax_vjp"]
 

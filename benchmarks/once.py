@@ -17,8 +17,6 @@ QUICK = {"number": 1, "repeat": 1, "warmup_time": 0, "rounds": 1}  # as asv's ow
 def run(benchmark):
     """Run a benchmark, as asv has found it, for each of its values; return how many there were."""
     count, skipped = len(list(itertools.product(*benchmark._params))), 0
-    for name, value in QUICK.items():
-        setattr(benchmark, name, value)
     for i in range(count):
         benchmark.set_param_idx(i)
         benchmark.set_cache(None)
@@ -26,7 +24,11 @@ def run(benchmark):
             if benchmark.do_setup():
                 skipped += 1
             else:
-                benchmark.do_run()
+                for name, value in QUICK.items():  # its setup has just read them anew
+                    setattr(benchmark, name, value)
+                answer = benchmark.do_run()
+                if isinstance(answer, dict):  # of times
+                    assert (len(answer["samples"]), answer["number"]) == (1, 1), answer
         finally:
             benchmark.do_teardown()
     return count - skipped, skipped
