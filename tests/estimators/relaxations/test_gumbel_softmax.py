@@ -14,10 +14,13 @@ RNG = np.random.default_rng(14)
 
 
 def mean_relaxed(phi, temperature):
-    """Mean of the cube of a relaxed bit, by a fine trapezoid."""
-    z = np.linspace(-60, 60, 4_800_001)
+    """Mean of the cube of a relaxed bit, by a trapezoid.
+
+    Its error falls as exp(-2 pi d / step), d = pi temperature or pi the distance to a pole.
+    """
+    z = np.linspace(-60, 60, 24_001)
     density = 1 / (4 * np.cosh((z - phi) / 2) ** 2)
-    return (expit(z / temperature) ** 3 * density).sum() * 2.5e-5
+    return (expit(z / temperature) ** 3 * density).sum() * 5e-3
 
 
 @pytest.mark.parametrize("phi", [-30.0, -1.3, 0.4, 6.0])
