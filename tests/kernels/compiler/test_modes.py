@@ -1,64 +1,24 @@
 """The float mode in kernels: no flushing, round to nearest, whatever the threads were born with."""
 
 import importlib.util
+import os
 import platform
 
-import numba
 import numpy as np
 import pytest
-from llvmlite import binding, ir
-from numba.core import types
-from numba.extending import intrinsic
+from float_modes import PROCESSOR, WORDS, register, set_mode
 from strategies import run
 
 from fastgrad.kernels.compiler import jit, modes
 
-PROCESSOR = modes._processor(binding.get_process_triple())
 known = pytest.mark.skipif(PROCESSOR is None, reason="no float mode is known here")
-WORDS = {}  # by name, what to set in the register
-if isinstance(PROCESSOR, modes._X86):
-    WORDS = {"flush": 0x9FC0, "toward zero": 0x7F80, "both, and flags": 0xFFE5}
-elif isinstance(PROCESSOR, modes._Arm):
-    WORDS = {"flush": 1 << 24, "toward zero": 0b11 << 22, "both": 0b111 << 22}
-
 TINY = np.float32(1.2e-38)  # normal, just so
 HALVED = round(float(TINY) / 2 * 2.0**149) + 7  # 1e-44 is 7 times the smallest number, 2**-149
-
-
-@intrinsic
-def read(typingctx):
-    def codegen(context, builder, signature, values):
-        word = PROCESSOR.read(builder)
-        return word if word.type.width == 64 else builder.zext(word, ir.IntType(64))
-
-    return types.uint64(), codegen
-
-
-@intrinsic
-def write(typingctx, word):
-    def codegen(context, builder, signature, values):
-        word = values[0]
-        if PROCESSOR.word.width < 64:
-            word = builder.trunc(word, PROCESSOR.word)
-        PROCESSOR.write(builder, word)
-        return context.get_dummy_value()
-
-    return types.none(types.uint64), codegen
-
-
-@numba.njit
-def register():
-    return read()
 
 
 def mode():
     """Return the mode: what is in the register but for the flags of past exceptions."""
     return int(register()) & PROCESSOR.mask
-
-
-@numba.njit
-def set_mode(word):
-    write(word)
 
 
 @pytest.fixture(params=WORDS)
@@ -130,7 +90,7 @@ def test_this_processor_is_known():
 WORK = """
 import hashlib, sys
 import numpy as np, fastgrad as fg
-sys.path += ["tests/support", "tests/kernels/compiler"]
+sys.path.append("tests/support")
 logits = (np.random.default_rng(0).normal(size=(30_000, 16)) * 30).astype(np.float32)
 def work():
     z = fg.gumbel_softmax(logits, temperature=0.3, num_samples=2, rng=1)
@@ -151,23 +111,41 @@ def expected():
     return f"{subnormal} {digest}"
 
 
-@known
-@pytest.mark.parametrize("name", WORDS)
-@pytest.mark.parametrize("layer", ["default", "workqueue"])
-def test_threads_born_in_another_mode_give_the_same_bits(name, layer, expected):
-    """They keep for life the mode of the thread that made the first parallel call."""
-    code = f"""
+# Each mode in a process of its own: in copies of one that has no threads yet, where there are such.
+BORN = f"""
 {WORK}
-import test_modes
-before = test_modes.register()
-test_modes.set_mode(np.uint64({WORDS[name]}))
-first = work()
-test_modes.set_mode(np.uint64(before))
-second = work()
-assert first == second, (first, second)
-print(*first)
+import os
+from fastgrad.kernels.compiler import jit
+import float_modes
+before = np.uint64(float_modes.register())
+float_modes.set_mode(before)  # both are compiled now
+def born(word):
+    float_modes.set_mode(np.uint64(word))
+    first = work()
+    float_modes.set_mode(before)
+    second = work()
+    assert first == second, (first, second)
+    print(*first, flush=True)
+*copies, last = words
+for word in copies:
+    child = os.fork()
+    if child == 0:
+        jit._forked = False  # it may start threads, since none were running
+        born(word)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+born(last)
 """
-    assert run(code, NUMBA_THREADING_LAYER=layer, **TWO) == expected
+
+
+@known
+@pytest.mark.parametrize("layer", ["default", "workqueue"])
+def test_threads_born_in_another_mode_give_the_same_bits(layer, expected):
+    """They keep for life the mode of the thread that made the first parallel call."""
+    words = list(WORDS.values())
+    for some in [words] if hasattr(os, "fork") else [[word] for word in words]:
+        found = run(f"words = {some}\n{BORN}", NUMBA_THREADING_LAYER=layer, **TWO)
+        assert found.splitlines() == [expected] * len(some)
 
 
 def needs(package):
