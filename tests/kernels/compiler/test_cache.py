@@ -4,6 +4,7 @@ import contextlib
 import gc
 import mmap
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -26,14 +27,8 @@ print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
 """
 
 
-def test_a_second_process_compiles_nothing(tmp_path):
-    place = {"NUMBA_CACHE_DIR": str(tmp_path)}
-    assert run(SMALLEST, **place) == "0 1"
-    assert run(SMALLEST, **place) == "1 0"
-
-
-def test_serial_and_parallel_calls_share_machine_code(tmp_path):
-    both = """
+# Makes calls of it, serial ones and such as run its chunks, and tells of its code and the runner's.
+CALLS = """
 import numpy as np
 from fastgrad.kernels.compiler import jit
 from fastgrad.kernels.tiles import check
@@ -45,10 +40,31 @@ for code in check.scan, jit._runner:
     stats = code.dispatcher.stats
     print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()), end=" ")
 """
-    place = {"NUMBA_CACHE_DIR": str(tmp_path)}
-    assert run(both.format(calls="(check.scan,)"), **place) == "0 1 0 0"
-    assert run(both.format(calls="(parallel, check.scan)"), **place) == "1 0 0 1"
-    assert run(both.format(calls="(check.scan, parallel)"), **place) == "1 0 1 0"
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """The environment in which a first process has compiled the smallest kernel, and kept it."""
+    place = {"NUMBA_CACHE_DIR": str(tmp_path_factory.mktemp("cache"))}
+    assert run(CALLS.format(calls="(check.scan,)"), **place) == "0 1 0 0"
+    return place
+
+
+def test_a_second_process_compiles_nothing(filled):
+    assert run(SMALLEST, **filled) == "1 0"
+
+
+def test_serial_and_parallel_calls_share_machine_code(filled):
+    assert run(CALLS.format(calls="(parallel, check.scan)"), **filled) == "1 0 0 1"
+    assert run(CALLS.format(calls="(check.scan, parallel)"), **filled) == "1 0 1 0"
+
+
+def test_the_cache_can_be_turned_off(filled):
+    """Neither is what it holds loaded, nor is anything added."""
+    before = sorted(pathlib.Path(filled["NUMBA_CACHE_DIR"]).rglob("*"))
+    assert any(path.suffix == ".nbc" for path in before)
+    assert run(SMALLEST, FASTGRAD_CACHE="0", **filled) == "0 1"
+    assert sorted(pathlib.Path(filled["NUMBA_CACHE_DIR"]).rglob("*")) == before
 
 
 def copy_of_the_package(tmp_path):
@@ -123,13 +139,6 @@ shutil.rmtree(os.environ["NUMBA_CACHE_DIR"]); open(os.environ["NUMBA_CACHE_DIR"]
             path.write_bytes(rubbish)
         assert run(SMALLEST, **place) == "0 1"
         assert run(SMALLEST, **place) == "1 0"
-
-
-def test_the_cache_can_be_turned_off(tmp_path):
-    options = {"NUMBA_CACHE_DIR": str(tmp_path), "FASTGRAD_CACHE": "0"}
-    assert run(SMALLEST, **options) == "0 1"
-    assert run(SMALLEST, **options) == "0 1"
-    assert not list(tmp_path.rglob("*.nb?"))
 
 
 def test_cache_directory_is_a_place():
