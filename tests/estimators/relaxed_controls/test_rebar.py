@@ -3,6 +3,7 @@
 Draws are compared within 5.5 standard errors: a false-alarm rate of 4e-8 for each number.
 """
 
+import functools
 import itertools
 import math
 import tracemalloc
@@ -106,13 +107,16 @@ def test_rebar_has_the_variance_of_the_toy(target, temperature, coupled, binary)
     assert variance[-1] == pytest.approx(TOY[target, temperature][coupled], rel=3e-7)
 
 
+leggauss = functools.cache(np.polynomial.legendre.leggauss)
+
+
 @pytest.mark.parametrize("temperature", [0.02, 0.3, 1.0, 7.0])
 @each_coupled
 def test_the_nodes_are_enough(temperature, coupled):
     """The variance by another rule: Gauss and Legendre over uniform noise, cut where b changes."""
     logit, target = 0.6, 0.3
     p = 1 / (1 + math.exp(-logit))
-    t, w = np.polynomial.legendre.leggauss(600)
+    t, w = leggauss(600)
     t, w = (t + 1) / 2, w / 2
     w = w * 30 * t**2 * (1 - t) ** 2  # v and 1 - v, flat at both ends
     v, rest = (t**3 * (10 - 15 * t + 6 * t**2) for t in (t, 1 - t))
