@@ -56,8 +56,10 @@ LAYERS = {
     ],
     "distributions.structured": [
         ("base", "race", "soft_sort", "graphs"),
-        ("perturbed_logits", "kruskal", "matrix_tree"),
-        ("k_subset", "plackett_luce", "gumbel_matching", "spanning_tree"),
+        ("perturbed_logits", "kruskal", "matrix_tree", "digraphs"),
+        ("edmonds", "directed_tree"),
+        ("k_subset", "plackett_luce", "gumbel_matching"),
+        ("spanning_tree", "arborescence"),
     ],
     "kernels.sparse": [("entmax_threshold",), ("entmax", "losses")],
     "kernels.order": [("sorting",), ("sorting_isotonic",), ("sorting_lapsum",)],

@@ -21,6 +21,8 @@ FORMULAE = {
     "permutation.GumbelMatching": r"z = \mathrm{argmax}_P \sum_{ij} P_{ij} (\phi_{ij} + G_{ij})",
     "trees.SpanningTree": r"p(z) = \prod_{i=1}^{N-1} \frac{e^{\phi_{z_i}}}"
     r"{\sum_{e\ \mathrm{closing\ no\ circle}} e^{\phi_e}}",
+    "trees.Arborescence": r"p(z) = \prod_{i} \frac{e^{\phi_{z_i}}}"
+    r"{\sum_{e\ \mathrm{into\ the\ node\ or\ circle}\ i} e^{\phi_e}}",
     "counts.Binomial": r"p(z) = \binom{n}{z} \sigma(\phi)^z \sigma(-\phi)^{n - z},"
     r"\quad s(z) = z - n \sigma(\phi)",
     "counts.Geometric": r"p(z) = \sigma(-\phi)^z \sigma(\phi),"

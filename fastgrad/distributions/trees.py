@@ -1,8 +1,11 @@
-"""Spanning trees of an undirected graph whose edges have logits.
+"""Spanning trees of a graph whose edges have logits, and arborescences, which have a root.
 
 `SpanningTree` is a distribution for estimators: Kruskal's algorithm on perturbed logits. Where
 trees are drawn with probability proportional to the product of exp(logit) over their edges instead,
 `edge_marginals` are the exact means, and `log_normaliser` the logarithm of the sum over all trees.
+
+Of a directed graph, `Arborescence` is that distribution by the algorithm of Chu, Liu and Edmonds,
+and `arborescence_marginals` and `arborescence_log_normaliser` are exact by the matrix-tree theorem.
 """
 
 from __future__ import annotations
@@ -11,11 +14,23 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad._typing import ArrayLike, FloatArray
+from fastgrad.distributions.structured import digraphs as _digraphs
+from fastgrad.distributions.structured import directed_tree as _directed_tree
 from fastgrad.distributions.structured import graphs as _graphs
 from fastgrad.distributions.structured import matrix_tree as _matrix_tree
+from fastgrad.distributions.structured.arborescence import Arborescence
 from fastgrad.distributions.structured.spanning_tree import SpanningTree
 
-__all__ = ["SpanningTree", "edge_marginals", "edge_marginals_vjp", "log_normaliser"]
+__all__ = [
+    "Arborescence",
+    "SpanningTree",
+    "arborescence_log_normaliser",
+    "arborescence_marginals",
+    "arborescence_marginals_vjp",
+    "edge_marginals",
+    "edge_marginals_vjp",
+    "log_normaliser",
+]
 
 
 def log_normaliser(logits: ArrayLike, edges: ArrayLike) -> FloatArray:
@@ -102,4 +117,105 @@ def edge_marginals_vjp(logits: ArrayLike, cotangent: ArrayLike, edges: ArrayLike
     full = (*batch, rows.shape[1])
     r = _validate.like(cotangent, full, np.dtype(np.float64), "cotangent", rows.shape)
     found = _matrix_tree.edge_marginals_jvp(graph, rows.astype(np.float64), r)
+    return found.astype(rows.dtype).reshape(full)
+
+
+def arborescence_log_normaliser(logits: ArrayLike, edges: ArrayLike, root: int = 0) -> FloatArray:
+    """Compute log sum over arborescences of the product of exp(logit) over their edges.
+
+    Parameters
+    ----------
+    logits : array, shape (*batch, E)
+        Log weights of the edges, float32 or float64; an edge of -inf is in no arborescence.
+    edges : array of int, shape (E, 2)
+        The nodes that each edge leads from and to. The number of nodes N is one more than the
+        largest. No edge leads to the root.
+    root : int
+        The node from which all others are reached.
+
+    Returns
+    -------
+    array, shape (*batch)
+        In the dtype of the logits, computed in float64: Tutte's determinant, without its
+        cancellation. Time is of order N**3 for each row.
+
+    Raises
+    ------
+    ValueError
+        As `Arborescence` does.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> edges = np.argwhere(~np.eye(5, dtype=bool))
+    >>> edges = edges[edges[:, 1] != 0]
+    >>> float(np.exp(fg.trees.arborescence_log_normaliser(np.zeros(16), edges)).round(9))  # 5**3
+    125.0
+
+    References
+    ----------
+    Koo, Globerson, Carreras and Collins, "Structured prediction models via the matrix-tree
+    theorem", EMNLP 2007.
+    """
+    rows, batch = _validate.rows(logits)
+    graph = _digraphs.digraph(edges, root, rows)
+    found = _directed_tree.log_normaliser(graph, rows.astype(np.float64))
+    return found.astype(rows.dtype).reshape(batch)
+
+
+def arborescence_marginals(logits: ArrayLike, edges: ArrayLike, root: int = 0) -> FloatArray:
+    """Compute the probability of each edge: the gradient of `arborescence_log_normaliser`.
+
+    Parameters
+    ----------
+    logits, edges, root
+        As in `arborescence_log_normaliser`.
+
+    Returns
+    -------
+    array, shape (*batch, E)
+        From 0 to 1, of sum N - 1, in the dtype of the logits: of all edges that lead to a node, one
+        is in the tree.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> edges = [[0, 1], [0, 2], [1, 2], [2, 1]]
+    >>> fg.trees.arborescence_marginals(np.log([1.0, 1.0, 2.0, 1.0]), edges)
+    array([0.75, 0.5 , 0.5 , 0.25])
+    """
+    rows, batch = _validate.rows(logits)
+    graph = _digraphs.digraph(edges, root, rows)
+    found = _directed_tree.edge_marginals(graph, rows.astype(np.float64))
+    return found.astype(rows.dtype).reshape(*batch, rows.shape[1])
+
+
+def arborescence_marginals_vjp(
+    logits: ArrayLike, cotangent: ArrayLike, edges: ArrayLike, root: int = 0
+) -> FloatArray:
+    """Multiply cotangents with the Jacobian of `arborescence_marginals`, which is symmetric.
+
+    Parameters
+    ----------
+    logits, edges, root
+        As in `arborescence_log_normaliser`.
+    cotangent : array, shape (*batch, E)
+        Derivative of a loss with respect to the probabilities.
+
+    Returns
+    -------
+    array, shape (*batch, E)
+        Gradient with respect to the logits, in their dtype; 0 for an edge of -inf.
+
+    Examples
+    --------
+    >>> import numpy as np, fastgrad as fg
+    >>> edges, r = [[0, 1], [0, 2], [1, 2], [2, 1]], np.array([1.0, 0.0, 0.0, 0.0])
+    >>> fg.trees.arborescence_marginals_vjp(np.zeros(4), r, edges).round(4)
+    array([ 0.2222, -0.1111,  0.1111, -0.2222])
+    """
+    rows, batch = _validate.rows(logits)
+    graph, full = _digraphs.digraph(edges, root, rows), (*batch, rows.shape[1])
+    r = _validate.like(cotangent, full, np.dtype(np.float64), "cotangent", rows.shape)
+    found = _directed_tree.edge_marginals_jvp(graph, rows.astype(np.float64), r)
     return found.astype(rows.dtype).reshape(full)

@@ -46,3 +46,53 @@ def test_a_masked_edge_is_in_no_tree():
     np.testing.assert_allclose(p[[0, 1, 3, 4]].sum(), 3, rtol=1e-14)
     with pytest.raises(ValueError, match="edges must join all 4 nodes"):
         fg.trees.log_normaliser(np.zeros(2), EDGES[[0, 3]])
+
+
+# -- arborescences ---------------------------------------------------------------------------------
+
+# To node 1: from the root 3, 0 or 2; to 0: from 3 or 1; to 2: from 1 or 3. Without circles by hand.
+ARCS = np.array([[3, 1], [0, 1], [2, 1], [3, 0], [1, 0], [1, 2], [3, 2]])
+ARBORESCENCES = [
+    (into_one, into_zero, into_two)
+    for into_one in (0, 1, 2)
+    for into_zero in (3, 4)
+    for into_two in (5, 6)
+    if (into_one, into_zero) != (1, 4) and (into_one, into_two) != (2, 5)
+]
+OF_ARCS = np.random.default_rng(3).normal(size=(2, 3, 7), scale=2)
+
+
+def log_sum_of_arcs(logits):
+    """The definition."""
+    return np.logaddexp.reduce([logits[..., list(s)].sum(axis=-1) for s in ARBORESCENCES])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_sum_is_over_all_arborescences(dtype):
+    found = fg.trees.arborescence_log_normaliser(OF_ARCS.astype(dtype), ARCS, root=3)
+    assert found.dtype == dtype
+    rtol = 1e-6 if dtype == np.float32 else 1e-13
+    np.testing.assert_allclose(found, log_sum_of_arcs(OF_ARCS), rtol=rtol, atol=rtol)
+
+
+def test_marginals_of_arborescences_are_its_gradient_and_have_a_product():
+    h, v, r = 1e-6, *np.random.default_rng(1).normal(size=(2, 2, 3, 7))
+    p = fg.trees.arborescence_marginals(OF_ARCS, ARCS, 3)
+    for edges in ((0, 1, 2), (3, 4), (5, 6)):  # to one node
+        np.testing.assert_allclose(p[..., edges].sum(axis=-1), 1, rtol=1e-13)
+    slope = (log_sum_of_arcs(OF_ARCS + h * v) - log_sum_of_arcs(OF_ARCS - h * v)) / (2 * h)
+    np.testing.assert_allclose((p * v).sum(axis=-1), slope, atol=1e-8)
+    up, down = (fg.trees.arborescence_marginals(OF_ARCS + s * h * v, ARCS, 3) for s in (1, -1))
+    product = fg.trees.arborescence_marginals_vjp(OF_ARCS, r, ARCS, 3)
+    np.testing.assert_allclose((product * v).sum(), (r * (up - down)).sum() / (2 * h), atol=1e-8)
+
+
+def test_a_masked_edge_is_in_no_arborescence():
+    logits = OF_ARCS[0, 0].copy()
+    logits[0] = -np.inf
+    p = fg.trees.arborescence_marginals(logits, ARCS, 3)
+    assert p[0] == 0
+    assert fg.trees.arborescence_marginals_vjp(logits, np.arange(7.0), ARCS, 3)[0] == 0
+    logits[[1, 2]] = -np.inf
+    with pytest.raises(ValueError, match="no edges above -inf in row 0 that lead to node 1"):
+        fg.trees.arborescence_log_normaliser(logits, ARCS, 3)

@@ -5,6 +5,7 @@ import numpy as np
 import fastgrad as fg
 
 RNG = np.random.default_rng(22)
+ARCS = np.array([[0, 1], [0, 2], [1, 2], [2, 1], [2, 3]])
 
 
 def smooth(shape):
@@ -45,6 +46,8 @@ STRUCTURES = {
         RNG.normal(size=(2, 3)), np.array([[0, 1], [1, 2], [2, 0]])
     ),
     "KSubset of one": fg.subset.KSubset(RNG.normal(size=5), 1),
+    "Arborescence": fg.trees.Arborescence(RNG.normal(size=5), ARCS),
+    "two of Arborescence": fg.trees.Arborescence(RNG.normal(size=(2, 5)), ARCS),
 }
 
 

@@ -1,0 +1,280 @@
+"""Chu-Liu's and Edmonds' algorithm on arrival times, and the exponential race that it is, by rules.
+
+Edge e costs its arrival time t of rate exp(phi), and w = -log t is its perturbed logit. Node after
+node takes the edge that leads to it at the least cost, which is then subtracted from the cost of
+all edges to it. Where the edges taken close a circle, its nodes are contracted to one, whose edges
+are those that lead into the circle, and it takes one in its turn. In the end nobody is left: the
+edges taken, without those in whose place a contracted node took another, are the arborescence of
+the least total cost.
+
+What is left of an exponential time when a smaller one is subtracted is exponential of the same
+rate again. So a node or contracted node s takes an edge with odds exp(phi) among those that are
+open, which lead into it from outside; the least cost M_s is exponential, whose rate R_s is the sum
+of exp(phi) over them; and given all edges taken, their trace z,
+
+    M_s = E_s / R_s,    t_e = sum of M_s over the s that e was open to,
+                        and E_e / exp(phi_e) more if e was not taken
+
+(Struminsky et al. 2021: a recursive Gumbel-max trace). w is a function of phi and of the noise E,
+the trace being fixed. Its derivatives, with pi_s the odds above as probabilities, are
+
+    dw_e = sum of (M_s / t_e) sum_i pi_si dphi_i over those s, and (1 - sum of M_s / t_e) dphi_e.
+
+All factors lie in [0, 1]: nothing overflows, whatever the logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastgrad._typing import Array, FloatArray, IntArray
+from fastgrad.distributions.structured.digraphs import Digraph
+
+__all__ = ["Contraction", "Race", "arborescence", "arrivals", "race", "score", "trace", "traces"]
+
+
+def length(graph: Digraph) -> int:
+    """Return the largest number of edges taken: each but the root, and contracted ones."""
+    return 2 * graph.nodes - 3
+
+
+class Contraction:
+    """Graphs of R rows whose circles are contracted, and whose turn it is in each.
+
+    Nodes take their edges in the order of their numbers, a contracted one at once. In a row where
+    all have done so, edges -1 are taken by nobody.
+    """
+
+    def __init__(self, graph: Digraph, rows: int) -> None:
+        n = graph.nodes
+        self.tail, self.head = graph.edges[:, 0], graph.edges[:, 1]
+        self.row = np.arange(rows)
+        # Labels are those of nodes, then of contracted ones; the last one, -1, is nobody's.
+        self.label = np.tile(np.arange(n), (rows, 1))
+        self.source = np.full((rows, 2 * n - 1), -1)  # where the edge that a label took leads from
+        self.order = np.append(np.delete(np.arange(n), graph.root), -1)
+        self.turn, self.made = np.zeros(rows, np.intp), np.full(rows, n)
+        self.now = np.full(rows, self.order[0])
+
+    def inside(self) -> Any:
+        """Return which nodes belong to the one whose turn it is, (R, N)."""
+        return self.label == self.now[:, None]
+
+    def open(self) -> Any:
+        """Return which edges lead to the one whose turn it is from outside, (R, E)."""
+        inside = self.inside()
+        return inside[:, self.head] & ~inside[:, self.tail]
+
+    def take(self, edge: IntArray) -> None:
+        """Let the one whose turn it is take an edge, (R,), in each row."""
+        self.source[self.row, self.now] = self.tail[edge]
+        at, on = self.now, np.zeros(self.source.shape, bool)
+        walking, closed = self.now >= 0, np.zeros(len(at), bool)
+        while walking.any():  # backwards, to the root or to one that has taken nothing yet
+            on[self.row, at] |= walking
+            before = self.source[self.row, at]
+            walking = walking & (before >= 0)
+            at = np.where(walking, self.label[self.row, before], at)
+            closed |= walking & (at == self.now)
+            walking &= ~closed
+        circle = closed[:, None] & on[self.row[:, None], self.label]
+        self.label = np.where(circle, self.made[:, None], self.label)
+        self.turn = np.minimum(self.turn + ~closed, len(self.order) - 1)
+        self.now = np.where(closed, self.made, self.order[self.turn])
+        self.made = self.made + closed
+
+
+class Race(NamedTuple):
+    """What the derivatives are made of, in float64, for R rows.
+
+    Attributes
+    ----------
+    graph : Digraph
+    phi : array, shape (R, E)
+        Logits less their row's largest.
+    z : array of int, shape (R, T)
+        The edges taken, in their order, and then -1.
+    w : array, shape (R, E)
+        Perturbed logits.
+    log_least : array, shape (R, T)
+        log M of the one that took each edge.
+    own : array, shape (R, E)
+        Share of E / exp(phi) in the time of an edge that was not taken, 0 of others.
+    """
+
+    graph: Digraph
+    phi: FloatArray
+    z: IntArray
+    w: FloatArray
+    log_least: FloatArray
+    own: FloatArray
+
+    def vjp(self, cotangent: FloatArray) -> FloatArray:
+        """Multiply cotangents of w, (R, E), with its Jacobian by phi, row by row."""
+        a = cotangent.astype(np.float64)
+        grad = self.own * a
+        for part, step in self._parts():
+            grad += (part * a).sum(axis=1, keepdims=True) * step.shares
+        return grad
+
+    def jvp(self, tangent: FloatArray) -> FloatArray:
+        """Multiply the Jacobian of w by phi with tangents (R, E), row by row."""
+        v = tangent.astype(np.float64)
+        out = self.own * v
+        for part, step in self._parts():
+            out += part * (step.shares * v).sum(axis=1, keepdims=True)
+        return out
+
+    def _parts(self) -> Iterator[tuple[FloatArray, Step]]:
+        """Yield M / t of the edges open at each step, 0 of others, (R, E), with the step."""
+        for j, step in enumerate(steps(self.graph, self.phi, self.z)):
+            part = np.exp(np.minimum(self.log_least[:, j : j + 1] + self.w, 0))
+            yield np.where(step.free, part, 0), step
+
+
+class Step(NamedTuple):
+    """A turn of each row: whose nodes it is, (R, N), and which edges are open, (R, E).
+
+    shares are their probabilities, (R, E), and log_rate is the log of R, (R,), 0 where nobody's
+    turn is left.
+    """
+
+    inside: Any
+    free: Any
+    shares: FloatArray
+    log_rate: FloatArray
+
+
+def steps(graph: Digraph, phi: FloatArray, z: IntArray) -> Iterator[Step]:
+    """Yield the turns in which the edges z, (R, T), were taken."""
+    graphs = Contraction(graph, len(phi))
+    for edge in z.T:
+        free = graphs.open()
+        left = np.where(free, phi, -np.inf)
+        top = left.max(axis=1, keepdims=True)
+        top = np.where(np.isneginf(top), 0, top)
+        shares = np.exp(left - top)
+        total = shares.sum(axis=1, keepdims=True)
+        total = np.where(total > 0, total, 1)
+        yield Step(graphs.inside(), free, shares / total, (top + np.log(total))[:, 0])
+        graphs.take(edge)
+
+
+def trace(graph: Digraph, w: FloatArray) -> IntArray:
+    """Return the edges that the algorithm takes by perturbed logits w, (R, E): an array (R, T)."""
+    graphs, z = Contraction(graph, len(w)), np.empty((len(w), length(graph)), np.int32)
+    cost = -w.astype(np.float64)  # logarithms of what is left of the times
+    for j in range(z.shape[1]):
+        free = graphs.open()
+        left = np.where(free, cost, np.inf)
+        edge = left.argmin(axis=1)
+        z[:, j] = np.where(graphs.now >= 0, edge, -1)
+        least = left[graphs.row, edge][:, None]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rest = cost + np.log1p(-np.exp(np.minimum(least - cost, 0)))
+        cost = np.where(free & (cost > least), rest, np.where(free, -np.inf, cost))
+        graphs.take(z[:, j])
+    return z
+
+
+def arborescence(graph: Digraph, z: IntArray) -> Any:
+    """Return which edges the trees of traces z, (R, T), have: an array of bool, (R, E)."""
+    graphs, insides = Contraction(graph, len(z)), []
+    for edge in z.T:
+        insides.append(graphs.inside())
+        graphs.take(edge)
+    head, row = graph.edges[:, 1], np.arange(len(z))
+    entered, x = np.zeros((len(z), graph.nodes), bool), np.zeros((len(z), len(head)), bool)
+    for edge, inside in zip(z.T[::-1], insides[::-1]):
+        kept = (edge >= 0) & ~(inside & entered).any(axis=1)
+        x[row[kept], edge[kept]] = True
+        entered[row[kept], head[edge[kept]]] = True
+    return x
+
+
+def traces(graph: Digraph, most: int) -> IntArray | int:
+    """Return all traces, (number, T); or how many there are at least, if that is above `most`."""
+    z = np.zeros((1, 0), np.int32)
+    for _ in range(length(graph)):
+        graphs = Contraction(graph, len(z))
+        for edge in z.T:
+            graphs.take(edge)
+        free = np.concatenate([graphs.open(), graphs.now[:, None] < 0], axis=1)
+        row, edge = np.nonzero(free)
+        if len(row) > most:  # each of which goes on
+            return len(row)
+        edge = np.where(edge < len(graph.edges), edge, -1)
+        z = np.concatenate([z[row], edge[:, None].astype(np.int32)], axis=1)
+    return z
+
+
+def log_prob(graph: Digraph, phi: FloatArray, z: IntArray) -> FloatArray:
+    """Return the log probability of traces z, (R, T): an array (R,)."""
+    total = np.zeros(len(phi))
+    for j, step in enumerate(steps(graph, phi, z)):
+        own = np.take_along_axis(phi, z[:, j : j + 1], axis=1)[:, 0]
+        total += np.where(z[:, j] >= 0, own - step.log_rate, 0)
+    return total
+
+
+def score(graph: Digraph, phi: FloatArray, z: IntArray) -> FloatArray:
+    """Return the gradient of `log_prob` by phi, (R, E)."""
+    grad = np.zeros(phi.shape)
+    row, turn = np.nonzero(z >= 0)
+    grad[row, z[row, turn]] = 1  # no edge is taken twice
+    for step in steps(graph, phi, z):
+        grad -= step.shares
+    return grad
+
+
+def taken_in_turn(graph: Digraph, z: IntArray) -> Array:
+    """Return whether each row of z, (R, T), is a trace: (R,)."""
+    graphs, fine = Contraction(graph, len(z)), np.ones(len(z), bool)
+    for edge in z.T:
+        free, done = graphs.open(), graphs.now < 0
+        own = np.take_along_axis(free, edge[:, None], axis=1)[:, 0] & (edge >= 0)
+        right = np.where(done, edge == -1, own)
+        graphs.take(np.where(right, edge, np.where(done, -1, free.argmax(axis=1))))
+        fine &= right
+    return fine
+
+
+def race(graph: Digraph, phi: FloatArray, z: IntArray, w: FloatArray) -> Race:
+    """Return the race of rows phi, (R, E), that left the traces z, with perturbed logits w."""
+    row, head = np.arange(len(phi)), graph.edges[:, 1]
+    reached = np.full((len(phi), graph.nodes), -np.inf)  # log of the sum of M around each node
+    last, log_least = np.full(phi.shape, -np.inf), np.full(z.shape, -np.inf)
+    for j, step in enumerate(steps(graph, phi, z)):
+        edge = z[:, j]
+        time = -w[row, edge]
+        with np.errstate(divide="ignore"):
+            gap = np.minimum(reached[row, head[edge]] - time, 0)
+            least = time + np.log1p(-np.exp(gap))
+        log_least[:, j] = np.where(edge >= 0, least, -np.inf)
+        more = np.logaddexp(reached, log_least[:, j : j + 1])
+        reached = np.where(step.inside, more, reached)
+        last = np.where(step.free, reached[:, head], last)
+    own = -np.expm1(np.minimum(last + w, 0))
+    taken = np.nonzero(z >= 0)
+    own[taken[0], z[taken]] = 0
+    return Race(graph, phi, z, w, log_least, own)
+
+
+def arrivals(graph: Digraph, phi: FloatArray, z: IntArray, gumbel: FloatArray) -> FloatArray:
+    """Return perturbed logits w given traces z, with noise E = exp(-gumbel): (R, E)."""
+    row, head = np.arange(len(phi)), graph.edges[:, 1]
+    reached = np.full((len(phi), graph.nodes), -np.inf)
+    last, own = np.full(phi.shape, -np.inf), np.empty(z.shape)
+    for j, step in enumerate(steps(graph, phi, z)):
+        edge = z[:, j]
+        least = np.where(edge >= 0, -gumbel[row, edge] - step.log_rate, -np.inf)
+        reached = np.where(step.inside, np.logaddexp(reached, least[:, None]), reached)
+        own[:, j] = reached[row, head[edge]]
+        last = np.where(step.free, reached[:, head], last)
+    w = -np.logaddexp(last, -gumbel - phi)
+    taken = np.nonzero(z >= 0)
+    w[taken[0], z[taken]] = -own[taken]
+    return w
