@@ -58,7 +58,7 @@ LAYERS = {
         ("base", "race", "soft_sort", "graphs"),
         ("perturbed_logits", "kruskal", "matrix_tree", "digraphs"),
         ("edmonds", "directed_tree"),
-        ("k_subset", "plackett_luce", "gumbel_matching"),
+        ("k_subset", "knapsack", "plackett_luce", "gumbel_matching"),
         ("spanning_tree", "arborescence"),
     ],
     "kernels.sparse": [("entmax_threshold",), ("entmax", "losses")],

@@ -45,6 +45,7 @@ DISTRIBUTIONS = {  # by the names under which they are public
     "Categorical": fg.Categorical,
     "Bernoulli": fg.Bernoulli,
     "subset.KSubset": fg.subset.KSubset,
+    "subset.Knapsack": fg.subset.Knapsack,
     "permutation.PlackettLuce": fg.permutation.PlackettLuce,
     "permutation.GumbelMatching": fg.permutation.GumbelMatching,
     "trees.SpanningTree": fg.trees.SpanningTree,

@@ -16,6 +16,8 @@ EDGES = np.array([[0, 1], [1, 2], [2, 0], [2, 3], [3, 0]])
 PLACES = np.arange(16.0).reshape(4, 4) % 7 / 7  # what an item costs in a place
 FORMULAE = {
     "subset.KSubset": r"p(z) \propto \prod_{i \in z} e^{\phi_i}, \quad s(z) = z - E[z]",
+    "subset.Knapsack": r"p(z) \propto \prod_{i \in z} e^{\phi_i}"
+    r"\quad \mathrm{where}\ \sum_{i \in z} c_i \le B,\quad s(z) = z - E[z]",
     "permutation.PlackettLuce": r"p(z) = \prod_{i=1}^{k} \frac{e^{\phi_{z_i}}}"
     r"{\sum_{j \notin \{z_1, \dots, z_{i-1}\}} e^{\phi_j}}",
     "permutation.GumbelMatching": r"z = \mathrm{argmax}_P \sum_{ij} P_{ij} (\phi_{ij} + G_{ij})",

@@ -48,6 +48,8 @@ STRUCTURES = {
     "KSubset of one": fg.subset.KSubset(RNG.normal(size=5), 1),
     "Arborescence": fg.trees.Arborescence(RNG.normal(size=5), ARCS),
     "two of Arborescence": fg.trees.Arborescence(RNG.normal(size=(2, 5)), ARCS),
+    "Knapsack": fg.subset.Knapsack(RNG.normal(size=4), [1, 2, 2, 3], 4),
+    "two of Knapsack": fg.subset.Knapsack(RNG.normal(size=(2, 3)), [1, 2, 2], 3),
 }
 
 

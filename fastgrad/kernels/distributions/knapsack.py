@@ -1,0 +1,179 @@
+"""Sums over all sets of items that fit into a knapsack, each weighted by a product of exp(logit).
+
+Items have integer costs. B_i(r) is the log of the sum over sets of items i and on whose costs sum
+to at most r. Item i is taken with odds d, if r is left for it:
+
+    d_i(r) = logit_i + B_(i+1)(r - cost_i) - B_(i+1)(r),    B_i(r) = B_(i+1)(r) + log(1 + exp(d)),
+
+and with probability p_i(r) = sigmoid(d), which is 0 where it does not fit. The rest needs no
+logarithm: u_i(r), the probability that r is left for item i, follows from p forwards, the marginals
+are sums of u p, and derivatives along a direction v of logits obey
+
+    dB_i = (1 - p) dB_(i+1)(r) + p (v_i + dB_(i+1)(r - cost_i)),    dp = p (1 - p) dd.
+
+Room r is in column `lead + r` of the tables, whose `lead` first columns, below every room, hold
+-inf in B; so no loop has to ask whether an item fits.
+
+Logits, tables and results are in float64, samples bytes.
+
+Oracle: tests/distributions/test_knapsack.py, `law` of all sets that fit.
+"""
+
+import numpy as np
+
+from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
+from fastgrad.kernels.random.bits import fill_bits
+from fastgrad.kernels.random.noise import uniform
+from fastgrad.kernels.random.philox import NOISE
+from fastgrad.kernels.simd.intrinsics import fma, like, where
+from fastgrad.kernels.simd.special import exp, log1p
+from fastgrad.kernels.tiles import tile
+
+
+@block
+def choose(p, above, out, logit, cost):
+    """p = p_i and out = B_i of rooms 0 and on, `above` being B_(i+1) with what leads up to it."""
+    wide_vectors()
+    lead = above.size - out.size
+    one = like(1, out)
+    for r in range(out.size):
+        stay = above[lead + r]
+        take = logit + above[lead + r - cost]
+        more = take > stay
+        e = exp(-abs(take - stay))
+        p[r] = where(more, one, e) / (one + e)
+        out[r] = where(more, take, stay) + log1p(e)
+
+
+@block
+def odds(p, b, row, costs):
+    """Fill p, (K, C + 1), for one row of logits; return B_0(C). b is scratch, (2, lead + C + 1)."""
+    items, rooms = p.shape
+    lead = b.shape[1] - rooms
+    b[:] = -np.inf
+    above, below = b[0], b[1]
+    above[lead:] = 0.0
+    for i in range(items - 1, -1, -1):
+        choose(p[i], above, below[lead:], row[i], costs[i])
+        above, below = below, above
+    return above[lead + rooms - 1]
+
+
+@block
+def move(out, u, p, cost):
+    """out(r) = u(r) (1 - p(r)) + u(r + cost) p(r + cost); return the sum of u p."""
+    rooms, total = u.size, 0.0
+    for r in range(rooms):
+        out[r] = u[r] - u[r] * p[r]
+    for r in range(cost, rooms):
+        taken = u[r] * p[r]
+        total += taken
+        out[r - cost] += taken
+    return total
+
+
+@kernel(cost=lambda logits, budget: 8 * logits.size * (budget + 1))
+def marginals(chunk, chunks, logits, costs, budget, lead, out, log_sum):
+    """out = probability that each item is taken; log_sum = log of the sum over sets."""
+    n, items = logits.shape
+    p, b = np.empty((items, budget + 1)), np.empty((2, lead + budget + 1))
+    u, following = np.empty(budget + 1), np.empty(budget + 1)
+    for row in chunk_range(n, chunk, chunks):
+        log_sum[row] = odds(p, b, logits[row], costs)
+        u[:] = 0.0
+        u[budget] = 1.0
+        for i in range(items):
+            out[row, i] = min(move(following, u, p[i], costs[i]), 1.0)
+            u, following = following, u
+
+
+@block
+def rise(dp, above, out, p, v, cost):
+    """dp = p (1 - p) dd and out = dB_i of rooms 0 and on; `above` is dB_(i+1) with its lead."""
+    lead = above.size - out.size
+    for r in range(out.size):
+        stay = above[lead + r]
+        dd = v + above[lead + r - cost] - stay
+        dp[r] = p[r] * (1.0 - p[r]) * dd
+        out[r] = fma(p[r], dd, stay)
+
+
+@block
+def move_along(out, d_out, u, du, p, dp, cost):
+    """As `move`, with derivatives; return that of the sum of u p."""
+    rooms, total = u.size, 0.0
+    for r in range(rooms):
+        taken, change = u[r] * p[r], du[r] * p[r] + u[r] * dp[r]
+        out[r], d_out[r] = u[r] - taken, du[r] - change
+    for r in range(cost, rooms):
+        taken, change = u[r] * p[r], du[r] * p[r] + u[r] * dp[r]
+        out[r - cost] += taken
+        d_out[r - cost] += change
+        total += change
+    return total
+
+
+@kernel(cost=lambda logits, budget: 12 * logits.size * (budget + 1))
+def marginals_vjp(chunk, chunks, logits, cotangent, costs, budget, lead, out):
+    """out = product of the cotangent with the Jacobian of the marginals, their covariance.
+
+    That is symmetric: it is the derivative of the marginals along the cotangent.
+    """
+    n, items = logits.shape
+    rooms = budget + 1
+    p, dp, b = np.empty((items, rooms)), np.empty((items, rooms)), np.empty((2, lead + rooms))
+    u, du = np.empty((2, rooms)), np.empty((2, rooms))
+    for row in chunk_range(n, chunk, chunks):
+        odds(p, b, logits[row], costs)
+        b[:] = 0.0
+        for i in range(items - 1, -1, -1):
+            above, below = b[i % 2], b[1 - i % 2]
+            rise(dp[i], above, below[lead:], p[i], cotangent[row, i], costs[i])
+        u[:], du[:] = 0.0, 0.0
+        u[0, budget] = 1.0
+        for i in range(items):
+            now, then = i % 2, 1 - i % 2
+            out[row, i] = move_along(u[then], du[then], u[now], du[now], p[i], dp[i], costs[i])
+
+
+@inline
+def columns(items):
+    """Return how many columns of a wide tile hold a uniform for each item."""
+    return (items + tile.FOLD - 1) // tile.FOLD
+
+
+@block
+def fill_uniform(u, bits):
+    """u = uniform variates."""
+    wide_vectors()
+    for i in range(u.size):
+        u[i] = uniform(bits[0, i], bits[1, i], u)
+
+
+@block
+def draw(out, p, u, costs, budget):
+    """Set ones at the items that uniforms u take."""
+    room = budget
+    for i in range(out.size):
+        taken = u[i] < p[i, room]
+        out[i] = np.uint8(taken)
+        room -= costs[i] if taken else 0
+
+
+@kernel(cost=lambda logits, budget, out: 8 * (out.size + logits.size * (budget + 1)))
+def sample(chunk, chunks, logits, costs, budget, lead, noise, out):
+    """Fill out, (S, N, K), with ones at the items of a set: one uniform an item."""
+    key, first_sample, offset = noise
+    n, items = logits.shape
+    depth = columns(items)
+    p, b = np.empty((items, budget + 1)), np.empty((2, lead + budget + 1))
+    bits, u = np.empty((2, depth, tile.FOLD), np.uint32), np.empty(depth * tile.FOLD)
+    flat = bits.reshape((2, u.size))
+    for row in chunk_range(n, chunk, chunks):
+        odds(p, b, logits[row], costs)
+        start = (row + offset) * (u.size // 4)
+        for s in range(out.shape[0]):
+            number = np.uint32(first_sample + s)
+            fill_bits(bits, start, 1, tile.FOLD // 4, number, NOISE, key)
+            fill_uniform(u, flat)
+            draw(out[s, row], p, u, costs, budget)
