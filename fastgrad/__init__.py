@@ -19,7 +19,15 @@ from fastgrad import (  # the first two end the command quietly while it is bein
 )
 from fastgrad._version import __version__
 from fastgrad.comparison import Auto, Comparison, GradCheck, check_grad, compare, moments
-from fastgrad.distributions import bernoulli, continuous, counts, permutation, subset, trees
+from fastgrad.distributions import (
+    bernoulli,
+    continuous,
+    counts,
+    permutation,
+    subset,
+    transport,
+    trees,
+)
 from fastgrad.distributions.bernoulli import Bernoulli
 from fastgrad.distributions.categorical import (
     Categorical,
@@ -72,6 +80,7 @@ for _name in (
     "permutation",
     "presets",
     "subset",
+    "transport",
     "trees",
 ):
     _sys.modules[f"{__name__}.{_name}"] = globals()[_name]
@@ -143,5 +152,6 @@ __all__ = [
     "sparse",
     "subset",
     "threads",
+    "transport",
     "trees",
 ]
