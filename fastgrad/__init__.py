@@ -21,6 +21,7 @@ from fastgrad._version import __version__
 from fastgrad.comparison import Auto, Comparison, GradCheck, check_grad, compare, moments
 from fastgrad.distributions import (
     bernoulli,
+    chains,
     continuous,
     counts,
     permutation,
@@ -74,6 +75,7 @@ del Auto
 for _name in (
     "baselines",
     "bernoulli",
+    "chains",
     "continuous",
     "counts",
     "palettes",
@@ -111,6 +113,7 @@ __all__ = [
     "__version__",
     "baselines",
     "bernoulli",
+    "chains",
     "check_grad",
     "compare",
     "concrete_log_prob",

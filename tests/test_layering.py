@@ -56,10 +56,10 @@ LAYERS = {
     ],
     "distributions.structured": [
         ("base", "race", "soft_sort", "graphs"),
-        ("perturbed_logits", "kruskal", "matrix_tree", "digraphs"),
+        ("perturbed_logits", "kruskal", "matrix_tree", "digraphs", "markov"),
         ("edmonds", "directed_tree"),
         ("k_subset", "knapsack", "plackett_luce", "gumbel_matching"),
-        ("spanning_tree", "arborescence"),
+        ("spanning_tree", "arborescence", "linear_chain"),
     ],
     "kernels.sparse": [("entmax_threshold",), ("entmax", "losses")],
     "kernels.order": [("sorting",), ("sorting_isotonic",), ("sorting_lapsum",)],

@@ -50,6 +50,7 @@ DISTRIBUTIONS = {  # by the names under which they are public
     "permutation.GumbelMatching": fg.permutation.GumbelMatching,
     "trees.SpanningTree": fg.trees.SpanningTree,
     "trees.Arborescence": fg.trees.Arborescence,
+    "chains.LinearChain": fg.chains.LinearChain,
     **{f"counts.{name}": getattr(fg.counts, name) for name in fg.counts.__all__},
 }
 KIND = {"two variables of 4 categories": "categorical", "three binary variables": "binary"}

@@ -25,6 +25,8 @@ FORMULAE = {
     r"{\sum_{e\ \mathrm{closing\ no\ circle}} e^{\phi_e}}",
     "trees.Arborescence": r"p(z) = \prod_{i} \frac{e^{\phi_{z_i}}}"
     r"{\sum_{e\ \mathrm{into\ the\ node\ or\ circle}\ i} e^{\phi_e}}",
+    "chains.LinearChain": r"p(z) \propto \prod_{t=1}^{L} e^{\phi_t(z_{t-1}, z_t)},"
+    r"\quad s(z) = x(z) - E[x]",
     "counts.Binomial": r"p(z) = \binom{n}{z} \sigma(\phi)^z \sigma(-\phi)^{n - z},"
     r"\quad s(z) = z - n \sigma(\phi)",
     "counts.Geometric": r"p(z) = \sigma(-\phi)^z \sigma(\phi),"

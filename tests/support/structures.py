@@ -50,6 +50,8 @@ STRUCTURES = {
     "two of Arborescence": fg.trees.Arborescence(RNG.normal(size=(2, 5)), ARCS),
     "Knapsack": fg.subset.Knapsack(RNG.normal(size=4), [1, 2, 2, 3], 4),
     "two of Knapsack": fg.subset.Knapsack(RNG.normal(size=(2, 3)), [1, 2, 2], 3),
+    "LinearChain": fg.chains.LinearChain(RNG.normal(size=(2, 2, 2))),
+    "two of LinearChain": fg.chains.LinearChain(RNG.normal(size=(2, 1, 2, 2))),
 }
 
 
