@@ -5,6 +5,9 @@ the temperature goes to 0 they become `matching` and `gumbel_matching`. `sample`
 `score` belong to the Plackett-Luce distribution over orders of K items, for unbiased score-function
 gradients. `PlackettLuce` and `GumbelMatching` are distributions for estimators.
 
+`soft_permute` puts items in the order of scores, softly: a permutation with N parameters, in time
+N log N, for more items than an N x N matrix can have.
+
 A rectangular problem (N, M) matches as many as it can: rows or columns, whichever are fewer, sum to
 1, the others to at most 1. An entry of -inf is a pair that is never matched.
 """
@@ -22,6 +25,11 @@ from fastgrad.distributions.sinkhorn import (
     sinkhorn,
     sinkhorn_vjp,
 )
+from fastgrad.distributions.soft_sort import (
+    SoftPermuteGradient,
+    soft_permute,
+    soft_permute_vjp,
+)
 from fastgrad.distributions.structured.gumbel_matching import GumbelMatching
 from fastgrad.distributions.structured.plackett_luce import PlackettLuce
 from fastgrad.random import RNG
@@ -30,6 +38,7 @@ __all__ = [
     "GumbelMatching",
     "PlackettLuce",
     "Sinkhorn",
+    "SoftPermuteGradient",
     "gumbel_matching",
     "gumbel_sinkhorn",
     "gumbel_sinkhorn_vjp",
@@ -39,6 +48,8 @@ __all__ = [
     "score",
     "sinkhorn",
     "sinkhorn_vjp",
+    "soft_permute",
+    "soft_permute_vjp",
 ]
 
 

@@ -114,7 +114,9 @@ def sinkhorn(
         Largest error of a row or column sum, as a part of the mean of these, at which the
         iterations end.
     max_iterations : int
-        Largest number of iterations, at least 1.
+        Largest number of iterations, at least 1. Where temperatures are low beside the scores, and
+        penalties high, thousands may be needed: fewer, where the potentials of a higher temperature
+        are the start.
 
     Returns
     -------
