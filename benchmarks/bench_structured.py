@@ -1,4 +1,4 @@
-"""Estimators of sets, orders, matchings and counts."""
+"""Estimators of sets, orders, matchings, trees, chains and counts."""
 
 import numpy as np
 
@@ -6,11 +6,17 @@ from . import common
 
 CALLS = {
     "KSubset": ("rloo", "straight_through", "gumbel_softmax"),
+    "Knapsack": ("rloo", "straight_through", "gumbel_softmax"),
     "PlackettLuce": ("rloo", "gumbel_softmax", "rebar"),
     "GumbelMatching": ("gumbel_softmax",),
+    "SpanningTree": ("rloo", "gumbel_softmax", "rebar"),
+    "Arborescence": ("rloo", "gumbel_softmax", "rebar"),
+    "LinearChain": ("rloo", "straight_through", "gumbel_softmax"),
     "Poisson": ("rloo", "measure_valued"),
     "Multinomial": ("rloo",),
 }
+# Of the complete graph of 6 nodes, and one to a seventh: 16, none of which leads to node 0.
+EDGES = np.append(np.argwhere(np.triu(np.ones((6, 6)), 1)), [[5, 6]], axis=0)
 
 
 def distributions(dtype):
@@ -20,8 +26,12 @@ def distributions(dtype):
     x = common.logits(256, 16, dtype)
     return {
         "KSubset": fg.subset.KSubset(x, 4),
+        "Knapsack": fg.subset.Knapsack(x, np.arange(16) + 1, 40),
         "PlackettLuce": fg.permutation.PlackettLuce(x),
         "GumbelMatching": fg.permutation.GumbelMatching(x.reshape(16, 16, 16)),
+        "SpanningTree": fg.trees.SpanningTree(x, EDGES),
+        "Arborescence": fg.trees.Arborescence(x, EDGES),
+        "LinearChain": fg.chains.LinearChain(x.reshape(16, 16, 4, 4)),
         "Poisson": fg.counts.Poisson(x),
         "Multinomial": fg.counts.Multinomial(x, 8),
     }

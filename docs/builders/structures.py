@@ -1,4 +1,4 @@
-"""Sets, orders and counts: which estimators take them, and how far these scatter."""
+"""Sets, orders, trees, chains and counts: which estimators take them, and how far these scatter."""
 
 import numpy as np
 from matplotlib.figure import Figure
