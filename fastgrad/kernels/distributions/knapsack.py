@@ -26,23 +26,27 @@ from fastgrad.kernels.random.bits import fill_bits
 from fastgrad.kernels.random.noise import uniform
 from fastgrad.kernels.random.philox import NOISE
 from fastgrad.kernels.simd.intrinsics import fma, like, where
-from fastgrad.kernels.simd.special import exp, log1p
+from fastgrad.kernels.simd.special import exp, log_normal
 from fastgrad.kernels.tiles import tile
+
+CHAINS = 32  # sums side by side, to hide the latency of additions
 
 
 @block
-def choose(p, above, out, logit, cost):
-    """p = p_i and out = B_i of rooms 0 and on, `above` being B_(i+1) with what leads up to it."""
+def choose(p, out, stay, take, logit):
+    """p = p_i and out = B_i of all rooms; stay and take are B_(i+1), take of what is left by i.
+
+    log(1 + e) is log(u) + (e - (u - 1)) / u, u being 1 + e rounded: as exact as log1p.
+    """
     wide_vectors()
-    lead = above.size - out.size
     one = like(1, out)
     for r in range(out.size):
-        stay = above[lead + r]
-        take = logit + above[lead + r - cost]
-        more = take > stay
-        e = exp(-abs(take - stay))
-        p[r] = where(more, one, e) / (one + e)
-        out[r] = where(more, take, stay) + log1p(e)
+        with_it = logit + take[r]
+        more = with_it > stay[r]
+        e = exp(-abs(with_it - stay[r]))
+        u = one + e
+        p[r] = where(more, one, e) / u
+        out[r] = where(more, with_it, stay[r]) + (log_normal(u) + (e - (u - one)) / u)
 
 
 @block
@@ -54,22 +58,35 @@ def odds(p, b, row, costs):
     above, below = b[0], b[1]
     above[lead:] = 0.0
     for i in range(items - 1, -1, -1):
-        choose(p[i], above, below[lead:], row[i], costs[i])
+        take = above[lead - costs[i] : lead - costs[i] + rooms]
+        choose(p[i], below[lead:], above[lead:], take, row[i])
         above, below = below, above
     return above[lead + rooms - 1]
 
 
 @block
-def move(out, u, p, cost):
-    """out(r) = u(r) (1 - p(r)) + u(r + cost) p(r + cost); return the sum of u p."""
-    rooms, total = u.size, 0.0
-    for r in range(rooms):
-        out[r] = u[r] - u[r] * p[r]
-    for r in range(cost, rooms):
-        taken = u[r] * p[r]
-        total += taken
-        out[r - cost] += taken
-    return total
+def move(out, u, p, cost, taken):
+    """out(r) = u(r) (1 - p(r)) + u(r + cost) p(r + cost); return the sum of u p, which is taken."""
+    wide_vectors()
+    for r in range(u.size):
+        taken[r] = u[r] * p[r]
+        out[r] = u[r] - taken[r]
+    return land(out, taken, cost)
+
+
+@block
+def land(out, taken, cost):
+    """Add what is taken where it leads to; return its sum."""
+    wide_vectors()
+    left, partial = taken[min(cost, taken.size) :], np.zeros(CHAINS)
+    for r in range(left.size):
+        out[r] += left[r]
+    whole = left.size // CHAINS * CHAINS
+    for first in range(0, whole, CHAINS):
+        part = left[first : first + CHAINS]
+        for c in range(CHAINS):
+            partial[c] += part[c]
+    return partial.sum() + left[whole:].sum()
 
 
 @kernel(cost=lambda logits, budget: 8 * logits.size * (budget + 1))
@@ -77,40 +94,33 @@ def marginals(chunk, chunks, logits, costs, budget, lead, out, log_sum):
     """out = probability that each item is taken; log_sum = log of the sum over sets."""
     n, items = logits.shape
     p, b = np.empty((items, budget + 1)), np.empty((2, lead + budget + 1))
-    u, following = np.empty(budget + 1), np.empty(budget + 1)
+    u, following, taken = np.empty(budget + 1), np.empty(budget + 1), np.empty(budget + 1)
     for row in chunk_range(n, chunk, chunks):
         log_sum[row] = odds(p, b, logits[row], costs)
         u[:] = 0.0
         u[budget] = 1.0
         for i in range(items):
-            out[row, i] = min(move(following, u, p[i], costs[i]), 1.0)
+            out[row, i] = min(move(following, u, p[i], costs[i], taken), 1.0)
             u, following = following, u
 
 
 @block
-def rise(dp, above, out, p, v, cost):
-    """dp = p (1 - p) dd and out = dB_i of rooms 0 and on; `above` is dB_(i+1) with its lead."""
-    lead = above.size - out.size
+def rise(dp, out, stay, take, p, v):
+    """dp = p (1 - p) dd and out = dB_i of all rooms; stay and take are dB_(i+1), as in `choose`."""
+    wide_vectors()
     for r in range(out.size):
-        stay = above[lead + r]
-        dd = v + above[lead + r - cost] - stay
+        dd = v + take[r] - stay[r]
         dp[r] = p[r] * (1.0 - p[r]) * dd
-        out[r] = fma(p[r], dd, stay)
+        out[r] = fma(p[r], dd, stay[r])
 
 
 @block
-def move_along(out, d_out, u, du, p, dp, cost):
-    """As `move`, with derivatives; return that of the sum of u p."""
-    rooms, total = u.size, 0.0
-    for r in range(rooms):
-        taken, change = u[r] * p[r], du[r] * p[r] + u[r] * dp[r]
-        out[r], d_out[r] = u[r] - taken, du[r] - change
-    for r in range(cost, rooms):
-        taken, change = u[r] * p[r], du[r] * p[r] + u[r] * dp[r]
-        out[r - cost] += taken
-        d_out[r - cost] += change
-        total += change
-    return total
+def change(out, du, u, p, dp, taken):
+    """Set what is taken to the derivative of u p, and out to that of u less it."""
+    wide_vectors()
+    for r in range(u.size):
+        taken[r] = du[r] * p[r] + u[r] * dp[r]
+        out[r] = du[r] - taken[r]
 
 
 @kernel(cost=lambda logits, budget: 12 * logits.size * (budget + 1))
@@ -122,18 +132,21 @@ def marginals_vjp(chunk, chunks, logits, cotangent, costs, budget, lead, out):
     n, items = logits.shape
     rooms = budget + 1
     p, dp, b = np.empty((items, rooms)), np.empty((items, rooms)), np.empty((2, lead + rooms))
-    u, du = np.empty((2, rooms)), np.empty((2, rooms))
+    u, du, taken = np.empty((2, rooms)), np.empty((2, rooms)), np.empty(rooms)
     for row in chunk_range(n, chunk, chunks):
         odds(p, b, logits[row], costs)
         b[:] = 0.0
         for i in range(items - 1, -1, -1):
             above, below = b[i % 2], b[1 - i % 2]
-            rise(dp[i], above, below[lead:], p[i], cotangent[row, i], costs[i])
+            take = above[lead - costs[i] : lead - costs[i] + rooms]
+            rise(dp[i], below[lead:], above[lead:], take, p[i], cotangent[row, i])
         u[:], du[:] = 0.0, 0.0
         u[0, budget] = 1.0
         for i in range(items):
             now, then = i % 2, 1 - i % 2
-            out[row, i] = move_along(u[then], du[then], u[now], du[now], p[i], dp[i], costs[i])
+            change(du[then], du[now], u[now], p[i], dp[i], taken)
+            out[row, i] = land(du[then], taken, costs[i])
+            move(u[then], u[now], p[i], costs[i], taken)
 
 
 @inline
