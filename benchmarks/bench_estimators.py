@@ -16,10 +16,10 @@ BINARY = ("arm", "arms", "disarm")
 EACH_ITS_OWN = ("unordered_set", "importance_weighted", "sum_and_sample")  # a value per variable
 FEW = 4  # samples of these: their sets cost 2^S
 SCORE_FUNCTIONS = ("rloo", "reinforce", "vimco", "muprop", "double_cv", "rodeo")
-STRAIGHT_THROUGH = ("straight_through", "reinmax", "gapped_st")
+STRAIGHT_THROUGH = ("straight_through", "reinmax", "gapped_st", "optimal_st")
 NAMES = (
     *SCORE_FUNCTIONS,
-    *("gumbel_softmax", *STRAIGHT_THROUGH, "st_gumbel", "gumbel_rao"),
+    *("gumbel_softmax", *STRAIGHT_THROUGH, "st_gumbel", "gumbel_rao", "reinmax_cv"),
     *("rebar", "relax", "disarm_iw", "carms", *BINARY, *EACH_ITS_OWN),
 )
 
@@ -60,7 +60,7 @@ def drawing(name, x, objective, samples):
             fg.relax(x, num_samples=samples, out=r, **options)
             fg.relax_vjp(x, r.relaxed, r.conditional, **options)
 
-    elif name == "gumbel_rao":
+    elif name in ("gumbel_rao", "reinmax_cv"):
 
         def draw():
             fg.sample(x, num_samples=samples, rng=key)

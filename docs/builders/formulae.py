@@ -46,6 +46,13 @@ FORMULAE = {
     "reinmax_rao": MEAN + r"\left[ \frac{2}{\tau} E\left[ J(y) \mid D_s \right]"
     r"- \frac{1}{2} J(p) \right] \nabla f(D_s), \quad "
     r"y = \mathrm{softmax}\left( \frac{\log\, \frac{p + D}{2} + G}{\tau} \right)",
+    "reinmax_cv": MEAN + r"\left[ R(D_s) + \frac{\eta}{\tau} \left( E\left[ J(y) \mid D_s \right]"
+    r"- J(y_s) \right) \right] \nabla f(D_s), \quad "
+    r"R(D) = 2 J\left( \frac{p + D}{2} \right) - \frac{1}{2} J(p), \quad "
+    r"y = \mathrm{softmax}\left( \frac{\log\, \frac{p + D}{2} + G}{\tau} \right)",
+    "optimal_st": MEAN + r"A(D_s) \nabla f(D_s), \quad A = \underset{A}{\mathrm{argmin}} \,"
+    r"E\left[ \left| A(D) \right|^2 \right], \quad E\left[ A(D) \nabla f(D) \right]"
+    r"= \nabla_\phi E\left[ f(D) \right] \text{ for quadratic } f",
     "rebar": MEAN + r"\left( f(b_s) - \eta c(\tilde z_s) \right) s(b_s)"
     r"+ \eta \nabla c(z_s) - \eta \nabla c(\tilde z_s), \quad "
     r"c(z) = f(\mathrm{softmax}(z / \tau))",

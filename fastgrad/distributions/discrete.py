@@ -39,7 +39,9 @@ class Discrete:
     - "mean": `mean` of the features and `mean_vjp`, its product;
     - "relaxation": `gumbel_softmax` and `gumbel_softmax_vjp`;
     - "conditional": relaxed samples given the sample, as `fastgrad.relax` makes them;
-    - "weak_derivative": the derivative as a difference of two distributions.
+    - "weak_derivative": the derivative as a difference of two distributions;
+    - "second_order": one-hot features, or `second_order_slope` of single counts;
+    - "score_jvp": the derivative of the score.
 
     Attributes
     ----------
@@ -107,6 +109,11 @@ class Discrete:
     def _lacks(self, name: str) -> NotImplementedError:
         """Return the error of a kind of variables for which a method is not defined."""
         return NotImplementedError(f"{type(self).__name__} has no {name}")
+
+    def score_jvp(self, z: Any, tangent: FloatArray) -> FloatArray:
+        """Return the derivative of the score of samples z along a tangent, (S, *logits.shape)."""
+        _, product = self.mean_and_product(tangent)
+        return np.broadcast_to(-product, (len(z), *self.logits.shape))
 
     def entropy(self) -> FloatArray:
         """Return the entropy in nats of each variable, shape (*batch)."""

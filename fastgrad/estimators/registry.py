@@ -22,6 +22,8 @@ from fastgrad.estimators.rao_blackwell.sum_and_sample import SumAndSample
 from fastgrad.estimators.rao_blackwell.unordered_set import ImportanceWeighted, UnorderedSet
 from fastgrad.estimators.relaxations.gumbel_rao import GumbelRao, ReinMaxRao
 from fastgrad.estimators.relaxations.gumbel_softmax import GumbelSoftmax
+from fastgrad.estimators.relaxations.optimal_st import OptimalST
+from fastgrad.estimators.relaxations.reinmax_cv import ReinMaxCV
 from fastgrad.estimators.relaxations.st_gumbel import DecoupledSTGumbel, STGumbel
 from fastgrad.estimators.relaxations.straight_through import GappedST, ReinMax, StraightThrough
 from fastgrad.estimators.relaxed_controls.rebar import REBAR
@@ -54,6 +56,8 @@ EstimatorName: TypeAlias = Literal[
     "st_gumbel",
     "gumbel_rao",
     "reinmax_rao",
+    "reinmax_cv",
+    "optimal_st",
     "rebar",
     "relax",
     "pooled",
@@ -151,7 +155,7 @@ for _cls in (
     *(RLOO, Reinforce, DoubleCV, MuProp, RODEO, VIMCO, MaxAtK),
     *(Enumerate, LocalExpectation, SumAndSample, ImportanceWeighted, UnorderedSet),
     *(GumbelSoftmax, GappedST, ReinMax, StraightThrough, DecoupledSTGumbel, STGumbel),
-    *(GumbelRao, ReinMaxRao, REBAR, RELAX, Pooled),
+    *(GumbelRao, ReinMaxRao, ReinMaxCV, OptimalST, REBAR, RELAX, Pooled),
     *(ARM, ARMS, DisARM, ARSM, CARMS, DisARMIW),
     *(Pathwise, ScoreFunction, MeasureValued),
 ):
@@ -218,6 +222,15 @@ def estimator(
 def estimator(
     name: Literal["reinmax_rao"], *, temperature: float = ..., inner_samples: int = ...
 ) -> ReinMaxRao: ...
+@overload
+def estimator(
+    name: Literal["reinmax_cv"],
+    *,
+    control: Literal["gumbel", "leave_one_out"] = ...,
+    scale: float = ...,
+    temperature: float = ...,
+    inner_samples: int = ...,
+) -> ReinMaxCV: ...
 @overload
 def estimator(
     name: Literal["rebar"],

@@ -75,6 +75,11 @@ class Binomial(Counts):
         _, p, q = self._odds()
         return self.total_count * p * q
 
+    def curvature(self) -> FloatArray:
+        """Return half the derivative of the variance by the logits, over it: 1 / 2 - p."""
+        _, p, q = self._odds()
+        return (q - p) / 2
+
     def mean(self) -> FloatArray:
         """Return the mean of each variable: n p."""
         return (self.total_count * self._odds()[1]).astype(self.logits.dtype)

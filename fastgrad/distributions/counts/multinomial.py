@@ -15,7 +15,7 @@ from fastgrad import _validate
 from fastgrad._typing import Array, ArrayLike, FloatArray, IntArray
 from fastgrad.distributions import categorical
 from fastgrad.distributions.counts.panjer import LARGEST, Alternatives
-from fastgrad.distributions.structured.base import Structured
+from fastgrad.distributions.structured.base import Structured, having
 from fastgrad.kernels.tiles import features as _features
 from fastgrad.random import RNG, Key, as_key
 
@@ -64,7 +64,7 @@ class Multinomial(Structured):
     row_offset: int = dataclasses.field(default=0, kw_only=True)
 
     lacks: ClassVar[Mapping[str, str]] = {
-        **Structured.lacks,
+        **having(Structured.lacks, "score_jvp"),
         "conditional": "its counts are sums of many draws, none of which the sum tells",
         "relaxation": "its counts are sums of many draws: relax these, as Categorical",
     }

@@ -39,6 +39,11 @@ class Waiting(Counts):
         """Return the derivative of the mean by the logits, in float64."""
         return self.sign * self.failures * np.exp(self._odds()[0])
 
+    def curvature(self) -> FloatArray:
+        """Return half the derivative of the variance by the logits, over it: (1 + p) / 2."""
+        _, p, _ = self._odds()
+        return self.sign * (1 + p) / 2
+
     def mean(self) -> FloatArray:
         """Return the mean of each variable, r times the odds of going on."""
         return (self.failures * np.exp(self._odds()[0])).astype(self.logits.dtype)
@@ -54,6 +59,11 @@ class Waiting(Counts):
         """Return the gradient of the log probability by the logits."""
         x, (_, p, q) = whole(z, self.batch_shape), self._odds()
         return (self.sign * (x * q - self.failures * p)).astype(self.logits.dtype)
+
+    def score_jvp(self, z: ArrayLike, tangent: FloatArray) -> FloatArray:
+        """Return the derivative of the score along a tangent: -(z + r) p (1 - p) times it."""
+        x, (_, p, q) = whole(z, self.batch_shape), self._odds()
+        return (-(x + self.failures) * p * q * tangent).astype(self.logits.dtype)
 
     def shifted(self) -> Any:
         """Return the distribution of Y with dE[f(X)] = growth E[f(Y + 1) - f(Y)]."""

@@ -12,7 +12,7 @@ import numpy as np
 from fastgrad import _validate
 from fastgrad._typing import Array, ArrayLike, FloatArray, IntArray
 from fastgrad.distributions import concrete
-from fastgrad.distributions.structured.base import Structured
+from fastgrad.distributions.structured.base import Structured, having
 from fastgrad.kernels.distributions.counts import panjer as _panjer
 from fastgrad.kernels.distributions.structured import plackett_luce as _noise
 from fastgrad.random import RNG, Key, as_key
@@ -44,7 +44,7 @@ class Counts(Structured):
     """
 
     lacks: ClassVar[Mapping[str, str]] = {
-        **Structured.lacks,
+        **having(Structured.lacks, "second_order", "score_jvp"),
         "conditional": "no Gumbel noise decides its counts, so none can be drawn given a count",
     }
 
@@ -94,6 +94,10 @@ class Counts(Structured):
         """Return the derivative of the mean by the parameter, in float64."""
         raise NotImplementedError
 
+    def curvature(self) -> Any:
+        """Return half the derivative of the variance by the parameter, over the variance."""
+        raise NotImplementedError
+
     def shifted(self) -> Any:
         """Return the distribution of Y with dE[f(X)] = growth E[f(Y + 1) - f(Y)]."""
         raise NotImplementedError
@@ -104,6 +108,16 @@ class Counts(Structured):
         """Return the product of a cotangent, of the shape of the parameter, with the growth."""
         r = _validate.like(cotangent, self.logits.shape, self.logits.dtype, "cotangent")
         return (r * self.growth()).astype(self.logits.dtype)
+
+    def second_order_slope(self, z: IntArray) -> FloatArray:
+        """Return the factors a(z) of the gradient of f at counts z, as `optimal_st` has them.
+
+        E[a(z) f'(z)] is the derivative of E[f] by the parameter where f is quadratic, and no other
+        function with that property has a smaller mean square: it is linear, and so is determined
+        by its moments, E[a] and E[a z].
+        """
+        centred = z - self.with_logits(self.logits.astype(np.float64)).mean()
+        return self.growth() + self.curvature() * centred
 
     def _tails(self, num_samples: int, key: Key, offset: int) -> tuple[FloatArray, FloatArray]:
         """Return uniform u and 1 - u, (S, N), each with all of its digits near 0."""

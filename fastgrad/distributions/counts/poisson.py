@@ -67,6 +67,10 @@ class Poisson(Counts):
         """Return the derivative of the mean by the parameter, in float64: the rate."""
         return np.exp(self.log_rate.astype(np.float64))
 
+    def curvature(self) -> float:
+        """Return half the derivative of the variance by the parameter, over it: 1 / 2."""
+        return 0.5
+
     def mean(self) -> FloatArray:
         """Return the mean of each variable: the rate."""
         return self.growth().astype(self.log_rate.dtype)

@@ -18,6 +18,13 @@ MOST = 2**16, 2**24  # outcomes of a variable, and numbers in all features: no m
 S = TypeVar("S", bound="Structured")
 ONE_HOT = "the estimator is for independent variables with one-hot features"
 NO_DIFFERENCE = "its derivative is not known as a difference of two distributions"
+NO_SECOND_ORDER = "it is derived for one-hot features and for single counts"
+NO_SCORE_JVP = "the derivative of its score is not computed"
+
+
+def having(lacks: Mapping[str, str], *capabilities: str) -> dict[str, str]:
+    """Return what is lacking but for these."""
+    return {name: reason for name, reason in lacks.items() if name not in capabilities}
 
 
 class Structured(Discrete):
@@ -28,7 +35,11 @@ class Structured(Discrete):
     parameters count together in its score.
     """
 
-    lacks: ClassVar[Mapping[str, str]] = {"one_hot": ONE_HOT}
+    lacks: ClassVar[Mapping[str, str]] = {
+        "one_hot": ONE_HOT,
+        "second_order": NO_SECOND_ORDER,
+        "score_jvp": NO_SCORE_JVP,
+    }
 
     def mean(self) -> FloatArray:
         """Return the exact mean of the features, shape (*feature_shape)."""
@@ -37,6 +48,14 @@ class Structured(Discrete):
     def mean_vjp(self, cotangent: ArrayLike) -> FloatArray:
         """Return the product of a cotangent, (*feature_shape), with the Jacobian of `mean`."""
         raise NotImplementedError
+
+    def score_jvp(self, z: Any, tangent: FloatArray) -> FloatArray:
+        """Return the derivative of the score of samples z along a tangent, (S, *logits.shape).
+
+        By default the one of an exponential family whose features have the shape of the logits,
+        and whose score is x - E[x].
+        """
+        return np.broadcast_to(-self.mean_vjp(tangent), (len(z), *self.logits.shape))
 
     def tempered(self: S, temperature: float) -> S:
         """Return the distribution of logits / temperature."""

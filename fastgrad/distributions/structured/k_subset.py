@@ -15,7 +15,7 @@ from fastgrad import _validate
 from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.distributions import k_hot, subset_top_k
 from fastgrad.distributions.plackett_luce import size
-from fastgrad.distributions.structured.base import NO_DIFFERENCE, Structured
+from fastgrad.distributions.structured.base import NO_DIFFERENCE, Structured, having
 from fastgrad.random import RNG
 
 __all__ = ["KSubset"]
@@ -81,7 +81,7 @@ class KSubset(Structured):
     row_offset: int = dataclasses.field(default=0, kw_only=True)
 
     lacks: ClassVar[Mapping[str, str]] = {
-        **Structured.lacks,
+        **having(Structured.lacks, "score_jvp"),
         "conditional": "no Gumbel noise decides its sets, so none can be drawn given a set",
         "weak_derivative": NO_DIFFERENCE,
     }

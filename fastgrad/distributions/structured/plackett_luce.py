@@ -16,7 +16,7 @@ from fastgrad._typing import Array, ArrayLike, FloatArray, IntArray
 from fastgrad.distributions import plackett_luce
 from fastgrad.distributions.structured import race as _race
 from fastgrad.distributions.structured import soft_sort as _soft
-from fastgrad.distributions.structured.base import NO_DIFFERENCE, Structured
+from fastgrad.distributions.structured.base import NO_DIFFERENCE, Structured, having
 from fastgrad.distributions.structured.perturbed_logits import PerturbedLogits
 from fastgrad.kernels.tiles import features as _features
 from fastgrad.random import RNG, Key
@@ -82,7 +82,7 @@ class PlackettLuce(PerturbedLogits):
     row_offset: int = dataclasses.field(default=0, kw_only=True)
 
     lacks: ClassVar[Mapping[str, str]] = {
-        **Structured.lacks,
+        **having(Structured.lacks, "score_jvp"),
         "mean": "the mean of its permutation matrices has no closed form",
         "weak_derivative": NO_DIFFERENCE,
     }
@@ -138,6 +138,18 @@ class PlackettLuce(PerturbedLogits):
     def score(self, z: ArrayLike) -> FloatArray:
         """Gradient of the log probability by the logits: see `fastgrad.permutation.score`."""
         return plackett_luce.score(self.logits, z)
+
+    def score_jvp(self, z: ArrayLike, tangent: FloatArray) -> FloatArray:
+        """Return the derivative of the score along a tangent: minus J of each choice, times it."""
+        z = np.asarray(z)
+        left = np.array(np.broadcast_to(self.logits, (len(z), *self.logits.shape)), np.float64)
+        found = np.zeros(left.shape)
+        for i in range(self.length):
+            p = np.exp(left - left.max(axis=-1, keepdims=True))
+            p /= p.sum(axis=-1, keepdims=True)
+            found -= p * (tangent - (p * tangent).sum(axis=-1, keepdims=True))
+            np.put_along_axis(left, z[..., i, None], -np.inf, axis=-1)
+        return found.astype(self.logits.dtype)
 
     # -- relaxed samples ----------------------------------------------------------------------
 

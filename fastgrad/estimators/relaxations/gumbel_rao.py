@@ -101,6 +101,14 @@ class GumbelRao(AtOutcomes):
         """Return None: the noise given the outcomes cannot be enumerated."""
         return None
 
+    def check_noise(self, samples: int) -> None:
+        """Refuse more draws of noise than there are addresses for."""
+        last = samples * self.inner_samples
+        if last > 2**32:
+            raise ValueError(
+                f"num_samples times inner_samples must be at most 2**32, got {last} of them"
+            )
+
     def draw(
         self,
         distribution: Discrete,
@@ -111,11 +119,7 @@ class GumbelRao(AtOutcomes):
         state: dict[str, Any] | None = None,
     ) -> Draws:
         """Draw outcomes; the noise given them is drawn when products are summed."""
-        last = (offset + num_samples) * self.inner_samples
-        if last > 2**32:
-            raise ValueError(
-                f"num_samples times inner_samples must be at most 2**32, got {last} of them"
-            )
+        self.check_noise(offset + num_samples)
         z = super().draw(distribution, num_samples, key, offset=offset, state=state)
         return Draws(z, key, offset)
 

@@ -22,16 +22,11 @@ __all__ = ["GappedST", "ReinMax", "StraightThrough"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AtOutcomes(ScoreFunction):
+class GradientAtOutcomes(ScoreFunction):
     """Base class: draws outcomes, and evaluates f and its gradient there."""
-
-    temperature: float = 1.0
 
     unbiased = False
     needs: ClassVar[tuple[str, ...]] = ("f", "grad")
-
-    def __post_init__(self) -> None:
-        _validate.temperature(self.temperature)
 
     def ask(
         self, objective: Objective, distribution: Discrete, draws: Any, *, offset: int = 0
@@ -62,6 +57,16 @@ class AtOutcomes(ScoreFunction):
     def terms(self, distribution: Discrete) -> list[jacobians.Jacobian]:
         """Return the sums of products with Jacobians, whose total is the estimate."""
         raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AtOutcomes(GradientAtOutcomes):
+    """Base class of those with a temperature."""
+
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        _validate.temperature(self.temperature)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

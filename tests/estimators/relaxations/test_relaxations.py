@@ -13,7 +13,7 @@ RNG = np.random.default_rng(12)
 AT_OUTCOMES = ("straight_through", "reinmax", "gapped_st")
 INNER = {"inner_samples": 4}
 OPTIONS = {name: {} for name in (*AT_OUTCOMES, "st_gumbel", "decoupled_st_gumbel")}
-OPTIONS |= {"gumbel_rao": INNER, "reinmax_rao": INNER}
+OPTIONS |= {"gumbel_rao": INNER, "reinmax_rao": INNER, "reinmax_cv": INNER}
 each_estimator = pytest.mark.parametrize("name", OPTIONS)
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
