@@ -55,11 +55,11 @@ LAYERS = {
         ("poisson", "binomial", "negative_binomial", "multinomial"),
     ],
     "distributions.structured": [
-        ("base", "race", "soft_sort", "graphs"),
+        ("base", "race", "soft_sort", "graphs", "one_factor"),
         ("perturbed_logits", "kruskal", "matrix_tree", "digraphs", "markov"),
         ("edmonds", "directed_tree"),
         ("k_subset", "knapsack", "plackett_luce", "gumbel_matching"),
-        ("spanning_tree", "arborescence", "linear_chain"),
+        ("spanning_tree", "arborescence", "linear_chain", "copula_bernoulli"),
     ],
     "kernels.sparse": [("entmax_threshold",), ("entmax", "losses")],
     "kernels.order": [("sorting",), ("sorting_isotonic",), ("sorting_lapsum",)],
@@ -67,6 +67,7 @@ LAYERS = {
     "estimators": [
         ("by_options", "examples_in_parts", "lazy_check"),
         ("base", "sums", "score_sums"),
+        ("listed",),
         ("score_functions",),
         ("rao_blackwell",),
         ("antithetic",),

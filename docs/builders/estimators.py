@@ -51,6 +51,7 @@ DISTRIBUTIONS = {  # by the names under which they are public
     "trees.SpanningTree": fg.trees.SpanningTree,
     "trees.Arborescence": fg.trees.Arborescence,
     "chains.LinearChain": fg.chains.LinearChain,
+    "bernoulli.CopulaBernoulli": fg.bernoulli.CopulaBernoulli,
     **{f"counts.{name}": getattr(fg.counts, name) for name in fg.counts.__all__},
 }
 KIND = {"two variables of 4 categories": "categorical", "three binary variables": "binary"}

@@ -27,6 +27,8 @@ FORMULAE = {
     r"{\sum_{e\ \mathrm{into\ the\ node\ or\ circle}\ i} e^{\phi_e}}",
     "chains.LinearChain": r"p(z) \propto \prod_{t=1}^{L} e^{\phi_t(z_{t-1}, z_t)},"
     r"\quad s(z) = x(z) - E[x]",
+    "bernoulli.CopulaBernoulli": r"p(z) = \int \varphi(u) \prod_i \Phi\left( (2 z_i - 1)"
+    r"\frac{t_i + a_i u}{\sqrt{1 - a_i^2}} \right) du, \quad \Phi(t_i) = \sigma(\phi_i)",
     "counts.Binomial": r"p(z) = \binom{n}{z} \sigma(\phi)^z \sigma(-\phi)^{n - z},"
     r"\quad s(z) = z - n \sigma(\phi)",
     "counts.Geometric": r"p(z) = \sigma(-\phi)^z \sigma(\phi),"

@@ -37,11 +37,13 @@ from fastgrad.distributions.hard_concrete import (
     hard_concrete_active_vjp,
     hard_concrete_vjp,
 )
+from fastgrad.distributions.structured.copula_bernoulli import CopulaBernoulli
 from fastgrad.kernels.distributions import bernoulli as _kernels
 from fastgrad.random import RNG, as_key
 
 __all__ = [
     "Bernoulli",
+    "CopulaBernoulli",
     "concrete_log_prob",
     "entropy",
     "entropy_vjp",

@@ -52,6 +52,7 @@ STRUCTURES = {
     "two of Knapsack": fg.subset.Knapsack(RNG.normal(size=(2, 3)), [1, 2, 2], 3),
     "LinearChain": fg.chains.LinearChain(RNG.normal(size=(2, 2, 2))),
     "two of LinearChain": fg.chains.LinearChain(RNG.normal(size=(2, 1, 2, 2))),
+    "CopulaBernoulli": fg.bernoulli.CopulaBernoulli(np.array([0.4, -0.7]), [0.6, -0.8]),
 }
 
 
