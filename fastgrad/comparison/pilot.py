@@ -27,7 +27,7 @@ from fastgrad.random import RNG, as_key
 LOG = logging.getLogger("fastgrad")
 OFTEN_BEST = (  # few, since the kernels of all are compiled; what refuses a problem is skipped
     *("enumerate", "local_expectation", "rloo", "disarm", "carms", "unordered_set"),
-    *("gumbel_softmax", "straight_through", "reinmax"),
+    *("gumbel_softmax", "straight_through", "reinmax", "double_cv", "optimal_st"),
 )
 OWN = ("auto_winner", "auto_reason", "auto_samples", "auto_budget")
 

@@ -38,7 +38,7 @@ def list_estimators(*, continuous: bool = False, distribution: Any = None) -> An
     >>> "reinmax" in fg.list_estimators()
     True
     >>> fg.list_estimators(distribution=fg.subset.KSubset)[:3]
-    ['rloo', 'reinforce', 'vimco']
+    ['rloo', 'reinforce', 'double_cv']
     >>> fg.list_estimators(continuous=True)
     ['pathwise', 'score_function', 'measure_valued']
     """

@@ -13,6 +13,7 @@ from fastgrad import _validate
 from fastgrad._typing import FloatArray
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.base import Estimate, Estimator, by_options, estimate
+from fastgrad.estimators.listed import Listed
 from fastgrad.estimators.pooled_controls.least_squares import regress
 from fastgrad.estimators.pooled_controls.terms import TERMS, Answers, Case, Term
 from fastgrad.estimators.relaxed_controls.adaptation import cell_shape, expand
@@ -111,6 +112,7 @@ class Pooled(Estimator):
         lambda run: max(term.min_samples for term in run._terms.values())
     )
     pools: ClassVar[bool] = by_options(lambda run: run.weights is None and not run.per_cell)
+    asks: ClassVar[tuple[str, ...]] = ("outcomes", "score")
     evaluations = "S to 2 S + 1"
     paper = "regression on control variates: Geffner and Domke, 2018"
 
@@ -142,6 +144,10 @@ class Pooled(Estimator):
     def _needs(self) -> tuple[str, ...]:
         wanted = {part for term in self._terms.values() for part in term.needs}
         return tuple(part for part in ("f", "grad") if part in wanted)
+
+    def for_distribution(self, distribution: Any) -> Estimator:
+        """Return the form for listed outcomes, each a category, where features are not one-hot."""
+        return self if distribution.one_hot else Listed(inner=self)
 
     def group(self, num_samples: int) -> int:
         """Return the number of samples: the terms of all are made together."""

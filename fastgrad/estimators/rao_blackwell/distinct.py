@@ -18,7 +18,7 @@ from fastgrad._typing import FloatArray, IntArray
 from fastgrad.distributions.categorical import Categorical
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.base import MOST_NODES, Estimator, Reduction
-from fastgrad.estimators.rao_blackwell.listed import Listed
+from fastgrad.estimators.listed import Listed
 from fastgrad.kernels.estimators.rao_blackwell import distinct as _kernels
 from fastgrad.kernels.tiles import check as _check
 from fastgrad.objectives import Objective, Values

@@ -18,14 +18,15 @@ from fastgrad._typing import FloatArray, IntArray
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.base import Estimate, estimate
 from fastgrad.estimators.score_functions.gradient_controls import (
-    Linear,
+    Expansion,
     ScaledControls,
+    linear_terms,
+    mean_of,
     of_cells,
-    slopes,
 )
 from fastgrad.estimators.score_functions.reinforce import ScoreFunction
-from fastgrad.estimators.sums import CentredScores, Mean, mean_features
-from fastgrad.kernels.estimators.score_functions import control_variates as _kernels
+from fastgrad.estimators.score_sums import score_sums
+from fastgrad.estimators.sums import Mean
 from fastgrad.objectives import Objective
 
 __all__ = ["DoubleCV", "MuProp"]
@@ -56,6 +57,7 @@ class MuProp(ScoreFunction):
     name = "muprop"
     unbiased = True
     needs: ClassVar[tuple[str, ...]] = ("f", "grad")
+    asks: ClassVar[tuple[str, ...]] = ("score", "mean")
     evaluations = "S + 1"
     paper = "Gu, Levine, Sutskever and Mnih, 'MuProp', 2016"
 
@@ -65,8 +67,8 @@ class MuProp(ScoreFunction):
         """Evaluate f at the outcomes and, the first time, f and its gradient at the mean."""
         expansion = None
         if offset == 0:
-            mu = _validate.frozen(mean_features(distribution))
-            x = mu.reshape(1, *distribution.logits.shape)
+            mu = _validate.frozen(mean_of(distribution))
+            x = mu.reshape(1, *distribution.feature_shape)
             values, gradient = objective.relaxed_and_gradient(distribution, x)
             expansion = mu, values.signal[0].copy(), gradient  # f may reuse its buffer
         return objective.outcomes(distribution, draws, offset=offset), expansion
@@ -78,21 +80,22 @@ class MuProp(ScoreFunction):
         state: dict[str, Any] | None = None,
     ) -> Estimate:
         """Make the estimate of pairs (outcomes, (`Values`, mu with f and its gradient or None))."""
-        value, scores = Mean(), CentredScores(distribution)
-        mu = at_mu = table = product = np.empty(0)
+        value, scores = Mean(), score_sums(distribution)
+        at_mu, linear = np.empty(0), None
         for z, (f_z, expansion) in blocks:
-            if expansion is not None:  # it is in the first block
+            if expansion is not None:
                 mu, at_mu, slope = expansion
-                table, product = slopes(distribution, slope, mu)
+                linear = Expansion(distribution, mu, slope)
             value.add(f_z.value)
             signal = f_z.signal.reshape(len(z), -1)
-            linear = np.empty(signal.shape)
-            _kernels.sum_chosen(table, _validate.frozen(z.reshape(len(z), -1)), linear)
-            scores.add(z, (signal - linear).reshape(f_z.signal.shape))
+            assert linear is not None, "it is in the first block"
+            rest = signal - linear.at(z, signal.shape)
+            scores.add(z, rest.reshape(f_z.signal.shape))
         if at_mu.shape != scores.mean.shape:
             shapes = f"{scores.mean.shape} at outcomes and {at_mu.shape} at the mean"
             raise ValueError(f"f must return values and credit of one shape, got {shapes}")
-        grad = scores.about(at_mu, value.count) + product
+        assert linear is not None, "there is at least one block"
+        grad = scores.about(at_mu, value.count) + linear.product
         return estimate(value.result, grad, state, value.count + 1)
 
 
@@ -126,6 +129,7 @@ class DoubleCV(ScaledControls):
 
     name = "double_cv"
     weights: ClassVar[tuple[float, ...]] = (1.0,)
+    asks: ClassVar[tuple[str, ...]] = ("score", "mean")
     paper = "Titsias and Shi, 'Double control variates', 2022"
 
     def controls(
@@ -137,8 +141,8 @@ class DoubleCV(ScaledControls):
         out: FloatArray,
     ) -> None:
         """Fill out[0] with J mean(f') less RLOO of the linear terms."""
-        linear = Linear(distribution, z, gradient)
-        scores = CentredScores(distribution)
+        linear = linear_terms(distribution, z, gradient)
+        scores = score_sums(distribution)
         scores.add(z, of_cells(linear.terms, shape))
         product = linear.product.reshape(out[0].shape)
-        np.subtract(product / len(z), scores.total(len(z) - 1), out=out[0])
+        np.subtract(product / len(z), scores.total(len(z) - 1), out=out[0, ...])

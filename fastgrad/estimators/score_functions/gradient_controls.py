@@ -15,7 +15,8 @@ from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.base import Estimate, by_options, estimate
 from fastgrad.estimators.score_functions.baselines import Regression
 from fastgrad.estimators.score_functions.reinforce import ScoreFunction
-from fastgrad.estimators.sums import CentredScores, Mean, mean_features, outcomes
+from fastgrad.estimators.score_sums import score_sums
+from fastgrad.estimators.sums import Mean, exclusive_sums, mean_features, outcomes
 from fastgrad.kernels.estimators.score_functions import control_variates as _kernels
 from fastgrad.kernels.estimators.score_functions import gradient_controls as _stein
 from fastgrad.objectives import Objective
@@ -60,7 +61,7 @@ class ScaledControls(ScoreFunction):
     ) -> Estimate:
         """Make the estimate of one pair (outcomes, (`Values`, gradients of f))."""
         ((z, (f_z, gradient)),) = blocks
-        value, scores = Mean(), CentredScores(distribution)
+        value, scores = Mean(), score_sums(distribution)
         value.add(f_z.value)
         scores.add(z, f_z.signal)
         signal = f_z.signal.reshape(len(z), -1)
@@ -132,6 +133,59 @@ class Linear:
         args = self.gradient, self.mu, self.z, self.total, rest, size, linear, rectified
         kernel(*args)
         return linear, rectified, size
+
+
+class StructuredLinear:
+    """`Linear` of structures and counts, whose distribution knows the mean of the features."""
+
+    product: FloatArray
+    terms: FloatArray
+
+    def __init__(self, distribution: Any, z: Any, gradient: FloatArray) -> None:
+        others = exclusive_sums(gradient) / (len(z) - 1)
+        terms = others * (distribution.features(z) - distribution.mean())
+        shape = len(z), distribution.num_variables, -1
+        self.terms = terms.reshape(shape).sum(axis=2, dtype=np.float64)
+        self.product = distribution.mean_vjp(gradient.sum(axis=0))
+
+
+def linear_terms(distribution: Discrete, z: Any, gradient: FloatArray) -> Any:
+    """Return the linear terms of samples: `Linear`, or its form for structures."""
+    kind = Linear if distribution.one_hot else StructuredLinear
+    return kind(distribution, z, gradient)
+
+
+def mean_of(distribution: Any) -> FloatArray:
+    """Return the mean of the features, as `Expansion` takes it."""
+    return mean_features(distribution) if distribution.one_hot else distribution.mean()
+
+
+class Expansion:
+    """The linear function <slope, x - mu> of samples, and the gradient of its mean.
+
+    Attributes
+    ----------
+    product : array, shape of the logits
+        J slope, J the Jacobian of mu.
+    """
+
+    product: FloatArray
+
+    def __init__(self, distribution: Any, mu: FloatArray, slope: FloatArray) -> None:
+        self.distribution, self.mu, self.slope = distribution, mu, slope
+        if distribution.one_hot:
+            self.table, self.product = slopes(distribution, slope, mu)
+        else:
+            self.product = distribution.mean_vjp(slope[0])
+
+    def at(self, z: Any, shape: tuple[int, ...]) -> FloatArray:
+        """Return the sums over the variables of each cell, of shape (S, M)."""
+        if self.distribution.one_hot:
+            linear = np.empty(shape)
+            _kernels.sum_chosen(self.table, _validate.frozen(z.reshape(len(z), -1)), linear)
+            return linear
+        terms = self.slope * (self.distribution.features(z) - self.mu)
+        return terms.reshape(*shape, -1).sum(axis=2, dtype=np.float64)
 
 
 def of_cells(terms: FloatArray, shape: tuple[int, ...]) -> FloatArray:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from fastgrad._typing import FloatArray, IntArray
 from fastgrad.distributions.discrete import Discrete
+from fastgrad.estimators.base import Estimator
+from fastgrad.estimators.listed import Listed
 from fastgrad.estimators.score_functions.gradient_controls import Linear, ScaledControls, of_cells
 from fastgrad.estimators.sums import CentredScores
 
@@ -48,7 +50,12 @@ class RODEO(ScaledControls):
 
     name = "rodeo"
     weights: ClassVar[tuple[float, ...]] = (1.0, 0.0, 0.5, 0.0)
+    asks: ClassVar[tuple[str, ...]] = ("outcomes", "score")
     paper = "Shi et al., 'Gradient estimation with discrete Stein operators', 2022"
+
+    def for_distribution(self, distribution: Any) -> Estimator:
+        """Return the form for listed outcomes, each a category, where features are not one-hot."""
+        return self if distribution.one_hot else Listed(inner=self)
 
     def controls(
         self,

@@ -32,7 +32,8 @@ class Listed(Estimator):
     Parameters
     ----------
     inner : Estimator
-        The estimator. It asks for values of f at outcomes only.
+        The estimator. Where it asks for gradients of f, these are at features of listed outcomes,
+        or at means of these.
     """
 
     inner: Estimator
@@ -46,6 +47,10 @@ class Listed(Estimator):
     def group(self, num_samples: int) -> int:
         """Return how many consecutive samples depend on each other."""
         return self.inner.group(num_samples)
+
+    def alone(self) -> Estimator:
+        """Return the form of the estimator for one sample."""
+        return dataclasses.replace(self, inner=self.inner.alone())
 
     def nodes(self, distribution: Structured, num_samples: int) -> Any:
         """Return all draws of a small problem with their weights, or None if there are too many."""
@@ -74,7 +79,10 @@ class Listed(Estimator):
             values = objective.outcomes(distribution, z, offset=offset)
             return values.value if values.credit is None else tuple(values)
 
-        by_number = Objective(index=index)
+        parts: dict[str, Any] = {"index": index}
+        if self.inner.needs:
+            parts |= _of_mixtures(objective, distribution)
+        by_number = Objective(**parts)
         return self.inner.ask(by_number, distribution.listed, draws, offset=offset)
 
     def weighed(
@@ -99,3 +107,29 @@ class Listed(Estimator):
         """Make the estimate, and carry its gradient back to the parameters."""
         found = self.inner.combine(distribution.listed, blocks, state)
         return found._replace(grad=distribution.listed_vjp(found.grad))
+
+
+def _of_mixtures(objective: Objective, distribution: Structured) -> dict[str, Any]:
+    """Return f and its gradient as functions of weights of the listed outcomes, (S, *batch, T).
+
+    They are taken where the features have that mean: at an outcome itself if it has all weight.
+    """
+    table = distribution.features(distribution.everything())  # (T, *batch, *inner)
+    batch = len(distribution.batch_shape)
+    inner = table.ndim - 1 - batch
+    flat = np.moveaxis(table, 0, batch).reshape(*table.shape[1 : 1 + batch], len(table), -1)
+
+    def features(weights: FloatArray) -> FloatArray:
+        x = (weights[..., None, :] @ flat)[..., 0, :]
+        return x.reshape(len(weights), *table.shape[1:])
+
+    def f(weights: FloatArray) -> Any:
+        return objective.part("f")(features(weights))
+
+    def grad(weights: FloatArray) -> Any:
+        x = features(weights)
+        g = objective.gradient(_validate.frozen(x))
+        g = g.reshape(*g.shape[: g.ndim - inner], -1)
+        return (flat @ g[..., None])[..., 0]
+
+    return {"f": objective.f and f, "grad": objective.grad and grad}
