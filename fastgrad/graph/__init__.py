@@ -28,10 +28,11 @@ from typing import Any
 from fastgrad._typing import ArrayLike
 from fastgrad.estimators import ContinuousName, Estimate, Estimator, EstimatorName
 from fastgrad.graph._passes import Graph
+from fastgrad.graph.dice import HessianProduct, expectation_hvp
 from fastgrad.objectives import Objective, as_objective
 from fastgrad.random import RNG, as_key
 
-__all__ = ["Conditional", "Cost", "expectation_grad"]
+__all__ = ["Conditional", "Cost", "HessianProduct", "expectation_grad", "expectation_hvp"]
 
 
 @dataclasses.dataclass(frozen=True)
