@@ -15,7 +15,10 @@ from fastgrad.dithering.pictures.presets import PRESETS
 Image = pytest.importorskip("PIL.Image")
 rng = np.random.default_rng(5)
 GREYS = {1: PRESETS["bw"], 2: PRESETS["grey4"], 4: PRESETS["grey16"]}
-IMAGEMAGICK = next(filter(shutil.which, ("magick", "convert-im7", "convert-im6")), None)
+IMAGEMAGICK = next(filter(shutil.which, ("magick", "convert-im7", "convert-im6", "convert")), None)
+needs_imagemagick = pytest.mark.skipif(IMAGEMAGICK is None, reason="ImageMagick is not installed")
+needs_pngcheck = pytest.mark.skipif(not shutil.which("pngcheck"), reason="no pngcheck installed")
+needs_compiler = pytest.mark.skipif(shutil.which("gcc") is None, reason="no C compiler")
 SIZES = [(1, 1), (5, 13), (8, 16)]
 
 
@@ -30,20 +33,41 @@ def greys(bits):
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
 @pytest.mark.parametrize("size", SIZES)
-def test_grey_png(bits, size, tmp_path):
+def test_grey_png(bits, size):
     indices, palette = picture(1 << bits, size), greys(bits)
     data = encode(indices, palette, f"grey{bits}")
     assert data[24:26] == bytes([bits, 0])  # bits and colour type
     with Image.open(io.BytesIO(data)) as image:
         np.testing.assert_array_equal(np.asarray(image.convert("RGB")), palette[indices])
-    path = tmp_path / "a.png"
-    path.write_bytes(data)
-    if shutil.which("pngcheck"):
-        subprocess.run(["pngcheck", "-q", path], check=True)
-    if IMAGEMAGICK:
-        command = [IMAGEMAGICK, path, "-depth", "8", "rgb:-"]
-        raw = subprocess.run(command, check=True, capture_output=True).stdout
-        np.testing.assert_array_equal(np.frombuffer(raw, np.uint8), palette[indices].ravel())
+
+
+@needs_pngcheck
+def test_pngcheck_finds_no_fault(tmp_path):
+    paths = [tmp_path / f"{bits}-{size[0]}.png" for bits in (1, 2, 4, 8) for size in SIZES]
+    for path in paths:
+        bits, size = int(path.stem[0]), next(s for s in SIZES if path.stem[2:] == str(s[0]))
+        path.write_bytes(encode(picture(1 << bits, size), greys(bits), f"grey{bits}"))
+    made = subprocess.run(["pngcheck", *paths], capture_output=True, text=True)
+    assert made.returncode == 0, made.stdout
+    assert made.stdout.count("OK: ") == len(paths)
+
+
+@needs_imagemagick
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("name", "colors"),
+    [("grey1", 2), ("grey2", 4), ("grey4", 16), ("grey8", 256)]
+    + [("bmp", colors) for colors in (2, 4, 16, 17, 256)],
+)
+def test_imagemagick_reads_the_same(name, colors, size, tmp_path):
+    indices, palette = picture(colors, size), rng.integers(0, 256, (colors, 3)).astype(np.uint8)
+    if name != "bmp":
+        palette = greys(int(name[4:]))
+    path = tmp_path / f"a{ENDINGS[name][0]}"
+    path.write_bytes(encode(indices, palette, name))
+    command = [IMAGEMAGICK, path, "-depth", "8", "rgb:-"]
+    raw = subprocess.run(command, check=True, capture_output=True).stdout
+    np.testing.assert_array_equal(np.frombuffer(raw, np.uint8), palette[indices].ravel())
 
 
 @pytest.mark.parametrize("colors", [2, 4, 16, 17, 256])
@@ -54,10 +78,6 @@ def test_bmp(colors, size, tmp_path):
     path.write_bytes(encode(indices, palette, "bmp"))
     with Image.open(path) as image:
         np.testing.assert_array_equal(np.asarray(image.convert("RGB")), palette[indices])
-    if IMAGEMAGICK:
-        command = [IMAGEMAGICK, path, "-depth", "8", "rgb:-"]
-        raw = subprocess.run(command, check=True, capture_output=True).stdout
-        np.testing.assert_array_equal(np.frombuffer(raw, np.uint8), palette[indices].ravel())
 
 
 # What these drivers send, from one number a pixel in their order of colours: see waveshareteam/
@@ -84,20 +104,53 @@ def test_two_bits_as_the_driver_of_four_inks_packs_them():
 
 
 @pytest.mark.parametrize("size", [(5, 16), (5, 13)])
-def test_planes_as_drivers_take_them(size):
+def test_planes_as_gxepd2_draws_them(size):
+    """GxEPD2_3C.h, drawPixel, with rows of (w + 7) / 8 bytes as its writeImage reads them."""
     preset, indices = PRESETS["bwr"], picture(3, size)
     found = planes(indices, preset.device)
     assert list(found) == ["black", "red"]
-    width = size[1]
+    across = (size[1] + 7) // 8
+    black, color = (bytearray([0xFF] * (across * size[0])) for _ in range(2))
+    for y in range(size[0]):
+        for x in range(size[1]):
+            i = x // 8 + y * across
+            ink = bytes(preset.device[indices[y, x]]).hex()
+            if ink == "000000":
+                black[i] = black[i] & (0xFF ^ (1 << (7 - x % 8)))
+            elif ink == "ff0000":
+                color[i] = color[i] & (0xFF ^ (1 << (7 - x % 8)))
+    assert found == {"black": bytes(black), "red": bytes(color)}
+    assert encode(indices, preset.device, "planes") == bytes(black + color)
+
+
+def test_planes_as_waveshares_driver_sends_them():
+    """epd2in13b_V4.py, getbuffer: two pictures of one bit, black where the ink is."""
+    preset, indices = PRESETS["bwr"], picture(3, (6, 24))
+    found = planes(indices, preset.device)
     for ink, plane in zip((0, 2), found.values()):
-        expected = bytearray([0xFF] * (-(-width // 8) * size[0]))
-        for y, x in zip(*np.nonzero(indices == ink)):
-            expected[x // 8 + y * -(-width // 8)] &= ~(0x80 >> (x % 8)) & 0xFF
-        assert plane == bytes(expected)
-    assert encode(indices, preset.device, "planes") == b"".join(found.values())
+        image = Image.fromarray(np.where(indices == ink, 0, 255).astype(np.uint8))
+        assert plane == bytearray(image.convert("1").tobytes("raw"))
 
 
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="no C compiler")
+def test_drivers_that_want_ones_where_the_colour_is_take_its_plane_inverted():
+    """Waveshare's epd7in5b_V2.py, getbuffer and display; Pimoroni's inky.py, show."""
+    preset, indices = PRESETS["bwr"], picture(3, (6, 24))
+    black, red = planes(indices, preset.device).values()
+    inverted = bytes(0xFF ^ byte for byte in red)
+    images = [Image.fromarray(np.where(indices == i, 0, 255).astype(np.uint8)) for i in (0, 2)]
+    buffers = [bytearray(image.convert("1").tobytes("raw")) for image in images]
+    for buffer in buffers:
+        for i in range(len(buffer)):
+            buffer[i] ^= 0xFF
+    for i in range(len(buffers[0])):
+        buffers[0][i] ^= 0xFF  # display turns this one back
+    assert (black, inverted) == tuple(map(bytes, buffers))
+    region = np.array([1, 0, 2])[indices]  # its numbers of black, white and red
+    assert black == np.packbits(np.where(region == 1, 0, 1)).tobytes()
+    assert inverted == np.packbits(np.where(region == 2, 1, 0)).tobytes()
+
+
+@needs_compiler
 @pytest.mark.parametrize("name", ["c", "c-planes"])
 def test_a_program_that_includes_the_array(name, tmp_path):
     preset, indices = PRESETS["bwr"], picture(3, (6, 21))
@@ -112,6 +165,40 @@ def test_a_program_that_includes_the_array(name, tmp_path):
     shown = subprocess.run([tmp_path / "main"], check=True, capture_output=True).stdout
     other = {"c": "raw", "c-planes": "planes"}[name]
     assert shown == encode(indices, preset.device, other)
+
+
+@needs_compiler
+def test_a_program_that_draws_as_the_driver_does_finds_the_same_planes(tmp_path):
+    """GxEPD2_3C.h, drawPixel, compiled with the arrays included."""
+    preset, indices = PRESETS["bwr"], picture(3, (6, 21))
+    (tmp_path / "a.h").write_bytes(encode(indices, preset.device, "c-planes", stem="a"))
+    (tmp_path / "main.c").write_text(DRAWN % ",".join(map(str, indices.ravel())))
+    command = ["gcc", "-Wall", "-Werror", "-std=c99", "main.c", "-o", "main"]
+    subprocess.run(command, check=True, cwd=tmp_path)
+    subprocess.run([tmp_path / "main"], check=True)
+
+
+DRAWN = """
+#include <stdint.h>
+#include <string.h>
+#include "a.h"
+enum { SIZE = (A_WIDTH + 7) / 8 * A_HEIGHT };
+static const uint8_t inks[] = {%s};  /* black, white, red */
+static uint8_t black[SIZE], color[SIZE];
+int main(void) {
+  for (int y = 0; y < A_HEIGHT; y++)
+    for (int x = 0; x < A_WIDTH + (8 - A_WIDTH %% 8) %% 8; x++) {
+      int ink = x < A_WIDTH ? inks[y * A_WIDTH + x] : 1;
+      uint32_t i = x / 8 + (uint32_t)y * ((A_WIDTH + 7) / 8);
+      black[i] = (black[i] | (1 << (7 - x %% 8)));
+      color[i] = (color[i] | (1 << (7 - x %% 8)));
+      if (ink == 0) black[i] = (black[i] & (0xFF ^ (1 << (7 - x %% 8))));
+      else if (ink == 2) color[i] = (color[i] & (0xFF ^ (1 << (7 - x %% 8))));
+    }
+  return sizeof a_black != SIZE || sizeof a_red != SIZE || memcmp(black, a_black, SIZE) ||
+         memcmp(color, a_red, SIZE);
+}
+"""
 
 
 def test_names_in_c_are_names():
