@@ -39,7 +39,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, dict[str, An
     "compile": (
         compilation.compile_kernels,
         "compile kernels ahead of their first use, on all processors",
-        arguments.COMPILE,
+        compilation.COMPILE,
     ),
     "info": (versions.info, "print versions, threads and the kernel cache", arguments.INFO),
 }

@@ -8,7 +8,7 @@ from fastgrad.cli.options import Option, numeric, option
 from fastgrad.cli.values import (
     bytes_of,
     file,
-    group,
+    gain,
     mask,
     number,
     page,
@@ -30,7 +30,6 @@ from fastgrad.dithering.pictures.palette_files import READERS, WRITERS
 from fastgrad.dithering.pictures.placement import PLACEMENTS, TURNS
 from fastgrad.dithering.pictures.presets import PRESETS
 from fastgrad.dithering.pictures.transparency import MODES
-from fastgrad.precompile import GROUPS
 
 ESTIMATORS = ("local_expectation", "rloo", "gumbel_softmax", "rebar")
 
@@ -149,6 +148,14 @@ DITHER: dict[str, tuple[Option, ...]] = {
             type=str.lower,
             choices=PATTERNS,
             help="each pixel by itself, by a pattern: more grain, but still in animations",
+        ),
+        option(
+            "--dot-gain",
+            type=gain,
+            metavar="PERCENT|FILE.json",
+            help="allow for a printer or engraver whose dots reach into the pixels around them: by "
+            "how much a chequered field is darker than half, or a response of one's own (black and "
+            "white, unless two colours are given)",
         ),
         option("--space", type=str.lower, choices=tuple(SPACES), help="where errors are measured"),
         numeric(
@@ -319,25 +326,6 @@ def compare(problems: tuple[str, ...], output: str) -> dict[str, tuple[Option, .
             THREADS,
         )
     }
-
-
-COMPILE: dict[str, tuple[Option, ...]] = {
-    "": (
-        option(
-            "groups",
-            nargs="*",
-            metavar="GROUP",
-            type=group,
-            help=f"what to compile: {', '.join(GROUPS)} (default: all)",
-        ),
-        option(
-            *("-j", "--jobs"),
-            type=number(int, 1, 4096),
-            metavar="N",
-            help="processes to use (default: one for each processor)",
-        ),
-    )
-}
 
 
 INFO: dict[str, tuple[Option, ...]] = {

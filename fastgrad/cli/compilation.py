@@ -9,7 +9,27 @@ from __future__ import annotations
 import argparse
 
 from fastgrad import precompile
+from fastgrad.cli.options import Option, option
+from fastgrad.cli.values import group, number
 from fastgrad.dithering.pictures.images import FileError
+
+COMPILE: dict[str, tuple[Option, ...]] = {
+    "": (
+        option(
+            "groups",
+            nargs="*",
+            metavar="GROUP",
+            type=group,
+            help=f"what to compile: {', '.join(precompile.GROUPS)} (default: all)",
+        ),
+        option(
+            *("-j", "--jobs"),
+            type=number(int, 1, 4096),
+            metavar="N",
+            help="processes to use (default: one for each processor)",
+        ),
+    )
+}
 
 
 def compile_kernels(given: argparse.Namespace) -> int:

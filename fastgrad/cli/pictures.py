@@ -21,6 +21,7 @@ from fastgrad.dithering.files import plan, processes
 from fastgrad.dithering.files.outcome import Settings, failure
 from fastgrad.dithering.optimiser.tile_limits import Tiles
 from fastgrad.dithering.pictures import masks, palette_files
+from fastgrad.dithering.pictures.dot_gains import EXCLUDES, dot_gain_for
 from fastgrad.dithering.pictures.images import FileError
 from fastgrad.dithering.pictures.presets import PRESETS, measured
 from fastgrad.dithering.tiled import NOTHING
@@ -29,7 +30,7 @@ OPTIONS = (*(field.name for field in dataclasses.fields(Viewing)), "structure", 
 OPTIONS += ("speed", "time_budget", "rate", "max_bytes", "quality", "fit", "solid", "pattern")
 NOT_WITH_TILES = ("colors", "palette", "preset", "measured", "choose", "lock_colors", "fit")
 NOT_WITH_TILES += ("solid", "mask", "threshold", "structure", "estimator", "rate", "max_bytes")
-NOT_WITH_TILES += ("quality", "alpha", "hidden", "format", "pattern")
+NOT_WITH_TILES += ("quality", "alpha", "hidden", "format", "pattern", "dot_gain")
 
 
 def dither(given: argparse.Namespace) -> int:
@@ -213,7 +214,7 @@ def _settings(given: argparse.Namespace) -> Settings:
     if given.fit not in (None, "none") and (palette is None or given.lock_colors):
         given.refuse("--fit needs --palette or --preset, without --lock-colors")
     regions = _regions(given)
-    if given.threshold and palette is None and not given.colors:
+    if (given.threshold or given.dot_gain is not None) and palette is None and not given.colors:
         palette = device = PRESETS["bw"].colors
     if (given.solid not in (None, False) or regions) and (palette is None or given.lock_colors):
         name = "--threshold" if given.threshold else "--mask" if regions else "--solid"
@@ -249,6 +250,15 @@ def _settings(given: argparse.Namespace) -> Settings:
         if given.alpha == "keep":
             given.refuse("--pattern goes with --alpha key or blend")
         alpha = "key" if alpha == "keep" else alpha
+    if given.dot_gain is not None:
+        for name in EXCLUDES:
+            if getattr(given, name, None):
+                option = "size" if name == "max_bytes" else name.replace("_", "-")
+                given.refuse(f"--{option} goes without --dot-gain")
+        if palette is None or len(palette) != 2:
+            given.refuse("--dot-gain goes with two colours given, such as --preset bw")
+        gain = Path(given.dot_gain) if isinstance(given.dot_gain, str) else given.dot_gain
+        asked["dot_gain"] = dot_gain_for(gain, palette, None)
     if given.hidden and alpha == "blend":
         given.refuse("--hidden goes with --alpha keep or key")
     if given.hidden and given.output and given.output.lower().endswith(".gif"):

@@ -66,6 +66,19 @@ def file(text: str) -> str:
     return text
 
 
+def gain(text: str) -> float | str:
+    """Read a dot gain in percent, or the name of a file that has one."""
+    if text.lower().endswith(".json"):
+        return file(text)
+    try:
+        return number(float, 0, 50)(text)
+    except argparse.ArgumentTypeError:
+        shown = printable(text, longest=40)
+        raise argparse.ArgumentTypeError(
+            f"must be percent from 0 to 50, or a file that ends in .json, got {shown}"
+        ) from None
+
+
 def group(text: str) -> str:
     """Read the name of a group of kernels."""
     if text not in GROUPS:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fastgrad.dithering.dithering import dither
     from fastgrad.dithering.eye.viewing import Viewing
     from fastgrad.dithering.files.batch import DitheredFile, dither_files
+    from fastgrad.dithering.optimiser.dot_gain import DotGain
     from fastgrad.dithering.optimiser.loss import BlurredError, Gradient
     from fastgrad.dithering.optimiser.tile_limits import Tiles
     from fastgrad.dithering.optimiser.tones import ToneMap, fit_tones
@@ -26,6 +27,7 @@ __all__ = [
     "BlurredError",
     "DitheredFile",
     "Dithering",
+    "DotGain",
     "Gradient",
     "Progress",
     "ProgressBar",
@@ -43,6 +45,7 @@ _HOMES = {
     "BlurredError": "optimiser.loss",
     "DitheredFile": "files.batch",
     "Dithering": "result",
+    "DotGain": "optimiser.dot_gain",
     "Gradient": "optimiser.loss",
     "Progress": "result",
     "ProgressBar": "progress",

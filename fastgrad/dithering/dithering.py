@@ -18,7 +18,8 @@ from fastgrad.dithering.optimiser.solid import Mode as Region
 from fastgrad.dithering.optimiser.tile_limits import Tiles
 from fastgrad.dithering.optimiser.tones import Fit, ToneMap
 from fastgrad.dithering.pace import Pace
-from fastgrad.dithering.pictures.consoles import Console, limits_of
+from fastgrad.dithering.pictures.consoles import Console
+from fastgrad.dithering.pictures.dot_gains import Gain, dot_gain_for
 from fastgrad.dithering.pictures.inputs import Colors
 from fastgrad.dithering.pictures.presets import Preset
 from fastgrad.dithering.pictures.transparency import Mode
@@ -29,7 +30,7 @@ from fastgrad.dithering.soft_edges import dither_soft
 from fastgrad.dithering.strips.strips import dither_strips, source_of
 from fastgrad.dithering.thrift import Thrift, rated, thrifty
 from fastgrad.dithering.thrifty_run import ThriftyRun
-from fastgrad.dithering.tiled import SUITED, alone, dither_tiles
+from fastgrad.dithering.tiled import alone, dither_console
 from fastgrad.estimators import Estimator, EstimatorName
 from fastgrad.objectives import Objective
 from fastgrad.random import RNG
@@ -52,6 +53,7 @@ def dither(
     choose: int | None = None,
     tiles: Tiles | Console | None = None,
     pattern: PatternName | None = None,
+    dot_gain: Gain | None = None,
     alpha: Mode | None = None,
     hidden: bool = False,
     fit: Fit | ToneMap | None = None,
@@ -93,8 +95,8 @@ def dither(
     the whole of it are learned on a sample, and beside the result, a byte for each pixel, little
     more than a thousand rows are in memory. There it may be anything that is sliced like an array,
     such as a memory map, or an array of Zarr's or Dask's. With ``previous``, ``structure``,
-    ``choose``, ``pattern``, ``rate``, ``max_bytes``, ``quality``, a ``time_budget``, a region of
-    text, or opacity that is kept in a given palette or with ``weights``, it is dithered in memory.
+    ``choose``, ``pattern``, ``dot_gain``, ``rate``, ``max_bytes``, ``quality``, a ``time_budget``,
+    a region of text, or opacity kept in a given palette or with ``weights``, it is done in memory.
 
     Parameters
     ----------
@@ -128,6 +130,12 @@ def dither(
         Give each pixel its colour by a threshold for its place, instead of a search: a matrix of
         Bayer's, or blue noise. There is more grain, but frames of an animation differ only where
         the picture does, so that ``previous`` has no say.
+    dot_gain : float, DotGain or path-like, optional
+        By how much the dots of a printer are larger than pixels: how many percent of the whole are
+        seen covered, beyond the half, where every second pixel has a dot, 0 to 50. Or any response
+        of a pixel to the nine dots around it, or its file of JSON: see
+        `fastgrad.dithering.DotGain`. The picture is such that what is seen of it is right. It needs
+        a palette of two colours, and a space of light, "opponent" or "linear".
     alpha : {"keep", "key", "blend"}, optional
         What becomes of opacity: it stays as far as the palette has room, turns into all or
         nothing, or the picture is laid on white. By default "keep", and "blend" with a preset.
@@ -255,27 +263,25 @@ def dither(
     criterion = Criterion(structure, objective, estimator)
     thrift = Thrift(rate, max_bytes, quality, ending)
     thrift.alone(structure=structure, time_budget=time_budget)
+    sizes = {"rate": rate, "max_bytes": max_bytes, "quality": quality}
     eye: dict[str, Any] = {"space": space, "sigma": sigma, "ppd": ppd, "nu": nu}
     if tiles is not None:
-        limits = limits_of(tiles)
         alone(colors=colors, palette=palette, preset=preset, lock_colors=lock_colors, alpha=alpha)
         alone(hidden=hidden, fit=fit, solid=solid, regions=regions, previous=previous)
-        alone(choose=choose, pattern=pattern, structure=structure)
-        alone(rate=rate, max_bytes=max_bytes, quality=quality)
-        given = Given(image, alpha="blend")
-        viewing = Viewing(**{**SUITED, **given.options(**eye)}, local_weights=local_weights)
-        call, close = shown(progress, callback)
-        how = {"viewing": viewing, "weights": weights, "pace": pace, "rng": rng, "callback": call}
-        try:
-            return dither_tiles(given.values, limits, **how)
-        finally:
-            close()
+        alone(choose=choose, pattern=pattern, dot_gain=dot_gain, structure=structure, **sizes)
+        eye |= {"weights": weights, "local_weights": local_weights}
+        with shown(progress, callback) as call:
+            return dither_console(image, tiles, **eye, pace=pace, rng=rng, callback=call)
     if pattern is not None:
         pattern = _validate.named(pattern, "pattern", PATTERNS)
         if alpha == "keep":
             raise ValueError("alpha must be 'key' or 'blend' with a pattern, got 'keep'")
-        alone("a pattern", structure=structure, rate=rate, max_bytes=max_bytes, quality=quality)
+        alone("a pattern", structure=structure, **sizes)
         alpha = "key" if alpha is None and preset is None else alpha
+    if dot_gain is not None:
+        alone("dot_gain", choose=choose, pattern=pattern, structure=structure, **sizes)
+        alone("dot_gain", lock_colors=lock_colors, previous=previous)
+    gain = dot_gain_for(dot_gain, palette, preset)
     chosen = None
     if choose is not None:
         alone("choose", lock_colors=lock_colors, previous=previous)
@@ -285,19 +291,16 @@ def dither(
     same: dict[str, Any] = {"colors": colors, "lock_colors": lock_colors, "alpha": alpha}
     same |= {"fit": fit, "solid": solid, "regions": regions, "hidden": hidden, "weights": weights}
     text = "text" in (regions or {}) or None  # which sees whole words
-    whole = [criterion.structure or None, previous, time_budget, text, choose, pattern]
+    whole = [criterion.structure or None, previous, time_budget, text, choose, pattern, gain]
     whole_only = bool(thrift.asked) or any(option is not None for option in whole)
     source = source_of(image, whole=whole_only)
     mode = alpha or ("keep" if preset is None else "blend")
     given_too = any(option is not None for option in (palette, preset, weights))
     kept = mode == "keep" and given_too  # degrees of opacity that no palette is learned with
     if source is not None and (source.opaque or not kept):
-        call, close = shown(progress, callback)
-        try:
+        with shown(progress, callback) as call:
             same |= {"local_weights": local_weights, "pace": pace, "rng": rng, "callback": call}
             return dither_strips(source, palette=palette, preset=preset, **same, **eye)
-        finally:
-            close()
     given = Given(
         image,
         palette=palette if chosen is None else chosen,
@@ -307,8 +310,7 @@ def dither(
         **same,
     )
     viewing = Viewing(local_weights=local_weights, **given.options(**eye))
-    call, close = shown(progress, None if callback is None else given.watched(callback))
-    try:
+    with shown(progress, None if callback is None else given.watched(callback)) as call:
         soft = given.soft
         if soft is not None:
 
@@ -329,15 +331,11 @@ def dither(
                 weights=given.weights,
                 previous=given.previous,
                 settled=given.settled,
+                dot_gain=gain,
             )
             how = {"flicker": flicker, "rng": rng, "callback": call}
             run = ThriftyRun(problem, Pace(QUICK) if quick else pace, **how)
-            run.start()
-            run.anneal()
-            if pattern is None or problem.fixed is None:  # else there is nothing to learn
-                run.search()
-            if pattern is not None:
-                run.lay(pattern)
+            run.all(pattern)
             return run
 
         if thrift.asked:
@@ -346,5 +344,3 @@ def dither(
         if criterion.structure:
             run.refine(criterion)
         return given.dressed(run.result())
-    finally:
-        close()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from fastgrad import _validate
@@ -64,22 +65,21 @@ class ProgressBar:
             self._bar = None
 
 
+@contextmanager
 def shown(
     progress: bool, callback: Callable[[Progress], object] | None
-) -> tuple[Callable[[Progress], object] | None, Callable[[], None]]:
-    """Return the callback of a run, with a bar if one is asked for; and what ends the bar.
+) -> Iterator[Callable[[Progress], object] | None]:
+    """Give the callback of a run, with a bar if one is asked for, and end the bar with the run.
 
     Parameters
     ----------
     progress, callback
         Options of `fastgrad.dither`.
 
-    Returns
-    -------
-    callback : callable or None
+    Yields
+    ------
+    callable or None
         What is called with each `Progress`.
-    close : callable
-        To be called in the end.
 
     Raises
     ------
@@ -89,7 +89,8 @@ def shown(
         If ``progress`` is neither True nor False.
     """
     if not _validate.choice(progress, "progress", (False, True)):
-        return callback, lambda: None
+        yield callback
+        return
     bar = ProgressBar()
 
     def both(state: Progress) -> None:
@@ -97,4 +98,7 @@ def shown(
         if callback is not None:
             callback(state)
 
-    return both, bar.close
+    try:
+        yield both
+    finally:
+        bar.close()

@@ -14,7 +14,7 @@ from fastgrad import _validate
 from fastgrad._typing import ArrayLike, ByteArray
 from fastgrad.dithering.metrics.psnr_and_ssim import decibels
 from fastgrad.dithering.optimiser.loss import BlurredError
-from fastgrad.dithering.optimiser.search import Search
+from fastgrad.dithering.optimiser.printed import searching
 from fastgrad.dithering.pictures import transparency
 from fastgrad.dithering.pictures.inputs import Colors, colors_of, pixels_of
 from fastgrad.dithering.pictures.report import Figures, against_others
@@ -261,7 +261,7 @@ def metrics(loss: BlurredError, indices: ByteArray, palette: ArrayLike) -> dict[
     20.0
     """
     loss = loss.unweighted()
-    whole, plain = Search(loss, indices, palette).errors()
+    whole, plain = searching(loss, indices, palette).errors()
     return {
         "psnr": decibels(plain / len(loss.planes)),
         "blurred_psnr": decibels((whole - float(loss.nu) * plain) / len(loss.planes)),

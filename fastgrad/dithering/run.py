@@ -18,6 +18,7 @@ from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.palette import Fit, Sample, spacing
 from fastgrad.dithering.optimiser.parts import tiled
 from fastgrad.dithering.optimiser.patterns import PatternName, patterned
+from fastgrad.dithering.optimiser.printed import PrintedError, diffused, searching
 from fastgrad.dithering.optimiser.problem import Problem
 from fastgrad.dithering.optimiser.refinement import as_estimator, refine
 from fastgrad.dithering.optimiser.search import Search
@@ -146,6 +147,15 @@ class Run:
         self._steps, self._sweeps = plan.steps_for(problem.colors), plan.sweeps
         self._reports, self._planned = 0, 1 + self._steps + plan.rounds + plan.whole + plan.sweeps
 
+    def all(self, pattern: PatternName | None = None) -> None:
+        """Do all of it, and lay a pattern in the place of the search if there is one."""
+        self.start()
+        self.anneal()
+        if pattern is None or self.problem.fixed is None:  # else there is nothing to learn
+            self.search()
+        if pattern is not None:
+            self.lay(pattern)
+
     def start(self) -> None:
         """Choose the palette to begin with; report a quick first picture before that is done."""
         problem, plan = self.problem, self.pace.plan
@@ -249,11 +259,14 @@ class Run:
     def _diffused(self, colors=None):
         """Return a picture by error diffusion."""
         colors = self.colors if colors is None else colors
+        if isinstance(self.loss, PrintedError):  # what is pinned is seen beside the rest
+            return self.problem.pinned(diffused(self.loss, colors))
         return begin(self.loss, colors, previous=self.problem.previous, gap=self._gap)
 
     def _searched(self, indices, colors):
         """Return the search that changes a picture in place."""
-        return Search(self.loss, indices, colors, previous=self.problem.previous, gap=self._gap)
+        kept = {"previous": self.problem.previous, "gap": self._gap}
+        return searching(self.loss, indices, colors, **kept)
 
     def _sweep(self, search, snapshot):
         """Search once, report it, and return the number of moves."""

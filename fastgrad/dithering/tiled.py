@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from fastgrad import random
 from fastgrad._typing import Array, ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.eye import colour
 from fastgrad.dithering.eye.viewing import Viewing
+from fastgrad.dithering.given import Given
 from fastgrad.dithering.optimiser.loss import BlurredError, check_weights
 from fastgrad.dithering.optimiser.palette import Fit, Sample
 from fastgrad.dithering.optimiser.tile_clusters import clustered
@@ -25,10 +26,14 @@ from fastgrad.dithering.optimiser.tile_palettes import (
     refilled,
 )
 from fastgrad.dithering.pace import Pace
+from fastgrad.dithering.pictures.consoles import Console, limits_of
 from fastgrad.dithering.result import Dithering, Progress, metrics
 from fastgrad.random import RNG
 
-__all__ = ["SUITED", "alone", "dither_tiles"]
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["SUITED", "alone", "dither_console", "dither_tiles"]
 
 # Few colours in a tile need less grain, and colours that count as much as tones.
 SUITED: dict[str, Any] = {"space": "linear", "nu": 0.15}
@@ -60,6 +65,30 @@ def alone(other: str = "tiles", /, **options: object) -> None:
         nothing = value is None or value is False or (name, value) in NOTHING
         if not nothing:
             raise ValueError(f"{name} must be left out with {other}, got {value!r}")
+
+
+def dither_console(
+    image: ArrayLike | Image,
+    tiles: Tiles | Console,
+    *,
+    weights: ArrayLike | None = None,
+    local_weights: bool | None = None,
+    pace: Pace | None = None,
+    rng: RNG = 0,
+    callback: Callable[[Progress], object] | None = None,
+    **eye: Any,
+) -> Dithering:
+    """Dither a picture for a console: arguments are options of `fastgrad.dither`.
+
+    Examples
+    --------
+    >>> dither_console(np.zeros((8, 8), np.uint8), "gbc").palette.shape
+    (32, 3)
+    """
+    limits, given = limits_of(tiles), Given(image, alpha="blend")
+    viewing = Viewing(**{**SUITED, **given.options(**eye)}, local_weights=local_weights)
+    how: dict[str, Any] = {"pace": pace, "rng": rng, "callback": callback}
+    return dither_tiles(given.values, limits, viewing=viewing, weights=weights, **how)
 
 
 def dither_tiles(

@@ -188,3 +188,34 @@ def test_patterns_that_are_refused(capsys, arguments, said):
         code = end.code
     assert code == 2
     assert said in capsys.readouterr().err
+
+
+def test_dot_gain_of_a_printer(folder):
+    Path("gain.json").write_text('{"radius": 0.9}')
+    for option, gain in (("20", 20), ("gain.json", fg.dithering.DotGain.round(0.9))):
+        assert run("photo.png", "--dot-gain", option, *FAST) == 0
+        expected = fg.dither(PICTURE, preset="bw", solid=False, dot_gain=gain, speed=10)
+        np.testing.assert_array_equal(indices()[0], expected.indices)
+    assert run("photo.png", "--dot-gain", "20", "--report", "all.json", *FAST) == 0
+    assert '"dot_gain": 20.0' in Path("all.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("--dot-gain 60", "must be percent from 0 to 50, or a file that ends in .json, got 60"),
+        ("--dot-gain no.json", "cannot read no.json"),
+        ("--dot-gain 20 --preset bwr", "--dot-gain goes with two colours given"),
+        ("--dot-gain 20 -k 2", "--dot-gain goes with two colours given"),
+        ("--dot-gain 20 --pattern ordered", "--pattern goes without --dot-gain"),
+        ("--dot-gain 20 --size 4kB", "--size goes without --dot-gain"),
+        ("--dot-gain 20 --tiles gbc", "--dot-gain goes without --tiles"),
+    ],
+)
+def test_dot_gain_that_is_refused(capsys, arguments, said):
+    try:
+        code = run("photo.png", *arguments.split(), *FAST)
+    except SystemExit as end:  # of argparse
+        code = end.code
+    assert code == 2
+    assert said in capsys.readouterr().err

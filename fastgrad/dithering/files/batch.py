@@ -21,6 +21,7 @@ from fastgrad.dithering.given import COLORS, Given
 from fastgrad.dithering.optimiser.patterns import PATTERNS
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures import images, output_files, transparency
+from fastgrad.dithering.pictures.dot_gains import EXCLUDES, dot_gain_for
 from fastgrad.dithering.pictures.inputs import Colors
 from fastgrad.dithering.pictures.large import LargePicture
 from fastgrad.dithering.pictures.presets import Preset
@@ -228,6 +229,9 @@ def _settings(
     if options.get("pattern") is not None:
         _validate.named(options["pattern"], "pattern", PATTERNS)
         alone("a pattern", **{n: options.get(n) for n in ("structure", "rate", "max_bytes")})
+    if options.get("dot_gain") is not None:
+        alone("dot_gain", **{n: {**options, "lock_colors": lock}.get(n) for n in EXCLUDES})
+        dot_gain_for(options["dot_gain"], given.swatches, None)
     criterion = ("structure", "objective", "estimator")
     Criterion(**{name: options[name] for name in criterion if name in options})
     eye = given.options(**{name: options.get(name) for name in ("sigma", "ppd", "nu", "space")})

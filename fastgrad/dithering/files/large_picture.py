@@ -42,6 +42,7 @@ NOT_IN_STRIPS = {  # options, and why they need a whole picture in memory
     "quality": "the score is known only when all is dithered",
     "tiles": "the palettes of a console are shared out among all tiles",
     "pattern": "strips are searched, and have no thresholds",
+    "dot_gain": "strips are searched by pixels, each of which is its own dot",
 }
 
 

@@ -101,6 +101,8 @@ class _Work:
         if self.tiled and picture.count > 1:
             reason = "an animation has one palette, and not some for tiles"
             raise images.FileError(f"{picture.name}: {reason}")
+        if self.options.get("dot_gain") is not None and picture.count > 1:
+            raise images.FileError(f"{picture.name}: an animation is not printed: no dot gain")
         if "time_budget" in self.options:
             self.options["time_budget"] /= self.runs
         self.done = self.before = 0  # steps, and those of earlier runs

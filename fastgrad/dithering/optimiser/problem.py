@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from fastgrad import _validate
 from fastgrad._typing import Array, ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.eye import colour
-from fastgrad.dithering.eye.viewing import Viewing
+from fastgrad.dithering.eye.viewing import LIGHT, Viewing
 from fastgrad.dithering.optimiser import flat
+from fastgrad.dithering.optimiser.dot_gain import DotGain
 from fastgrad.dithering.optimiser.loss import BlurredError, check_weights
 from fastgrad.dithering.optimiser.palette import distinct
+from fastgrad.dithering.optimiser.printed import PrintedError
 from fastgrad.dithering.optimiser.solid import Labels, joined
 from fastgrad.dithering.optimiser.spare import refilled, spare
 
@@ -33,6 +37,8 @@ class Problem:
         Options of `fastgrad.dither`.
     settled : array of int16, shape (height, width), optional
         Indices of pixels that have them already, of a fixed palette; -1 elsewhere.
+    dot_gain : DotGain, optional
+        What is seen of the dots of a printer, which has a fixed palette of two colours.
 
     Attributes
     ----------
@@ -86,10 +92,15 @@ class Problem:
         weights: ArrayLike | None = None,
         previous: object = None,
         settled: Labels | None = None,
+        dot_gain: DotGain | None = None,
     ) -> None:
         self.image = pixels = _picture(image)
         size = pixels.shape[:2]
         fixed, kept, self.colors = _palette(colors, palette, lock_colors)
+        if dot_gain is not None and viewing.space not in LIGHT:
+            known = " or ".join(map(repr, LIGHT))
+            raise ValueError(f"space must be {known} with dot_gain, got {viewing.space!r}")
+        self._gain = dot_gain
         self.viewing = viewing.settled(self.colors)
         self.weights = None if weights is None else check_weights(weights, size).astype(np.float32)
         self.previous = None if previous is None else _indices(previous, size, self.colors)
@@ -193,7 +204,11 @@ class Problem:
             The loss, in the space that `space` names.
         """
         weights = self.viewing.weighted(linear, weights)
-        return BlurredError(self.space.into(linear), weights=weights, **self.viewing.blur)
+        image, options = self.space.into(linear), dict[str, Any](self.viewing.blur)
+        if self._gain is None or self.fixed is None:
+            return BlurredError(image, weights=weights, **options)
+        options |= {"gain": self._gain, "ink": self._gain.ink(self.fixed)}
+        return PrintedError(image, weights=weights, **options)
 
     def _flat(self, rgb, fixed, kept):
         """Return the pixels to pin."""

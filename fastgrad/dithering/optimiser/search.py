@@ -142,19 +142,20 @@ class Search:
         return sums.sum(axis=0)
 
 
-def table_of(loss: BlurredError) -> tuple[FloatArray, int]:
+def table_of(loss: BlurredError, *, least: int = 1) -> tuple[FloatArray, int]:
     """Return the autocorrelation of a loss in whole vectors, and the side of the tiles of a sweep.
 
     Parameters
     ----------
     loss : BlurredError
         The loss.
+    least : int, optional
+        The least r: two pixels that may swap are in the table even where there is no blur.
 
     Returns
     -------
     table : array, shape (2 r + 1, N)
-        `BlurredError.table`, filled up with zeros, and with r = 1 where there is no blur: two
-        neighbours that may swap are in it.
+        `BlurredError.table`, filled up with zeros.
     size : int
         Rows and columns of a tile: no less than the table has.
 
@@ -164,7 +165,7 @@ def table_of(loss: BlurredError) -> tuple[FloatArray, int]:
     >>> table.shape, size
     ((13, 16), 32)
     """
-    radius = max(1, loss.radius)
+    radius = max(least, loss.radius)
     side = 2 * radius + 1
     table = np.zeros((side, kernels.LANES * -(-side // kernels.LANES)), loss.dtype)
     inside = slice(radius - loss.radius, radius + loss.radius + 1)
