@@ -124,8 +124,9 @@ def dither(
     tiles : Tiles or {"nes", "snes", "gbc", "mega-drive", "sms"}, optional
         The limits of a console: each tile of the picture has one of a few palettes, which are
         learned together with the palettes of the tiles and the dither. Entry m of palette p has the
-        index ``p * tiles.colors + m``. Opacity is laid on white, and options of the palette, of
-        solid colours, of other frames, of other objectives and of the file's size are left out.
+        index ``p * tiles.colors + m``. Without ``space``, three ways to measure errors are tried,
+        and the best picture by SSIMULACRA2 is taken. Opacity is laid on white, and options of the
+        palette, solid colours, other frames, other objectives and the file's size are left out.
     pattern : {"ordered", "blue-noise"}, optional
         Give each pixel its colour by a threshold for its place, instead of a search: a matrix of
         Bayer's, or blue noise. There is more grain, but frames of an animation differ only where

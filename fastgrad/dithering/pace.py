@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -98,6 +99,21 @@ class Pace:
             speed = SLOWEST
         speed = DEFAULT if speed is None else _validate.integer(speed, "speed", 1, len(PLANS))
         self.plan = PLANS[speed - 1]
+
+    def one_of(self, runs: int) -> Pace:
+        """Return the pace of the first of so many runs: a share of the time left, or of trials.
+
+        Examples
+        --------
+        >>> Pace().plan.trials, Pace().one_of(3).plan.trials
+        (8, 2)
+        """
+        if self._budget is None:
+            made = copy.copy(self)
+            made.plan = self.plan._replace(trials=max(1, self.plan.trials // runs))
+            return made
+        left = self.began + self._budget - time.perf_counter()
+        return Pace(time_budget=max(0.0, left / runs))
 
     def deadline(self, stage: Stage) -> float | None:
         """Return when a stage must end, as `time.perf_counter` counts; None without a budget."""

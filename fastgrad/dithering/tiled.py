@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from fastgrad._typing import Array, ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.eye import colour
 from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.given import Given
+from fastgrad.dithering.metrics.ssimulacra2 import Ssimulacra2
 from fastgrad.dithering.optimiser.loss import BlurredError, check_weights
 from fastgrad.dithering.optimiser.palette import Fit, Sample
 from fastgrad.dithering.optimiser.tile_clusters import clustered
@@ -35,11 +37,19 @@ if TYPE_CHECKING:
 
 __all__ = ["SUITED", "alone", "dither_console", "dither_tiles"]
 
-# Few colours in a tile need less grain, and colours that count as much as tones.
-SUITED: dict[str, Any] = {"space": "linear", "nu": 0.15}
+Callback: TypeAlias = "Callable[[Progress], object]"
+# Few colours in a tile need less grain. How errors are best measured is the picture's own: mostly
+# colours count as much as tones; where it is grey, more tones are worth some colour in the grain;
+# where it is dark, all grain is seen, and the steps between colours are large.
+SUITED: tuple[dict[str, Any], ...] = (
+    {"space": "linear", "nu": 0.15},
+    {"space": "opponent", "nu": 0.15},
+    {"space": "srgb", "nu": 0.5},
+)
 NOTHING = (("alpha", "blend"), ("fit", "none"), ("structure", 0))
 EARLY = 2  # rounds of search and fit in which a clustering is tried out
 SAMPLE = 1 << 17  # pixels to which palettes are fitted
+JUDGED = 1 << 10  # rows and columns at most of the part by which pictures are judged
 
 
 def alone(other: str = "tiles", /, **options: object) -> None:
@@ -75,7 +85,7 @@ def dither_console(
     local_weights: bool | None = None,
     pace: Pace | None = None,
     rng: RNG = 0,
-    callback: Callable[[Progress], object] | None = None,
+    callback: Callback | None = None,
     **eye: Any,
 ) -> Dithering:
     """Dither a picture for a console: arguments are options of `fastgrad.dither`.
@@ -86,27 +96,30 @@ def dither_console(
     (32, 3)
     """
     limits, given = limits_of(tiles), Given(image, alpha="blend")
-    viewing = Viewing(**{**SUITED, **given.options(**eye)}, local_weights=local_weights)
+    asked: dict[str, Any] = given.options(**eye) | {"local_weights": local_weights}
+    viewings = [Viewing(**{**suited, **asked}) for suited in SUITED]  # which may be the same
     how: dict[str, Any] = {"pace": pace, "rng": rng, "callback": callback}
-    return dither_tiles(given.values, limits, viewing=viewing, weights=weights, **how)
+    viewings = viewings[:1] if "space" in asked else list(dict.fromkeys(viewings))
+    return dither_tiles(given.values, limits, viewings=viewings, weights=weights, **how)
 
 
 def dither_tiles(
     values: Array,
     tiles: Tiles,
     *,
-    viewing: Viewing | None = None,
+    viewings: Sequence[Viewing] = (),
     weights: ArrayLike | None = None,
     pace: Pace | None = None,
     rng: RNG = 0,
-    callback: Callable[[Progress], object] | None = None,
+    callback: Callback | None = None,
 ) -> Dithering:
     """Dither a picture each of whose tiles has one of a few palettes.
 
     Tiles are clustered by their colours. Then the search of `fastgrad.dither` moves pixels within
     the palettes of their tiles, tiles from one palette to another, and all palettes by least
     squares, in turns, and each of these moves lowers the loss. Colours are rounded to what the
-    device can show one at a time, each to the best beside the others, and the search goes on.
+    device can show one at a time, each to the best beside the others, and the search goes on. All
+    of it is done under each of some viewing conditions: the best by SSIMULACRA2 is the result.
 
     Parameters
     ----------
@@ -114,8 +127,8 @@ def dither_tiles(
         sRGB values, uint8 or float in [0, 1].
     tiles : Tiles
         The limits.
-    viewing : Viewing, optional
-        The viewing conditions; by default those of `SUITED`.
+    viewings : sequence of Viewing, optional
+        The viewing conditions to choose from; by default those of `SUITED`.
     weights : array_like, shape (height, width), optional
         Weights of the pixels' errors.
     pace : Pace, optional
@@ -142,12 +155,49 @@ def dither_tiles(
     >>> found.palette.shape, np.unique(found.indices[:8, :8] // 2).size
     ((4, 3), 1)
     """
-    viewing, pace = viewing or Viewing(**SUITED), pace or Pace()
-    work = _Work(values, tiles, viewing, weights, pace, rng, callback)
-    work.start()
-    work.learn()
-    work.finish()
-    return work.result()
+    viewings, pace = viewings or [Viewing(**suited) for suited in SUITED], pace or Pace()
+    judged = _judged(values, weights) if len(viewings) > 1 else None
+    best, most, done = None, -np.inf, 0
+    for i, viewing in enumerate(viewings):
+        left = len(viewings) - i
+        call = None if callback is None else _counted(callback, done, left)
+        work = _Work(values, tiles, viewing, weights, pace.one_of(left), rng, call)
+        work.start()
+        work.learn()
+        work.finish()
+        found, done = work.result(), done + work.reports
+        score = 0.0 if judged is None else judged(found.image)
+        if best is None or score > most:
+            best, most = found, score
+    assert best is not None
+    return replace(best, seconds=time.perf_counter() - pace.began)
+
+
+def _judged(values: Array, weights: ArrayLike | None) -> Callable[[ByteArray], float]:
+    """Return what scores pictures, by what counts of their middle."""
+    values = values if values.ndim == 3 else np.repeat(values[..., None], 3, axis=2)
+    shape = values.shape[:2]
+    middle = tuple(slice(max(0, (n - JUDGED) // 2), (n + JUDGED) // 2) for n in shape)
+    original = colour.to_srgb(colour.to_linear(values[middle]))
+    judge, hidden = Ssimulacra2(values[middle]), None
+    if weights is not None:
+        hidden = check_weights(weights, shape)[middle][..., None] == 0
+
+    def score(image: ByteArray) -> float:
+        part = image[middle]
+        return judge.score(part if hidden is None else np.where(hidden, original, part))
+
+    return score
+
+
+def _counted(callback: Callback, done: int, runs: int) -> Callback:
+    """Return a callback of one run of several, for that of them all."""
+
+    def call(progress: Progress) -> object:
+        steps = done + runs * progress.steps
+        return callback(replace(progress, step=done + progress.step, steps=steps))
+
+    return call
 
 
 class _Work:
@@ -161,7 +211,7 @@ class _Work:
         weights: ArrayLike | None,
         pace: Pace,
         rng: RNG,
-        callback: Callable[[Progress], object] | None,
+        callback: Callback | None,
     ) -> None:
         self.tiles, self.pace, self.callback = tiles, pace, callback
         values = values if values.ndim == 3 else np.repeat(values[..., None], 3, axis=2)

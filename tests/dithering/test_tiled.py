@@ -7,7 +7,10 @@ import pytest
 
 import fastgrad as fg
 from fastgrad.cli import main
-from fastgrad.dithering import Tiles
+from fastgrad.dithering import Tiles, Viewing
+from fastgrad.dithering.metrics.ssimulacra2 import Ssimulacra2
+from fastgrad.dithering.pace import Pace
+from fastgrad.dithering.tiled import SUITED, dither_tiles
 
 Image = pytest.importorskip("PIL.Image")
 LIMITS = Tiles((8, 8), palettes=3, colors=3, channel_bits=4, shared_color=True)
@@ -31,7 +34,8 @@ def of_tiles(indices, colors):
 
 def test_the_result_keeps_the_limits_and_lowers_the_loss(picture):
     states = []
-    found = fg.dither(picture, tiles=LIMITS, speed=8, callback=states.append)
+    options = {"tiles": LIMITS, "speed": 8, "space": "linear"}
+    found = fg.dither(picture, **options, callback=states.append)
     labels = of_tiles(found.indices, 3)
     assert all(len(label) == 1 for label in labels)
     assert {label[0] for label in labels} == {0, 1, 2}
@@ -43,13 +47,39 @@ def test_the_result_keeps_the_limits_and_lowers_the_loss(picture):
     shown = states[1].snapshot()
     assert np.isin(shown.palette, 17 * np.arange(16)).all()
     assert all(len(label) == 1 for label in of_tiles(shown.indices, 3))
-    np.testing.assert_array_equal(fg.dither(picture, tiles=LIMITS, speed=8).indices, found.indices)
+    np.testing.assert_array_equal(fg.dither(picture, **options).indices, found.indices)
 
 
 def test_more_palettes_are_better(picture):
-    one = fg.dither(picture, tiles=Tiles(palettes=1, colors=3), speed=8)
-    four = fg.dither(picture, tiles=Tiles(palettes=4, colors=3), speed=8)
+    same = {"speed": 8, "space": "linear"}  # else each has its own measure
+    one = fg.dither(picture, tiles=Tiles(palettes=1, colors=3), **same)
+    four = fg.dither(picture, tiles=Tiles(palettes=4, colors=3), **same)
     assert four.loss[-1] < 0.7 * one.loss[-1]
+
+
+def test_of_several_viewing_conditions_the_best_picture_is_taken(picture):
+    viewings = [Viewing(**suited) for suited in SUITED]
+    alone = [dither_tiles(picture, LIMITS, viewings=[v], pace=Pace(10)) for v in viewings]
+    judge = Ssimulacra2(picture)
+    scores = [judge.score(found.image) for found in alone]
+    assert max(scores) > min(scores) + 1
+    best = alone[int(np.argmax(scores))]
+    for order in (viewings, viewings[::-1]):
+        states = []
+        how = {"pace": Pace(10), "callback": states.append}
+        found = dither_tiles(picture, LIMITS, viewings=order, **how)
+        np.testing.assert_array_equal(found.image, best.image)
+        assert found.loss == best.loss
+        assert [state.step for state in states] == list(range(1, len(states) + 1))
+        assert all(state.step <= state.steps for state in states)
+    np.testing.assert_array_equal(fg.dither(picture, tiles=LIMITS, speed=10).image, best.image)
+    weights = np.ones((30, 40))
+    weights[:, 20:] = 0  # what is hidden has no say
+    parts = []
+    for some in (viewings, *([viewing] for viewing in viewings)):
+        part = dither_tiles(picture, LIMITS, viewings=some, weights=weights, pace=Pace(10))
+        parts.append(judge.score(np.where(weights[..., None] > 0, part.image, picture)))
+    assert parts[0] == max(parts[1:])
 
 
 def test_grey_small_and_weighted_pictures(picture):
