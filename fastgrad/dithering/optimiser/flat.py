@@ -23,7 +23,8 @@ __all__ = ["FREE", "Pins", "codes_of", "covering", "fields", "near", "nearby", "
 FREE = -1  # the label of a pixel that is not pinned
 DRAWN = 0.25  # share of pixels amid their own colour from which on a picture is a drawn one
 CORE = 4  # least number of such pixels in a colour's fields
-LINE = 24  # pixels of one colour, one beside the other, that are a line
+LINE = 24  # pixels of one colour, one beside the other, that are a line; or, in all, an ink
+STROKE = 5  # rows and columns around a pixel of an ink in which there is ground
 ROOM = 8  # one entry in so many is left for what is not flat
 NEAR = 1  # in each channel: a difference of 1/255 that nobody sees
 SEEDS = 3  # of the clusterings for a smooth picture
@@ -104,9 +105,9 @@ def fields(
     -------
     Pins or None
         None for a photograph: where fewer than a quarter of the pixels have eight neighbours of
-        the same colour. Where there is room, long lines of one colour are flat too; where there are
-        more flat colours than room, those are taken that cover much and cannot be mixed of the
-        others, and none that covers so little as the steps of a ramp.
+        the same colour. Long lines of one colour are flat too where there is room, and half of what
+        is left is for inks of text on flat ground. Of more flat colours than room, those are taken
+        that cover much, not just a step of a ramp, and cannot be mixed of the others.
 
     Examples
     --------
@@ -304,16 +305,36 @@ def _amid(codes: Array) -> npt.NDArray[np.bool_]:
 
 def _chosen(codes: Array, amid: Array, kept: ByteArray, room: int) -> ByteArray:
     """Return the flat colours of a picture that are to be pinned, beside those that are kept."""
-    flat, sizes = np.unique(amid, return_counts=True)
-    new = (sizes >= CORE) & ~np.isin(flat, codes_of(kept))
-    flat, sizes = flat[new], sizes[new]
+    flat, sizes = np.unique(amid[~np.isin(amid, codes_of(kept))], return_counts=True)
+    flat, sizes = flat[sizes >= CORE], sizes[sizes >= CORE]
     if len(flat) > room:
         large = sizes >= amid.size / (4 * room)
         return selected(rgb_of(flat[large]), sizes[large], kept, room)
     lines = np.unique(np.concatenate([_runs(codes), _runs(codes.T)]))
     lines = lines[~np.isin(lines, flat) & ~np.isin(lines, codes_of(kept)) & (lines != FREE)]
-    more = lines if len(flat) + len(lines) <= room else lines[:0]
-    return rgb_of(np.concatenate([flat[np.argsort(-sizes, kind="stable")], more]))
+    drawn = np.concatenate([flat[np.argsort(-sizes, kind="stable")], lines])
+    left = room - len(drawn)
+    if left < 0:
+        return rgb_of(drawn[: len(flat)])
+    inks = _inks(codes, np.isin(codes, np.concatenate([drawn, codes_of(kept)])))
+    return rgb_of(np.concatenate([drawn, inks[: left // 2]]))
+
+
+def _inks(codes: Array, ground: npt.NDArray[np.bool_]) -> Array:
+    """Return the colours of text on flat ground, by size; photographs on it have none."""
+    from scipy import ndimage
+
+    solid = np.zeros(codes.shape, bool)  # where a pixel has another of its colour beside it
+    for one, two in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
+        solid[one] |= (same := codes[one] == codes[two])
+        solid[two] |= same
+    other = ~ground & (codes != FREE)
+    some = other & solid & ndimage.maximum_filter(ground, STROKE)
+    inks, sizes = np.unique(codes[some], return_counts=True)
+    inks, sizes = inks[sizes >= LINE], sizes[sizes >= LINE]
+    _, whole = np.unique(codes[other & np.isin(codes, inks)], return_counts=True)
+    order = np.argsort(-whole, kind="stable")
+    return inks[order][(2 * sizes > whole)[order]]
 
 
 def _runs(codes: Array) -> Array:

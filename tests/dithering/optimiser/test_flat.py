@@ -144,6 +144,8 @@ def test_a_screen():
     core = amid(image)
     np.testing.assert_array_equal(result.image[1:-1, 1:-1][core], image[1:-1, 1:-1][core])
     assert len(np.unique(result.palette[np.unique(result.indices)], axis=0)) == 64
+    heading = (image == [235, 240, 250]).all(axis=-1)
+    np.testing.assert_array_equal(result.image[heading], image[heading])
     for row in range(80, 116):  # each step of the ramp is a line of its own
         assert (result.image[row, 131:148] == image[row, 131:148]).all()
 
@@ -166,6 +168,22 @@ def test_locked_colours_come_first(flat20):
     np.testing.assert_array_equal(pins.palette[:2], locked)
     assert len(np.unique(pins.palette, axis=0)) == 15
     assert pins.labels[0, 0] == 1
+
+
+def test_inks_of_text_on_flat_ground_are_pinned():
+    image = np.full((90, 160, 3), 250, np.uint8)
+    image[:30] = [33, 45, 62]
+    for i in range(20):  # strokes, and edges of which no two pixels are alike
+        image[8 + i % 3 : 14 + i % 3, 5 + 7 * i] = [235, 240, 250]
+        image[8 + i % 3 : 14 + i % 3, 6 + 7 * i] = 100 + np.arange(18).reshape(6, 3) + 7 * i
+        image[40 : 45 + i % 2, 5 + 7 * i] = [70, 80, 96]
+    y, x = np.mgrid[:30, :60]
+    image[55:85, 20:80] = (np.stack([y, x, y + x], axis=-1) // 6 * 8).astype(np.uint8)  # smooth
+    pins = flat.fields(image, None, 64, kept=NONE)
+    assert pins.palette[:2].tolist() == [[250] * 3, [33, 45, 62]]
+    assert pins.palette[-2:].tolist() == [[235, 240, 250], [70, 80, 96]]
+    few = flat.fields(image, None, 5, kept=NONE)
+    assert few.palette.tolist() == [[250] * 3, [33, 45, 62], [235, 240, 250]]
 
 
 def test_nothing_of_a_photograph_is_pinned():
