@@ -21,7 +21,8 @@ def read(path: str | os.PathLike[str]) -> ByteArray:
     path : str or path-like
         A file in one of the formats of ``fastgrad dither --palette``, told by what is in it: those
         of GIMP and Aseprite (``.gpl``), Adobe (``.act``, ``.aco``, ``.ase``), JASC and Windows
-        (``.pal``), Paint.NET and Lospec (``.txt``, ``.hex``), JSON, or a picture.
+        (``.pal``), Paint.NET and Lospec (``.txt``, ``.hex``), JSON, or a picture. A ``.act`` of 768
+        bytes does not say how many colours it has: zeros that fill it up are read as black.
 
     Returns
     -------

@@ -142,6 +142,7 @@ DARK = [(16, 32, 48), (64, 80, 96)]
             swatches((b"LAB ", 1, 0, 0), (b"LAB ", 0.5429, 80.8, 69.89), (b"LAB ", 0, 0, 0)),
             [(255, 255, 255), (255, 0, 0), (0, 0, 0)],
         ),
+        ("filled.act", np.uint8(DARK).tobytes().ljust(768, b"\0"), [*DARK, (0, 0, 0)]),
         ("clear.act", COLORS.tobytes().ljust(768, b"\0") + b"\0\4\0\3", COLORS[:3].tolist()),
     ],
 )
