@@ -47,11 +47,11 @@ def objective(plan, x, a, b, temperature, row_penalty, column_penalty):
 
 
 @by_penalties
-@pytest.mark.parametrize("temperature", [0.3, 1.0])
+@pytest.mark.parametrize("temperature", [0.5, 2.0])
 def test_plans_satisfy_the_equations_of_the_optimum(temperature, row_penalty, column_penalty):
     """The objective is strictly concave: what its derivative is 0 at is the only optimum."""
     balanced = row_penalty == column_penalty == INF
-    for n, m in ((6, 6), (3, 20), (17, 5), (1, 4)):
+    for n, m in ((6, 6), (3, 20), (9, 1)):
         x, a, b = problems(3, n, m, balanced=balanced)
         how = {"row_penalty": row_penalty, "column_penalty": column_penalty}
         how["temperature"] = temperature

@@ -25,6 +25,7 @@ All factors lie in [0, 1]: nothing overflows, whatever the logits.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -197,6 +198,10 @@ def arborescence(graph: Digraph, z: IntArray) -> Any:
 
 def traces(graph: Digraph, most: int) -> IntArray | int:
     """Return all traces, (number, T); or how many there are at least, if that is above `most`."""
+    into = np.bincount(graph.edges[:, 1], minlength=graph.nodes)
+    least = math.prod(into[np.arange(graph.nodes) != graph.root].tolist())
+    if least > most:  # what the nodes alone can take
+        return least
     z = np.zeros((1, 0), np.int32)
     for _ in range(length(graph)):
         graphs = Contraction(graph, len(z))
