@@ -99,10 +99,11 @@ class ReinMaxCV(GumbelRao):
 
     Notes
     -----
-    The formula of ReinMax-CV is that of its authors' programme and of independent ones that cite
-    its equation 18; the preprint itself was at hand only in part. Its control has not quite mean
-    zero, since y has the noise with which D won against p and y' that against p'. The mean of the
-    estimate is therefore not that of `reinmax`: tests hold it to a quadrature of its own.
+    The preprint was at hand only in part. The formula is the one that independent programmes cite
+    as its equation 18, with G the noise of the outcome, as its authors draw it (whose programme
+    adds a relaxed sample in the place of G). The control has not quite mean zero, since y has the
+    noise with which D won against p and y' that against p'. The mean of the estimate is therefore
+    not that of `reinmax`: tests hold it to a quadrature of its own.
 
     The second control is derived here: ``E[R(D)] = J(p)``, and w' does not depend on D.
 
