@@ -34,14 +34,14 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, dict[str, An
     "compare": (
         problems.compare,
         "compare all estimators on stock problems",
-        arguments.compare(tuple(problems.PROBLEMS), problems.OUTPUT),
+        problems.COMPARE,
     ),
     "compile": (
         compilation.compile_kernels,
         "compile kernels ahead of their first use, on all processors",
         compilation.COMPILE,
     ),
-    "info": (versions.info, "print versions, threads and the kernel cache", arguments.INFO),
+    "info": (versions.info, "print versions, threads and the kernel cache", versions.INFO),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from fastgrad.cli.options import Option, numeric, option
+from fastgrad.cli.options import THREADS, Option, numeric, option
 from fastgrad.cli.values import (
     bytes_of,
     file,
@@ -32,8 +32,6 @@ from fastgrad.dithering.pictures.presets import PRESETS
 from fastgrad.dithering.pictures.transparency import MODES
 
 ESTIMATORS = ("local_expectation", "rloo", "gumbel_softmax", "rebar")
-
-THREADS = numeric("--threads", int, 1, 4096, "threads to use (default: one for each processor)")
 
 DITHER: dict[str, tuple[Option, ...]] = {
     "": (
@@ -293,45 +291,4 @@ DITHER: dict[str, tuple[Option, ...]] = {
         option("--no-compare", dest="compare", action="store_const", const=False, help="do not"),
         option("--preview", action="store_true", help="show the result in the terminal"),
     ),
-}
-
-
-def compare(problems: tuple[str, ...], output: str) -> dict[str, tuple[Option, ...]]:
-    """Return the options of ``fastgrad compare``, given its problems and the picture's name."""
-    return {
-        "": (
-            option(
-                "--problem",
-                nargs="+",
-                choices=problems,
-                metavar="NAME",
-                help=f"of {', '.join(problems)} (default: all)",
-            ),
-            numeric(
-                *("--samples", int, 1, 10**6, "evaluations of f in an estimate (default: 8)"),
-                default=8,
-            ),
-            numeric(
-                *("--repeats", int, 2, 10**9, "estimates of each estimator (default: 1000)"),
-                default=1000,
-            ),
-            numeric("--seed", int, 0, 2**63 - 1, "seed of the randomness (default: 0)", default=0),
-            option(
-                *("-o", "--output"),
-                type=file,
-                default=output,
-                metavar="PNG",
-                help="the picture to write (default: %(default)s)",
-            ),
-            THREADS,
-        )
-    }
-
-
-INFO: dict[str, tuple[Option, ...]] = {
-    "": (
-        option(
-            "--estimators", action="store_true", help="print the table of all estimators instead"
-        ),
-    )
 }

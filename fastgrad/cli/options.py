@@ -41,3 +41,6 @@ def add(parser: argparse.ArgumentParser, table: dict[str, tuple[Option, ...]]) -
                     exclusive[rivals] = group.add_mutually_exclusive_group()
                 place = exclusive[rivals]
             place.add_argument(*names, **told)
+
+
+THREADS = numeric("--threads", int, 1, 4096, "threads to use (default: one for each processor)")

@@ -11,6 +11,8 @@ from fastgrad import _interrupts as interrupts
 from fastgrad import comparison, objectives
 from fastgrad._progress import progress_bar
 from fastgrad.cli.messages import printable
+from fastgrad.cli.options import THREADS, Option, numeric, option
+from fastgrad.cli.values import file
 from fastgrad.distributions.bernoulli import Bernoulli
 from fastgrad.distributions.categorical import Categorical
 from fastgrad.dithering.pictures import images, output_files
@@ -42,6 +44,35 @@ def polynomial() -> tuple[objectives.Objective, Categorical]:
 
 PROBLEMS: dict[str, Callable[[], tuple[objectives.Objective, Bernoulli | Categorical]]] = {
     problem.__name__: problem for problem in (rebar, separable, bernoulli3, polynomial)
+}
+
+COMPARE: dict[str, tuple[Option, ...]] = {
+    "": (
+        option(
+            "--problem",
+            nargs="+",
+            choices=tuple(PROBLEMS),
+            metavar="NAME",
+            help=f"of {', '.join(PROBLEMS)} (default: all)",
+        ),
+        numeric(
+            *("--samples", int, 1, 10**6, "evaluations of f in an estimate (default: 8)"),
+            default=8,
+        ),
+        numeric(
+            *("--repeats", int, 2, 10**9, "estimates of each estimator (default: 1000)"),
+            default=1000,
+        ),
+        numeric("--seed", int, 0, 2**63 - 1, "seed of the randomness (default: 0)", default=0),
+        option(
+            *("-o", "--output"),
+            type=file,
+            default=OUTPUT,
+            metavar="PNG",
+            help="the picture to write (default: %(default)s)",
+        ),
+        THREADS,
+    )
 }
 
 

@@ -11,9 +11,18 @@ import scipy
 
 from fastgrad import _tables
 from fastgrad._version import __version__
+from fastgrad.cli.options import Option, option
 from fastgrad.estimators import ESTIMATORS
 from fastgrad.kernels.compiler import cache, jit, prebuilt
 from fastgrad.threads import get_num_threads
+
+INFO: dict[str, tuple[Option, ...]] = {
+    "": (
+        option(
+            "--estimators", action="store_true", help="print the table of all estimators instead"
+        ),
+    )
+}
 
 
 def info(given: argparse.Namespace) -> int:
