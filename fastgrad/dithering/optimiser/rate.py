@@ -26,18 +26,23 @@ ROWS = 1 << 20  # pixels that are counted at once
 
 
 class RowModel(NamedTuple):
-    """How many bits the indices of a picture take, given those before them in their rows.
+    """How many bits the symbols of a picture take, given those before them in their rows.
+
+    Symbols are its indices; or, of a frame, indices and one more for pixels that keep the index of
+    the frame before, which are transparent in a file.
 
     The model is the sum of the lengths of two adaptive codes, with the shares that they have in
-    PNG files compressed by Deflate: one with a context of ``order`` indices, one with a context of
-    one less. With K colours, an index k that has been seen n times in a context that was seen N
-    times is expected there with a probability of ``(n + a) / (N + K a)``, a = 0.06. So the length
+    PNG files compressed by Deflate: one with a context of ``order`` symbols, one with a context of
+    one less. With M symbols, one that has been seen n times in a context that was seen N
+    times is expected there with a probability of ``(n + a) / (N + M a)``, a = 0.06. So the length
     of a code depends on the final counts alone.
 
     Attributes
     ----------
     colors : int
         Number of colours K.
+    keeping : bool
+        Whether there is a frame before.
 
     References
     ----------
@@ -55,10 +60,16 @@ class RowModel(NamedTuple):
     """
 
     colors: int
+    keeping: bool = False
+
+    @property
+    def symbols(self) -> int:
+        """The number of symbols M."""
+        return self.colors + self.keeping
 
     @property
     def order(self) -> int:
-        """The number of indices in a context."""
+        """The number of symbols in a context."""
         return 2 if self.colors <= FEW else 1
 
     @property
@@ -66,42 +77,42 @@ class RowModel(NamedTuple):
         """The shares of both codes, the one with the longer context first."""
         return OF_TWO if self.order == 2 else OF_ONE
 
-    def counts(self, indices: ByteArray) -> Array:
-        """Count the indices of a picture by their contexts.
+    def counts(self, symbols: Array) -> Array:
+        """Count the symbols of a picture by their contexts.
 
         Parameters
         ----------
-        indices : array of uint8, shape (height, width)
-            The picture; to the left of it, indices are 0.
+        symbols : array of integers, shape (height, width)
+            The picture; to the left of it, symbols are 0.
 
         Returns
         -------
-        array of int64, shape (K,) * (order + 1)
-            How often each index, the last axis, follows those before it.
+        array of int64, shape (M,) * (order + 1)
+            How often each symbol, the last axis, follows those before it.
         """
-        colors, order = self.colors, self.order
-        height, width = indices.shape
-        counts = np.zeros(colors ** (order + 1), np.int64)
+        number, order = self.symbols, self.order
+        height, width = symbols.shape
+        counts = np.zeros(number ** (order + 1), np.int64)
         step = max(1, ROWS // width)
         for top in range(0, height, step):
-            rows = indices[top : top + step]
+            rows = symbols[top : top + step]
             wide = np.zeros((len(rows), width + order), np.int64)
             wide[:, order:] = rows
             codes = np.zeros(rows.shape, np.int64)
             for i in range(order + 1):
-                codes = codes * colors + wide[:, i : i + width]
+                codes = codes * number + wide[:, i : i + width]
             counts += np.bincount(codes.ravel(), minlength=counts.size)
-        return counts.reshape((colors,) * (order + 1))
+        return counts.reshape((number,) * (order + 1))
 
     def bits(self, counts: Array) -> float:
-        """Return the bits that indices with these counts take in a file."""
+        """Return the bits that symbols with these counts take in a file."""
         return sum(
-            share * _code_length(part.reshape(-1, self.colors))
+            share * _code_length(part.reshape(-1, self.symbols))
             for share, part in zip(self.shares, (counts, counts.sum(axis=0)))
         )
 
     def prices(self, counts: Array) -> FloatArray:
-        """Return the bits of one more index, by its context, in the shape of the counts."""
+        """Return the bits of one more symbol, by its context, in the shape of the counts."""
         parts = [share * _price(part) for share, part in zip(self.shares, (counts, counts.sum(0)))]
         return parts[0] + parts[1]
 
@@ -118,7 +129,7 @@ def _code_length(counts: Array) -> float:
 
 
 def _price(counts: Array) -> FloatArray:
-    """Return the bits of each index, the last axis."""
+    """Return the bits of each symbol, the last axis."""
     whole = counts.sum(axis=-1, keepdims=True) + PRIOR * counts.shape[-1]
     return np.log2(whole) - np.log2(counts + PRIOR)
 
@@ -130,7 +141,8 @@ class RatedSearch(Search):
     ----------
     loss, indices, palette, previous, gap
         As in `Search`. All pixels have their indices, also those of weight 0: they cost bits, and
-        are the contexts of others.
+        are the contexts of others. With a previous frame, those that keep its index have a symbol
+        of their own.
     rate : float
         What a bit per pixel costs, as a loss.
     """
@@ -150,27 +162,37 @@ class RatedSearch(Search):
         gap: ArrayLike = 0.0,
     ) -> None:
         super().__init__(loss, indices, palette, previous=previous, gap=gap)
-        self.model = RowModel(len(np.asarray(palette)))
+        self.model = RowModel(len(np.asarray(palette)), self._previous.size > 0)
         self.renew(rate)
 
+    def symbols(self) -> Array:
+        """Return what the file is written of: the indices, or that they are kept."""
+        symbols = self.indices.astype(np.int16)
+        if self.model.keeping:
+            symbols[self.indices == self._previous] = self.model.colors
+        return symbols
+
     def renew(self, rate: float | None = None) -> None:
-        """Count the picture's indices anew, and so change their prices; visit all pixels again.
+        """Count the picture's symbols anew, and so change their prices; visit all pixels again.
 
         Parameters
         ----------
         rate : float, optional
             A new rate.
         """
+        model = self.model
         self.rate = self.rate if rate is None else rate
-        self.counts = self.model.counts(self.indices)
-        price = self.model.prices(self.counts) * self.rate
+        self._symbols = self.symbols()
+        self.counts = model.counts(self._symbols)
+        price = model.prices(self.counts) * self.rate
         turned = [price, price.swapaxes(-1, -2)]
-        if self.model.order == 2:
+        if model.order == 2:
             turned.append(np.moveaxis(price, 0, -1))
-        shape = (price.size // self.model.colors + 1, self._palette.shape[1])
+        width = max(self._palette.shape[1], model.symbols)
+        shape = (price.size // model.symbols + 1, width)
         self._prices = tuple(np.zeros(shape, self.loss.dtype) for _ in range(3))
         for table, one in zip(self._prices, turned):
-            table[:-1, : self.model.colors] = one.reshape(-1, self.model.colors)
+            table[:-1, : model.symbols] = one.reshape(-1, model.symbols)
         self._awake[:] = 1
 
     def sweep(self) -> int:
@@ -184,10 +206,9 @@ class RatedSearch(Search):
         loss = self.loss
         moves = np.zeros([-(-n // self._size) for n in loss.shape], np.int64)
         kept, blurred = (self._previous, self._gaps), (self._field, self._table, loss.nu)
-        rated = (self._palette, self.model.colors), self._prices, self.model.order
+        seen = self.indices, self._symbols, self._awake, loss.weights
         for phase in range(4):
-            work = self.indices, self._awake, loss.weights, kept, blurred, *rated
-            kernels.descend(moves, *work, self._size, phase)
+            kernels.descend(moves, *seen, kept, blurred, *self._rated(), self._size, phase)
         return int(moves.sum())
 
     def drop(self, color: int) -> None:
@@ -210,7 +231,7 @@ class RatedSearch(Search):
 
     def bits(self) -> float:
         """Return the bits that the picture takes in a file, by the model."""
-        return self.model.bits(self.model.counts(self.indices))
+        return self.model.bits(self.model.counts(self.symbols()))
 
     def objective(self) -> float:
         """Return the loss plus the rate times the bits per pixel."""
@@ -223,10 +244,14 @@ class RatedSearch(Search):
         -------
         array of float64, shape (K,)
             By how much loss and price would rise if each pixel of that colour took the best other
-            one, and no other pixel changed.
+            one, which is not that of the previous frame, and no other pixel changed.
         """
         sums = np.empty((self.loss.shape[0], self.model.colors))
-        blurred = self._field, self._table, self.loss.nu
-        rated = (self._palette, self.model.colors), self._prices, self.model.order
-        kernels.regrets(sums, self.indices, self.loss.weights, *blurred, *rated)
+        seen = self.indices, self._symbols, self.loss.weights
+        kernels.regrets(sums, *seen, self._field, self._table, self.loss.nu, *self._rated())
         return sums.sum(axis=0)
+
+    def _rated(self):
+        """Return what kernels take of colours and prices."""
+        model = self.model
+        return (self._palette, model.colors, model.symbols), self._prices, model.order

@@ -1,9 +1,11 @@
 """Descent on a picture of labels, each of which costs bits that depend on those before it.
 
-Prices are three tables of shape (contexts + 1, N): what a label costs in its context, the labels
-before it in its row; what it adds to the cost of the label after it, whose context it is; and of
-the one after that. Their last rows are zeros, for labels that there are none of. A context of two
-labels a, b has the number a K + b. Outside the picture labels are 0.
+What is written is a string of symbols: the labels, but one more symbol for pixels that keep the
+label of a previous frame. Prices are three tables of shape (contexts + 1, N): what a symbol costs
+in its context, the symbols before it in its row; what it adds to the cost of the symbol after it,
+whose context it is; and of the one after that. Their last rows are zeros, for symbols that there
+are none of. A context of two symbols a, b has the number a M + b, of M symbols. Outside the picture
+they are 0.
 
 Oracle: tests/dithering/optimiser/test_rate.py, `objective`.
 """
@@ -25,29 +27,37 @@ from fastgrad.kernels.simd.vectors import LANES, filled, load
 
 
 @inline
-def label(labels, y, c):
-    """Return the label of a pixel, 0 to the left of the picture."""
-    return np.int64(labels[y, c]) if c >= 0 else np.int64(0)
+def symbol(symbols, y, c):
+    """Return the symbol of a pixel, 0 to the left of the picture."""
+    return np.int64(symbols[y, c]) if c >= 0 else np.int64(0)
 
 
 @inline
-def context(labels, colors, order, y, c):
+def symbol_of(previous, count, y, c, label):
+    """Return the symbol of a label: the last one where it is the previous frame's."""
+    if previous.size > 0 and np.int64(previous[y, c]) == np.int64(label):
+        return np.int64(count - 1)
+    return np.int64(label)
+
+
+@inline
+def context(symbols, count, order, y, c):
     """Return the number of the context of a pixel, and so the row of its prices."""
-    before = label(labels, y, c - 1)
-    return before if order == 1 else label(labels, y, c - 2) * colors + before
+    before = symbol(symbols, y, c - 1)
+    return before if order == 1 else symbol(symbols, y, c - 2) * count + before
 
 
 @inline
-def rows_of(labels, colors, order, y, c, none):
-    """Return the rows of the three tables that hold the prices of labels of a pixel."""
-    width = labels.shape[1]
+def rows_of(symbols, count, order, y, c, none):
+    """Return the rows of the three tables that hold the prices of symbols of a pixel."""
+    width = symbols.shape[1]
     after, last = none, none
     if c + 1 < width:
-        following = np.int64(labels[y, c + 1])
-        after = following if order == 1 else label(labels, y, c - 1) * colors + following
+        following = np.int64(symbols[y, c + 1])
+        after = following if order == 1 else symbol(symbols, y, c - 1) * count + following
         if order == 2 and c + 2 < width:
-            last = following * colors + labels[y, c + 2]
-    return context(labels, colors, order, y, c), after, last
+            last = following * count + symbols[y, c + 2]
+    return context(symbols, count, order, y, c), after, last
 
 
 @inline
@@ -68,52 +78,69 @@ def cheapest(palette, prices, rows, goal, scale):
 
 
 @inline
-def cost_of(palette, prices, rows, goal, scale, k):
-    """Return what `cheapest` minimises, of label k."""
+def cost_of(palette, prices, rows, goal, scale, k, symbol):
+    """Return what `cheapest` minimises, of label k as a symbol."""
     distance = like(0, goal)
     for channel in range(goal.size):
         x = palette[channel, k] - goal[channel]
         distance = fma(x, x, distance)
-    cost = prices[0][rows[0], k] + prices[1][rows[1], k]
-    return fma(scale, distance, cost + prices[2][rows[2], k])
+    cost = prices[0][rows[0], symbol] + prices[1][rows[1], symbol]
+    return fma(scale, distance, cost + prices[2][rows[2], symbol])
 
 
 @inline
-def row_price(labels, price, colors, order, y, first, last):
+def row_price(symbols, price, count, order, y, first, last):
     """Return the prices of the pixels from column first up to, not including, last."""
     total = price[0, 0] - price[0, 0]
-    for c in range(first, min(last, labels.shape[1])):
-        total += price[context(labels, colors, order, y, c), labels[y, c]]
+    for c in range(first, min(last, symbols.shape[1])):
+        total += price[context(symbols, count, order, y, c), symbols[y, c]]
     return total
 
 
 @inline
-def swap_price(labels, price, colors, order, y, c, dy, dx):
-    """Return the change of all prices if a pixel and its neighbour swap labels."""
-    mine, other = labels[y, c], labels[y + dy, c + dx]
-    change = price[0, 0] - price[0, 0]
-    for _ in range(2):
-        if dy == 0:
-            total = row_price(labels, price, colors, order, y, c, c + dx + order + 1)
-        else:
-            total = row_price(labels, price, colors, order, y, c, c + order + 1)
-            below = c + dx
-            total += row_price(labels, price, colors, order, y + dy, below, below + order + 1)
-        change = total - change
-        swapped = labels[y, c] == mine
-        labels[y, c] = other if swapped else mine
-        labels[y + dy, c + dx] = mine if swapped else other
-    return change
+def price_around(symbols, price, count, order, y, c, dy, dx, here):
+    """Return all prices that depend on a pixel or its neighbour; `here` are those in its row."""
+    if dy == 0:
+        return row_price(symbols, price, count, order, y, c, c + dx + order + 1)
+    below = c + dx
+    return here + row_price(symbols, price, count, order, y + dy, below, below + order + 1)
+
+
+@inline
+def price_if_swapped(labels, previous, symbols, price, count, order, y, c, dy, dx):
+    """Return what `price_around` would be if a pixel and its neighbour swapped labels."""
+    mine, other = symbols[y, c], symbols[y + dy, c + dx]
+    symbols[y, c] = symbol_of(previous, count, y, c, labels[y + dy, c + dx])
+    symbols[y + dy, c + dx] = symbol_of(previous, count, y + dy, c + dx, labels[y, c])
+    here = row_price(symbols, price, count, order, y, c, c + order + 1)
+    total = price_around(symbols, price, count, order, y, c, dy, dx, here)
+    symbols[y, c], symbols[y + dy, c + dx] = mine, other
+    return total
+
+
+@inline
+def cheapest_but(palette, colors, prices, rows, goal, scale, k):
+    """Return what `cheapest` does, of all labels but k."""
+    best, least = np.int64(k), like(np.inf, goal)
+    for other in range(colors):
+        if other != k:
+            cost = cost_of(palette, prices, rows, goal, scale, other, other)
+            if cost < least:
+                least, best = cost, np.int64(other)
+    return best, least
 
 
 @block
-def descend_tile(labels, awake, weights, kept, blurred, palette, prices, order, corner, size, goal):
+def descend_tile(
+    labels, symbols, awake, weights, kept, blurred, palette, prices, order, corner, size, goal
+):
     """Make every relabelling and swap in a tile that lowers error and price; return their number.
 
-    `palette` is (colours, K), the colours padded with infinite ones.
+    `palette` is (colours, K, M), the colours padded with infinite ones, and the numbers of labels
+    and of symbols.
     """
     wide_vectors()
-    colours, colors = palette
+    colours, colors, count = palette
     previous, gaps = kept
     field, table, nu = blurred
     top, left = corner
@@ -138,18 +165,21 @@ def descend_tile(labels, awake, weights, kept, blurred, palette, prices, order, 
                 shift = -(inverse / weight) * field[channel, y + radius, c + radius]
                 goal[channel] = colours[channel, old] + shift
             scale = own * (weight * weight)
-            rows = rows_of(labels, colors, order, y, c, none)
-            present = cost_of(colours, prices, rows, goal, scale, old)
+            rows = rows_of(symbols, count, order, y, c, none)
+            present = cost_of(colours, prices, rows, goal, scale, old, np.int64(symbols[y, c]))
             new, least = cheapest(colours, prices, rows, goal, scale)
             if paid:
-                before, gap = np.int64(previous[y, c]), scale * gaps[y, c]
-                kept_cost = cost_of(colours, prices, rows, goal, scale, before) - gap
+                same, gap = np.int64(previous[y, c]), scale * gaps[y, c]
+                kept_cost = cost_of(colours, prices, rows, goal, scale, same, count - 1) - gap
+                if new == same and kept_cost > least:  # which is no symbol here
+                    new, least = cheapest_but(colours, colors, prices, rows, goal, scale, same)
                 if kept_cost <= least:
-                    new, least = before, kept_cost
-                present -= gap if old == before else like(0, gap)
+                    new, least = same, kept_cost
+                present -= gap if old == same else like(0, gap)
             gain, best_y, best_x, best = like(0, own), y, c, old
             if new != old and present - least > like(MARGIN, own) * abs(present):
                 gain, best = least - present, new
+            here = row_price(symbols, prices[0], count, order, y, c, c + order + 1)
             for dy, dx in NEIGHBOURS:
                 if (
                     y + dy < bottom
@@ -158,7 +188,12 @@ def descend_tile(labels, awake, weights, kept, blurred, palette, prices, order, 
                     and weights[y + dy, c + dx] > like(0, own)
                 ):
                     g = swap_gain(labels, weights, field, colours, table, own, y, c, dy, dx)
-                    g = g + g + swap_price(labels, prices[0], colors, order, y, c, dy, dx)
+                    g += g
+                    before = price_around(symbols, prices[0], count, order, y, c, dy, dx, here)
+                    if not paid and g - before >= gain:  # no price is below 0
+                        continue
+                    work = labels, previous, symbols, prices[0], count, order
+                    g += price_if_swapped(*work, y, c, dy, dx) - before
                     if paid:
                         other = labels[y + dy, c + dx]
                         for a, b in ((y, c), (y + dy, c + dx)):
@@ -172,9 +207,11 @@ def descend_tile(labels, awake, weights, kept, blurred, palette, prices, order, 
                         best = np.int64(labels[best_y, best_x])
             if gain < like(0, own):
                 relabel(labels, weights, field, colours, table, nu, y, c, best)
+                symbols[y, c] = symbol_of(previous, count, y, c, best)
                 wake(awake, y, c)
                 if best_y != y or best_x != c:
                     relabel(labels, weights, field, colours, table, nu, best_y, best_x, old)
+                    symbols[best_y, best_x] = symbol_of(previous, count, best_y, best_x, old)
                     wake(awake, best_y, best_x)
                 moves += 1
     return moves
@@ -182,12 +219,25 @@ def descend_tile(labels, awake, weights, kept, blurred, palette, prices, order, 
 
 @kernel(cost=lambda labels, blurred: labels.size * blurred[1].size)
 def descend(
-    chunk, chunks, moves, labels, awake, weights, kept, blurred, palette, prices, order, size, phase
+    chunk,
+    chunks,
+    moves,
+    labels,
+    symbols,
+    awake,
+    weights,
+    kept,
+    blurred,
+    palette,
+    prices,
+    order,
+    size,
+    phase,
 ):
     """Lower error and price over every second tile, every second row of tiles: a phase of four.
 
     It is `search.descend`, in whose tiles nothing changes that another of the phase reads: neither
-    the field, nor the labels in contexts.
+    the field, nor the symbols in contexts.
     """
     rows, columns = moves.shape
     across, down = (columns - phase % 2 + 1) // 2, (rows - phase // 2 + 1) // 2
@@ -195,15 +245,17 @@ def descend(
     for t in chunk_range(across * down, chunk, chunks):
         i, j = 2 * (t // across) + phase // 2, 2 * (t % across) + phase % 2
         corner = i * size, j * size
-        work = labels, awake, weights, kept, blurred, palette, prices, order
+        work = labels, symbols, awake, weights, kept, blurred, palette, prices, order
         moves[i, j] = descend_tile(*work, corner, size, goal)
 
 
 @kernel(cost=lambda labels, prices: labels.size * prices[0].shape[1])
-def regrets(chunk, chunks, sums, labels, weights, field, table, nu, palette, prices, order):
+def regrets(
+    chunk, chunks, sums, labels, symbols, weights, field, table, nu, palette, prices, order
+):
     """sums[y, k] = what it costs row y to do without label k, each pixel by itself."""
     height, width = labels.shape
-    colours, colors = palette
+    colours, _, count = palette
     radius = table.shape[0] // 2
     own = table[radius, radius] + nu
     none = np.int64(prices[0].shape[0] - 1)
@@ -222,8 +274,11 @@ def regrets(chunk, chunks, sums, labels, weights, field, table, nu, palette, pri
                 there[channel] = colours[channel, old]
                 others[channel, old] = like(np.inf, own)
             scale = own * (weight * weight)
-            rows = rows_of(labels, colors, order, y, c, none)
+            rows = rows_of(symbols, count, order, y, c, none)
             least = cheapest(others, prices, rows, goal, scale)[1]
             for channel in range(goal.size):
                 others[channel, old] = there[channel]
-            sums[y, old] += np.float64(least - cost_of(colours, prices, rows, goal, scale, old))
+            now = np.int64(symbols[y, c])
+            sums[y, old] += np.float64(
+                least - cost_of(colours, prices, rows, goal, scale, old, now)
+            )
