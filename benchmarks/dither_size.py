@@ -45,7 +45,7 @@ IMAGES = ("astronaut", "brick", "camera", "chelsea", "coffee", "coins", "ihc", "
 IMAGES += ("motorcycle_left", "rocket")
 COLORS = (16, 64, 256)
 OURS = (8, 16, 32, 64, 128, 256)
-RATES = (3e-5, 1e-4, 3e-4, 1e-3)
+RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3)
 
 
 def load(name, side):
@@ -121,9 +121,9 @@ def measured(indices, palette, original):
 
 def ours(image, counts, rates):
     """Yield colours, rate, seconds without and with it, measures, and predicted bytes."""
-    for colors, nu in itertools.product(counts, STRENGTHS):
+    for colors, strength in itertools.product(counts, STRENGTHS):
         began = time.perf_counter()
-        run = ThriftyRun(Problem(image, Viewing(nu=nu), colors=colors), Pace())
+        run = ThriftyRun(Problem(image, Viewing(**strength.options()), colors=colors), Pace())
         run.start()
         run.anneal()
         run.search()

@@ -8,17 +8,44 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-__all__ = ["STRENGTHS", "Choice", "Trade", "climb"]
+from fastgrad.dithering.eye.colour import SpaceName
 
-STRENGTHS = (None, 0.3, 2.0)  # values of nu: dithering in full, little grain, hardly any
+__all__ = ["STRENGTHS", "Choice", "Strength", "Trade", "climb"]
+
 TRIALS = 9  # pictures at most that are tried
 FLATTEST, USUAL = (
     4.0,
     20.0,
 )  # points for which bytes grow e-fold: at least, and beyond what is known
 GAIN = 0.002  # by which a merit must be better
+
+
+class Strength(NamedTuple):
+    """A strength of dithering, and the space of its errors: options of `fastgrad.dither`.
+
+    Where there is little grain to hide behind, errors count as they look pixel by pixel, which
+    Oklab says better than light.
+    """
+
+    nu: float | None = None
+    space: SpaceName | None = None
+
+    def options(self, space: SpaceName | None = None) -> dict[str, Any]:
+        """Return those that are not left to their defaults; a space that is given stays.
+
+        Examples
+        --------
+        >>> Strength(0.3, "oklab").options("srgb"), Strength().options()
+        ({'nu': 0.3}, {})
+        """
+        asked = {"nu": self.nu, "space": self.space if space is None else None}
+        return {name: value for name, value in asked.items() if value is not None}
+
+
+# Dithering in full, little grain, and hardly any.
+STRENGTHS = (Strength(), Strength(0.3, "oklab"), Strength(2.0, "oklab"))
 
 
 class Choice(NamedTuple):

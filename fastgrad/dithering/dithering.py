@@ -211,7 +211,7 @@ def dither(
     max_bytes : int, optional
         Bytes that the picture's file may have, which excludes ``rate``: the least rate is searched
         at which the file is small enough, and more than 98 % of it, if the picture needs as much.
-        Without ``colors`` and a palette, their number and ``nu`` are chosen too unless given.
+        Without ``colors`` and a palette, their number, ``nu`` and ``space`` are chosen too.
     quality : float, optional
         The score by SSIMULACRA2 that the picture must have at least, 0 to 100, which excludes
         ``rate`` and ``max_bytes``: 90 is hardly visible, 70 high, 50 medium. It is to have a small
@@ -322,10 +322,10 @@ def dither(
 
             return rated(thrift, softened, given.values, soft)
 
-        def searched(count: int | None, nu: float | None = nu, quick: bool = False) -> ThriftyRun:
+        def searched(count: int | None, *, quick: bool = False, **own: Any) -> ThriftyRun:
             problem = Problem(
                 given.values,
-                viewing if nu is None else replace(viewing, nu=nu),
+                replace(viewing, **own),
                 colors=count,
                 palette=given.palette,
                 lock_colors=lock_colors,
@@ -340,7 +340,7 @@ def dither(
             return run
 
         if thrift.asked:
-            return thrifty(thrift, given, searched, nu=nu)
+            return thrifty(thrift, given, searched, nu=nu, space=space)
         run = searched(given.colors)
         if criterion.structure:
             run.refine(criterion)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from fastgrad import _validate
 from fastgrad._typing import Array
 from fastgrad.dithering.choices import STRENGTHS, Choice, Trade, climb
+from fastgrad.dithering.eye.colour import SpaceName
 from fastgrad.dithering.given import Given
 from fastgrad.dithering.metrics.ssimulacra2 import Ssimulacra2
 from fastgrad.dithering.pictures import transparency
@@ -30,11 +31,12 @@ LITTLE = 1  # the place of little grain, with which trials begin
 
 
 class Begin(Protocol):
-    """Makes a run for a number of colours and a nu, and takes it through `Run.search`."""
+    """Makes a run for a number of colours, and takes it through `Run.search`.
 
-    def __call__(
-        self, count: int | None, nu: float | None = None, *, quick: bool = False
-    ) -> ThriftyRun:
+    Further options are those of `Viewing` that are not as asked for.
+    """
+
+    def __call__(self, count: int | None, *, quick: bool = False, **eye: Any) -> ThriftyRun:
         """Return the run, a quick one if it only is to tell what others will be like."""
         ...
 
@@ -90,7 +92,14 @@ class Thrift:
                 raise ValueError(f"{name} must be left out with {self.asked}, got {value!r}")
 
 
-def thrifty(thrift: Thrift, given: Given, begin: Begin, *, nu: float | None = None) -> Dithering:
+def thrifty(
+    thrift: Thrift,
+    given: Given,
+    begin: Begin,
+    *,
+    nu: float | None = None,
+    space: SpaceName | None = None,
+) -> Dithering:
     """Dither with an eye on the size of the file.
 
     Parameters
@@ -101,9 +110,10 @@ def thrifty(thrift: Thrift, given: Given, begin: Begin, *, nu: float | None = No
         The picture and what is known of the palette.
     begin : callable
         Makes a run.
-    nu : float, optional
-        The option of `fastgrad.dither`. A size or a quality chooses the strength of dithering of a
-        learned palette, if nu is not given, and the number of colours, if that is not.
+    nu, space : optional
+        Options of `fastgrad.dither`. A size or a quality chooses the strength of dithering of a
+        learned palette, if nu is not given, with a space that suits it, if that is not; and the
+        number of colours, if that is not.
 
     Returns
     -------
@@ -130,7 +140,8 @@ def thrifty(thrift: Thrift, given: Given, begin: Begin, *, nu: float | None = No
     else:
         score_of = _score_of(given)
         free = given.palette is None and nu is None
-        work = _Trials(given, begin, size_of, score_of, range(len(STRENGTHS)) if free else range(1))
+        strengths = [one.options(space) for one in STRENGTHS] if free else [{}]
+        work = _Trials(given, begin, size_of, score_of, strengths)
         if thrift.max_bytes is not None:
             run = work.within(thrift.max_bytes)
         else:
@@ -212,8 +223,8 @@ class _Trials:
         As for `thrifty`.
     size_of, score_of : callable
         Return the bytes and the score of a result.
-    strengths : range
-        Places of the strengths that may be chosen.
+    strengths : sequence of dict
+        Options of `Viewing` of the strengths that may be chosen.
     """
 
     def __init__(
@@ -222,7 +233,7 @@ class _Trials:
         begin: Begin,
         size_of: Callable[[Dithering], int],
         score_of: Callable[[Dithering], float],
-        strengths: range,
+        strengths: Sequence[dict[str, Any]],
     ) -> None:
         self._given, self._begin, self._strengths = given, begin, strengths
         self._size_of, self._score_of = size_of, score_of
@@ -291,16 +302,17 @@ class _Trials:
             return merit(Trade(points[0], points[-1]))
 
         first = min(max(place, 0), self._places[-1])
-        start = Choice(first, min(LITTLE, self._strengths[-1]))
-        return climb(tried, start, self._places, self._strengths)
+        weaker = range(len(self._strengths))
+        start = Choice(first, min(LITTLE, weaker[-1]))
+        return climb(tried, start, self._places, weaker)
 
     def _run(self, choice: Choice, *, quick: bool = False) -> ThriftyRun:
         """Begin a run."""
-        given, nu = self._given, STRENGTHS[choice.strength]
+        given, eye = self._given, self._strengths[choice.strength]
         if given.counted:
-            return self._begin(given.colors, nu, quick=quick)
+            return self._begin(given.colors, quick=quick, **eye)
         taken = 0 if given.colors is None else given.entries - given.colors  # a transparent one
-        return self._begin(max(COUNTS[choice.colors] - taken, COUNTS[0]), nu, quick=quick)
+        return self._begin(max(COUNTS[choice.colors] - taken, COUNTS[0]), quick=quick, **eye)
 
 
 def _score_of(given: Given) -> Callable[[Dithering], float]:

@@ -13,7 +13,7 @@ from fastgrad.dithering.rates import QualityError, Rates, ScoreRates, SizeError
 
 __all__ = ["run"]
 
-MOST = 256  # colours
+MOST = 255  # colours of an animation: pixels that stay are transparent
 
 
 def run(
@@ -113,12 +113,16 @@ class _Work:
                 return self.made({**options, "quality": quality})
             except QualityError as error:
                 raise images.FileError(f"{picture.name}: {error}") from None
-        options, settings = self._with_little_grain(options), self.settings
+        given, settings = options, self.settings
+        options = self._with_little_grain(given, 1)
         best = self.made(options, judged=True)
         while best.complete and best.score < quality and not settings.counted:
             if settings.colors == MOST:
                 break
             self.settings = settings = replace(settings, colors=min(2 * settings.colors, MOST))
+            best = self.made(options, judged=True)
+        if best.complete and best.score < quality:
+            options = self._with_little_grain(given, 2)
             best = self.made(options, judged=True)
         if best.complete and best.score < quality:
             raise images.FileError(f"{picture.name}: {QualityError(best.score, quality)}")
@@ -130,11 +134,12 @@ class _Work:
                 best = outcome
         return best
 
-    def _with_little_grain(self, options: dict[str, Any]) -> dict[str, Any]:
+    def _with_little_grain(self, options: dict[str, Any], place: int) -> dict[str, Any]:
         """Return options for an animation whose palette is learned: grain is dear there."""
         if self.settings.palette is not None or self.picture.count == 1:
             return options
-        return {"nu": STRENGTHS[1], **options}
+        said = {name: value for name, value in options.items() if value is not None}
+        return {**options, **STRENGTHS[place].options(), **said}
 
 
 def _impossible(name: str, least: int, most: int) -> str:
