@@ -18,9 +18,10 @@ from fastgrad.dithering.run import Run
 
 __all__ = ["ThriftyRun"]
 
-ROUNDS = 10  # of search with a rate; the prices are renewed between them
+ROUNDS = 7  # of search with a rate; the prices are renewed between them
 LAST = 1 << 20  # pixels, at most, to which the palette is fitted
-RISE, LAST_ROUNDS = 1.6, 3  # the rate rises, and stays in the last rounds
+RISE, LAST_ROUNDS = 2.0, 3  # the rate rises, and stays in the last rounds
+FITS = 2  # the palette is fitted after every second round, the last but one among them
 ENTRY = 32  # bits that an entry of the palette takes in a file
 TRIES = 8  # entries at most that are merged with others at a time
 State: TypeAlias = "tuple[ByteArray, FloatArray]"  # indices and palette
@@ -161,9 +162,10 @@ class ThriftyRun(Run):
         for i in range(-rising, LAST_ROUNDS):
             search.renew(rate * RISE ** min(i, 0))
             self._sweep(search, self._snapshot)
-            if fit is not None and i < LAST_ROUNDS - 1:
+            left = LAST_ROUNDS - 1 - i
+            if fit is not None and left and (left - 1) % FITS == 0:
                 colors = fit(fit.sample.cut(indices[None])[:, 0], colors)
-                if i == LAST_ROUNDS - 2:
+                if left == 1:
                     colors = self.problem.from_srgb(self._rounded(colors))
                 search.recolor(colors)
         self._merge(search)
