@@ -178,9 +178,10 @@ DITHER: dict[str, tuple[Option, ...]] = {
             rivals="bytes",
             type=bytes_of,
             metavar="BYTES",
-            help="the best picture of no more bytes, such as 40kB; without -k and a palette, it "
-            "chooses the number of colours too",
+            help="the best picture of no more bytes, such as 40kB, or the best pictures of no more "
+            "in all; without -k and a palette, it chooses the number of colours too",
         ),
+        option("--each", action="store_true", help="--size is that of each picture"),
         numeric(
             *("--quality", float, 0, 100, "the smallest file of such a score by SSIMULACRA2"),
             rivals="bytes",

@@ -17,7 +17,7 @@ from fastgrad import precompile
 from fastgrad.cli import messages, results
 from fastgrad.cli.values import limits
 from fastgrad.dithering import Viewing
-from fastgrad.dithering.files import plan, processes
+from fastgrad.dithering.files import budget, plan
 from fastgrad.dithering.files.outcome import Settings, failure
 from fastgrad.dithering.optimiser.tile_limits import Tiles
 from fastgrad.dithering.pictures import masks, palette_files
@@ -96,23 +96,23 @@ def _check_standard_output() -> None:
 
 def _work(given: argparse.Namespace, settings: Settings, planned: plan.Plan) -> int:
     """Dither all pictures, and write the report; return the exit code."""
-    errors, skipped, entries, code = planned.errors, planned.skipped, [], 0
+    errors, skipped, code = planned.errors, planned.skipped, 0
     for error in errors:
         messages.complain("dither", error["error"])
     for one in skipped if not given.quiet else ():
         print(messages.printable(f"skipped {one['input']}: {one['skipped']}"), flush=True)
-    jobs, sections = planned.jobs, []
+    jobs, found = planned.jobs, dict[int, results.Produced]()
     plain = {name: x for name, x in vars(given).items() if name not in ("run", "refuse")}
     alone = min(given.jobs, len(jobs)) <= 1
     task = partial(results.produce, argparse.Namespace(**plain), settings, alone)
+    how = {"each": given.each, "count": given.jobs, "quiet": given.quiet}
     early = None
-    for job, answer in zip(jobs, processes.answers(task, jobs, given.jobs)):
+    for job, answer in budget.dithered(planned, settings, task, results.size_of, **how):
         if answer.value is not None:
             made: results.Produced = answer.value
             if made.text:
                 print(made.text, end="", flush=True)
-            (skipped if "skipped" in made.entry else entries).append(made.entry)
-            sections += [made.section] if made.section else []
+            found[id(job)] = made
             if not made.complete:
                 code = interrupts.exit_code()
                 place = job.target or "standard output"
@@ -120,10 +120,14 @@ def _work(given: argparse.Namespace, settings: Settings, planned: plan.Plan) -> 
                 messages.complain("dither", message)
         elif answer.stopped:
             early = answer.error
-            if entries and str(early):  # else it is the last line
+            written = any("skipped" not in made.entry for made in found.values())
+            if written and str(early):  # else it is the last line
                 messages.complain("dither", str(early))
-        else:
+        elif id(job) not in found:
             _note(errors, job, answer.error)
+    entries = [made.entry for made in found.values() if "skipped" not in made.entry]
+    skipped += [made.entry for made in found.values() if "skipped" in made.entry]
+    sections = [made.section for made in found.values() if made.section]
     if not code and (early is not None or interrupts.pending()):
         interrupts.taken()
         if not entries:
@@ -230,6 +234,8 @@ def _settings(given: argparse.Namespace) -> Settings:
         for name in ("structure", "time_budget"):
             if getattr(given, name):
                 given.refuse(f"--{name.replace('_', '-')} goes without {asked}")
+    if given.each and not given.max_bytes:
+        given.refuse("--each goes with --size")
     if given.threads and given.jobs > 1:
         given.refuse("--threads goes with one process: each of --jobs has one thread")
     asked = {name: getattr(given, name) for name in OPTIONS if getattr(given, name) is not None}

@@ -78,7 +78,7 @@ def produce(given: argparse.Namespace, settings: Settings, stdout: bool, job: Jo
     if isinstance(job.picture, LargePicture):
         entry = _in_strips(given, job, job.picture, settings, stream, quiet=quiet)
         return Produced(entry, "" if given.quiet else text.getvalue(), True)
-    settings = prepared.chosen(job.picture, settings)
+    settings = prepared.chosen(job.picture, settings.within(job.share))
     outcome = sized.run(job.picture, job.ending, settings, quiet=quiet)
     entry, section = write(given, job, settings, outcome, stream)
     return Produced(entry, "" if given.quiet else text.getvalue(), outcome.complete, section)
@@ -130,6 +130,11 @@ def _in_strips(
         flush=True,
     )
     return entry
+
+
+def size_of(made: Produced) -> int | None:
+    """Return the bytes of a picture, if it was written."""
+    return made.entry.get("bytes")
 
 
 def announce(job: Job, stream: TextIO) -> None:

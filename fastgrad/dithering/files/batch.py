@@ -15,7 +15,7 @@ import numpy as np
 from fastgrad import _validate, dithering
 from fastgrad._typing import ByteArray
 from fastgrad.dithering.eye.viewing import Viewing
-from fastgrad.dithering.files import large_picture, plan, prepared, processes, sized
+from fastgrad.dithering.files import budget, large_picture, plan, prepared, sized
 from fastgrad.dithering.files.outcome import Settings, failure, larger
 from fastgrad.dithering.given import COLORS, Given
 from fastgrad.dithering.optimiser.patterns import PATTERNS
@@ -46,6 +46,8 @@ class DitheredFile:
         What went wrong, in one line.
     skipped : str or None
         Why nothing was to be written.
+    bytes : int
+        Bytes of the file that was written.
     frames : int
         Number of frames.
     palette : array of uint8, shape (K, 3), or None
@@ -62,6 +64,7 @@ class DitheredFile:
     target: Path | None = None
     error: str | None = None
     skipped: str | None = None
+    bytes: int = 0
     frames: int = 0
     palette: ByteArray | None = None
     loss: tuple[float, ...] = ()
@@ -82,6 +85,7 @@ def dither_files(
     resize: tuple[int | None, int | None] | None = None,
     max_pixels: int = images.MAX_LARGE,
     resume: bool = False,
+    each: bool = False,
     colors: int | None = None,
     palette: Colors | None = None,
     preset: str | Preset | None = None,
@@ -122,6 +126,9 @@ def dither_files(
     resume : bool, optional
         Go on from what an interrupt left of such a picture, in a file beside the output whose name
         ends in ``.unfinished``.
+    each : bool, optional
+        Whether ``max_bytes`` is for each picture. By default several pictures have so many in all,
+        those that are there already among them, shared so that the sum of their errors is least.
     colors, palette, preset, lock_colors, alpha, **options
         Options of `fastgrad.dither`. All frames of an animation share a palette.
 
@@ -169,6 +176,9 @@ def dither_files(
     settings = _settings(given, colors, lock_colors, out, options)
     resumed = bool(_validate.choice(resume, "resume", (False, True)))
     settings = replace(settings, size=resize, resume=resumed, choose=_choose(given, chosen))
+    apart = bool(_validate.choice(each, "each", (False, True)))
+    if apart and options.get("max_bytes") is None:
+        raise ValueError("each must be False without max_bytes, got True")
     count = _validate.integer(jobs, "jobs", 1, 4096)
     quiet = not _validate.choice(progress, "progress", (False, True)) or count > 1
     many = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
@@ -195,13 +205,14 @@ def dither_files(
         task = partial(_made, settings, skip_if_larger, quiet)
         made: dict[int, DitheredFile] = {}
         stopped, said = False, ""
-        for job, answer in zip(planned.jobs, processes.answers(task, planned.jobs, count)):
+        how = {"each": apart, "count": count, "quiet": quiet}
+        for job, answer in budget.dithered(planned, settings, task, _size, **how):
             stopped |= answer.stopped
             if answer.stopped and answer.error is not None:
                 said = said or str(answer.error)
             if answer.value is not None:
                 made[id(job)] = answer.value
-            elif not answer.stopped:
+            elif not answer.stopped and id(job) not in made:
                 made[id(job)] = _failed(job, answer.error)
     if stopped:
         raise KeyboardInterrupt(said)
@@ -262,7 +273,7 @@ def _made(settings: Settings, skip_if_larger: bool, quiet: bool, job: plan.Job) 
     """Dither a picture and write it."""
     if isinstance(job.picture, LargePicture):
         return _in_strips(job, job.picture, settings, skip_if_larger, quiet)
-    settings = prepared.chosen(job.picture, settings)
+    settings = prepared.chosen(job.picture, settings.within(job.share))
     outcome = sized.run(job.picture, job.ending, settings, quiet=quiet)
     data, frames = outcome.encode(job.ending, job.picture, settings)
     reason = larger(job.picture, data) if skip_if_larger else None
@@ -273,6 +284,7 @@ def _made(settings: Settings, skip_if_larger: bool, quiet: bool, job: plan.Job) 
         Path(job.picture.name),
         job.target if reason is None else None,
         skipped=reason,
+        bytes=len(data) if reason is None else 0,
         frames=len(frames),
         palette=outcome.palette,
         loss=tuple(outcome.loss),
@@ -306,3 +318,8 @@ def _failed(job: plan.Job, error: BaseException | None) -> DitheredFile:
     if not isinstance(error, Exception):
         raise error or AssertionError
     return DitheredFile(Path(job.picture.name), error=failure(error, job.picture.name))
+
+
+def _size(made: DitheredFile) -> int | None:
+    """Return the bytes of a file, if it was written."""
+    return None if made.target is None else made.bytes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,12 @@ class Settings:
     def ordered(self) -> bool:
         """Whether entries stand where they must: given ones, or those of palettes of tiles."""
         return self.palette is not None or self.options.get("tiles") is not None
+
+    def within(self, share: int | None) -> Settings:
+        """Return the same with a share of the bytes of all pictures, if there is one."""
+        if share is None:
+            return self
+        return replace(self, options={**self.options, "max_bytes": share})
 
 
 @dataclass

@@ -27,11 +27,12 @@ PHOTOGRAPH = Path(__file__).parent.parent.parent / "data" / "astronaut.jpg"
 
 @dataclass(frozen=True)
 class Job:
-    """A picture, where it goes (None is standard output), and its comparison, if any."""
+    """A picture, where it goes (None is standard output), its comparison and share of bytes."""
 
     picture: images.Picture | large.LargePicture
     target: Path | None
     sheet: Path | None
+    share: int | None = None
 
     @property
     def ending(self) -> str:
@@ -94,6 +95,7 @@ class Plan(NamedTuple):
     errors: list[dict[str, str]]
     skipped: list[dict[str, str]]
     order: list[Job | dict[str, str]]  # all of them
+    there: list[Path]  # files that are there already, and stay
 
 
 class Names:
@@ -239,7 +241,7 @@ def plan(
     FileError
         If the report or the palette cannot be written, or would replace another file of this run.
     """
-    made = Plan([], [], [], [])
+    made = Plan([], [], [], [], [])
     names = Names(sources, naming.palette, naming.masks)
     for name, endings in (
         (naming.report, (".json",)),
@@ -263,6 +265,7 @@ def plan(
             if target is not None and naming.skip_existing and os.path.lexists(target):
                 left = {"input": str(source), "skipped": f"{target} is there already"}
                 made.skipped.append(left)
+                made.there.append(target)
                 made.order.append(left)
                 continue
             if sheet is not None:
