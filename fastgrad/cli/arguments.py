@@ -290,6 +290,13 @@ DITHER: dict[str, tuple[Option, ...]] = {
             "and, where it is installed, imagequant's work (default: for the included photograph)",
         ),
         option("--no-compare", dest="compare", action="store_const", const=False, help="do not"),
+        option(
+            "--frontier",
+            type=file,
+            metavar="FILE.png",
+            help="draw quality against bytes: ours with many colours and rates, beside imagequant, "
+            "pngquant and Pillow, as far as they are installed (minutes of work, and Matplotlib)",
+        ),
         option("--preview", action="store_true", help="show the result in the terminal"),
     ),
 }

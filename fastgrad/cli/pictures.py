@@ -17,7 +17,7 @@ from fastgrad import precompile
 from fastgrad.cli import messages, results
 from fastgrad.cli.values import limits
 from fastgrad.dithering import Viewing
-from fastgrad.dithering.files import budget, plan
+from fastgrad.dithering.files import budget, frontier, plan
 from fastgrad.dithering.files.outcome import Settings, failure
 from fastgrad.dithering.optimiser.tile_limits import Tiles
 from fastgrad.dithering.pictures import masks, palette_files
@@ -42,6 +42,12 @@ def dither(given: argparse.Namespace) -> int:
     is_folder = out is not None and plan.is_folder(out, several)
     if several and out is not None and not is_folder:
         given.refuse(f"several pictures need a directory as --output, got {out}")
+    if given.frontier:
+        if several:
+            given.refuse("--frontier goes with one picture")
+        if settings.ordered:
+            given.refuse("--frontier goes with colours that are learned")
+        frontier.check()
     if several and given.swatches:
         given.refuse("--swatches goes with one picture")
     if out is not None and not is_folder and given.suffix != plan.SUFFIX:
@@ -62,6 +68,7 @@ def dither(given: argparse.Namespace) -> int:
         tuple(name for name, _ in given.mask or ()),
         given.format,
         given.compare if isinstance(given.compare, str) else None,
+        given.frontier,
         given.max_pixels,
     )
     with plan.folder(Path(out) if out is not None and is_folder else None):

@@ -11,12 +11,16 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
+import numpy as np
+
 from fastgrad import _interrupts as interrupts
 from fastgrad._version import __version__
 from fastgrad.cli import messages
-from fastgrad.dithering.files import large_picture, prepared, sized
+from fastgrad.dithering.eye.viewing import Viewing
+from fastgrad.dithering.files import frontier, large_picture, prepared, sized
 from fastgrad.dithering.files.outcome import Outcome, Settings, larger
 from fastgrad.dithering.files.plan import Job
+from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures import (
     comparison_page,
     images,
@@ -94,7 +98,7 @@ def _in_strips(
     quiet: bool,
 ) -> dict[str, Any]:
     """Dither a large picture and write it; return its entry of the report."""
-    for name in ("preview", "skip_if_larger"):
+    for name in ("preview", "skip_if_larger", "frontier"):
         if getattr(given, name):
             option = f"--{name.replace('_', '-')}"
             most = images.MAX_PIXELS
@@ -188,15 +192,21 @@ def write(
         output_files.replace(palette_files.encode(outcome.palette, path.suffix.lower()), path)
     written = [str(path) for path in (job.target, given.swatches) if path] or ["standard output"]
     section = ""
-    if outcome.complete and (job.sheet or given.compare or given.report):
+    if outcome.complete:
         try:
-            with interrupts.allowed():
-                made = _compare(given, job, settings, outcome, stream)
-                if isinstance(given.compare, str):
-                    name = Path(job.picture.name).name
-                    section = comparison_page.section(name, made.panels, made.figures)
-            entry["metrics"] = made.figures
-            written += [str(job.sheet)] if job.sheet else []
+            if job.sheet or given.compare or given.report:
+                with interrupts.allowed():
+                    made = _compare(given, job, settings, outcome, stream)
+                    if isinstance(given.compare, str):
+                        name = Path(job.picture.name).name
+                        section = comparison_page.section(name, made.panels, made.figures)
+                entry["metrics"] = made.figures
+                written += [str(job.sheet)] if job.sheet else []
+            if given.frontier:
+                with interrupts.allowed():
+                    plot = _frontier(given, job.picture.name, settings, outcome)
+                output_files.replace(plot, Path(given.frontier))
+                written.append(given.frontier)
         except KeyboardInterrupt:  # the picture itself is finished
             interrupts.taken()
             outcome.complete = False
@@ -234,6 +244,17 @@ def _compare(
             print("of the first frame:", file=stream)
         print(made.figures, file=stream)
     return made
+
+
+def _frontier(given: argparse.Namespace, name: str, settings: Settings, outcome: Outcome) -> bytes:
+    """Return a plot of quality against bytes of the picture, of the first frame."""
+    values = outcome.original
+    if values.dtype != np.uint8:
+        values = np.rint(255 * values).astype(np.uint8)
+    options = settings.options
+    asked = {n: options[n] for n in Viewing.__dataclass_fields__ if options.get(n) is not None}
+    ending = Path(given.frontier).suffix.lower()
+    return frontier.plotted(values, name, Viewing(**asked), Pace(given.speed), ending)
 
 
 def write_page(path: Path, sections: list[str]) -> None:

@@ -22,6 +22,7 @@ from fastgrad.dithering.pictures.images import FileError
 from fastgrad.dithering.pictures.tiff_and_zarr import is_zarr
 
 SUFFIX, COMPARISON = "-dithered", "-comparison"
+PLOTS = (".png", ".svg", ".pdf")
 PHOTOGRAPH = Path(__file__).parent.parent.parent / "data" / "astronaut.jpg"
 
 
@@ -63,8 +64,8 @@ class Naming:
         The masks that are read.
     format : str or None
         One of `device_files.FORMATS`, if it is not the ending that says it.
-    page : str or None
-        The page on which all pictures are compared.
+    page, plot : str or None
+        The page on which all pictures are compared, and the plot of quality against bytes.
     largest : int
         The number of pixels that a picture may have.
     """
@@ -80,6 +81,7 @@ class Naming:
     masks: tuple[str, ...] = ()
     format: str | None = None
     page: str | None = None
+    plot: str | None = None
     largest: int = images.MAX_LARGE
 
     @property
@@ -247,6 +249,7 @@ def plan(
         (naming.report, (".json",)),
         (naming.swatches, palette_files.WRITERS),
         (naming.page, (".html", ".htm")),
+        (naming.plot, PLOTS),
     ):
         if name is not None:
             names.claim(Path(name), tuple(endings))
