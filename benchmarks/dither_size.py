@@ -33,7 +33,7 @@ from PIL import Image
 
 from benchmarks.dither_quality import flip, ssimulacra2
 from fastgrad.dithering import Viewing
-from fastgrad.dithering.choices import STRENGTHS
+from fastgrad.dithering.choices import ways
 from fastgrad.dithering.optimiser.problem import Problem
 from fastgrad.dithering.optimiser.rate import RowModel
 from fastgrad.dithering.pace import Pace
@@ -121,9 +121,11 @@ def measured(indices, palette, original):
 
 def ours(image, counts, rates):
     """Yield colours, rate, seconds without and with it, measures, and predicted bytes."""
-    for colors, strength in itertools.product(counts, STRENGTHS):
-        began = time.perf_counter()
-        run = ThriftyRun(Problem(image, Viewing(**strength.options()), colors=colors), Pace())
+    for colors, way in itertools.product(counts, ways(image)):
+        began, given, eye = time.perf_counter(), {"colors": colors}, dict(way)
+        if "palette" in eye:
+            given = {"palette": eye.pop("palette")(colors)}
+        run = ThriftyRun(Problem(image, Viewing(**eye), **given), Pace())
         run.start()
         run.anneal()
         run.search()

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from fastgrad._typing import Array, ByteArray
 from fastgrad.dithering.eye.colour import SpaceName
 
-__all__ = ["STRENGTHS", "Choice", "Strength", "Trade", "climb"]
+__all__ = ["STRENGTHS", "Choice", "Strength", "Trade", "climb", "levels", "ways"]
 
 TRIALS = 9  # pictures at most that are tried
 FLATTEST, USUAL = (
@@ -46,6 +50,66 @@ class Strength(NamedTuple):
 
 # Dithering in full, little grain, and hardly any.
 STRENGTHS = (Strength(), Strength(0.3, "oklab"), Strength(2.0, "oklab"))
+
+
+def ways(values: Array, space: SpaceName | None = None) -> list[dict[str, Any]]:
+    """Return the ways of dithering that a picture may choose from: options of `fastgrad.dither`.
+
+    Parameters
+    ----------
+    values : array, shape (height, width) or (height, width, 3)
+        The picture.
+    space : str, optional
+        A space that is given.
+
+    Returns
+    -------
+    list of dict
+        Options, with less and less grain. Of a grey picture, one of them has a "palette": a
+        function of the number of colours.
+
+    Examples
+    --------
+    >>> [sorted(way) for way in ways(np.zeros((2, 2), np.uint8))]
+    [[], ['nu', 'palette', 'space'], ['nu', 'space'], ['nu', 'space']]
+    """
+    found = [strength.options(space) for strength in STRENGTHS]
+    if values.ndim == 2 or (values == values[..., :1]).all():
+        found.insert(1, {**found[1], "palette": partial(levels, values)})
+    return found
+
+
+def levels(values: Array, count: int) -> ByteArray:
+    """Return greys at equal distances, of which no file needs many bits.
+
+    Greys that are learned are dense where there are many pixels, and so all are about as frequent:
+    errors are least for their number, but not for their bits.
+
+    Parameters
+    ----------
+    values : array
+        sRGB values, uint8 or float in [0, 1].
+    count : int
+        Number of greys, from the least to the largest value.
+
+    Returns
+    -------
+    array of uint8, shape (count, 3)
+        The greys.
+
+    References
+    ----------
+    H. Gish and J. N. Pierce, "Asymptotically efficient quantizing", IEEE Transactions on
+    Information Theory 14(5), 1968.
+
+    Examples
+    --------
+    >>> levels(np.uint8([[10, 40]]), 3).tolist()
+    [[10, 10, 10], [25, 25, 25], [40, 40, 40]]
+    """
+    most = 1 if values.dtype == np.uint8 else 255
+    greys = np.linspace(float(values.min()) * most, float(values.max()) * most, count)
+    return np.repeat(np.rint(greys).astype(np.uint8)[:, None], 3, axis=1)
 
 
 class Choice(NamedTuple):

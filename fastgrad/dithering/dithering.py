@@ -325,9 +325,9 @@ def dither(
         def searched(count: int | None, *, quick: bool = False, **own: Any) -> ThriftyRun:
             problem = Problem(
                 given.values,
-                replace(viewing, **own),
+                palette=own.pop("palette", given.palette),
+                viewing=replace(viewing, **own),
                 colors=count,
-                palette=given.palette,
                 lock_colors=lock_colors,
                 weights=given.weights,
                 previous=given.previous,

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad._typing import Array
-from fastgrad.dithering.choices import STRENGTHS, Choice, Trade, climb
+from fastgrad.dithering.choices import Choice, Trade, climb, ways
 from fastgrad.dithering.eye.colour import SpaceName
 from fastgrad.dithering.given import Given
 from fastgrad.dithering.metrics.ssimulacra2 import Ssimulacra2
@@ -33,7 +33,7 @@ LITTLE = 1  # the place of little grain, with which trials begin
 class Begin(Protocol):
     """Makes a run for a number of colours, and takes it through `Run.search`.
 
-    Further options are those of `Viewing` that are not as asked for.
+    Further options are those of `Viewing`, and the palette, that are not as asked for.
     """
 
     def __call__(self, count: int | None, *, quick: bool = False, **eye: Any) -> ThriftyRun:
@@ -140,7 +140,7 @@ def thrifty(
     else:
         score_of = _score_of(given)
         free = given.palette is None and nu is None
-        strengths = [one.options(space) for one in STRENGTHS] if free else [{}]
+        strengths = ways(given.values, space) if free else [{}]
         work = _Trials(given, begin, size_of, score_of, strengths)
         if thrift.max_bytes is not None:
             run = work.within(thrift.max_bytes)
@@ -224,7 +224,7 @@ class _Trials:
     size_of, score_of : callable
         Return the bytes and the score of a result.
     strengths : sequence of dict
-        Options of `Viewing` of the strengths that may be chosen.
+        What may be chosen, as `ways` returns it.
     """
 
     def __init__(
@@ -309,10 +309,13 @@ class _Trials:
     def _run(self, choice: Choice, *, quick: bool = False) -> ThriftyRun:
         """Begin a run."""
         given, eye = self._given, self._strengths[choice.strength]
-        if given.counted:
-            return self._begin(given.colors, quick=quick, **eye)
-        taken = 0 if given.colors is None else given.entries - given.colors  # a transparent one
-        return self._begin(max(COUNTS[choice.colors] - taken, COUNTS[0]), quick=quick, **eye)
+        count = given.colors
+        if not given.counted:
+            taken = 0 if count is None else given.entries - count  # a transparent one
+            count = max(COUNTS[choice.colors] - taken, COUNTS[0])
+        if "palette" in eye:
+            count, eye = None, {**eye, "palette": eye["palette"](count)}
+        return self._begin(count, quick=quick, **eye)
 
 
 def _score_of(given: Given) -> Callable[[Dithering], float]:

@@ -195,3 +195,12 @@ def test_a_quality_of_opacity(photograph):
     assert fg.dither(leaf, colors=32, quality=20).metrics["ssimulacra2"] >= 20
     with pytest.raises(ValueError, match="quality must be at most"):
         fg.dither(leaf, colors=4, quality=99)
+
+
+def test_greys_at_equal_distances_are_small():
+    y, x = np.mgrid[:64, :64]
+    grey = np.uint8(128 + 60 * np.sin(x / 5 + np.sin(y / 3)) + 40 * np.sin(y / 7 + x / 2))
+    result = fg.dither(grey, quality=80, speed=10)
+    assert len(np.unique(np.diff(np.sort(result.palette[:, 0].astype(int))))) <= 2
+    learned = fg.dither(grey, quality=80, speed=10, nu=0.3, space="oklab")
+    assert result.metrics["bytes"] < learned.metrics["bytes"]

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgrad import _interrupts as interrupts
 from fastgrad._typing import ByteArray
-from fastgrad.dithering.choices import STRENGTHS, Strength
+from fastgrad.dithering.choices import ways
 from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.metrics.ssimulacra2 import Ssimulacra2
 from fastgrad.dithering.optimiser.problem import Problem
@@ -79,9 +79,12 @@ def ours(
     """
     judge = Ssimulacra2(values)
     for count in colors:
-        for strength in STRENGTHS if viewing.nu is None else (Strength(),):
-            asked = replace(viewing, **strength.options())
-            run = ThriftyRun(Problem(values, asked, colors=count), pace)
+        for way in ways(values) if viewing.nu is None else [{}]:
+            given: dict[str, Any] = {"colors": count}
+            eye = dict(way)
+            if "palette" in eye:
+                given = {"palette": eye.pop("palette")(count)}
+            run = ThriftyRun(Problem(values, replace(viewing, **eye), **given), pace)
             run.start()
             run.anneal()
             run.search()
