@@ -4,7 +4,7 @@ The functions are those of the NumPy API, and give its numbers, bit for bit, fro
 `to_key` names. `expectation` makes every estimator a value that JAX differentiates.
 """
 
-from fastgrad.jax import continuous, perturbed
+from fastgrad.jax import continuous, order, perturbed, sparse
 from fastgrad.jax.combinatorial import (
     gumbel_sinkhorn,
     k_hot,
@@ -28,10 +28,12 @@ __all__ = [
     "kl_divergence",
     "log_prob",
     "marginals",
+    "order",
     "perturbed",
     "relax",
     "relaxed_top_k",
     "sample",
     "sinkhorn",
+    "sparse",
     "to_key",
 ]

@@ -1,6 +1,7 @@
 """What handlers do, operation by operation: what `operations` does in NumPy, in compiled code.
 
-Here for categorical variables and their relaxations; `combinatorial_bodies` has the others. Shapes
+Here for categorical variables and their relaxations; `combinatorial_bodies` and `row_bodies` have
+the others. Shapes
 and types were checked when the program was traced; what only shows when it runs is checked here.
 """
 
@@ -34,11 +35,20 @@ MESSAGES = (
     "log_alpha has only -inf in a row or a column that must be matched",
     "log_alpha admits no matching: too many of its entries are -inf",
     "problem_offset must be from 0 to 2**40",
+    "values must be below infinity, got nan or inf",
+    "values has only -inf in a row: no category is possible",
+    "k must be at most the number of values above -inf in every row",
+    "values must be from -2**900 to 2**900, or -inf",
+    "target must be from 0 to the number of categories less 1",
+    "target must hold probabilities, at least 0 and of sum 1 in every row",
     "the operands of a fastgrad call are not those that it was compiled for",
 )
 BAD, EMPTY, TEMPERATURE, ROW, SAMPLE, CATEGORY, MEMORY = range(1, 8)
 SIZE, BAD_PAIR, ALONE, UNMATCHED, PROBLEM = range(8, 13)
+BAD_VALUE, FLAT, FEW, LARGE, TARGET, TARGETS = range(13, 19)
 COUPLED, LOG = 1, 2  # bits of the first option; LOG is also the mode of `gumbel_softmax`
+# Of others, above the number of a task or mode.
+NUMBER, DESCENDING, ENTROPIC, NOISY = 7, 8, 16, 32
 
 TABLE: dict[str, tuple[int, int, Any]] = {}  # operands, results, what makes the body
 

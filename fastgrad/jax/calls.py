@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from fastgrad.jax import chunks, handlers
+from fastgrad.jax import row_operations as row_operations  # fills the table as well
 from fastgrad.jax.operations import OPERATIONS
 
 __all__ = ["call", "varying"]

@@ -103,6 +103,23 @@ def _k_hot_product(operands, cotangents, *, samples, k):
     return call("marginals_vjp", operands[0], total, k=k)[0]
 
 
+def _order_product(operands, cotangents, *, method, **options):
+    name = "laplace_order_vjp" if method == "laplace" else "isotonic_order_vjp"
+    return call(name, *operands, _whole(cotangents[0]), method=method, **options)[0]
+
+
+def _quantile_product(operands, cotangents, *, q, method, hard):
+    return call("quantile_vjp", *operands, _whole(cotangents[0]), q=q, method=method)[0]
+
+
+def _entmax_loss_product(operands, cotangents, *, alpha):
+    rows, target = operands
+    as_it_is = jnp.zeros(5, jnp.uint32), jnp.ones((), rows.dtype)
+    p = call("entmax", rows, *as_it_is, samples=1, alpha=alpha, noisy=False)[0][0]
+    y = target if target.ndim == 2 else jax.nn.one_hot(target, rows.shape[1], dtype=rows.dtype)
+    return (p - y) * _whole(cotangents[0])[:, None]
+
+
 PRODUCTS = {
     "gumbel_softmax": _gumbel_softmax_product,
     "relax": _relax_product,
@@ -113,4 +130,11 @@ PRODUCTS = {
     "marginals": _plain_product("marginals_vjp"),
     "relaxed_top_k": _plain_product("relaxed_top_k_vjp"),
     "sinkhorn": _plain_product("sinkhorn_vjp"),
+    "hard_order": _order_product,
+    "isotonic_order": _order_product,
+    "laplace_order": _order_product,
+    "quantile": _quantile_product,
+    "entmax": _plain_product("entmax_vjp"),
+    "entmax_loss": _entmax_loss_product,
+    "entmax_loss_of_probabilities": _entmax_loss_product,
 }

@@ -14,9 +14,11 @@ import numpy as np
 
 from fastgrad.jax import combinatorial_bodies as combinatorial_bodies  # fills the table as well
 from fastgrad.jax import frames
-from fastgrad.jax.bodies import COUPLED, LOG, MESSAGES, TABLE
+from fastgrad.jax import row_bodies as row_bodies
+from fastgrad.jax.bodies import COUPLED, DESCENDING, ENTROPIC, LOG, MESSAGES, NOISY, TABLE
 from fastgrad.kernels.compiler import jit
 from fastgrad.kernels.distributions.categorical_long import SEGMENT
+from fastgrad.sparse.entmax import curve
 
 __all__ = ["native", "packed", "target"]
 
@@ -35,13 +37,17 @@ def native(name: str, dtype: Any, shape: tuple[int, ...], options: dict[str, Any
 def packed(options: dict[str, Any]) -> Any:
     """Return those options that handlers need as an array of int64: flags, then numbers by place.
 
-    These are the size of subsets, and how the iterations of Sinkhorn's method are bounded.
+    These are the size of subsets, how the iterations of Sinkhorn's method are bounded, and alpha.
     """
-    flags = int(options.get("mode", 0))
-    flags |= COUPLED * options.get("coupled", False) | LOG * options.get("log", False)
-    tolerance = np.float64(options.get("tolerance", 0)).view(np.int64)
+    number, real = options.get("mode", options.get("kind", 0)), options.get("tolerance", 0)
+    if "alpha" in options:
+        number, real = curve(options["alpha"])
+    flags = int(number) | ENTROPIC * (options.get("method") == "entropic")
+    for name, bit in (("coupled", COUPLED), ("log", LOG), ("descending", DESCENDING)):
+        flags |= bit * options.get(name, False)
+    flags |= NOISY * options.get("noisy", False)
     numbers = (options.get(name, 0) for name in ("k", "max_iterations", "newton"))
-    return np.array([flags, *numbers, tolerance], np.int64)
+    return np.array([flags, *numbers, np.float64(real).view(np.int64)], np.int64)
 
 
 @functools.cache

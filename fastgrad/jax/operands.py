@@ -26,11 +26,11 @@ def real(x: JaxArray, name: str) -> tuple[jax.Array, Any]:
     return x.astype(own if own in (jnp.float32, jnp.float64) else jnp.float32), own
 
 
-def logits_of(logits: JaxArray) -> tuple[jax.Array, Any]:
+def logits_of(logits: JaxArray, name: str = "logits") -> tuple[jax.Array, Any]:
     """Return logits as `real` does, if they have at least one category."""
-    x, own = real(logits, "logits")
+    x, own = real(logits, name)
     if x.ndim == 0 or x.shape[-1] < 1:
-        raise ValueError(f"logits must have shape (*batch, K) with K >= 1, got {x.shape}")
+        raise ValueError(f"{name} must have shape (*batch, K) with K >= 1, got {x.shape}")
     return x, own
 
 

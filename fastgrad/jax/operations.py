@@ -59,7 +59,8 @@ def place(address: Array) -> tuple[Key, int, int]:
     return Key._from_words((first, second)), high * WORD + low, sample
 
 
-def _noise(address, count):
+def noise_of(address, count):
+    """Return where so many samples of noise are, as kernels take it."""
     key, row, sample = place(address)
     row, sample = _validate.offsets(row, sample, count)
     return key.kernel_words, sample, row
@@ -72,7 +73,8 @@ def _scale(rows, scale):
     return rows.dtype.type(scale)
 
 
-def _scales(rows, scale):
+def scales_of(rows, scale):
+    """Return the inverse of a temperature, checked, for each of the rows."""
     return _validate.frozen(np.full(len(rows), _scale(rows, scale)))
 
 
@@ -92,14 +94,14 @@ def _sample(logits, address, *, samples, method):
 def _gumbel_softmax(logits, address, scale, *, samples, mode):
     rows, _ = _validate.rows(logits)
     out = np.empty((samples, *rows.shape), rows.dtype)
-    _concrete.gumbel_softmax(rows, _noise(address, samples), _scale(rows, scale), mode, out)
+    _concrete.gumbel_softmax(rows, noise_of(address, samples), _scale(rows, scale), mode, out)
     return (out,)
 
 
 def _gumbel_softmax_vjp(logits, address, scale, cotangent, *, log):
     rows, _ = _validate.rows(logits)
     grad, r = np.empty_like(rows), _validate.real_array(cotangent, "cotangent")
-    noise = _noise(address, len(r))
+    noise = noise_of(address, len(r))
     _products.gumbel_softmax_vjp(rows, r, noise, _scale(rows, scale), log, grad)
     return (grad,)
 
@@ -109,7 +111,7 @@ def _relax(logits, address, scale, *, samples, coupled, log):
     shape = samples, *rows.shape
     z, bad = np.empty(shape[:-1], np.int32), np.zeros(MAX_CHUNKS, np.bool_)
     others = tuple(np.empty(shape, rows.dtype) for _ in range(3))
-    noise = _noise(address, samples)
+    noise = noise_of(address, samples)
     _concrete.relax(rows, noise, _scale(rows, scale), coupled, log, z, others, bad)
     if bad.any():
         _validate.check_logits(rows, "logits", rows.shape)
@@ -120,7 +122,7 @@ def _relax_vjp(logits, address, scale, relaxed, conditional, *, coupled, log):
     rows, _ = _validate.rows(logits)
     grads = np.empty_like(rows), np.empty_like(rows)
     given = tuple(_validate.real_array(r, "cotangent") for r in (relaxed, conditional))
-    noise = _noise(address, len(relaxed))
+    noise = noise_of(address, len(relaxed))
     _products.relax_vjp(rows, given, noise, _scale(rows, scale), coupled, log, grads)
     return grads
 
@@ -166,14 +168,14 @@ def _k_hot(logits, address, *, samples, k):
 def _relaxed_top_k(logits, address, scale, *, samples, k):
     rows, _ = _validate.rows(logits)
     out, k = np.empty((samples, *rows.shape), rows.dtype), size(rows, k, rows.shape)
-    _top_k.relaxed_top_k(rows, k, _noise(address, samples), _scales(rows, scale), out)
+    _top_k.relaxed_top_k(rows, k, noise_of(address, samples), scales_of(rows, scale), out)
     return (out,)
 
 
 def _relaxed_top_k_vjp(logits, address, scale, cotangent, *, k):
     rows, _ = _validate.rows(logits)
     grad, r = np.empty_like(rows), _validate.real_array(cotangent, "cotangent")
-    _top_k.relaxed_top_k_vjp(rows, r, k, _noise(address, len(r)), _scales(rows, scale), grad)
+    _top_k.relaxed_top_k_vjp(rows, r, k, noise_of(address, len(r)), scales_of(rows, scale), grad)
     return (grad,)
 
 
@@ -181,8 +183,8 @@ def _sinkhorn_operands(log_alpha, address, scale, noise_scale, samples, limits):
     """Return problems of no more rows than columns, and what else both kernels take."""
     problem = canonical(log_alpha)
     x, (tolerance, max_iterations, newton) = problem.logits, limits
-    limits = _scales(x, scale), float(tolerance), int(max_iterations), bool(newton)
-    return problem, (_noise(address, samples), x.dtype.type(noise_scale), limits)
+    limits = scales_of(x, scale), float(tolerance), int(max_iterations), bool(newton)
+    return problem, (noise_of(address, samples), x.dtype.type(noise_scale), limits)
 
 
 def _sinkhorn(
@@ -248,11 +250,13 @@ def _draw_vjp(words, *arrays, family, names, shapes):
 # -- shapes ------------------------------------------------------------------------------------
 
 
-def _like_logits(logits, *others, **options):
+def like_logits(logits, *others, **options):
+    """Return the one result that is like the logits."""
     return ((logits.shape, logits.dtype),)
 
 
-def _for_each_sample(logits, *others, samples, **options):
+def for_each_sample(logits, *others, samples, **options):
+    """Return the one result that is like the logits, for each sample."""
     return (((samples, *logits.shape), logits.dtype),)
 
 
@@ -274,29 +278,27 @@ OPERATIONS = {
     "sample": Operation(
         _sample, (2, 1), lambda x, *_, samples, method: (((samples, len(x)), np.dtype(np.int32)),)
     ),
-    "gumbel_softmax": Operation(_gumbel_softmax, (2, 1, 0), _for_each_sample),
-    "gumbel_softmax_vjp": Operation(_gumbel_softmax_vjp, (2, 1, 0, 3), _like_logits),
+    "gumbel_softmax": Operation(_gumbel_softmax, (2, 1, 0), for_each_sample),
+    "gumbel_softmax_vjp": Operation(_gumbel_softmax_vjp, (2, 1, 0, 3), like_logits),
     "relax": Operation(_relax, (2, 1, 0), _of_relax),
-    "relax_vjp": Operation(_relax_vjp, (2, 1, 0, 3, 3), lambda x, *_, **__: 2 * _like_logits(x)),
+    "relax_vjp": Operation(_relax_vjp, (2, 1, 0, 3, 3), lambda x, *_, **__: 2 * like_logits(x)),
     "log_prob": Operation(_log_prob, (2, 2), lambda x, z: ((z.shape, x.dtype),)),
     "score": Operation(_score, (2, 2), lambda x, z: (((*z.shape, x.shape[1]), x.dtype),)),
     "entropy": Operation(_entropy, (2,), lambda x: ((x.shape[:1], x.dtype),)),
-    "entropy_vjp": Operation(_entropy_vjp, (2, 1), _like_logits),
+    "entropy_vjp": Operation(_entropy_vjp, (2, 1), like_logits),
     "kl_divergence": Operation(_kl_divergence, (2, 2), lambda p, q: ((p.shape[:1], p.dtype),)),
-    "kl_divergence_vjp": Operation(
-        _kl_divergence_vjp, (2, 2, 1), lambda p, *_: 2 * _like_logits(p)
-    ),
-    "solve": Operation(_solve, (1, 1), _for_each_sample),
-    "solve_vjp": Operation(_solve_vjp, (1, 1, 2, 1), _like_logits),
+    "kl_divergence_vjp": Operation(_kl_divergence_vjp, (2, 2, 1), lambda p, *_: 2 * like_logits(p)),
+    "solve": Operation(_solve, (1, 1), for_each_sample),
+    "solve_vjp": Operation(_solve_vjp, (1, 1, 2, 1), like_logits),
     "draw": Operation(_draw, (1,), _of_draw),
     "draw_vjp": Operation(
         _draw_vjp, (1,), lambda words, *x, **_: tuple((a.shape, a.dtype) for a in x[:-1])
     ),
-    "marginals": Operation(_marginals, (2,), _like_logits),
-    "marginals_vjp": Operation(_marginals_vjp, (2, 2), _like_logits),
-    "k_hot": Operation(_k_hot, (2, 1), _for_each_sample),
-    "relaxed_top_k": Operation(_relaxed_top_k, (2, 1, 0), _for_each_sample),
-    "relaxed_top_k_vjp": Operation(_relaxed_top_k_vjp, (2, 1, 0, 3), _like_logits),
+    "marginals": Operation(_marginals, (2,), like_logits),
+    "marginals_vjp": Operation(_marginals_vjp, (2, 2), like_logits),
+    "k_hot": Operation(_k_hot, (2, 1), for_each_sample),
+    "relaxed_top_k": Operation(_relaxed_top_k, (2, 1, 0), for_each_sample),
+    "relaxed_top_k_vjp": Operation(_relaxed_top_k_vjp, (2, 1, 0, 3), like_logits),
     "sinkhorn": Operation(_sinkhorn, (3, 1, 0, 0), _of_sinkhorn),
-    "sinkhorn_vjp": Operation(_sinkhorn_vjp, (3, 1, 0, 0, 4), _like_logits),
+    "sinkhorn_vjp": Operation(_sinkhorn_vjp, (3, 1, 0, 0, 4), like_logits),
 }

@@ -62,7 +62,7 @@ def soft_top_k(
     2025.
     Blondel, Teboul, Berthet and Djolonga, "Fast differentiable sorting and ranking", ICML 2020.
     """
-    return relaxed(_task(values, k, method, temperature), hard)
+    return relaxed(selection(values, k, method, temperature), hard)
 
 
 def soft_top_k_vjp(
@@ -93,10 +93,11 @@ def soft_top_k_vjp(
     >>> fg.order.soft_top_k_vjp(np.array([5.0, 1.0, 4.5]), np.array([1.0, 0.0, 0.0]), 1)
     array([ 0.5,  0. , -0.5])
     """
-    return product(_task(values, k, method, temperature), cotangent)
+    return product(selection(values, k, method, temperature), cotangent)
 
 
-def _task(values: ArrayLike, k: int, method: str, temperature: float) -> Task:
+def selection(values: ArrayLike, k: int, method: str, temperature: float) -> Task:
+    """Check what a selection of k was given, and return it as a Task."""
     k = _validate.integer(k, "k", 1)
     given = task(values, TOP_K, method, temperature, k=k)
     support = given.rows.shape[1] - np.isneginf(given.rows).sum(axis=1)
