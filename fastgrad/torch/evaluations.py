@@ -18,6 +18,7 @@ from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators import Estimator
 from fastgrad.objectives import Objective
 from fastgrad.torch.tensors import real
+from fastgrad.torch.transforms import Mapped, active, array_of, tensor_of
 
 
 class Evaluations:
@@ -34,6 +35,8 @@ class Evaluations:
     index : bool
         Whether f takes indices rather than features.
     estimator : Estimator
+    levels : Mapped
+        How the logits are mapped by `torch.func.vmap`, and so the samples that f is given.
 
     Attributes
     ----------
@@ -47,6 +50,7 @@ class Evaluations:
     index: bool
     who: str
     gradients: bool
+    levels: Mapped
     objective: Objective
 
     def __init__(
@@ -57,11 +61,14 @@ class Evaluations:
         *,
         index: bool,
         estimator: Estimator,
+        levels: Mapped,
     ) -> None:
         self.f, self.distribution, self.dtype, self.index = f, distribution, dtype, index
         self.who, self.gradients = estimator.name, "grad" in estimator.needs
+        self.levels = levels
         self.at_outcomes: list[tuple[Any, Tensor]] = []  # outcomes z, and values with their graph
-        self.at_features: list[tuple[Any, Tensor, Tensor]] = []  # arrays, leaves and values
+        # Arrays, values, and what returns the gradient.
+        self.at_features: list[tuple[Any, Tensor, Callable[[], Any]]] = []
         if index:
             self.objective = Objective(index=self.value_at_outcomes)
         else:
@@ -71,22 +78,24 @@ class Evaluations:
     @property
     def samples(self) -> Tensor:
         """The values that the estimate's own is the mean of, in order, with their graph."""
-        found = self.at_outcomes or [each[1:] for each in self.at_features]
+        found = self.at_outcomes or [each[:2] for each in self.at_features]
         return torch.cat([value for _, value in found])
 
     def value_at_outcomes(self, z: Any) -> Any:
         """Evaluate f at outcomes z, shape (S, *batch)."""
         if self.index:
-            x = torch.from_numpy(z.astype(np.int64))
+            x = self.levels.wrap(tensor_of(z.astype(np.int64)), 1)
         else:
-            x = torch.from_numpy(self.distribution.features(z)).to(self.dtype)
+            x = self._features(self.distribution.features(z)).to(self.dtype)
         value, credit = self._ask(x)
         self.at_outcomes.append((z, value))
-        return _arrays(value, credit)
+        return self._arrays(value, credit)
 
     def value(self, x: Any) -> Any:
         """Evaluate f at features x, (S, *logits.shape)."""
-        return _arrays(*self._evaluate(x)[2:])
+        value, credit, gradient = self._evaluate(x)
+        self.at_features.append((x, value, gradient))
+        return self._arrays(value, credit)
 
     def value_and_gradient(self, x: Any) -> Any:
         """Evaluate f and its gradient at features x."""
@@ -94,28 +103,50 @@ class Evaluations:
 
     def gradient(self, x: Any) -> Any:
         """Evaluate the gradient of the sum of f's values by features x."""
-        known = [each[1:] for each in self.at_features if each[0] is x]
-        leaf, value = known[-1] if known else self._evaluate(x)[1:3]
-        if not value.requires_grad:
-            raise ValueError(
-                f"f must be differentiable by the samples for {self.who}: its value does not "
-                "depend on them by functions of torch that have a gradient"
-            )
-        # Values at samples keep their graph for f's parameters; others are not needed again.
-        keep = not self.at_outcomes
-        ones = torch.ones_like(value)
-        (found,) = torch.autograd.grad(value, leaf, ones, retain_graph=keep, allow_unused=True)
-        return np.zeros_like(x) if found is None else found.numpy(force=True)
+        if not any(each[0] is x for each in self.at_features):
+            self.value(x)
+        return next(each[2] for each in reversed(self.at_features) if each[0] is x)()
 
-    def _evaluate(self, x: Any) -> tuple[Any, Tensor, Tensor, Tensor | None]:
-        leaf = torch.from_numpy(x.copy())  # the array is the estimator's, and read-only
+    def _evaluate(self, x: Any) -> tuple[Tensor, Tensor | None, Callable[[], Any]]:
+        """Return value and credit at features, and what returns the gradient by them."""
+        leaf = self._features(x.copy())  # the array is the estimator's, and read-only
         if not self.gradients:
+            return *self._ask(leaf.to(self.dtype)), lambda: None
+        if active():
+            return self._transformed(leaf)
+        with torch.enable_grad():
+            value, credit = self._ask(leaf.requires_grad_().to(self.dtype))
+
+        def gradient() -> Any:
+            self._require(value.requires_grad)
+            # Values at samples keep their graph for f's parameters; others are not needed again.
+            keep, ones = not self.at_outcomes, torch.ones_like(value)
+            (found,) = torch.autograd.grad(value, leaf, ones, retain_graph=keep, allow_unused=True)
+            return np.zeros_like(x) if found is None else found.numpy(force=True)
+
+        return value, credit, gradient
+
+    def _transformed(self, leaf: Tensor) -> tuple[Tensor, Tensor | None, Callable[[], Any]]:
+        """Do the same inside transforms of `torch.func`, by one of them."""
+        depends = []
+
+        def ask(leaf: Tensor) -> Any:
             value, credit = self._ask(leaf.to(self.dtype))
-        else:
-            with torch.enable_grad():
-                value, credit = self._ask(leaf.requires_grad_().to(self.dtype))
-        self.at_features.append((x, leaf, value))
-        return x, leaf, value, credit
+            depends.append(value.requires_grad)
+            return value, () if credit is None else (credit,)
+
+        found: Any = torch.func.vjp(ask, leaf, has_aux=True)
+        value, back, others = found
+
+        def gradient() -> Any:
+            self._require(depends[0])
+            (slope,) = back(torch.ones_like(value))
+            return self._array(slope)
+
+        return value, others[0] if others else None, gradient
+
+    def _features(self, x: Any) -> Tensor:
+        return self.levels.wrap(tensor_of(x), 1)
 
     def _ask(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         answer = self.f(x)
@@ -123,8 +154,17 @@ class Evaluations:
             return real(answer[0], "the value of f"), real(answer[1], "credit")
         return real(answer, "the value of f"), None
 
+    def _require(self, differentiable: bool) -> None:
+        if not differentiable:
+            raise ValueError(
+                f"f must be differentiable by the samples for {self.who}: its value does not "
+                "depend on them by functions of torch that have a gradient"
+            )
 
-def _arrays(value: Tensor, credit: Tensor | None) -> Any:
-    """Return what f returned as arrays."""
-    found = value.numpy(force=True)
-    return found if credit is None else (found, credit.numpy(force=True))
+    def _array(self, x: Tensor) -> Any:
+        return array_of(self.levels.unwrap(x, 1, "f") if active() else x)
+
+    def _arrays(self, value: Tensor, credit: Tensor | None) -> Any:
+        """Return what f returned as arrays."""
+        found = self._array(value)
+        return found if credit is None else (found, self._array(credit))

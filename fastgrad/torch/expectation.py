@@ -10,17 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch import distributions as td
-from torch._C._functorch import is_batchedtensor
 
-from fastgrad.distributions.bernoulli import Bernoulli
-from fastgrad.distributions.categorical import Categorical
-from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators import Estimate, Estimator, registry
 from fastgrad.objectives import Objective
 from fastgrad.random import as_key
+from fastgrad.torch.distributions import variables_of
 from fastgrad.torch.evaluations import Evaluations
 from fastgrad.torch.operators import FIRST_ORDER
-from fastgrad.torch.tensors import TorchRNG, key_of, real, words
+from fastgrad.torch.tensors import TorchRNG, key_of, words
+from fastgrad.torch.transforms import Mapped, active, tensor_of
 
 __all__ = ["expectation", "expectation_and_state"]
 
@@ -49,7 +47,9 @@ def expectation(
         get the gradient of the mean of its values at the samples.
     distribution : Tensor, or torch.distributions.Categorical, OneHotCategorical or Bernoulli
         A tensor is the logits of categorical variables, shape (*batch, K), on the CPU. float16 and
-        bfloat16 are computed in float32.
+        bfloat16 are computed in float32. `torch.distributions.Independent` around one of these is
+        looked through: f says which variables make an example. Probabilities, if a distribution was
+        given these, get their gradient, and 0 is never drawn.
     estimator : str or Estimator
         One of `fastgrad.list_estimators`, or an object. Those that need the gradient of f at
         relaxed samples get it from torch.
@@ -82,8 +82,9 @@ def expectation(
 
     Notes
     -----
-    Neither `torch.func.vmap` nor a graph goes through it, as the estimator runs in NumPy. A batch
-    is one call: let f return values of shape (S, B), whose gradients do not mix.
+    Under `torch.func.vmap` over the logits all rows are one call: the estimate of row r is that of
+    example r where f returns values of shape (S, B), whose gradients do not mix. A graph of
+    `torch.compile` does not go through, as the estimator runs in NumPy.
 
     See Also
     --------
@@ -163,46 +164,27 @@ def expectation_and_state(
         run = estimator
     else:
         raise TypeError(f"options go with an estimator's name, got {', '.join(options)}")
-    logits, d = _distribution(distribution)
+    logits, d, levels = variables_of(distribution)
     rng = as_key(key_of(*words(rng)) if isinstance(rng, torch.Generator) else rng)
-    given = Evaluations(f, d, logits.dtype, index=index, estimator=run)
+    given = Evaluations(f, d, logits.dtype, index=index, estimator=run, levels=levels)
     weighted = run.reduction in BY_WEIGHTS
     estimate = run(
         given.objective, d, num_samples=num_samples, rng=rng, state=state, return_samples=weighted
     )
     value, grad = (
-        torch.from_numpy(np.array(x)).to(logits.dtype) for x in (estimate.value, estimate.grad)
+        levels.wrap(tensor_of(np.require(x, requirements="W")), 0).to(logits.dtype)
+        for x in (estimate.value, estimate.grad)
     )
     mean = None
-    if torch.is_grad_enabled() and given.samples.requires_grad:
-        mean = _mean(run, num_samples, given, estimate).to(logits.dtype)
+    if torch.is_grad_enabled() and (active() or given.samples.requires_grad):
+        mean = _mean(run, num_samples, given, estimate, levels).to(logits.dtype)
     return _Joined.apply(logits, mean, value, grad), estimate.state  # pyright: ignore
-
-
-def _distribution(distribution: Any) -> tuple[Tensor, Discrete]:
-    """Return the logits, and the distribution of arrays that they are those of."""
-    while isinstance(distribution, td.Independent):
-        distribution = distribution.base_dist
-    if isinstance(distribution, td.Bernoulli):
-        logits, kind = distribution.logits, Bernoulli
-    elif isinstance(distribution, (td.Categorical, td.OneHotCategorical)):
-        logits, kind = distribution.logits, Categorical
-    elif isinstance(distribution, td.Distribution):
-        name = type(distribution).__name__
-        raise TypeError(f"distribution must be Categorical or Bernoulli, or logits, got {name}")
-    else:
-        logits, kind = distribution, Categorical
-    if isinstance(logits, Tensor) and is_batchedtensor(logits):
-        raise TypeError(
-            "logits must not be mapped by torch.func.vmap, as estimators run in NumPy: "
-            "let f return values of shape (S, B) instead"
-        )
-    array = real(logits, "logits").numpy(force=True)
-    return logits, kind(array, copy=False)  # pyright: ignore
 
 
 class _Joined(torch.autograd.Function):
     """The value of an estimate, with the estimate's gradient and that of the mean of f."""
+
+    generate_vmap_rule = True
 
     @staticmethod
     def forward(logits: Tensor, mean: Tensor | None, value: Tensor, grad: Tensor) -> Tensor:
@@ -228,6 +210,8 @@ class _Product(torch.autograd.Function):
     The logits are there for the graph, so that it does not take their second derivative for zero.
     """
 
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(cotangent: Tensor, grad: Tensor, logits: Tensor) -> Tensor:
         return cotangent.reshape(*cotangent.shape, *(grad.ndim - cotangent.ndim) * (1,)) * grad
@@ -241,11 +225,13 @@ class _Product(torch.autograd.Function):
         raise NotImplementedError(FIRST_ORDER.format("expectation"))
 
 
-def _mean(estimator: Estimator, num_samples: int, given: Evaluations, found: Estimate) -> Tensor:
+def _mean(
+    estimator: Estimator, num_samples: int, given: Evaluations, found: Estimate, levels: Mapped
+) -> Tensor:
     """Return the mean of f as the estimator takes it, as a function of f's values with graphs."""
     values = given.samples[estimator.probes :]
     if estimator.reduction in BY_WEIGHTS:
-        weights = torch.from_numpy(found.weights).to(values.dtype)
+        weights = levels.wrap(tensor_of(found.weights), 1).to(values.dtype)
         return (weights * values[: len(weights)]).sum(dim=0)
     values = values[:num_samples]  # what else is evaluated, such as neighbours, comes after them
     if estimator.reduction == "log_mean_exp":

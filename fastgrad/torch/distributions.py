@@ -1,0 +1,67 @@
+"""Distributions of torch as logits of our variables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch import distributions as td
+
+from fastgrad.distributions import continuous
+from fastgrad.distributions.bernoulli import Bernoulli
+from fastgrad.distributions.categorical import Categorical
+from fastgrad.distributions.discrete import Discrete
+from fastgrad.torch.tensors import real
+from fastgrad.torch.transforms import Mapped, array_of, mapped
+
+__all__ = ["variables_of"]
+
+RELAXED = td.RelaxedBernoulli, td.RelaxedOneHotCategorical
+
+
+def variables_of(distribution: Any) -> tuple[Tensor, Discrete, Mapped]:
+    """Return the logits of what a user gave, the variables that have them, and what maps them."""
+    while isinstance(distribution, td.Independent):  # f says which axes are one event
+        distribution = distribution.base_dist
+    if isinstance(distribution, td.Bernoulli):
+        logits, kind = _logits(distribution, _log_odds), Bernoulli
+    elif isinstance(distribution, (td.Categorical, td.OneHotCategorical)):
+        logits, kind = _logits(distribution, _logarithms), Categorical
+    elif isinstance(distribution, td.Distribution):
+        raise TypeError(
+            "distribution must be Categorical or Bernoulli, or logits, got "
+            f"{type(distribution).__name__}{_advice(distribution)}"
+        )
+    else:
+        logits, kind = distribution, Categorical
+    values, levels = mapped(real(logits, "logits"))
+    return logits, kind(array_of(values), copy=False), levels  # pyright: ignore
+
+
+def _advice(distribution: td.Distribution) -> str:
+    if isinstance(distribution, RELAXED):
+        return ": give the discrete one, and estimator='gumbel_softmax'"
+    if type(distribution).__name__ in continuous.__all__:
+        return ": for continuous families there is fastgrad.torch.continuous"
+    return ""
+
+
+def _logits(distribution: Any, of_probabilities: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return the logits; of probabilities exactly, which torch first moves away from 0 and 1."""
+    if distribution._param is distribution.probs:
+        return of_probabilities(distribution.probs)
+    return distribution.logits
+
+
+def _logarithms(p: Tensor) -> Tensor:
+    inside = p > 0
+    return torch.where(inside, torch.where(inside, p, 1.0).log(), -torch.inf)
+
+
+def _log_odds(p: Tensor) -> Tensor:
+    inside = (p > 0) & (p < 1)
+    q = torch.where(inside, p, 0.5)
+    ends = torch.where(p > 0, torch.inf, -torch.inf).to(p.dtype)
+    return torch.where(inside, q.log() - torch.log1p(-q), ends)
