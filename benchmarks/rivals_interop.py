@@ -42,7 +42,8 @@ def rounds(calls, seconds=2.0, least=7):
 
 def beyond(times, name, base):
     """Return the median of differences of neighbours in time, in microseconds."""
-    return statistics.median(a - b for a, b in zip(times[name], times[base], strict=True)) * 1e6
+    bases = times[base] if base else [0.0] * len(times[name])
+    return statistics.median(a - b for a, b in zip(times[name], bases, strict=True)) * 1e6
 
 
 def ratio(times, name, base):
@@ -68,8 +69,42 @@ def of_arrays(shape):
 # -- torch ----------------------------------------------------------------------------------------
 
 
+def floors(shape):
+    """Return calls that do nothing: an autograd.Function, alone and over a custom operator."""
+    import torch
+
+    library = torch.library.Library("fastgrad_floor", "DEF")
+    library.define("nothing(Tensor x) -> Tensor")
+    library.impl("nothing", torch.empty_like, "CPU")
+    operator = torch.ops.fastgrad_floor.nothing.default
+    leaf, ones = torch.zeros(shape, requires_grad=True), torch.ones(shape)
+
+    def function_of(call):
+        class Nothing(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx, x):
+                ctx.save_for_backward(x)
+                return call(x)
+
+            @staticmethod
+            def backward(ctx, g):
+                (x,) = ctx.saved_tensors
+                return call(x)
+
+        return Nothing.apply
+
+    alone, over = function_of(torch.empty_like), function_of(operator)
+    plain = leaf.detach()
+    return library, {
+        "floor forward": lambda: torch.empty_like(plain),
+        "floor both": lambda: torch.autograd.grad(alone(leaf), leaf, ones),
+        "operator forward": lambda: operator(plain),
+        "operator both": lambda: torch.autograd.grad(over(leaf), leaf, ones),
+    }
+
+
 def torch_cost(shape):
-    """Print the cost of a call beyond that of the NumPy API."""
+    """Print the cost of a call beyond that of the NumPy API, and that of one that does nothing."""
     import torch
 
     import fastgrad.torch as fgt
@@ -85,13 +120,18 @@ def torch_cost(shape):
         y = fgt.gumbel_softmax(leaf, temperature=TEMPERATURE, rng=KEY)
         return torch.autograd.grad(y, leaf, ones)
 
-    times = rounds(calls | {"forward": forward, "both": both})
+    library, nothing = floors(shape)
+    times = rounds(calls | nothing | {"forward": forward, "both": both})
     for name in ("forward", "both"):
-        more, times_as_long = (
-            beyond(times, name, f"NumPy {name}"),
-            ratio(times, name, f"NumPy {name}"),
+        kernel, own = f"NumPy {name}", statistics.median(times[name]) * 1e6
+        more, times_as_long = beyond(times, name, kernel), ratio(times, name, kernel)
+        floor, over = (beyond(times, f"{kind} {name}", None) for kind in ("floor", "operator"))
+        print(
+            f"  {shape} {name:8} {own:8.1f} us: {more:.1f} beyond the NumPy API, "
+            f"{times_as_long:.3f} x it; what does nothing takes {floor:.1f}, "
+            f"over an operator {over:.1f}"
         )
-        print(f"  {shape} {name:8} {more:8.1f} us beyond the NumPy API, {times_as_long:.3f} x it")
+    del library
 
 
 def torch_gumbel_softmax(shape, compiled):

@@ -34,8 +34,9 @@ class Operator:
     function : callable
         Of the NumPy API: takes the operands, and the other arguments by name.
     vjp : callable, optional
-        Takes the operands, a cotangent for each differentiable result, and those of the other
-        arguments that it has. Returns a gradient for each differentiable operand.
+        Takes the operands, the results that it reuses, a cotangent for each differentiable result,
+        and those of the other arguments that it has. Returns a gradient for each differentiable
+        operand.
     arguments : str
         The schema: tensors first, operands before the temperature.
     operands : tuple of int
@@ -49,6 +50,8 @@ class Operator:
         How many of the operands have a gradient.
     reduces : bool
         Whether results lack the axis of samples that operands have.
+    reuses : tuple of int
+        Which of the results the product takes after the operands.
     """
 
     name: str
@@ -60,6 +63,7 @@ class Operator:
     differentiable: tuple[int, ...] = (0,)
     gradients: int = 1
     reduces: bool = False
+    reuses: tuple[int, ...] = ()
 
 
 def names_of(row: Operator) -> list[str]:

@@ -7,9 +7,10 @@ from torch import Tensor
 
 from fastgrad.distributions import bernoulli as _arrays
 from fastgrad.torch.arguments import DRAW, Operator
+from fastgrad.torch.calls import summed_relaxations, summed_scores
 from fastgrad.torch.categorical import pair
 from fastgrad.torch.concrete import Relaxation
-from fastgrad.torch.operators import build, summed_relaxations, summed_scores
+from fastgrad.torch.operators import build
 from fastgrad.torch.tensors import TorchRNG, integers, real, scalar, typed, words
 
 __all__ = ["entropy", "gumbel_softmax", "kl_divergence", "log_prob", "relax", "sample"]

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from fastgrad.distributions import categorical as _arrays
 from fastgrad.torch.arguments import DRAW, PLACE, Operator
-from fastgrad.torch.operators import build, summed_scores
+from fastgrad.torch.calls import summed_scores
+from fastgrad.torch.operators import build
 from fastgrad.torch.tensors import TorchRNG, integers, real, typed, words
 
 __all__ = ["entropy", "kl_divergence", "log_prob", "sample"]

@@ -2,34 +2,57 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from fastgrad.distributions import concrete as _arrays
+from fastgrad.distributions.concrete_products import gumbel_softmax_product, relax_product
 from fastgrad.torch.arguments import DRAW, PLACE, Operator
-from fastgrad.torch.operators import build, summed_relaxations
+from fastgrad.torch.calls import summed_relaxations
+from fastgrad.torch.operators import build
 from fastgrad.torch.tensors import TorchRNG, real, scalar, typed, words
 
 __all__ = ["Relaxation", "gumbel_softmax", "relax"]
+
+_relax_vjp = summed_relaxations(_arrays.relax_vjp)
+
+
+def _gumbel_softmax_product(
+    logits: Any, relaxed: Any, cotangent: Any, *, num_samples: Any, hard: Any, **options: Any
+) -> Any:
+    """Return the product, of soft samples by what they are: hard or logarithms do not say it."""
+    if hard or options["log"]:
+        return _arrays.gumbel_softmax_vjp(logits, cotangent, **options)
+    heat = options["temperature"]
+    return gumbel_softmax_product(logits, relaxed, cotangent, temperature=heat)
+
+
+def _relax_product(logits: Any, z: Any, x: Any, y: Any, *cotangents: Any, **options: Any) -> Any:
+    if options["log"]:
+        return _relax_vjp(logits, *cotangents, **options)
+    return relax_product(logits, z, x, y, *cotangents, temperature=options["temperature"])
+
 
 _gumbel_softmax = build(
     Operator(
         name="gumbel_softmax",
         function=_arrays.gumbel_softmax,
-        vjp=_arrays.gumbel_softmax_vjp,
+        vjp=_gumbel_softmax_product,
         arguments=f"Tensor logits, Tensor temperature, {DRAW}, bool hard, bool log, {PLACE}",
+        reuses=(0,),
     )
 )
 _relax = build(
     Operator(
         name="relax",
         function=_arrays.relax,
-        vjp=summed_relaxations(_arrays.relax_vjp),
+        vjp=_relax_product,
         arguments=f"Tensor logits, Tensor temperature, {DRAW}, bool coupled, bool log, {PLACE}",
         results=((-1, torch.int32), (0, None), (0, None), (0, None)),
         differentiable=(1, 2),
+        reuses=(0, 1, 2),
     )
 )
 
@@ -89,7 +112,8 @@ def gumbel_softmax(
     Returns
     -------
     Tensor, shape (S, *batch, K), or (*batch, K) without num_samples
-        In the type of the logits. The backward pass draws the noise again from the key.
+        In the type of the logits. The backward pass reads them again; where they are hard, or
+        logarithms, it draws the noise again from the key.
 
     Raises
     ------

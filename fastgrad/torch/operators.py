@@ -4,7 +4,7 @@ An `Operator` names a function of the NumPy API, its vector-Jacobian product, an
 goes in and comes out. From these follow, for torch's dispatcher, the forward operator, the operator
 of the product, the shapes for graphs, and the rules of `torch.func.vmap`; and, outside of it, the
 `torch.autograd.Function` that joins them. What is saved for the backward pass is the arguments, the
-key among them, never the noise.
+key among them, and results that are reused; never the noise.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import _C, Tensor
 from torch._C._functorch import is_legacy_batchedtensor
 from torch.autograd import forward_ad
 from torch.nn import Parameter
 
-from fastgrad import _validate
-from fastgrad.torch.arguments import Operator, lead_of, names_of, reader, shapes_of
+from fastgrad.torch.arguments import Operator, lead_of, names_of, shapes_of
+from fastgrad.torch.calls import Call, forward_of, one_or_all, product_of
 
 # Operators cannot be defined twice, and graphs go on calling them: what they are is kept in a place
 # that outlives this module, which a process may import anew.
@@ -36,7 +35,7 @@ FIRST_ORDER = (
 
 def build(row: Operator) -> Callable[..., Any]:
     """Register the operators of a row; return the function of tensors that they make."""
-    compute, shapes = _forward(row), (row.operands, [axes for axes, _ in row.results])
+    compute, shapes = forward_of(row), (row.operands, [axes for axes, _ in row.results])
     forward = _define(
         row.name, row.arguments, len(row.results), compute, _fake(row), _vmap(*shapes)
     )
@@ -44,8 +43,10 @@ def build(row: Operator) -> Callable[..., Any]:
         return lambda *args: compute(*args) if _alone(args[0]) else forward(*args)
     given = [axes for i, (axes, _) in enumerate(row.results) if i in row.differentiable]
     names = [f"Tensor cotangent_{i}" for i in range(len(given))]
-    multiply, arguments = _product(row), ", ".join([*names, row.arguments])
-    # Operands come after cotangents here, and it is the first operand that axes are counted from.
+    names += [f"Tensor result_{i}" for i in row.reuses]
+    multiply, arguments = product_of(row), ", ".join([*names, row.arguments])
+    # Operands come after these here, and it is the first operand that axes are counted from.
+    given += [row.results[i][0] for i in row.reuses]
     axes = [*given, *row.operands], row.operands[: row.gradients]
     rule = _vmap(*axes, first=len(given), summed=True)
     fake = _fake_product(row)
@@ -73,66 +74,6 @@ def _define(
     return KEPT[name]
 
 
-def _array(x: Tensor) -> Any:
-    """Return an array of the memory of a tensor, with its sign where the negation is lazy."""
-    return x.numpy(force=True)
-
-
-def _forward(row: Operator) -> Callable[..., Any]:
-    names, function, count = names_of(row), row.function, len(row.operands)
-    read = reader(names, count, {*names, "rng"})
-    writes = "out" in inspect.signature(function).parameters
-    drawn = "num_samples" in names
-    alike = row.results == ((0, None),)  # to the first operand, but for an axis of samples
-
-    def call(*args: Any) -> Any:
-        options = read(args)
-        if not writes:
-            return _tensors(function(*map(_array, args[:count]), **options))
-        if drawn:
-            _, lead = _validate.samples(options["num_samples"])
-        else:
-            lead = lead_of(row, args[:count], options)
-        x = args[0]
-        if alike:
-            result = x.new_empty((*lead, *x.shape))
-            function(*map(_array, args[:count]), out=result.numpy(), **options)
-            return result
-        results = [torch.empty(shape, dtype=kind) for shape, kind in shapes_of(row, lead, x)]
-        options["out"] = _one_or_all([x.numpy() for x in results])
-        function(*map(_array, args[:count]), **options)
-        return _one_or_all(results)
-
-    return call
-
-
-def _tensors(found: Any) -> Any:
-    """Return a fresh array, or several, as tensors of their memory."""
-    if type(found) is np.ndarray:
-        return torch.from_numpy(found)
-    many = found if isinstance(found, tuple) else (found,)
-    return _one_or_all([torch.from_numpy(np.asarray(x)) for x in many])
-
-
-def _one_or_all(results: list[Any]) -> Any:
-    return tuple(results) if len(results) > 1 else results[0]
-
-
-def _product(row: Operator) -> Callable[..., Any]:
-    cotangents, count, names = len(row.differentiable), len(row.operands), names_of(row)
-    vjp: Callable[..., Any] = row.vjp  # pyright: ignore
-    parameters = inspect.signature(vjp).parameters
-    known = {*names, "rng"} if "options" in parameters else set(parameters)
-    last = cotangents + count
-    read = reader(names, last, known)
-
-    def call(*args: Any) -> Any:
-        arrays = [_array(x) for x in args[:last]]
-        return _tensors(vjp(*arrays[cotangents:], *arrays[:cotangents], **read(args)))
-
-    return call
-
-
 def _fake(row: Operator) -> Callable[..., Any]:
     count, names = len(row.operands), names_of(row)
 
@@ -140,17 +81,17 @@ def _fake(row: Operator) -> Callable[..., Any]:
         operands, options = args[:count], dict(zip(names, args[count:], strict=True))
         shapes = shapes_of(row, lead_of(row, operands, options), operands[0])
         results = [operands[0].new_empty(shape, dtype=dtype) for shape, dtype in shapes]
-        return _one_or_all(results)
+        return one_or_all(results)
 
     return call
 
 
 def _fake_product(row: Operator) -> Callable[..., Any]:
-    begin = len(row.differentiable)
+    begin = len(row.differentiable) + len(row.reuses)
 
     def call(*args: Any) -> Any:
         results = [x.new_empty(x.shape) for x in args[begin : begin + row.gradients]]
-        return _one_or_all(results)
+        return one_or_all(results)
 
     return call
 
@@ -213,11 +154,7 @@ def _alone(*tensors: Tensor) -> bool:
 
 
 def _differentiable(
-    row: Operator,
-    forward: Any,
-    product: Any,
-    compute: Callable[..., Any],
-    multiply: Callable[..., Any],
+    row: Operator, forward: Any, product: Any, compute: Call, multiply: Call
 ) -> Callable[..., Any]:
     """Return the function whose backward pass is `product`, which itself has none.
 
@@ -225,11 +162,11 @@ def _differentiable(
     """
     kept = [i for i in range(len(row.results)) if i in row.differentiable]
     others = [i for i in range(len(row.results)) if i not in row.differentiable]
-    tensors, given = row.arguments.count("Tensor "), len(kept)
+    tensors, operands = row.arguments.count("Tensor "), len(row.operands)
     none = (None,) * (row.arguments.count(",") + 1 - row.gradients)
-    operands = len(row.operands)
+    rest = (None,) * (operands - row.gradients + 1)
     # Literals, since graphs are traced through these functions.
-    message = FIRST_ORDER.format(row.name)
+    message, reuses = FIRST_ORDER.format(row.name), row.reuses
 
     class Product(torch.autograd.Function):
         generate_vmap_rule = True
@@ -255,7 +192,8 @@ def _differentiable(
 
         @staticmethod
         def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-            ctx.save_for_backward(*inputs[:tensors])
+            results = output if isinstance(output, tuple) else (output,)
+            ctx.save_for_backward(*[results[i] for i in reuses], *inputs[:tensors])
             ctx.options = inputs[tensors:]
             if others:
                 ctx.mark_non_differentiable(*[output[i] for i in others])
@@ -264,10 +202,10 @@ def _differentiable(
         def backward(ctx: Any, *grads: Any) -> Any:
             args = [*[grads[i] for i in kept], *ctx.saved_tensors, *ctx.options]
             # Grad mode is on where the gradient may be differentiated: Product refuses that.
-            if not torch.is_grad_enabled():
-                found = multiply(*args) if _alone(*args[:given]) else product(*args)
+            if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+                found = Product.apply(*args)
             else:
-                found = product(*args) if torch.compiler.is_compiling() else Product.apply(*args)
+                found = product(*args)
             return (*found, *none) if isinstance(found, tuple) else (found, *none)
 
     class Direct(torch.autograd.Function):
@@ -275,14 +213,27 @@ def _differentiable(
 
         @staticmethod
         def forward(ctx: Any, *packed: Any) -> Any:  # pyright: ignore
-            args = (*packed[:-1], *packed[-1])
-            output = compute(*args)
-            Function.setup_context(ctx, args, output)
+            *given, arguments = packed
+            options = compute.read((*given, *arguments))
+            output = compute.run(given, options)
+            results = output if isinstance(output, tuple) else (output,)
+            ctx.save_for_backward(*[results[i] for i in reuses], *given)
+            ctx.given = arguments, options
+            if others:
+                ctx.mark_non_differentiable(*[output[i] for i in others])
             return output
 
         @staticmethod
         def backward(ctx: Any, *grads: Any) -> Any:
-            return (*Function.backward(ctx, *grads)[:operands], None)
+            cotangents = [grads[i] for i in kept]
+            args, (arguments, options) = (*cotangents, *ctx.saved_tensors), ctx.given
+            if torch.is_grad_enabled():
+                found = Product.apply(*args, *arguments)
+            elif _alone(*cotangents):
+                found = multiply.run(args, options)
+            else:
+                found = product(*args, *arguments)
+            return (*found, *rest) if isinstance(found, tuple) else (found, *rest)
 
     # Where nothing requires grad, Dynamo counts the parameters to tell whether `forward` takes ctx.
     names = [argument.split()[1] for argument in row.arguments.split(", ")]
@@ -302,33 +253,3 @@ def _differentiable(
         return compute(*args)
 
     return call
-
-
-def summed_scores(score: Callable[..., Any], event: int) -> Callable[..., Any]:
-    """Return the product for log probabilities: scores of samples times cotangents, summed.
-
-    `event` is the number of axes of the logits of one variable.
-    """
-
-    def product(logits: Any, z: Any, cotangent: Any) -> Any:
-        batch = logits.shape[: logits.ndim - event]
-        total = np.zeros(logits.shape, logits.dtype)
-        pairs = zip(z.reshape(-1, *batch), cotangent.reshape(-1, *batch), strict=True)
-        for one, weight in pairs:
-            total += weight.reshape(*batch, *event * (1,)) * score(logits, one)
-        return total
-
-    return product
-
-
-def summed_relaxations(relax_vjp: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the product for `relax`: the sum of those through both relaxations."""
-
-    def product(
-        logits: Any, relaxed: Any, conditional: Any, *, num_samples: Any, **options: Any
-    ) -> Any:
-        through, given = relax_vjp(logits, relaxed, conditional, **options)
-        through += given
-        return through
-
-    return product
