@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import libimagequant
-from benchmarks.dither_quality import CONTESTED, JUDGES, LOWER, load
+from benchmarks.dither_tools import CONTESTED, JUDGES, LOWER, load
 from fastgrad.dithering import dither
 from fastgrad.dithering.pictures.other_tools import pillow
 

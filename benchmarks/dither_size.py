@@ -31,7 +31,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.dither_quality import flip, ssimulacra2
+from benchmarks.dither_tools import flip, ssimulacra2
 from fastgrad.dithering import Viewing
 from fastgrad.dithering.choices import ways
 from fastgrad.dithering.optimiser.problem import Problem

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 import fastgrad as fg
-from benchmarks.dither_quality import ssimulacra2
+from benchmarks.dither_tools import ssimulacra2
 from fastgrad.dithering.eye.colour import SPACES
 from fastgrad.dithering.optimiser.tile_clusters import clustered
 from fastgrad.dithering.pictures.consoles import CONSOLES

@@ -149,9 +149,6 @@ def _mask(given: ArrayLike, shape: tuple[int, ...], mode: str) -> npt.NDArray[np
 def _exact(rgb: ByteArray, palette: ByteArray, device: ByteArray) -> Labels:
     """Label pixels that are a colour of the palette or the device, and not alone in that."""
     codes = codes_of(rgb)
-    table = np.full(1 << 24, FREE, np.int16)
-    for entries in (palette, device):  # what a device calls red is red, whatever looks like it
-        table[codes_of(entries[::-1])] = np.arange(len(entries))[::-1]
     alike = np.zeros(codes.shape, bool)
     for across in (-1, 0, 1):
         for down in (0, 1):
@@ -160,7 +157,16 @@ def _exact(rgb: ByteArray, palette: ByteArray, device: ByteArray) -> Labels:
                 same = codes[one] == codes[other]
                 alike[one] |= same
                 alike[other] |= same
-    return np.where(alike, table[codes], np.int16(FREE))
+    # What a device calls red is red, whatever looks like it; of entries alike, the first counts.
+    both = np.concatenate([codes_of(device), codes_of(palette)])
+    known, first = np.unique(both, return_index=True)
+    found = np.flatnonzero(alike)
+    asked = codes.reshape(-1)[found]
+    place = np.minimum(np.searchsorted(known, asked), len(known) - 1)
+    same = known[place] == asked
+    labels = np.full(codes.shape, FREE, np.int16)
+    labels.reshape(-1)[found[same]] = (first % len(device))[place[same]]
+    return labels
 
 
 def _shifted(shape: tuple[int, ...], down: int, across: int) -> tuple[tuple[slice, ...], ...]:

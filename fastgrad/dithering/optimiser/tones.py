@@ -22,6 +22,7 @@ from fastgrad import _validate
 from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.dithering.eye.colour import SPACES, decode, encode, unit_srgb
 from fastgrad.dithering.eye.gamut import Gamut
+from fastgrad.kernels.dithering.optimiser import tones as kernels
 
 __all__ = ["APART", "FITS", "Fit", "ToneMap", "fit_pairs", "fit_tones", "places_of_pairs"]
 
@@ -193,20 +194,10 @@ def _reach(palette: bytes) -> FloatArray:
 
 def _looked_up(table: FloatArray, values: FloatArray) -> FloatArray:
     """Interpolate a table at sRGB values, (..., 3) or (..., 1), linearly in each channel."""
-    values = np.broadcast_to(values, (*values.shape[:-1], 3))
-    place = values.reshape(-1, 3) * np.float32(NODES - 1)
-    low = np.minimum(place.astype(np.int32), NODES - 2)
-    rest = (place - low).astype(np.float32)
-    flat = table.reshape(-1, 3)
-    first = (low[:, 0] * NODES + low[:, 1]) * NODES + low[:, 2]
-    out = np.zeros((len(first), 3), np.float32)
-    for corner in range(8):
-        bits = corner >> 2 & 1, corner >> 1 & 1, corner & 1
-        share = np.ones(len(first), np.float32)
-        for channel, bit in enumerate(bits):
-            share *= rest[:, channel] if bit else 1 - rest[:, channel]
-        out += share[:, None] * flat[first + (bits[0] * NODES + bits[1]) * NODES + bits[2]]
-    return out.reshape(values.shape)
+    values = np.ascontiguousarray(np.broadcast_to(values, (*values.shape[:-1], 3)))
+    out = np.empty(values.shape, np.float32)
+    kernels.look_up(out.reshape(-1, 3), values.reshape(-1, 3), table)
+    return out
 
 
 def places_of_pairs(shape: tuple[int, int]) -> npt.NDArray[np.int64]:
