@@ -77,6 +77,10 @@ def _dithering(channels: int) -> None:
     dithering.dither(_pixels(*shape), colors=4, speed=10)
 
 
+def _panels() -> None:
+    dithering.dither(_pixels(24, 24, 3), preset="spectra6", speed=10)
+
+
 def _consoles() -> None:
     tiles = dithering.Tiles((8, 8), palettes=2, colors=4)
     dithering.dither(_pixels(24, 24, 3), tiles=tiles, speed=10)
@@ -120,7 +124,10 @@ def _estimator(name: str, dtype: type) -> None:
 GROUPS: dict[str, tuple[tuple[Callable[..., None], tuple], ...]] = {
     # What is needed last stands first: a run that is under way compiles from the other end.
     "threads": ((_threads, ()),),
-    "photographs": tuple((f, (3,)) for f in (_search, _annealing, _start, _dithering)),
+    "photographs": (
+        *((f, (3,)) for f in (_search, _annealing, _start, _dithering)),
+        (_panels, ()),
+    ),
     "greys": tuple((f, (1,)) for f in (_search, _annealing, _start, _dithering)),
     "consoles": ((_consoles, ()),),
     "samples": tuple((f, (t,)) for f in (_samples, _relaxations, _permutations) for t in TYPES),

@@ -246,8 +246,8 @@ def _settings(given: argparse.Namespace) -> Settings:
     if given.threads and given.jobs > 1:
         given.refuse("--threads goes with one process: each of --jobs has one thread")
     asked = {name: getattr(given, name) for name in OPTIONS if getattr(given, name) is not None}
-    if given.ppd is not None:  # which stands in the place of a preset's blur
-        options = {name: x for name, x in options.items() if name != "sigma"}
+    if given.ppd is not None or given.sigma is not None:  # in the place of a preset's blur
+        options = {name: x for name, x in options.items() if name not in ("ppd", "sigma")}
     alpha = given.alpha or ("blend" if given.preset or given.measured or given.format else "keep")
     if given.format and alpha != "blend":
         given.refuse("--format goes with --alpha blend")

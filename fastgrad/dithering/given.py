@@ -176,8 +176,8 @@ class Given:
         if given.get("ppd") is not None and given.get("sigma") is not None:
             raise ValueError(f"sigma must be None with ppd, got {given['sigma']!r}")
         suited = {} if self.swatches is None else dict(self.swatches.options)
-        if given.get("ppd") is not None:  # which stands in the place of a preset's blur
-            suited.pop("sigma", None)
+        if given.get("ppd") is not None or given.get("sigma") is not None:
+            suited = {name: x for name, x in suited.items() if name not in ("ppd", "sigma")}
         suited = {name: x for name, x in suited.items() if name in given}
         return {**suited, **{name: x for name, x in given.items() if x is not None}}
 

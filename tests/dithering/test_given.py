@@ -46,7 +46,7 @@ def test_a_preset_is_its_colours_and_its_options(name):
     else:
         np.testing.assert_array_equal(result.device, preset.device)
     sharp = dither(PICTURE, preset=name, sigma=1.0, nu=0.05)
-    options = {**preset.options, "sigma": 1.0, "nu": 0.05}
+    options = {**preset.options, "ppd": None, "sigma": 1.0, "nu": 0.05}
     expected = dither(PICTURE, palette=preset.colors, **options)
     np.testing.assert_array_equal(sharp.indices, expected.indices)
 

@@ -90,17 +90,23 @@ def _seen(image, ppd):
 
 
 def _blurred(plane, sigma):
-    """Blur a plane by a Gaussian that ends at four standard deviations; edges are repeated."""
+    """Blur a plane by a Gaussian that ends at four standard deviations; borders are mirrors.
+
+    A picture goes on as its mirror image, as in the original implementation: if its edges were
+    repeated, a single pixel in a corner of a dithered picture would count as much as all of it.
+    """
     from scipy import fft, ndimage
 
     transform, back = cast("Any", fft.rfft), cast("Any", fft.irfft)
     radius = int(4 * sigma + 0.5)
     if radius <= DIRECT:
-        return ndimage.gaussian_filter(plane, sigma, mode="nearest")
+        return ndimage.gaussian_filter(plane, sigma, mode="reflect")
     x = np.arange(-radius, radius + 1)
     taps = np.exp(-0.5 * np.square(x / sigma))
     for axis in (0, 1):  # in the domain of frequencies: the same up to rounding
-        wide = np.pad(plane, [(radius, radius) if i == axis else (0, 0) for i in (0, 1)], "edge")
+        wide = np.pad(
+            plane, [(radius, radius) if i == axis else (0, 0) for i in (0, 1)], "symmetric"
+        )
         count = int(fft.next_fast_len(wide.shape[axis], real=True) or 0)
         response = transform(np.roll(np.pad(taps / taps.sum(), (0, count - len(taps))), -radius))
         shape = [-1 if i == axis else 1 for i in (0, 1)]

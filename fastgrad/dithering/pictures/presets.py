@@ -32,10 +32,13 @@ INKS = {
 }
 
 
-# Inks are few: a wider blur lets them mix; closer to the picture's own colours they would hide
-# less. Many colours of a picture are beyond them, so it is fitted to them first; then every colour
-# can be met, and errors of colour need not count less than those of light.
-AFAR: dict[str, Any] = {"fit": "all", "solid": True, "space": "linear", "sigma": 1.5, "nu": 0.0}
+# Inks are few: they mix in an eye that is far enough away, whose model has longer tails than a
+# Gaussian, so that tones are true; closer to the picture's own colours they would hide less.
+FEW: dict[str, Any] = {"solid": True, "ppd": 50.0, "nu": 0.0}
+# Many colours of a picture are beyond coloured inks, so it is fitted to them first; then every
+# colour can be met, and errors of colour need not count less than those of light.
+AFAR: dict[str, Any] = {**FEW, "fit": "all", "space": "linear"}
+GREY: dict[str, Any] = {**FEW, "fit": "clip"}  # colours become greys that look as light
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def _panel(summary, source, codes=None, **inks):
 def _greys(count, summary):
     """Make a preset of evenly spaced sRGB values."""
     colors = _steps(count)
-    return Preset(summary, colors, colors, {"solid": True}, source="the definition of sRGB")
+    return Preset(summary, colors, colors, GREY, source="the definition of sRGB")
 
 
 def _steps(count):

@@ -10,5 +10,18 @@ from fastgrad.dithering.metrics import s_cielab_and_flip
 @pytest.mark.parametrize("sigma", [5.0, 30.0, 150.0])
 def test_wide_blurs_are_sums_too(sigma):
     plane = np.random.default_rng(0).random((40, 27))
-    expected = ndimage.gaussian_filter(plane, sigma, mode="nearest")
+    expected = ndimage.gaussian_filter(plane, sigma, mode="reflect")
     np.testing.assert_allclose(s_cielab_and_flip._blurred(plane, sigma), expected, rtol=1e-12)
+
+
+def test_a_picture_goes_on_as_its_mirror_image():
+    """The original pads with reflections: a pixel in a corner is one pixel, not a wide border."""
+    rng = np.random.default_rng(1)
+    picture = np.repeat((rng.random((48, 64, 1)) < 0.3).astype(float), 3, axis=2)
+    grey = np.full(picture.shape, 0.3)
+    judge = s_cielab_and_flip.s_cielab
+    whole = judge(np.vstack([picture, picture[::-1]]), np.vstack([grey, grey]))
+    assert judge(picture, grey) == pytest.approx(whole, rel=1e-9)
+    corner = picture.copy()
+    corner[0, 0] = 1 - corner[0, 0]
+    assert abs(judge(corner, grey) - judge(picture, grey)) < 0.1

@@ -31,6 +31,25 @@ def test_shares_are_those_of_another_solver():
         assert found.sum() == pytest.approx(0.7)
 
 
+def interpolated(table, value):
+    """Return a table of colours at sRGB values, (3,), by weights of the eight nodes around."""
+    last = len(table) - 1
+    low = np.minimum((value * last).astype(int), last - 1)
+    part = value * last - low
+    corners = np.array(list(np.ndindex(2, 2, 2)))
+    weights = np.where(corners == 1, part, 1 - part).prod(axis=1)
+    return weights @ table[tuple((low + corners).T)]
+
+
+def test_tables_are_interpolated_in_each_channel():
+    table = rng.random((5, 5, 5, 3)).astype(np.float32)
+    values = np.concatenate([rng.random((50, 3)), np.eye(3), np.ones((1, 3)), np.zeros((1, 3))])
+    found = tones._looked_up(table, values.astype(np.float32))
+    expected = [interpolated(table, value) for value in values]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert tones._looked_up(table, np.empty((0, 3), np.float32)).shape == (0, 3)
+
+
 @pytest.mark.parametrize("fit", tones.FITS[:-1])
 def test_a_palette_of_full_range_leaves_greys_as_they_are(fit):
     grey = np.tile(np.arange(256, dtype=np.uint8), (8, 1))
