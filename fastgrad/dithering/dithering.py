@@ -150,8 +150,7 @@ def dither(
         whose colours may be pale: by a curve of lightness, by scales of chroma, or by both, which
         are fitted to the picture, see `fastgrad.dithering.fit_tones`; with "clip", what is beyond
         the palette's reach goes to the colour there that looks most like it; with "none" the
-        picture stays as it is. By default what suits the preset: "all" for panels, "clip" for
-        greys; else "none".
+        picture stays as it is. By default "all" for panels, "clip" for greys, else "none".
     solid : bool, sequence of str, or array_like of integers, shape (N, 3), optional
         Colours of the picture that become one entry of a fixed palette without any grain, and hand
         no error on: True for those of the palette and of the device, where a pixel has another one
