@@ -12,6 +12,7 @@ from fastgrad import _validate, random
 from fastgrad._typing import ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.metrics.structure import cssim
 from fastgrad.dithering.optimiser.annealing import Annealing, anneal, schedule
+from fastgrad.dithering.optimiser.compensation import compensated
 from fastgrad.dithering.optimiser.diffusion import begin, diffuse
 from fastgrad.dithering.optimiser.learning import fitted
 from fastgrad.dithering.optimiser.loss import BlurredError
@@ -138,6 +139,7 @@ class Run:
         self._key = random.as_key(rng)
         self.full_loss = problem.loss()
         self.loss = problem.unpinned(self.full_loss)
+        self._target: BlurredError | None = None  # what the last sweeps lower instead
         self.history = []
         self._fit: Fit | None = None
         self._gap, self._taken, self._value = np.zeros(()), 0.0, float("nan")
@@ -210,7 +212,11 @@ class Run:
             rounds = pace.plan.whole + (pace.plan.rounds if self._whole else 0)
             self._learn(search, self._fit, rounds, wake=self._whole)
         rounded = self.problem.from_srgb(self._rounded(self.colors))
-        search.recolor(rounded, wake=self._whole)
+        if self._fit is not None and self.problem.pins is None:
+            self._target = compensated(self.loss, self.indices, rounded)
+            search = self._searched(self.indices, rounded)
+        else:
+            search.recolor(rounded, wake=self._whole)
         for _ in range(self._sweeps):
             # What follows the last sweep takes no longer than a sweep.
             if pace.late("search", 2 * self._taken):
@@ -221,7 +227,7 @@ class Run:
         if self._fit is not None:
             self.colors = rounded
             search = self._settled(search)
-        self._value = search.errors()[0]
+        self._value = self._error(search)
 
     def refine(self, criterion: Criterion) -> None:
         """Lower a criterion beside the blurred error, with the palette as it is."""
@@ -266,13 +272,20 @@ class Run:
     def _searched(self, indices, colors):
         """Return the search that changes a picture in place."""
         kept = {"previous": self.problem.previous, "gap": self._gap}
-        return searching(self.loss, indices, colors, **kept)
+        loss = self.loss if self._target is None else self._target
+        return searching(loss, indices, colors, **kept)
+
+    def _error(self, search):
+        """Return the loss of a search's picture, whatever it lowers."""
+        if search.loss is not self._target:
+            return search.errors()[0]
+        return self.loss.of(search.indices, search.colors)
 
     def _sweep(self, search, snapshot):
         """Search once, report it, and return the number of moves."""
         began, moves = time.perf_counter(), search.sweep()
         self._taken = max(self._taken, time.perf_counter() - began)
-        self._report("search", search.errors()[0], snapshot)
+        self._report("search", self._error(search), snapshot)
         return moves
 
     def _learn(self, search, fit, rounds, *, wake=True):
@@ -309,7 +322,7 @@ class Run:
         indices = self._diffused(colors) if self._picture is None else self._picture.copy()
         search = self._searched(indices, colors)
         search.sweep()
-        return self._result(indices, rounded, search.errors()[0])
+        return self._result(indices, rounded, self._error(search))
 
     def _result(self, indices, rounded, value):
         """Return the result of a picture in rounded colours, whose loss without pins is known."""

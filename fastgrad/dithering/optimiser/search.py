@@ -32,6 +32,11 @@ class Search:
     gap : float or array_like, shape (height, width), optional
         Reward for keeping a pixel's previous colour, as a squared distance.
 
+    Attributes
+    ----------
+    colors : array, shape (K, channels)
+        The present palette.
+
     References
     ----------
     M. Analoui and J. P. Allebach, "Model-based halftoning using direct binary search", Proc. SPIE
@@ -40,6 +45,7 @@ class Search:
 
     loss: BlurredError
     indices: ByteArray
+    colors: FloatArray
 
     def __init__(
         self,
@@ -77,6 +83,7 @@ class Search:
             colours change only a little, few others move.
         """
         loss, colors = self.loss, np.asarray(palette, self.loss.dtype)
+        self.colors = colors
         self._planar = np.ascontiguousarray(colors.T)
         self._palette, self._near = in_vectors(colors), outwards(colors)
         kernels.errors(self._error, self.indices, loss.weights, loss.planes, self._planar)

@@ -1,0 +1,44 @@
+"""The blurred residual of a picture, handed back to its target."""
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from fastgrad.dithering import dither
+from fastgrad.dithering.metrics.s_cielab_and_flip import s_cielab
+from fastgrad.dithering.optimiser import compensation
+from fastgrad.dithering.optimiser.compensation import compensated
+from fastgrad.dithering.optimiser.loss import BlurredError
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_half_of_the_blurred_residual_is_added(masked):
+    image, palette = RNG.random((40, 50, 3)).astype(np.float32), RNG.random((5, 3))
+    indices = RNG.integers(0, 5, (40, 50)).astype(np.uint8)
+    weights = np.ones((40, 50))
+    if masked:
+        weights[:12], weights[:, 30:] = 0, 3
+    loss = BlurredError(image, weights=weights)
+    target = compensated(loss, indices, palette)
+    seen = weights > 0
+    for plane, values, colours in zip(target.planes, image.transpose(2, 0, 1), palette.T):
+        missing = (values - colours[indices]) * seen
+        blurred = gaussian_filter(missing, 2, mode="constant", truncate=3)
+        np.testing.assert_allclose(plane, (values + blurred / 2) * seen, atol=1e-5)
+    np.testing.assert_array_equal(target.weights, loss.weights)
+    assert target.of(indices, palette) != loss.of(indices, palette)
+
+
+def test_slow_changes_are_truer_with_it(monkeypatch):
+    y, x = np.mgrid[:96, :128]
+    waves = np.stack([40 + 30 * np.sin(x / 9), 36 + 20 * np.sin(y / 11 + x / 30), 50 + y / 6], -1)
+    image = np.clip(waves + RNG.normal(0, 2, waves.shape), 0, 255).astype(np.uint8)
+    ours = dither(image, colors=16)
+    monkeypatch.setattr(compensation, "SHARE", 0.0)
+    without = dither(image, colors=16)
+    np.testing.assert_array_equal(ours.palette, without.palette)
+    assert s_cielab(ours.image, image) < 0.95 * s_cielab(without.image, image)
+    # What is reported is the loss of the picture itself, which is a little higher.
+    assert without.loss[-1] < ours.loss[-1] < 1.2 * without.loss[-1]
