@@ -85,6 +85,20 @@ def test_text_is_legible_and_has_no_fringes(name, dark):
     assert ((shown[:, 0] > 127) == (light > 127.5))[far].all()
 
 
+@pytest.mark.parametrize("name", ["spectra6", "bwr"])
+def test_text_on_a_photograph_without_paper_has_no_fringes(name):
+    picture, mask = lettering()
+    result = dither(picture, preset=name, regions={"text": mask}, speed=10)
+    drawn, _ = lettering(ink=(255, 255, 255), paper=(0, 0, 0))
+    cover = drawn[..., 0] / 255
+    inside = result.indices[mask]
+    assert (result.device[inside[cover[mask] > 0.75]] == 0).all()  # legible: strokes are black
+    paper = np.bincount(inside[cover[mask] == 0]).argmax()
+    strange = (inside != paper) & (result.device[inside] != 0).any(axis=1)
+    assert np.count_nonzero(strange) == 0  # at no edge is there a third ink
+    assert np.ptp(result.indices[~mask]) > 0  # the photograph around it is dithered
+
+
 def test_red_text_is_red_and_black_text_is_black():
     picture, mask = lettering(ink=(220, 20, 20), paper=(250, 250, 250))
     picture = picture.copy()
