@@ -51,6 +51,7 @@ def test_double_cv_is_its_listed_form():
     np.testing.assert_allclose(found[0], d.listed_vjp(found[1]), rtol=1e-10, atol=1e-13)
 
 
+@pytest.mark.slow
 def test_pools_learn_on_structures():
     """After some calls the variance is below that of rloo."""
     d = STRUCTURES["KSubset"]
