@@ -111,7 +111,8 @@ class Run:
     indices : array of uint8, shape (height, width)
         The present picture; there is none before `search`.
     history : list of float
-        The loss after each step of annealing and each round of search.
+        The loss after each step of annealing and each round of search: of the part that is
+        annealed, then of the picture, and for the last sweeps of the target that they lower.
     """
 
     problem: Problem
@@ -213,10 +214,8 @@ class Run:
             self._learn(search, self._fit, rounds, wake=self._whole)
         rounded = self.problem.from_srgb(self._rounded(self.colors))
         if self._fit is not None and self.problem.pins is None:
-            self._target = compensated(self.loss, self.indices, rounded)
-            search = self._searched(self.indices, rounded)
-        else:
-            search.recolor(rounded, wake=self._whole)
+            search.loss = self._target = compensated(self.loss, self.indices, rounded)
+        search.recolor(rounded, wake=self._whole or search.loss is self._target)
         for _ in range(self._sweeps):
             # What follows the last sweep takes no longer than a sweep.
             if pace.late("search", 2 * self._taken):
@@ -285,7 +284,7 @@ class Run:
         """Search once, report it, and return the number of moves."""
         began, moves = time.perf_counter(), search.sweep()
         self._taken = max(self._taken, time.perf_counter() - began)
-        self._report("search", self._error(search), snapshot)
+        self._report("search", search.errors()[0], snapshot)
         return moves
 
     def _learn(self, search, fit, rounds, *, wake=True):
