@@ -57,7 +57,7 @@ LAYERS = {
     "distributions.structured": [
         ("base", "race", "soft_sort", "graphs", "one_factor"),
         ("perturbed_logits", "kruskal", "matrix_tree", "digraphs", "markov"),
-        ("edmonds", "directed_tree"),
+        ("edmonds", "directed_tree", "traced_trees"),
         ("k_subset", "knapsack", "plackett_luce", "gumbel_matching"),
         ("spanning_tree", "arborescence", "linear_chain", "copula_bernoulli"),
     ],

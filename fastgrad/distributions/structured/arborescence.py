@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,14 +17,13 @@ from fastgrad.distributions.structured import directed_tree as _directed_tree
 from fastgrad.distributions.structured import edmonds as _edmonds
 from fastgrad.distributions.structured.base import MOST, NO_DIFFERENCE
 from fastgrad.distributions.structured.digraphs import Digraph
-from fastgrad.distributions.structured.perturbed_logits import PerturbedLogits
-from fastgrad.random import RNG, Key, as_key
+from fastgrad.distributions.structured.traced_trees import TracedTrees
 
 __all__ = ["Arborescence"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Arborescence(PerturbedLogits):
+class Arborescence(TracedTrees):
     """Independent arborescences: Chu-Liu's and Edmonds' algorithm on exponential arrival times.
 
     An arborescence is a directed tree in which every node but the root has one edge that leads to
@@ -101,8 +101,11 @@ class Arborescence(PerturbedLogits):
     copy: dataclasses.InitVar[bool] = dataclasses.field(default=True, kw_only=True)
     row_offset: int = dataclasses.field(default=0, kw_only=True)
 
+    algorithm: ClassVar[ModuleType] = _edmonds
+    gibbs: ClassVar[ModuleType] = _directed_tree
+    least: ClassVar[int] = -1
     lacks: ClassVar[Mapping[str, str]] = {
-        **PerturbedLogits.lacks,
+        **TracedTrees.lacks,
         "mean": "the mean of arborescences of the least cost has no closed form",
         "weak_derivative": NO_DIFFERENCE,
     }
@@ -117,11 +120,6 @@ class Arborescence(PerturbedLogits):
     def graph(self) -> Digraph:
         """The graph: its edges, the number of its nodes, and its root."""
         return _digraphs.known(np.asarray(self.edges).tobytes(), self.root)
-
-    @property
-    def batch_shape(self) -> tuple[int, ...]:
-        """Shape of the variables, each of which is an arborescence."""
-        return self.logits.shape[:-1]
 
     @property
     def num_outcomes(self) -> int:
@@ -141,104 +139,6 @@ class Arborescence(PerturbedLogits):
         """Return which edges the arborescences z have, shape (S, *batch, E)."""
         x = _edmonds.arborescence(self.graph, z.reshape(-1, z.shape[-1]))
         return x.astype(self.logits.dtype).reshape(*z.shape[:-1], self.logits.shape[-1])
-
-    def sample(self, *, num_samples: int | None = None, rng: RNG, **options: Any) -> IntArray:
-        """Draw arborescences: the edges in the order in which they are taken, (S, *batch, 2 N - 3).
-
-        Options are `row_offset` and `sample_offset`, as of `fastgrad.sample`.
-        """
-        return self._drawn(num_samples, as_key(rng), **options)
-
-    def _drawn(
-        self, num_samples: int | None, key: Key, *, row_offset: int = 0, sample_offset: int = 0
-    ) -> IntArray:
-        count, lead = _validate.samples(num_samples)
-        row, sample = _validate.offsets(row_offset, sample_offset, count)
-        z = self.order(self.from_row(row).perturbed(count, key, sample))
-        return z.reshape(*lead, *z.shape[1:])
-
-    def log_prob(self, z: ArrayLike) -> FloatArray:
-        """Log probability of the traces z, (S, *batch, 2 N - 3)."""
-        phi, z, lead = self._checked(z)
-        found = _edmonds.log_prob(self.graph, phi, z)
-        return found.astype(self.logits.dtype).reshape(lead)
-
-    def score(self, z: ArrayLike) -> FloatArray:
-        """Gradient of the log probability by the logits, (S, *batch, E)."""
-        phi, z, lead = self._checked(z)
-        found = _edmonds.score(self.graph, phi, z)
-        return found.astype(self.logits.dtype).reshape(*lead, self.logits.shape[-1])
-
-    def _checked(self, z: ArrayLike) -> tuple[FloatArray, IntArray, tuple[int, ...]]:
-        """Return logits (R, E) and traces (R, 2 N - 3), and the shape of what R counts."""
-        given, full = _validate.array(z, "z"), (*self.batch_shape, _edmonds.length(self.graph))
-        if given.dtype.kind not in "iu":
-            raise TypeError(f"z must hold integers, got dtype {given.dtype}")
-        if given.shape[-len(full) :] != full or given.ndim - len(full) not in (0, 1):
-            raise ValueError(f"z must have shape {full} or (S, *{full}), got {given.shape}")
-        flat, edges = given.reshape(-1, full[-1]), len(self.graph.edges)
-        bad = (flat < -1) | (flat >= edges)
-        if bad.any():
-            raise ValueError(f"z must hold edges from -1 to {edges - 1}, got {flat[bad][0]}")
-        fine = _edmonds.taken_in_turn(self.graph, flat)
-        if not fine.all():
-            row = flat[~fine][0].tolist()
-            raise ValueError(f"z must hold edges that are taken in turn, got {row}")
-        samples = len(given) if given.ndim > len(full) else 1
-        return self.relative(samples), flat, given.shape[:-1]
-
-    # -- perturbed logits ---------------------------------------------------------------------
-
-    def order(self, w: FloatArray) -> IntArray:
-        """Return the traces of the algorithm on perturbed logits w: (S, *batch, 2 N - 3)."""
-        z = _edmonds.trace(self.graph, w.reshape(-1, w.shape[-1]))
-        return _validate.frozen(z.reshape(*w.shape[:-1], z.shape[-1]))
-
-    def conditional(self, z: IntArray, key: Key, offset: int = 0) -> FloatArray:
-        """Draw perturbed logits given the trace z, with other noise than that of the key alone."""
-        noise, flat = self.other_noise(len(z), key, offset), z.reshape(-1, z.shape[-1])
-        w = _edmonds.arrivals(self.graph, self.relative(len(z)), flat, noise)
-        return _validate.frozen(w.astype(noise.dtype).reshape(len(z), *self.logits.shape))
-
-    def conditional_vjp(self, z: IntArray, w: FloatArray, cotangent: FloatArray) -> FloatArray:
-        """Multiply cotangents with the Jacobian of w given z by the logits, sample by sample."""
-        return self._race(z, w).vjp(cotangent.reshape(-1, w.shape[-1])).reshape(w.shape)
-
-    def conditional_jvp(self, z: IntArray, w: FloatArray, tangent: FloatArray) -> FloatArray:
-        """Multiply the Jacobian of w given z by the logits with tangents, sample by sample."""
-        return self._race(z, w).jvp(tangent.reshape(-1, w.shape[-1])).reshape(w.shape)
-
-    def _race(self, z: IntArray, w: FloatArray) -> _edmonds.Race:
-        phi, flat = self.relative(len(z)), z.reshape(-1, z.shape[-1])
-        return _edmonds.race(self.graph, phi, flat, w.reshape(phi.shape).astype(np.float64))
-
-    def soften(self, w: FloatArray, temperature: Any) -> FloatArray:
-        """Return the probability of each edge given perturbed logits w: shape (S, *batch, E).
-
-        The temperature is a number, or has the shape of the batch.
-        """
-        x = _directed_tree.edge_marginals(self.graph, _scaled(w, temperature))
-        return _validate.frozen(x.astype(w.dtype).reshape(w.shape))
-
-    def soften_vjp(
-        self, w: FloatArray, x: FloatArray, temperature: Any, cotangent: FloatArray
-    ) -> FloatArray:
-        """Multiply cotangents with the Jacobian of `soften` by w: it is symmetric."""
-        phi = _scaled(w, temperature)
-        moved = _scaled(np.broadcast_to(cotangent, w.shape), temperature)
-        return _directed_tree.edge_marginals_jvp(self.graph, phi, moved).reshape(w.shape)
-
-    def soften_jvp(
-        self, w: FloatArray, x: FloatArray, temperature: Any, tangent: FloatArray
-    ) -> FloatArray:
-        """Multiply the Jacobian of `soften` by w with tangents."""
-        return self.soften_vjp(w, x, temperature, tangent)
-
-
-def _scaled(w: FloatArray, temperature: Any) -> FloatArray:
-    """Return w / temperature in float64, as rows (R, E)."""
-    divisor = np.broadcast_to(np.asarray(temperature, np.float64), w.shape[:-1])
-    return (w / divisor[..., None]).reshape(-1, w.shape[-1])
 
 
 @functools.lru_cache(maxsize=8)

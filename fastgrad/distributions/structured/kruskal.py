@@ -28,7 +28,7 @@ import numpy as np
 from fastgrad._typing import Array, FloatArray, IntArray
 from fastgrad.distributions.structured.graphs import Graph
 
-__all__ = ["Forest", "Race", "arrivals", "race", "score", "traces", "tree"]
+__all__ = ["Forest", "Race", "arrivals", "race", "score", "trace", "traces"]
 
 
 class Forest:
@@ -102,7 +102,12 @@ class Race(NamedTuple):
         return out
 
 
-def tree(graph: Graph, w: FloatArray) -> IntArray:
+def length(graph: Graph) -> int:
+    """Return the number of edges of a tree."""
+    return graph.nodes - 1
+
+
+def trace(graph: Graph, w: FloatArray) -> IntArray:
     """Return the edges that Kruskal's algorithm takes by weights w, (R, E): an array (R, N - 1).
 
     The tree has the largest sum of weights. Of equal ones the first is taken first.

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,14 +18,13 @@ from fastgrad.distributions.structured import kruskal as _kruskal
 from fastgrad.distributions.structured import matrix_tree as _matrix_tree
 from fastgrad.distributions.structured.base import NO_DIFFERENCE
 from fastgrad.distributions.structured.graphs import Graph
-from fastgrad.distributions.structured.perturbed_logits import PerturbedLogits
-from fastgrad.random import RNG, Key, as_key
+from fastgrad.distributions.structured.traced_trees import TracedTrees
 
 __all__ = ["SpanningTree"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class SpanningTree(PerturbedLogits):
+class SpanningTree(TracedTrees):
     """Independent spanning trees: Kruskal's algorithm on logits of edges plus Gumbel noise.
 
     Edge after edge is drawn with odds exp(logit) among those that close no circle, until all nodes
@@ -90,8 +90,11 @@ class SpanningTree(PerturbedLogits):
     copy: dataclasses.InitVar[bool] = dataclasses.field(default=True, kw_only=True)
     row_offset: int = dataclasses.field(default=0, kw_only=True)
 
+    algorithm: ClassVar[ModuleType] = _kruskal
+    gibbs: ClassVar[ModuleType] = _matrix_tree
+    taken: ClassVar[str] = "of which none closes a circle"
     lacks: ClassVar[Mapping[str, str]] = {
-        **PerturbedLogits.lacks,
+        **TracedTrees.lacks,
         "mean": "the mean of trees that are grown edge by edge has no closed form",
         "weak_derivative": NO_DIFFERENCE,
     }
@@ -108,11 +111,6 @@ class SpanningTree(PerturbedLogits):
         return _graphs.known(np.asarray(self.edges).tobytes())
 
     @property
-    def batch_shape(self) -> tuple[int, ...]:
-        """Shape of the variables, each of which is a tree."""
-        return self.logits.shape[:-1]
-
-    @property
     def num_outcomes(self) -> int:
         """Number of orders in which edges can make a tree, those of probability zero included."""
         return _graphs.number_of_trees(self.graph) * math.factorial(self.graph.nodes - 1)
@@ -127,106 +125,6 @@ class SpanningTree(PerturbedLogits):
         x = np.zeros((*z.shape[:-1], self.logits.shape[-1]), self.logits.dtype)
         np.put_along_axis(x, z, 1, axis=-1)
         return x
-
-    def sample(self, *, num_samples: int | None = None, rng: RNG, **options: Any) -> IntArray:
-        """Draw trees: the edges in the order in which they are taken, (S, *batch, N - 1).
-
-        Options are `row_offset` and `sample_offset`, as of `fastgrad.sample`.
-        """
-        return self._drawn(num_samples, as_key(rng), **options)
-
-    def _drawn(
-        self, num_samples: int | None, key: Key, *, row_offset: int = 0, sample_offset: int = 0
-    ) -> IntArray:
-        count, lead = _validate.samples(num_samples)
-        row, sample = _validate.offsets(row_offset, sample_offset, count)
-        z = self.order(self.from_row(row).perturbed(count, key, sample))
-        return z.reshape(*lead, *z.shape[1:])
-
-    def log_prob(self, z: ArrayLike) -> FloatArray:
-        """Log probability that edges are taken in the order z, (S, *batch, N - 1)."""
-        phi, z, lead = self._checked(z)
-        found = _kruskal.log_prob(self.graph, phi, z)
-        return found.astype(self.logits.dtype).reshape(lead)
-
-    def score(self, z: ArrayLike) -> FloatArray:
-        """Gradient of the log probability by the logits, (S, *batch, E)."""
-        phi, z, lead = self._checked(z)
-        found = _kruskal.score(self.graph, phi, z)
-        return found.astype(self.logits.dtype).reshape(*lead, self.logits.shape[-1])
-
-    def _checked(self, z: ArrayLike) -> tuple[FloatArray, IntArray, tuple[int, ...]]:
-        """Return logits (R, E) and orders (R, N - 1), and the shape of what R counts."""
-        given, full = _validate.array(z, "z"), (*self.batch_shape, self.graph.nodes - 1)
-        if given.dtype.kind not in "iu":
-            raise TypeError(f"z must hold integers, got dtype {given.dtype}")
-        if given.shape[-len(full) :] != full or given.ndim - len(full) not in (0, 1):
-            raise ValueError(f"z must have shape {full} or (S, *{full}), got {given.shape}")
-        flat = given.reshape(-1, full[-1])
-        bad = (flat < 0) | (flat >= len(self.graph.edges))
-        if bad.any():
-            raise ValueError(
-                f"z must hold edges from 0 to {len(self.graph.edges) - 1}, got {flat[bad][0]}"
-            )
-        fine = _kruskal.taken_in_turn(self.graph, flat)
-        if not fine.all():
-            row = flat[~fine][0].tolist()
-            raise ValueError(f"z must hold edges of which none closes a circle, got {row}")
-        samples = len(given) if given.ndim > len(full) else 1
-        return self.relative(samples), flat, given.shape[:-1]
-
-    # -- perturbed logits ---------------------------------------------------------------------
-
-    def order(self, w: FloatArray) -> IntArray:
-        """Return the edges of the largest trees in the order of w: (S, *batch, N - 1)."""
-        z = _kruskal.tree(self.graph, w.reshape(-1, w.shape[-1]))
-        return _validate.frozen(z.reshape(*w.shape[:-1], self.graph.nodes - 1))
-
-    def conditional(self, z: IntArray, key: Key, offset: int = 0) -> FloatArray:
-        """Draw perturbed logits given the order z, with other noise than that of the key alone."""
-        noise, flat = self.other_noise(len(z), key, offset), z.reshape(-1, z.shape[-1])
-        w = _kruskal.arrivals(self.graph, self.relative(len(z)), flat, noise)
-        return _validate.frozen(w.astype(noise.dtype).reshape(len(z), *self.logits.shape))
-
-    def conditional_vjp(self, z: IntArray, w: FloatArray, cotangent: FloatArray) -> FloatArray:
-        """Multiply cotangents with the Jacobian of w given z by the logits, sample by sample."""
-        return self._race(z, w).vjp(cotangent.reshape(-1, w.shape[-1])).reshape(w.shape)
-
-    def conditional_jvp(self, z: IntArray, w: FloatArray, tangent: FloatArray) -> FloatArray:
-        """Multiply the Jacobian of w given z by the logits with tangents, sample by sample."""
-        return self._race(z, w).jvp(tangent.reshape(-1, w.shape[-1])).reshape(w.shape)
-
-    def _race(self, z: IntArray, w: FloatArray) -> _kruskal.Race:
-        phi, flat = self.relative(len(z)), z.reshape(-1, z.shape[-1])
-        return _kruskal.race(self.graph, phi, flat, w.reshape(phi.shape).astype(np.float64))
-
-    def soften(self, w: FloatArray, temperature: Any) -> FloatArray:
-        """Return the probability of each edge given perturbed logits w: shape (S, *batch, E).
-
-        The temperature is a number, or has the shape of the batch.
-        """
-        x = _matrix_tree.edge_marginals(self.graph, _scaled(w, temperature))
-        return _validate.frozen(x.astype(w.dtype).reshape(w.shape))
-
-    def soften_vjp(
-        self, w: FloatArray, x: FloatArray, temperature: Any, cotangent: FloatArray
-    ) -> FloatArray:
-        """Multiply cotangents with the Jacobian of `soften` by w: it is symmetric."""
-        phi = _scaled(w, temperature)
-        moved = _scaled(np.broadcast_to(cotangent, w.shape), temperature)
-        return _matrix_tree.edge_marginals_jvp(self.graph, phi, moved).reshape(w.shape)
-
-    def soften_jvp(
-        self, w: FloatArray, x: FloatArray, temperature: Any, tangent: FloatArray
-    ) -> FloatArray:
-        """Multiply the Jacobian of `soften` by w with tangents."""
-        return self.soften_vjp(w, x, temperature, tangent)
-
-
-def _scaled(x: FloatArray, temperature: Any) -> FloatArray:
-    """Return x, (S, *batch, E), divided by temperatures, float64, as rows (R, E)."""
-    by = np.broadcast_to(np.asarray(temperature, np.float64), x.shape[:-1])[..., None]
-    return (x.astype(np.float64) / by).reshape(-1, x.shape[-1])
 
 
 @functools.lru_cache(maxsize=8)
