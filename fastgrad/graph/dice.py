@@ -134,6 +134,10 @@ class _Whole(NamedTuple):
 class Surrogate:
     """The pass over a graph that collects scores, and the sums over samples."""
 
+    graph: Graph
+    size: int
+    vector: dict[str, Any]
+
     def __init__(self, graph: Graph, vector: dict[str, Any]) -> None:
         self.graph, self.size = graph, graph.size
         self.vector, self.values = vector, dict(graph.parameters)

@@ -194,7 +194,8 @@ def test_dot_gain_of_a_printer(folder):
     Path("gain.json").write_text('{"radius": 0.9}')
     for option, gain in (("20", 20), ("gain.json", fg.dithering.DotGain.round(0.9))):
         assert run("photo.png", "--dot-gain", option, *FAST) == 0
-        expected = fg.dither(PICTURE, preset="bw", solid=False, dot_gain=gain, speed=10)
+        inks = fg.presets.find("bw").colors
+        expected = fg.dither(PICTURE, palette=inks, dot_gain=gain, speed=10)
         np.testing.assert_array_equal(indices()[0], expected.indices)
     assert run("photo.png", "--dot-gain", "20", "--report", "all.json", *FAST) == 0
     assert '"dot_gain": 20.0' in Path("all.json").read_text()

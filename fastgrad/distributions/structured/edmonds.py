@@ -49,6 +49,16 @@ class Contraction:
     all have done so, edges -1 are taken by nobody.
     """
 
+    tail: Array
+    head: Array
+    row: Array
+    label: Array
+    source: Array
+    order: Array
+    turn: Array
+    made: Array
+    now: Array
+
     def __init__(self, graph: Digraph, rows: int) -> None:
         n = graph.nodes
         self.tail, self.head = graph.edges[:, 0], graph.edges[:, 1]

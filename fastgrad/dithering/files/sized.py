@@ -13,7 +13,7 @@ from fastgrad.dithering.rates import QualityError, Rates, ScoreRates, SizeError
 
 __all__ = ["run"]
 
-MOST = 255  # colours of an animation: pixels that stay are transparent
+FEWEST, MOST = 4, 255  # colours of an animation: pixels that stay are transparent
 
 
 def run(
@@ -113,14 +113,10 @@ class _Work:
                 return self.made({**options, "quality": quality})
             except QualityError as error:
                 raise images.FileError(f"{picture.name}: {error}") from None
-        given, settings = options, self.settings
-        options = self._with_little_grain(given, 1)
+        given, options = options, self._with_little_grain(options, 1)
         best = self.made(options, judged=True)
-        while best.complete and best.score < quality and not settings.counted:
-            if settings.colors == MOST:
-                break
-            self.settings = settings = replace(settings, colors=min(2 * settings.colors, MOST))
-            best = self.made(options, judged=True)
+        if not self.settings.counted:
+            best = self._with_few_colors(quality, options, best)
         if best.complete and best.score < quality:
             options = self._with_little_grain(given, 2)
             best = self.made(options, judged=True)
@@ -132,6 +128,22 @@ class _Work:
             over = rates.told(outcome.score) or not outcome.complete
             if outcome.score >= quality or not outcome.complete:
                 best = outcome
+        return best
+
+    def _with_few_colors(self, quality: float, options: dict[str, Any], best: Outcome) -> Outcome:
+        """Return what has such a score with as few colours as double or half of them can."""
+        enough = best.score >= quality
+        while best.complete and (best.score >= quality) == enough:
+            settings = self.settings
+            colors = settings.colors // 2 if enough else min(2 * settings.colors, MOST)
+            if colors < FEWEST or colors == settings.colors:
+                break
+            self.settings = replace(settings, colors=colors)
+            made = self.made(options, judged=True)
+            if enough and (not made.complete or made.score < quality):
+                self.settings = settings
+                break
+            best = made
         return best
 
     def _with_little_grain(self, options: dict[str, Any], place: int) -> dict[str, Any]:

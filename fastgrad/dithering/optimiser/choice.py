@@ -44,6 +44,9 @@ class Judge:
 
     known: dict[tuple[int, ...], float]
 
+    part: BlurredError
+    inks: FloatArray
+
     def __init__(self, loss: BlurredError, inks: FloatArray) -> None:
         self.part = tiled(loss, PIXELS)
         self.inks, self.known = np.ascontiguousarray(inks, loss.dtype), {}

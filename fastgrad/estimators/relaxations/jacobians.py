@@ -144,6 +144,10 @@ class Gapped(Jacobian):
 class StraightMean(Jacobian):
     """The Jacobian of the mean of any features, at logits / temperature, by the temperature."""
 
+    distribution: Discrete
+    temperature: float
+    sum: FloatArray
+
     def __init__(self, distribution: Discrete, temperature: float) -> None:
         self.distribution, self.temperature = distribution, temperature
         self.sum = np.zeros(distribution.feature_shape, distribution.logits.dtype)

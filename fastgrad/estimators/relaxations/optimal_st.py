@@ -32,6 +32,10 @@ NUMBERS = 1 << 21  # in the linear systems that are solved at once
 class LeastVariance(Jacobian):
     """The matrices A(D) of least variance, for rows of categories."""
 
+    p: FloatArray
+    direct: FloatArray
+    flow: FloatArray
+
     def __init__(self, distribution: Discrete) -> None:
         super().__init__(distribution, 1.0)
         wide = distribution.with_logits(distribution.logits.astype(np.float64))
@@ -87,6 +91,8 @@ def _weighted_potential(p: FloatArray, flow: FloatArray) -> FloatArray:
 
 class CountSlopes(Jacobian):
     """For counts, the linear function of the count with the right first two moments."""
+
+    sum: FloatArray
 
     def __init__(self, distribution: Discrete) -> None:
         self.distribution = distribution

@@ -50,6 +50,9 @@ class Draws(NamedTuple):
 class Softened(Jacobian):
     """J(y) factor / temperature, y the relaxation by the noise of the outcome."""
 
+    slope: float
+    products: SoftmaxProducts
+
     def __init__(self, distribution: Discrete, temperature: float, factor: float) -> None:
         super().__init__(distribution, temperature)
         self.slope = factor / temperature

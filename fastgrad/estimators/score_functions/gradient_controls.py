@@ -171,6 +171,10 @@ class Expansion:
 
     product: FloatArray
 
+    distribution: Any
+    mu: FloatArray
+    slope: FloatArray
+
     def __init__(self, distribution: Any, mu: FloatArray, slope: FloatArray) -> None:
         self.distribution, self.mu, self.slope = distribution, mu, slope
         if distribution.one_hot:

@@ -19,7 +19,7 @@ columns, each tied to the ground by c (e + d / (1 + d)), c the column sums, they
 Rows and columns of no mass, log a = -inf, are left out, so that problems of different sizes can
 share a batch.
 
-Oracle: tests/distributions/test_transport.py, `iterations`, and `differences` for derivatives.
+Oracle: tests/distributions/test_transport.py, `iterations`; their differences for derivatives.
 """
 
 from typing import Any, NamedTuple
