@@ -123,8 +123,14 @@ def fastest(count, seconds=float("inf")):
     return known
 
 
-def in_units(make, count, windows=6, patience=6):
-    """Return the time in U of a call that makes `count` numbers; ``make()`` returns the call.
+def in_units(make, count):
+    """Return the time in U of a call that makes `count` numbers; ``make()`` returns the call."""
+    ours, unit = calmly(make, count)
+    return ours / unit
+
+
+def calmly(make, count, windows=6, patience=6):
+    """Return the shortest times of a call that makes `count` numbers, and of their logarithm.
 
     What else runs on the same core changes even the ratio by a tenth, for half a second or for ten.
     So the call is made in short windows with pauses between, each with other arrays, and windows
@@ -141,27 +147,27 @@ def in_units(make, count, windows=6, patience=6):
         calm = [pair for pair in pairs if pair[1] <= floor]
         time.sleep(0.0 if QUICK else 0.07)
     ours, units = zip(*(calm or pairs), strict=True)
-    return min(ours) / min(units)
+    return min(ours), min(units)
 
 
 ELSEWHERE = """
 import pickle, sys
 sys.path[:] = pickle.load(sys.stdin.buffer)
-print(repr(pickle.load(sys.stdin.buffer)()))
+print(*pickle.load(sys.stdin.buffer)())
 """
 
 
 def steady_units(make, count, processes=3):
-    """Return the least of `in_units` here and in new processes, where code lies elsewhere, too.
+    """Return `in_units` by the shortest times here and in new processes. `make` is pickled.
 
-    Some processes run a kernel slower by a fifth from first to last. `make` is pickled.
+    Some processes run a kernel slower by a fifth from first to last: code lies elsewhere in each.
     """
     path = [*sys.path, str(Path(__file__).resolve().parent.parent)]
-    sent = pickle.dumps(path) + pickle.dumps(functools.partial(in_units, make, count))
+    sent = pickle.dumps(path) + pickle.dumps(functools.partial(calmly, make, count))
     command = [sys.executable, "-c", ELSEWHERE]
-    times = [in_units(make, count)]
+    times = [calmly(make, count)]
     for _ in range(0 if QUICK else processes - 1):
-        times.append(
-            float(subprocess.run(command, input=sent, capture_output=True, check=True).stdout)
-        )
-    return min(times)
+        run = subprocess.run(command, input=sent, capture_output=True, check=True)
+        times.append(tuple(map(float, run.stdout.split())))
+    ours, units = zip(*times, strict=True)
+    return min(ours) / min(units)
