@@ -47,9 +47,7 @@ def edge_marginals(graph: Digraph, phi: FloatArray) -> FloatArray:
     taken = _eliminated(_matrix(graph, phi, -np.inf), graph.nodes)
     p = np.zeros((len(phi), 1, 1))
     for q, tau, _ in reversed(taken):
-        through = p * tau
-        into = q * (1 - through.sum(axis=(1, 2)))[:, None] + through.sum(axis=2)
-        p = _bordered(p - through, into, through.sum(axis=1))
+        p = _put_back(p, p * tau, q)
     return np.clip(_edges(graph, p), 0, 1)
 
 
@@ -73,8 +71,7 @@ def edge_marginals_jvp(graph: Digraph, phi: FloatArray, tangent: FloatArray) -> 
         pairs, dpairs = (x.sum(axis=(1, 2))[:, None] for x in (through, change))
         into = dq * (1 - pairs) - q * dpairs + change.sum(axis=2)
         dp = _bordered(dp - change, into, change.sum(axis=1))
-        into = q * (1 - pairs) + through.sum(axis=2)
-        p = _bordered(p - through, into, through.sum(axis=1))
+        p = _put_back(p, through, q)
     return _edges(graph, dp)
 
 
@@ -98,6 +95,12 @@ def _edges(graph: Digraph, m: FloatArray) -> FloatArray:
     """Return the entries of matrices that belong to edges, (R, E)."""
     u, v = _places(graph)
     return m[:, u, v]
+
+
+def _put_back(p: FloatArray, through: FloatArray, q: FloatArray) -> FloatArray:
+    """Return probabilities with a node put back, over which `through` of those without it led."""
+    into = q * (1 - through.sum(axis=(1, 2)))[:, None] + through.sum(axis=2)
+    return _bordered(p - through, into, through.sum(axis=1))
 
 
 def _bordered(inner: FloatArray, into: FloatArray, out: FloatArray) -> FloatArray:
