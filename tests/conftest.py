@@ -42,21 +42,30 @@ FIRST += ("tests/test_digests", "tests/test_validate")
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
-    """Put one half of the files before the other, the larger ones outside."""
+    """Put one half of the files before the other, the larger ones outside; slow ones first."""
     if hasattr(config, "workerinput"):
         sizes = collections.Counter()
         for item in items:
-            sizes[_file(item)] += 100 if _runs_long(item) else 1
+            sizes[_file(item)] += _length(item)
 
         def place(item):
             first, size = item.nodeid.startswith(FIRST), sizes[_file(item)]
+            if not _is_default(config):
+                return -size, _file(item)
             return not first, -size if first else size, _file(item)
 
         items.sort(key=place)
 
 
-def _runs_long(item):  # pyright does too, but is marked as optional only
-    return item.get_closest_marker("slow") or _file(item) == "tests/test_typing.py"
+def _is_default(config):
+    return config.option.markexpr == "not slow"
+
+
+def _length(item):
+    """Guess how long a test takes, in ordinary ones: those that start processes take longest."""
+    if item.get_closest_marker("slow"):
+        return 300 if hasattr(item.module, "subprocess") else 100
+    return 10 if item.get_closest_marker("optional") else 1
 
 
 def _file(item):
@@ -65,7 +74,10 @@ def _file(item):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Give files to processes from both ends of the list, the smallest last."""
+    """Give files to processes from both ends of the list, the smallest last.
+
+    Where kernels are on disk already it does not matter who shares them: the longest goes first.
+    """
     if config.getvalue("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling
@@ -77,7 +89,7 @@ def pytest_xdist_make_scheduler(config, log):
             super()._assign_work_unit(node)
 
     config.option.loadscopereorder = False
-    return BothEnds(config, log)
+    return (BothEnds if _is_default(config) else LoadFileScheduling)(config, log)
 
 
 @pytest.fixture(autouse=True)

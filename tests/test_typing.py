@@ -11,7 +11,7 @@ import pytest
 import user_script
 
 pytest.importorskip("pyright", reason="pyright is not installed")
-pytestmark = pytest.mark.optional
+pytestmark = [pytest.mark.optional, pytest.mark.slow]
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = Path(user_script.__file__).resolve()
 KNOWN = 0.99  # of the public symbols, the share whose types are known; kernels are not public

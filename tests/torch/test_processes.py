@@ -8,7 +8,7 @@ import textwrap
 import pytest
 
 pytest.importorskip("torch")
-pytestmark = pytest.mark.optional
+pytestmark = [pytest.mark.optional, pytest.mark.slow]
 
 HEAD = """
 import os, sys, threading
