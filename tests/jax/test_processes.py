@@ -1,5 +1,6 @@
 """Devices, forked children and threads that compile at once: in processes of their own."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -7,7 +8,7 @@ import textwrap
 import pytest
 
 pytest.importorskip("jax")
-pytestmark = pytest.mark.optional
+pytestmark = [pytest.mark.optional, pytest.mark.slow]
 
 HEAD = """
 import os
@@ -31,9 +32,29 @@ def output_of(code):
     return run.stdout.split()
 
 
-def test_shard_map_over_two_devices():
-    """Each device draws the noise of its own rows; value and gradient are those of one device."""
-    code = """
+CASES = {  # which follow each other in one process
+    # Of the same handler and of others: the first programs of a process, traced side by side.
+    "threads": """
+    import threading
+    found, barrier = {}, threading.Barrier(4)
+
+    def work(i):
+        barrier.wait()
+        if i < 2:
+            found[i] = jax.jit(lambda x: fj.gumbel_softmax(x, 5, temperature=0.5))(x)
+        else:
+            found[i] = jax.jit(lambda x: fj.entropy(x))(x)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(200)
+    print(*(np.array_equal(found[i], expected) for i in range(2)))
+    print(*(np.array_equal(found[i], fg.entropy(x)) for i in (2, 3)))
+    """,
+    # Each device draws the noise of its own rows; value and gradient are those of one device.
+    "devices": """
     from jax.sharding import Mesh, PartitionSpec as P
     shard_map = getattr(jax, "shard_map", None)
     if shard_map is None:
@@ -78,55 +99,22 @@ def test_shard_map_over_two_devices():
         f = lambda z: ((z * np.arange(3.0)).sum(-1) ** 2).sum(-1)
         own = fg.estimator("rloo")(f, x[4 * i : 4 * i + 4], num_samples=8, rng=key)
         print(np.allclose(part[4 * i : 4 * i + 4], own.grad, rtol=1e-5, atol=1e-5))
-    """
-    assert output_of(code) == ["2", *7 * ["True"]]
-
-
-@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="needs fork")
-def test_a_forked_child_uses_the_numpy_api():
-    """JAX itself is not to be used in a child; the NumPy API goes on there, serially."""
-    code = """
+    """,
+    "fork": """
     import warnings
     big = np.zeros((50_000, 8), np.float32)
     draw = jax.jit(lambda x: fj.gumbel_softmax(x, 5, temperature=0.5))
     mine = np.asarray(draw(big))
     warnings.simplefilter("ignore")  # JAX warns of forks
-    child = os.fork()
+    child = os.fork() if hasattr(os, "fork") else None
     if child == 0:
         same = np.array_equal(fg.gumbel_softmax(big, temperature=0.5, rng=5), mine)
         os._exit(0 if same else 1)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-    """
-    assert output_of(code) == ["0"]
-
-
-def test_two_threads_compile_at_once():
-    """Of the same handler and of others: the first programs of a process, traced side by side."""
-    code = """
-    import threading
-    found, barrier = {}, threading.Barrier(4)
-
-    def work(i):
-        barrier.wait()
-        if i < 2:
-            found[i] = jax.jit(lambda x: fj.gumbel_softmax(x, 5, temperature=0.5))(x)
-        else:
-            found[i] = jax.jit(lambda x: fj.entropy(x))(x)
-
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(200)
-    print(*(np.array_equal(found[i], expected) for i in range(2)))
-    print(*(np.array_equal(found[i], fg.entropy(x)) for i in (2, 3)))
-    """
-    assert output_of(code) == 4 * ["True"]
-
-
-def test_a_process_imports_and_traces_anew():
-    """XLA's names cannot be given twice; programs of before go on, and so do new ones."""
-    code = """
+    if child:
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """,
+    # XLA's names cannot be given twice; programs of before go on, and so do new ones.
+    "anew": """
     import sys
 
     def programs(module):
@@ -140,5 +128,31 @@ def test_a_process_imports_and_traces_anew():
     import fastgrad.jax
     for call in (programs(fastgrad.jax), before):
         print(np.array_equal(call(x), expected))
-    """
-    assert output_of(code) == 3 * ["True"]
+    """,
+}
+
+
+@pytest.fixture(scope="module")
+def printed():
+    """What each case has printed."""
+    codes = (f"\nprint('case')\n{textwrap.dedent(code)}" for code in CASES.values())
+    words = " ".join(output_of("".join(codes))).split("case")[1:]
+    return dict(zip(CASES, map(str.split, words), strict=True))
+
+
+def test_two_threads_compile_at_once(printed):
+    assert printed["threads"] == 4 * ["True"]
+
+
+def test_shard_map_over_two_devices(printed):
+    assert printed["devices"] == ["2", *7 * ["True"]]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_uses_the_numpy_api(printed):
+    """JAX itself is not to be used in a child; the NumPy API goes on there, serially."""
+    assert printed["fork"] == ["0"]
+
+
+def test_a_process_imports_and_traces_anew(printed):
+    assert printed["anew"] == 3 * ["True"]
