@@ -17,7 +17,7 @@ from matplotlib.figure import Figure  # pip install fastgrad[plot]
 
 import fastgrad as fg
 
-RUNS, STEPS, WINDOW = 200, 1500, 50
+RUNS, STEPS, WINDOW = 200, 1000, 50
 SAMPLES = {"reinforce": 2, "rloo": 2, "arm": 2, "disarm": 2, "rebar": 1, "relax": 2}
 TOYS = [(0.45, 1), (0.45, 8), (0.499, 1), (0.499, 8)]
 

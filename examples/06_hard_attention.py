@@ -12,7 +12,7 @@ from matplotlib.figure import Figure  # pip install fastgrad[plot]
 import fastgrad as fg
 
 WAYS = ("soft", "straight_through", "gumbel_softmax", "reinmax", "reinforce", "rloo", "rebar")
-TILES, PIXELS, SIGNS, BATCH, SAMPLES, STEPS, EVERY, RUNS = 25, 25, 4, 64, 2, 400, 10, 3
+TILES, PIXELS, SIGNS, BATCH, SAMPLES, STEPS, EVERY, RUNS = 25, 25, 4, 64, 2, 400, 10, 2
 ONE_HOT, signs = np.eye(TILES, dtype=np.float32), np.zeros((SIGNS, 5, 5), np.float32)
 signs[0, 2], signs[1, :, 2], signs[2], signs[3] = 1, 1, np.eye(5), np.eye(5)[::-1]
 light = np.pad(np.ones((3, 3), np.float32), 1).ravel()
