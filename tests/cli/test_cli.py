@@ -1052,7 +1052,7 @@ def test_an_interrupted_comparison_writes_nothing(folder, capsys, few, monkeypat
 @pytest.mark.slow
 def test_compare_all_estimators(folder, capsys):
     pytest.importorskip("matplotlib")
-    assert cli.main(["compare", "--repeats", "50"]) == 0
+    assert cli.main(["compare", "--repeats", "5"]) == 0
     output = capsys.readouterr().out
     tables = output.split("truth: exact\n")
     assert len(tables) == 5
