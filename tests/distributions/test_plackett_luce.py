@@ -9,6 +9,7 @@ from scipy import stats
 from strategies import DTYPES, WAYS, restride, some_logits
 
 import fastgrad as fg
+from fastgrad import _validate
 from fastgrad.distributions.plackett_luce import entropy, gumbel_top_k, log_prob, score
 
 by_dtype = pytest.mark.parametrize("dtype", DTYPES)
@@ -253,7 +254,8 @@ def test_entropy_given_choices_has_the_entropy_as_its_mean(dtype):
         for k in (1, 3, 5):
             z = np.ascontiguousarray(orders(k), np.int32)[:, None]
             given = np.empty(len(z), dtype)
-            plackett_luce_entropy.entropy_given(row[None].astype(dtype), z, given)
+            arrays = map(_validate.frozen, (row[None].astype(dtype), z))
+            plackett_luce_entropy.entropy_given(*arrays, given)
             mean = probabilities(row, z[:, 0]) @ given
             assert mean == pytest.approx(
                 entropy(row, k), rel=1e-5 if dtype == np.float32 else 1e-12

@@ -9,6 +9,7 @@ import pytest
 from score_family import PROBLEMS, RNG, problem, smooth
 
 import fastgrad as fg
+from fastgrad import _validate
 from fastgrad.kernels.estimators.score_functions import vimco as kernels
 from fastgrad.objectives import Values
 
@@ -30,7 +31,7 @@ def leave_out(x):
 
 def run_kernel(x, size):
     bound, signal = np.empty((len(x) // size, x.shape[1])), np.empty(x.shape)
-    kernels.bounds(x, size, math.log(size), bound, signal)
+    kernels.bounds(_validate.frozen(x), size, math.log(size), bound, signal)
     return bound, signal
 
 
