@@ -59,8 +59,8 @@ def sets(cell: Categorical, k: int) -> tuple[Outcomes, FloatArray] | None:
     return Outcomes(z, log_p[..., None], rest[:, None]), np.exp(log_set)
 
 
-def thresholds(law: tuple[Outcomes, FloatArray]) -> tuple[Outcomes, FloatArray]:
-    """Return the same sets, each with quadrature nodes of its `last`.
+def thresholds(law: tuple[Outcomes, FloatArray]) -> tuple[Outcomes, FloatArray] | None:
+    """Return the same sets, each with quadrature nodes of its `last`; None if too many.
 
     In continuous time each outcome arrives at an exponential time of rate p. The first outcome
     outside the set, whose total probability is q, arrives at time u / q with u exponential, and
@@ -69,6 +69,8 @@ def thresholds(law: tuple[Outcomes, FloatArray]) -> tuple[Outcomes, FloatArray]:
     outcomes, _ = law
     log_p, rest = outcomes.log_p[..., 0], outcomes.rest[:, 0]
     often = np.where(rest > -np.inf, TIMES.size, 1)
+    if often.sum() * log_p.shape[0] * outcomes.z.shape[2] > MOST_NODES:
+        return None
     node, which = (
         np.concatenate([np.arange(n) for n in often]),
         np.repeat(np.arange(len(rest)), often),
