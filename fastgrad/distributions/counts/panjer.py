@@ -149,7 +149,7 @@ class Counts(Structured):
         count, lead = _validate.samples(num_samples)
         z = np.empty((count, self.num_variables), np.int32)
         self._invert(*self._tails(count, key, sample_offset), z)
-        return z.reshape(*lead, *self.batch_shape)
+        return z.reshape((*lead, *self.batch_shape))
 
     def _invert(self, left: FloatArray, right: FloatArray, z: IntArray) -> None:
         """Fill z with the counts of these tails."""

@@ -75,6 +75,16 @@ def test_samples_are_those_of_the_whole(name):
         np.testing.assert_array_equal(last.sample(num_samples=5, rng=3), whole[:, 1:])
 
 
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_one_sample_has_no_leading_axis(name):
+    d = STRUCTURES[name]
+    first = d.sample(num_samples=1, rng=3)
+    np.testing.assert_array_equal(d.sample(rng=3), first[0])
+    if "relaxation" not in d.lacks:
+        relaxed = [d.gumbel_softmax(temperature=0.7, rng=3, **n) for n in ({"num_samples": 1}, {})]
+        np.testing.assert_array_equal(relaxed[1], relaxed[0][0])
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", STRUCTURES)
 def test_features_have_the_dtype_of_the_logits(name, dtype):
