@@ -78,7 +78,7 @@ LAYERS = {
         ("registry",),
         ("catalogue",),
     ],
-    "estimators.pooled_controls": [("terms", "least_squares"), ("pooled",)],
+    "estimators.pooled_controls": [("terms", "least_squares", "listed_pool"), ("pooled",)],
     "objectives": [("compiled",), ("objective",), ("stock",)],
     "kernels.objectives": [("compiled_evaluators", "compiled_bands"), ("compiled",)],
     "sparse": [("entmax",), ("gumbel_entmax", "losses")],

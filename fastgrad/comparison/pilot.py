@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from fastgrad.random import RNG, as_key
 LOG = logging.getLogger("fastgrad")
 OFTEN_BEST = (  # few, since the kernels of all are compiled; what refuses a problem is skipped
     *("enumerate", "local_expectation", "rloo", "disarm", "carms", "unordered_set"),
-    *("gumbel_softmax", "straight_through", "reinmax", "double_cv", "optimal_st"),
+    *("gumbel_softmax", "straight_through", "reinmax", "double_cv", "optimal_st", "pooled"),
 )
 OWN = ("auto_winner", "auto_reason", "auto_samples", "auto_budget")
 
@@ -70,6 +70,7 @@ class Auto(Estimator):
     name = "auto"
     unbiased = False
     pools = True
+    asks: ClassVar[tuple[str, ...]] = ()
     evaluations = "at most S, after a comparison at the first call"
     paper = "none: see `fastgrad.compare`"
 

@@ -211,6 +211,8 @@ def _plain(option: Any) -> bool:
     """Return whether an option is a number or a name, or is made of such."""
     if dataclasses.is_dataclass(option) and not isinstance(option, type):
         return all(_plain(getattr(option, field.name)) for field in dataclasses.fields(option))
+    if isinstance(option, tuple):
+        return all(map(_plain, option))
     return isinstance(option, PLAIN)
 
 

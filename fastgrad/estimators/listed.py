@@ -23,6 +23,7 @@ from fastgrad.random import Key
 __all__ = ["Listed"]
 
 FACTS = ("name", "unbiased", "needs", "evaluations", "min_samples", "pools", "paper", "reduction")
+FACTS += ("probes",)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -257,7 +257,7 @@ def estimator(
 def estimator(
     name: Literal["pooled"],
     *,
-    controls: Sequence[ControlName] = ...,
+    controls: Sequence[ControlName] | None = ...,
     weights: Sequence[float] | None = ...,
     per_cell: bool = ...,
     temperature: float = ...,

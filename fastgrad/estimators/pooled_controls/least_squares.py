@@ -3,15 +3,53 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgrad._typing import FloatArray
+from fastgrad._typing import Array, FloatArray
 from fastgrad.estimators.relaxed_controls.adaptation import recall
 from fastgrad.kernels.estimators.score_functions import control_variates as _kernels
 
 MEMORY = 0.9  # decay of the mean gradient, which products are taken about
+RECENT = 3.0  # the larger, the sooner losses are forgotten of calls that had learned less
+
+
+class Choices(NamedTuple):
+    """Weights among which there is a choice: all learned, those of a part learned, or all given.
+
+    Attributes
+    ----------
+    fixed : array, shape (M, C)
+        Weights of each choice, of what is not learned.
+    learned : array of bool, shape (M, C)
+        Which weights are learned instead.
+    """
+
+    fixed: FloatArray
+    learned: Array
+
+
+def choices(own: FloatArray, whose: Array) -> Choices:
+    """Return the choices: all learned, none, and each part at its own weights, or learned.
+
+    Parameters
+    ----------
+    own : array, shape (P, C)
+        Weights that make each part's own estimator.
+    whose : array of int, shape (C,)
+        Which part a term belongs to.
+
+    Returns
+    -------
+    Choices
+        The first call takes the second one.
+    """
+    parts, terms = own.shape
+    mine = whose == np.arange(parts)[:, None]
+    none, given = np.zeros((2, terms)), np.zeros((parts + 1, terms), bool)
+    learned = np.concatenate([np.ones((1, terms), bool), given, mine])
+    return Choices(np.concatenate([none, own, own]), learned)
 
 
 def regress(
@@ -20,8 +58,12 @@ def regress(
     cells: tuple[int, ...],
     state: dict[str, Any] | None,
     decay: float,
+    among: Choices,
 ) -> tuple[FloatArray, dict[str, FloatArray]]:
     """Add terms of mean zero to a target with the weights of least squares over past calls.
+
+    Learned weights are noisy, and the more so the more there are. So that choice is taken whose
+    weights, as they were at each call, have so far made the estimates nearest to their mean.
 
     Parameters
     ----------
@@ -33,6 +75,7 @@ def regress(
         Shape of the groups of consecutive entries that have weights of their own.
     state : dict of arrays, or None
     decay : float
+    among : Choices
 
     Returns
     -------
@@ -42,9 +85,11 @@ def regress(
         The next state.
     """
     square = (*cells, len(rows), len(rows))
-    past, weight = recall(state, "products", square, 0.0), recall(state, "weight", (), 0.0)
+    past, calls = recall(state, "products", square, 0.0), recall(state, "weight", (), 0.0)
+    losses = recall(state, "losses", (*cells, len(among.fixed)), 0.0)
     mean, mean_weight = recall(state, "mean", shape, 0.0), recall(state, "mean_weight", (), 0.0)
-    grad, change = rows[-1].copy(), least_squares(past, float(weight))
+    weights = candidates(past, float(calls), among)
+    grad, change = rows[-1].copy(), leading(weights, losses, float(calls))
     count = math.prod(cells)
     groups = rows.reshape(len(rows), count, grad.size // max(count, 1))
     if cells:
@@ -60,26 +105,43 @@ def regress(
             parts = np.empty((-(-grad.size // _kernels.BLOCK), len(rows), len(rows)))
             _kernels.gram(rows, parts)
             products = parts.sum(axis=0)
-        past, weight = decay * past + products.reshape(square), decay * weight + 1.0
+        products = products.reshape(square)
+        whole = np.concatenate([weights, np.ones((*weights.shape[:-1], 1))], axis=-1)
+        loss = np.einsum("...mi,...ij,...mj->...m", whole, products, whole)
+        losses = calls / (calls + RECENT) * losses + loss
+        past, calls = decay * past + products, decay * calls + 1.0
     mean_weight = MEMORY * mean_weight + 1.0
     new = {
         "products": np.array(past),
-        "weight": weight,
+        "weight": calls,
+        "losses": np.array(losses),
         "mean": mean + (grad.reshape(shape) - mean) / mean_weight,
         "mean_weight": mean_weight,
     }
     return grad, {name: np.asarray(array) for name, array in new.items()}
 
 
-def least_squares(products: FloatArray, calls: float) -> FloatArray:
-    """Return the weights of least variance, (*cells, C), given products (*cells, C + 1, C + 1)."""
-    columns = products.shape[-1] - 1
+def leading(weights: FloatArray, losses: FloatArray, calls: float) -> FloatArray:
+    """Return the weights (*cells, C), of those of all choices, (*cells, M, C), of least loss."""
     if not calls:
-        return np.zeros((*products.shape[:-2], columns))
+        return np.ascontiguousarray(weights[..., 1, :])
+    best = losses.argmin(axis=-1)[..., None, None]
+    return np.ascontiguousarray(np.take_along_axis(weights, best, axis=-2)[..., 0, :])
+
+
+def candidates(products: FloatArray, calls: float, among: Choices) -> FloatArray:
+    """Return the weights of all choices, (*cells, M, C), given products (*cells, C + 1, C + 1)."""
+    fixed, learned = among
+    if not calls:
+        return np.broadcast_to(fixed, (*products.shape[:-2], *fixed.shape))
+    fixed = np.where(learned, 0.0, fixed)
     size = np.sqrt(np.diagonal(products, axis1=-2, axis2=-1)[..., :-1])
     unit = np.where(size > 0, size, 1.0)
     correlations = products[..., :-1, :-1] / unit[..., :, None] / unit[..., None, :]
-    ridge = max((columns / calls) ** 4, 1e-12)
-    target = products[..., :-1, -1:] / unit[..., None]
-    found = np.linalg.solve(correlations + ridge * np.eye(columns), -target)
-    return found[..., 0] / unit
+    target = (products[..., None, :-1, -1] + fixed @ products[..., :-1, :-1]) / unit[..., None, :]
+    ridge = np.maximum((learned.sum(axis=1) / calls) ** 4, 1e-12)
+    both = learned[:, :, None] & learned[:, None, :]
+    matrix = np.where(both, correlations[..., None, :, :], 0.0)
+    matrix += np.where(learned, ridge[:, None], 1.0)[:, :, None] * np.eye(fixed.shape[1])
+    found = np.linalg.solve(matrix, -np.where(learned, target, 0.0)[..., None])[..., 0]
+    return fixed + found / unit[..., None, :]

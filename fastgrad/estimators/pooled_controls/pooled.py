@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import functools
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -13,9 +13,9 @@ from fastgrad import _validate
 from fastgrad._typing import FloatArray
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.base import Estimate, Estimator, by_options, estimate
-from fastgrad.estimators.listed import Listed
-from fastgrad.estimators.pooled_controls.least_squares import regress
-from fastgrad.estimators.pooled_controls.terms import TERMS, Answers, Case, Term
+from fastgrad.estimators.pooled_controls.least_squares import Choices, choices, regress
+from fastgrad.estimators.pooled_controls.listed_pool import ListedPool
+from fastgrad.estimators.pooled_controls.terms import ALL, TERMS, Answers, Case, Term, lacking
 from fastgrad.estimators.relaxed_controls.adaptation import cell_shape, expand
 from fastgrad.estimators.relaxed_controls.relaxed_pairs import (
     Control,
@@ -23,9 +23,12 @@ from fastgrad.estimators.relaxed_controls.relaxed_pairs import (
     draw_relaxed,
     quadrature,
 )
+from fastgrad.estimators.relaxed_controls.structured_pairs import draw_structured
 from fastgrad.estimators.score_functions.baselines.simple import check_decay
+from fastgrad.estimators.score_functions.gradient_controls import mean_of
 from fastgrad.estimators.score_functions.reinforce import Reinforce
-from fastgrad.estimators.sums import CentredScores, Mean, mean_features
+from fastgrad.estimators.score_sums import score_sums
+from fastgrad.estimators.sums import Mean
 from fastgrad.kernels.estimators.score_functions import control_variates as _kernels
 from fastgrad.objectives import Objective, Values
 from fastgrad.random import Key
@@ -33,6 +36,26 @@ from fastgrad.random import Key
 __all__ = ["Pooled"]
 
 ControlName: TypeAlias = Literal["leave_one_out", "double_cv", "stein", "taylor", "rebar"]
+
+
+class Terms(NamedTuple):
+    """What an estimate is made of.
+
+    Attributes
+    ----------
+    value : array
+        The mean of f.
+    rows : array, shape (C + 1, n)
+        The terms of all controls, and then the estimate at the weights of a first call, flat.
+    cells : tuple of int
+        Shape of the groups of entries that may have weights of their own.
+    evaluations : int
+    """
+
+    value: FloatArray
+    rows: FloatArray
+    cells: tuple[int, ...]
+    evaluations: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,12 +66,14 @@ class Pooled(Estimator):
     is ``g + sum over controls of weight * h``, where g is REINFORCE without a baseline. The weights
     are those of least squares: they minimise the variance according to running products of g and h
     from earlier calls, and so each call is unbiased. Whatever helps on the problem at hand gets its
-    weight; what does not help gets almost none. In the first call, without a state, "leave_one_out"
-    has weight 1 and all others 0: it is RLOO.
+    weight; what does not help gets almost none. Learned weights are noisy, and a single control may
+    do better at its own weights, or alone at learned ones: of these, and all together, that is
+    taken which has made the estimates nearest to their mean in recent calls. In the first call,
+    without a state, "leave_one_out" has weight 1 and all others 0: it is RLOO.
 
     Parameters
     ----------
-    controls : sequence of str
+    controls : sequence of str, optional
         Which control variates to pool, one or more of
 
         - "leave_one_out": the baselines of `rloo`;
@@ -59,7 +84,10 @@ class Pooled(Estimator):
           slope have a weight each;
         - "rebar": f at the conditional relaxation, which costs one evaluation a sample.
 
-        All but the first need the gradient of f.
+        All but the first need the gradient of f. By default all but "stein", of those that the
+        distribution has the parts for: "double_cv" and "taylor" are made of its exact mean, "rebar"
+        of its relaxation given the sample. A control whose part it lacks may be asked for by name:
+        then all are made of its listed outcomes, as is "stein" of every structure.
     weights : sequence of float, optional
         Fixed weights, one for each control, relative to those of its own estimator: so ones for
         "leave_one_out" and "double_cv" make `double_cv`. By default they are learned.
@@ -99,7 +127,7 @@ class Pooled(Estimator):
     variational inference", NeurIPS 2018.
     """
 
-    controls: Sequence[ControlName] = ("leave_one_out", "double_cv", "taylor", "rebar")
+    controls: Sequence[ControlName] | None = None
     weights: Sequence[float] | None = None
     per_cell: bool = False
     temperature: float = 0.5
@@ -112,18 +140,19 @@ class Pooled(Estimator):
         lambda run: max(term.min_samples for term in run._terms.values())
     )
     pools: ClassVar[bool] = by_options(lambda run: run.weights is None and not run.per_cell)
-    asks: ClassVar[tuple[str, ...]] = ("outcomes", "score")
+    asks: ClassVar[tuple[str, ...]] = ("score",)
     evaluations = "S to 2 S + 1"
     paper = "regression on control variates: Geffner and Domke, 2018"
 
     def __post_init__(self) -> None:
-        given = self.controls
+        given = ALL if self.controls is None else self.controls
         if isinstance(given, str) or not isinstance(given, Sequence) or not len(given):
             raise TypeError(f"controls must be a sequence of names, got {given!r}")
         names = tuple(_validate.choice(name, "controls", TERMS) for name in given)
         if len(set(names)) < len(names):
             raise ValueError(f"controls must be different, got {given!r}")
-        object.__setattr__(self, "controls", names)
+        if self.controls is not None:
+            object.__setattr__(self, "controls", names)
         if self.weights is not None:
             weights = np.asarray(_validate.real_array(self.weights, "weights"), np.float64)
             if weights.shape != (len(names),) or not np.isfinite(weights).all():
@@ -137,17 +166,39 @@ class Pooled(Estimator):
         check_decay(self.decay)
 
     @property
+    def _names(self) -> Sequence[ControlName]:
+        return ALL if self.controls is None else self.controls  # pyright: ignore
+
+    @property
     def _terms(self) -> dict[str, Term]:
-        return {name: TERMS[name] for name in self.controls}
+        return {name: TERMS[name] for name in self._names}
 
     @property
     def _needs(self) -> tuple[str, ...]:
         wanted = {part for term in self._terms.values() for part in term.needs}
         return tuple(part for part in ("f", "grad") if part in wanted)
 
+    def _of(self, names: Sequence[ControlName]) -> Pooled:
+        """Return the pool of those controls among its own, with their weights."""
+        chosen = None
+        if self.weights is not None:
+            chosen = tuple(w for name, w in zip(self._names, self.weights) if name in names)
+        return dataclasses.replace(self, controls=tuple(names), weights=chosen)
+
     def for_distribution(self, distribution: Any) -> Estimator:
-        """Return the form for listed outcomes, each a category, where features are not one-hot."""
-        return self if distribution.one_hot else Listed(inner=self)
+        """Return the form for a structure: of what it has, or of its listed outcomes."""
+        if distribution.one_hot:
+            return self
+        reasons = {name: lacking(name, distribution) for name in self._names}
+        known = [name for name, reason in reasons.items() if reason is None]
+        if len(known) == len(reasons):
+            return self
+        if self.controls is None:
+            return self._of(known)
+        kind, (name, reason) = type(distribution), next(x for x in reasons.items() if x[1])
+        if "outcomes" in kind.lacks:
+            raise TypeError(f"{name!r} of pooled does not work with {kind.__name__}: {reason}")
+        return ListedPool(inner=self)
 
     def group(self, num_samples: int) -> int:
         """Return the number of samples: the terms of all are made together."""
@@ -155,19 +206,14 @@ class Pooled(Estimator):
 
     def alone(self) -> Estimator:
         """Return the pool of those controls that one sample has, or REINFORCE if there is none."""
-        kept = [name for name, term in self._terms.items() if term.min_samples == 1]
-        if len(kept) == len(self.controls):
+        kept = [name for name in self._names if TERMS[name].min_samples == 1]
+        if len(kept) == len(self._names):
             return self
-        if not kept:
-            return Reinforce()
-        chosen = None
-        if self.weights is not None:
-            chosen = tuple(w for name, w in zip(self.controls, self.weights) if name in kept)
-        return dataclasses.replace(self, controls=tuple(kept), weights=chosen)
+        return self._of(kept) if kept else Reinforce()
 
     def nodes(self, distribution: Discrete, num_samples: int) -> tuple[Any, FloatArray] | None:
         """Return all draws of a small problem; with "rebar", one sample as nodes of quadrature."""
-        if "rebar" in self.controls:
+        if "rebar" in self._names:
             return quadrature(distribution, num_samples, (self.temperature,))
         found = Reinforce().nodes(distribution, num_samples)
         return None if found is None else (Draws(found[0], ()), found[1])
@@ -182,8 +228,11 @@ class Pooled(Estimator):
         state: dict[str, Any] | None = None,
     ) -> Draws:
         """Draw samples, with relaxations where "rebar" wants them."""
-        if "rebar" in self.controls:
-            return draw_relaxed(distribution, (self.temperature,), num_samples, key, offset=offset)
+        if "rebar" in self._names:
+            what, place = (distribution, (self.temperature,), num_samples, key), {"offset": offset}
+            if distribution.one_hot:
+                return draw_relaxed(*what, **place)
+            return Draws(*draw_structured(*what, **place))
         z = distribution.sample(num_samples=num_samples, rng=key, sample_offset=offset)
         return Draws(_validate.frozen(z), ())
 
@@ -196,7 +245,7 @@ class Pooled(Estimator):
     ) -> Answers:
         """Evaluate f at the samples, and what the controls want besides."""
         gradient, expansion, control = np.empty(0), None, None
-        if any(name in self.controls for name in ("double_cv", "stein")):
+        if any(name in self._names for name in ("double_cv", "stein")):
             x = _validate.frozen(distribution.features(draws.sample))
             if objective.index is None or objective.value_and_grad is not None:
                 values, gradient = objective.relaxed_and_gradient(distribution, x, offset=offset)
@@ -205,17 +254,17 @@ class Pooled(Estimator):
                 gradient = objective.gradient(x, offset=offset)
         else:
             values = objective.outcomes(distribution, draws.sample, offset=offset)
-        if any(name in self.controls for name in ("taylor", "rebar")):
+        if any(name in self._names for name in ("taylor", "rebar")):
             # f is asked again, and may return the same arrays.
             credit = values.credit
             values = Values(values.value.copy(), None if credit is None else credit.copy())
             gradient = gradient.copy()
-        if "taylor" in self.controls:
-            mu = _validate.frozen(mean_features(distribution))
-            x = mu.reshape(1, *distribution.logits.shape)
+        if "taylor" in self._names:
+            mu = _validate.frozen(mean_of(distribution))
+            x = mu.reshape(1, *distribution.feature_shape)
             there, slope = objective.relaxed_and_gradient(distribution, x)
             expansion = mu, there.signal[0].copy(), slope.copy()
-        if "rebar" in self.controls:
+        if "rebar" in self._names:
             (pair,) = draws.pairs
             c, q = objective.relaxed_and_gradient(distribution, pair.relaxed, offset=offset)
             control = Control(expand(c.signal, distribution.batch_shape), q, q)
@@ -228,33 +277,49 @@ class Pooled(Estimator):
         state: dict[str, Any] | None = None,
     ) -> Estimate:
         """Make the estimate of one pair (`Draws`, `Answers`)."""
+        return self.weigh(distribution, self.terms(distribution, blocks), state)
+
+    def terms(self, distribution: Discrete, blocks: Iterable[tuple[Any, Any]]) -> Terms:
+        """Make the terms of one pair (`Draws`, `Answers`)."""
         ((draws, answers),) = blocks
-        value, scores, count = Mean(), CentredScores(distribution), len(draws.sample)
+        value, scores, count = Mean(), score_sums(distribution), len(draws.sample)
         value.add(answers.values.value)
         scores.add(draws.sample, answers.values.signal)
         scores.settle()
         plain = scores.about(0.0, count)
-        centred = scores.total(count - 1) if "leave_one_out" in self.controls else plain
+        centred = scores.total(count - 1) if "leave_one_out" in self._names else plain
         case = Case(distribution, draws, answers, scores, plain, centred)
         terms = [term.parts(case) for term in self._terms.values()]
-        shape, dtype = distribution.logits.shape, distribution.logits.dtype
-        # The terms, and then the estimate at the weights of a first call.
-        rows = np.empty((sum(map(len, terms)) + 1, math.prod(shape)), dtype)
+        rows = np.empty((sum(map(len, terms)) + 1, plain.size), distribution.logits.dtype)
         for row, term in zip(rows, (part for parts in terms for part in parts)):
             row[:] = term.reshape(-1)
         rows[-1] = centred.reshape(-1)
-        evaluations = count * (1 + ("rebar" in self.controls)) + ("taylor" in self.controls)
+        cells = cell_shape(answers.values.signal, distribution.batch_shape)
+        evaluations = count * (1 + ("rebar" in self._names)) + ("taylor" in self._names)
+        return Terms(value.result, rows, cells, evaluations)
+
+    def _change(self, weights: Any) -> FloatArray:
+        """Return weights of all terms, for weights of the controls, less those of a first call."""
+        return np.concatenate(
+            [
+                np.multiply(TERMS[name].weights, weight) - (name == "leave_one_out")
+                for name, weight in zip(self._names, weights)
+            ]
+        )
+
+    @functools.cached_property
+    def _among(self) -> Choices:
+        own = np.stack([self._change(weights) for weights in np.eye(len(self._names))])
+        sizes = [len(term.weights) for term in self._terms.values()]
+        return choices(own, np.repeat(np.arange(len(sizes)), sizes))
+
+    def weigh(self, distribution: Discrete, terms: Terms, state: dict[str, Any] | None) -> Estimate:
+        """Make the estimate of terms, and learn from them unless the weights are fixed."""
+        shape, rows = distribution.logits.shape, terms.rows
         if self.weights is not None:
-            change = np.concatenate(
-                [
-                    np.multiply(TERMS[name].weights, weight) - (name == "leave_one_out")
-                    for name, weight in zip(self.controls, self.weights)
-                ]
-            )
             grad = rows[-1].copy()
-            _kernels.blend(rows[:-1], change, grad)
+            _kernels.blend(rows[:-1], self._change(self.weights), grad)
         else:
-            signal = answers.values.signal
-            cells = cell_shape(signal, distribution.batch_shape) if self.per_cell else ()
-            grad, state = regress(rows, shape, cells, state, self.decay)
-        return estimate(value.result, grad.reshape(shape), state, evaluations)
+            cells = terms.cells if self.per_cell else ()
+            grad, state = regress(rows, shape, cells, state, self.decay, self._among)
+        return estimate(terms.value, grad.reshape(shape), state, terms.evaluations)

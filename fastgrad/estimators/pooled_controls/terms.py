@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgrad._typing import FloatArray
 from fastgrad.distributions.discrete import Discrete
-from fastgrad.estimators.relaxed_controls.controlled_sums import ControlledScores
 from fastgrad.estimators.relaxed_controls.relaxed_pairs import Control, Draws
+from fastgrad.estimators.relaxed_controls.structured_controls import controlled_scores
 from fastgrad.estimators.score_functions.control_variates import DoubleCV
-from fastgrad.estimators.score_functions.gradient_controls import ScaledControls, slopes
+from fastgrad.estimators.score_functions.gradient_controls import Expansion, ScaledControls
 from fastgrad.estimators.score_functions.rodeo import RODEO
-from fastgrad.estimators.sums import CentredScores
-from fastgrad.kernels.estimators.score_functions import control_variates as _kernels
+from fastgrad.estimators.score_sums import score_sums
 from fastgrad.objectives import Values
 
 
@@ -34,7 +33,7 @@ class Case(NamedTuple):
     distribution: Discrete
     draws: Draws
     answers: Answers
-    scores: CentredScores  # of f
+    scores: Any  # the sums of f, as of `CentredScores`
     plain: FloatArray  # REINFORCE
     centred: FloatArray  # RLOO where there are leave-one-out baselines, else REINFORCE
 
@@ -66,13 +65,10 @@ def taylor(case: Case) -> Sequence[FloatArray]:
         shapes = f"{mean.shape} at outcomes and {at_mu.shape} at the mean"
         raise ValueError(f"f must return values and credit of one shape, got {shapes}")
     constant = np.subtract(case.scores.about(at_mu, mean.count), case.plain)
-    table, product = slopes(case.distribution, slope, mu)
-    signal = case.answers.values.signal
-    linear = np.empty((len(z), signal[0].size))
-    _kernels.sum_chosen(table, z.reshape(len(z), -1), linear)
-    scores = CentredScores(case.distribution)
-    scores.add(z, linear.reshape(signal.shape))
-    return [constant, np.subtract(product, scores.about(0.0, mean.count))]
+    expansion, signal = Expansion(case.distribution, mu, slope), case.answers.values.signal
+    scores = score_sums(case.distribution)
+    scores.add(z, expansion.at(z, (len(z), signal[0].size)).reshape(signal.shape))
+    return [constant, np.subtract(expansion.product, scores.about(0.0, mean.count))]
 
 
 def relaxed(case: Case) -> Sequence[FloatArray]:
@@ -80,24 +76,34 @@ def relaxed(case: Case) -> Sequence[FloatArray]:
     control = case.answers.relaxed
     assert control is not None, "it was asked for"
     (pair,) = case.draws.pairs
-    total = ControlledScores(case.distribution)
+    total = controlled_scores(case.distribution)
     total.add(case.draws.sample, pair, 1.0, np.zeros_like(control.signal), control)
     return [total.total / len(case.draws.sample)]
 
 
 class Term(NamedTuple):
-    """A control variate: its parts, each of mean zero, and their weights in its own estimator."""
+    """A control variate: its parts, each of mean zero, and their weights in its own estimator.
+
+    asks are the capabilities that a distribution must have for it.
+    """
 
     parts: Callable[[Case], Sequence[FloatArray]]
     weights: tuple[float, ...]
     needs: tuple[str, ...] = ()
     min_samples: int = 1
+    asks: tuple[str, ...] = ()
 
 
 TERMS: dict[str, Term] = {
     "leave_one_out": Term(leave_one_out, (1.0,), min_samples=2),
-    "double_cv": Term(of_gradients(DoubleCV()), DoubleCV.weights, ("grad",), 2),
-    "stein": Term(of_gradients(RODEO()), RODEO.weights, ("grad",), 2),
-    "taylor": Term(taylor, (1.0, 1.0), ("f", "grad")),
-    "rebar": Term(relaxed, (1.0,), ("f", "grad")),
+    "double_cv": Term(of_gradients(DoubleCV()), DoubleCV.weights, ("grad",), 2, ("mean",)),
+    "stein": Term(of_gradients(RODEO()), RODEO.weights, ("grad",), 2, ("one_hot",)),
+    "taylor": Term(taylor, (1.0, 1.0), ("f", "grad"), asks=("mean",)),
+    "rebar": Term(relaxed, (1.0,), ("f", "grad"), asks=("conditional",)),
 }
+ALL = ("leave_one_out", "double_cv", "taylor", "rebar")  # those that are pooled by default
+
+
+def lacking(name: str, distribution: Discrete) -> str | None:
+    """Return why a distribution has not what a control variate is made of, or None."""
+    return next((distribution.lacks[c] for c in TERMS[name].asks if c in distribution.lacks), None)

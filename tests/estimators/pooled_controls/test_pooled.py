@@ -9,14 +9,17 @@ import dataclasses
 import numpy as np
 import pytest
 from score_family import PROBLEMS, assert_unbiased, moments, problem, smooth, variance
+from structures import STRUCTURES, objective_of
 
 import fastgrad as fg
-from fastgrad.estimators.pooled_controls.least_squares import least_squares
+from fastgrad.comparison.replicas import copied, replicated
+from fastgrad.estimators.pooled_controls.least_squares import candidates, leading, regress
 from fastgrad.estimators.pooled_controls.terms import TERMS
 from fastgrad.objectives import as_objective
 from fastgrad.random import as_key
 
 ALL = tuple(TERMS)
+ALL_BY_DEFAULT = ("leave_one_out", "double_cv", "taylor", "rebar")
 FREE = ("leave_one_out", "double_cv", "stein", "taylor")  # of relaxations
 RNG = np.random.default_rng(11)
 
@@ -145,23 +148,64 @@ def spread(run, d, state, data):
     return np.var([run.combine(d, [one], state).grad for one in data], axis=0).sum()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(4))
-def test_it_is_as_good_as_the_best_of_its_parts(seed):
-    """After 200 calls, on the same draws: noise of the learned weights may cost 5 %.
+CALLS, COPIES = 200, 3000
 
-    The ratio of two variances on the same 1,000 draws has a standard error below .02 where the
-    estimates nearly agree, and a part that the pool beats leaves more room: the bound is 1.1.
+
+def variances(run, f, d, num_samples=4):
+    """The variance of a pool after 200 calls, and of all that it has to choose among then.
+
+    Terms of all draws are made side by side, the first of which are the calls it learns from. At
+    fixed weights a variance is a quadratic form in the covariances of the terms: no estimate is
+    made for it.
     """
-    logits, f = smooth_problem(seed)
-    d = fg.Categorical(logits)
-    run = fg.estimator("pooled")
-    data = [answered(run, f, d, 4, s) for s in range(200)]
-    test = [answered(run, f, d, 4, 10_000 + s) for s in range(1000)]
-    mine = spread(run, d, learned(run, d, data), test)
-    for name in run.controls:
-        part = dataclasses.replace(run, controls=(name,))
-        assert mine < 1.1 * spread(part, d, learned(part, d, data), test), name
+    form, many = run.for_distribution(d), copied(d, CALLS + COPIES)
+    pool = getattr(form, "inner", form)
+    rows = form.terms(many, [answered(form, replicated(as_objective(f)), many, num_samples)]).rows
+    rows = rows.reshape(len(rows), CALLS + COPIES, -1)
+    among, state = pool._among, None
+    for call in range(CALLS):
+        args = rows[:, call].copy(), d.logits.shape, (), state, pool.decay, among
+        _, state = regress(*args)
+    rest = rows[:, CALLS:] - rows[:, CALLS:].mean(axis=1, keepdims=True)
+    covariance = np.einsum("icn,jcn->ij", rest, rest) / COPIES
+    weights = candidates(state["products"], float(state["weight"]), among)
+    whole = np.append(weights, np.ones((len(weights), 1)), axis=1)
+    of_each = np.einsum("mi,ij,mj->m", whole, covariance, whole)
+    mine = np.append(leading(weights, state["losses"], 1.0), 1.0)
+    return mine @ covariance @ mine, of_each
+
+
+BITS = fg.Bernoulli(np.zeros(8))
+STOCK = {
+    "REBAR's toy": (fg.objectives.separable(np.full(8, 0.45)), BITS),
+    "powers": (fg.objectives.separable(np.full(8, 0.45), power=3.0), BITS),
+    "bernoulli3": (fg.objectives.bernoulli3(), fg.Categorical(0.2 * RNG.normal(size=8))),
+    "linear": (fg.objectives.linear(RNG.normal(size=(3, 4))), fg.Categorical(np.zeros((3, 4)))),
+    "ReinMax's": (
+        fg.objectives.separable(np.full((4, 2), 0.45), weights=np.tile([1.0, 0.0], (4, 1))),
+        fg.Categorical(RNG.normal(size=(4, 2))),
+    ),
+}
+RANDOM = {f"random {seed}": smooth_problem(seed) for seed in range(20)}
+RANDOM = {name: (f, fg.Categorical(logits)) for name, (logits, f) in RANDOM.items()}
+WHOLE = {
+    name: (objective_of(d), d)
+    for name, d in STRUCTURES.items()
+    if "score" not in d.lacks and not d.batch_shape
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*STOCK, *RANDOM, *WHOLE])
+def test_it_is_as_good_as_the_best_of_its_parts(name):
+    """After 200 calls within 5 % of each part, at its own weights or learned ones.
+
+    Of single counts, whose largest values are rare and matter most, 200 calls tell less.
+    """
+    f, d = (STOCK | RANDOM | WHOLE)[name]
+    mine, of_each = variances(fg.estimator("pooled"), f, d)
+    bound = 1.5 if d.feature_shape == () else 1.05
+    assert mine < bound * of_each.min() + 1e-4 * of_each[1], (mine, of_each)
 
 
 def test_it_follows_the_better_part():
@@ -183,9 +227,9 @@ def test_cells_have_weights_of_their_own():
     )
     run = pooled("leave_one_out", "double_cv", per_cell=True)
     d = fg.Categorical(logits)
-    data = [answered(run, f, d, 4, s) for s in range(30)]
+    data = [answered(run, f, d, 4, s) for s in range(50)]
     state = learned(run, d, data)
-    found = least_squares(state["products"], float(state["weight"]))
+    found = candidates(state["products"], float(state["weight"]), run._among)[..., 0, :]
     assert found.shape == (2, 1, 2)
     np.testing.assert_allclose(found[:, 0, 1], [1.0, -1 / 3], rtol=0.05)
     np.testing.assert_allclose(
@@ -212,6 +256,36 @@ def test_all_controls_work_together(kind, dtype):
     assert np.isfinite(found.grad).all()
 
 
+@pytest.mark.parametrize("name", WHOLE)
+def test_of_structures_it_pools_what_they_have(name):
+    """Of terms that the distribution itself has, and is unbiased at any weights of these."""
+    f, d = WHOLE[name]
+    form = fg.estimator("pooled").for_distribution(d)
+    has = {"double_cv": "mean", "taylor": "mean", "rebar": "conditional"}
+    expected = [n for n in ALL_BY_DEFAULT if has.get(n) not in d.lacks]
+    assert list(form._names) == expected
+    fixed = dataclasses.replace(form, weights=[0.7, -0.4, 1.3, 0.5][: len(expected)])
+    if "rebar" in expected:
+        return  # see test_distributions.py
+    found = fg.moments(fixed, f, d, num_samples=2)
+    assert found.exact
+    np.testing.assert_allclose(found.mean, fg.exact.grad(f, d), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("structure", ["SpanningTree", "PlackettLuce of two"])
+def test_ones_make_rebar_of_structures(structure):
+    f, d = WHOLE[structure]
+    call = {"num_samples": 6, "rng": 3}
+    found = pooled("rebar", weights=[1.0], temperature=0.7)(f, d, **call)
+    rebar = fg.estimator("rebar", temperature=0.7, adapt_scale=False)(f, d, **call)
+    np.testing.assert_allclose(found.grad, rebar.grad, rtol=0, atol=1e-12)
+
+
+def test_a_large_structure_is_not_listed():
+    d, f = fg.subset.KSubset(np.zeros(60), 20), fg.objectives.linear(np.ones(60))
+    assert fg.estimator("pooled")(f, d, num_samples=4, rng=0).grad.shape == (60,)
+
+
 def test_facts_depend_on_the_controls():
     assert fg.estimator("pooled").needs == ("f", "grad")
     assert pooled("leave_one_out").needs == ()
@@ -232,7 +306,7 @@ def test_a_lower_variance_than_that_of_each_part_is_exact():
     state, run = None, pooled(*FREE[:2])
     for seed in range(60):
         state = run(smooth(d), d, num_samples=2, rng=seed, state=state).state
-    weights = np.add(least_squares(state["products"], float(state["weight"])), [1.0, 0.0])
+    weights = candidates(state["products"], float(state["weight"]), run._among)[0] + [1.0, 0.0]
     fixed = pooled(*FREE[:2], weights=weights)
     assert variance(fixed, smooth(d), d, 2) < alone
 
