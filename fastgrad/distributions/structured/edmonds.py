@@ -31,8 +31,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastgrad import _validate
 from fastgrad._typing import Array, FloatArray, IntArray
 from fastgrad.distributions.structured.digraphs import Digraph
+from fastgrad.kernels.distributions.structured import edmonds as _kernels
 
 __all__ = ["Contraction", "Race", "arborescence", "arrivals", "race", "score", "trace", "traces"]
 
@@ -47,55 +49,38 @@ class Contraction:
 
     Nodes take their edges in the order of their numbers, a contracted one at once. In a row where
     all have done so, edges -1 are taken by nobody.
+
+    Attributes
+    ----------
+    now : array of int, shape (R,)
+        Whose turn it is: a node, a contracted one, or -1 for nobody.
+    open : array of bool, shape (R, E)
+        Edges that lead to that one from outside. The next turn overwrites it.
     """
 
-    tail: Array
-    head: Array
-    row: Array
-    label: Array
-    source: Array
-    order: Array
-    turn: Array
-    made: Array
-    now: Array
+    now: IntArray
+    open: Any
 
     def __init__(self, graph: Digraph, rows: int) -> None:
         n = graph.nodes
-        self.tail, self.head = graph.edges[:, 0], graph.edges[:, 1]
-        self.row = np.arange(rows)
-        # Labels are those of nodes, then of contracted ones; the last one, -1, is nobody's.
+        order = np.append(np.delete(np.arange(n), graph.root), -1)
+        columns = (np.ascontiguousarray(column) for column in graph.edges.T)
+        self.graph = tuple(_validate.frozen(x) for x in (*columns, order))
+        # Labels are those of nodes, then of contracted ones.
         self.label = np.tile(np.arange(n), (rows, 1))
-        self.source = np.full((rows, 2 * n - 1), -1)  # where the edge that a label took leads from
-        self.order = np.append(np.delete(np.arange(n), graph.root), -1)
-        self.turn, self.made = np.zeros(rows, np.intp), np.full(rows, n)
-        self.now = np.full(rows, self.order[0])
+        source = np.full((rows, 2 * n - 1), -1)  # where the edge that a label took leads from
+        self.row, self.now = np.arange(rows), np.full(rows, order[0])
+        self.state = self.label, source, np.zeros(rows, np.int64), np.full(rows, n), self.now
+        self.open = np.empty((rows, len(graph.edges)), np.bool_)
+        self.take(np.full(rows, -2, np.int32))
 
     def inside(self) -> Any:
         """Return which nodes belong to the one whose turn it is, (R, N)."""
         return self.label == self.now[:, None]
 
-    def open(self) -> Any:
-        """Return which edges lead to the one whose turn it is from outside, (R, E)."""
-        inside = self.inside()
-        return inside[:, self.head] & ~inside[:, self.tail]
-
     def take(self, edge: IntArray) -> None:
         """Let the one whose turn it is take an edge, (R,), in each row."""
-        self.source[self.row, self.now] = self.tail[edge]
-        at, on = self.now, np.zeros(self.source.shape, bool)
-        walking, closed = self.now >= 0, np.zeros(len(at), bool)
-        while walking.any():  # backwards, to the root or to one that has taken nothing yet
-            on[self.row, at] |= walking
-            before = self.source[self.row, at]
-            walking = walking & (before >= 0)
-            at = np.where(walking, self.label[self.row, before], at)
-            closed |= walking & (at == self.now)
-            walking &= ~closed
-        circle = closed[:, None] & on[self.row[:, None], self.label]
-        self.label = np.where(circle, self.made[:, None], self.label)
-        self.turn = np.minimum(self.turn + ~closed, len(self.order) - 1)
-        self.now = np.where(closed, self.made, self.order[self.turn])
-        self.made = self.made + closed
+        _kernels.turn(self.graph, _validate.frozen(edge.astype(np.int32)), self.state, self.open)
 
 
 class Race(NamedTuple):
@@ -163,7 +148,7 @@ def steps(graph: Digraph, phi: FloatArray, z: IntArray) -> Iterator[Step]:
     """Yield the turns in which the edges z, (R, T), were taken."""
     graphs = Contraction(graph, len(phi))
     for edge in z.T:
-        free = graphs.open()
+        free = graphs.open
         left = np.where(free, phi, -np.inf)
         top = left.max(axis=1, keepdims=True)
         top = np.where(np.isneginf(top), 0, top)
@@ -179,7 +164,7 @@ def trace(graph: Digraph, w: FloatArray) -> IntArray:
     graphs, z = Contraction(graph, len(w)), np.empty((len(w), length(graph)), np.int32)
     cost = -w.astype(np.float64)  # logarithms of what is left of the times
     for j in range(z.shape[1]):
-        free = graphs.open()
+        free = graphs.open
         left = np.where(free, cost, np.inf)
         edge = left.argmin(axis=1)
         z[:, j] = np.where(graphs.now >= 0, edge, -1)
@@ -217,7 +202,7 @@ def traces(graph: Digraph, most: int) -> IntArray | int:
         graphs = Contraction(graph, len(z))
         for edge in z.T:
             graphs.take(edge)
-        free = np.concatenate([graphs.open(), graphs.now[:, None] < 0], axis=1)
+        free = np.concatenate([graphs.open, graphs.now[:, None] < 0], axis=1)
         row, edge = np.nonzero(free)
         if len(row) > most:  # each of which goes on
             return len(row)
@@ -249,7 +234,7 @@ def taken_in_turn(graph: Digraph, z: IntArray) -> Array:
     """Return whether each row of z, (R, T), is a trace: (R,)."""
     graphs, fine = Contraction(graph, len(z)), np.ones(len(z), bool)
     for edge in z.T:
-        free, done = graphs.open(), graphs.now < 0
+        free, done = graphs.open, graphs.now < 0
         own = np.take_along_axis(free, edge[:, None], axis=1)[:, 0] & (edge >= 0)
         right = np.where(done, edge == -1, own)
         graphs.take(np.where(right, edge, np.where(done, -1, free.argmax(axis=1))))

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 import fastgrad as fg
-from fastgrad.distributions.structured import directed_tree, edmonds
+from fastgrad.distributions.structured import digraphs, directed_tree, edmonds
 from fastgrad.distributions.structured.arborescence import Arborescence
 
 PAIRS = np.argwhere(~np.eye(4, dtype=bool))
@@ -284,3 +284,71 @@ def test_what_is_no_such_distribution_is_refused(logits, edges, root, message):
 def test_what_is_no_trace_is_refused(z, message):
     with pytest.raises(ValueError, match=message):
         TREE.log_prob(np.array(z))
+
+
+class Contractions:
+    """Graphs of R rows whose circles are contracted, and whose turn it is in each.
+
+    Nodes take their edges in the order of their numbers, a contracted one at once. In a row where
+    all have done so, edges -1 are taken by nobody.
+    """
+
+    def __init__(self, graph, rows):
+        n = graph.nodes
+        self.tail, self.head = graph.edges[:, 0], graph.edges[:, 1]
+        self.row = np.arange(rows)
+        # Labels are those of nodes, then of contracted ones; the last one, -1, is nobody's.
+        self.label = np.tile(np.arange(n), (rows, 1))
+        self.source = np.full((rows, 2 * n - 1), -1)  # where the edge that a label took leads from
+        self.order = np.append(np.delete(np.arange(n), graph.root), -1)
+        self.turn, self.made = np.zeros(rows, np.intp), np.full(rows, n)
+        self.now = np.full(rows, self.order[0])
+
+    def inside(self):
+        """Return which nodes belong to the one whose turn it is, (R, N)."""
+        return self.label == self.now[:, None]
+
+    def open(self):
+        """Return which edges lead to the one whose turn it is from outside, (R, E)."""
+        inside = self.inside()
+        return inside[:, self.head] & ~inside[:, self.tail]
+
+    def take(self, edge):
+        """Let the one whose turn it is take an edge, (R,), in each row."""
+        self.source[self.row, self.now] = self.tail[edge]
+        at, on = self.now, np.zeros(self.source.shape, bool)
+        walking, closed = self.now >= 0, np.zeros(len(at), bool)
+        while walking.any():  # backwards, to the root or to one that has taken nothing yet
+            on[self.row, at] |= walking
+            before = self.source[self.row, at]
+            walking = walking & (before >= 0)
+            at = np.where(walking, self.label[self.row, before], at)
+            closed |= walking & (at == self.now)
+            walking &= ~closed
+        circle = closed[:, None] & on[self.row[:, None], self.label]
+        self.label = np.where(circle, self.made[:, None], self.label)
+        self.turn = np.minimum(self.turn + ~closed, len(self.order) - 1)
+        self.now = np.where(closed, self.made, self.order[self.turn])
+        self.made = self.made + closed
+
+
+def test_turns_are_those_of_rules():
+    """Random graphs of many nodes, random edges: whole traces, in one chunk and in several."""
+    rng = np.random.default_rng(8)
+    for nodes, rows, density in ((2, 3, 1.0), (5, 40, 0.7), (12, 300, 0.5)):
+        pairs = np.argwhere((rng.random((nodes, nodes)) < density) & ~np.eye(nodes, dtype=bool))
+        path = np.stack([np.arange(nodes - 1), np.arange(1, nodes)], axis=1)
+        edges = np.unique(np.concatenate([pairs, path]), axis=0)
+        edges = edges[edges[:, 1] != 0]
+        graph = digraphs.known(np.ascontiguousarray(edges, np.int64).tobytes(), 0)
+        ours, rules = edmonds.Contraction(graph, rows), Contractions(graph, rows)
+        for _ in range(edmonds.length(graph)):
+            free = rules.open()
+            np.testing.assert_array_equal(ours.open, free)
+            np.testing.assert_array_equal(ours.inside(), rules.inside())
+            np.testing.assert_array_equal(ours.now, rules.now)
+            edge = np.where(free, rng.random(free.shape), -1).argmax(axis=1)
+            edge = np.where(rules.now >= 0, edge, -1)
+            ours.take(edge)
+            rules.take(edge)
+        assert (rules.now < 0).all()
