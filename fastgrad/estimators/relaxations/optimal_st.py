@@ -23,10 +23,9 @@ from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.relaxations.jacobians import Heun, Jacobian
 from fastgrad.estimators.relaxations.straight_through import GradientAtOutcomes
 from fastgrad.kernels.estimators.relaxations import jacobians as _kernels
+from fastgrad.kernels.estimators.relaxations import optimal_st as _optimal
 
 __all__ = ["OptimalST"]
-
-NUMBERS = 1 << 21  # in the linear systems that are solved at once
 
 
 class LeastVariance(Jacobian):
@@ -40,53 +39,25 @@ class LeastVariance(Jacobian):
         super().__init__(distribution, 1.0)
         wide = distribution.with_logits(distribution.logits.astype(np.float64))
         p = np.exp(wide.log_probabilities())
-        self.p = np.moveaxis(p, 0, -1).reshape(self.shape)
+        self.p = _validate.frozen(np.moveaxis(p, 0, -1).reshape(self.shape))
         self.direct = np.zeros(self.shape)  # sums of w at the outcomes
         self.flow = np.zeros(self.shape)  # of what the others draw from each category
 
     def add(self, draws: IntArray, w: FloatArray) -> None:
         """Take the next block, sample by sample, so that no sum depends on the blocks."""
-        z, w = self.flat(draws, w)
-        every = np.arange(len(self.p))
-        for outcome, slope in zip(z, w):
-            own = self.p[every, outcome, None]
-            drawn = self.p / (self.p + own) * slope
-            drawn[every, outcome] = 0
-            self.flow += drawn
-            self.flow[every, outcome] -= drawn.sum(axis=1)
-            self.direct[every, outcome] += slope[every, outcome]
+        _optimal.add(self.p, *self.flat(draws, w), self.direct, self.flow)
 
     @property
     def total(self) -> FloatArray:
-        """The sum, of the shape of the logits: J(p) (direct / p + potential) / 2."""
-        n, k = self.shape
-        result = self.direct.copy()
-        step = max(1, NUMBERS // max(1, k * k))
-        for begin in range(0, n, step):
-            rows = slice(begin, begin + step)
-            result[rows] += _weighted_potential(self.p[rows], self.flow[rows])
-        result -= self.p * result.sum(axis=1, keepdims=True)
-        return (result / 2).astype(self.sum.dtype).reshape(self.distribution.logits.shape)
+        """The sum, of the shape of the logits: J(p) (direct / p + potential) / 2.
 
-
-def _weighted_potential(p: FloatArray, flow: FloatArray) -> FloatArray:
-    """Return p times the potential of these flows, for conductances p_D p_k / (p_D + p_k).
-
-    Scaled by the roots r of p, the Laplacian is well-conditioned. Its null space is r, along which
-    p times the potential is a multiple of p, which J(p) does not see.
-    """
-    r = np.sqrt(p)
-    pairs = p[:, :, None] + p[:, None, :]
-    possible = p > 0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        laplacian = -np.where(pairs > 0, r[:, :, None] * r[:, None, :] / pairs, 0)
-        share = np.where(possible[:, :, None], p[:, None, :] / pairs, 0)
-        scaled = np.where(possible, flow / r, 0)
-    diagonal = np.arange(p.shape[1])
-    share[:, diagonal, diagonal] = 0
-    laplacian[:, diagonal, diagonal] = np.where(possible, share.sum(axis=2), 1)
-    laplacian += r[:, :, None] * r[:, None, :]
-    return r * np.linalg.solve(laplacian, scaled[..., None])[..., 0]
+        The potential is that of the flow, for conductances p_D p_k / (p_D + p_k). Scaled by the
+        roots r of p, the Laplacian is well-conditioned. Its null space is r, along which p times
+        the potential is a multiple of p, which J(p) does not see.
+        """
+        out = np.empty_like(self.sum)
+        _optimal.product(self.p, *map(_validate.frozen, (self.direct, self.flow)), out)
+        return out.reshape(self.distribution.logits.shape)
 
 
 class CountSlopes(Jacobian):

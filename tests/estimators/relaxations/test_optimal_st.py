@@ -120,7 +120,7 @@ def test_neither_blocks_nor_row_chunks_change_a_bit(dtype, monkeypatch):
     whole = RUN(f, logits, num_samples=9, rng=4)
     assert whole.grad.dtype == dtype
     assert not whole.grad[np.isinf(logits)].any()
-    monkeypatch.setattr("fastgrad.estimators.relaxations.optimal_st.NUMBERS", 100)
+    monkeypatch.setattr("fastgrad.kernels.compiler.jit.PARALLEL_WORK", 8)
     for block_size in (1, 4, 9):
         again = RUN(f, logits, num_samples=9, rng=4, block_size=block_size)
         np.testing.assert_array_equal(again.grad, whole.grad)
