@@ -55,7 +55,7 @@ LAYERS = {
         ("poisson", "binomial", "negative_binomial", "multinomial"),
     ],
     "distributions.structured": [
-        ("base", "race", "soft_sort", "graphs", "one_factor"),
+        ("base", "race", "soft_sort", "graphs", "one_factor", "wilson"),
         ("perturbed_logits", "kruskal", "matrix_tree", "digraphs", "markov"),
         ("edmonds", "directed_tree", "traced_trees"),
         ("k_subset", "knapsack", "plackett_luce", "gumbel_matching"),
