@@ -4,7 +4,7 @@ The functions are those of the NumPy API, and give its numbers, bit for bit, fro
 `to_key` names. `expectation` makes every estimator a value that JAX differentiates.
 """
 
-from fastgrad.jax import continuous, order, perturbed, sparse
+from fastgrad.jax import continuous, order, perturbed, sparse, structured
 from fastgrad.jax.combinatorial import (
     gumbel_sinkhorn,
     k_hot,
@@ -35,5 +35,6 @@ __all__ = [
     "sample",
     "sinkhorn",
     "sparse",
+    "structured",
     "to_key",
 ]

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad.distributions.bernoulli import Bernoulli
-from fastgrad.distributions.categorical import Categorical
 from fastgrad.estimators.base import Estimate, Estimator
 from fastgrad.estimators.registry import EstimatorName, estimator
+from fastgrad.interop.families import Family, built, named
 from fastgrad.interop.replay import Answers, Points, record, rehearse, replay
 from fastgrad.jax.calls import varying
 from fastgrad.jax.keys import JaxKey, words
@@ -27,7 +26,6 @@ from fastgrad.random import Key
 
 __all__ = ["Expectation", "expectation", "initial_state"]
 
-KINDS: dict[str, Any] = {"categorical": Categorical, "bernoulli": Bernoulli}
 PARAMETERS = 1  # folded into the key for samples that only the parameters of f see
 
 
@@ -54,7 +52,7 @@ def expectation(
     estimator: EstimatorName | str | Estimator = "rebar",
     num_samples: int = 8,
     state: dict[str, Any] | None = None,
-    distribution: Literal["categorical", "bernoulli"] = "categorical",
+    distribution: Family = "categorical",
     **options: Any,
 ) -> Expectation:
     """Estimate E[f(x)] as a value that JAX can differentiate.
@@ -66,8 +64,9 @@ def expectation(
     ----------
     f : callable
         A function of samples that JAX can trace: of x, shape (P, *batch, K), one-hot or relaxed, or
-        (P, *batch) for Bernoulli variables. It returns values (P, *examples), or values and credit,
-        as in `fastgrad.objective`, and treats each of the P points by itself.
+        (P, *batch) for Bernoulli variables, or the features of structures. It returns values
+        (P, *examples), or values and credit, as in `fastgrad.objective`, and treats each of the P
+        points by itself.
     logits : array, shape (*batch, K), or (*batch) for Bernoulli variables
         float16 and bfloat16 are computed in float32.
     key : jax.random.key, int or fastgrad.Key
@@ -79,8 +78,10 @@ def expectation(
     state : dict of arrays, optional
         The state of the last call, for estimators that learn from call to call. In `jax.lax.scan`,
         where its structure must not change, begin with `initial_state`.
-    distribution : {"categorical", "bernoulli"}
-        What the logits mean.
+    distribution : {"categorical", "bernoulli"} or callable
+        What the logits mean. A function makes a distribution of an array of them, as
+        ``functools.partial(fastgrad.subset.KSubset, k=2)`` does: any of `fastgrad.subset`,
+        `permutation`, `trees`, `chains`, `counts` and `bernoulli`.
     **options
         Options of the estimator, such as its temperature.
 
@@ -98,6 +99,10 @@ def expectation(
 
     Notes
     -----
+    Distributions are made anew of the logits of each call, and first of zeros, when the program is
+    traced. An estimator that lists the outcomes of counts, of which there are more the larger they
+    are, may then have more than those of zeros: that is an error when it runs.
+
     The parameters of f see the samples that the estimator draws: for the relaxations these are
     relaxed. For `enumerate` and for estimators that draw without replacement they are S independent
     samples of another key. For `vimco` f is a log weight, and both gradients are those of the log
@@ -120,7 +125,7 @@ def expectation(
     plan = _plan(f, x, estimator, num_samples, distribution, options)
     names, leaves = _state_leaves(plan, state)
     most = plan.most
-    asked = [most.plain.shape, most.sloped.shape, (num_samples, *x.shape)]
+    asked = [most.plain.shape, most.sloped.shape, (num_samples, *plan.features)]
     traced = [_closed(plan, f, kind) for kind in _kinds(x, asked)]
     functions = [function for function, _ in traced]
 
@@ -141,7 +146,7 @@ def expectation(
     def backward(residuals, cotangents):
         grad, at, leaves, constants = residuals
         weight, _ = cotangents
-        wide = weight.reshape(*weight.shape, *(1,) * (grad.ndim - weight.ndim))
+        wide = weight.reshape((*weight.shape, *(1,) * (grad.ndim - weight.ndim)))
         _, pull = jax.vjp(lambda *c: _mean(plan, functions[2](at, *c)), *constants[2])
         none = [[jnp.zeros_like(c) for c in part] for part in constants[:2]]
         still = [jnp.zeros_like(leaf) for leaf in leaves]
@@ -160,7 +165,7 @@ def initial_state(
     *,
     estimator: EstimatorName | str | Estimator = "rebar",
     num_samples: int = 8,
-    distribution: Literal["categorical", "bernoulli"] = "categorical",
+    distribution: Family = "categorical",
     **options: Any,
 ) -> dict[str, jax.Array] | None:
     """Return the state of `expectation` after a call with f = 0, of the structure that it keeps.
@@ -194,7 +199,8 @@ class _Plan(NamedTuple):
     """All that is fixed: how to draw, at how many points at most, and the shapes of results."""
 
     estimator: Estimator
-    kind: Any  # of distribution
+    kind: Any  # makes a distribution of logits
+    features: tuple[int, ...]  # shape of those of one sample
     num_samples: int
     examples: tuple[int, ...]
     answer: Any  # what f returns at the samples
@@ -202,7 +208,7 @@ class _Plan(NamedTuple):
     state: dict[str, Any] | None  # after a call with f = 0
 
     def distribution(self, logits: Any) -> Any:
-        return self.kind(np.asarray(logits), copy=False)
+        return self.kind(np.asarray(logits))
 
     def call(self, words: Any, names: list[str], leaves: Any) -> dict[str, Any]:
         """Return the arguments of the NumPy call; NumPy's own types of the state are restored."""
@@ -219,11 +225,13 @@ def _plan(f, x, chosen, num_samples, distribution, options):
         raise TypeError(
             f"estimator must be a name with options, or an Estimator without, got {chosen!r}"
         )
-    kind = KINDS[_validate.choice(distribution, "distribution", tuple(KINDS))]
     num_samples = _validate.integer(num_samples, "num_samples", 1, 2**24)
-    zeros = kind(np.zeros(x.shape, x.dtype))
+    kind = named(distribution, "distribution")
+    zeros = built(kind, np.zeros(x.shape, x.dtype), "distribution")
+    made.check(zeros)
+    made, features = made.for_distribution(zeros), zeros.feature_shape
     shape = num_samples, *zeros.batch_shape
-    answer = jax.eval_shape(f, jax.ShapeDtypeStruct((num_samples, *x.shape), x.dtype))
+    answer = jax.eval_shape(f, jax.ShapeDtypeStruct((num_samples, *features), x.dtype))
     value = _value(answer)
     if value.ndim == 0 or value.shape != shape[: value.ndim]:
         raise ValueError(
@@ -233,7 +241,7 @@ def _plan(f, x, chosen, num_samples, distribution, options):
     examples = value.shape[1:]
     most, state = rehearse(made, zeros, num_samples=num_samples, examples=examples)
     state = {k: np.asarray(v) for k, v in state.items()} if state else None
-    return _Plan(made, kind, num_samples, examples, answer, most, state)
+    return _Plan(made, kind, features, num_samples, examples, answer, most, state)
 
 
 def _state_leaves(plan, state):
@@ -295,7 +303,7 @@ def _as(arrays, shapes):
 
 def _draw(plan, names, x, words, leaves):
     """Return the points at which the estimator asks, padded, and the samples of the parameters."""
-    samples = np.empty((plan.num_samples, *x.shape), x.dtype)
+    samples = np.empty((plan.num_samples, *plan.features), x.dtype)
     shapes = _shapes([*plan.most, samples])
 
     def draw(x, words, leaves):

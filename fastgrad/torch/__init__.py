@@ -1,6 +1,15 @@
 """fastgrad for torch: tensors in, tensors out, differentiable, on the CPU."""
 
-from fastgrad.torch import bernoulli, continuous, order, permutation, perturbed, sparse, subset
+from fastgrad.torch import (
+    bernoulli,
+    continuous,
+    order,
+    permutation,
+    perturbed,
+    sparse,
+    structured,
+    subset,
+)
 from fastgrad.torch.categorical import entropy, kl_divergence, log_prob, sample
 from fastgrad.torch.concrete import Relaxation, gumbel_softmax, relax
 from fastgrad.torch.expectation import expectation, expectation_and_state
@@ -21,5 +30,6 @@ __all__ = [
     "relax",
     "sample",
     "sparse",
+    "structured",
     "subset",
 ]

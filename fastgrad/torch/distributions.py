@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from fastgrad.distributions import continuous
 from fastgrad.distributions.bernoulli import Bernoulli
 from fastgrad.distributions.categorical import Categorical
 from fastgrad.distributions.discrete import Discrete
+from fastgrad.interop.families import built
 from fastgrad.torch.tensors import real
 from fastgrad.torch.transforms import Mapped, array_of, mapped
 
@@ -21,23 +23,33 @@ __all__ = ["variables_of"]
 RELAXED = td.RelaxedBernoulli, td.RelaxedOneHotCategorical
 
 
-def variables_of(distribution: Any) -> tuple[Tensor, Discrete, Mapped]:
-    """Return the logits of what a user gave, the variables that have them, and what maps them."""
+def variables_of(distribution: Any, family: Any = None) -> tuple[Tensor, Discrete, Mapped]:
+    """Return the logits of what a user gave, the variables that have them, and what maps them.
+
+    A family makes the variables of an array of logits, in place of categoricals.
+    """
+    if family is not None and not callable(family):
+        raise TypeError(f"family must make a distribution of an array of logits, got {family!r}")
     while isinstance(distribution, td.Independent):  # f says which axes are one event
         distribution = distribution.base_dist
+    if family is not None and isinstance(distribution, td.Distribution):
+        got = type(distribution).__name__
+        raise TypeError(f"family goes with a tensor of logits, got {got}")
+    kind: Any = Categorical
     if isinstance(distribution, td.Bernoulli):
         logits, kind = _logits(distribution, _log_odds), Bernoulli
     elif isinstance(distribution, (td.Categorical, td.OneHotCategorical)):
-        logits, kind = _logits(distribution, _logarithms), Categorical
+        logits = _logits(distribution, _logarithms)
     elif isinstance(distribution, td.Distribution):
         raise TypeError(
             "distribution must be Categorical or Bernoulli, or logits, got "
             f"{type(distribution).__name__}{_advice(distribution)}"
         )
     else:
-        logits, kind = distribution, Categorical
+        logits = distribution
     values, levels = mapped(real(logits, "logits"))
-    return logits, kind(array_of(values), copy=False), levels  # pyright: ignore
+    kind = functools.partial(kind, copy=False) if family is None else family
+    return logits, built(kind, array_of(values), "family"), levels
 
 
 def _advice(distribution: td.Distribution) -> str:

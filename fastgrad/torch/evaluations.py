@@ -86,7 +86,8 @@ class Evaluations:
         if self.index:
             x = self.levels.wrap(tensor_of(z.astype(np.int64)), 1)
         else:
-            x = self._features(self.distribution.features(z)).to(self.dtype)
+            features = np.require(self.distribution.features(z), requirements="W")
+            x = self._features(features).to(self.dtype)
         value, credit = self._ask(x)
         self.at_outcomes.append((z, value))
         return self._arrays(value, credit)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch import distributions as td
 
+from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators import Estimate, Estimator, registry
 from fastgrad.objectives import Objective
 from fastgrad.random import as_key
@@ -33,6 +34,7 @@ def expectation(
     num_samples: int = 8,
     rng: TorchRNG,
     index: bool = False,
+    family: Callable[..., Discrete] | None = None,
     **options: Any,
 ) -> Tensor:
     """Estimate E[f] with a gradient for the logits, and one for the parameters of f.
@@ -60,6 +62,11 @@ def expectation(
     index : bool
         Whether f takes category indices, int64 of shape (S, *batch), instead of one-hot vectors:
         for estimators that evaluate f at outcomes only.
+    family : callable, optional
+        What logits that are a tensor mean: it makes a distribution of an array of them, as
+        ``functools.partial(fastgrad.subset.KSubset, k=2)`` does. It may be any of
+        `fastgrad.subset`, `permutation`, `trees`, `chains`, `counts` and `bernoulli`; f is then
+        given the features of such samples.
     **options
         The options of an estimator given by name.
 
@@ -107,6 +114,7 @@ def expectation(
         num_samples=num_samples,
         rng=rng,
         index=index,
+        family=family,
         **options,
     )
     return found
@@ -121,13 +129,14 @@ def expectation_and_state(
     rng: TorchRNG,
     state: dict[str, Any] | None = None,
     index: bool = False,
+    family: Callable[..., Discrete] | None = None,
     **options: Any,
 ) -> tuple[Tensor, dict[str, Any] | None]:
     """Estimate E[f] as `expectation` does, and return what the estimator has learned as well.
 
     Parameters
     ----------
-    f, distribution, estimator, num_samples, rng, index, **options
+    f, distribution, estimator, num_samples, rng, index, family, **options
         As in `expectation`.
     state : dict of arrays, optional
         The state that the last call returned.
@@ -164,7 +173,9 @@ def expectation_and_state(
         run = estimator
     else:
         raise TypeError(f"options go with an estimator's name, got {', '.join(options)}")
-    logits, d, levels = variables_of(distribution)
+    logits, d, levels = variables_of(distribution, family)
+    run.check(d)
+    run = run.for_distribution(d)
     rng = as_key(key_of(*words(rng)) if isinstance(rng, torch.Generator) else rng)
     given = Evaluations(f, d, logits.dtype, index=index, estimator=run, levels=levels)
     weighted = run.reduction in BY_WEIGHTS
@@ -214,7 +225,7 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def forward(cotangent: Tensor, grad: Tensor, logits: Tensor) -> Tensor:
-        return cotangent.reshape(*cotangent.shape, *(grad.ndim - cotangent.ndim) * (1,)) * grad
+        return cotangent.reshape((*cotangent.shape, *(grad.ndim - cotangent.ndim) * (1,))) * grad
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
