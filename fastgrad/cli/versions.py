@@ -12,10 +12,22 @@ import scipy
 from fastgrad import _tables
 from fastgrad._version import __version__
 from fastgrad.cli.options import Option, option
-from fastgrad.estimators import ESTIMATORS
+from fastgrad.distributions import counts
+from fastgrad.distributions.bernoulli import Bernoulli, CopulaBernoulli
+from fastgrad.distributions.categorical import Categorical
+from fastgrad.distributions.chains import LinearChain
+from fastgrad.distributions.permutation import GumbelMatching, PlackettLuce
+from fastgrad.distributions.subset import Knapsack, KSubset
+from fastgrad.distributions.trees import Arborescence, SpanningTree
+from fastgrad.estimators import ESTIMATORS, Estimator
 from fastgrad.kernels.compiler import cache, jit, prebuilt
 from fastgrad.threads import get_num_threads
 
+DISTRIBUTIONS = (
+    *(Categorical, Bernoulli, CopulaBernoulli, KSubset, Knapsack, PlackettLuce, GumbelMatching),
+    *(SpanningTree, Arborescence, LinearChain),
+    *(getattr(counts, name) for name in counts.__all__),
+)
 INFO: dict[str, tuple[Option, ...]] = {
     "": (
         option(
@@ -60,9 +72,17 @@ def _vector_width() -> str:
 
 def estimators() -> str:
     """Return the table of all estimators, in Markdown."""
-    rows = [("estimator", "unbiased", "needs", "evaluations of f", "paper")]
+    rows = [("estimator", "unbiased", "needs", "evaluations of f", "distributions", "paper")]
     for name, cls in ESTIMATORS.items():
         needs = ", ".join(f"`{part}`" for part in cls.needs)
         unbiased = "yes" if cls.unbiased else "no"
-        rows.append((f"`{name}`", unbiased, needs, cls.evaluations, cls.paper))
+        rows.append((f"`{name}`", unbiased, needs, cls.evaluations, _takes(cls), cls.paper))
     return _tables.markdown(rows)
+
+
+def _takes(cls: type[Estimator]) -> str:
+    """Return the names of the distributions that an estimator works with, or does not."""
+    refused = [kind.__name__ for kind in DISTRIBUTIONS if cls.refusal(kind)]
+    if 2 * len(refused) < len(DISTRIBUTIONS):
+        return f"all but {', '.join(refused)}" if refused else "all"
+    return ", ".join(kind.__name__ for kind in DISTRIBUTIONS if not cls.refusal(kind))

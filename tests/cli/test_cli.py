@@ -1067,14 +1067,20 @@ def test_compare_all_estimators(folder, capsys):
 def test_the_table_of_estimators(capsys):
     assert cli.main(["info", "--estimators"]) == 0
     head, rule, *rows = capsys.readouterr().out.splitlines()
-    assert head == "| estimator | unbiased | needs | evaluations of f | paper |"
-    assert rule == "| --- | --- | --- | --- | --- |"
+    heads = "estimator", "unbiased", "needs", "evaluations of f", "distributions", "paper"
+    assert head == f"| {' | '.join(heads)} |"
+    assert rule == "| --- | --- | --- | --- | --- | --- |"
     cells = [[cell.strip() for cell in row[1:-1].split("|")] for row in rows]
     assert [row[0].strip("`") for row in cells] == fastgrad.list_estimators()
     for row, cls in zip(cells, ESTIMATORS.values()):
         needs = ", ".join(f"`{part}`" for part in cls.needs)
         unbiased = "yes" if cls.unbiased else "no"
-        assert row[1:] == [unbiased, needs, cls.evaluations, cls.paper]
+        assert [*row[1:4], row[5]] == [unbiased, needs, cls.evaluations, cls.paper]
+    takes = {row[0].strip("`"): row[4] for row in cells}
+    assert takes["rloo"] == "all but GumbelMatching"
+    assert takes["gumbel_softmax"] == "all but Multinomial"
+    assert takes["rebar"] == "Categorical, Bernoulli, PlackettLuce, SpanningTree, Arborescence"
+    assert takes["arm"] == "Categorical, Bernoulli"
 
 
 def test_info(capsys):
