@@ -25,7 +25,7 @@ NAMED = {
 }
 
 
-def named(family: Any, name: str) -> Callable[..., Discrete]:
+def named(family: Any, name: str) -> Any:
     """Return a family: the one of that name, unless it is one itself."""
     return family if callable(family) else NAMED[_validate.choice(family, name, tuple(NAMED))]
 
@@ -77,7 +77,7 @@ def apply(family: Any, method: str, logits: Any, *others: Any, **options: Any) -
 
 def product(family: Any, method: str, logits: Any, *others: Any, **options: Any) -> FloatArray:
     """Multiply a cotangent, the last of the others, with the Jacobian of `apply` by the logits."""
-    d = built(family, logits, "family")
+    d: Any = built(family, logits, "family")
     if method == "log_prob":
         z, r = others
         score = d.score(z)

@@ -52,7 +52,8 @@ class _Call:
         """
         logits, *others = tensors
         shape = logits.shape if dims[0] is None else logits.movedim(dims[0], 0).shape[1:]
-        axes = families.shapes_of(self.family, tuple(shape), logits.numpy(force=True).dtype)
+        dtype = np.float32 if logits.dtype is torch.float32 else np.float64
+        axes = families.shapes_of(self.family, tuple(shape), dtype)
         if self.method in ("log_prob", "features"):
             lead = others[0].ndim - (dims[1] is not None) - len(axes.sample)
         else:
@@ -83,8 +84,9 @@ class _Applied(torch.autograd.Function):
         return None, grad, *(None for _ in ctx.saved_tensors[1:])
 
     @staticmethod
-    def vmap(info: Any, dims: Any, call: _Call, *tensors: Tensor) -> Any:
-        moved, lead = call.placed(info, dims[1:], *tensors)
+    def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
+        call, *tensors = args
+        moved, lead = call.placed(info, in_dims[1:], *tensors)
         return _Applied.apply(call, *moved), lead
 
 
@@ -102,17 +104,20 @@ class _Product(torch.autograd.Function):
         raise NotImplementedError(FIRST_ORDER.format(ctx.method))
 
     @staticmethod
-    def vmap(info: Any, dims: Any, call: _Call, *tensors: Tensor) -> Any:
-        moved, _ = call.placed(info, dims[1:], *tensors)
+    def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
+        call, *tensors = args
+        moved, _ = call.placed(info, in_dims[1:], *tensors)
         return _Product.apply(call, *moved), 0
 
 
-@torch.compiler.disable
-def _applied(family: Family, method: str, tensors: Any, **options: Any) -> Tensor:
+def _apply(family: Family, method: str, tensors: Any, **options: Any) -> Tensor:
     if not callable(family):
         raise TypeError(f"family must make a distribution of an array of logits, got {family!r}")
     found: Any = _Applied.apply(_Call(family, method, options), *tensors)
     return found
+
+
+_applied: Any = torch.compiler.disable(_apply)
 
 
 def _drawn(rng: TorchRNG, num_samples: int | None, sample_offset: int) -> dict[str, Any]:

@@ -38,8 +38,9 @@ def places(edges: bytes, nodes: int, directed: bool) -> tuple[IntArray, IntArray
         edge = np.concatenate([number, number])
     order = np.argsort(node, kind="stable")
     first = np.searchsorted(node[order], np.arange(nodes + 1))
-    found: Any = (first, edge[order], other[order])
-    return tuple(_validate.frozen(np.ascontiguousarray(x, np.int64)) for x in found)
+    found = (first, edge[order], other[order])
+    lists: Any = tuple(_validate.frozen(np.ascontiguousarray(x, np.int64)) for x in found)
+    return lists
 
 
 def _shares(lists: tuple[Array, ...], phi: FloatArray) -> FloatArray:

@@ -178,12 +178,13 @@ class Pooled(Estimator):
         wanted = {part for term in self._terms.values() for part in term.needs}
         return tuple(part for part in ("f", "grad") if part in wanted)
 
-    def _of(self, names: Sequence[ControlName]) -> Pooled:
+    def _of(self, names: Sequence[str]) -> Pooled:
         """Return the pool of those controls among its own, with their weights."""
         chosen = None
         if self.weights is not None:
             chosen = tuple(w for name, w in zip(self._names, self.weights) if name in names)
-        return dataclasses.replace(self, controls=tuple(names), weights=chosen)
+        controls: Any = tuple(names)
+        return dataclasses.replace(self, controls=controls, weights=chosen)
 
     def for_distribution(self, distribution: Any) -> Estimator:
         """Return the form for a structure: of what it has, or of its listed outcomes."""
@@ -229,10 +230,10 @@ class Pooled(Estimator):
     ) -> Draws:
         """Draw samples, with relaxations where "rebar" wants them."""
         if "rebar" in self._names:
-            what, place = (distribution, (self.temperature,), num_samples, key), {"offset": offset}
+            what = distribution, (self.temperature,), num_samples, key
             if distribution.one_hot:
-                return draw_relaxed(*what, **place)
-            return Draws(*draw_structured(*what, **place))
+                return draw_relaxed(*what, offset=offset)
+            return Draws(*draw_structured(*what, offset=offset))
         z = distribution.sample(num_samples=num_samples, rng=key, sample_offset=offset)
         return Draws(_validate.frozen(z), ())
 
