@@ -208,3 +208,14 @@ def test_it_can_be_pickled():
     d = fg.Categorical(np.zeros((5, 2, 3)))
     np.testing.assert_allclose(f.outcomes(d, Z).value, at_outcomes(Z), rtol=1e-13)
     np.testing.assert_allclose(f.gradient(X), at_features(X)[1], rtol=1e-13)
+
+
+def test_check_grad_compares_the_functions_with_each_other():
+    check = fg.check_grad(objective(), np.zeros((5, 2, 3)))
+    assert set(check.errors) == {"samples", "examples", "index", "grad", "value_and_grad"}
+    assert check.agrees
+    table = np.zeros((2, 2))
+    f = fg.objective(compiled=alone, compiled_value_and_grad=alone_and_gradient, data=(table,))
+    check = fg.check_grad(f, fg.Bernoulli(np.zeros(2)))
+    assert check.errors["index"] == 1.0  # 0 and x**2, at the outcome 1
+    assert check.errors["grad"] < 1e-6
