@@ -19,16 +19,17 @@ TIMES = np.arange(-38.0, 5.0, STEP)
 
 
 def weigh(
-    log_p: FloatArray, rest: FloatArray, signal: FloatArray
+    log_p: FloatArray, rest: FloatArray, signal: FloatArray, *, log_sets: bool = True
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the log probability of sets (M,), weights of outcomes (k, M), and coefficients (k, n).
 
     Outcomes have log probabilities log_p (k, M), all others together rest (M,). The weights are
     p(z) R(S, z) of `UnorderedSet`, and the coefficients are these times (f(z) - b(z)), where the
-    signal (k, n) is f: column j of M sets is n / M consecutive columns of the signal.
+    signal (k, n) is f: column j of M sets is n / M consecutive columns of the signal. Unless
+    `log_sets` is true, the first result is empty.
     """
     log_set, weights, coefficients = (
-        np.zeros(len(rest)),
+        np.zeros(len(rest) if log_sets else 0),
         np.zeros(log_p.shape),
         np.zeros(signal.shape),
     )

@@ -16,7 +16,7 @@ from fastgrad.estimators.base import Estimate, by_options
 from fastgrad.estimators.rao_blackwell import weighted
 from fastgrad.estimators.rao_blackwell.distinct import Distinct, First, Outcomes, search
 from fastgrad.estimators.rao_blackwell.distinct_nodes import sets, thresholds, weigh
-from fastgrad.estimators.sums import exclusive_sums
+from fastgrad.kernels.estimators.rao_blackwell import unordered_set_inclusion as _kernels
 
 __all__ = ["ImportanceWeighted", "UnorderedSet"]
 
@@ -68,7 +68,7 @@ class UnorderedSet(Distinct):
     def weights(self, outcomes: Outcomes) -> FloatArray:
         """Return p(z) R(S, z)."""
         none = np.zeros((len(outcomes.log_p), 0))
-        return weigh(outcomes.log_p, outcomes.rest, none)[1]
+        return weigh(outcomes.log_p, outcomes.rest, none, log_sets=False)[1]
 
     def combine(
         self,
@@ -80,7 +80,8 @@ class UnorderedSet(Distinct):
         ((_, (outcomes, values)),) = blocks
         f, x = weighted.flat(values.value), weighted.flat(values.signal)
         signal = x if self.baseline else x[:, :0]
-        _, weights, coefficients = weigh(outcomes.log_p, outcomes.rest, signal)
+        given = outcomes.log_p, outcomes.rest, signal
+        _, weights, coefficients = weigh(*given, log_sets=False)
         if self.baseline:  # differences between outcomes: no sum to multiply the softmax by
             grad = weighted.scores(distribution, outcomes.z, coefficients, centred=True)
         else:
@@ -147,7 +148,9 @@ class ImportanceWeighted(Distinct):
 
     def weights(self, outcomes: Outcomes) -> FloatArray:
         """Return p(z) / q(z), divided by their sum if they are to be normalized."""
-        found = _by_inclusion(outcomes)
+        plain = dataclasses.replace(self, baseline=False, normalized=False)
+        ones = np.ones(outcomes.log_p.shape)
+        _, found = plain._by_inclusion(outcomes, ones, ones)
         return found / found.sum(axis=0) if self.normalized else found
 
     def combine(
@@ -158,22 +161,22 @@ class ImportanceWeighted(Distinct):
     ) -> Estimate:
         """Make the estimate of the one pair (draws, (outcomes, values))."""
         ((_, (outcomes, values)),) = blocks
-        f, x = weighted.flat(values.value), weighted.flat(values.signal)
-        p, weights = np.exp(outcomes.log_p), _by_inclusion(outcomes)
-        total, own, w = weights.sum(axis=0), weighted.spread(p, x), weighted.spread(weights, x)
-        mean, b = (weights * f).sum(axis=0), 0.0
-        if self.baseline:
-            b = exclusive_sums(w * x) + own * x
-        if self.normalized:
-            mean, own = mean / total, exclusive_sums(w) + own
-            b, w = (w * x).sum(axis=0) / w.sum(axis=0) if self.baseline else 0.0, w / own
-        grad = weighted.scores(distribution, outcomes.z, w * (x - b))
+        mean, coefficients = self._by_inclusion(outcomes, values.value, values.signal)
+        grad = weighted.scores(distribution, outcomes.z, coefficients)
         return weighted.estimate_of(values, mean, grad, state)
 
+    def _by_inclusion(
+        self, outcomes: Outcomes, value: FloatArray, signal: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return the mean of f (M,), and the coefficients of signals (S, n).
 
-def _by_inclusion(outcomes: Outcomes) -> FloatArray:
-    """Return the probabilities of outcomes divided by those of being in the set, p / q."""
-    last: Any = outcomes.last
-    y = np.exp(np.minimum(outcomes.log_p - last, 40.0))
-    share = np.where(y > 1e-8, -np.expm1(-y) / np.maximum(y, 1e-8), 1 - y / 2)
-    return np.where(y < 40.0, np.exp(last) / share, np.exp(outcomes.log_p))
+        They are p(z) / q(z) times (the signal less its baseline).
+        """
+        f, x = weighted.flat(value), weighted.flat(signal)
+        thresholds: Any = outcomes.last
+        log_p, last = weighted.flat(outcomes.log_p), weighted.flat(thresholds[None])
+        mean, coefficients = np.empty(log_p.shape[1]), np.empty(x.shape)
+        if log_p.size:
+            how = self.baseline, self.normalized
+            _kernels.by_inclusion(log_p, last[0], x, f, how, mean, coefficients)
+        return mean, coefficients

@@ -49,7 +49,7 @@ def scores(
     all samples gets exactly zero from the first part, and a masked category from both.
     """
     logits = distribution.matrix
-    total = weights.sum(axis=0)[: 0 if centred else None]
+    total = np.empty(0) if centred else weights.sum(axis=0)
     weights, out = _validate.frozen(np.ascontiguousarray(weights)), np.empty_like(logits)
     single, z = distribution.single_logit, outcomes(distribution, z)
     _kernels.weighted(z, weights, total, logits, single, out)

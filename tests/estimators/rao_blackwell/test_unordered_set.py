@@ -19,7 +19,7 @@ from fastgrad.distributions.bernoulli import Bernoulli
 from fastgrad.distributions.categorical import Categorical
 from fastgrad.estimators import estimator
 from fastgrad.estimators.rao_blackwell import weighted
-from fastgrad.estimators.rao_blackwell.distinct import First, search
+from fastgrad.estimators.rao_blackwell.distinct import First, Outcomes, search
 from fastgrad.estimators.rao_blackwell.distinct_nodes import weigh
 from fastgrad.kernels.compiler.jit import standalone
 from fastgrad.kernels.estimators.rao_blackwell import unordered_set as kernels
@@ -45,7 +45,7 @@ integrate = standalone(lambda *args: kernels.integrate(*args))
 
 def weights_of(method, log_p, log_q):
     """Log P(S), weights p R (k,) and pairs (k, k), below the diagonal, of one set."""
-    k, n = len(log_p), 8
+    k, n = len(log_p), 16
     p, q = np.tile(np.array(log_p)[:, None], (1, n)), np.full(n, max(log_q, kernels.LEAST))
     log_set, weight, pair = np.empty(n), np.empty((k, n)), np.zeros((k, k, n))
     a, b = np.empty((2, k, n))
@@ -167,6 +167,43 @@ def test_sets_side_by_side_do_not_mix(k):
         np.testing.assert_array_equal(some[0], whole[0][part])
         np.testing.assert_array_equal(some[1], whole[1][:, part])
         np.testing.assert_array_equal(some[2], whole[2][:, both])
+
+
+# -- the weights of a set by inclusion ------------------------------------------------------------
+
+
+def by_inclusion(log_p, last, signal, f, baseline, normalized):
+    """Mean, weights and coefficients by the formulae of the kernel's head, each sum by itself."""
+    q = -np.expm1(-np.exp(np.minimum(log_p - last, 700.0)))
+    w, per = np.exp(log_p) / q, signal.shape[1] // log_p.shape[1]
+    p, v = np.repeat(np.exp(log_p), per, axis=1), np.repeat(w, per, axis=1)
+
+    def rest(x):
+        return np.stack([np.delete(x, s, axis=0).sum(axis=0) for s in range(len(x))])
+
+    b, mean = rest(v * signal) + p * signal, (w * f).sum(axis=0)
+    if normalized:
+        b, mean = (v * signal).sum(axis=0) / v.sum(axis=0), mean / w.sum(axis=0)
+    own = v / (rest(v) + p) if normalized else v
+    return mean, w, own * (signal - b * baseline)
+
+
+@pytest.mark.parametrize("baseline", [True, False])
+@pytest.mark.parametrize("normalized", [True, False])
+def test_weights_by_inclusion_are_their_formula(baseline, normalized):
+    """Of cells of three variables each; the first has no other outcomes: all are certain."""
+    rng = np.random.default_rng(34)
+    log_p = log_softmax(rng.normal(size=(70, 6)) * rng.uniform(0, 4, size=(70, 1))).T[:4]
+    last, f, x = rng.normal(size=70) - 2, rng.normal(size=(4, 70)), rng.normal(size=(4, 210))
+    last[0] = -np.inf
+    run = estimator("importance_weighted", baseline=baseline, normalized=normalized)
+    outcomes = Outcomes(None, log_p, None, last)
+    mean, weights, coefficients = by_inclusion(log_p, last, x, f, baseline, normalized)
+    found = run._by_inclusion(outcomes, f, x)
+    np.testing.assert_allclose(found[0], mean, rtol=1e-12)
+    np.testing.assert_allclose(found[1], coefficients, rtol=1e-11, atol=1e-13)
+    expected = weights / weights.sum(axis=0) if normalized else weights
+    np.testing.assert_allclose(run.weights(outcomes), expected, rtol=1e-12)
 
 
 # -- drawing distinct outcomes ------------------------------------------------------------------

@@ -14,6 +14,7 @@ import numpy as np
 from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.simd.intrinsics import sqrt, where
 from fastgrad.kernels.simd.special import exp_normal, expm1, log
+from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 from fastgrad.kernels.tiles.elementwise import assign
 
 SUBSETS = 11  # largest k for which 2^k subsets take less time than an integral
@@ -31,44 +32,37 @@ def recurse(log_p, log_q, table, p, r, log_set, weight, pair):
     """F(C) = sum over s in C of F(C - s) p_s / (q + p(C)): s is the first of C to arrive.
 
     The table, (2^k, columns), holds F(C) times the product of r_s / p_s, r_s = q + p_s: it lies
-    between 1 and k!.
+    between 1 and k!. There is no log_set where that is empty.
     """
     wide_vectors()
     k, n = log_p.shape
-    q, total, every = np.empty(n), np.empty(n), (1 << k) - 1
-    for c in range(n):
-        q[c] = exp_normal(log_q[c])
-        table[0, c] = 1.0
-    for s in range(k):
-        for c in range(n):
-            p[s, c] = exp_normal(log_p[s, c])
-            r[s, c] = p[s, c] + q[c]
-    for subset in range(1, 1 << k):
-        row = table[subset]
-        for c in range(n):
-            row[c] = 0.0
-            total[c] = q[c]
+    every, pairs = (1 << k) - 1, pair.reshape((k * k, n))
+    for c in range(0, n, LANES):
+        q = exp_normal(load(log_q, c))
+        store(table, (0, c), filled(1.0))
         for s in range(k):
-            if subset >> s & 1:
-                rest = table[subset ^ (1 << s)]
-                for c in range(n):
-                    row[c] += r[s, c] * rest[c]
-                for c in range(n):
-                    total[c] += p[s, c]
-        for c in range(n):
-            row[c] /= total[c]
-    whole = table[every]
-    for c in range(n):
-        log_set[c] = log(whole[c])
-    for s in range(k):
-        rest = table[every ^ (1 << s)]
-        for c in range(n):
-            log_set[c] += log_p[s, c] - log(r[s, c])
-            weight[s, c] = r[s, c] * (rest[c] / whole[c])
-        for t in range(s):
-            rest = table[every ^ (1 << s) ^ (1 << t)]
-            for c in range(n):
-                pair[s, t, c] = r[s, c] * (r[t, c] * (rest[c] / whole[c]))
+            x = exp_normal(load(log_p, (s, c)))
+            store(p, (s, c), x)
+            store(r, (s, c), x + q)
+        for subset in range(1, 1 << k):
+            row, total = filled(0.0), q
+            for s in range(k):
+                if subset >> s & 1:
+                    row = row + load(r, (s, c)) * load(table, (subset ^ (1 << s), c))
+                    total = total + load(p, (s, c))
+            store(table, (subset, c), row / total)
+        whole = load(table, (every, c))
+        for s in range(k):
+            rest, mine = every ^ (1 << s), load(r, (s, c))
+            store(weight, (s, c), mine * (load(table, (rest, c)) / whole))
+            for t in range(s):
+                x = load(r, (t, c)) * (load(table, (rest ^ (1 << t), c)) / whole)
+                store(pairs, (s * k + t, c), mine * x)
+        if log_set.size:
+            x = log(whole)
+            for s in range(k):
+                x = x + (load(log_p, (s, c)) - log(load(r, (s, c))))
+            store(log_set, c, x)
 
 
 # -- many: an integral over the time at which the first from outside arrives -------------------
@@ -183,11 +177,12 @@ def integrate(log_p, log_q, rho, a, log_set, weight, pair):
             for t in range(s):
                 for c in range(n):
                     pair[s, t, c] += arrived[c] * a[t, c]
-    for c in range(n):
+    for c in range(log_set.size):
         log_set[c] = log(total[c] * step) + peak[c] - exp_normal(peak[c])
     for s in range(k):
-        for c in range(n):
+        for c in range(log_set.size):
             log_set[c] += log_p[s, c] - log_q[c] + log(there[s, c])
+        for c in range(n):
             weight[s, c] /= total[c]
         for t in range(s):
             for c in range(n):
@@ -202,32 +197,34 @@ def set_coefficients(out, pair, x):
     """out_s = sum over t of pair_st (x_s - x_t)."""
     wide_vectors()
     k, n = x.shape
-    d = np.empty(n)
-    out[:] = 0.0
-    for s in range(k):
-        for t in range(s):
-            for c in range(n):
-                d[c] = pair[s, t, c] * (x[s, c] - x[t, c])
-            for c in range(n):
-                out[s, c] += d[c]
-            for c in range(n):
-                out[t, c] -= d[c]
+    pairs = pair.reshape((k * k, n))
+    for c in range(0, n, LANES):
+        for s in range(k):
+            store(out, (s, c), filled(0.0))
+        for s in range(k):
+            mine, total = load(x, (s, c)), load(out, (s, c))
+            for t in range(s):
+                d = load(pairs, (s * k + t, c)) * (mine - load(x, (t, c)))
+                total = total + d
+                store(out, (t, c), load(out, (t, c)) - d)
+            store(out, (s, c), total)
 
 
 @kernel(cost=lambda log_p: log_p.size << min(len(log_p), SUBSETS))
 def unordered(chunk, chunks, log_p, log_q, signal, log_set, weight, coefficient):
     """Weigh the sets log_p (k, M), and fill coefficient_s = sum over t of pair_st (x_s - x_t).
 
-    The signal x and its coefficients are (k, n), n / M consecutive ones to each set.
+    The signal x and its coefficients are (k, n), n / M consecutive ones to each set. log_set is
+    (M,), or empty if nobody asks.
     """
     k, m = log_p.shape
     per = signal.shape[1] // max(m, 1)
-    columns = min(CELLS, (m + 7) // 8 * 8)
+    columns = min(CELLS, (m + LANES - 1) // LANES * LANES)
     blocks = (m + columns - 1) // max(columns, 1)
     few = k <= SUBSETS
     table, pair = np.empty((1 << k if few else 1, columns)), np.empty((k, k, columns))
     x, y, a, b, w = np.empty((5, k, columns))
-    lq, ls = np.empty(columns), np.empty(columns)
+    lq, ls = np.empty(columns), np.empty(columns if log_set.size else 0)
     for i in chunk_range(blocks, chunk, chunks):
         begin, end = i * columns, min((i + 1) * columns, m)
         for c in range(columns):  # the last set again where sets end
@@ -239,7 +236,7 @@ def unordered(chunk, chunks, log_p, log_q, signal, log_set, weight, coefficient)
             recurse(x, lq, table, a, b, ls, w, pair)
         else:
             integrate(x, lq, a, b, ls, w, pair)
-        assign(log_set[begin:end], ls)
+        assign(log_set[begin:end], ls)  # of which there may be none
         for s in range(k):
             assign(weight[s, begin:end], w[s])
         for v in range(per):
