@@ -69,15 +69,13 @@ class CentredScores:
 
     distribution: Discrete
     logits: FloatArray
-    layout: tuple[int, ...]
     sums: FloatArray
     mean: Mean
 
     def __init__(self, distribution: Discrete) -> None:
         self.distribution = distribution
         self.logits = distribution.matrix
-        self.layout = _outcomes.shape(*self.logits.shape)
-        self.sums = np.empty((0, *self.layout[1:]), self.logits.dtype)
+        self.sums = np.empty((0, 2, 1, 1), self.logits.dtype)
         self.mean = Mean()
         self.last: tuple[Any, Any, Any] | None = None
 
@@ -94,7 +92,7 @@ class CentredScores:
     def settle(self) -> None:
         """Take the last block into the sums, which pays where more than one result is wanted."""
         if not len(self.sums):
-            self.sums = np.zeros(self.layout, self.logits.dtype)
+            self.sums = np.zeros(_outcomes.shape(*self.logits.shape), self.logits.dtype)
         z, x, first = self._last_block()
         _outcomes.scatter(self.logits.shape[1], z, x, first, self.sums)
         self.last = z[:0], x[:0], first
@@ -108,7 +106,9 @@ class CentredScores:
 
         The baseline is one number, or one for each example: of the shape of the mean.
         """
-        return self._finish(over, self.mean.flat - np.reshape(baseline, -1))
+        if type(baseline) is not float:
+            baseline = np.reshape(baseline, -1)
+        return self._finish(over, self.mean.flat - baseline)
 
     def optimum(self) -> FloatArray:
         """Return the mean about the optimal baseline, made of the other samples of each.

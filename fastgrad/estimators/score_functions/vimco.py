@@ -115,7 +115,7 @@ class VIMCO(ScoreFunction):
             scores.add(z, signal)
         grad = scores.about(0.0, value.count)
         mean = value.result
-        if np.any(empty):
+        if empty is not False and np.any(empty):
             mean = np.where(empty.reshape(value.shape), -np.inf, mean)[()]
         return estimate(mean, grad, state, scores.mean.count)
 

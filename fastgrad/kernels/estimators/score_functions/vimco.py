@@ -14,7 +14,7 @@ from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vecto
 from fastgrad.kernels.simd.intrinsics import where
 from fastgrad.kernels.simd.special import exp, log_normal
 
-COLUMNS = 64
+COLUMNS = 64  # at most, which are worked on together
 
 
 @block
@@ -103,15 +103,16 @@ def bounds(chunk, chunks, x, size, log_size, bound, signal):
     x and signal are (S, M), bound is (S / size, M).
     """
     groups, m = bound.shape
-    blocks = (m + COLUMNS - 1) // COLUMNS
+    columns = min(COLUMNS, (m + 7) // 8 * 8)
+    blocks = (m + columns - 1) // max(columns, 1)
     items = groups * blocks
-    y, e = np.zeros((size, COLUMNS)), np.empty((size, COLUMNS))
-    rest, sums = np.empty((size, COLUMNS)), np.empty((size, COLUMNS))
-    best, second, total = np.empty(COLUMNS), np.empty(COLUMNS), np.empty(COLUMNS)
-    scratch, arg = np.empty(COLUMNS), np.empty(COLUMNS, np.int64)
+    y, e = np.zeros((size, columns)), np.empty((size, columns))
+    rest, sums = np.empty((size, columns)), np.empty((size, columns))
+    best, second, total = np.empty(columns), np.empty(columns), np.empty(columns)
+    scratch, arg = np.empty(columns), np.empty(columns, np.int64)
     for item in chunk_range(items, chunk, chunks):
-        group, begin = item // blocks, item % blocks * COLUMNS
-        width = min(COLUMNS, m - begin)
+        group, begin = item // blocks, item % blocks * columns
+        width = min(columns, m - begin)
         for k in range(size):
             for c in range(width):
                 y[k, c] = np.float64(x[group * size + k, begin + c])
