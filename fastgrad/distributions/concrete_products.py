@@ -12,7 +12,6 @@ import numpy as np
 from fastgrad import _validate
 from fastgrad._typing import FloatArray, IntArray
 from fastgrad.kernels.distributions import concrete_products as _kernels
-from fastgrad.kernels.tiles import features as _features
 
 __all__ = ["gumbel_softmax_product", "relax_product"]
 
@@ -47,9 +46,9 @@ def gumbel_softmax_product(
     True
     """
     x, r = _samples_of(logits, relaxed, cotangent)
-    grad = np.zeros(logits.shape, logits.dtype)
+    grad = np.empty(logits.shape, logits.dtype)
     scale = _validate.scale(logits.dtype, temperature)
-    _features.softmax_products(x, r, scale, grad.reshape(x.shape[1:]))
+    _kernels.gumbel_softmax(x, r, scale, grad.reshape(x.shape[1:]))
     return grad
 
 

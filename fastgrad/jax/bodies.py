@@ -1,8 +1,8 @@
 """What handlers do, operation by operation: what `operations` does in NumPy, in compiled code.
 
-Here for categorical variables and their relaxations; `combinatorial_bodies` and `row_bodies` have
-the others. Shapes
-and types were checked when the program was traced; what only shows when it runs is checked here.
+Here for categorical variables; `concrete_bodies` has their relaxations, `combinatorial_bodies` and
+`row_bodies` the others. Shapes and types were checked when the program was traced; what only shows
+when it runs is checked here.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from fastgrad.kernels.compiler.jit import MAX_CHUNKS
 from fastgrad.kernels.distributions import categorical as _categorical
 from fastgrad.kernels.distributions import categorical_entropy as _entropies
 from fastgrad.kernels.distributions import categorical_inverse as _inverse
-from fastgrad.kernels.distributions import concrete as _concrete
-from fastgrad.kernels.distributions import concrete_vjp as _products
 from fastgrad.kernels.tiles import check as _check
 
 MESSAGES = (
@@ -137,108 +135,6 @@ def _sample(real):
                 return MEMORY
             if bad.any():
                 return check(rows)
-        return 0
-
-    return run
-
-
-@body("gumbel_softmax", 3, 1)
-def _gumbel_softmax(real):
-    draw, check = running(_concrete.gumbel_softmax), checking()
-
-    @compiled
-    def run(ins, outs, options):
-        shape, samples = rows_of(ins), sizes(outs[0])[-3]
-        for g in range(groups(ins[0], 2)):
-            rows = read_only(array(ins[0], g, shape, real))
-            wrong = check(rows)
-            noise, misplaced = place(array(ins[1], g, (5,), np.uint32), samples)
-            scale = array(ins[2], g, (1,), real)[0]
-            if wrong or misplaced or not fits(scale):
-                return wrong or misplaced or TEMPERATURE
-            out = array(outs[0], g, (samples, shape[0], shape[1]), real)
-            if draw(out.size, (rows, noise, scale, options[0], out)):
-                return MEMORY
-        return 0
-
-    return run
-
-
-@body("gumbel_softmax_vjp", 4, 1)
-def _gumbel_softmax_vjp(real):
-    multiply = running(_products.gumbel_softmax_vjp)
-
-    @compiled
-    def run(ins, outs, options):
-        shape, samples = rows_of(ins), sizes(ins[3])[-3]
-        for g in range(groups(ins[0], 2)):  # what was wrong has ended the forward call
-            rows = read_only(array(ins[0], g, shape, real))
-            noise, wrong = place(array(ins[1], g, (5,), np.uint32), samples)
-            scale = array(ins[2], g, (1,), real)[0]
-            if wrong or not fits(scale):
-                return wrong or TEMPERATURE
-            r = read_only(array(ins[3], g, (samples, shape[0], shape[1]), real))
-            grad = array(outs[0], g, shape, real)
-            if multiply(r.size, (rows, r, noise, scale, options[0] & LOG != 0, grad)):
-                return MEMORY
-        return 0
-
-    return run
-
-
-@body("relax", 3, 4)
-def _relax(real):
-    draw, check = running(_concrete.relax), checking()
-
-    @compiled
-    def run(ins, outs, options):
-        shape, samples = rows_of(ins), sizes(outs[0])[-2]
-        full = samples, shape[0], shape[1]
-        for g in range(groups(ins[0], 2)):
-            rows = read_only(array(ins[0], g, shape, real))
-            noise, wrong = place(array(ins[1], g, (5,), np.uint32), samples)
-            scale = array(ins[2], g, (1,), real)[0]
-            if wrong or not fits(scale):
-                return wrong or TEMPERATURE
-            z = array(outs[0], g, (samples, shape[0]), np.int32)
-            others = (
-                array(outs[1], g, full, real),
-                array(outs[2], g, full, real),
-                array(outs[3], g, full, real),
-            )
-            bad = np.zeros(MAX_CHUNKS, np.bool_)
-            coupled, log = options[0] & COUPLED != 0, options[0] & LOG != 0
-            if draw(rows.size * samples, (rows, noise, scale, coupled, log, z, others, bad)):
-                return MEMORY
-            if bad.any():
-                return check(rows)
-        return 0
-
-    return run
-
-
-@body("relax_vjp", 5, 2)
-def _relax_vjp(real):
-    multiply = running(_products.relax_vjp)
-
-    @compiled
-    def run(ins, outs, options):
-        shape, samples = rows_of(ins), sizes(ins[3])[-3]
-        full = samples, shape[0], shape[1]
-        for g in range(groups(ins[0], 2)):
-            rows = read_only(array(ins[0], g, shape, real))
-            noise, wrong = place(array(ins[1], g, (5,), np.uint32), samples)
-            scale = array(ins[2], g, (1,), real)[0]
-            if wrong or not fits(scale):
-                return wrong or TEMPERATURE
-            r = (
-                read_only(array(ins[3], g, full, real)),
-                read_only(array(ins[4], g, full, real)),
-            )
-            grads = array(outs[0], g, shape, real), array(outs[1], g, shape, real)
-            coupled, log = options[0] & COUPLED != 0, options[0] & LOG != 0
-            if multiply(2 * r[0].size, (rows, r, noise, scale, coupled, log, grads)):
-                return MEMORY
         return 0
 
     return run

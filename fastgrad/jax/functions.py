@@ -84,8 +84,9 @@ def gumbel_softmax(
 ) -> jax.Array:
     """Draw relaxed samples: `fastgrad.gumbel_softmax` inside a JAX program.
 
-    The gradient draws the noise again. That of hard samples is the straight-through estimate; none
-    flows to the temperature.
+    The gradient is made of the samples themselves, which are kept for it; where they are hard, or
+    logarithms, the noise is drawn again. The gradient of hard samples is the straight-through
+    estimate; none flows to the temperature. To keep nothing, wrap the loss in `jax.checkpoint`.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
 from fastgrad.jax.calls import call
-from fastgrad.kernels.distributions.concrete import LOG
+from fastgrad.kernels.distributions.concrete import LOG, SOFT
 
 __all__ = ["differentiable"]
 
@@ -25,10 +25,10 @@ def differentiable(name: str, **options: Any) -> Callable[..., tuple[Any, ...]]:
 def _with_gradient(name, options):
     """Return an operation whose gradient by its first operands is its product of the table.
 
-    Only the operands are kept for it: the noise is drawn again.
+    Kept for it are the operands, and those results from which it follows: never the noise.
     """
     options = dict(options)
-    product = PRODUCTS[name]
+    product, reused = PRODUCTS[name], _reused(name, options)
 
     @jax.custom_vjp
     def function(*operands):
@@ -39,15 +39,27 @@ def _with_gradient(name, options):
     def forward(*operands):
         if symbolic:
             operands = tuple(operand.value for operand in operands)
-        return function(*operands), operands
+        results = function(*operands)
+        return results, (operands, results[:reused])
 
-    def backward(operands, cotangents):
-        found = product(operands, cotangents, **options)
+    def backward(kept, cotangents):
+        operands, results = kept
+        found = product((*operands, *results), cotangents, **options)
         grads = found if isinstance(found, tuple) else (found,)
         return (*grads, *(None for _ in operands[len(grads) :]))
 
     function.defvjp(forward, backward, symbolic_zeros=symbolic)
     return function
+
+
+def _reused(name: str, options: dict[str, Any]) -> int:
+    """Return how many results the product takes after the operands.
+
+    Relaxations say what their product is, unless they are hard or logarithms.
+    """
+    if name == "gumbel_softmax" and options["mode"] == SOFT:
+        return 1
+    return 3 if name == "relax" and not options["log"] else 0
 
 
 def _whole(cotangent: Any) -> Any:
@@ -68,18 +80,25 @@ class _Cotangents(NamedTuple):
 
 
 def _gumbel_softmax_product(operands, cotangents, *, samples, mode):
+    if mode == SOFT:
+        _, _, scale, relaxed = operands
+        return call("gumbel_softmax_product", relaxed, _whole(cotangents[0]), scale)[0]
     return call("gumbel_softmax_vjp", *operands, _whole(cotangents[0]), log=mode == LOG)[0]
 
 
 def _relax_product(operands, cotangents, *, samples, coupled, log):
     r = _Cotangents(*cotangents)
     pair = _whole(r.relaxed), _whole(r.conditional)
-    both = call("relax_vjp", *operands, *pair, coupled=coupled, log=log)
+    if log:
+        through, given = call("relax_vjp", *operands, *pair, coupled=coupled, log=log)
+        grad = through + given
+    else:
+        rows, _, scale, *results = operands
+        (grad,) = call("relax_product", rows, *results, *pair, scale)
     if isinstance(r.score, SymbolicZero):  # nothing depends on it
-        return both[0] + both[1]
+        return grad
     p, total = jax.nn.softmax(operands[0], axis=-1), r.score.sum(axis=0)
-    through_score = p * ((p * total).sum(axis=-1, keepdims=True) - total)
-    return both[0] + both[1] + through_score
+    return grad + p * ((p * total).sum(axis=-1, keepdims=True) - total)
 
 
 def _log_prob_product(operands, cotangents):

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from fastgrad.jax import combinatorial_bodies as combinatorial_bodies  # fills the table as well
+from fastgrad.jax import concrete_bodies as concrete_bodies
 from fastgrad.jax import frames
 from fastgrad.jax import row_bodies as row_bodies
 from fastgrad.jax.bodies import COUPLED, DESCENDING, ENTROPIC, LOG, MESSAGES, NOISY, TABLE

@@ -26,6 +26,7 @@ from fastgrad.distributions.assignment import canonical, require_matching
 from fastgrad.distributions.plackett_luce import size
 from fastgrad.kernels.compiler.jit import MAX_CHUNKS
 from fastgrad.kernels.distributions import concrete as _concrete
+from fastgrad.kernels.distributions import concrete_products as _at_hand
 from fastgrad.kernels.distributions import concrete_vjp as _products
 from fastgrad.kernels.distributions import sinkhorn_batch as _sinkhorn_kernels
 from fastgrad.kernels.distributions import subset_top_k as _top_k
@@ -125,6 +126,22 @@ def _relax_vjp(logits, address, scale, relaxed, conditional, *, coupled, log):
     noise = noise_of(address, len(relaxed))
     _products.relax_vjp(rows, given, noise, _scale(rows, scale), coupled, log, grads)
     return grads
+
+
+def _gumbel_softmax_product(relaxed, cotangent, scale):
+    x, r = (_validate.real_array(a, "an operand") for a in (relaxed, cotangent))
+    grad = np.empty(x.shape[1:], x.dtype)
+    _at_hand.gumbel_softmax(x, r, x.dtype.type(scale), grad)
+    return (grad,)
+
+
+def _relax_product(logits, z, relaxed, conditional, relaxed_cotangent, cotangent, scale):
+    rows, z = _validate.real_array(logits, "logits"), _validate.frozen(np.ascontiguousarray(z))
+    given = relaxed, conditional, relaxed_cotangent, cotangent
+    x, y, r, q = (_validate.real_array(a, "an operand") for a in given)
+    grad, scale = np.empty_like(rows), rows.dtype.type(scale)
+    _at_hand.relax(rows, z, (x, y), (r, q), scale, rows.dtype.type(1) / scale, grad)
+    return (grad,)
 
 
 def _log_prob(logits, z):
@@ -282,6 +299,10 @@ OPERATIONS = {
     "gumbel_softmax_vjp": Operation(_gumbel_softmax_vjp, (2, 1, 0, 3), like_logits),
     "relax": Operation(_relax, (2, 1, 0), _of_relax),
     "relax_vjp": Operation(_relax_vjp, (2, 1, 0, 3, 3), lambda x, *_, **__: 2 * like_logits(x)),
+    "gumbel_softmax_product": Operation(
+        _gumbel_softmax_product, (3, 3, 0), lambda x, *_: ((x.shape[1:], x.dtype),)
+    ),
+    "relax_product": Operation(_relax_product, (2, 2, 3, 3, 3, 3, 0), like_logits),
     "log_prob": Operation(_log_prob, (2, 2), lambda x, z: ((z.shape, x.dtype),)),
     "score": Operation(_score, (2, 2), lambda x, z: (((*z.shape, x.shape[1]), x.dtype),)),
     "entropy": Operation(_entropy, (2,), lambda x: ((x.shape[:1], x.dtype),)),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fastgrad as fg
+from fastgrad.distributions.concrete_products import relax_product
 
 jax = pytest.importorskip("jax")
 fj = pytest.importorskip("fastgrad.jax")
@@ -131,6 +132,29 @@ def test_gradients_are_the_products(hard):
     expected = fg.gumbel_softmax_vjp(LOGITS, w, temperature=0.5, rng=RNG)
     for way in (loss, jax.jit(loss), jax.checkpoint(loss)):
         equal(jax.grad(way)(LOGITS, KEY), expected)
+
+
+@pytest.mark.parametrize("samples", [None, 3])
+def test_gradients_of_relaxations_draw_no_noise(samples):
+    options = {"temperature": 0.5, "num_samples": samples}
+    r = fg.relax(LOGITS, rng=RNG, **options)
+    weights = np.random.default_rng(1).normal(size=(2, *r.relaxed.shape)).astype(np.float32)
+
+    def loss(logits, weights):
+        _, relaxed, conditional, _ = fj.relax(logits, KEY, **options)
+        return (weights[0] * relaxed).sum() + (weights[1] * conditional).sum()
+
+    expected = relax_product(LOGITS, *r[:3], *weights, temperature=0.5)
+    program = jax.jit(jax.grad(loss))
+    equal(program(LOGITS, weights), expected)
+    equal(jax.grad(loss)(LOGITS, weights), expected)
+    rows = (0, 1) if samples is None else (0, 2)
+    equal(jax.vmap(jax.grad(loss), rows)(LOGITS, weights), expected)
+    assert "relax_product" in program.lower(LOGITS, weights).as_text()
+    both = jax.jit(jax.grad(lambda x: (fj.gumbel_softmax(x, KEY, **options) ** 2).sum()))
+    text = both.lower(LOGITS).as_text()
+    assert "gumbel_softmax_product" in text
+    assert "vjp" not in text
 
 
 def test_gradients_under_vmap():
