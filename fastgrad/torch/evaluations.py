@@ -38,10 +38,6 @@ class Evaluations:
     levels : Mapped
         How the logits are mapped by `torch.func.vmap`, and so the samples that f is given.
 
-    Attributes
-    ----------
-    objective : Objective
-        What the estimator is given.
     """
 
     f: Callable[[Tensor], Any]
@@ -51,7 +47,6 @@ class Evaluations:
     who: str
     gradients: bool
     levels: Mapped
-    objective: Objective
 
     def __init__(
         self,
@@ -67,19 +62,31 @@ class Evaluations:
         self.who, self.gradients = estimator.name, "grad" in estimator.needs
         self.levels = levels
         self.at_outcomes: list[tuple[Any, Tensor]] = []  # outcomes z, and values with their graph
-        # Arrays, values, and what returns the gradient.
-        self.at_features: list[tuple[Any, Tensor, Callable[[], Any]]] = []
-        if index:
-            self.objective = Objective(index=self.value_at_outcomes)
-        else:
-            parts = {"index": self.value_at_outcomes, "value_and_grad": self.value_and_gradient}
-            self.objective = Objective(self.value, self.gradient, **parts)
+        # Arrays, values, and what returns the gradient. Nothing that is kept refers to this object:
+        # such cycles would hold arrays and graphs until the collector comes.
+        self.at_features: list[tuple[Any, Tensor, Callable[[Evaluations], Any]]] = []
+
+    @property
+    def objective(self) -> Objective:
+        """What the estimator is given."""
+        if self.index:
+            return Objective(index=self.value_at_outcomes)
+        parts = {"index": self.value_at_outcomes, "value_and_grad": self.value_and_gradient}
+        return Objective(self.value, self.gradient, **parts)
 
     @property
     def samples(self) -> Tensor:
         """The values that the estimate's own is the mean of, in order, with their graph."""
-        found = self.at_outcomes or [each[:2] for each in self.at_features]
-        return torch.cat([value for _, value in found])
+        values = self._values()
+        return torch.cat(values) if len(values) > 1 else values[0]
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether these values have a graph."""
+        return any(value.requires_grad for value in self._values())
+
+    def _values(self) -> list[Tensor]:
+        return [each[1] for each in self.at_outcomes or self.at_features]
 
     def value_at_outcomes(self, z: Any) -> Any:
         """Evaluate f at outcomes z, shape (S, *batch)."""
@@ -106,28 +113,30 @@ class Evaluations:
         """Evaluate the gradient of the sum of f's values by features x."""
         if not any(each[0] is x for each in self.at_features):
             self.value(x)
-        return next(each[2] for each in reversed(self.at_features) if each[0] is x)()
+        return next(each[2] for each in reversed(self.at_features) if each[0] is x)(self)
 
-    def _evaluate(self, x: Any) -> tuple[Tensor, Tensor | None, Callable[[], Any]]:
+    def _evaluate(self, x: Any) -> tuple[Tensor, Tensor | None, Callable[[Evaluations], Any]]:
         """Return value and credit at features, and what returns the gradient by them."""
         leaf = self._features(x.copy())  # the array is the estimator's, and read-only
         if not self.gradients:
-            return *self._ask(leaf.to(self.dtype)), lambda: None
+            return *self._ask(leaf.to(self.dtype)), lambda given: None
         if active():
             return self._transformed(leaf)
         with torch.enable_grad():
             value, credit = self._ask(leaf.requires_grad_().to(self.dtype))
 
-        def gradient() -> Any:
-            self._require(value.requires_grad)
+        def gradient(given: Evaluations) -> Any:
+            given._require(value.requires_grad)
             # Values at samples keep their graph for f's parameters; others are not needed again.
-            keep, ones = not self.at_outcomes, torch.ones_like(value)
+            keep, ones = not given.at_outcomes, torch.ones_like(value)
             (found,) = torch.autograd.grad(value, leaf, ones, retain_graph=keep, allow_unused=True)
             return np.zeros_like(x) if found is None else found.numpy(force=True)
 
         return value, credit, gradient
 
-    def _transformed(self, leaf: Tensor) -> tuple[Tensor, Tensor | None, Callable[[], Any]]:
+    def _transformed(
+        self, leaf: Tensor
+    ) -> tuple[Tensor, Tensor | None, Callable[[Evaluations], Any]]:
         """Do the same inside transforms of `torch.func`, by one of them."""
         depends = []
 
@@ -139,10 +148,10 @@ class Evaluations:
         found: Any = torch.func.vjp(ask, leaf, has_aux=True)
         value, back, others = found
 
-        def gradient() -> Any:
-            self._require(depends[0])
+        def gradient(given: Evaluations) -> Any:
+            given._require(depends[0])
             (slope,) = back(torch.ones_like(value))
-            return self._array(slope)
+            return given._array(slope)
 
         return value, others[0] if others else None, gradient
 

@@ -187,9 +187,16 @@ def expectation_and_state(
         for x in (estimate.value, estimate.grad)
     )
     mean = None
-    if torch.is_grad_enabled() and (active() or given.samples.requires_grad):
+    if torch.is_grad_enabled() and (active() or given.differentiable):
         mean = _mean(run, num_samples, given, estimate, levels).to(logits.dtype)
-    return _Joined.apply(logits, mean, value, grad), estimate.state  # pyright: ignore
+    return _applied(_Joined, logits, mean, value, grad), estimate.state
+
+
+def _applied(function: type[torch.autograd.Function], *args: Any) -> Any:
+    """Apply a function; outside of transforms without its binding of defaults, which takes long."""
+    if active():
+        return function.apply(*args)
+    return super(torch.autograd.Function, function).apply(*args)  # pyright: ignore
 
 
 class _Joined(torch.autograd.Function):
@@ -211,7 +218,10 @@ class _Joined(torch.autograd.Function):
         (cotangent,), (logits, grad) = cotangents, ctx.saved_tensors
         product = None
         if ctx.needs_input_grad[0]:  # examples do not mix: each has its own factor
-            product = _Product.apply(cotangent, grad, logits)
+            if active() or torch.is_grad_enabled():  # the product may be differentiated
+                product = _Product.apply(cotangent, grad, logits)
+            else:
+                product = _Product.forward(cotangent, grad, logits)
         return product, cotangent if ctx.joined else None, None, None
 
 

@@ -1,6 +1,7 @@
 """Expectations of functions of tensors, against the NumPy API and against plain autograd."""
 
 import functools
+import gc
 import itertools
 import math
 
@@ -296,3 +297,22 @@ def test_other_things_are_refused():
         ask(lambda x: x[..., 0], fg.estimator("rloo"), temperature=1.0)
     with pytest.raises(ValueError, match="logits must be on the CPU"):
         fgt.expectation(lambda x: x, torch.zeros(3, device="meta"), rng=KEY)
+
+
+@pytest.mark.parametrize("name", ["rloo", "rebar", "gumbel_softmax"])
+def test_no_cycles_hold_arrays_and_graphs(name):
+    w = torch.ones(3, requires_grad=True)
+
+    def step():
+        logits = torch.zeros(5, 3, requires_grad=True)
+        value = fgt.expectation(lambda x: (x @ w).square(), logits, estimator=name, rng=0)
+        value.sum().backward()
+
+    step()
+    gc.collect()
+    gc.disable()
+    try:
+        step()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
