@@ -11,15 +11,17 @@ from __future__ import annotations
 import copy
 
 import numpy as np
+import numpy.typing as npt
 
 from fastgrad._typing import ByteArray, FloatArray
 from fastgrad.dithering.eye.blur import convolve, gaussian
 from fastgrad.dithering.optimiser.loss import BlurredError
 
-__all__ = ["compensated"]
+__all__ = ["RADIUS", "aimed", "blurred", "compensated", "missing"]
 
 SIGMA = 2.0  # pixels over which colours are to be right
 SHARE = 0.5  # of what is missing: all of it would be made up for by grain
+RADIUS = len(gaussian(SIGMA)) // 2  # pixels as far as which it is handed back
 
 
 def compensated(loss: BlurredError, indices: ByteArray, palette: FloatArray) -> BlurredError:
@@ -51,10 +53,48 @@ def compensated(loss: BlurredError, indices: ByteArray, palette: FloatArray) -> 
     >>> round(float(target.planes[0, 15, 15]), 3)
     0.35
     """
-    counted = loss.weights > 0
-    missing = (loss.planes - np.asarray(palette, loss.dtype).T[:, indices]) * counted
+    counted, colors = loss.weights > 0, np.asarray(palette, loss.dtype).T
     target = copy.copy(loss)
-    target.planes = convolve(missing, SHARE**0.5 * gaussian(SIGMA))
-    target.planes *= counted
-    target.planes += loss.planes
+    residual = missing(loss.planes, counted, indices, colors)
+    target.planes = aimed(loss.planes, counted, blurred(residual))
     return target
+
+
+def missing(
+    planes: FloatArray, counted: npt.NDArray[np.bool_], indices: ByteArray, colors: FloatArray
+) -> FloatArray:
+    """Return what a picture, or some rows of it, misses: 0 where pixels do not count.
+
+    Parameters
+    ----------
+    planes : array, shape (channels, height, width)
+        What it is to be, in the space of the loss.
+    counted : array of bool, shape (height, width)
+        Which pixels count.
+    indices : array of uint8, shape (height, width)
+        The palette index of each pixel.
+    colors : array, shape (channels, K)
+        The palette, planar.
+
+    Returns
+    -------
+    array, shape (channels, height, width)
+        The residual.
+
+    Examples
+    --------
+    >>> counted = np.array([[True, False]])
+    >>> missing(np.ones((1, 1, 2)), counted, np.zeros((1, 2), np.uint8), np.array([[0.75]]))
+    array([[[0.25, 0.  ]]])
+    """
+    return (planes - colors[:, indices]) * counted
+
+
+def blurred(residual: FloatArray) -> FloatArray:
+    """Return the share of a residual, (channels, height, width), that is handed back."""
+    return convolve(residual, SHARE**0.5 * gaussian(SIGMA))
+
+
+def aimed(planes: FloatArray, counted: npt.NDArray[np.bool_], more: FloatArray) -> FloatArray:
+    """Return the target: planes, (channels, height, width), and where pixels count, more."""
+    return more * counted + planes

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
 from fastgrad._typing import Array
 
-__all__ = ["HeldRows"]
+__all__ = ["BlurredRows", "HeldRows"]
 
 
 class HeldRows:
@@ -76,3 +78,67 @@ class HeldRows:
                 now[:, :rows] = old
             now[:, rows:] = self._fill
         self._end = end
+
+
+class BlurredRows:
+    """Planes whose rows come one after the other, blurred as far as is known: as if all at once.
+
+    Parameters
+    ----------
+    blur : callable
+        Returns planes, (planes, rows, width), blurred, as if there were zeros around them. What is
+        further away than a radius has no part in a pixel.
+    radius : int
+        The radius in rows.
+    planes, width : int
+        Number of planes, and of columns.
+    dtype : dtype_like
+        The type of the numbers.
+    begin, height : int
+        The first row, and the one after the last.
+
+    Attributes
+    ----------
+    given, end : int
+        The ends of the rows that have come, and of those that are blurred.
+
+    Examples
+    --------
+    >>> def blur(planes):
+    ...     padded = np.pad(planes, [(0, 0), (1, 1), (0, 0)])
+    ...     return padded[:, :-2] + planes + padded[:, 2:]
+    >>> rows = BlurredRows(blur, 1, 1, 1, np.int64, 0, 4)
+    >>> rows.add(np.ones((1, 3, 1), np.int64)).tolist(), rows.end
+    ([[[2], [3]]], 2)
+    >>> rows.add(np.ones((1, 1, 1), np.int64)).tolist(), rows.end
+    ([[[3], [2]]], 4)
+    """
+
+    given: int
+    end: int
+
+    def __init__(
+        self,
+        blur: Callable[[Array], Array],
+        radius: int,
+        planes: int,
+        width: int,
+        dtype: npt.DTypeLike,
+        begin: int,
+        height: int,
+    ) -> None:
+        self._blur, self._radius, self._height = blur, radius, height
+        self._last = np.zeros((planes, 0, width), dtype)
+        self.given = self.end = begin
+
+    def add(self, rows: Array) -> Array:
+        """Take the next rows, and return those that are blurred since: from `end` on, as it was."""
+        top, first = self.end, self.given - self._last.shape[1]
+        joined = np.concatenate([self._last, rows], axis=1)
+        self.given += rows.shape[1]
+        known = self.given - (0 if self.given == self._height else self._radius)
+        self.end = max(top, known)
+        self._last = joined[:, max(0, joined.shape[1] - 2 * self._radius) :]
+        if self.end == top:
+            return joined[:, :0]
+        return self._blur(joined)[:, top - first : self.end - first]

@@ -7,6 +7,9 @@ often: all sweeps go over the picture at once, each two rows of tiles behind the
 number is added in the order in which a search of the whole picture adds it, and the result is the
 same, bit for bit. What must be held in memory is two rows of tiles for each sweep.
 
+The last sweeps may aim at what the first have left missing, too (see `compensation`): a row of
+tiles waits for it no longer than for a sweep.
+
 Across, too, what is missing beside some columns reaches only so far. So wide pictures can be
 searched in parts of some columns each, with more on both sides, and memory is bounded by the part.
 """
@@ -20,10 +23,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgrad._typing import ArrayLike, ByteArray, FloatArray
-from fastgrad.dithering.optimiser import diffusion
+from fastgrad.dithering.optimiser import compensation, diffusion
 from fastgrad.dithering.optimiser.diffusion import limits_of
-from fastgrad.dithering.optimiser.held_rows import HeldRows
+from fastgrad.dithering.optimiser.held_rows import BlurredRows, HeldRows
 from fastgrad.dithering.optimiser.loss import BlurredError
+from fastgrad.dithering.optimiser.row_sums import row_sums
 from fastgrad.dithering.optimiser.search import NO_PREVIOUS, in_vectors, outwards, table_of
 from fastgrad.kernels.dithering.optimiser import search as kernels
 from fastgrad.kernels.dithering.optimiser.diffusion import BAND
@@ -89,6 +93,8 @@ class Wavefront:
         right.
     diffused : bool, optional
         Whether errors are diffused first; else each pixel begins with the nearest colour.
+    compensated : int, optional
+        How many of the sweeps, the last ones but fewer than all, aim at what is `compensated`.
 
     Attributes
     ----------
@@ -125,8 +131,10 @@ class Wavefront:
         first: int = 0,
         columns: tuple[int, int] | None = None,
         diffused: bool = True,
+        compensated: int = 0,
     ) -> None:
         self._loss, self._sweeps, self._diffused = loss, sweeps, diffused
+        self._plain = sweeps - compensated
         self._height, self._across = shape
         self._table, self._size = table_of(loss)
         self._radius = len(self._table) // 2
@@ -145,10 +153,15 @@ class Wavefront:
         # Rows of tiles that come next. A later sweep begins below what lacks something from above.
         below = [2 * (sweep + 1) if begin else 0 for sweep in range(sweeps)]
         self._evens, self._odds = [top + n for n in below], [top + 1 + n for n in below]
-        self._given = self._felt = begin  # end of the rows that have come; of those with a field
-        self._taken = first
+        self._given, self._taken = begin, first  # ends of the rows that have come, and gone
         channels, width, radius = len(loss.planes), self._width, self._radius
-        self._last = np.zeros((channels, 0, width), loss.dtype)  # errors above, before any move
+        how = channels, width, loss.dtype
+        self._fields = BlurredRows(loss.field, radius, *how, begin, self._height)
+        # Rows whose first sweeps are right, and so what they miss.
+        left = min(begin + 2 * self._plain * self._size, self._height) if begin else 0
+        more = compensation.blurred, compensation.RADIUS
+        self._residual = BlurredRows(*more, *how, left, self._height)
+        self._aimed = BlurredRows(loss.field, radius, *how, left, self._height)
         self._planes = HeldRows(channels, width, loss.dtype, begin)
         self._weights = HeldRows(1, width, loss.dtype, begin)
         self._moving = HeldRows(1, width, loss.dtype, begin)  # weights of what is not pinned
@@ -157,17 +170,17 @@ class Wavefront:
         self._field = HeldRows(channels, wide, loss.dtype, begin, margin=radius)
         around = kernels.AROUND
         self._awake = HeldRows(1, width + 2 * around, np.uint8, begin, margin=around, fill=1)
+        self._held = self._planes, self._weights, self._moving, self._labels
+        self._held += self._field, self._awake
 
     def add(self, part: Part) -> None:
         """Take the next rows: a multiple of `BAND`, unless they are the last ones."""
-        loss, radius, top = self._loss, self._radius, self._given
-        rows = part.planes.shape[1]
+        top, rows = self._given, part.planes.shape[1]
         next_tiles = min([*self._evens, *self._odds, self._tiles])
-        keep = min(self._size * next_tiles, self._felt, self._taken - radius)
-        for held in (
-            *(self._planes, self._weights, self._moving),
-            *(self._labels, self._field, self._awake),
-        ):
+        keep = min(self._size * next_tiles, self._fields.end, self._taken - self._radius)
+        if self._plain < self._sweeps:
+            keep = min(keep, self._aimed.end)
+        for held in self._held:
             held.extend(top + rows, keep)
         labels = self._labels.at(top)[0][:rows]
         moving = self._moving.at(top)[0][:rows]
@@ -175,24 +188,13 @@ class Wavefront:
         self._weights.at(top)[0][:rows] = moving[:] = part.weights
         if part.labels is not None:
             moving[part.labels >= 0] = 0
-        planes = self._planes.at(top)
-        colours = self._colours[0], self._limits
+        planes, colours = self._planes.at(top), (self._colours[0], self._limits)
         handed_on = moving if self._diffused else np.zeros_like(moving)
         diffusion.diffuse_rows(labels, planes, handed_on, colours, self._across)
         if part.labels is not None:
             np.copyto(labels, part.labels.astype(np.uint8), where=part.labels >= 0)
-        error = np.empty_like(part.planes, order="C")
-        kernels.errors(error, labels, moving, planes, self._planar)
-        error = np.concatenate([self._last, error], axis=1)
-        field = loss.field(error)
-        first, self._given = self._given - self._last.shape[1], top + rows
-        end = self._height if self._given == self._height else self._given - radius
-        if end > self._felt:
-            place = slice(radius, radius + end - self._felt), slice(radius, radius + self._width)
-            fresh = field[:, self._felt - first : end - first]
-            self._field.at(self._felt)[:, place[0], place[1]] = fresh
-            self._felt = end
-        self._last = error[:, -2 * radius :]
+        self._given = top + rows
+        self._lay(self._fields, labels, moving, planes)
         self._advance()
 
     def ending(self, bottom: int) -> int:
@@ -224,7 +226,7 @@ class Wavefront:
 
     def take(self) -> Settled:
         """Return the rows that have settled since they were last asked for; there may be none."""
-        done = self._done
+        done = self._left_by(self._sweeps)
         end = done if done == self._height else done - self._radius
         top = self._taken
         left, right = (column - self.left for column in self._wanted)
@@ -234,12 +236,12 @@ class Wavefront:
         indices = self._labels.at(top)[0][: end - top, left:right].copy()
         return Settled(top, indices, self._sums(top, end, done))
 
-    @property
-    def _done(self):
-        """The end of the rows that no sweep changes any more."""
-        if not self._sweeps:
-            return self._felt
-        return min(self._size * min(self._evens[-1], self._odds[-1]), self._height)
+    def _left_by(self, sweeps):
+        """Return the end of the rows that the first so many sweeps do not change any more."""
+        if not sweeps:
+            return self._fields.end
+        last = sweeps - 1
+        return min(self._size * min(self._evens[last], self._odds[last]), self._height)
 
     def _beginning(self, first):
         """Return a row from which on sweeps give the right rows from `first` on."""
@@ -261,6 +263,8 @@ class Wavefront:
     def _advance(self):
         """Make all moves that can be made before more rows come."""
         for sweep in range(self._sweeps):
+            if sweep == self._plain:
+                self._aim()
             while self._evenly(sweep) or self._oddly(sweep):
                 pass
 
@@ -269,8 +273,8 @@ class Wavefront:
         row = self._evens[sweep]
         if row >= self._tiles:
             return False
-        if not sweep:
-            ready = self._has_field(row)
+        if sweep in (0, self._plain):
+            ready = self._has_field(row, sweep)
         else:
             odd = row + 1 if row + 1 < self._tiles else row - 1
             ready = self._evens[sweep - 1] > row and self._odds[sweep - 1] > odd
@@ -285,15 +289,45 @@ class Wavefront:
         if row >= self._tiles:
             return False
         even = row + 1 if row + 1 < self._tiles else row - 1
-        ready = self._evens[sweep] > even and (sweep > 0 or self._has_field(row))
+        ready = self._evens[sweep] > even and self._has_field(row, sweep)
         if ready:
             self._descend(row)
             self._odds[sweep] += 2
         return ready
 
-    def _has_field(self, row):
+    def _has_field(self, row, sweep):
         """Return whether a row of tiles, and what its moves reach below it, has a field."""
-        return self._felt >= min((row + 1) * self._size + self._radius, self._height)
+        known = self._fields if sweep < self._plain else self._aimed
+        return known.end >= min((row + 1) * self._size + self._radius, self._height)
+
+    def _lay(self, fields, labels, weights, planes):
+        """Lay down the field of the next rows, as far as it is known."""
+        error = np.empty((len(planes), *labels.shape), planes.dtype)
+        kernels.errors(error, labels, weights, planes, self._planar)
+        top, radius = fields.end, self._radius
+        fresh = fields.add(error)
+        inside = slice(radius, radius + fresh.shape[1]), slice(radius, radius + self._width)
+        self._field.at(top)[:, inside[0], inside[1]] = fresh
+
+    def _aim(self):
+        """Lay the field of rows that the first sweeps have left anew: the others aim at more."""
+        top, end = self._residual.given, self._left_by(self._plain)
+        if top == end:
+            return
+        labels, counted, planes = self._cut(top, end)
+        top = self._residual.end
+        missing = compensation.missing(planes, counted, labels, self._planar)
+        more = self._residual.add(missing)
+        labels, counted, planes = self._cut(top, self._residual.end)
+        target = compensation.aimed(planes, counted, more)
+        self._awake.at(top)[0][kernels.AROUND :][: len(labels)] = 1
+        self._lay(self._aimed, labels, self._moving.at(top)[0][: len(labels)], target)
+
+    def _cut(self, top, end):
+        """Return the labels of some rows, which pixels of them count, and their planes."""
+        rows = end - top
+        counted = self._moving.at(top)[0][:rows] > 0
+        return self._labels.at(top)[0][:rows], counted, self._planes.at(top)[:, :rows]
 
     def _descend(self, row):
         """Sweep one row of tiles."""
@@ -307,33 +341,10 @@ class Wavefront:
 
     def _sums(self, top, end, done):
         """Return the sums of some rows."""
-        loss, radius = self._loss, self._radius
-        first = max(top - radius, self.begin)
+        first = max(top - self._radius, self.begin)
         labels = self._labels.at(first)[0][: done - first]
-        planes = self._planes.at(first)
         weights = self._weights.at(first)[0][: done - first]
-        counted = (weights > 0).astype(loss.dtype)
-        error = np.empty((len(loss.planes), *labels.shape), loss.dtype)
-        own, sums = slice(top - first, end - first), np.empty((len(labels), 2))
-        out = np.zeros((end - top, 4))
-        left, right = self._wanted
-        for column, share in ((0, weights), (1, counted)):
-            kernels.errors(error, labels, share, planes, self._planar)
-            field, found = loss.field(error), np.zeros((end - top, 2))
-            for start in range(left, right, diffusion.WIDE):
-                part = slice(start - self.left, min(start + diffusion.WIDE, right) - self.left)
-                given = (_columns(a, part, len(labels)) for a in (labels, share, planes))
-                field_there = _columns(field, part, len(labels))
-                kernels.energies(sums, *given, self._planar, field_there, 0)
-                found += sums[own]
-            out[:, column : column + 2] = found
-        seen = counted[own, left - self.left : right - self.left]
-        out[:, 3] = seen.sum(axis=1, dtype=np.float64)
-        return out
-
-
-def _columns(planes, part, rows):
-    """Return some columns of some rows, in C order."""
-    if part == slice(0, planes.shape[-1]):
-        return planes
-    return np.ascontiguousarray(planes[..., :rows, part])
+        what = labels, weights, self._planes.at(first), self._planar
+        left, right = (column - self.left for column in self._wanted)
+        own = slice(top - first, end - first)
+        return row_sums(self._loss, *what, own=own, columns=(left, right))

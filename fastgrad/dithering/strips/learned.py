@@ -44,8 +44,9 @@ class Learned:
         What becomes of opacity.
     clear : bool
         Whether there is an entry for what is transparent, which is the last one.
-    sweeps : int
-        Number of sweeps of the search.
+    sweeps, compensated : int
+        Number of sweeps of the search, and how many of them, the last ones, aim at a compensated
+        target, see `fastgrad.dithering.optimiser.compensation`.
     tones : ToneMap or None
         How the picture is brought into the range of the palette.
     solid : bool or array of uint8, shape (N, 3)
@@ -73,6 +74,7 @@ class Learned:
     opacity: ByteArray | None = None
     count: int = 0
     hidden: ByteArray | None = None
+    compensated: int = 0
 
     @property
     def space(self) -> colour.Space:

@@ -30,7 +30,7 @@ from fastgrad.random import RNG
 
 __all__ = ["learn"]
 
-MOST_SWEEPS = 8  # of the search: later ones move next to nothing, and each needs memory
+MOST_SWEEPS = 4, 4  # before and after compensation: others move little, and each needs memory
 
 
 def learn(
@@ -143,7 +143,7 @@ def learn(
         "none",
         mode,
         clear,
-        min(pace.plan.whole + pace.plan.sweeps, MOST_SWEEPS),
+        min(pace.plan.whole + pace.plan.sweeps, sum(MOST_SWEEPS)),
         fit if isinstance(fit, ToneMap) else None,
         picture.solid,
         hidden=hidden,
@@ -153,7 +153,11 @@ def learn(
         first = colors[:0] if picture.swatches is None else picture.swatches.device
         device = np.concatenate([first, colors[len(first) :]])
         pinning = _pinning(problem, palette is not None and not lock)
-        return replace(plain, palette=colors, device=device, pinning=pinning)
+        last = 0
+        if problem.fixed is None and problem.pins is None:
+            last = min(pace.plan.sweeps, MOST_SWEEPS[1])
+        how = {"pinning": pinning, "compensated": last}
+        return replace(plain, palette=colors, device=device, **how)
 
     if problem.fixed is not None:
         return learned(problem.fixed)

@@ -127,7 +127,7 @@ def _front(
 ) -> Wavefront:
     """Return the search that settles the rows of a picture from a certain one on."""
     how: dict[str, Any] = {"first": first, "columns": columns}
-    how["diffused"] = learned.opacity is None
+    how |= {"diffused": learned.opacity is None, "compensated": learned.compensated}
     return Wavefront(learned.loss(), learned.colors, shape, learned.sweeps, **how)
 
 
@@ -272,7 +272,7 @@ class _Work:
         rest = _Work(self.source, self.pace)
         rest.indices[: self.rows] = self.indices[: self.rows]
         rest.sums, rest.history = list(self.sums), list(self.history)
-        quick = replace(learned, sweeps=0)
+        quick = replace(learned, sweeps=0, compensated=0)
         for strip in settled(self.source, quick, first=self.rows, **self.parts):
             rest.take(strip)
         return rest.result(learned)

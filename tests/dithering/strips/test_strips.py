@@ -1,9 +1,12 @@
 """Pictures in strips: the same for any number of them, and as good as a whole one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import fastgrad as fg
+from fastgrad.dithering.metrics.s_cielab_and_flip import s_cielab
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures import images
 from fastgrad.dithering.pictures.sources import ArraySource
@@ -54,6 +57,26 @@ def test_1_2_7_and_64_strips():
     for strips in (2, 7, 64):
         rows = -(-64 // strips) * 128
         np.testing.assert_array_equal(whole(image, learned, rows=rows)[0], indices)
+
+
+def test_the_last_sweeps_aim_at_what_is_missing():
+    y, x = np.mgrid[:300, :90]
+    waves = np.stack([40 + 30 * np.sin(x / 9), 36 + 20 * np.sin(y / 11 + x / 30), 50 + y / 19], -1)
+    image = np.clip(waves + RNG.normal(0, 2, waves.shape), 0, 255).astype(np.uint8)
+    learned = learn(ArraySource(image), colors=16)
+    assert 0 < learned.compensated < learned.sweeps
+    truer, plain = (
+        learned.palette[whole(image, each, rows=128)[0]]
+        for each in (learned, replace(learned, compensated=0))
+    )
+    assert s_cielab(truer, image) < 0.95 * s_cielab(plain, image)
+    given = learn(ArraySource(image), palette=["#000", "#fff"])
+    drawn = np.zeros((90, 90, 3), np.uint8)
+    drawn[50:, :40] = 255, 0, 0
+    drawn[:9] = image[:9]
+    pinned = learn(ArraySource(drawn), colors=4)
+    assert pinned.pinning == "near"
+    assert given.compensated == pinned.compensated == 0
 
 
 def test_no_seam_can_be_measured():
