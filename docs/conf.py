@@ -22,6 +22,7 @@ from builders import (
     inventories,
     pages,
     pictures,
+    published,
     reference,
     stories,
     structures,
@@ -34,7 +35,7 @@ ONLINE = tags.has("online")  # noqa: F821
 GENERATED = HERE / "generated"
 
 TEXTS = (inventories, pages, command, reference, stories)
-PICTURES = (history, estimators, structures, pictures, dithering)
+PICTURES = (history, estimators, structures, published, pictures, dithering)
 for builder in (*TEXTS, *PICTURES):
     builder.write(GENERATED)
 

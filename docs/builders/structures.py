@@ -13,6 +13,9 @@ SAMPLES = 4  # of which some estimators then list all draws in a moment
 WEIGHTS = np.array([0.9, -0.4, 0.1, -0.7, 0.3])
 LOGITS = np.array([0.5, -0.2, 0.0, 0.3, 0.1])
 EDGES = np.array([[0, 1], [1, 2], [2, 0], [2, 3], [3, 0]])
+ARCS = np.array([[0, 1], [0, 2], [1, 2], [2, 1], [2, 3]])
+STEPS = np.array([[[0.9, -0.4], [0.1, -0.7]], [[0.3, 0.6], [-0.5, 0.2]]])
+COLUMNS = 5  # panels in a row
 PLACES = np.arange(16.0).reshape(4, 4) % 7 / 7  # what an item costs in a place
 FORMULAE = {
     "subset.KSubset": r"p(z) \propto \prod_{i \in z} e^{\phi_i}, \quad s(z) = z - E[z]",
@@ -42,6 +45,13 @@ PROBLEMS = {
     "KSubset, 2 of 5": (WEIGHTS, fg.subset.KSubset(LOGITS, 2)),
     "PlackettLuce, 4 items": (PLACES, fg.permutation.PlackettLuce(LOGITS[:4])),
     "SpanningTree, 5 edges": (WEIGHTS, fg.trees.SpanningTree(LOGITS, EDGES)),
+    "Arborescence, 5 edges": (WEIGHTS, fg.trees.Arborescence(LOGITS, ARCS)),
+    "Knapsack, 5 items": (WEIGHTS, fg.subset.Knapsack(LOGITS, [1, 2, 2, 3, 1], 4)),
+    "LinearChain, 2 steps": (STEPS, fg.chains.LinearChain(LOGITS[:4].repeat(2).reshape(2, 2, 2))),
+    "CopulaBernoulli, 3 bits": (
+        WEIGHTS[:3],
+        fg.bernoulli.CopulaBernoulli(LOGITS[:3], [0.6, -0.8, 0.3]),
+    ),
     "Binomial, 2 of 3 trials": (WEIGHTS[:2], fg.counts.Binomial(LOGITS[:2], 3)),
     "Poisson, 2 variables": (WEIGHTS[:2], fg.counts.Poisson(LOGITS[:2])),
     "Multinomial, 3 of 4": (WEIGHTS[:4], fg.counts.Multinomial(LOGITS[:4], 3)),
@@ -85,21 +95,25 @@ def draw():
     """Draw bias and variance of every estimator on every problem."""
     names = fg.list_estimators(distribution=fg.counts.Poisson)
     names += [name for name in ("rebar", "relax") if name not in names]
-    figure = Figure(figsize=(13, 4.2), layout="constrained")
-    panels = figure.subplots(1, len(PROBLEMS), sharey=True)
-    for panel, (title, problem) in zip(panels, PROBLEMS.items()):
+    lines = -(-len(PROBLEMS) // COLUMNS)
+    figure = Figure(figsize=(13, 4.2 * lines), layout="constrained")
+    panels = figure.subplots(lines, COLUMNS, sharey=True, squeeze=False)
+    for panel, (title, problem) in zip(panels.flat, PROBLEMS.items()):
         for name, (bias, variance) in measure(*problem).items():
             place = names.index(name)
             for value, mark in ((variance, "oC0"), (bias, "sC3")):
                 if value > estimators.FLOOR:
                     panel.plot(value, place, mark, markersize=6 if mark[0] == "o" else 4)
-        panel.set(title=title, xscale="log", xlim=(1e-3, 1e2), xlabel="of the square of the truth")
+        panel.set(title=title, xscale="log", xlim=(1e-3, 1e2))
         panel.set_xticks([1e-2, 1, 1e2])
         panel.grid(color="0.85", linewidth=0.5)
-    panels[0].set_yticks(range(len(names)), names)
-    panels[0].invert_yaxis()
-    panels[0].plot([], [], "oC0", label="variance")
-    panels[0].plot([], [], "sC3", markersize=4, label="bias, squared")
+    for panel in panels[-1]:
+        panel.set_xlabel("of the square of the truth")
+    first = panels[0, 0]
+    first.set_yticks(range(len(names)), names)
+    first.invert_yaxis()
+    first.plot([], [], "oC0", label="variance")
+    first.plot([], [], "sC3", markersize=4, label="bias, squared")
     figure.legend(loc="outside lower right", ncols=2)
     return svg(figure)
 

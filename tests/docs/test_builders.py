@@ -152,3 +152,14 @@ def test_a_file_with_the_same_content_is_left(tmp_path):
     assert not files.changed(tmp_path, "b", [path])
     files.save(path, "two")
     assert files.changed(tmp_path, "b", [path])
+
+
+@pytest.mark.slow
+def test_published_figures_are_ours(monkeypatch):
+    """Of fewer estimates than the page has: five standard errors are 25 %."""
+    published = builder("published")
+    monkeypatch.setattr(published, "DRAWS", 800)
+    found = list(published.of_three_bits())
+    assert len(found) == 1 + len(published.LIU)
+    for what, printed, ours in found:
+        assert abs(ours - printed) < 0.25 * abs(printed), what

@@ -13,6 +13,7 @@ DOCS = ROOT / "docs"
 SNIPPETS = sorted((DOCS / "snippets").glob("*.py"))
 PAGES = sorted(DOCS.glob("*.md"))
 FRONTS = {"start_torch": "torch", "start_jax": "jax", "pipeline_dask": "fastgrad.dask"}
+FRONTS |= {"estimators_torch": "torch"}
 
 
 def _cases():
