@@ -4,13 +4,14 @@ The functions are those of the NumPy API, and give its numbers, bit for bit, fro
 `to_key` names. `expectation` makes every estimator a value that JAX differentiates.
 """
 
-from fastgrad.jax import continuous, order, perturbed, sparse, structured
+from fastgrad.jax import continuous, order, perturbed, sparse, structured, transport
 from fastgrad.jax.combinatorial import (
     gumbel_sinkhorn,
     k_hot,
     marginals,
     relaxed_top_k,
     sinkhorn,
+    soft_permute,
 )
 from fastgrad.jax.expectation import Expectation, expectation, initial_state
 from fastgrad.jax.functions import entropy, gumbel_softmax, kl_divergence, log_prob, relax, sample
@@ -34,7 +35,9 @@ __all__ = [
     "relaxed_top_k",
     "sample",
     "sinkhorn",
+    "soft_permute",
     "sparse",
     "structured",
     "to_key",
+    "transport",
 ]

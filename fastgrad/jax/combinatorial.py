@@ -10,11 +10,12 @@ import jax.numpy as jnp
 
 from fastgrad import _validate
 from fastgrad.distributions.sinkhorn import Sinkhorn
+from fastgrad.jax import structured_operations as structured_operations  # fills the table
 from fastgrad.jax.gradients import differentiable
 from fastgrad.jax.keys import JaxKey, address
 from fastgrad.jax.operands import JaxArray, inverse, known, logits_of, placed, real
 
-__all__ = ["gumbel_sinkhorn", "k_hot", "marginals", "relaxed_top_k", "sinkhorn"]
+__all__ = ["gumbel_sinkhorn", "k_hot", "marginals", "relaxed_top_k", "sinkhorn", "soft_permute"]
 
 
 def marginals(logits: JaxArray, k: int) -> jax.Array:
@@ -141,6 +142,46 @@ def k_hot(
     rows, where = placed(x, key, row_offset, sample_offset, count)
     function = differentiable("k_hot", samples=count, k=k)
     return function(rows, where)[0].reshape(*lead, *x.shape).astype(own)
+
+
+def soft_permute(scores: JaxArray, x: JaxArray, *, temperature: float) -> jax.Array:
+    """Put items in the order of their scores, softly: `fastgrad.permutation.soft_permute`.
+
+    Parameters
+    ----------
+    scores : array, shape (*batch, N)
+        Scores, the largest of which comes first.
+    x : array, shape (*batch, N, D)
+        The items.
+    temperature : float
+        In the units of the scores, above 0, known when the program is traced.
+
+    Returns
+    -------
+    array, shape (*batch, N, D)
+        In the dtype of x. Scores and items have a gradient.
+
+    Raises
+    ------
+    TypeError, ValueError, jax.errors.JaxRuntimeError
+        As `fastgrad.permutation.soft_permute`.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp, numpy as np, fastgrad.jax
+    >>> x = jnp.array([[10.0], [20.0], [30.0]])
+    >>> found = fastgrad.jax.soft_permute(jnp.array([0.0, 2.0, 1.0]), x, temperature=0.1)
+    >>> np.asarray(found).round(2).ravel()
+    array([20., 30., 10.], dtype=float32)
+    """
+    (items, own), (s, _) = real(x, "x"), real(scores, "scores")
+    if items.ndim < 2 or s.shape != items.shape[:-1]:
+        shapes = f"{s.shape} and {items.shape}"
+        raise ValueError(f"scores and x must have shapes (*batch, N) and (*batch, N, D): {shapes}")
+    count = math.prod(s.shape[:-1])
+    heat = _validate.temperature(known(temperature, "temperature"))
+    flat = items.reshape(count, *items.shape[-2:]), s.reshape(count, s.shape[-1])
+    return differentiable("soft_permute", temperature=heat)(*flat)[0].reshape(x.shape).astype(own)
 
 
 def sinkhorn(

@@ -117,6 +117,15 @@ def _plain_product(name):
     return product
 
 
+def _several_product(name):
+    """Return the product of an operation whose operands all have a gradient."""
+
+    def product(operands, cotangents, **options):
+        return call(name, *operands, _whole(cotangents[0]), **options)
+
+    return product
+
+
 def _k_hot_product(operands, cotangents, *, samples, k):
     total = _whole(cotangents[0]).sum(axis=0)
     return call("marginals_vjp", operands[0], total, k=k)[0]
@@ -149,6 +158,8 @@ PRODUCTS = {
     "marginals": _plain_product("marginals_vjp"),
     "relaxed_top_k": _plain_product("relaxed_top_k_vjp"),
     "sinkhorn": _plain_product("sinkhorn_vjp"),
+    "soft_permute": _several_product("soft_permute_vjp"),
+    "transport": _several_product("transport_vjp"),
     "hard_order": _order_product,
     "isotonic_order": _order_product,
     "laplace_order": _order_product,

@@ -9,6 +9,7 @@ from fastgrad.torch import (
     sparse,
     structured,
     subset,
+    transport,
 )
 from fastgrad.torch.categorical import entropy, kl_divergence, log_prob, sample
 from fastgrad.torch.concrete import Relaxation, gumbel_softmax, relax
@@ -32,4 +33,5 @@ __all__ = [
     "sparse",
     "structured",
     "subset",
+    "transport",
 ]

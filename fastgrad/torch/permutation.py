@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from fastgrad.distributions import sinkhorn as _arrays
+from fastgrad.distributions import soft_sort as _soft_sort
 from fastgrad.torch.arguments import Operator
 from fastgrad.torch.operators import build
 from fastgrad.torch.tensors import TorchRNG, real, scalar, typed, words
 
-__all__ = ["Sinkhorn", "gumbel_sinkhorn", "sinkhorn"]
+__all__ = ["Sinkhorn", "gumbel_sinkhorn", "sinkhorn", "soft_permute"]
 
 _LIMITS = "float tolerance, SymInt max_iterations, bool newton"
 _RESULTS = ((0, None), (-2, torch.float64), (-2, torch.int32))
@@ -36,6 +37,27 @@ _gumbel_sinkhorn = build(
             "SymInt problem_offset, SymInt sample_offset"
         ),
         results=_RESULTS,
+    )
+)
+
+
+def _permuted(x: Any, scores: Any, *, temperature: float) -> Any:
+    return _soft_sort.soft_permute(scores, x, temperature=temperature)
+
+
+def _permuted_vjp(x: Any, scores: Any, cotangent: Any, *, temperature: float) -> Any:
+    found = _soft_sort.soft_permute_vjp(scores, x, cotangent, temperature=temperature)
+    return found.x, found.scores
+
+
+_soft_permute = build(
+    Operator(
+        name="soft_permute",
+        function=_permuted,
+        vjp=_permuted_vjp,
+        arguments="Tensor x, Tensor scores, Tensor temperature",
+        operands=(0, -1),
+        gradients=2,
     )
 )
 
@@ -153,3 +175,37 @@ def gumbel_sinkhorn(
     found = _gumbel_sinkhorn(x, scalar(temperature, "temperature"), *noise, *options)
     matrix, error, iterations = found
     return Sinkhorn(typed(matrix, log_alpha.dtype), error, iterations)
+
+
+def soft_permute(scores: Tensor, x: Tensor, *, temperature: float | Tensor) -> Tensor:
+    """Put items in the order of their scores: see `fastgrad.permutation.soft_permute`.
+
+    Parameters
+    ----------
+    scores : Tensor, shape (*batch, N)
+        Scores, the largest of which comes first, on the CPU.
+    x : Tensor, shape (*batch, N, D)
+        The items. float16 and bfloat16 are computed in float32.
+    temperature : float or Tensor of one number
+        In the units of the scores, above 0. It has no gradient.
+
+    Returns
+    -------
+    Tensor, shape (*batch, N, D)
+        In the type of x. Scores and items have a gradient.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `fastgrad.permutation.soft_permute`, and if one is no tensor or not on the CPU.
+
+    Examples
+    --------
+    >>> import torch, fastgrad.torch as fgt
+    >>> scores = torch.tensor([0.0, 2.0, 1.0], requires_grad=True)
+    >>> x = torch.tensor([[10.0], [20.0], [30.0]])
+    >>> fgt.permutation.soft_permute(scores, x, temperature=0.1).detach().round(decimals=2).ravel()
+    tensor([20., 30., 10.])
+    """
+    given = real(x, "x"), real(scores, "scores")
+    return typed(_soft_permute(*given, scalar(temperature, "temperature")), x.dtype)
