@@ -13,6 +13,7 @@ from fastgrad import _validate
 from fastgrad.jax.calls import call
 from fastgrad.jax.keys import JaxKey, words
 from fastgrad.jax.operands import JaxArray, known, real
+from fastgrad.perturbed.solver import NOISES, Noise
 
 __all__ = ["solve"]
 
@@ -23,7 +24,7 @@ def solve(
     key: JaxKey,
     *,
     num_samples: int,
-    noise: Literal["gumbel", "normal"] = "gumbel",
+    noise: Noise = "gumbel",
     noise_scale: float = 1.0,
     control: Literal["leave-one-out", "unperturbed", "none"] = "leave-one-out",
     problem_ndim: int = 1,
@@ -74,7 +75,7 @@ def solve(
     x, own = real(theta, "theta")
     least = 2 if control == "leave-one-out" else 1
     count = _validate.integer(num_samples, "num_samples", least)
-    _validate.choice(noise, "noise", ("gumbel", "normal"))
+    _validate.choice(noise, "noise", tuple(NOISES))
     _validate.choice(control, "control", ("leave-one-out", "unperturbed", "none"))
     scale = _validate.positive(known(noise_scale, "noise_scale"), "noise_scale")
     ndim = _validate.integer(problem_ndim, "problem_ndim", 0, x.ndim)

@@ -13,7 +13,7 @@ from torch import Tensor
 from fastgrad import _validate
 from fastgrad import perturbed as _arrays
 from fastgrad.perturbed.solve import CONTROLS
-from fastgrad.perturbed.solver import parameters, problem_axes
+from fastgrad.perturbed.solver import Noise, parameters, problem_axes
 from fastgrad.torch.arguments import Operator
 from fastgrad.torch.operators import KEPT, build
 from fastgrad.torch.tensors import TorchRNG, real, typed, words
@@ -75,7 +75,7 @@ def _solutions(
     least = 2 if _validate.choice(control, "control", CONTROLS) == CONTROLS[0] else 1
     _validate.integer(num_samples, "num_samples", least)
     _validate.positive(options["noise_scale"], "noise_scale")
-    problem_axes(parameters(theta), problem_ndim)
+    problem_axes(parameters(theta, options["noise"]), problem_ndim)
     return _arrays.solve(_of_arrays(solver), theta, num_samples=num_samples, **options)
 
 
@@ -118,7 +118,7 @@ def solve(
     *,
     num_samples: int,
     rng: TorchRNG,
-    noise: Literal["gumbel", "normal"] = "gumbel",
+    noise: Noise = "gumbel",
     noise_scale: float = 1.0,
     control: Literal["leave-one-out", "unperturbed", "none"] = "leave-one-out",
     problem_ndim: int = 1,

@@ -20,7 +20,7 @@ def best(theta):
 
 
 @pytest.mark.parametrize("control", ["leave-one-out", "unperturbed", "none"])
-@pytest.mark.parametrize("noise", ["gumbel", "normal"])
+@pytest.mark.parametrize("noise", ["gumbel", "normal", "lognormal"])
 def test_values_and_gradients(noise, control):
     options = {"num_samples": 8, "noise": noise, "noise_scale": 0.5}
 

@@ -29,7 +29,7 @@ def best_of_arrays(theta):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("control", ["leave-one-out", "unperturbed", "none"])
-@pytest.mark.parametrize("noise", ["gumbel", "normal"])
+@pytest.mark.parametrize("noise", ["gumbel", "normal", "lognormal"])
 def test_has_the_bits_of_the_numpy_api(noise, control, dtype):
     theta, w = THETA.astype(dtype), THETA[::-1].astype(dtype)
     options = {"num_samples": 6, "rng": KEY, "noise": noise, "noise_scale": 0.7, "sample_offset": 1}
