@@ -25,7 +25,7 @@ class Directions(NamedTuple):
     Attributes
     ----------
     relaxed, conditional : array, shape (S, N, K) or (S, N)
-        Derivatives of both relaxations along g.
+        Derivatives of both relaxations along g; or their difference, and an empty array.
     score : array, shape (S, N)
         Product of the score with g, for each variable.
     """
@@ -68,11 +68,13 @@ class ControlledScores:
         control: Control,
         *,
         directions: bool = False,
+        difference: bool = False,
     ) -> Directions:
         """Take the next block of samples z with their relaxations; return their `Directions`.
 
         scale broadcasts against (*batch); f and the signal of the control variate broadcast against
-        (S, *batch). Unless `directions` is true, the result is empty.
+        (S, *batch). Unless `directions` is true, the result is empty; with `difference`, it has
+        the difference of both derivatives.
         """
         s, dtype = len(z), self.total.dtype
         d = f - scale * control.signal
@@ -91,7 +93,10 @@ class ControlledScores:
         )
         if pair.coupled:
             y, q = y[NONE], q[NONE]
-        along = np.empty((2, s if directions else 0, *self.rows), dtype)
+        along = [
+            np.empty((s if wanted else 0, *self.rows), dtype)
+            for wanted in (directions, directions and not difference)
+        ]
         score = np.empty((s if directions else 0, self.rows[0]), dtype)
         flat = np.empty((2, *self.batch), dtype)
         flat[0], flat[1] = pair.temperature, scale

@@ -86,8 +86,15 @@ class TanhNetwork:
         gradient : array, shape (S, M, D)
             Of the dtype of x.
         """
+        return self.scaled(weights, x, np.ones(len(weights)))
+
+    def scaled(
+        self, weights: FloatArray, x: FloatArray, size: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Evaluate c and its gradient by x, both multiplied by the size (M,) of their cell."""
         value, gradient = np.empty(x.shape[:2], x.dtype), np.empty(x.shape, x.dtype)
-        _kernels.value_and_gradient(_like(weights, x), self.hidden, _like(x, x), value, gradient)
+        weights, size, given = _like(weights, x), _like(size, x), _like(x, x)
+        _kernels.value_and_gradient(weights, self.hidden, size, given, value, gradient)
         return value, gradient
 
     def add_parameter_gradient(
@@ -174,13 +181,15 @@ class CellNetworks:
 
     def _at(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the control variates and their gradients at features (S, cells, D)."""
+        if type(self.network) is TanhNetwork:
+            return self.network.scaled(self.weights, x, self.size)
         c, g = self.network.value_and_gradient(self.weights, x)
         c = _validate.like(c, x.shape[:2], self.dtype, "the value of the network")
         g = _validate.like(g, x.shape, self.dtype, "the gradient of the network")
         return c * self.size, g * self.size[:, None]
 
     def learn(self, pair: Pair, along: Directions) -> None:
-        """Add the `Directions` of samples with these relaxations."""
+        """Add the `Directions` of samples with these relaxations: the difference, if coupled."""
         x, y, u, v = (
             a.reshape(len(a), *self.features)
             for a in (pair.relaxed, pair.conditional, along.relaxed, along.conditional)
@@ -188,7 +197,7 @@ class CellNetworks:
         score = along.score.reshape(len(x), *self.variables).sum(axis=-1)
         add = self.network.add_parameter_gradient
         if pair.coupled:
-            add(self.weights, x, -score, u - v, self.slopes[0])
+            add(self.weights, x, -score, u, self.slopes[0])
         else:  # two sums, so that both take the samples in order, whatever the blocks
             add(self.weights, x, np.zeros_like(score), u, self.slopes[0])
             add(self.weights, y, -score, -v, self.slopes[1])

@@ -114,7 +114,8 @@ class RELAX(RelaxedControl):
             if objective:
                 points = 2 if self.coupled else 3
                 control = Control(*(a + b for a, b in zip(objective[0], control, strict=True)))
-            cells.learn(pair, total.add(z, pair, 1.0, signal, control, directions=True))
+            wanted = {"directions": True, "difference": pair.coupled}
+            cells.learn(pair, total.add(z, pair, 1.0, signal, control, **wanted))
         assert cells is not None, "there is at least one block"
         grad = total.total / value.count
         now = size.result.reshape(cells.shape)

@@ -48,6 +48,7 @@ class StructuredControls:
         control: Control,
         *,
         directions: bool = False,
+        difference: bool = False,
     ) -> Directions:
         """Take the next block of samples z with their relaxations; return their `Directions`."""
         d, s, dtype = self.distribution, len(z), self.distribution.logits.dtype
@@ -77,6 +78,8 @@ class StructuredControls:
         along = d.soften_jvp(pair.perturbed, x, own, g.astype(dtype))
         w = d.conditional_jvp(z, pair.given, g).astype(dtype)
         given = d.soften_jvp(pair.given, y, own, w)
+        if difference:
+            along, given = along - given, given[:0]
         return Directions(along, given, (score * g).sum(axis=inner).astype(dtype))
 
     @property

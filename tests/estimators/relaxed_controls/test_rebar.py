@@ -339,6 +339,10 @@ def test_products_are_those_that_draw_the_noise_again(d, coupled, temperature):
             np.testing.assert_allclose(found, expected, rtol=2e3 * tolerance, atol=2e2 * tolerance)
         product = (g * score).reshape(*d.batch_shape, -1).sum(axis=-1)
         np.testing.assert_allclose(along.score[0], product.reshape(-1), atol=20 * tolerance)
+        options = {"directions": True, "difference": True}
+        at_once = ControlledScores(d).add(z, pair, scale[0], f, Control(c, r, q), **options)
+        np.testing.assert_array_equal(at_once.relaxed, along.relaxed - along.conditional)
+        np.testing.assert_array_equal(at_once.score, along.score)
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 4.0])
@@ -842,6 +846,10 @@ def test_the_network_and_its_derivatives(features, hidden, cells, samples):
     single = network.value_and_gradient(weights.astype(np.float32), x.astype(np.float32))
     assert single[0].dtype == single[1].dtype == np.float32
     np.testing.assert_allclose(single[0], c, rtol=0, atol=1e-4)
+    sizes = RNG.uniform(size=cells)
+    for one, other in zip(network.scaled(weights, x, sizes), (c, slope)):
+        by_cell = sizes.reshape(-1, *(1,) * (one.ndim - 2))
+        np.testing.assert_array_equal(one, other * by_cell)
     nothing, flat = network.value_and_gradient(np.tile(start, (cells, 1)), x)
     assert not nothing.any()
     assert not flat.any()

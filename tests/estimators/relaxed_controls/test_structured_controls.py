@@ -66,6 +66,9 @@ def test_directions_differentiate_the_square(coupled):
     z, pair, f, control = sample(coupled, seed=1)
     _, _, _, change = sample(coupled, seed=2)
     along = StructuredControls(D).add(z, pair, 1.0, f, control, directions=True)
+    options = {"directions": True, "difference": True}
+    at_once = StructuredControls(D).add(z, pair, 1.0, f, control, **options)
+    np.testing.assert_array_equal(at_once.relaxed, along.relaxed - along.conditional)
     dc, dr, dq = change
     found = -(dc * along.score).sum()
     found += (dr * along.relaxed).sum() - (dq * along.conditional).sum()

@@ -157,7 +157,7 @@ def categorical(
     The pair x, y and its slopes r, q are (S, N, K), y and q empty where noise is coupled (then they
     are x and r); the values d and c_y are (S, M). Directions, unless empty, get the derivatives of
     x and y along g, (S, N, K), and the product of g with the score, (S, N): what the gradient of
-    g . g by c's parameters needs.
+    g . g by c's parameters needs. Where there is no room for those of y, they are subtracted.
     """
     x, y = pair
     r, q = slopes
@@ -213,8 +213,11 @@ def categorical(
                 tile.store_statistics(dots[i], s, row, fold)
                 differentiate(w, a, p, keep, s, fold)
                 through_softmax(w, u, inverse, s, fold)
-                tile.store(along_y[i], w, row)
                 through_softmax(a, t, inverse, s, fold)
+                if along_y.shape[0]:
+                    tile.store(along_y[i], w, row)
+                else:
+                    elementwise.add_multiple(a.reshape(a.size), like(-1, a), w.reshape(w.size))
                 tile.store(along_x[i], a, row)
         tile.store(grad, total, row)
         if products.shape[1]:

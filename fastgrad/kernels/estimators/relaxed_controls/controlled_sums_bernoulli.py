@@ -14,6 +14,7 @@ from fastgrad.kernels.distributions.bernoulli_noise import copy, probabilities
 from fastgrad.kernels.estimators.relaxed_controls.controlled_sums import accumulate
 from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.special import exp_normal, log_normal
+from fastgrad.kernels.tiles import elementwise
 
 SITES = 512  # of a block: its arrays stay in L1
 
@@ -150,4 +151,8 @@ def bernoulli(
                 score_product(dots[i][sites], a, b, p, no)
                 through_sigmoid(along_x[i][sites], t, a, at)
                 multiply(a, keep)
-                through_sigmoid(along_y[i][sites], u, a, at)
+                if along_y.shape[0]:
+                    through_sigmoid(along_y[i][sites], u, a, at)
+                else:
+                    through_sigmoid(e, u, a, at)
+                    elementwise.add_multiple(along_x[i][sites], like(-1, e), e)

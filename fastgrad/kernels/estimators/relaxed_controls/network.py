@@ -52,20 +52,20 @@ def activate(h):
 
 
 @block
-def slopes(k, value, h, w, hidden, d, cell):
-    """k = derivatives of c by inputs . x of each unit, (S, W); value = c, both of each sample."""
+def slopes(k, value, h, w, hidden, d, cell, size):
+    """k = derivatives of c by inputs . x of each unit, (S, W); value = c size, of each sample."""
     for s in range(h.shape[0]):
         c = w[hidden * (d + 2)]
         for j in range(hidden):
             t, v = h[s, j], w[hidden * (d + 1) + j]
             c = fma(v, t, c)
             k[s, j] = like(2, v) * v * (like(1, t) - t * t)
-        value[s, cell] = c
+        value[s, cell] = c * size
 
 
 @block
-def combine(gradient, k, w, hidden, cell):
-    """gradient = sum over units of k inputs, for each sample of a cell: gradient is (S, M, D)."""
+def combine(gradient, k, w, hidden, cell, size):
+    """gradient = size (sum over units of k inputs), of the samples of a cell: (S, M, D)."""
     wide_vectors()
     samples, d = gradient.shape[0], gradient.shape[2]
     whole, zero = d // LANES * LANES, like(0, w)
@@ -78,21 +78,24 @@ def combine(gradient, k, w, hidden, cell):
                 row = load(w, j * d + i)
                 a, b = fma(k[s, j], row, a), fma(k[t, j], row, b)
                 e, f = fma(k[u, j], row, e), fma(k[v, j], row, f)
-            store(gs, i, a)
-            store(gt, i, b)
-            store(gu, i, e)
-            store(gv, i, f)
+            store(gs, i, a * size)
+            store(gt, i, b * size)
+            store(gu, i, e * size)
+            store(gv, i, f * size)
     for s in range(samples):
         for i in range(whole, d):
             a = zero
             for j in range(hidden):
                 a = fma(k[s, j], w[j * d + i], a)
-            gradient[s, cell, i] = a
+            gradient[s, cell, i] = a * size
 
 
 @kernel(cost=lambda hidden, x: x.size * hidden)
-def value_and_gradient(chunk, chunks, weights, hidden, x, value, gradient):
-    """Fill value (S, M) and gradient (S, M, D) of c at x (S, M, D); weights are (M, P)."""
+def value_and_gradient(chunk, chunks, weights, hidden, size, x, value, gradient):
+    """Fill value (S, M) and gradient (S, M, D) of size c at x (S, M, D).
+
+    Weights are (M, P), and sizes (M,).
+    """
     samples, m, d = x.shape
     columns, real = width(hidden), x.dtype
     features = block_size(d)
@@ -110,8 +113,8 @@ def value_and_gradient(chunk, chunks, weights, hidden, x, value, gradient):
         fill(h, ends[0])
         gather(h, parts, hidden)
         activate(h)
-        slopes(k, value, h, w, hidden, d, cell)
-        combine(gradient, k, w, hidden, cell)
+        slopes(k, value, h, w, hidden, d, cell, size[cell])
+        combine(gradient, k, w, hidden, cell, size[cell])
 
 
 @block
