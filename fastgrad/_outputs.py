@@ -34,3 +34,22 @@ def apart(*arrays):
     for one, other in itertools.combinations(arrays, 2):
         if np.may_share_memory(one, other):
             raise ValueError("out must share no memory with the logits, nor within itself")
+
+
+_retained = 0  # bytes of the largest block that `retain` has freed
+LARGEST = 2**25 - 2**16  # of such a block: glibc takes no notice of larger ones
+
+
+def retain(nbytes):
+    """Let the memory of results of so many bytes stay with the process when they are freed.
+
+    glibc gives the end of its heap back to the system when more is free there than twice the
+    largest block that it had mapped for itself. Results of a training step then come in new pages
+    each time, which takes longer than to fill them. To free a larger block once, which is never
+    touched, moves the bound to 16 times the results, at most 64 MB. Elsewhere nothing happens.
+    """
+    global _retained
+    block = min(8 * nbytes, LARGEST)
+    if block > _retained:
+        _retained = block
+        np.empty(block, np.uint8)

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from fastgrad import _outputs
 from fastgrad.jax import chunks, handlers
 from fastgrad.jax import row_operations as row_operations  # fills the table as well
 from fastgrad.jax.operations import OPERATIONS
@@ -25,6 +26,7 @@ def call(name: str, *operands: Any, **options: Any) -> tuple[Any, ...]:
     operation = OPERATIONS[name]
     kinds = operation.results(*operands, **options)
     results = tuple(jax.ShapeDtypeStruct(shape, _narrow(dtype)) for shape, dtype in kinds)
+    _outputs.retain(sum(math.prod(y.shape) * y.dtype.itemsize for y in results))
     x, route = operands[0], "broadcast_all"  # how vmap calls it: every operand gets the axes
     if handlers.native(name, x.dtype, x.shape, options):
         chunks.plan_threads()

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fastgrad import _validate
+from fastgrad import _outputs, _validate
 from fastgrad.torch.arguments import Operator, lead_of, names_of, reader, shapes_of
 
 __all__ = ["Call", "forward_of", "one_or_all", "product_of", "summed_relaxations", "summed_scores"]
@@ -64,9 +64,11 @@ def forward_of(row: Operator) -> Call:
         x = args[0]
         if alike:
             result = x.new_empty((*lead, *x.shape))
+            _outputs.retain(result.nbytes)
             function(*arrays, out=result.numpy(), **options)
             return result
         results = [torch.empty(shape, dtype=kind) for shape, kind in shapes_of(row, lead, x)]
+        _outputs.retain(sum([x.nbytes for x in results]))
         function(*arrays, out=one_or_all([x.numpy() for x in results]), **options)
         return one_or_all(results)
 

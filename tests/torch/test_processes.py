@@ -1,6 +1,7 @@
 """Threads, forked children and modules that are imported anew: in processes of their own."""
 
 import os
+import platform
 import subprocess
 import sys
 import textwrap
@@ -84,3 +85,23 @@ def test_a_forked_child_and_modules_imported_anew():
     print(*(torch.equal(call(x), expected) for call in (draw, after, before)))
     """
     assert output_of(code) == ["True", "0", *3 * ["True"]]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="is about its heap")
+def test_steps_take_no_new_pages():
+    code = """
+    import resource
+    logits, ones = torch.zeros(40_000, 16, requires_grad=True), torch.ones(40_000, 16)
+
+    def faults(steps):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(steps):
+            y = fgt.gumbel_softmax(logits, temperature=0.5, rng=0)
+            torch.autograd.grad(y, logits, ones)
+            del y
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    faults(3)
+    print(faults(20) < 20 * 625)  # the pages of one result
+    """
+    assert output_of(code) == ["True"]
