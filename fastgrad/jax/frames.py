@@ -29,9 +29,9 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import carray, types  # pyright: ignore
-from numba.core import cgutils
-from numba.extending import intrinsic
 
+from fastgrad.kernels.compiler.addresses import WORD, call_kernel, instruction, pointer
+from fastgrad.kernels.compiler.addresses import read_only as read_only
 from fastgrad.kernels.compiler.jit import OPTIONS, Kernel, block
 
 # XLA holds addresses for ever, and names that cannot be given again: what they mean is kept in a
@@ -39,7 +39,6 @@ from fastgrad.kernels.compiler.jit import OPTIONS, Kernel, block
 KEPT: dict[str, Any] = jax.ffi.__dict__.setdefault("_fastgrad", {})
 VERSIONS = ((0, 1), (0, 2), (0, 3))
 INVALID_ARGUMENT, INTERNAL = 3, 13
-WORD = ir.IntType(64)
 MACHINES = ("x86_64", "AMD64", "aarch64", "arm64")
 DTYPES = {"float32": 11, "float64": 12}  # as XLA numbers them
 
@@ -61,30 +60,6 @@ def version() -> tuple[int, int] | None:
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile a function that handlers call: a part of them, as blocks are parts of kernels."""
     return block(function)
-
-
-def instruction(function: Callable[..., Any]) -> Any:
-    """Make what emits machine code callable from compiled functions."""
-    return intrinsic(function)
-
-
-@instruction
-def _pointer(typingctx, address):
-    def codegen(context, builder, signature, args):
-        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
-
-    return types.voidptr(types.int64), codegen
-
-
-@instruction
-def read_only(typingctx, array):
-    """Return an array as kernels take what they only read."""
-
-    def codegen(context, builder, signature, args):
-        context.nrt.incref(builder, signature.args[0], args[0])
-        return args[0]
-
-    return array.copy(readonly=True)(array), codegen
 
 
 @instruction
@@ -113,21 +88,7 @@ def caller(kernel: Kernel) -> Any:
         address = overload.library.get_pointer_to_function(overload.fndesc.llvm_func_name)
 
         def codegen(context, builder, signature, values):
-            conventions = context.call_conv
-            kind = conventions.get_function_type(types.none, kinds)
-            parts = [builder.extract_value(values[2], i) for i in range(len(args.types))]
-            packer = context.get_arg_packer(kinds)
-            flat = packer.as_arguments(builder, [values[0], values[1], *parts])
-            places = [cgutils.alloca_once(builder, pointer.pointee) for pointer in kind.args[:2]]
-            for place in places:
-                builder.store(cgutils.get_null_value(place.type.pointee), place)
-            function = builder.inttoptr(WORD(address), kind.as_pointer())
-            code = builder.call(function, [*places, *flat])
-            fine = builder.or_(
-                builder.icmp_signed("==", code, code.type(0)),
-                builder.icmp_signed("==", code, code.type(-2)),  # None was returned
-            )
-            return builder.zext(builder.not_(fine), WORD)
+            return call_kernel(context, builder, WORD(address), kinds, values)
 
         return types.int64(types.int64, types.int64, args), codegen
 
@@ -137,7 +98,7 @@ def caller(kernel: Kernel) -> Any:
 @compiled
 def words(address, n):
     """Return n words at an address."""
-    return carray(_pointer(address), n, np.int64)
+    return carray(pointer(address), n, np.int64)
 
 
 @compiled
@@ -165,7 +126,7 @@ def groups(buffer, rank):
 @compiled
 def array(buffer, group, shape, dtype):
     """Return the array of one group in a buffer, of a shape that is known, to be written to."""
-    return carray(_pointer(words(buffer, 6)[3]), (group + 1, *shape), dtype)[group]
+    return carray(pointer(words(buffer, 6)[3]), (group + 1, *shape), dtype)[group]
 
 
 @compiled

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fastgrad.torch.small_calls import SmallCall
 from fastgrad.torch.tensors import key_of
 
 KEY = ("key_0", "key_1")
@@ -52,6 +53,8 @@ class Operator:
         Whether results lack the axis of samples that operands have.
     reuses : tuple of int
         Which of the results the product takes after the operands.
+    small : SmallCall, optional
+        How calls of few numbers are made: of one operand, cotangent and gradient.
     """
 
     name: str
@@ -64,12 +67,29 @@ class Operator:
     gradients: int = 1
     reduces: bool = False
     reuses: tuple[int, ...] = ()
+    small: SmallCall | None = None
 
 
 def names_of(row: Operator) -> list[str]:
     """Return the names of the arguments after the operands."""
     names = [argument.split()[1].split("=")[0] for argument in row.arguments.split(", ")]
     return names[len(row.operands) :]
+
+
+def dispatched(row: Operator) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """Return what makes of the arguments after the operands those that operators take."""
+    names = names_of(row)
+    if "temperature" not in names:
+        return lambda args: args
+    at = names.index("temperature")
+
+    def convert(args: Sequence[Any]) -> Sequence[Any]:
+        if type(args[at]) is not float:
+            return args
+        number = torch.tensor(args[at], dtype=torch.float64)
+        return (*args[:at], number, *args[at + 1 :])
+
+    return convert
 
 
 def reader(names: Sequence[str], begin: int, known: Container[str]) -> Callable[..., Any]:
@@ -93,7 +113,8 @@ def reader(names: Sequence[str], begin: int, known: Container[str]) -> Callable[
     def read(args: Sequence[Any]) -> dict[str, Any]:
         options: dict[str, Any] = dict(zip(labels, pick(args)))
         if temperature is not None:
-            options["temperature"] = args[temperature].item()
+            value = args[temperature]
+            options["temperature"] = value if type(value) is float else value.item()
         if key is not None:
             options["rng"] = key_of(args[key], args[key + 1])
         return options

@@ -12,6 +12,7 @@ from fastgrad.distributions.concrete_products import gumbel_softmax_product, rel
 from fastgrad.torch.arguments import DRAW, PLACE, Operator
 from fastgrad.torch.calls import summed_relaxations
 from fastgrad.torch.operators import build
+from fastgrad.torch.small_calls import GUMBEL_SOFTMAX
 from fastgrad.torch.tensors import TorchRNG, real, scalar, typed, words
 
 __all__ = ["Relaxation", "gumbel_softmax", "relax"]
@@ -42,6 +43,7 @@ _gumbel_softmax = build(
         vjp=_gumbel_softmax_product,
         arguments=f"Tensor logits, Tensor temperature, {DRAW}, bool hard, bool log, {PLACE}",
         reuses=(0,),
+        small=GUMBEL_SOFTMAX,
     )
 )
 _relax = build(

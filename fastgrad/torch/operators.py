@@ -20,7 +20,7 @@ from torch._C._functorch import is_legacy_batchedtensor
 from torch.autograd import forward_ad
 from torch.nn import Parameter
 
-from fastgrad.torch.arguments import Operator, lead_of, names_of, shapes_of
+from fastgrad.torch.arguments import Operator, dispatched, lead_of, names_of, shapes_of
 from fastgrad.torch.calls import Call, forward_of, one_or_all, product_of
 
 # Operators cannot be defined twice, and graphs go on calling them: what they are is kept in a place
@@ -40,7 +40,10 @@ def build(row: Operator) -> Callable[..., Any]:
         row.name, row.arguments, len(row.results), compute, _fake(row), _vmap(*shapes)
     )
     if row.vjp is None:
-        return lambda *args: compute(*args) if _alone(args[0]) else forward(*args)
+        begin, convert = len(row.operands), dispatched(row)
+        return lambda *args: (
+            compute(*args) if _alone(args[0]) else forward(*args[:begin], *convert(args[begin:]))
+        )
     given = [axes for i, (axes, _) in enumerate(row.results) if i in row.differentiable]
     names = [f"Tensor cotangent_{i}" for i in range(len(given))]
     names += [f"Tensor result_{i}" for i in row.reuses]
@@ -166,7 +169,8 @@ def _differentiable(
     none = (None,) * (row.arguments.count(",") + 1 - row.gradients)
     rest = (None,) * (operands - row.gradients + 1)
     # Literals, since graphs are traced through these functions.
-    message, reuses = FIRST_ORDER.format(row.name), row.reuses
+    message, reuses, convert = FIRST_ORDER.format(row.name), row.reuses, dispatched(row)
+    small = row.small
 
     class Product(torch.autograd.Function):
         generate_vmap_rule = True
@@ -214,8 +218,10 @@ def _differentiable(
         @staticmethod
         def forward(ctx: Any, *packed: Any) -> Any:  # pyright: ignore
             *given, arguments = packed
-            options = compute.read((*given, *arguments))
-            output = compute.run(given, options)
+            output, options = small.forward(*given, *arguments) if small else None, None
+            if output is None:
+                options = compute.read((*given, *arguments))
+                output = compute.run(given, options)
             results = output if isinstance(output, tuple) else (output,)
             ctx.save_for_backward(*[results[i] for i in reuses], *given)
             ctx.given = arguments, options
@@ -225,14 +231,17 @@ def _differentiable(
 
         @staticmethod
         def backward(ctx: Any, *grads: Any) -> Any:
-            cotangents = [grads[i] for i in kept]
-            args, (arguments, options) = (*cotangents, *ctx.saved_tensors), ctx.given
+            cotangents, saved = [grads[i] for i in kept], ctx.saved_tensors
+            arguments, options = ctx.given
             if torch.is_grad_enabled():
-                found = Product.apply(*args, *arguments)
-            elif _alone(*cotangents):
-                found = multiply.run(args, options)
+                found = Product.apply(*cotangents, *saved, *convert(arguments))
+            elif not _alone(*cotangents):
+                found = product(*cotangents, *saved, *convert(arguments))
             else:
-                found = product(*args, *arguments)
+                found = small.product(cotangents[0], saved, arguments) if small else None
+                if found is None:
+                    options = options or compute.read((*saved[-operands:], *arguments))
+                    found = multiply.run((*cotangents, *saved), options)
             return (*found, *rest) if isinstance(found, tuple) else (found, *rest)
 
     # Where nothing requires grad, Dynamo counts the parameters to tell whether `forward` takes ctx.
@@ -247,9 +256,10 @@ def _differentiable(
 
     def call(*args: Any) -> Any:
         if not _alone(*args[:operands]):
-            return Function.apply(*args)
+            return Function.apply(*args[:operands], *convert(args[operands:]))
         if torch.is_grad_enabled() and any([x.requires_grad for x in args[:operands]]):
             return apply(*args[:operands], args[operands:])
-        return compute(*args)
+        output = small.forward(*args) if small else None
+        return compute(*args) if output is None else output
 
     return call

@@ -58,22 +58,20 @@ def integers(x: Any, name: str) -> Tensor:
     return x
 
 
-def scalar(value: Any, name: str) -> Tensor:
-    """Return a number as a tensor of no axes, float64: as such it makes no graph of its own."""
+def scalar(value: Any, name: str) -> Tensor | float:
+    """Return a number as a tensor of no axes, float64: as such it makes no graph of its own.
+
+    A float stays one outside of graphs until an operator is called, since to make a tensor of it
+    takes as long as to dispatch a call.
+    """
     if isinstance(value, Tensor):
         if value.requires_grad:
             raise ValueError(f"{name} must not require grad, as it is given none: detach it")
         if value.ndim:
             raise ValueError(f"{name} must be one number for all rows, got shape {value.shape}")
         return on_cpu(value, name).double()
-    if torch.compiler.is_compiling():
-        return torch.tensor(value, dtype=torch.float64)
-    return _number(value) if type(value) is float else torch.tensor(value, dtype=torch.float64)
-
-
-@functools.lru_cache(256)
-def _number(value: float) -> Tensor:
-    """Return a number as a tensor, remembered: to make one takes as long as to dispatch a call."""
+    if type(value) is float and not torch.compiler.is_compiling():
+        return value
     return torch.tensor(value, dtype=torch.float64)
 
 

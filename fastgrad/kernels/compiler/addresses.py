@@ -1,0 +1,81 @@
+"""Arrays and kernels by their addresses, in compiled code that is called without any array.
+
+So do the handlers that XLA calls, and the small calls of `fastgrad.torch`, to which making arrays
+of memory that is known costs more than what is computed.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import carray, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from fastgrad.kernels.compiler.jit import block
+
+WORD = ir.IntType(64)
+
+
+def instruction(function: Callable[..., Any]) -> Any:
+    """Make what emits machine code callable from compiled functions."""
+    return intrinsic(function)
+
+
+@instruction
+def pointer(typingctx, address):
+    """Return an address as a pointer."""
+
+    def codegen(context, builder, signature, args):
+        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
+    return types.voidptr(types.int64), codegen
+
+
+@instruction
+def read_only(typingctx, array):
+    """Return an array as kernels take what they only read."""
+
+    def codegen(context, builder, signature, args):
+        context.nrt.incref(builder, signature.args[0], args[0])
+        return args[0]
+
+    return array.copy(readonly=True)(array), codegen
+
+
+@block
+def array_at(address, shape, dtype):
+    """Return the array at an address, to be written to."""
+    return carray(pointer(address), shape, dtype)
+
+
+def call_kernel(context, builder, code, kinds, values):
+    """Emit a call of a kernel's machine code with a tuple, as one chunk or as the values say.
+
+    `kinds` are the types of its arguments, and `values` are chunk, chunks and the tuple of the
+    rest. The result is a word: whether it failed, which it only does for want of memory.
+    """
+    kind = context.call_conv.get_function_type(types.none, kinds)
+    parts = [builder.extract_value(values[2], i) for i in range(len(kinds) - 2)]
+    flat = context.get_arg_packer(kinds).as_arguments(builder, [values[0], values[1], *parts])
+    places = [cgutils.alloca_once(builder, pointer.pointee) for pointer in kind.args[:2]]
+    for place in places:
+        builder.store(cgutils.get_null_value(place.type.pointee), place)
+    status = builder.call(builder.inttoptr(code, kind.as_pointer()), [*places, *flat])
+    fine = builder.or_(
+        builder.icmp_signed("==", status, status.type(0)),
+        builder.icmp_signed("==", status, status.type(-2)),  # None was returned
+    )
+    return builder.zext(builder.not_(fine), WORD)
+
+
+@instruction
+def run(typingctx, code, args):
+    """Run a kernel, all of it as one chunk, by the address of its machine code for such args."""
+    kinds = types.int64, types.int64, *args.types
+
+    def codegen(context, builder, signature, values):
+        chunk = [WORD(0), WORD(1), values[1]]
+        return call_kernel(context, builder, values[0], kinds, chunk)
+
+    return types.int64(types.int64, args), codegen

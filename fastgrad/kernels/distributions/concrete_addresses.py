@@ -1,0 +1,41 @@
+"""Gumbel-softmax and its product of arrays given by their addresses: one short call for each.
+
+Each returns whether it did the work: what needs a closer look, such as masked logits, is left.
+
+Oracle: the kernels, which they call. tests/torch/test_small_calls.py.
+"""
+
+import functools
+
+import numpy as np
+
+from fastgrad.kernels.compiler.addresses import array_at, read_only, run
+from fastgrad.kernels.compiler.jit import Compiled
+from fastgrad.kernels.tiles import check
+
+
+@functools.cache
+def gumbel_softmax(real):
+    """Return the function of the kernel's machine code, logits, results, and how to draw these."""
+
+    def draw(code, logits, out, n, k, samples, key_0, key_1, first_sample, row, scale, mode):
+        rows = read_only(array_at(logits, (n, k), real))
+        if check.flags(rows.reshape(n * k)) != check.FINE:
+            return False
+        noise = (np.uint32(key_0), np.uint32(key_1)), first_sample, row
+        x = array_at(out, (samples, n, k), real)
+        return run(code, (rows, noise, real(scale), mode, x)) == 0
+
+    return Compiled(draw)
+
+
+@functools.cache
+def gumbel_softmax_product(real):
+    """Return the function of the kernel's machine code, relaxed samples, cotangents and results."""
+
+    def multiply(code, x, r, grad, n, k, samples, scale):
+        shape = samples, n, k
+        given = read_only(array_at(x, shape, real)), read_only(array_at(r, shape, real))
+        return run(code, (*given, real(scale), array_at(grad, (n, k), real))) == 0
+
+    return Compiled(multiply)
