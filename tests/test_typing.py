@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import re
 import subprocess
 import sys
@@ -21,7 +22,10 @@ KNOWN = 0.99  # of the public symbols, the share whose types are known; kernels 
 def pyright(*arguments):
     """Run pyright; return what it reports."""
     command = [sys.executable, "-m", "pyright", "--outputjson", *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=1200)
+    # Most of what it makes is soon garbage: with more room for that, a tenth less time.
+    environment = {"NODE_OPTIONS": "--max-semi-space-size=64", **os.environ}
+    options = {"capture_output": True, "text": True, "env": environment, "timeout": 1200}
+    result = subprocess.run(command, cwd=ROOT, **options)
     assert result.stdout.startswith("{"), result.stdout + result.stderr
     return json.loads(result.stdout)
 
