@@ -31,6 +31,36 @@ def run(code, *, timeout=300, root=ROOT, **environment):
     return result.stdout.strip()
 
 
+# Runs codes in copies of one process, one after the other, and tells what each prints.
+COPIES = """
+import os, sys, traceback
+for code in {codes!r}:
+    child = os.fork()
+    if child == 0:
+        try:
+            exec(code)
+            sys.stdout.flush()
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+        os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    print("-- next --", flush=True)
+"""
+
+
+def run_copies(head, *codes, **options):
+    """Run codes in processes of their own, each after the same head; return what each prints.
+
+    Where processes can be copied the head runs once: imports take most of the time. It must start
+    no threads.
+    """
+    if not hasattr(os, "fork"):
+        return [run(head + code, **options) for code in codes]
+    printed = run(head + COPIES.format(codes=codes), **options).split("-- next --")
+    return [text.strip() for text in printed[:-1]]
+
+
 def restride(x, way):
     """Return an array equal to x with other strides, byte order or flags."""
     if way == "fortran":

@@ -13,14 +13,17 @@ from concurrent.futures import ThreadPoolExecutor
 import cold_pairs
 import numba
 import pytest
-from strategies import ROOT, run
+from strategies import ROOT, run, run_copies
 
 from fastgrad.kernels.compiler import cache
 
 # Runs the smallest kernel and tells whether its code came from the cache.
-SMALLEST = """
+IMPORTS = """
 import numpy as np
 from fastgrad.kernels.tiles import check
+"""
+SMALLEST = f"""
+{IMPORTS}
 check.scan(np.zeros(8, np.float32), np.zeros(1, np.uint8))
 stats = check.scan.dispatcher.stats
 print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
@@ -131,14 +134,18 @@ shutil.rmtree(os.environ["NUMBA_CACHE_DIR"]); open(os.environ["NUMBA_CACHE_DIR"]
 """
     assert run(vanish + SMALLEST, **place).split()[0] == "0"
     os.remove(tmp_path / "cache")
-    assert run(SMALLEST, **place) == "0 1"
-    files = [p for p in (tmp_path / "cache").rglob("*") if p.is_file()]
-    assert any(p.suffix == ".nbc" for p in files)
-    for rubbish in (b"rubbish", b"", files[0].read_bytes()[:100]):
-        for path in files:
-            path.write_bytes(rubbish)
-        assert run(SMALLEST, **place) == "0 1"
-        assert run(SMALLEST, **place) == "1 0"
+    fill = """
+import os, pathlib
+files = [p for p in pathlib.Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*") if p.is_file()]
+assert any(p.suffix == ".nbc" for p in files)
+whole = files[0].read_bytes()
+for path in files:
+    path.write_bytes({rubbish})
+"""
+    codes = [SMALLEST]
+    for rubbish in ('b"rubbish"', 'b""', "whole[:100]"):
+        codes += [fill.format(rubbish=rubbish) + SMALLEST, SMALLEST]
+    assert run_copies(IMPORTS, *codes, **place) == ["0 1", *3 * ["0 1", "1 0"]]
 
 
 def test_cache_directory_is_a_place():
@@ -388,8 +395,6 @@ print(*found)
 def test_kernels_of_one_factory_do_not_run_each_other_s_code(tmp_path):
     """Numba names symbols by a counter of the process: those of two processes may be the same."""
     (tmp_path / "made.py").write_text(MADE, encoding="utf-8")
-    place = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-    for which in range(3):
-        code = FILL.format(folder=str(tmp_path), which=[which])
-        assert run(code, **place) == str(3 * (which + 1))
-    assert run(FILL.format(folder=str(tmp_path), which=[0, 1, 2]), **place) == "3 6 9"
+    codes = [FILL.format(folder=str(tmp_path), which=which) for which in ([0], [1], [2], [0, 1, 2])]
+    found = run_copies(IMPORTS, *codes, NUMBA_CACHE_DIR=str(tmp_path / "cache"))
+    assert found == ["3", "6", "9", "3 6 9"]
