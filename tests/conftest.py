@@ -46,13 +46,13 @@ def pytest_collection_modifyitems(config, items):
     if hasattr(config, "workerinput"):
         sizes = collections.Counter()
         for item in items:
-            sizes[_file(item)] += _length(item)
+            sizes[_unit(item.nodeid)] += _length(item)
 
         def place(item):
-            first, size = item.nodeid.startswith(FIRST), sizes[_file(item)]
+            first, size = item.nodeid.startswith(FIRST), sizes[_unit(item.nodeid)]
             if not _is_default(config):
-                return -size, _file(item)
-            return not first, -size if first else size, _file(item)
+                return -size, _unit(item.nodeid)
+            return not first, -size if first else size, _unit(item.nodeid)
 
         items.sort(key=place)
 
@@ -68,8 +68,14 @@ def _length(item):
     return 10 if item.get_closest_marker("optional") else 1
 
 
-def _file(item):
-    return item.nodeid.partition("::")[0]
+# What XLA calls is on no disk: each process that needs it compiles it.
+TOGETHER = tuple(f"tests/jax/test_{name}.py" for name in ("functions", "calls", "jax", "keys"))
+
+
+def _unit(nodeid):
+    """Return what a process takes at once: a file, or some that share what they compile."""
+    file = nodeid.partition("::")[0]
+    return "tests/jax" if file in TOGETHER else file
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -82,14 +88,18 @@ def pytest_xdist_make_scheduler(config, log):
         return None
     from xdist.scheduler import LoadFileScheduling
 
-    class BothEnds(LoadFileScheduling):
+    class Units(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            return _unit(nodeid)
+
+    class BothEnds(Units):
         def _assign_work_unit(self, node):
             if self.nodes.index(node) % 2:
                 self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
             super()._assign_work_unit(node)
 
     config.option.loadscopereorder = False
-    return (BothEnds if _is_default(config) else LoadFileScheduling)(config, log)
+    return (BothEnds if _is_default(config) else Units)(config, log)
 
 
 @pytest.fixture(autouse=True)
