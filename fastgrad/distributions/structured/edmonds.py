@@ -56,10 +56,13 @@ class Contraction:
         Whose turn it is: a node, a contracted one, or -1 for nobody.
     open : array of bool, shape (R, E)
         Edges that lead to that one from outside. The next turn overwrites it.
+    listed : array of int, shape (R, M)
+        The numbers of these edges, and then E. The next turn overwrites it.
     """
 
     now: IntArray
     open: Any
+    listed: IntArray
 
     def __init__(self, graph: Digraph, rows: int) -> None:
         n = graph.nodes
@@ -72,6 +75,8 @@ class Contraction:
         self.row, self.now = np.arange(rows), np.full(rows, order[0])
         self.state = self.label, source, np.zeros(rows, np.int64), np.full(rows, n), self.now
         self.open = np.empty((rows, len(graph.edges)), np.bool_)
+        # One place more: the kernel writes each edge, and goes on where it was open.
+        self.found = np.empty((rows, len(graph.edges) + 1), np.intp), np.empty(rows, np.int64)
         self.take(np.full(rows, -2, np.int32))
 
     def inside(self) -> Any:
@@ -80,7 +85,10 @@ class Contraction:
 
     def take(self, edge: IntArray) -> None:
         """Let the one whose turn it is take an edge, (R,), in each row."""
-        _kernels.turn(self.graph, _validate.frozen(edge.astype(np.int32)), self.state, self.open)
+        edge = _validate.frozen(edge.astype(np.int32))
+        _kernels.turn(self.graph, edge, self.state, self.open, *self.found)
+        listed, count = self.found
+        self.listed = listed[:, : max(count.max(initial=0), 1)]
 
 
 class Race(NamedTuple):
@@ -147,31 +155,36 @@ class Step(NamedTuple):
 def steps(graph: Digraph, phi: FloatArray, z: IntArray) -> Iterator[Step]:
     """Yield the turns in which the edges z, (R, T), were taken."""
     graphs = Contraction(graph, len(phi))
+    beyond = np.pad(phi, ((0, 0), (0, 1)), constant_values=-np.inf)  # where no more are listed
     for edge in z.T:
-        free = graphs.open
-        left = np.where(free, phi, -np.inf)
+        listed = graphs.listed
+        left = np.take_along_axis(beyond, listed, axis=1)
         top = left.max(axis=1, keepdims=True)
         top = np.where(np.isneginf(top), 0, top)
-        shares = np.exp(left - top)
+        shares = np.zeros(beyond.shape)
+        np.put_along_axis(shares, listed, np.exp(left - top), axis=1)
+        shares = shares[:, :-1]
         total = shares.sum(axis=1, keepdims=True)
         total = np.where(total > 0, total, 1)
-        yield Step(graphs.inside(), free, shares / total, (top + np.log(total))[:, 0])
+        shares /= total
+        yield Step(graphs.inside(), graphs.open, shares, (top + np.log(total))[:, 0])
         graphs.take(edge)
 
 
 def trace(graph: Digraph, w: FloatArray) -> IntArray:
     """Return the edges that the algorithm takes by perturbed logits w, (R, E): an array (R, T)."""
     graphs, z = Contraction(graph, len(w)), np.empty((len(w), length(graph)), np.int32)
-    cost = -w.astype(np.float64)  # logarithms of what is left of the times
+    # Logarithms of what is left of the times; and where no more edges are listed, no end.
+    cost = np.pad(-w.astype(np.float64), ((0, 0), (0, 1)), constant_values=np.inf)
     for j in range(z.shape[1]):
-        free = graphs.open
-        left = np.where(free, cost, np.inf)
-        edge = left.argmin(axis=1)
-        z[:, j] = np.where(graphs.now >= 0, edge, -1)
-        least = left[graphs.row, edge][:, None]
+        left = np.take_along_axis(cost, graphs.listed, axis=1)
+        place = left.argmin(axis=1)
+        z[:, j] = np.where(graphs.now >= 0, graphs.listed[graphs.row, place], -1)
+        least = left[graphs.row, place][:, None]
         with np.errstate(divide="ignore", invalid="ignore"):
-            rest = cost + np.log1p(-np.exp(np.minimum(least - cost, 0)))
-        cost = np.where(free & (cost > least), rest, np.where(free, -np.inf, cost))
+            rest = left + np.log1p(-np.exp(np.minimum(least - left, 0)))
+        np.put_along_axis(cost, graphs.listed, np.where(left > least, rest, -np.inf), axis=1)
+        cost[:, -1] = np.inf
         graphs.take(z[:, j])
     return z
 

@@ -345,6 +345,10 @@ def test_turns_are_those_of_rules():
         for _ in range(edmonds.length(graph)):
             free = rules.open()
             np.testing.assert_array_equal(ours.open, free)
+            for row, listed in zip(free, ours.listed, strict=True):
+                expected = np.flatnonzero(row)
+                np.testing.assert_array_equal(listed[: len(expected)], expected)
+                assert (listed[len(expected) :] == len(row)).all()
             np.testing.assert_array_equal(ours.inside(), rules.inside())
             np.testing.assert_array_equal(ours.now, rules.now)
             edge = np.where(free, rng.random(free.shape), -1).argmax(axis=1)

@@ -23,10 +23,11 @@ def closes(at, label, source, on):
             return True
 
 
-@kernel(cost=lambda graph, edge, state, free: 4 * free.size)
-def turn(chunk, chunks, graph, edge, state, free):
-    """Let those whose turn it is take edges, (R,), and fill free, (R, E), for those who are next.
+@kernel(cost=lambda graph, edge, state, free: 8 * free.size)
+def turn(chunk, chunks, graph, edge, state, free, listed, count):
+    """Let those whose turn it is take edges, (R,), and find those open to whoever is next.
 
+    free, (R, E), tells which they are; listed, (R, E), lists them, count[r] of them, and then E.
     graph is (tails, heads, order of turns), state the arrays of `Contraction`. Of edge -2 nothing
     is taken; -1 stands for nobody.
     """
@@ -46,6 +47,11 @@ def turn(chunk, chunks, graph, edge, state, free):
             else:
                 place[row] = min(place[row] + 1, len(order) - 1)
                 now[row] = order[place[row]]
-        who = now[row]
+        who, found = now[row], 0
         for e in range(free.shape[1]):
-            free[row, e] = label[row, head[e]] == who and label[row, tail[e]] != who
+            is_open = label[row, head[e]] == who and label[row, tail[e]] != who
+            free[row, e] = is_open
+            listed[row, found] = e
+            found += is_open
+        listed[row, found:] = free.shape[1]
+        count[row] = found
