@@ -274,12 +274,14 @@ def schema(op):
     return getattr(torch.ops.fastgrad, op).default._schema
 
 
+ELSEWHERE = ("fastgrad::_cont", "fastgrad::_perturbed", "fastgrad::_transport")
+ELSEWHERE += ("fastgrad::_soft_permute",)
 OPERATORS = sorted(
     {
         name.split("::")[1]
         for name in torch._C._dispatch_get_all_op_names()
         # The others have test files of their own.
-        if "fastgrad::" in name and not name.startswith(("fastgrad::_cont", "fastgrad::_perturbed"))
+        if "fastgrad::" in name and not name.startswith(ELSEWHERE)
     }
 )
 

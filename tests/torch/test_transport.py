@@ -69,6 +69,19 @@ def test_soft_permutations_are_those_of_numpy():
     np.testing.assert_array_equal(given[1].grad, grads.x)
 
 
+@pytest.mark.parametrize("op", ["_transport", "_soft_permute"])
+def test_opcheck(op):
+    r, heat = torch.tensor(RNG.normal(size=SCORES.shape)), torch.tensor(0.7, dtype=torch.float64)
+    rows = np.broadcast_to(ROWS, (2, 3)).copy()
+    given = [x.detach() for x in tensors(SCORES, rows, COLUMNS)]
+    given = given if op == "_transport" else given[:2]
+    limits = (2.0, 0.5, 1e-9, 1000) if op == "_transport" else ()
+    for name, args in ((op, given), (f"{op}_vjp", [r, *given])):
+        operator = getattr(torch.ops.fastgrad, name).default
+        found = torch.library.opcheck(operator, (*args, heat, *limits))
+        assert set(found.values()) == {"SUCCESS"}
+
+
 def test_rows_of_vmap_are_those_of_one_call():
     scores, columns = torch.tensor(SCORES), torch.tensor(COLUMNS)
     plan = torch.func.vmap(lambda x, c: fgt.transport.sinkhorn(x, columns=c).matrix)
