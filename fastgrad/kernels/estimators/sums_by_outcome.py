@@ -64,33 +64,38 @@ def load_cells(d, scratch, x, first, row, last, n):
 
 @block
 def sweep(sums, arg, d, samples, origin):
-    """Compare the outcomes of each column with all categories, the first of which is `origin`."""
+    """Compare the outcomes of each column with all categories, the first of which is `origin`.
+
+    Two categories at a time, the last by itself with itself, so that each outcome and its signal
+    are read half as often; of two vectors of columns: four chains of additions hide their latency.
+    """
     wide_vectors()
     depth, columns = sums.shape[1], sums.shape[2]
     totals, counts, one = sums[0], sums[1], like(1, d)
-    for i in range(depth):
-        mine = np.int32(i + origin)
-        for c in range(0, columns, 4 * LANES):  # four chains of additions, to hide their latency
-            c1, c2, c3 = c + LANES, c + 2 * LANES, c + 3 * LANES
+    for i in range(0, depth, 2):
+        k = min(i + 1, depth - 1)
+        mine, other = np.int32(i + origin), np.int32(k + origin)
+        for c in range(0, columns, 2 * LANES):
+            e = c + LANES
             s0, n0 = load(totals, (i, c)), load(counts, (i, c))
-            s1, n1 = load(totals, (i, c1)), load(counts, (i, c1))
-            s2, n2 = load(totals, (i, c2)), load(counts, (i, c2))
-            s3, n3 = load(totals, (i, c3)), load(counts, (i, c3))
+            s1, n1 = load(totals, (i, e)), load(counts, (i, e))
+            s2, n2 = load(totals, (k, c)), load(counts, (k, c))
+            s3, n3 = load(totals, (k, e)), load(counts, (k, e))
             for j in range(samples):
-                hit0, hit1 = load(arg, (j, c)) == mine, load(arg, (j, c1)) == mine
-                hit2, hit3 = load(arg, (j, c2)) == mine, load(arg, (j, c3)) == mine
-                s0, n0 = where(hit0, s0 + load(d, (j, c)), s0), where(hit0, n0 + one, n0)
-                s1, n1 = where(hit1, s1 + load(d, (j, c1)), s1), where(hit1, n1 + one, n1)
-                s2, n2 = where(hit2, s2 + load(d, (j, c2)), s2), where(hit2, n2 + one, n2)
-                s3, n3 = where(hit3, s3 + load(d, (j, c3)), s3), where(hit3, n3 + one, n3)
+                x, y, v, w = load(arg, (j, c)), load(arg, (j, e)), load(d, (j, c)), load(d, (j, e))
+                hit0, hit1, hit2, hit3 = x == mine, y == mine, x == other, y == other
+                s0, n0 = where(hit0, s0 + v, s0), where(hit0, n0 + one, n0)
+                s1, n1 = where(hit1, s1 + w, s1), where(hit1, n1 + one, n1)
+                s2, n2 = where(hit2, s2 + v, s2), where(hit2, n2 + one, n2)
+                s3, n3 = where(hit3, s3 + w, s3), where(hit3, n3 + one, n3)
             store(totals, (i, c), s0)
             store(counts, (i, c), n0)
-            store(totals, (i, c1), s1)
-            store(counts, (i, c1), n1)
-            store(totals, (i, c2), s2)
-            store(counts, (i, c2), n2)
-            store(totals, (i, c3), s3)
-            store(counts, (i, c3), n3)
+            store(totals, (i, e), s1)
+            store(counts, (i, e), n1)
+            store(totals, (k, c), s2)
+            store(counts, (k, c), n2)
+            store(totals, (k, e), s3)
+            store(counts, (k, e), n3)
 
 
 @block
