@@ -1,6 +1,8 @@
 """Objectives that are compiled functions: they are the arrays' f, example by example."""
 
+import gc
 import pickle
+import weakref
 
 import numba
 import numpy as np
@@ -200,6 +202,25 @@ def test_a_function_is_compiled_once_for_its_types():
     made = [objective(data=(w, 2)).compiled.outcomes((2,)) for w in (WEIGHTS, WEIGHTS + 1)]
     first, second = (where.kept[0] for where in made)
     assert first is second
+
+
+def test_a_function_that_nobody_uses_any_more_goes():
+    """And what was compiled for it: a function of each step would fill the memory."""
+    kept = []
+
+    def use(shift):
+        @numba.njit
+        def own(example, z):
+            return z + shift
+
+        f = fg.objective(compiled=own)
+        d = fg.Categorical(np.zeros((5, 3)))
+        np.testing.assert_array_equal(f.outcomes(d, Z[..., 0]).value, Z[..., 0] + shift)
+        kept.extend((weakref.ref(own), weakref.ref(f.compiled.outcomes(()).kept[0])))
+
+    use(1.5)
+    gc.collect()
+    assert [reference() for reference in kept] == [None, None]
 
 
 def test_it_can_be_pickled():

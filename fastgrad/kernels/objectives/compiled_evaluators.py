@@ -7,6 +7,7 @@ reads or fills its address and the number of bytes from one sample to the next. 
 shape of an event, then of each array of data the address and the shape.
 """
 
+import functools
 import re
 
 import numba
@@ -54,6 +55,7 @@ def _array(context, builder, kind, address, shape):
     return array._getvalue()
 
 
+@functools.cache  # one for all functions, as Numba remembers each
 def viewer(kind):
     """Return an intrinsic that makes an array of this kind of an address and a shape."""
 
@@ -68,6 +70,7 @@ def viewer(kind):
     return view
 
 
+@functools.cache
 def reader(event, kinds):
     """Return an intrinsic that makes of the address of a table the event's shape and the data."""
     result = types.Tuple((types.UniTuple(types.intp, event), types.Tuple(kinds)))
@@ -191,12 +194,16 @@ def at_features(function, event, kinds, real):
 
 
 class Evaluator:
-    """Machine code, by its address, which lives as long as this object."""
+    """Machine code, by its address, which lives as long as this object.
+
+    What Numba has for the day on which a dispatcher ends holds its body, which holds the user's
+    function, which holds this object. So the dispatcher goes, and its machine code stays.
+    """
 
     def __init__(self, body, arrays):
         signature = types.none(*[WORD] * (4 + 2 * arrays))
-        self._dispatcher = numba.njit(signature, **OPTIONS)(body)
-        (overload,) = self._dispatcher.overloads.values()
+        (overload,) = numba.njit(signature, **OPTIONS)(body).overloads.values()
+        self._kept = overload.library, overload.environment
         name = overload.fndesc.llvm_func_name
         self.address = overload.library.get_pointer_to_function(name)
 
