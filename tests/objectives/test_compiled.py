@@ -153,8 +153,8 @@ def gives_an_array(example, z, table):
     return table[example]
 
 
-@numba.njit("float64(int32, int32)")
-def for_small_integers(example, z):
+@numba.njit("float64(int64, int64, float64[:, ::1])")
+def for_writable_data(example, z, table):
     return 0.0
 
 
@@ -170,8 +170,13 @@ def too_few(example):
         (writes, (np.zeros((5, 3)),), "Cannot modify readonly array"),
         (gives_an_array, (np.zeros((5, 3)),), "it returns .*array.*, not a number"),
         (too_few, (), "too many positional arguments"),
+        (
+            for_writable_data,
+            (np.zeros((5, 3)),),
+            r"it is for .*, not for .int64, int64, .*readonly",
+        ),
     ],
-    ids=["text", "writes", "array", "arguments"],
+    ids=["text", "writes", "array", "arguments", "signature"],
 )
 def test_what_does_not_compile_is_refused_in_the_words_of_numba(function, data, words):
     f = fg.objective(compiled=function, data=data)

@@ -227,10 +227,15 @@ def _checked(function, kinds):
     except Exception as error:  # Numba's are of many kinds
         raise Refused(_sentence(str(error))) from error
     if signature is None:
-        raise Refused(f"it is for {', or '.join(map(str, function.nopython_signatures))}")
+        own = ", or ".join(_listed(each.args) for each in function.nopython_signatures)
+        raise Refused(f"it is for {own}, not for {_listed(kinds)}")
     found = signature.return_type
     if not isinstance(found, (types.Float, types.Integer, types.Boolean)):
         raise Refused(f"it returns {found}, not a number")
+
+
+def _listed(kinds):
+    return f"({', '.join(map(str, kinds))})"
 
 
 def _sentence(text):
