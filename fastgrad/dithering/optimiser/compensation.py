@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import copy
 
-import numpy as np
-import numpy.typing as npt
-
 from fastgrad._typing import ByteArray, FloatArray
 from fastgrad.dithering.eye.blur import convolve, gaussian
 from fastgrad.dithering.optimiser.loss import BlurredError
 
-__all__ = ["RADIUS", "aimed", "blurred", "compensated", "missing"]
+__all__ = ["RADIUS", "aimed", "blurred", "compensated"]
 
 SIGMA = 2.0  # pixels over which colours are to be right
 SHARE = 0.5  # of what is missing: all of it would be made up for by grain
@@ -48,53 +45,44 @@ def compensated(loss: BlurredError, indices: ByteArray, palette: FloatArray) -> 
 
     Examples
     --------
+    >>> import numpy as np
     >>> loss = BlurredError(np.full((30, 30, 1), 0.3))
     >>> target = compensated(loss, np.zeros((30, 30), np.uint8), np.array([[0.2], [1.0]]))
     >>> round(float(target.planes[0, 15, 15]), 3)
     0.35
     """
-    counted, colors = loss.weights > 0, np.asarray(palette, loss.dtype).T
-    target = copy.copy(loss)
-    residual = missing(loss.planes, counted, indices, colors)
-    target.planes = aimed(loss.planes, counted, blurred(residual))
+    plain, target = loss.unweighted(), copy.copy(loss)
+    target.planes = aimed(loss.planes, plain.weights, blurred(plain.error(indices, palette)))
     return target
 
 
-def missing(
-    planes: FloatArray, counted: npt.NDArray[np.bool_], indices: ByteArray, colors: FloatArray
-) -> FloatArray:
-    """Return what a picture, or some rows of it, misses: 0 where pixels do not count.
+def blurred(error: FloatArray) -> FloatArray:
+    """Return the share of an error, (channels, height, width), that is handed back."""
+    return convolve(error, SHARE**0.5 * gaussian(SIGMA))
+
+
+def aimed(planes: FloatArray, counted: FloatArray, shared: FloatArray) -> FloatArray:
+    """Return the target where what is handed back is known.
 
     Parameters
     ----------
     planes : array, shape (channels, height, width)
-        What it is to be, in the space of the loss.
-    counted : array of bool, shape (height, width)
-        Which pixels count.
-    indices : array of uint8, shape (height, width)
-        The palette index of each pixel.
-    colors : array, shape (channels, K)
-        The palette, planar.
+        The picture in the space of the loss.
+    counted : array, shape (height, width)
+        1 where pixels count, else 0.
+    shared : array, shape (channels, height, width)
+        What `blurred` makes of the error of a dithered picture, which is 0 where pixels do not
+        count.
 
     Returns
     -------
     array, shape (channels, height, width)
-        The residual.
+        The target.
 
     Examples
     --------
-    >>> counted = np.array([[True, False]])
-    >>> missing(np.ones((1, 1, 2)), counted, np.zeros((1, 2), np.uint8), np.array([[0.75]]))
-    array([[[0.25, 0.  ]]])
+    >>> import numpy as np
+    >>> aimed(np.ones((1, 1, 2)), np.array([[1.0, 0.0]]), np.full((1, 1, 2), 0.25))
+    array([[[0.75, 1.  ]]])
     """
-    return (planes - colors[:, indices]) * counted
-
-
-def blurred(residual: FloatArray) -> FloatArray:
-    """Return the share of a residual, (channels, height, width), that is handed back."""
-    return convolve(residual, SHARE**0.5 * gaussian(SIGMA))
-
-
-def aimed(planes: FloatArray, counted: npt.NDArray[np.bool_], more: FloatArray) -> FloatArray:
-    """Return the target: planes, (channels, height, width), and where pixels count, more."""
-    return more * counted + planes
+    return planes - shared * counted

@@ -14,6 +14,7 @@ from fastgrad._typing import ArrayLike, FloatArray
 from fastgrad.dithering.eye.blur import convolve
 from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.kernels.dithering.optimiser import loss as kernels
+from fastgrad.kernels.dithering.optimiser import search
 
 __all__ = ["BlurredError", "Gradient", "check_weights"]
 
@@ -219,7 +220,13 @@ class BlurredError:
         array, shape (channels, height, width)
             The error in planes.
         """
-        error = np.asarray(palette, self.dtype).T[:, indices] - self.planes
+        colors, labels = np.asarray(palette, self.dtype), np.asarray(indices)
+        if self.dtype is np.float32 and labels.dtype == np.uint8 and labels.max() < len(colors):
+            error, planar = np.empty_like(self.planes), np.ascontiguousarray(colors.T)
+            rows = np.ascontiguousarray(labels), self.weights, self.planes
+            search.errors(error, *rows, planar)
+            return error
+        error = colors.T[:, labels] - self.planes
         error *= self.weights
         return error
 

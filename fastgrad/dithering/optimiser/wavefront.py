@@ -157,11 +157,10 @@ class Wavefront:
         channels, width, radius = len(loss.planes), self._width, self._radius
         how = channels, width, loss.dtype
         self._fields = BlurredRows(loss.field, radius, *how, begin, self._height)
-        # Rows whose first sweeps are right, and so what they miss.
-        left = min(begin + 2 * self._plain * self._size, self._height) if begin else 0
-        more = compensation.blurred, compensation.RADIUS
-        self._residual = BlurredRows(*more, *how, left, self._height)
-        self._aimed = BlurredRows(loss.field, radius, *how, left, self._height)
+        # Rows whose first sweeps are right, and so their errors.
+        how += min(begin + 2 * self._plain * self._size, self._height) if begin else 0, self._height
+        self._shared = BlurredRows(compensation.blurred, compensation.RADIUS, *how)
+        self._aimed = BlurredRows(loss.field, radius, *how)
         self._planes = HeldRows(channels, width, loss.dtype, begin)
         self._weights = HeldRows(1, width, loss.dtype, begin)
         self._moving = HeldRows(1, width, loss.dtype, begin)  # weights of what is not pinned
@@ -182,17 +181,16 @@ class Wavefront:
             keep = min(keep, self._aimed.end)
         for held in self._held:
             held.extend(top + rows, keep)
-        labels = self._labels.at(top)[0][:rows]
-        moving = self._moving.at(top)[0][:rows]
-        self._planes.at(top)[:, :rows] = part.planes
+        labels, moving, planes = self._cut(top, top + rows)
+        planes[:, :rows], pinned = part.planes, part.labels
         self._weights.at(top)[0][:rows] = moving[:] = part.weights
-        if part.labels is not None:
-            moving[part.labels >= 0] = 0
-        planes, colours = self._planes.at(top), (self._colours[0], self._limits)
+        if pinned is not None:
+            moving[pinned >= 0] = 0
+        colours = self._colours[0], self._limits
         handed_on = moving if self._diffused else np.zeros_like(moving)
         diffusion.diffuse_rows(labels, planes, handed_on, colours, self._across)
-        if part.labels is not None:
-            np.copyto(labels, part.labels.astype(np.uint8), where=part.labels >= 0)
+        if pinned is not None:
+            np.copyto(labels, pinned.astype(np.uint8), where=pinned >= 0)
         self._given = top + rows
         self._lay(self._fields, labels, moving, planes)
         self._advance()
@@ -302,32 +300,34 @@ class Wavefront:
 
     def _lay(self, fields, labels, weights, planes):
         """Lay down the field of the next rows, as far as it is known."""
-        error = np.empty((len(planes), *labels.shape), planes.dtype)
-        kernels.errors(error, labels, weights, planes, self._planar)
         top, radius = fields.end, self._radius
-        fresh = fields.add(error)
+        fresh = fields.add(self._error(labels, weights, planes))
         inside = slice(radius, radius + fresh.shape[1]), slice(radius, radius + self._width)
         self._field.at(top)[:, inside[0], inside[1]] = fresh
 
     def _aim(self):
         """Lay the field of rows that the first sweeps have left anew: the others aim at more."""
-        top, end = self._residual.given, self._left_by(self._plain)
+        top, end = self._shared.given, self._left_by(self._plain)
         if top == end:
             return
-        labels, counted, planes = self._cut(top, end)
-        top = self._residual.end
-        missing = compensation.missing(planes, counted, labels, self._planar)
-        more = self._residual.add(missing)
-        labels, counted, planes = self._cut(top, self._residual.end)
-        target = compensation.aimed(planes, counted, more)
+        labels, moving, planes = self._cut(top, end)
+        top, counted = self._shared.end, (moving > 0).astype(planes.dtype)
+        shared = self._shared.add(self._error(labels, counted, planes))
+        labels, moving, planes = self._cut(top, self._shared.end)
+        target = compensation.aimed(planes[:, : len(labels)], moving > 0, shared)
         self._awake.at(top)[0][kernels.AROUND :][: len(labels)] = 1
-        self._lay(self._aimed, labels, self._moving.at(top)[0][: len(labels)], target)
+        self._lay(self._aimed, labels, moving, target)
 
     def _cut(self, top, end):
-        """Return the labels of some rows, which pixels of them count, and their planes."""
-        rows = end - top
-        counted = self._moving.at(top)[0][:rows] > 0
-        return self._labels.at(top)[0][:rows], counted, self._planes.at(top)[:, :rows]
+        """Return the labels and weights of some rows, and planes that begin with them."""
+        rows = slice(end - top)
+        return self._labels.at(top)[0][rows], self._moving.at(top)[0][rows], self._planes.at(top)
+
+    def _error(self, labels, weights, planes):
+        """Return the weighted error of some rows."""
+        error = np.empty((len(planes), *labels.shape), planes.dtype)
+        kernels.errors(error, labels, weights, planes, self._planar)
+        return error
 
     def _descend(self, row):
         """Sweep one row of tiles."""
