@@ -16,14 +16,27 @@ import numpy as np
 from fastgrad._typing import Array, ByteArray
 from fastgrad.dithering.eye.colour import SpaceName
 
-__all__ = ["STRENGTHS", "Choice", "Strength", "Trade", "climb", "levels", "ways"]
+__all__ = [
+    "SCORES",
+    "STRENGTHS",
+    "UNUSED",
+    "Choice",
+    "Strength",
+    "Trade",
+    "climb",
+    "is_grey",
+    "levels",
+    "scores",
+    "ways",
+]
 
 TRIALS = 9  # pictures at most that are tried
-FLATTEST, USUAL = (
-    4.0,
-    20.0,
-)  # points for which bytes grow e-fold: at least, and beyond what is known
+FLATTEST, USUAL = 4.0, 20.0  # points for which bytes grow e-fold: at least, and beyond the known
+LEFT = 0.3  # of the logarithm of bytes, beyond what is known: then a byte costs e times as much
 GAIN = 0.002  # by which a merit must be better
+UNUSED = 1e3  # what a merit is less where bytes are left, or a quality is out of reach
+SCORES = (0, 15, 30, 45, 60, 72, 84)  # of 4, 8, ... 256 colours, about
+GREYS = (70, 84, 92, 96, 97.5, 98.5, 99)  # the same of grey pictures
 
 
 class Strength(NamedTuple):
@@ -74,9 +87,25 @@ def ways(values: Array, space: SpaceName | None = None) -> list[dict[str, Any]]:
     [[], ['nu', 'palette', 'space'], ['nu', 'space'], ['nu', 'space']]
     """
     found = [strength.options(space) for strength in STRENGTHS]
-    if values.ndim == 2 or (values == values[..., :1]).all():
+    if is_grey(values):
         found.insert(1, {**found[1], "palette": partial(levels, values)})
     return found
+
+
+def is_grey(values: Array) -> bool:
+    """Return whether a picture has no colours but greys."""
+    return values.ndim == 2 or bool((values == values[..., :1]).all())
+
+
+def scores(values: Array) -> tuple[float, ...]:
+    """Return what a picture of 4, 8, ... 256 colours scores, about.
+
+    Examples
+    --------
+    >>> scores(np.zeros((2, 2), np.uint8))[0] > scores(np.uint8([[[0, 9, 0]]]))[0]
+    True
+    """
+    return GREYS if is_grey(values) else SCORES
 
 
 def levels(values: Array, count: int) -> ByteArray:
@@ -122,6 +151,8 @@ class Choice(NamedTuple):
 class Trade(NamedTuple):
     """What a picture gives up for bytes: its bytes and scores without a rate, and with one.
 
+    Beyond the rate, each further byte costs more: what is left are the shapes of the picture.
+
     Examples
     --------
     >>> trade = Trade((10_000, 80.0), (8_000, 76.0))
@@ -151,7 +182,7 @@ class Trade(NamedTuple):
             return score
         if now >= least:
             return score - (score - worse) * (log - now) / (log - least)
-        return worse - self._steep * (least - now)
+        return worse - self._steep * LEFT * math.expm1((least - now) / LEFT)
 
     def bytes_at(self, score: float) -> float:
         """Return the bytes of a file that has such a score; infinity if it is out of reach."""
@@ -160,7 +191,19 @@ class Trade(NamedTuple):
             return math.inf
         if score >= worse:
             return math.exp(log - (log - least) * (best - score) / max(best - worse, 1e-9))
-        return math.exp(least - (worse - score) / self._steep)
+        return math.exp(least - LEFT * math.log1p((worse - score) / (self._steep * LEFT)))
+
+    def smallness(self, score: float) -> float:
+        """Return how good a picture is that is to have such a score: the smaller, the better.
+
+        Examples
+        --------
+        >>> trade = Trade((10_000, 80.0), (8_000, 76.0))
+        >>> trade.smallness(70.0) > trade.smallness(75.0) > trade.smallness(81.0)
+        True
+        """
+        size, best = self.bytes_at(score), self.plain[1]
+        return -math.log(size) if size < math.inf else best - UNUSED
 
     @property
     def _steep(self) -> float:
@@ -173,6 +216,8 @@ def climb(
     merit: Callable[[Choice], float], start: Choice, colors: Sequence[int], strengths: Sequence[int]
 ) -> Choice:
     """Return the choice of most merit, as far as it is found by going from neighbour to neighbour.
+
+    Where a step was good, the same is tried next.
 
     Parameters
     ----------
@@ -195,10 +240,10 @@ def climb(
     """
     best, most = start, merit(start)
     tried = {start}
-    moved = True
+    moved, steps = True, STEPS
     while moved:
         moved = False
-        for more, weaker in STEPS:
+        for more, weaker in steps:
             near = Choice(best.colors + more, best.strength + weaker)
             if near in tried or near.colors not in colors or near.strength not in strengths:
                 continue
@@ -207,10 +252,10 @@ def climb(
             tried.add(near)
             value = merit(near)
             if value > most + GAIN:
-                best, most, moved = near, value, True
+                best, most, moved, steps = near, value, True, ((more, weaker), *STEPS)
                 break
     return best
 
 
 # More colours and less grain cost about as many bytes as fewer and more: they come first.
-STEPS = ((0, 1), (1, 0), (-1, 0), (0, -1), (1, 1), (-1, -1))
+STEPS = ((0, 1), (1, 0), (-1, 0), (0, -1), (1, 1), (-1, -1), (-1, 1), (1, -1))

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad._typing import Array
-from fastgrad.dithering.choices import Choice, Trade, climb, ways
+from fastgrad.dithering.choices import UNUSED, Choice, Trade, climb, scores, ways
 from fastgrad.dithering.eye.colour import SpaceName
 from fastgrad.dithering.given import Given
 from fastgrad.dithering.metrics.ssimulacra2 import Ssimulacra2
@@ -25,8 +25,6 @@ __all__ = ["Begin", "Thrift", "rated", "thrifty"]
 
 COUNTS = tuple(2**i for i in range(1, 9))  # numbers of colours that are tried
 AT_32, DOUBLED = 1.8, 1.2  # bits a pixel at the first rate: of 32 colours, and what doubling adds
-SCORES = (0, 15, 30, 45, 60, 72, 84)  # of 4, 8, ... 256 colours, about
-UNUSED = 1e3  # what a merit is less where bytes are left, or a quality is out of reach
 LITTLE = 1  # the place of little grain, with which trials begin
 
 
@@ -269,12 +267,8 @@ class _Trials:
 
     def of_quality(self, quality: float) -> ThriftyRun:
         """Return the run of the smallest file that was found with such a score."""
-
-        def merit(trade: Trade) -> float:
-            size, score = trade.bytes_at(quality), trade.plain[1]
-            return -math.log(size) if size < math.inf else score - UNUSED
-
-        choice, highest = self._climb(int(np.searchsorted(SCORES, quality)) + 1, merit), -math.inf
+        place = int(np.searchsorted(scores(self._given.values), quality)) + 1
+        choice, highest = self._climb(place, lambda trade: trade.smallness(quality)), -math.inf
         while True:
             run = self._run(choice)
             highest = max(highest, run.lower_to(quality, self._score_of))

@@ -2,9 +2,10 @@
 
 import math
 
+import numpy as np
 import pytest
 
-from fastgrad.dithering.choices import TRIALS, Choice, Trade, climb
+from fastgrad.dithering.choices import TRIALS, Choice, Trade, climb, scores
 
 
 def test_climbing_finds_the_top_of_a_hill():
@@ -16,6 +17,17 @@ def test_climbing_finds_the_top_of_a_hill():
 
     assert climb(merit, Choice(4, 1), range(8), range(3)) == Choice(6, 2)
     assert len(asked) == len(set(asked)) <= TRIALS
+
+
+def test_a_step_that_was_good_is_taken_again():
+    asked = []
+
+    def merit(choice):
+        asked.append(choice)
+        return -choice.colors - choice.strength
+
+    assert climb(merit, Choice(6, 0), range(8), range(3)) == Choice(0, 0)
+    assert asked[3:] == [Choice(n, 0) for n in (5, 4, 3, 2, 1, 0)]
 
 
 def test_climbing_stays_where_nothing_else_is():
@@ -37,3 +49,18 @@ def test_more_bytes_never_score_less(rated):
     assert sizes == sorted(sizes)
     assert sizes[-1] < math.inf
     assert trade.bytes_at(80.5) == math.inf
+
+
+def test_bytes_and_scores_are_two_sides_of_one_curve():
+    trade = Trade((10_000, 80.0), (8000, 76.0))
+    for size in (9000, 8000, 6000, 4000):
+        assert trade.bytes_at(trade.score_at(size)) == pytest.approx(size)
+    # Beyond what is known, a byte costs more and more.
+    steps = np.diff([trade.score_at(8000 * 0.9**i) for i in range(6)])
+    assert (np.diff(steps) < 0).all()
+
+
+def test_greys_score_more_than_colours():
+    grey = np.zeros((2, 3, 3), np.uint8)
+    assert scores(grey) == scores(grey[..., 0])
+    assert (np.array(scores(grey)) > scores(grey + np.uint8([0, 0, 1]))).all()
