@@ -173,8 +173,10 @@ class ThriftyRun(Run):
 
     def _rated(self, indices, colors, rate):
         """Return the search that changes a picture in place."""
-        previous = self.problem.previous
-        return RatedSearch(self.loss, indices, colors, rate, previous=previous, gap=self._gap)
+        weights = self.problem.weights
+        hidden = None if weights is None else weights == 0
+        own = {"previous": self.problem.previous, "gap": self._gap, "hidden": hidden}
+        return RatedSearch(self.loss, indices, colors, rate, **own)
 
     def _whole_fit(self) -> Fit | None:
         """Return how to fit the palette; None where it is given, or has pinned colours."""

@@ -28,8 +28,8 @@ ROWS = 1 << 20  # pixels that are counted at once
 class RowModel(NamedTuple):
     """How many bits the symbols of a picture take, given those before them in their rows.
 
-    Symbols are its indices; or, of a frame, indices and one more for pixels that keep the index of
-    the frame before, which are transparent in a file.
+    Symbols are its indices; or indices and one more, for pixels that keep the index of the frame
+    before, or are not seen: both are transparent in a file.
 
     The model is the sum of the lengths of two adaptive codes, with the shares that they have in
     PNG files compressed by Deflate: one with a context of ``order`` symbols, one with a context of
@@ -42,7 +42,7 @@ class RowModel(NamedTuple):
     colors : int
         Number of colours K.
     keeping : bool
-        Whether there is a frame before.
+        Whether there is a frame before, or something that is not seen.
 
     References
     ----------
@@ -145,6 +145,8 @@ class RatedSearch(Search):
         of their own.
     rate : float
         What a bit per pixel costs, as a loss.
+    hidden : array of bool, shape (height, width), optional
+        Pixels that are not seen: they have a symbol of their own, whatever their indices are.
     """
 
     rate: float
@@ -160,16 +162,21 @@ class RatedSearch(Search):
         *,
         previous: ByteArray | None = None,
         gap: ArrayLike = 0.0,
+        hidden: Array | None = None,
     ) -> None:
         super().__init__(loss, indices, palette, previous=previous, gap=gap)
-        self.model = RowModel(len(np.asarray(palette)), self._previous.size > 0)
+        colors, keeping = len(np.asarray(palette)), self._previous.size > 0
+        self._hidden = hidden if hidden is not None and hidden.any() else None
+        self.model = RowModel(colors, keeping or self._hidden is not None)
         self.renew(rate)
 
     def symbols(self) -> Array:
         """Return what the file is written of: the indices, or that they are kept."""
         symbols = self.indices.astype(np.int16)
-        if self.model.keeping:
+        if self._previous.size:
             symbols[self.indices == self._previous] = self.model.colors
+        if self._hidden is not None:
+            symbols[self._hidden] = self.model.colors
         return symbols
 
     def renew(self, rate: float | None = None) -> None:

@@ -188,3 +188,22 @@ def test_what_is_kept_costs_less():
     search = RatedSearch(loss, indices, palette, 0.05, previous=indices.copy())
     assert (search.symbols() == 5).all()
     assert search.bits() < RatedSearch(loss, indices, palette, 0.05).bits()
+
+
+@pytest.mark.parametrize(("colors", "order"), ORDERS)
+def test_what_is_hidden_has_one_symbol(colors, order):
+    loss, palette, indices = picture(colors)
+    hidden = loss.weights == 0
+    assert hidden.any()
+    bits = set()
+    for label in range(3):
+        indices[hidden] = label, (label + 1) % 3
+        bits.add(RatedSearch(loss, indices, palette, 0.02, hidden=hidden).bits())
+    assert len(bits) == 1
+    search = RatedSearch(loss, indices, palette, 0.02, hidden=hidden)
+    symbols = np.where(hidden, colors, indices)
+    expected = sum(
+        share * adaptive_bits(symbols, colors + 1, n)
+        for share, n in zip(search.model.shares, (order, order - 1))
+    )
+    np.testing.assert_allclose(search.bits(), expected, rtol=1e-12)
