@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,7 +15,15 @@ from fastgrad._typing import Array, ByteArray
 from fastgrad.dithering.eye.colour import LUMINANCE, to_linear
 from fastgrad.dithering.pictures import gif, png
 
-__all__ = ["FORMATS", "Visible", "arranged", "contact_sheet", "dither_frames", "encode"]
+__all__ = [
+    "FORMATS",
+    "Visible",
+    "arranged",
+    "contact_sheet",
+    "dither_frames",
+    "encode",
+    "lifetimes",
+]
 
 FLICKER = 0.1  # reward for a still pixel's colour, an option of `fastgrad.dither`
 SHEET = 16  # greatest number of frames from which a palette is learned
@@ -60,8 +68,48 @@ def contact_sheet(frames: Iterable[Visible], count: int) -> tuple[Array, npt.NDA
     return sheet, seen
 
 
+def lifetimes(frames: Iterable[Visible]) -> Iterator[npt.NDArray[np.uint16]]:
+    """Count for how many frames each pixel stays as it is, for one frame after the other.
+
+    Parameters
+    ----------
+    frames : iterable of (values, mask)
+        All frames, as in `contact_sheet`.
+
+    Yields
+    ------
+    array of uint16, shape (height, width)
+        For each frame, the number of frames until a pixel changes, this one among them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> frames = [(np.full((1, 2, 3), [[[9], [i // 2]]]), None) for i in range(3)]
+    >>> [life.tolist() for life in lifetimes(frames)]
+    [[[3, 2]], [[2, 1]], [[1, 1]]]
+    """
+    shape, stays = (0, 0), []  # of each frame but the last, which pixels the next one repeats
+    before = visible = None
+    for values, mask in frames:
+        if before is not None:
+            stays.append(np.packbits(_still(values, before, visible)))
+        shape, before, visible = values.shape[:2], values, mask
+    for i in range(len(stays) + 1):
+        life, going = np.ones(shape, np.uint16), np.ones(shape, bool)
+        for packed in stays[i:]:
+            going &= np.unpackbits(packed, count=going.size).reshape(shape).view(bool)
+            if not going.any():
+                break
+            life += going
+        yield life
+
+
 def dither_frames(
-    frames: Iterable[Visible], *, palette: Any, **options: Any
+    frames: Iterable[Visible],
+    *,
+    palette: Any,
+    lasting: Iterable[Array] | None = None,
+    **options: Any,
 ) -> Iterator[dithering.Dithering | None]:
     """Dither frames with one palette, each started from the one before, so that still parts stay.
 
@@ -73,6 +121,9 @@ def dither_frames(
         The frames, as in `contact_sheet`.
     palette : array of uint8, shape (K, 3), or Swatches
         The colours in sRGB.
+    lasting : iterable of array, shape (height, width), optional
+        How often each pixel of each frame is shown, as `lifetimes` counts it: its errors are seen
+        as often, while its bits are in the file only once. By default once.
     **options
         Options of `fastgrad.dither`.
 
@@ -83,18 +134,25 @@ def dither_frames(
     """
     reward = options.pop("flicker", FLICKER)
     previous, before, visible = None, None, None
-    for values, mask in frames:
+    for (values, mask), times in zip(frames, repeat(None) if lasting is None else lasting):
         if mask is not None and not mask.any():
             yield None
             continue
         own: dict[str, Any] = {} if mask is None else {"weights": mask}
-        if previous is not None:
-            still = (values == before).all(axis=-1)
-            still &= True if visible is None else visible
+        if times is not None and times.max() > 1:
+            own["weights"] = np.sqrt(times) if mask is None else np.sqrt(times) * mask
+        if previous is not None and before is not None:
+            still = _still(values, before, visible)
             own |= {"previous": previous, "flicker": reward * still}
         previous = dithering.dither(values, palette=palette, **own, **options)
         before, visible = values, mask
         yield previous
+
+
+def _still(values: Array, before: Array, visible: Array | None) -> npt.NDArray[np.bool_]:
+    """Return where a frame has the values of the one before, of which only some may be seen."""
+    still = (values == before).all(axis=-1)
+    return still if visible is None else still & visible
 
 
 def encode(

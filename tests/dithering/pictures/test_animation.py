@@ -262,3 +262,38 @@ def test_a_frame_in_which_nothing_is_seen():
     nothing, black = animation.dither_frames(frames, palette=palette, speed=9)
     assert nothing is None
     assert not black.indices.any()
+
+
+def test_lifetimes_are_counted():
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 2, (6, 5, 7, 1)).astype(np.uint8).repeat(3, axis=3)
+    masks = rng.random((6, 5, 7)) < 0.8
+    for seen in (False, True):
+        pairs = [(f, m if seen else None) for f, m in zip(frames, masks)]
+        found = np.array(list(animation.lifetimes(iter(pairs))))
+        for i, y, x in np.ndindex(found.shape):
+            last = i
+            while last < 5 and (frames[last, y, x] == frames[last + 1, y, x]).all():
+                if seen and not masks[last, y, x]:
+                    break
+                last += 1
+            assert found[i, y, x] == last - i + 1
+
+
+def test_errors_count_as_often_as_they_are_shown(monkeypatch):
+    values, mask, asked = np.zeros((2, 3, 3), np.uint8), np.array([[1, 1, 0]] * 2, bool), []
+
+    def watched(frame, **options):
+        asked.append(options.get("weights"))
+        return np.zeros((2, 3), np.uint8)
+
+    monkeypatch.setattr(dithering, "dither", watched)
+    palette = np.uint8([[0, 0, 0], [255, 255, 255]])
+    for seen in (mask, None):
+        times = [np.full((2, 3), 4), np.ones((2, 3), int)]
+        pairs = [(values, seen), (values + 1, seen)]
+        list(animation.dither_frames(pairs, palette=palette, lasting=times))
+    np.testing.assert_array_equal(asked[0], 2 * mask)
+    np.testing.assert_array_equal(asked[1], mask)
+    np.testing.assert_array_equal(asked[2], np.full((2, 3), 2))
+    assert asked[3] is None
