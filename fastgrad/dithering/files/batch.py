@@ -130,7 +130,8 @@ def dither_files(
         Whether ``max_bytes`` is for each picture. By default several pictures have so many in all,
         those that are there already among them, shared so that the sum of their errors is least.
     colors, palette, preset, lock_colors, alpha, **options
-        Options of `fastgrad.dither`. All frames of an animation share a palette.
+        Options of `fastgrad.dither`. All frames of an animation share a palette; but with
+        ``quality``, those of a GIF may have their own, and the result has that of the first.
 
     Returns
     -------

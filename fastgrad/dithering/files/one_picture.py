@@ -19,7 +19,7 @@ from fastgrad.dithering.files.quick import Quick, quickly
 from fastgrad.dithering.metrics.psnr_and_ssim import flicker
 from fastgrad.dithering.metrics.ssimulacra2 import Ssimulacra2
 from fastgrad.dithering.optimiser.tones import ToneMap, fit_tones
-from fastgrad.dithering.pictures import animation, images, transparency
+from fastgrad.dithering.pictures import animation, images, own_palettes, transparency
 from fastgrad.dithering.pictures.inputs import Swatches
 from fastgrad.dithering.soft_edges import dither_soft, is_soft
 
@@ -127,6 +127,9 @@ class _Work:
             if hidden and self.picture.count > 1:
                 reason = "hidden colours are kept of a single picture, not of an animation"
                 raise images.FileError(f"{self.picture.name}: {reason}")
+            if self.settings.apart:
+                self.each_with_its_own()
+                return
             if palette is None and self.picture.count > 1:
                 self.apart = True
                 palette, opacity = self.common_entries()
@@ -141,8 +144,8 @@ class _Work:
                 if self.given is not None and self.picture.count > 1:
                     self.options["fit"] = self.common_tones()
                 pairs = (frame[:2] for frame in self.prepared())
-                entries = self.swatches(palette)
-                for result in animation.dither_frames(pairs, palette=entries, **self.options):
+                own = {"palette": self.swatches(palette), "lasting": self.lifetimes()}
+                for result in animation.dither_frames(pairs, **own, **self.options):
                     self.take(result)
         except KeyboardInterrupt:
             interrupts.taken()
@@ -152,7 +155,8 @@ class _Work:
     def rescue(self) -> None:
         """Make the best of an interrupt: finish the frame at work, or make a quick one."""
         if self.latest is not None and not self.apart:
-            self.take(self.latest.snapshot())
+            if not self.settings.apart:  # what is kept would be lost
+                self.take(self.latest.snapshot())
         elif self.outcome.frames or self.tiled:  # other tools know no palettes of tiles
             return
         elif time.perf_counter() - self.began > QUICK:
@@ -216,6 +220,35 @@ class _Work:
         own: dict[str, Any] = {} if mask.all() else {"weights": mask}
         own |= self.learning(transparent) | self.options
         return dithering.dither(np.ascontiguousarray(sheet[..., :3]), **own).palette, None
+
+    def each_with_its_own(self) -> None:
+        """Dither the frames of an opaque animation, each in a palette of its own."""
+        self.runs -= 1
+        pairs = (frame[:2] for frame in self.prepared())
+        for found in own_palettes.dither_frames(
+            pairs, colors=self.colors, lasting=self.lifetimes(), **self.options
+        ):
+            frame, outcome = self.now, self.outcome
+            assert frame is not None
+            if outcome.own:
+                outcome.still += int(found.kept.sum())
+            else:
+                outcome.original, outcome.palette = frame.original, found.palette
+            outcome.own.append(found)
+            outcome.frames.append(found.indices)
+            outcome.alphas.append(None)
+            outcome.durations.append(frame.duration)
+            outcome.loss.append(found.loss)
+            if self.judged:
+                outcome.scores.append(Ssimulacra2(frame.original).score(found.shown))
+            self.latest = None
+
+    def lifetimes(self) -> Iterator[Array] | None:
+        """Return how long pixels stay, where bytes count: see `animation.lifetimes`."""
+        if not self.options.get("rate") or self.picture.count == 1:
+            return None
+        frames = prepared(self.picture, self.settings)
+        return animation.lifetimes(frame[:2] for frame in frames)
 
     def soft_frames(self, palette: Array, opacity: Array) -> Iterator[dithering.Dithering]:
         """Dither frames in entries with opacity, each started from the one before."""
@@ -290,7 +323,7 @@ class _Work:
         """Settle the palette: no learned colour that is not used, and what a device expects."""
         outcome, settings, palette = self.outcome, self.settings, self.outcome.palette
         outcome.learned = not settings.ordered
-        if outcome.learned:
+        if outcome.learned and not outcome.own:
             used = np.zeros(len(palette), bool)
             for indices in outcome.frames:
                 used |= np.bincount(indices.ravel(), minlength=len(palette)) > 0

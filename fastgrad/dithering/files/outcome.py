@@ -14,6 +14,7 @@ from fastgrad.dithering.pictures import (
     device_files,
     images,
     indexed,
+    own_palettes,
     placement,
     png_chunks,
     transparency,
@@ -52,6 +53,8 @@ class Settings:
         Whether the number of colours is given: if not, a size chooses it.
     choose : int or None
         How many of the given colours are taken; None for all.
+    apart : bool
+        Whether each frame of an animation has a palette of its own.
     """
 
     palette: Array | None
@@ -68,6 +71,7 @@ class Settings:
     resume: bool = False
     counted: bool = True
     choose: int | None = None
+    apart: bool = False
 
     @property
     def ordered(self) -> bool:
@@ -89,6 +93,8 @@ class Outcome:
     ----------
     frames : list of numpy.ndarray of uint8, shape (height, width)
         Palette indices.
+    own : list of own_palettes.OwnFrame
+        The same, if each of them has a palette of its own; ``palette`` is that of the first.
     alphas : list of numpy.ndarray of uint8 or None
         The opacity that is left of each.
     durations : list of float
@@ -117,6 +123,7 @@ class Outcome:
     device: Array
     original: Array
     frames: list[Array] = field(default_factory=list)
+    own: list[own_palettes.OwnFrame] = field(default_factory=list)
     alphas: list[Array | None] = field(default_factory=list)
     durations: list[float] = field(default_factory=list)
     loss: list[float] = field(default_factory=list)
@@ -132,6 +139,12 @@ class Outcome:
     def score(self) -> float:
         """The mean of the scores."""
         return float(np.mean(self.scores))
+
+    @property
+    def first(self) -> Outcome:
+        """The same with the first of the frames alone."""
+        lists = ("frames", "own", "alphas", "durations")
+        return replace(self, **{name: getattr(self, name)[:1] for name in lists})
 
     def encode(
         self, ending: str, picture: images.Picture, settings: Settings
@@ -155,6 +168,8 @@ class Outcome:
         frames : list of array of uint8, shape (height, width)
             The indices, those of entries for degrees of opacity among them.
         """
+        if self.own:
+            return own_palettes.encode(self.own, self.durations, picture.plays), self.frames
         frames, palette, opacity = self.frames, self.device, None
         if any(alpha is not None for alpha in self.alphas):
             opaque = np.full(frames[0].shape, 255, np.uint8)

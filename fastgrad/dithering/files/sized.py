@@ -5,15 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from fastgrad.dithering.choices import STRENGTHS
+import numpy as np
+
+from fastgrad import _interrupts as interrupts
+from fastgrad.dithering.choices import SCORES, STRENGTHS, Choice, Trade, climb
 from fastgrad.dithering.files import one_picture
 from fastgrad.dithering.files.outcome import Outcome, Settings
+from fastgrad.dithering.files.prepared import prepared
 from fastgrad.dithering.pictures import images
+from fastgrad.dithering.pictures.excerpts import Excerpt
 from fastgrad.dithering.rates import QualityError, Rates, ScoreRates, SizeError
 
 __all__ = ["run"]
 
-FEWEST, MOST = 4, 255  # colours of an animation: pixels that stay are transparent
+COUNTS = (4, 8, 16, 32, 64, 128, 255)  # colours of an animation; pixels that stay need an entry
+RATED = 1e-3  # a moderate rate where there is little grain
+SOME = 6  # frames that are tried
 
 
 def run(
@@ -114,15 +121,16 @@ class _Work:
             except QualityError as error:
                 raise images.FileError(f"{picture.name}: {error}") from None
         given, options = options, self._with_little_grain(options, 1)
+        first = self._chosen(quality, options) if self._free else RATED
         best = self.made(options, judged=True)
-        if not self.settings.counted:
-            best = self._with_few_colors(quality, options, best)
+        while best.complete and best.score < quality and self._take_more():
+            best = self.made(options, judged=True)
         if best.complete and best.score < quality:
             options = self._with_little_grain(given, 2)
             best = self.made(options, judged=True)
         if best.complete and best.score < quality:
             raise images.FileError(f"{picture.name}: {QualityError(best.score, quality)}")
-        rates, over = ScoreRates(quality), not best.complete
+        rates, over = ScoreRates(quality, first), not best.complete
         while not over:
             outcome = self.made({**options, "rate": rates.rate}, judged=True)
             over = rates.told(outcome.score) or not outcome.complete
@@ -130,21 +138,63 @@ class _Work:
                 best = outcome
         return best
 
-    def _with_few_colors(self, quality: float, options: dict[str, Any], best: Outcome) -> Outcome:
-        """Return what has such a score with as few colours as double or half of them can."""
-        enough = best.score >= quality
-        while best.complete and (best.score >= quality) == enough:
-            settings = self.settings
-            colors = settings.colors // 2 if enough else min(2 * settings.colors, MOST)
-            if colors < FEWEST or colors == settings.colors:
-                break
-            self.settings = replace(settings, colors=colors)
-            made = self.made(options, judged=True)
-            if enough and (not made.complete or made.score < quality):
-                self.settings = settings
-                break
-            best = made
-        return best
+    @property
+    def _free(self) -> bool:
+        """Whether colours and their number are to be found."""
+        return self.settings.palette is None and not self.settings.counted
+
+    def _chosen(self, quality: float, options: dict[str, Any]) -> float:
+        """Choose the number of colours, and whether frames have their own; return a rate for them.
+
+        A few frames tell which of them makes the smallest file of such a score.
+        """
+        some = _Work(Excerpt(self.picture, SOME), self.ending, self.settings, self.quiet)
+
+        def made(rate: float) -> Outcome:
+            outcome = some.made({**options, "rate": rate or None}, judged=True)
+            if not outcome.complete:
+                raise KeyboardInterrupt
+            return outcome
+
+        frames = (self.picture.count - 1) / (some.picture.count - 1)  # for each but the first
+
+        def whole(outcome: Outcome) -> int:
+            first = some.size_of(outcome.first)
+            return round(first + (some.size_of(outcome) - first) * frames)
+
+        def merit(choice: Choice) -> float:
+            some.settings = self._with(choice)
+            plain, rated = ((whole(x), x.score) for x in (made(0), made(RATED)))
+            return Trade(plain, rated).smallness(quality)
+
+        apart = range(1 + self._may_be_apart())
+        place = min(int(np.searchsorted(SCORES, quality)), len(COUNTS) - 1)
+        choice = climb(merit, Choice(place, apart[-1]), range(len(COUNTS)), apart)
+        self.settings = some.settings = self._with(choice)
+        rates = ScoreRates(quality, RATED)
+        while not rates.told(made(rates.rate).score):
+            pass
+        return rates.within or rates.rate
+
+    def _with(self, choice: Choice) -> Settings:
+        """Return the settings with a number of colours, in one palette or one for each frame."""
+        return replace(self.settings, colors=COUNTS[choice.colors], apart=bool(choice.strength))
+
+    def _may_be_apart(self) -> bool:
+        """Return whether each frame may have a palette of its own: opaque ones, in a GIF."""
+        if self.ending != ".gif":
+            return False
+        with interrupts.allowed():
+            return all(frame.alpha is None for frame in prepared(self.picture, self.settings))
+
+    def _take_more(self) -> bool:
+        """Take more colours, or more palettes; return whether there are."""
+        settings = self.settings
+        if self._free and settings.colors < COUNTS[-1]:
+            self.settings = replace(settings, colors=min(2 * settings.colors, COUNTS[-1]))
+        elif self._free and not settings.apart and self._may_be_apart():
+            self.settings = replace(settings, apart=True)
+        return self.settings is not settings
 
     def _with_little_grain(self, options: dict[str, Any], place: int) -> dict[str, Any]:
         """Return options for an animation whose palette is learned: grain is dear there."""

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fastgrad._typing import ByteArray
+from fastgrad._typing import Array, ByteArray
 from fastgrad.dithering.pictures.png import box
 
-__all__ = ["LONGEST", "compress", "encode"]
+__all__ = ["LONGEST", "compress", "encode", "encode_apart"]
 
 LONGEST = 655_350  # milliseconds that a frame may be shown
 KEEP, CLEAR = 1, 2  # what becomes of a frame's rectangle when its time is over
@@ -73,13 +73,11 @@ def encode(
     if len(frames) > 1 and spare is None and len(palette) < 256:
         spare = len(palette)
     entries = len(palette) if spare is None else max(len(palette), spare + 1)
-    bits = max(1, (entries - 1).bit_length())
-    colors = palette.tobytes().ljust(3 << bits, b"\0")
+    bits, colors = _table(palette, entries)
     screen = struct.pack("<HHBBB", width, height, 0x80 | (bits - 1) * 0x11, 0, 0)
     parts = [b"GIF89a", screen, colors]
-    if len(frames) > 1 and plays != 1:  # how often it is played again; nothing if it is not
-        again = min(plays and plays - 1, 65535)
-        parts.append(b"!\xff\x0bNETSCAPE2.0\x03\x01" + struct.pack("<H", again) + b"\0")
+    if len(frames) > 1:
+        parts.append(_repeated(plays))
     delays = _delays(durations) if len(frames) > 1 else [0]
     shown = None  # what stands there when a frame begins
     for i, now in enumerate(frames):
@@ -103,6 +101,69 @@ def encode(
             shown = now.copy()
             shown[rows, columns] = key
     return b"".join([*parts, b";"])
+
+
+def encode_apart(
+    frames: Sequence[ByteArray],
+    palettes: Sequence[ByteArray],
+    kept: Sequence[Array],
+    *,
+    durations: Sequence[float],
+    plays: int = 1,
+) -> bytes:
+    """Encode an animation whose frames have palettes of their own as a GIF.
+
+    Parameters
+    ----------
+    frames : sequence of array of uint8, shape (height, width)
+        Indices of the palettes.
+    palettes : sequence of array of uint8, shape (K, 3)
+        The colours of each frame in sRGB, 255 at most.
+    kept : sequence of array of bool, shape (height, width)
+        Which pixels of each frame stay as they are; none of the first.
+    durations, plays
+        As for `encode`.
+
+    Returns
+    -------
+    bytes
+        The contents of the file.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> frame, red, blue = np.zeros((1, 2), np.uint8), [[255, 0, 0]], [[0, 0, 255]]
+    >>> kept = [np.array([[False, False]]), np.array([[True, False]])]
+    >>> data = encode_apart([frame, frame], np.uint8([red, blue]), kept, durations=[50, 50])
+    >>> data[:6], data.count(b",")
+    (b'GIF89a', 2)
+    """
+    height, width = frames[0].shape
+    parts = [b"GIF89a", struct.pack("<HHBBB", width, height, 0x70, 0, 0), _repeated(plays)]
+    for now, palette, still, delay in zip(frames, palettes, kept, _delays(durations)):
+        rows, columns = box(~still) if still.any() else (slice(0, height), slice(0, width))
+        part, spare = now[rows, columns], len(palette)
+        bits, colors = _table(palette, spare + 1)
+        flags = KEEP << 2 | 1
+        parts.append(b"!\xf9\x04" + struct.pack("<BHBB", flags, delay, spare, 0))
+        place = (columns.start, rows.start, part.shape[1], part.shape[0], 0x80 | (bits - 1))
+        data = compress(np.where(still[rows, columns], np.uint8(spare), part))
+        parts += [b",", struct.pack("<HHHHB", *place), colors, data]
+    return b"".join([*parts, b";"])
+
+
+def _table(palette: ByteArray, entries: int) -> tuple[int, bytes]:
+    """Return the bits of an index, and a table of colours with room for so many."""
+    bits = max(1, (entries - 1).bit_length())
+    return bits, palette.tobytes().ljust(3 << bits, b"\0")
+
+
+def _repeated(plays: int) -> bytes:
+    """Return what says how often an animation is played again; nothing if it is not."""
+    if plays == 1:
+        return b""
+    again = min(plays and plays - 1, 65535)
+    return b"!\xff\x0bNETSCAPE2.0\x03\x01" + struct.pack("<H", again) + b"\0"
 
 
 def _smallest(part: ByteArray, still: ByteArray | None, spare: int | None) -> bytes:

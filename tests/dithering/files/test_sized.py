@@ -1,0 +1,61 @@
+"""Animations of a quality: one palette for all frames, or one for each."""
+
+import numpy as np
+import pytest
+
+import fastgrad as fg
+from fastgrad.dithering.choices import Choice
+from fastgrad.dithering.files import sized
+from fastgrad.dithering.metrics.ssimulacra2 import Ssimulacra2
+
+Image = pytest.importorskip("PIL.Image")
+
+
+def clip():
+    """Two frames of other colours, of which a stripe stays."""
+    y, x = np.mgrid[:24, :32]
+    waves = [np.stack([np.sin(x / a), np.cos(y / a), np.sin((x + y) / 9)], -1) for a in (4, 6)]
+    first, last = (np.uint8(np.rint(128 + 60 * wave)) for wave in waves)
+    last[..., 0], last[:, :8] = 255 - last[..., 2], first[:, :8]
+    return first, last
+
+
+@pytest.mark.parametrize(("ending", "apart"), [(".gif", True), (".gif", False), (".png", False)])
+def test_frames_of_a_gif_may_have_their_own_colours(tmp_path, monkeypatch, ending, apart):
+    frames, merits = clip(), []
+    path, output = tmp_path / "clip.png", tmp_path / f"out{ending}"
+    first, last = map(Image.fromarray, frames)
+    first.save(path, save_all=True, append_images=[last])
+
+    def climb(merit, start, colors, strengths):
+        assert list(strengths) == ([0, 1] if ending == ".gif" else [0])
+        merits.append([merit(Choice(2, i)) for i in strengths])
+        return Choice(2, int(apart))
+
+    monkeypatch.setattr(sized, "climb", climb)
+    (result,) = fg.dither_files(path, output=output, quality=50, speed=10)
+    assert result.error is None
+    with Image.open(output) as image:
+        shown = []
+        for i in range(2):
+            image.seek(i)
+            shown.append(np.asarray(image.convert("RGB")))
+    scores = [Ssimulacra2(values).score(picture) for values, picture in zip(frames, shown)]
+    assert 50 <= np.mean(scores) < 82  # a small picture is all edges
+    assert len(result.palette) <= 16
+    counts = [len(np.unique(picture.reshape(-1, 3), axis=0)) for picture in shown]
+    both = len(np.unique(np.reshape(shown, (-1, 3)), axis=0))
+    assert (both > max(counts) and both > 16) == apart
+    if apart:
+        np.testing.assert_array_equal(shown[0][:, :8], shown[1][:, :8])
+        assert merits[0][1] > merits[0][0]  # these frames have nearly no colour in common
+
+
+def test_more_colours_are_taken_where_some_do_not_do(tmp_path, monkeypatch):
+    path = tmp_path / "clip.png"
+    first, last = map(Image.fromarray, clip())
+    first.save(path, save_all=True, append_images=[last])
+    monkeypatch.setattr(sized, "climb", lambda *_: Choice(0, 0))
+    (result,) = fg.dither_files(path, output=tmp_path / "out.gif", quality=80, speed=10)
+    assert result.error is None
+    assert len(result.palette) > 4
