@@ -19,7 +19,8 @@ from fastgrad.dithering.rates import QualityError, Rates, ScoreRates, SizeError
 __all__ = ["run"]
 
 COUNTS = (4, 8, 16, 32, 64, 128, 255)  # colours of an animation; pixels that stay need an entry
-RATED = 1e-3  # a moderate rate where there is little grain
+WAYS = ((False, 1), (True, 1), (True, 2))  # whether frames have their own palettes; the strength
+RATED = {1: 1e-3, 2: 5e-3}  # moderate rates of those strengths: errors of single pixels weigh more
 SOME = 6  # frames that are tried
 
 
@@ -120,8 +121,9 @@ class _Work:
                 return self.made({**options, "quality": quality})
             except QualityError as error:
                 raise images.FileError(f"{picture.name}: {error}") from None
-        given, options = options, self._with_little_grain(options, 1)
-        first = self._chosen(quality, options) if self._free else RATED
+        given, options, first = options, self._with_little_grain(options, 1), RATED[1]
+        if self._free:
+            options, first = self._chosen(quality, given)
         best = self.made(options, judged=True)
         while best.complete and best.score < quality and self._take_more():
             best = self.made(options, judged=True)
@@ -143,14 +145,16 @@ class _Work:
         """Whether colours and their number are to be found."""
         return self.settings.palette is None and not self.settings.counted
 
-    def _chosen(self, quality: float, options: dict[str, Any]) -> float:
-        """Choose the number of colours, and whether frames have their own; return a rate for them.
+    def _chosen(self, quality: float, given: dict[str, Any]) -> tuple[dict[str, Any], float]:
+        """Choose the number of colours, and whether frames have their own; return options, a rate.
 
         A few frames tell which of them makes the smallest file of such a score.
         """
         some = _Work(Excerpt(self.picture, SOME), self.ending, self.settings, self.quiet)
 
-        def made(rate: float) -> Outcome:
+        def made(choice: Choice, rate: float) -> Outcome:
+            some.settings = self._with(choice)
+            options = self._with_little_grain(given, WAYS[choice.strength][1])
             outcome = some.made({**options, "rate": rate or None}, judged=True)
             if not outcome.complete:
                 raise KeyboardInterrupt
@@ -163,22 +167,24 @@ class _Work:
             return round(first + (some.size_of(outcome) - first) * frames)
 
         def merit(choice: Choice) -> float:
-            some.settings = self._with(choice)
-            plain, rated = ((whole(x), x.score) for x in (made(0), made(RATED)))
+            rates = 0.0, RATED[WAYS[choice.strength][1]]
+            plain, rated = ((whole(x), x.score) for x in (made(choice, rate) for rate in rates))
             return Trade(plain, rated).smallness(quality)
 
-        apart = range(1 + self._may_be_apart())
+        ways = range(len(WAYS) if self._may_be_apart() else 1)
         place = min(int(np.searchsorted(SCORES, quality)), len(COUNTS) - 1)
-        choice = climb(merit, Choice(place, apart[-1]), range(len(COUNTS)), apart)
-        self.settings = some.settings = self._with(choice)
-        rates = ScoreRates(quality, RATED)
-        while not rates.told(made(rates.rate).score):
+        choice = climb(merit, Choice(place, ways[-1]), range(len(COUNTS)), ways)
+        strength = WAYS[choice.strength][1]
+        rates = ScoreRates(quality, RATED[strength])
+        while not rates.told(made(choice, rates.rate).score):
             pass
-        return rates.within or rates.rate
+        self.settings = self._with(choice)
+        return self._with_little_grain(given, strength), rates.within or rates.rate
 
     def _with(self, choice: Choice) -> Settings:
         """Return the settings with a number of colours, in one palette or one for each frame."""
-        return replace(self.settings, colors=COUNTS[choice.colors], apart=bool(choice.strength))
+        apart, _ = WAYS[choice.strength]
+        return replace(self.settings, colors=COUNTS[choice.colors], apart=apart)
 
     def _may_be_apart(self) -> bool:
         """Return whether each frame may have a palette of its own: opaque ones, in a GIF."""
