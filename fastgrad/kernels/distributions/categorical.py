@@ -9,8 +9,10 @@ Oracle: tests/support/reference.py, the functions of these names.
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, chunk_bounds, kernel, wide_vectors
-from fastgrad.kernels.distributions.concrete import PART, draw, score_tile
-from fastgrad.kernels.random.bits import addresses, empty_bits
+from fastgrad.kernels.distributions import concrete_ratios as ratios
+from fastgrad.kernels.distributions.concrete import PART, score_tile
+from fastgrad.kernels.random.bits import addresses, empty_bits, fill_bits
+from fastgrad.kernels.random.philox import NOISE
 from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.special import exp_normal, log1p
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
@@ -24,16 +26,18 @@ def sample_gumbel(chunk, chunks, logits, noise, z):
     key, first_sample, offset = noise
     layout = tile.layout(*logits.shape, offset)
     fold, real = layout.fold, logits.dtype
-    t, w = tile.scratch(layout, 2, real)
-    (best,) = tile.statistics(layout, 1, real)
+    w, scratch = tile.scratch(layout, 2, real)
+    best, second = tile.statistics(layout, 2, real)
     (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
     for row in tile.rows(layout, chunk, chunks):
-        tile.load(t, logits, row, like(-np.inf, t))
-        col.subtract_maximum(t, best, fold)
+        tile.load(w, logits, row, like(-np.inf, w))
+        ratios.weigh(w, best, fold)
         place = addresses(layout, row)
         for i in range(z.shape[0]):
-            sample = np.uint32(first_sample + i)
-            draw(w, t, bits, place, sample, key, best, arg, fold, best[:0])
+            fill_bits(bits, *place, np.uint32(first_sample + i), NOISE, key)
+            ratios.find(w, bits, best, second, arg, fold)
+            if ratios.near(best, second):
+                ratios.settle(scratch, logits, row, bits, best, arg, fold)
             tile.store_categories(z[i], arg, row, fold)
 
 

@@ -14,7 +14,7 @@ from fastgrad.kernels.distributions.categorical_inverse import (
     invert_folded,
     uniform_at,
 )
-from fastgrad.kernels.distributions.concrete import draw
+from fastgrad.kernels.distributions.concrete_noise import draw
 from fastgrad.kernels.simd.intrinsics import like
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import elementwise, tile

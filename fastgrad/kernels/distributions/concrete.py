@@ -7,13 +7,17 @@ z~_i = phi_i - log(T p_i + E'_i). Nothing divides by p_i, so logits of -90 or -i
 Coupled noise, T = exp(lse - z_b) and E'_i = E_i - T p_i, is the forward noise again: z~ = z.
 
 Noise is told to kernels as (key, first_sample, offset), offset being that of the first row; scale
-is 1 / temperature, one of the `factors` of rows.
+is 1 / temperature, one of the `factors` of rows. Where that is 1 or 2 relaxations are made by
+`concrete_ratios`, and so are winners alone.
 Oracle: tests/support/reference.py, `relaxed` and `relax`.
 """
 
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, inline, kernel, wide_vectors
+from fastgrad.kernels.distributions import concrete_ratios as ratios
+from fastgrad.kernels.distributions import concrete_ratios_given as given
+from fastgrad.kernels.distributions.concrete_noise import perturb
 from fastgrad.kernels.random.bits import addresses, empty_bits, fill_bits
 from fastgrad.kernels.random.noise import exponential
 from fastgrad.kernels.random.philox import CONDITIONAL, NOISE
@@ -21,9 +25,9 @@ from fastgrad.kernels.simd.intrinsics import fma, like, where
 from fastgrad.kernels.simd.special import exp_normal, log_normal
 from fastgrad.kernels.simd.vectors import LANES, filled, load, prefetch, store
 from fastgrad.kernels.tiles import columns as col
-from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles import elementwise, tile
 from fastgrad.kernels.tiles.check import any_nan
-from fastgrad.kernels.tiles.factors import fill, room
+from fastgrad.kernels.tiles.factors import fill, power, powers, room
 
 SOFT, HARD, LOG = 0, 1, 2
 PART = 128  # terms that are added one by one; sums of more are sums of such parts
@@ -60,38 +64,6 @@ def softmax(t, p, best, total, fold):
     """`exponentials`, then p = softmax(t), total = exp(-lse(t))."""
     exponentials(t, p, best, total, fold)
     col.divide(p, total)
-
-
-@block
-def perturb(w, t, bits, best, arg, fold, ahead):
-    """w = t - log of exponential noise from bits; best and arg their maximum, as of `argmax`.
-
-    By the way it fetches `ahead`, where results are going to be stored.
-    """
-    wide_vectors()
-    first, second, at = bits[0], bits[-1], 0
-    for c in range(0, t.shape[1], LANES):
-        high, winner = filled(like(-np.inf, t)), filled(np.int32(0))
-        for i in range(t.shape[0]):
-            prefetch(ahead, at)
-            at += LANES
-            e = exponential(load(first, (i, c)), load(second, (i, c)), t)
-            x = load(t, (i, c)) - log_normal(e)
-            store(w, (i, c), x)
-            larger = x > high
-            winner = where(larger, np.int32(i), winner)
-            high = where(larger, x, high)
-        store(best, c, high)
-        store(arg, c, winner)
-    if fold:
-        col.fold_argmax(best, arg)
-
-
-@block
-def draw(w, t, bits, place, sample, key, best, arg, fold, ahead):
-    """w = perturbed logits of one sample, their noise from `bits.addresses`; see `perturb`."""
-    fill_bits(bits, *place, sample, NOISE, key)
-    perturb(w, t, bits, best, arg, fold, ahead)
 
 
 @block
@@ -141,29 +113,68 @@ def relax_winner(w, best, arg, scale, s, scratch, fold, log):
         col.sharpen(w, best, arg, scale, s, fold)
 
 
+@block
+def store_one_hot(out, arg, row, layout):
+    """Write 1 at the winners of `columns.argmax`, 0 elsewhere, to their rows of out, (N, K)."""
+    wide_vectors()
+    flat, columns = tile.extent(out, row, layout), arg.size
+    for i in range(flat.size):
+        flat[i] = like(0, out)
+    if layout.fold:
+        for c in range(columns):
+            if arg[c] >= 0:
+                flat[arg[c] * columns + c] = like(1, out)
+        return
+    k, skipped = out.shape[1], max(-row, 0)
+    for j in range(flat.size // k):
+        r = skipped + j
+        flat[j * k + arg[r % 4 * (columns // 4) + r // 4]] = like(1, out)
+
+
 @kernel(cost=lambda out: out.size)
 def gumbel_softmax(chunk, chunks, logits, noise, scale, mode, out):
     """Fill out, (S, N, K), with relaxed samples (SOFT), one-hot (HARD) or log relaxed (LOG)."""
     key, first_sample, offset = noise
     layout = tile.layout(*logits.shape, offset)
     fold, real = layout.fold, logits.dtype
-    t, w, scratch = tile.scratch(layout, 3, real)
-    best, s = tile.statistics(layout, 2, real)
-    (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
-    at = room(scale, layout)
+    t, w, y, scratch = tile.scratch(layout, 4, real)
+    best, second, s = tile.statistics(layout, 3, real)
+    (arg, other), bits = tile.statistics(layout, 2, np.int32), empty_bits(layout, logits)
+    at, exponent = room(scale, layout), power(scale) if mode == SOFT else 0
     for row in tile.rows(layout, chunk, chunks):
         fill(at, scale, row, fold)
         tile.load(t, logits, row, like(-np.inf, t))
-        col.subtract_maximum(t, best, fold)
+        if mode == HARD or exponent:
+            ratios.weigh(t, best, fold)
+        else:
+            col.subtract_maximum(t, best, fold)
         place = addresses(layout, row)
         for i in range(out.shape[0]):
             sample, ahead = np.uint32(first_sample + i), tile.extent(out[i], row, layout)
-            draw(w, t, bits, place, sample, key, best, arg, fold, ahead)
+            fill_bits(bits, *place, sample, NOISE, key)
             if mode == HARD:
-                col.one_hot(w, arg)
+                ratios.find(t, bits, best, second, arg, fold)
+                if ratios.near(best, second):
+                    ratios.settle(scratch, logits, row, bits, best, arg, fold)
+                store_one_hot(out[i], arg, row, layout)
+            elif exponent:
+                if exponent == 1:
+                    ratios.race_plain(w, t, bits, best, second, arg, s, fold, ahead)
+                else:
+                    ratios.race_squared(w, t, bits, best, second, arg, s, fold, ahead)
+                ratios.invert(s)
+                if ratios.near(best, second):
+                    ratios.settle(scratch, logits, row, bits, second, arg, fold)
+                    ratios.crown(w, best, s, arg, exponent)
+                    tile.store(out[i], w, row)
+                else:
+                    tile.store_multiple(out[i], w, s, row)
             else:
+                perturb(w, t, bits, best, arg, fold, ahead)
                 relax_winner(w, best, arg, at, s, scratch, fold, mode == LOG)
-            tile.store(out[i], w, row)
+                if mode == SOFT and powers(at):
+                    ratios.replace(w, t, y, scratch, bits, best, second, s, arg, other, at, fold)
+                tile.store(out[i], w, row)
 
 
 @block
@@ -210,30 +221,71 @@ def relax(chunk, chunks, logits, noise, scale, coupled, log, z, others, bad):
     relaxed, conditional, score = others
     layout = tile.layout(*logits.shape, offset)
     fold, real = layout.fold, logits.dtype
-    t, p, w, scratch = tile.scratch(layout, 4, real)
-    best, s, total, time, rest = tile.statistics(layout, 5, real)
-    (arg, likeliest), bits = tile.statistics(layout, 2, np.int32), empty_bits(layout, logits)
-    at = room(scale, layout)
+    t, p, w, y, scratch = tile.scratch(layout, 5, real)
+    best, second, s, total, time, rest = tile.statistics(layout, 6, real)
+    (arg, other, likeliest), bits = tile.statistics(layout, 3, np.int32), empty_bits(layout, logits)
+    at, exponent = room(scale, layout), 0 if log else power(scale)
     for row in tile.rows(layout, chunk, chunks):
         place = addresses(layout, row)
         fill(at, scale, row, fold)
         tile.load(t, logits, row, like(-np.inf, t))
-        softmax(t, p, best, total, fold)
-        sum_others(p, s, likeliest, rest, fold)
+        if exponent:
+            given.weigh_all(t, best, likeliest, total, rest, fold)
+        else:
+            softmax(t, p, best, total, fold)
+            sum_others(p, s, likeliest, rest, fold)
         bad[chunk] |= any_nan(total)
         for i in range(z.shape[0]):
             sample, ahead = np.uint32(first_sample + i), tile.extent(relaxed[i], row, layout)
-            draw(w, t, bits, place, sample, key, best, arg, fold, ahead)
-            tile.store_categories(z[i], arg, row, fold)
-            relax_winner(w, best, arg, at, s, scratch, fold, log)
-            tile.store(relaxed[i], w, row)
-            if not coupled:
-                fill_bits(bits, *place, sample, CONDITIONAL, key)
-                ahead = tile.extent(conditional[i], row, layout)
-                race(w, bits, time, best, arg, total, fold, ahead)
-                ahead = tile.extent(score[i], row, layout)
-                condition(w, t, p, time, best, arg, ahead)
+            fill_bits(bits, *place, sample, NOISE, key)
+            if exponent:
+                if exponent == 1:
+                    ratios.race_plain(w, t, bits, best, second, arg, s, fold, ahead)
+                else:
+                    ratios.race_squared(w, t, bits, best, second, arg, s, fold, ahead)
+                ratios.invert(s)
+                if ratios.near(best, second):
+                    ratios.settle(scratch, logits, row, bits, second, arg, fold)
+                    ratios.crown(w, best, s, arg, exponent)
+                    tile.store(relaxed[i], w, row)
+                else:
+                    tile.store_multiple(relaxed[i], w, s, row)
+            else:
+                perturb(w, t, bits, best, arg, fold, ahead)
                 relax_winner(w, best, arg, at, s, scratch, fold, log)
-            tile.store(conditional[i], w, row)
-            score_tile(w, arg, p, likeliest, rest)
+                if not log and powers(at):
+                    ratios.replace(w, t, y, scratch, bits, best, second, s, arg, other, at, fold)
+                tile.store(relaxed[i], w, row)
+            tile.store_categories(z[i], arg, row, fold)
+            ahead = tile.extent(conditional[i], row, layout)
+            if coupled:
+                elementwise.assign(ahead, tile.extent(relaxed[i], row, layout))
+            else:
+                fill_bits(bits, *place, sample, CONDITIONAL, key)
+                if exponent:
+                    given.arrive(time, bits, arg, total, fold)
+                    if exponent == 1:
+                        given.race_plain(w, t, bits, time, best, second, arg, s, fold, ahead)
+                    else:
+                        given.race_squared(w, t, bits, time, best, second, arg, s, fold, ahead)
+                    ratios.invert(s)
+                    if ratios.near(best, second):
+                        ratios.crown(w, best, s, arg, exponent)
+                        tile.store(conditional[i], w, row)
+                    else:
+                        tile.store_multiple(conditional[i], w, s, row)
+                else:
+                    race(w, bits, time, best, arg, total, fold, ahead)
+                    ahead = tile.extent(score[i], row, layout)
+                    condition(w, t, p, time, best, arg, ahead)
+                    relax_winner(w, best, arg, at, s, scratch, fold, log)
+                    if not log and powers(at):
+                        given.replace(
+                            w, y, scratch, bits, time, total, best, second, s, arg, at, fold
+                        )
+                    tile.store(conditional[i], w, row)
+            if exponent:
+                given.score(w, t, arg, likeliest, rest, total)
+            else:
+                score_tile(w, arg, p, likeliest, rest)
             tile.store(score[i], w, row)

@@ -9,7 +9,8 @@ Oracle: tests/distributions/test_concrete.py, `oracle_gradients`: differences of
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, kernel, wide_vectors
-from fastgrad.kernels.distributions.concrete import condition, draw, race, softmax
+from fastgrad.kernels.distributions.concrete import condition, race, softmax
+from fastgrad.kernels.distributions.concrete_noise import draw
 from fastgrad.kernels.random.bits import addresses, empty_bits, fill_bits
 from fastgrad.kernels.random.philox import CONDITIONAL
 from fastgrad.kernels.simd.intrinsics import fma, like, where

@@ -12,7 +12,7 @@ Oracle: tests/distributions/test_plackett_luce.py, `probabilities`.
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
-from fastgrad.kernels.distributions.concrete import draw
+from fastgrad.kernels.distributions.concrete_noise import draw
 from fastgrad.kernels.random.bits import addresses, empty_bits
 from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.special import exp, exp_normal, log

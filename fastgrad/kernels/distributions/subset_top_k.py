@@ -11,7 +11,7 @@ Oracle: tests/distributions/test_subset_top_k.py, `recursion`.
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, kernel, wide_vectors
-from fastgrad.kernels.distributions.concrete import draw
+from fastgrad.kernels.distributions.concrete_noise import draw
 from fastgrad.kernels.random.bits import addresses, empty_bits
 from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.special import log, log1p, log_normal

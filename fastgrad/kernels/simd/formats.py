@@ -28,6 +28,8 @@ class Format(NamedTuple):
     exp_low: Any  # exp is 0 below, inf above
     exp_high: Any
     expm1_low: Any  # expm1 is -1 below
+    raised: Any  # exp_raised is exp times 2 to this power
+    lowered: Any  # by this before it is squared, lest that overflow
     log_tail: Any  # (log(1+f) - f + f^2/2) / f^3 on [sqrt(1/2)-1, sqrt(2)-1]
     exp_tail: Any  # (exp(r) - 1 - r) / r^2 on |r| <= log(2)/2
     cos_tail: Any  # (cos(pi z) - 1) / z^2 as a function of z^2, |z| <= 1/4
@@ -66,6 +68,8 @@ FLOAT32 = _format(
     exp_low=-104.0,
     exp_high=89.0,
     expm1_low=-20.0,
+    raised=40,
+    lowered=2.0**-34,
     log_tail=polynomial(
         *(0.333339107306, -0.250013370904, 0.199630642246, -0.165775832118),
         *(0.149147625572, -0.142674961235, 0.0870045953815),
@@ -90,6 +94,8 @@ FLOAT64 = _format(
     exp_low=-746.0,
     exp_high=710.0,
     expm1_low=-40.0,
+    raised=80,
+    lowered=2.0**-70,
     log_tail=polynomial(
         *(0.33333333333333143669, -0.24999999999987976095, 0.20000000000066616099),
         *(-0.16666666669825837829, 0.14285714280092863006, -0.12499999691446975743),

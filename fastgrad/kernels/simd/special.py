@@ -151,13 +151,18 @@ def exp(form):
     return implementation
 
 
-@elementary
-def exp_normal(form):
-    """exp for x up to 88 (float32) or 709 (float64), subnormal results flushed to 0: faster."""
+def _exp_flushed(form, raised):
+    """Build x -> 2^raised exp(x), subnormal results flushed to 0."""
     mantissa, tail, integer = form.mantissa, form.exp_tail, form.to_int
-    low, one, zero = np.log(form.tiny), form.float(1), form.float(0)
+    low, one, zero = (
+        np.log(form.tiny) - form.float(raised * np.log(2)),
+        form.float(1),
+        form.float(0),
+    )
     per_ln2, ln2_hi, ln2_lo = form.float(1 / np.log(2)), -form.ln2_hi, -form.ln2_lo
-    biased = form.magic + form.float(form.bias)  # shifted up, its low bits are 2^n's exponent
+    biased = form.magic + form.float(
+        form.bias + raised
+    )  # shifted up, its low bits are 2^n's exponent
 
     def implementation(x):
         shifted = fma(x, per_ln2, biased)
@@ -167,6 +172,18 @@ def exp_normal(form):
         return where(x < low, zero, p * bits(integer(bits(shifted) << mantissa)))
 
     return implementation
+
+
+@elementary
+def exp_normal(form):
+    """exp for x up to 88 (float32) or 709 (float64), subnormal results flushed to 0: faster."""
+    return _exp_flushed(form, 0)
+
+
+@elementary
+def exp_raised(form):
+    """exp(x) 2^40 (float32) or 2^80 (float64) for x up to 0, subnormal results flushed to 0."""
+    return _exp_flushed(form, form.raised)
 
 
 @elementary

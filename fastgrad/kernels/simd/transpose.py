@@ -55,14 +55,17 @@ def _kept(builder, vector):
 
 
 def _transfer(blocks, into_tile):
-    """Build the move of 16 blocks rows x 4 categories between x[r0 :, i0 : i0+4] and a tile."""
+    """Build the move of 16 blocks rows x 4 categories between x[r0 :, i0 : i0+4] and a tile.
+
+    On the way to x, columns are multiplied by their entry of `factor`, a flat array, if it is one.
+    """
 
     @intrinsic
-    def transfer(typingctx, x, r0, i0, lanes, g0):
+    def transfer(typingctx, x, r0, i0, lanes, g0, factor):
         def codegen(context, builder, signature, args):
             x_array = context.make_array(x)(context, builder, args[0])
             lane_array = context.make_array(lanes)(context, builder, args[3])
-            _, r0, i0, _, g0 = args
+            _, r0, i0, _, g0, _ = args
             real = context.get_data_type(x.dtype)
             four_rows, quad = ir.VectorType(real, 4 * blocks), ir.VectorType(real, 4)
             size = x.dtype.bitwidth // 8
@@ -101,6 +104,12 @@ def _transfer(blocks, into_tile):
                 rows = {}
                 for lane in range(4):
                     columns = [builder.load(in_tile(i, lane), align=size) for i in range(4)]
+                    if isinstance(factor, types.Array):
+                        factors = context.make_array(factor)(context, builder, args[5])
+                        place = builder.mul(ir.Constant(index, lane), quarter)
+                        place = pointer(factors, builder.add(place, g0), four_rows)
+                        own = builder.load(place, align=size)
+                        columns = [builder.fmul(column, own) for column in columns]
                     for j, v in enumerate(_transposed(builder, columns)):
                         v = _kept(builder, v)
                         for b in range(blocks):
@@ -110,7 +119,7 @@ def _transfer(blocks, into_tile):
                     builder.store(rows[j], in_rows(j), align=size)
             return context.get_dummy_value()
 
-        return types.none(x, r0, i0, lanes, g0), codegen
+        return types.none(x, r0, i0, lanes, g0, factor), codegen
 
     return transfer
 

@@ -9,7 +9,7 @@ Oracle: tests/support/reference_order.py, `entmax` and `jacobian`.
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, kernel, wide_vectors
-from fastgrad.kernels.distributions.concrete import draw
+from fastgrad.kernels.distributions.concrete_noise import draw
 from fastgrad.kernels.random.bits import addresses, empty_bits
 from fastgrad.kernels.simd.intrinsics import like, sqrt, to_float64, where
 from fastgrad.kernels.simd.special import exp, log

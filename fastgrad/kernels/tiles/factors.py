@@ -30,6 +30,16 @@ def entry(own, c):
     raise NotImplementedError("for compiled code only")
 
 
+def power(factor):
+    """Return 1 or 2 if that is the factor of all rows, else 0."""
+    raise NotImplementedError("for compiled code only")
+
+
+def powers(own):
+    """Return whether some factors of a tile, but not all rows' factor, are 1 or 2."""
+    raise NotImplementedError("for compiled code only")
+
+
 def part(factor, head, tail):
     """Return the factors of the sites from head to tail, or the number."""
     raise NotImplementedError("for compiled code only")
@@ -60,6 +70,25 @@ def _fill(own, factor, row, fold):
 @overload(entry, jit_options=INLINE)
 def _entry(own, c):
     return (lambda own, c: load(own, c)) if isinstance(own, types.Array) else lambda own, c: own
+
+
+@overload(power, jit_options=INLINE)
+def _power(factor):
+    def number(factor):
+        return 1 if factor == like(1, factor) else 2 if factor == like(2, factor) else 0
+
+    return (lambda factor: 0) if isinstance(factor, types.Array) else number
+
+
+@overload(powers, jit_options=INLINE)
+def _powers(own):
+    def array(own):
+        found = False
+        for c in range(own.size):
+            found |= own[c] == like(1, own) or own[c] == like(2, own)
+        return found
+
+    return array if isinstance(own, types.Array) else lambda own: False
 
 
 @overload(part, jit_options=INLINE)

@@ -188,11 +188,11 @@ def load(tile, x, row, padding):
         first = row + 4 * g
         if first >= 0 and first + 64 <= end:
             for i in range(0, k, 4):
-                many_rows_to_tile(x, first, max(min(i, k - 4), 0), lanes, g)
+                many_rows_to_tile(x, first, max(min(i, k - 4), 0), lanes, g, None)
             g += 16
         elif first >= 0 and first + 16 <= end:
             for i in range(0, k, 4):
-                rows_to_tile(x, first, max(min(i, k - 4), 0), lanes, g)
+                rows_to_tile(x, first, max(min(i, k - 4), 0), lanes, g, None)
             g += 4
         elif first >= n:
             lanes[:, :, g:] = like(0, tile)
@@ -205,38 +205,68 @@ def load(tile, x, row, padding):
             g += 4
 
 
-@block
+@inline
+def _by_number(x, factor, column):
+    return x * factor[column]
+
+
+@inline
+def _by_nothing(x, factor, column):
+    return x
+
+
+def _storer(multiplied):
+    """Build what writes a tile to its rows of out, multiplied(entry, factor, column)."""
+
+    @block
+    def store(out, tile, row, factor):
+        wide_vectors()
+        n, k = out.shape
+        depth, columns = tile.shape
+        if k > NARROW:
+            flat, target = tile.reshape(depth * columns), out[row]
+            for i in range(k):
+                target[i] = multiplied(flat[i], factor, 0)
+            return
+        lanes, quarter = tile.reshape((depth, 4, columns // 4)), columns // 4
+        # As in load; what is written beyond must be this tile's own, as its next move repairs it.
+        end = min(n, row + columns) - 3 // k
+        g = 0
+        while g < quarter and row + 4 * g < n:
+            first = row + 4 * g
+            if first >= 0 and first + 64 <= end:
+                for i in range(0, k, 4):
+                    tile_to_many_rows(out, first, max(min(i, k - 4), 0), lanes, g, factor)
+                g += 16
+            elif first >= 0 and first + 16 <= end:
+                for i in range(0, k, 4):
+                    tile_to_rows(out, first, max(min(i, k - 4), 0), lanes, g, factor)
+                g += 4
+            else:
+                for j in range(16):
+                    r, c = first + j, g + j // 4
+                    if 0 <= r < n:
+                        for i in range(k):
+                            x = lanes[i, j % 4, c]
+                            out[r, i] = multiplied(x, factor, j % 4 * quarter + c)
+                g += 4
+
+    return store
+
+
+_store, _store_multiple = _storer(_by_nothing), _storer(_by_number)
+
+
+@inline
 def store(out, tile, row):
     """Write a tile to its rows of out, shape (N, K)."""
-    wide_vectors()
-    n, k = out.shape
-    depth, columns = tile.shape
-    if k > NARROW:
-        flat, target = tile.reshape(depth * columns), out[row]
-        for i in range(k):
-            target[i] = flat[i]
-        return
-    lanes = tile.reshape((depth, 4, columns // 4))
-    # As in load; what is written beyond must be this tile's own, as its next move repairs it.
-    end = min(n, row + columns) - 3 // k
-    g = 0
-    while g < columns // 4 and row + 4 * g < n:
-        first = row + 4 * g
-        if first >= 0 and first + 64 <= end:
-            for i in range(0, k, 4):
-                tile_to_many_rows(out, first, max(min(i, k - 4), 0), lanes, g)
-            g += 16
-        elif first >= 0 and first + 16 <= end:
-            for i in range(0, k, 4):
-                tile_to_rows(out, first, max(min(i, k - 4), 0), lanes, g)
-            g += 4
-        else:
-            for j in range(16):
-                r = first + j
-                if 0 <= r < n:
-                    for i in range(k):
-                        out[r, i] = lanes[i, j % 4, g + j // 4]
-            g += 4
+    _store(out, tile, row, None)
+
+
+@inline
+def store_multiple(out, tile, factor, row):
+    """`store` the tile with each column times its entry of factor."""
+    _store_multiple(out, tile, row, factor)
 
 
 @block

@@ -9,7 +9,7 @@ import pytest
 from strategies import DTYPES
 
 from fastgrad.kernels.compiler import jit
-from fastgrad.kernels.distributions import concrete
+from fastgrad.kernels.distributions import concrete, concrete_ratios, concrete_ratios_given
 from fastgrad.kernels.random import noise
 from fastgrad.kernels.random.bits import fill_bits
 from fastgrad.kernels.simd import special
@@ -48,6 +48,10 @@ def _cos_2pi(x):
     return np.where(quarter % 2 == 0, even, np.where(quarter % 4 == 1, -1, 1) * np.sin(z))
 
 
+def _exp_raised(x):
+    return np.exp(x) * x.dtype.type(2.0 ** (40 if x.dtype == np.float64 else 80))
+
+
 def _pi(x):
     """Pi in the precision of x."""
     return np.longdouble("3.14159265358979323846264338327950288").astype(x.dtype)
@@ -59,6 +63,7 @@ FUNCTIONS = {
     "log1p": np.log1p,
     "exp": np.exp,
     "exp_normal": np.exp,
+    "exp_raised": _exp_raised,  # of float32 in float64, of float64 in longdouble
     "expm1": np.expm1,
     "sigmoid": _sigmoid,
     "softplus": _softplus,
@@ -82,6 +87,9 @@ def domain(name, x):
         return x[(x >= info.tiny) & (x < INF)]
     if name == "exp_normal":
         return x[(x >= np.log(info.tiny)) & (x <= (88 if x.dtype == np.float32 else 709))]
+    if name == "exp_raised":
+        raised = 40 if x.dtype == np.float32 else 80
+        return x[(x >= np.log(info.tiny) - raised * np.log(2) + 1e-5) & (x <= 0)]
     if name == "cos_2pi":
         return x[(x >= 0) & (x <= 1)]
     return x
@@ -193,6 +201,9 @@ SPECIAL_VALUES = [
     ("exp_normal", -1e4, 0.0),
     ("exp_normal", 0.0, 1.0),
     ("exp_normal", NAN, NAN),
+    ("exp_raised", -INF, 0.0),
+    ("exp_raised", -1e4, 0.0),
+    ("exp_raised", NAN, NAN),
     ("expm1", 0.0, 0.0),
     ("expm1", -0.0, -0.0),
     ("expm1", INF, INF),
@@ -357,4 +368,8 @@ def test_tile_blocks_vectorise(dtype):
     check_assembly(concrete.perturb, t.copy(), t, bits, s.copy(), arg, False, s[:0], real=dtype)
     check_assembly(concrete.race, t.copy(), bits, s, s.copy(), arg, s, False, s[:0], real=dtype)
     check_assembly(concrete.condition, t.copy(), t, t, s, s, arg, s[:0], real=dtype)
+    found = s, s.copy(), arg, s.copy(), False, s[:0]
+    check_assembly(concrete_ratios.race_squared, t.copy(), t, bits, *found, real=dtype)
+    found = s, s.copy(), s.copy(), arg, s.copy(), False, s[:0]
+    check_assembly(concrete_ratios_given.race_squared, t.copy(), t, bits, *found, real=dtype)
     check_assembly(columns.exponentiate, t.copy(), s, scale, s.copy(), False, real=dtype)

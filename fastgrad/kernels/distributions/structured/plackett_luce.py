@@ -6,7 +6,7 @@ Oracle: tests/distributions/structured/test_plackett_luce.py, `recursion`.
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import chunk_range, kernel
-from fastgrad.kernels.distributions.concrete import draw
+from fastgrad.kernels.distributions.concrete_noise import draw
 from fastgrad.kernels.random.bits import addresses, empty_bits
 from fastgrad.kernels.simd.intrinsics import like
 from fastgrad.kernels.tiles import columns as col

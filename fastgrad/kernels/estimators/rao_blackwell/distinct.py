@@ -20,7 +20,8 @@ from fastgrad.kernels.compiler.jit import (
     kernel,
     wide_vectors,
 )
-from fastgrad.kernels.distributions.concrete import draw, exponentials
+from fastgrad.kernels.distributions.concrete import exponentials
+from fastgrad.kernels.distributions.concrete_noise import draw
 from fastgrad.kernels.random.bits import addresses, empty_bits
 from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.special import exp_normal, expm1, log, log1p, logaddexp

@@ -7,8 +7,8 @@ import numpy as np
 
 from fastgrad.kernels.compiler.jit import chunk_range, kernel
 from fastgrad.kernels.distributions import bernoulli_noise as lg
-from fastgrad.kernels.distributions.concrete import draw as draw_noise
-from fastgrad.kernels.distributions.concrete import perturb
+from fastgrad.kernels.distributions.concrete_noise import draw as draw_noise
+from fastgrad.kernels.distributions.concrete_noise import perturb
 from fastgrad.kernels.random.bits import addresses, empty_bits
 from fastgrad.kernels.random.philox import NOISE
 from fastgrad.kernels.simd.intrinsics import like

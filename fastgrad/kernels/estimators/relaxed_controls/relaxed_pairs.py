@@ -11,7 +11,8 @@ import numpy as np
 
 from fastgrad.kernels.compiler.jit import chunk_range, inline, kernel
 from fastgrad.kernels.distributions import bernoulli_noise as lg
-from fastgrad.kernels.distributions.concrete import condition, draw, race, softmax
+from fastgrad.kernels.distributions.concrete import condition, race, softmax
+from fastgrad.kernels.distributions.concrete_noise import draw
 from fastgrad.kernels.random.bits import addresses, empty_bits, fill_bits
 from fastgrad.kernels.random.philox import CONDITIONAL, NOISE
 from fastgrad.kernels.simd.intrinsics import like

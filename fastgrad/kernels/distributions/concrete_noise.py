@@ -1,0 +1,47 @@
+"""Perturbed logits of a tile: logits less the logarithm of exponential noise, and their winners.
+
+Oracle: tests/support/reference.py, `perturbed`.
+"""
+
+import numpy as np
+
+from fastgrad.kernels.compiler.jit import block, wide_vectors
+from fastgrad.kernels.random.bits import fill_bits
+from fastgrad.kernels.random.noise import exponential
+from fastgrad.kernels.random.philox import NOISE
+from fastgrad.kernels.simd.intrinsics import like, where
+from fastgrad.kernels.simd.special import log_normal
+from fastgrad.kernels.simd.vectors import LANES, filled, load, prefetch, store
+from fastgrad.kernels.tiles import columns as col
+
+
+@block
+def perturb(w, t, bits, best, arg, fold, ahead):
+    """w = t - log of exponential noise from bits; best and arg their maximum, as of `argmax`.
+
+    By the way it fetches `ahead`, where results are going to be stored.
+    """
+    wide_vectors()
+    first, second, at = bits[0], bits[-1], 0
+    for c in range(0, t.shape[1], LANES):
+        high, winner = filled(like(-np.inf, t)), filled(np.int32(0))
+        for i in range(t.shape[0]):
+            prefetch(ahead, at)
+            at += LANES
+            e = exponential(load(first, (i, c)), load(second, (i, c)), t)
+            x = load(t, (i, c)) - log_normal(e)
+            store(w, (i, c), x)
+            larger = x > high
+            winner = where(larger, np.int32(i), winner)
+            high = where(larger, x, high)
+        store(best, c, high)
+        store(arg, c, winner)
+    if fold:
+        col.fold_argmax(best, arg)
+
+
+@block
+def draw(w, t, bits, place, sample, key, best, arg, fold, ahead):
+    """w = perturbed logits of one sample, their noise from `bits.addresses`; see `perturb`."""
+    fill_bits(bits, *place, sample, NOISE, key)
+    perturb(w, t, bits, best, arg, fold, ahead)

@@ -1,0 +1,247 @@
+"""Relaxations at temperatures 1 and 1/2, and the winners of races, by ratios: no log of noise.
+
+A perturbed logit is z_i = log r_i, where r_i = w_i / E_i and w = exp(phi). So softmax(z) is r over
+its sum, and softmax(2 z) is r^2 over the sum of squares; w is made once for all samples of a row.
+Given the winner b and its time T, with T' = T / sum(w), z~_b = -log T' and
+z~_i = log(w_i / (T' w_i + E'_i)): ratios again.
+
+The largest ratio is that of the largest perturbed logit, unless the second largest is so `near`
+that rounding may have exchanged the two. Then the perturbed logits themselves decide, as `perturb`
+in `concrete_noise` rounds them: so they always do. E in [2^-33, 22.9] leaves whatever may win a z
+in [-3.2, 22.9]. Logarithms are within 2 ulp (of 16 to 32), differences rounded once: two z are
+compared with an error below 1.0e-5, two ratios with one of 1e-6, and a gap of 2^-16 = 1.5e-5
+exceeds their sum. In float64 4e-14 and 2e-15, and 2^-43 = 1.1e-13.
+
+Weights are raised by a power of two, lest one underflow of a category that is not negligible in a
+relaxation; before r is squared it is lowered, lest the square overflow.
+
+Oracle: tests/distributions/test_concrete_ratios.py.
+"""
+
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+from fastgrad.kernels.compiler.jit import block, inline, wide_vectors
+from fastgrad.kernels.distributions.concrete_noise import perturb
+from fastgrad.kernels.random.noise import exponential
+from fastgrad.kernels.simd.intrinsics import like, where
+from fastgrad.kernels.simd.special import INLINE, elementary, exp_raised
+from fastgrad.kernels.simd.vectors import LANES, filled, load, prefetch, store
+from fastgrad.kernels.tiles import columns as col
+from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.factors import entry
+
+PART = 128  # terms that are added one by one; sums of more are sums of such parts
+APART_4, APART_8 = 1 - 2.0**-16, 1 - 2.0**-43  # for numbers of either size
+
+
+@inline
+def plain(x):
+    """The term of a ratio in a relaxation at temperature 1: itself."""
+    return x
+
+
+@elementary
+def squared(form):
+    """The term of a ratio at temperature 1/2: its square, but for a factor."""
+    lowered = form.lowered
+
+    def implementation(x):
+        y = x * lowered
+        return y * y
+
+    return implementation
+
+
+# -- weights -----------------------------------------------------------------------------------
+
+
+@block
+def weigh(w, best, fold):
+    """w = exp(w - max), raised; best = maxima."""
+    wide_vectors()
+    col.maximum(w, best, fold)
+    for c in range(0, w.shape[1], LANES):
+        high = load(best, c)
+        for i in range(w.shape[0]):
+            store(w, (i, c), exp_raised(load(w, (i, c)) - high))
+
+
+@block
+def raise_weights(w, t):
+    """w = exp(t), raised."""
+    wide_vectors()
+    for c in range(0, w.shape[1], LANES):
+        for i in range(w.shape[0]):
+            store(w, (i, c), exp_raised(load(t, (i, c))))
+
+
+@block
+def invert(s):
+    """s = 1 / s."""
+    wide_vectors()
+    for c in range(0, s.size, LANES):
+        store(s, c, like(1, s) / load(s, c))
+
+
+# -- the race ----------------------------------------------------------------------------------
+
+
+@inline
+def fold_race(best, second, arg):
+    """Find the largest two of the columns' largest two; arg as of `columns.argmax`."""
+    winner = 0
+    for c in range(best.size):
+        if best[c] > best[winner]:
+            winner = c
+    after = second[winner]
+    for c in range(best.size):
+        if c != winner:
+            after = max(after, best[c])
+            arg[c] = np.int32(-1)
+    for c in range(best.size):
+        best[c], second[c] = best[winner], after
+
+
+@block
+def find(w, bits, best, second, arg, fold):
+    """Find the largest ratios of weights w to noise from bits, their places, and the second."""
+    wide_vectors()
+    first, low = bits[0], bits[-1]
+    for c in range(0, w.shape[1], LANES):
+        high, after, winner = filled(like(-1, w)), filled(like(0, w)), filled(np.int32(0))
+        for i in range(w.shape[0]):
+            r = load(w, (i, c)) / exponential(load(first, (i, c)), load(low, (i, c)), w)
+            larger = r > high
+            lesser = where(larger, high, r)
+            after = where(lesser > after, lesser, after)
+            winner = where(larger, np.int32(i), winner)
+            high = where(larger, r, high)
+        store(best, c, high)
+        store(second, c, after)
+        store(arg, c, winner)
+    if fold:
+        fold_race(best, second, arg)
+
+
+def _racer(term):
+    @block
+    def race(y, w, bits, best, second, arg, total, fold, ahead):
+        """Do as `find`, and fill y with the terms of ratios, total with their column sums.
+
+        By the way it fetches `ahead`, where results are going to be stored.
+        """
+        wide_vectors()
+        first, low, at, zero = bits[0], bits[-1], 0, like(0, w)
+        for c in range(0, w.shape[1], LANES):
+            high, after, winner = filled(like(-1, w)), filled(zero), filled(np.int32(0))
+            sums = filled(zero)
+            for start in range(0, w.shape[0], PART):
+                part = filled(zero)
+                for i in range(start, min(start + PART, w.shape[0])):
+                    prefetch(ahead, at)
+                    at += LANES
+                    r = load(w, (i, c)) / exponential(load(first, (i, c)), load(low, (i, c)), w)
+                    x = term(r)
+                    store(y, (i, c), x)
+                    part = part + x
+                    larger = r > high
+                    lesser = where(larger, high, r)
+                    after = where(lesser > after, lesser, after)
+                    winner = where(larger, np.int32(i), winner)
+                    high = where(larger, r, high)
+                sums = sums + part
+            store(best, c, high)
+            store(second, c, after)
+            store(arg, c, winner)
+            store(total, c, sums)
+        if fold:
+            fold_race(best, second, arg)
+            col.fold_sum(total)
+
+    return race
+
+
+race_plain, race_squared = _racer(plain), _racer(squared)
+
+
+@block
+def near(best, second):
+    """Return whether the second largest ratio of a column is near the largest."""
+    wide_vectors()
+    apart, found = like(APART_4 if best.itemsize == 4 else APART_8, best), False
+    for c in range(best.size):
+        found |= second[c] > best[c] * apart
+    return found
+
+
+def _crowner(term):
+    @block
+    def crown(y, best, inverse, arg):
+        """y = terms times inverse sums, the winner's that of best and strictly above the rest."""
+        wide_vectors()
+        for c in range(0, y.shape[1], LANES):
+            factor, winner = load(inverse, c), load(arg, c)
+            mine = term(load(best, c)) * factor
+            for i in range(y.shape[0]):
+                store(y, (i, c), col.crown(load(y, (i, c)) * factor, winner, i, mine))
+
+    return crown
+
+
+crown_plain, crown_squared = _crowner(plain), _crowner(squared)
+
+
+# -- what is near, and rows of other temperatures ----------------------------------------------
+
+
+@block
+def settle(w, logits, row, bits, best, arg, fold):
+    """arg = winners by the perturbed logits; w and best are overwritten."""
+    tile.load(w, logits, row, like(-np.inf, w))
+    col.subtract_maximum(w, best, fold)
+    perturb(w, w, bits, best, arg, fold, best[:0])
+
+
+@block
+def crown(y, best, inverse, arg, exponent):
+    """y = terms times inverse sums, the winner strictly the largest; the exponent is 1 or 2."""
+    if exponent == 1:
+        crown_plain(y, best, inverse, arg)
+    else:
+        crown_squared(y, best, inverse, arg)
+
+
+@block
+def take(w, y, scale, value):
+    """w = y in the columns whose factor is `value`."""
+    wide_vectors()
+    for c in range(0, w.shape[1], LANES):
+        mine = entry(scale, c) == filled(value)
+        for i in range(w.shape[0]):
+            store(w, (i, c), where(mine, load(y, (i, c)), load(w, (i, c))))
+
+
+def replace(w, t, y, scratch, bits, best, second, s, arg, other, scale, fold):
+    """w = relaxations by ratios of the rows whose own factor is 1 or 2; other rows are kept."""
+    raise NotImplementedError("for compiled code only")
+
+
+@overload(replace, jit_options=INLINE)
+def _replace(w, t, y, scratch, bits, best, second, s, arg, other, scale, fold):
+    def array(w, t, y, scratch, bits, best, second, s, arg, other, scale, fold):
+        raise_weights(scratch, t)
+        race_plain(y, scratch, bits, best, second, other, s, fold, best[:0])
+        invert(s)
+        crown_plain(y, best, s, arg)
+        take(w, y, scale, like(1, w))
+        race_squared(y, scratch, bits, best, second, other, s, fold, best[:0])
+        invert(s)
+        crown_squared(y, best, s, arg)
+        take(w, y, scale, like(2, w))
+
+    def number(w, t, y, scratch, bits, best, second, s, arg, other, scale, fold):
+        pass
+
+    return array if isinstance(scale, types.Array) else number

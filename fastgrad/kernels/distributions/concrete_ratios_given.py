@@ -1,0 +1,179 @@
+"""Conditional relaxations and scores by ratios: what `relax` in `concrete` needs beside its race.
+
+See `concrete_ratios`. Given the winner b and its time T, the ratios are 1 / T' for b, where
+T' = T / sum(w), and w_i / (T' w_i + E'_i), which is less, for others.
+
+Oracle: tests/distributions/test_concrete_ratios.py.
+"""
+
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+from fastgrad.kernels.compiler.jit import block, wide_vectors
+from fastgrad.kernels.distributions.concrete_ratios import (
+    crown_plain,
+    crown_squared,
+    invert,
+    plain,
+    squared,
+    take,
+)
+from fastgrad.kernels.random.noise import exponential
+from fastgrad.kernels.simd.intrinsics import fma, like, where
+from fastgrad.kernels.simd.special import INLINE, elementary, exp_raised
+from fastgrad.kernels.simd.vectors import LANES, filled, load, prefetch, store
+from fastgrad.kernels.tiles import columns as col
+
+PART = 128  # terms that are added one by one; sums of more are sums of such parts
+
+
+@block
+def weigh_all(w, best, likeliest, inverse, rest, fold):
+    """w = exp(w - max), raised; inverse = 1 / column sums, rest = 1 - p of the likeliest."""
+    wide_vectors()
+    col.argmax(w, best, likeliest, fold)
+    zero = like(0, w)
+    for c in range(0, w.shape[1], LANES):
+        high, total = load(best, c), filled(zero)
+        for start in range(0, w.shape[0], col.PART):
+            part = filled(zero)
+            for i in range(start, min(start + col.PART, w.shape[0])):
+                e = exp_raised(load(w, (i, c)) - high)
+                store(w, (i, c), e)
+                part = part + e
+            total = total + part
+        store(inverse, c, total)
+    if fold:
+        col.fold_sum(inverse)
+    invert(inverse)
+    for c in range(0, w.shape[1], LANES):
+        share, top, total = load(inverse, c), load(likeliest, c), filled(zero)
+        for start in range(0, w.shape[0], PART):
+            part = filled(zero)
+            for i in range(start, min(start + PART, w.shape[0])):
+                part = part + where(top == np.int32(i), zero, load(w, (i, c)) * share)
+            total = total + part
+        store(rest, c, total)
+    if fold:
+        col.fold_sum(rest)
+
+
+@block
+def score(y, w, arg, likeliest, rest, inverse):
+    """y = one-hot(winners) - p, where 1 - p of the likeliest category is given as rest."""
+    wide_vectors()
+    zero, one = like(0, w), like(1, w)
+    for c in range(0, w.shape[1], LANES):
+        share, gap = load(inverse, c), load(rest, c)
+        winner, top = load(arg, c), load(likeliest, c)
+        for i in range(w.shape[0]):
+            x, here = load(w, (i, c)) * share, np.int32(i)
+            mine = where(top == here, gap, one - x)
+            store(y, (i, c), where(winner == here, mine, zero - x))
+
+
+@block
+def arrive(time, bits, arg, inverse, fold):
+    """time = T', from bits and the inverse sums of weights."""
+    wide_vectors()
+    first, low = bits[0], bits[-1]
+    for c in range(0, time.size, LANES):
+        winner, high, rest = load(arg, c), filled(np.uint32(0)), filled(np.uint32(0))
+        for i in range(first.shape[0]):
+            mine = winner == np.int32(i)
+            high = where(mine, load(first, (i, c)), high)
+            rest = where(mine, load(low, (i, c)), rest)
+        store(time, c, exponential(high, rest, time) * load(inverse, c))
+    if fold:
+        winner = 0
+        for c in range(time.size):
+            winner = c if arg[c] >= 0 else winner
+        mine = time[winner]
+        for c in range(time.size):
+            time[c] = mine
+
+
+def _racer(term):
+    @block
+    def race(y, w, bits, time, best, second, arg, total, fold, ahead):
+        """y = terms of ratios given winners and their T', total their column sums.
+
+        best is the winner's ratio, second the largest of the others.
+        By the way it fetches `ahead`, where results are going to be stored.
+        """
+        wide_vectors()
+        first, low, at, zero = bits[0], bits[-1], 0, like(0, w)
+        for c in range(0, w.shape[1], LANES):
+            mine, winner = load(time, c), load(arg, c)
+            top, after, sums = like(1, w) / mine, filled(zero), filled(zero)
+            for start in range(0, w.shape[0], PART):
+                part = filled(zero)
+                for i in range(start, min(start + PART, w.shape[0])):
+                    prefetch(ahead, at)
+                    at += LANES
+                    e = exponential(load(first, (i, c)), load(low, (i, c)), w)
+                    x, own = load(w, (i, c)), winner == np.int32(i)
+                    r = x / fma(mine, x, e)
+                    lesser = where(own, zero, r)
+                    after = where(lesser > after, lesser, after)
+                    x = term(where(own, top, r))
+                    store(y, (i, c), x)
+                    part = part + x
+                sums = sums + part
+            store(best, c, top)
+            store(second, c, after)
+            store(total, c, sums)
+        if fold:
+            col.fold_maximum(second)
+            col.fold_sum(total)
+
+    return race
+
+
+race_plain, race_squared = _racer(plain), _racer(squared)
+
+
+@elementary
+def unraised(form):
+    """Divide by what weights are raised by."""
+    factor = form.float(2.0**-form.raised)
+
+    def implementation(x):
+        return x * factor
+
+    return implementation
+
+
+@block
+def lower_time(time, inverse):
+    """Turn T to T': inverse sums of weights that are not raised are given."""
+    for c in range(time.size):
+        time[c] = time[c] * unraised(inverse[c])
+
+
+def replace(w, y, weights, bits, time, inverse, best, second, s, arg, scale, fold):
+    """w = relaxations by ratios of the rows whose own factor is 1 or 2; other rows are kept.
+
+    time is the winner's T, and becomes T'; see `lower_time`.
+    """
+    raise NotImplementedError("for compiled code only")
+
+
+@overload(replace, jit_options=INLINE)
+def _replace(w, y, weights, bits, time, inverse, best, second, s, arg, scale, fold):
+    def array(w, y, weights, bits, time, inverse, best, second, s, arg, scale, fold):
+        lower_time(time, inverse)
+        race_plain(y, weights, bits, time, best, second, arg, s, fold, best[:0])
+        invert(s)
+        crown_plain(y, best, s, arg)
+        take(w, y, scale, like(1, w))
+        race_squared(y, weights, bits, time, best, second, arg, s, fold, best[:0])
+        invert(s)
+        crown_squared(y, best, s, arg)
+        take(w, y, scale, like(2, w))
+
+    def number(w, y, weights, bits, time, inverse, best, second, s, arg, scale, fold):
+        pass
+
+    return array if isinstance(scale, types.Array) else number
