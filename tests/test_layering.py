@@ -87,7 +87,7 @@ LAYERS = {
         ("eye",),
         ("metrics",),
         ("optimiser",),
-        ("pace",),
+        ("criterion", "pace"),
         ("pictures",),
         ("result",),
         ("soft_edges",),

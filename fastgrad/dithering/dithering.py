@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fastgrad import _validate
 from fastgrad._typing import ArrayLike, ByteArray
 from fastgrad.dithering.chosen import swatches_for
+from fastgrad.dithering.criterion import Criterion
 from fastgrad.dithering.eye.colour import SpaceName
 from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.given import Given
@@ -25,7 +26,6 @@ from fastgrad.dithering.pictures.presets import Preset
 from fastgrad.dithering.pictures.transparency import Mode
 from fastgrad.dithering.progress import shown
 from fastgrad.dithering.result import Dithering, Progress
-from fastgrad.dithering.run import Criterion
 from fastgrad.dithering.soft_edges import dither_soft
 from fastgrad.dithering.strips.strips import dither_strips, source_of
 from fastgrad.dithering.thrift import Thrift, rated, thrifty

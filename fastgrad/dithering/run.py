@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from fastgrad import _validate, random
 from fastgrad._typing import ArrayLike, ByteArray, FloatArray
-from fastgrad.dithering.metrics.structure import cssim
+from fastgrad.dithering.criterion import Criterion
 from fastgrad.dithering.optimiser.annealing import Annealing, anneal, schedule
 from fastgrad.dithering.optimiser.compensation import compensated
 from fastgrad.dithering.optimiser.diffusion import begin, diffuse
@@ -21,62 +20,20 @@ from fastgrad.dithering.optimiser.parts import tiled
 from fastgrad.dithering.optimiser.patterns import PatternName, patterned
 from fastgrad.dithering.optimiser.printed import PrintedError, diffused, searching
 from fastgrad.dithering.optimiser.problem import Problem
-from fastgrad.dithering.optimiser.refinement import as_estimator, refine
+from fastgrad.dithering.optimiser.refinement import refine
 from fastgrad.dithering.optimiser.search import Search
 from fastgrad.dithering.optimiser.spare import successors
 from fastgrad.dithering.optimiser.start import Trials
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.result import Dithering, Progress, Stage, metrics
-from fastgrad.estimators import Estimator, EstimatorName
-from fastgrad.objectives import Objective
 from fastgrad.random import RNG
 
-__all__ = ["Criterion", "Run"]
+__all__ = ["Run"]
 
 SETTLED = 2e-4  # share of pixels: when fewer move in a sweep, there is no other
 SETTLINGS = 8  # times that entries of the palette change places, at most
 SEEN = 1 << 15  # pixels that tell how the colours depend on each other,
 TILE = 16  # in tiles of so many rows and columns
-
-
-@dataclass(frozen=True)
-class Criterion:
-    """What is lowered beside the blurred error, and how its gradient is estimated.
-
-    Parameters
-    ----------
-    structure, objective, estimator
-        Options of `fastgrad.dither`.
-    """
-
-    structure: float = 0.0
-    objective: Objective | Callable[[ByteArray], Objective] | None = None
-    estimator: EstimatorName | Estimator | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse what is out of range, unknown or contradictory before any work."""
-        if not _validate.number(self.structure, "structure", 0, 1e9):
-            for name in ("objective", "estimator"):
-                value = getattr(self, name)
-                if value is not None:
-                    raise ValueError(f"{name} must be None where structure is 0, got {value!r}")
-        given = self.objective
-        if not (given is None or isinstance(given, Objective) or callable(given)):
-            raise TypeError(f"objective must be an Objective or callable, got {given!r}")
-        if self.estimator is not None:
-            estimator = as_estimator(self.estimator)
-            if isinstance(given, Objective):
-                given.require(estimator.name, estimator.needs)
-
-    def of(self, problem: Problem, palette: ByteArray) -> Objective:
-        """Return the objective for a palette; by default 1 - CSSIM."""
-        if isinstance(self.objective, Objective):
-            return self.objective
-        if self.objective is not None:
-            return self.objective(palette)
-        # Tones must be the same for both terms.
-        space = "srgb" if problem.viewing.space == "srgb" else "linear"
-        return cssim(problem.rgb(), palette, space=space)
 
 
 def _reward(flicker: ArrayLike, shape: tuple[int, ...]) -> float | FloatArray:

@@ -14,6 +14,7 @@ import numpy as np
 
 from fastgrad import _validate, dithering
 from fastgrad._typing import ByteArray
+from fastgrad.dithering.criterion import Criterion
 from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.files import budget, large_picture, plan, prepared, sized
 from fastgrad.dithering.files.outcome import Settings, failure, larger
@@ -25,7 +26,6 @@ from fastgrad.dithering.pictures.dot_gains import EXCLUDES, dot_gain_for
 from fastgrad.dithering.pictures.inputs import Colors
 from fastgrad.dithering.pictures.large import LargePicture
 from fastgrad.dithering.pictures.presets import Preset
-from fastgrad.dithering.run import Criterion
 from fastgrad.dithering.thrift import Thrift
 from fastgrad.dithering.tiled import alone
 
