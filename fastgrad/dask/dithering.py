@@ -153,11 +153,12 @@ def dither(
 ) -> LazyDithering:
     """Dither a picture of any size: see `fastgrad.dither`, which does the same with large arrays.
 
-    The palette, and whatever else concerns the whole of the picture, is learned now, on a sample of
-    a million pixels; for that the picture is read once, and a second time where its first rows do
-    not tell that it has more than 256 colours. Everything else is lazy, one task for each part of
-    some rows, and of 8192 columns if the picture has more. The result is the same, bit for bit, for
-    any chunks, any height of the parts, any scheduler and any number of workers.
+    The palette, and whatever else concerns the whole of the picture, is learned now, on tiles of a
+    million pixels and an overview of as many; for that the picture is read once, and a second time
+    where its first rows do not tell that it has more than 256 colours. Everything else is lazy, one
+    task for each part of some rows, and of 8192 columns if the picture has more. The result is the
+    same, bit for bit, for any chunks, any height of the parts, any scheduler and any number of
+    workers.
 
     Parameters
     ----------

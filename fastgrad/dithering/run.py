@@ -116,8 +116,14 @@ class Run:
         if pattern is not None:
             self.lay(pattern)
 
-    def start(self) -> None:
-        """Choose the palette to begin with; report a quick first picture before that is done."""
+    def start(self, overview: Problem | None = None) -> None:
+        """Choose the palette to begin with; report a quick first picture before that is done.
+
+        Parameters
+        ----------
+        overview : Problem, optional
+            The same problem for a picture whose small copy is to be taken; by default its own.
+        """
         problem, plan = self.problem, self.pace.plan
         if problem.fixed is not None:
             self._sweeps = plan.whole + plan.sweeps
@@ -126,7 +132,7 @@ class Run:
             self._report_first()
         else:
             count = plan.trials_for(problem.colors)
-            trials = Trials(problem, count, steps=plan.tries, rng=self._key.fold_in(0))
+            trials = Trials(overview or problem, count, steps=plan.tries, rng=self._key.fold_in(0))
             self._begin_with(trials.palette(0))
             self._report_first()
             self._begin_with(trials.best(self.pace.deadline("palette")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -187,6 +188,30 @@ class Problem:
     def release(self) -> None:
         """Let go of the picture in linear light: it is large, and the loss has its own copy."""
         del self.linear
+
+    def among(self, image: Array, weights: ArrayLike | None) -> Problem:
+        """Return the same problem for other pixels of the picture, as far as `Trials` needs it.
+
+        Parameters
+        ----------
+        image : array, shape (height, width, 3) or (height, width)
+            sRGB or grey values, uint8 or float in [0, 1].
+        weights : array, shape (height, width), or None
+            Their weights.
+
+        Returns
+        -------
+        Problem
+            Another problem, without pins.
+        """
+        other, pixels = copy.copy(self), image if image.ndim == 3 else image[..., None]
+        channels = self._channels.stop
+        pixels = pixels[..., :channels]
+        if pixels.shape[2] < channels:
+            pixels = np.repeat(pixels, channels, axis=2)
+        other.image, other.pins, other.linear = image, None, colour.to_linear(pixels)
+        other.weights = None if weights is None else np.asarray(weights, np.float32)
+        return other
 
     def loss_of(self, linear: FloatArray, weights: Array | None) -> BlurredError:
         """Return the loss of another picture that is viewed under the same conditions.

@@ -100,8 +100,12 @@ def learn(
     below = 128 if mode == "key" else 1
     found = survey(source, 256, below=below)
     found = found if mode == "keep" else found._replace(partial=None)
-    own = None if weights is None else sample(weights, found).values
-    picture = Given(_layers(sample(source, found)), weights=own, **given)
+    weighed = (None, None) if weights is None else (s.values for s in sample(weights, found))
+    # The tiles, of which a palette is learned, and the overview, of which the first one is.
+    picture, overview = (
+        Given(_layers(pixels), weights=own, **given)
+        for pixels, own in zip(sample(source, found), weighed)
+    )
     if found.partial and picture.soft is None:
         why = "which entries its degrees need is known only when all pixels are dithered"
         raise ValueError(
@@ -167,7 +171,7 @@ def learn(
             callback(progress, lambda: learned(progress.snapshot().palette))
 
     run = Run(problem, pace, rng=rng, callback=watched)
-    run.start()
+    run.start(problem.among(overview.values, overview.weights))
     run.anneal()
     run.search()
     return learned(run.result().palette)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
@@ -178,12 +179,15 @@ def _colours(rgb: ByteArray, colors: int) -> ByteArray | None:
     return rgb_of(found) if found.size <= colors else None
 
 
-def sample(source: Source, found: Survey, *, tile: int = TILE, pixels: int = PIXELS) -> Pixels:
-    """Return a picture that is put together from tiles of a larger one.
+def sample(
+    source: Source, found: Survey, *, tile: int = TILE, pixels: int = PIXELS
+) -> tuple[Pixels, Pixels]:
+    """Return a picture that is put together from tiles of a larger one, and an overview of it.
 
     The tiles are spread evenly, as in `fastgrad.dithering.optimiser.parts.tiled`. What the survey
     says is there is there: a pixel that is not grey, one that is transparent, and one that is
-    neither that nor opaque.
+    neither that nor opaque. The overview has one pixel of each square of the picture, of different
+    rows and columns, so that it is not misled by what repeats itself.
 
     Parameters
     ----------
@@ -194,19 +198,22 @@ def sample(source: Source, found: Survey, *, tile: int = TILE, pixels: int = PIX
     tile : int, optional
         Rows and columns of a tile.
     pixels : int, optional
-        Number of pixels in all tiles, approximately.
+        Number of pixels in all tiles, approximately, and of the overview, at most.
 
     Returns
     -------
-    Pixels
+    tiles : Pixels
         A picture of as many columns as rows, nearly.
+    overview : Pixels
+        A picture of the shape of the large one, nearly.
 
     Examples
     --------
     >>> from fastgrad.dithering.pictures.sources import ArraySource
     >>> source = ArraySource(np.zeros((300, 500, 3), np.uint8))
-    >>> sample(source, survey(source, 2), tile=32, pixels=1 << 14).values.shape
-    (128, 128, 3)
+    >>> tiles, overview = sample(source, survey(source, 2), tile=32, pixels=1 << 14)
+    >>> tiles.values.shape, overview.values.shape
+    ((128, 128, 3), (75, 125, 3))
     """
     height, width = source.shape
     rows, columns = min(tile, height), min(tile, width)
@@ -219,42 +226,64 @@ def sample(source: Source, found: Survey, *, tile: int = TILE, pixels: int = PIX
     for i, spot in enumerate((found.coloured, found.clear, found.partial)):
         if spot is not None:
             corners[-1 - i % tiles] = np.clip(np.array(spot) - [rows // 2, columns // 2], 0, room)
-    parts, inside = [], []
-    for box in boxes(source, (rows, columns)):  # each row of a file is read once
-        own = inside_of(corners, (box[0], box[2]), source.columns)
-        if own.size:
-            parts.append(box)
-            inside.append(own)
+    step = math.ceil((height * width / pixels) ** 0.5)
+    looked = partial(
+        _looked, corners=corners, size=(rows, columns), step=step, columns=source.columns
+    )
+    parts = list(boxes(source, (max(rows, step), max(columns, step))))  # each row is read once
     values: list[Array] = [np.empty(0)] * tiles
     alphas: list[Array] = [np.empty(0)] * tiles
-    cut = partial(_tiles, corners=corners, size=(rows, columns), columns=source.columns)
-    for own, (cuts, opacity) in zip(inside, source.each(cut, parts)):
-        for i, tile_values, tile_alpha in zip(own, cuts, opacity):
+    squares: list[list[tuple[Array, Array]]] = []
+    for box, seen in zip(parts, source.each(partial(looked, shape=source.shape), parts)):
+        own = inside_of(corners, (box[0], box[2]), source.columns)
+        for i, tile_values, tile_alpha in zip(own, *seen[0]):
             values[i], alphas[i] = tile_values, tile_alpha
+        if not box[2]:
+            squares.append([])
+        squares[-1].append(seen[1])
 
     def put_together(parts: list[Array]) -> Array:
         whole = np.stack(parts).reshape(down, across, rows, columns, -1)
         whole = whole.swapaxes(1, 2).reshape(down * rows, across * columns, -1)
         return whole[..., 0] if whole.shape[2] == 1 else whole
 
-    alpha = put_together(alphas)
-    return Pixels(put_together(values), None if alpha.min() == 255 else alpha)
+    def joined(which: int) -> Array:
+        return np.concatenate([np.concatenate([s[which] for s in row], 1) for row in squares])
+
+    alpha, seen_through = put_together(alphas), joined(1)
+    return (
+        Pixels(put_together(values), None if alpha.min() == 255 else alpha),
+        Pixels(joined(0), None if seen_through.min() == 255 else seen_through),
+    )
 
 
-def _tiles(
+def _looked(
     pixels: Pixels,
     corner: tuple[int, int],
     *,
     corners: Array,
     size: tuple[int, int],
+    step: int,
     columns: int | None,
-) -> tuple[Array, Array]:
-    """Return the tiles that begin in a part, and their opacity: the next one has the others."""
+    shape: tuple[int, int],
+) -> tuple[tuple[list[Array], list[Array]], tuple[Array, Array]]:
+    """Return the tiles that begin in a part, and a pixel of each square that begins there.
+
+    Each time they are values and opacity.
+    """
     (values, alpha), (down, across) = pixels, size
     alpha = np.full(values.shape[:2], 255, np.uint8) if alpha is None else alpha
     own = corners[inside_of(corners, corner, columns)] - corner
     places = [(slice(y, y + down), slice(x, x + across)) for y, x in own]
-    return np.stack([values[p] for p in places]), np.stack([alpha[p] for p in places])
+    tiles = [values[p] for p in places], [alpha[p] for p in places]
+    ends = corner[0] + ROWS, shape[1] if columns is None else corner[1] + columns
+    y, x = (
+        np.arange(-(-first // step), min(-(-end // step), max(1, length // step)))
+        for first, end, length in zip(corner, ends, shape)
+    )
+    rows = np.minimum(y * step + y % step, shape[0] - 1)[:, None] - corner[0]
+    beside = np.minimum(x * step + (x + y[:, None]) % step, shape[1] - 1) - corner[1]
+    return tiles, (values[rows, beside], alpha[rows, beside])
 
 
 def apart(planes: Array, tile: tuple[int, int], gap: int) -> Array:

@@ -1,14 +1,20 @@
 """What is learned on a sample."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 
+from fastgrad.dithering.eye.colour import to_srgb
 from fastgrad.dithering.eye.lightness import sensitivity
+from fastgrad.dithering.eye.viewing import Viewing
+from fastgrad.dithering.optimiser.problem import Problem
+from fastgrad.dithering.optimiser.start import Trials
 from fastgrad.dithering.optimiser.tones import fit_tones
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures.sources import ArraySource
+from fastgrad.dithering.strips import learning
 from fastgrad.dithering.strips.learned import Learned
 from fastgrad.dithering.strips.learning import learn
 
@@ -92,3 +98,33 @@ def test_bad_options_are_refused_before_anything_is_read():
 
     with pytest.raises(ValueError, match="colors must be"):
         learn(Unread(NOISE), colors=1)
+
+
+def test_an_overview_has_the_channels_of_the_tiles():
+    grey = RNG.integers(0, 256, (6, 7), np.uint8)
+    color, weights = np.stack([grey, grey, grey // 2], -1), np.ones((6, 7))
+    for image, channels in ((grey, 1), (color, 3)):
+        problem = Problem(image, Viewing(), colors=4)
+        for pixels in (grey[:3], np.stack([grey[:3]] * 3, -1)):
+            overview = problem.among(pixels, weights[:3])
+            assert overview.linear.shape == (3, 7, channels)
+            np.testing.assert_array_equal(to_srgb(overview.linear)[..., -1], grey[:3])
+            assert overview.weights.dtype == np.float32
+            assert overview.pins is None
+        assert problem.linear.shape == (6, 7, channels)
+
+
+def test_the_first_palette_is_that_of_the_overview(monkeypatch):
+    """Tiles are as they are; where they lie is chance, and an overview has seen all places."""
+    seen = []
+    taken = Trials.__init__
+
+    def noted(self, problem, *args, **kwargs):
+        seen.append(problem.linear.shape[:2])
+        taken(self, problem, *args, **kwargs)
+
+    monkeypatch.setattr(Trials, "__init__", noted)
+    monkeypatch.setattr(learning, "sample", partial(learning.sample, pixels=1 << 10))
+    image = RNG.integers(0, 256, (90, 200, 3), np.uint8)
+    learn(ArraySource(image), colors=4, pace=Pace(10))
+    assert seen == [(90 // 5, 200 // 5)]

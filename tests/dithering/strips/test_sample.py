@@ -1,6 +1,7 @@
 """The survey and the sample of a large picture."""
 
 import numpy as np
+import pytest
 
 from fastgrad.dithering.pictures.sources import ArraySource
 from fastgrad.dithering.strips.sample import sample, survey
@@ -38,7 +39,7 @@ def test_what_is_rare_is_found():
     assert found.few.tolist() == [[255, 255, 9], [255, 255, 255]]
     assert survey(ArraySource(image), 2, below=128).clear == (700, 4)
     assert survey(ArraySource(image), 1).few is None
-    values, alpha = sample(ArraySource(image), found, pixels=2048)
+    (values, alpha), _ = sample(ArraySource(image), found, pixels=2048)
     assert (values == [255, 255, 9]).all(axis=-1).any()
     assert (alpha == 0).any()
 
@@ -47,7 +48,7 @@ def test_tiles_are_those_of_the_picture():
     image = np.arange(300 * 500, dtype=np.uint32).reshape(300, 500)
     image = np.stack([image >> 16, image >> 8, image], axis=-1).astype(np.uint8)
     source = Counted(image)
-    values, alpha = sample(source, survey(ArraySource(image), 2), pixels=1 << 14)
+    (values, alpha), _ = sample(source, survey(ArraySource(image), 2), pixels=1 << 14)
     assert alpha is None
     assert values.shape == (128, 128, 3)
     assert source.rows <= 300 + 2 * 16  # each once
@@ -58,4 +59,27 @@ def test_tiles_are_those_of_the_picture():
     np.testing.assert_array_equal(tiles, corner + inside)
     assert np.unique(corner // 500 // 60).size == 5  # everywhere
     flat = ArraySource(image[:5])
-    assert sample(flat, survey(flat, 2)).values.shape[0] % 5 == 0
+    assert sample(flat, survey(flat, 2))[0].values.shape[0] % 5 == 0
+
+
+@pytest.mark.parametrize("shape", [(600, 500), (7, 5), (1, 3000), (2000, 2)])
+@pytest.mark.parametrize("columns", [None, 64])
+def test_an_overview_has_a_pixel_of_each_square(shape, columns):
+    places = np.arange(shape[0] * shape[1], dtype=np.uint32).reshape(shape)
+    image = np.stack([places >> 16, places >> 8, places, ~places], axis=-1).astype(np.uint8)
+    source = ArraySource(image)
+    source.columns = columns
+    pixels = 300
+    (_, _), (values, alpha) = sample(source, survey(source, 2), pixels=pixels)
+    step = int(np.ceil((places.size / min(pixels, places.size)) ** 0.5))
+    squares = [max(1, n // step) for n in shape]
+    assert values.shape == (*squares, 3)
+    np.testing.assert_array_equal(alpha, 255 - values[..., 2])
+    found = values.astype(np.int64) @ [1 << 16, 1 << 8, 1]
+    for which, place in enumerate(np.divmod(found, shape[1])):
+        within = place - step * np.arange(squares[which]).reshape((-1, 1) if not which else (1, -1))
+        assert (within >= 0).all()
+        assert (within < step).all()
+        if min(squares) >= step:  # else there are too few
+            counts = np.bincount(within.ravel(), minlength=step)
+            assert counts.max() < 1.2 * counts.min()
