@@ -259,11 +259,12 @@ def covering(
     >>> covering(np.repeat(ramp, 8, axis=0), None, 15) is None
     True
     """
-    codes = codes_of(image).ravel() if seen is None else codes_of(image[seen])
+    counted = image.reshape(-1, 3) if seen is None else image[seen]
     most = (2 * NEAR + 1) ** 3 * colors
-    few = codes[:: 1 + codes.size // (4 * most)]
-    if not codes.size or np.unique(few).size > most:
+    few = codes_of(counted[:: 1 + len(counted) // (4 * most)])
+    if not len(counted) or np.unique(few).size > most:
         return None
+    codes = codes_of(counted)
     found, counts = np.unique(codes, return_counts=True)
     if found.size > most:
         return None
