@@ -31,8 +31,8 @@ __all__ = [
 ]
 
 TRIALS = 9  # pictures at most that are tried
-FLATTEST, USUAL = 4.0, 20.0  # points for which bytes grow e-fold: at least, and beyond the known
-LEFT = 0.3  # of the logarithm of bytes, beyond what is known: then a byte costs e times as much
+FLATTEST, USUAL = 4.0, 30.0  # points for which bytes grow e-fold: at least, and beyond the known
+LEFT = 0.15  # of the logarithm of bytes, beyond what is known: then a byte costs e times as much
 GAIN = 0.002  # by which a merit must be better
 UNUSED = 1e3  # what a merit is less where bytes are left, or a quality is out of reach
 SCORES = (0, 15, 30, 45, 60, 72, 84)  # of 4, 8, ... 256 colours, about

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -169,17 +170,31 @@ class _Work:
         def merit(choice: Choice) -> float:
             rates = 0.0, RATED[WAYS[choice.strength][1]]
             plain, rated = ((whole(x), x.score) for x in (made(choice, rate) for rate in rates))
-            return Trade(plain, rated).smallness(quality)
+            merits[choice] = Trade(plain, rated).smallness(quality)
+            return merits[choice]
+
+        def settled(choice: Choice) -> tuple[float, float, Choice]:
+            rates, size = ScoreRates(quality, RATED[WAYS[choice.strength][1]]), math.inf
+            over = False
+            while not over:
+                outcome = made(choice, rates.rate)
+                over = rates.told(outcome.score)
+                size = min(size, whole(outcome)) if outcome.score >= quality else size
+            return size, rates.within or rates.rate, choice
 
         ways = range(len(WAYS) if self._may_be_apart() else 1)
         place = min(int(np.searchsorted(SCORES, quality)), len(COUNTS) - 1)
-        choice = climb(merit, Choice(place, ways[-1]), range(len(COUNTS)), ways)
-        strength = WAYS[choice.strength][1]
-        rates = ScoreRates(quality, RATED[strength])
-        while not rates.told(made(choice, rates.rate).score):
-            pass
+        merits: dict[Choice, float] = {}
+        best = climb(merit, Choice(place, ways[-1]), range(len(COUNTS)), ways)
+        # Estimates of both kinds are not alike: what palettes take of a file is never less.
+        for place in range(best.colors, min(best.colors + 2, len(COUNTS))):
+            if Choice(place, 0) not in merits:
+                merit(Choice(place, 0))
+        single = [choice for choice in merits if not WAYS[choice.strength][0]]
+        last = {best, max(single, key=merits.__getitem__)}
+        _, rate, choice = min(map(settled, sorted(last)))
         self.settings = self._with(choice)
-        return self._with_little_grain(given, strength), rates.within or rates.rate
+        return self._with_little_grain(given, WAYS[choice.strength][1]), rate
 
     def _with(self, choice: Choice) -> Settings:
         """Return the settings with a number of colours, in one palette or one for each frame."""
