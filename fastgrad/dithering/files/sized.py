@@ -22,7 +22,7 @@ __all__ = ["run"]
 COUNTS = (4, 8, 16, 32, 64, 128, 255)  # colours of an animation; pixels that stay need an entry
 WAYS = ((False, 1), (True, 1), (True, 2))  # whether frames have their own palettes; the strength
 RATED = {1: 1e-3, 2: 5e-3}  # moderate rates of those strengths: errors of single pixels weigh more
-SOME = 6  # frames that are tried
+SOME, MEETINGS = 6, 5  # frames that are tried, and rates of the best of them
 
 
 def run(
@@ -175,11 +175,12 @@ class _Work:
 
         def settled(choice: Choice) -> tuple[float, float, Choice]:
             rates, size = ScoreRates(quality, RATED[WAYS[choice.strength][1]]), math.inf
-            over = False
-            while not over:
+            for _ in range(MEETINGS):
                 outcome = made(choice, rates.rate)
                 over = rates.told(outcome.score)
                 size = min(size, whole(outcome)) if outcome.score >= quality else size
+                if over:
+                    break
             return size, rates.within or rates.rate, choice
 
         ways = range(len(WAYS) if self._may_be_apart() else 1)
