@@ -62,7 +62,7 @@ class Contraction:
 
     now: IntArray
     open: Any
-    listed: IntArray
+    listed: Any
 
     def __init__(self, graph: Digraph, rows: int) -> None:
         n = graph.nodes
