@@ -113,3 +113,11 @@ class Never:
     def sample(self, *, num_samples: int, **options: Any) -> Any:
         """Return zeros."""
         return np.zeros((num_samples, *self.batch_shape), np.int32)
+
+    def law(self) -> tuple[float, float, float, float]:
+        """Return a, b, the mode and the largest count of Panjer's class, all 0."""
+        return 0.0, 0.0, 0.0, 0.0
+
+    def log_prob(self, z: Any) -> Any:
+        """Return the log probability of zeros, 0."""
+        return np.zeros(z.shape)

@@ -185,6 +185,18 @@ class Counts(Structured):
         growth = np.asarray(self.growth())
         return Alternatives(np.stack([y, y + 1]), np.stack([-growth, growth]))
 
+    def one_more(self, z: Any) -> Alternatives:
+        """Return z + 1, and weights of f(z + 1) - f(z) of mean the derivative: (1, S, *batch).
+
+        They are the growth of the mean times the probability of z among Y, over its own.
+        """
+        z, other = np.asarray(z), self.shifted()
+        most = other.law()[3]
+        least = z if np.isinf(most) else np.minimum(z, int(most)).astype(z.dtype)
+        ratio = np.exp(other.log_prob(least).astype(np.float64) - self.log_prob(least))
+        ratio = np.where(z > least, 0.0, ratio)  # no Y is that large
+        return Alternatives((least + 1)[None], (np.asarray(self.growth()) * ratio)[None])
+
     def gumbel_softmax(self, *, temperature: float, rng: RNG, **options: Any) -> FloatArray:
         """Draw relaxed counts: means of all listed counts, by relaxed categories.
 

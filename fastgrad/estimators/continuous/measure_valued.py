@@ -40,6 +40,13 @@ class MeasureValued(OfContinuous):
     each of them. It applies to `Normal` and `LogNormal`, and to the distributions of
     `fastgrad.counts`, of which it takes differences of f at other counts.
 
+    Parameters
+    ----------
+    coupled : bool
+        Of counts, whether the other counts are the samples themselves and one more, with weights:
+        the stochastic triple, in S (n + 1) evaluations. Normal variables are always coupled, and
+        `Multinomial` never, where one more of a category is one less of another.
+
     Examples
     --------
     >>> import numpy as np, fastgrad as fg
@@ -53,8 +60,11 @@ class MeasureValued(OfContinuous):
     ----------
     Mohamed, Rosca, Figurnov and Mnih, "Monte Carlo gradient estimation in machine learning", JMLR
     2020, section 6; Heidergott, Vázquez-Abad and Volk-Makarewicz, "Sensitivity estimation for
-    Gaussian systems", EJOR 2008, for the coupling.
+    Gaussian systems", EJOR 2008, for the coupling. Arya, Schauer, Schäfer and Rackauckas,
+    "Automatic differentiation of programs with discrete randomness", NeurIPS 2022, for counts.
     """
+
+    coupled: bool = False
 
     name = "measure_valued"
     takes: ClassVar[type] = Normal  # or LogNormal
@@ -73,7 +83,12 @@ class MeasureValued(OfContinuous):
 
     def for_distribution(self, distribution: Any) -> Estimator:
         """Return the form for counts where the distribution is of them."""
-        return WeakDerivative() if isinstance(distribution, Discrete) else self
+        if not isinstance(distribution, Discrete):
+            return self
+        if self.coupled and not hasattr(distribution, "one_more"):
+            kind = type(distribution).__name__
+            raise TypeError(f"coupled must be False for {kind}: one more is one less of another")
+        return WeakDerivative(coupled=self.coupled)
 
     def draw(
         self,

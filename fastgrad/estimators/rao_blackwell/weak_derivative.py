@@ -36,12 +36,22 @@ class WeakDerivative(Estimator):
     ``d E[f(X)] / d rate = E[f(X + 1) - f(X)]``, and the like for the others. Among the variables
     that share one value of f, each is changed by itself.
 
+    Parameters
+    ----------
+    coupled : bool
+        Whether the other counts are the samples themselves and one more, weighted: with a
+        probability that is a derivative, a count is one larger. That is the stochastic triple.
+
     References
     ----------
+    Arya, Schauer, Schäfer and Rackauckas, "Automatic differentiation of programs with discrete
+    randomness", NeurIPS 2022 (coupled).
     Heidergott and Vázquez-Abad, "Measure-valued differentiation for Markov chains", JOTA 2008.
     Mohamed, Rosca, Figurnov and Mnih, "Monte Carlo gradient estimation in machine learning", JMLR
     2020, section 6.
     """
+
+    coupled: bool = False
 
     name = "measure_valued"
     unbiased = True
@@ -60,6 +70,8 @@ class WeakDerivative(Estimator):
     ) -> Draws:
         """Draw samples and alternatives."""
         z = distribution.sample(num_samples=num_samples, rng=key, sample_offset=offset)
+        if self.coupled:
+            return Draws(_validate.frozen(z), distribution.one_more(z))
         other = distribution.weak_derivative(num_samples, key.fold_in(0), offset)
         return Draws(_validate.frozen(z), other)
 
@@ -94,8 +106,13 @@ class WeakDerivative(Estimator):
         value, slopes, evaluations = Mean(), Mean(), 0
         for draws, (f_z, found) in blocks:
             value.add(f_z)
-            coefficients = draws.alternatives.coefficients[:, None]
-            gained = expand(found - found[0], coefficients)  # their coefficients sum to 0
+            coefficients = draws.alternatives.coefficients
+            if self.coupled:
+                at_z = f_z.reshape(*f_z.shape, *(1,) * (found.ndim - 1 - f_z.ndim))
+                gained = found - at_z
+            else:
+                coefficients = coefficients[:, None]
+                gained = expand(found - found[0], coefficients)  # their coefficients sum to 0
             slopes.add((coefficients * gained).sum(axis=0))
             variables = math.prod(distribution.batch_shape)
             cells = max(math.prod(value.shape), 1)
