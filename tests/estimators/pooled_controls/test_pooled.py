@@ -148,7 +148,7 @@ def spread(run, d, state, data):
     return np.var([run.combine(d, [one], state).grad for one in data], axis=0).sum()
 
 
-CALLS, COPIES = 200, 3000
+CALLS, COPIES = 200, 1500
 
 
 def variances(run, f, d, num_samples=4):
