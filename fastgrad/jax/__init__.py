@@ -2,6 +2,9 @@
 
 The functions are those of the NumPy API, and give its numbers, bit for bit, from the key that
 `to_key` names. `expectation` makes every estimator a value that JAX differentiates.
+
+Tests run with JAX 0.10.2. With 0.6.2 those of keys, of samples, relaxations and densities, their
+gradients and maps have been run by hand, in float32, and passed.
 """
 
 from fastgrad.jax import continuous, order, perturbed, sparse, structured, transport
