@@ -153,7 +153,7 @@ def gumbel_softmax(chunk, chunks, logits, noise, scale, mode, out):
             sample, ahead = np.uint32(first_sample + i), tile.extent(out[i], row, layout)
             fill_bits(bits, *place, sample, NOISE, key)
             if mode == HARD:
-                ratios.find(t, bits, best, second, arg, fold)
+                ratios.find(t, bits, best, second, arg, fold, ahead)
                 if ratios.near(best, second):
                     ratios.settle(scratch, logits, row, bits, best, arg, fold)
                 store_one_hot(out[i], arg, row, layout)

@@ -105,13 +105,18 @@ def fold_race(best, second, arg):
 
 
 @block
-def find(w, bits, best, second, arg, fold):
-    """Find the largest ratios of weights w to noise from bits, their places, and the second."""
+def find(w, bits, best, second, arg, fold, ahead):
+    """Find the largest ratios of weights w to noise from bits, their places, and the second.
+
+    By the way it fetches `ahead`, where results are going to be stored.
+    """
     wide_vectors()
-    first, low = bits[0], bits[-1]
+    first, low, at = bits[0], bits[-1], 0
     for c in range(0, w.shape[1], LANES):
         high, after, winner = filled(like(-1, w)), filled(like(0, w)), filled(np.int32(0))
         for i in range(w.shape[0]):
+            prefetch(ahead, at)
+            at += LANES
             r = load(w, (i, c)) / exponential(load(first, (i, c)), load(low, (i, c)), w)
             larger = r > high
             lesser = where(larger, high, r)
@@ -128,10 +133,7 @@ def find(w, bits, best, second, arg, fold):
 def _racer(term):
     @block
     def race(y, w, bits, best, second, arg, total, fold, ahead):
-        """Do as `find`, and fill y with the terms of ratios, total with their column sums.
-
-        By the way it fetches `ahead`, where results are going to be stored.
-        """
+        """Do as `find`, and fill y with the terms of ratios, total with their column sums."""
         wide_vectors()
         first, low, at, zero = bits[0], bits[-1], 0, like(0, w)
         for c in range(0, w.shape[1], LANES):
