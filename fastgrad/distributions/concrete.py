@@ -18,6 +18,7 @@ from fastgrad._typing import ArrayLike, FloatArray, IntArray
 from fastgrad.distributions.concrete_density import concrete_log_prob, exp_concrete_log_prob
 from fastgrad.kernels.compiler.jit import MAX_CHUNKS
 from fastgrad.kernels.distributions import concrete as _kernels
+from fastgrad.kernels.distributions import concrete_choice as _choice
 from fastgrad.kernels.distributions import concrete_vjp as _products
 from fastgrad.random import RNG, as_key, replayed_key
 
@@ -106,7 +107,8 @@ def gumbel_softmax(
     where = (as_key(rng).kernel_words, sample, first), scale
     out = _outputs.output(out, (*lead, *batch, rows.shape[1]), rows.dtype, rows)
     mode = _kernels.HARD if hard else _kernels.LOG if log else _kernels.SOFT
-    _kernels.gumbel_softmax(rows, *where, mode, out.reshape(count, *rows.shape))
+    kernels = _choice.kernels(scale, hard=hard, log=log)
+    kernels.gumbel_softmax(rows, *where, mode, out.reshape(count, *rows.shape))
     return out
 
 
@@ -257,7 +259,7 @@ def relax(
     result = empty_relaxation(out, shape, (*shape, rows.shape[1]), rows)
     others = tuple(a.reshape(count, *rows.shape) for a in result[1:])
     z, bad = result.sample.reshape(count, -1), np.zeros(MAX_CHUNKS, np.bool_)
-    _kernels.relax(rows, *where, bool(coupled), bool(log), z, others, bad)
+    _choice.kernels(scale, log=log).relax(rows, *where, bool(coupled), bool(log), z, others, bad)
     if bad.any():
         _validate.check_logits(rows, "logits", np.shape(logits))
     return result
@@ -270,8 +272,7 @@ def empty_relaxation(
     if out is None:
         # One block: malloc keeps it between calls, where three would go back and fault in again.
         block = np.empty((3, *full), logits.dtype)
-        sample = np.empty(shape, np.int32)
-        return Relaxation(sample, block[0, ...], block[1, ...], block[2, ...])
+        return Relaxation(np.empty(shape, np.int32), block[0, ...], block[1, ...], block[2, ...])
     if not isinstance(out, tuple) or len(out) != 4:
         raise TypeError(f"out must be a Relaxation of arrays, got {out!r}")
     types = (np.dtype(np.int32), *3 * (logits.dtype,))

@@ -19,13 +19,17 @@ from fastgrad.jax.chunks import running
 from fastgrad.jax.frames import array, compiled, groups, read_only, sizes
 from fastgrad.kernels.compiler.jit import MAX_CHUNKS
 from fastgrad.kernels.distributions import concrete as _concrete
+from fastgrad.kernels.distributions import concrete_by_ratios as _by_ratios
 from fastgrad.kernels.distributions import concrete_products as _at_hand
 from fastgrad.kernels.distributions import concrete_vjp as _products
+from fastgrad.kernels.distributions.concrete import HARD, SOFT
+from fastgrad.kernels.tiles.factors import power
 
 
 @body("gumbel_softmax", 3, 1)
 def _gumbel_softmax(real):
     draw, check = running(_concrete.gumbel_softmax), checking()
+    draw_by_ratios = running(_by_ratios.gumbel_softmax)
 
     @compiled
     def run(ins, outs, options):
@@ -38,7 +42,13 @@ def _gumbel_softmax(real):
             if wrong or misplaced or not fits(scale):
                 return wrong or misplaced or TEMPERATURE
             out = array(outs[0], g, (samples, shape[0], shape[1]), real)
-            if draw(out.size, (rows, noise, scale, options[0], out)):
+            mode = options[0]
+            operands = rows, noise, scale, mode, out
+            if mode == HARD or (mode == SOFT and power(scale)):
+                failed = draw_by_ratios(out.size, operands)
+            else:
+                failed = draw(out.size, operands)
+            if failed:
                 return MEMORY
         return 0
 
@@ -70,6 +80,7 @@ def _gumbel_softmax_vjp(real):
 @body("relax", 3, 4)
 def _relax(real):
     draw, check = running(_concrete.relax), checking()
+    draw_by_ratios = running(_by_ratios.relax)
 
     @compiled
     def run(ins, outs, options):
@@ -89,7 +100,12 @@ def _relax(real):
             )
             bad = np.zeros(MAX_CHUNKS, np.bool_)
             coupled, log = options[0] & COUPLED != 0, options[0] & LOG != 0
-            if draw(rows.size * samples, (rows, noise, scale, coupled, log, z, others, bad)):
+            operands = rows, noise, scale, coupled, log, z, others, bad
+            if power(scale) and not log:
+                failed = draw_by_ratios(rows.size * samples, operands)
+            else:
+                failed = draw(rows.size * samples, operands)
+            if failed:
                 return MEMORY
             if bad.any():
                 return check(rows)

@@ -26,6 +26,7 @@ from fastgrad.distributions.assignment import canonical, require_matching
 from fastgrad.distributions.plackett_luce import size
 from fastgrad.kernels.compiler.jit import MAX_CHUNKS
 from fastgrad.kernels.distributions import concrete as _concrete
+from fastgrad.kernels.distributions import concrete_choice as _choice
 from fastgrad.kernels.distributions import concrete_products as _at_hand
 from fastgrad.kernels.distributions import concrete_vjp as _products
 from fastgrad.kernels.distributions import sinkhorn_batch as _sinkhorn_kernels
@@ -95,7 +96,9 @@ def _sample(logits, address, *, samples, method):
 def _gumbel_softmax(logits, address, scale, *, samples, mode):
     rows, _ = _validate.rows(logits)
     out = np.empty((samples, *rows.shape), rows.dtype)
-    _concrete.gumbel_softmax(rows, noise_of(address, samples), _scale(rows, scale), mode, out)
+    noise, scale = noise_of(address, samples), _scale(rows, scale)
+    kernels = _choice.kernels(scale, hard=mode == _concrete.HARD, log=mode == _concrete.LOG)
+    kernels.gumbel_softmax(rows, noise, scale, mode, out)
     return (out,)
 
 
@@ -112,8 +115,9 @@ def _relax(logits, address, scale, *, samples, coupled, log):
     shape = samples, *rows.shape
     z, bad = np.empty(shape[:-1], np.int32), np.zeros(MAX_CHUNKS, np.bool_)
     others = tuple(np.empty(shape, rows.dtype) for _ in range(3))
-    noise = noise_of(address, samples)
-    _concrete.relax(rows, noise, _scale(rows, scale), coupled, log, z, others, bad)
+    noise, scale = noise_of(address, samples), _scale(rows, scale)
+    kernels = _choice.kernels(scale, log=log)
+    kernels.relax(rows, noise, scale, coupled, log, z, others, bad)
     if bad.any():
         _validate.check_logits(rows, "logits", rows.shape)
     return (z, *others)

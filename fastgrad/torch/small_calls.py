@@ -17,8 +17,10 @@ import torch
 from torch import Tensor
 
 from fastgrad import _validate
+from fastgrad.kernels.compiler.jit import Kernel
 from fastgrad.kernels.distributions import concrete as _concrete
 from fastgrad.kernels.distributions import concrete_addresses as _addresses
+from fastgrad.kernels.distributions import concrete_choice as _choice
 from fastgrad.kernels.distributions import concrete_products as _products
 from fastgrad.torch.tensors import SEEDED, key_of
 
@@ -45,18 +47,22 @@ class SmallCall(NamedTuple):
 
 
 @functools.cache
-def _compiled(dtype: torch.dtype) -> tuple[Any, int, Any, int]:
-    """Return both functions of addresses, each with the address of its kernel's machine code."""
+def _drawing(dtype: torch.dtype, kernel: Kernel) -> tuple[Any, int]:
+    """Return the function of addresses that draws, and the address of the kernel's machine code."""
     real = TYPES[dtype]
-    rows, x = np.zeros((1, 1), real), np.zeros((1, 1, 1), real)
-    noise, scale = ((np.uint32(0), np.uint32(0)), 0, 0), real(1)
-    r, draw, multiply = _validate.frozen(x), _concrete.gumbel_softmax, _products.gumbel_softmax
-    return (
-        _addresses.gumbel_softmax(real).dispatcher,
-        draw.address(0, 1, _validate.frozen(rows), noise, scale, _concrete.SOFT, x),
-        _addresses.gumbel_softmax_product(real).dispatcher,
-        multiply.address(0, 1, r, r, scale, rows),
-    )
+    rows, x = _validate.frozen(np.zeros((1, 1), real)), np.zeros((1, 1, 1), real)
+    noise = (np.uint32(0), np.uint32(0)), 0, 0
+    code = kernel.address(0, 1, rows, noise, real(1), _concrete.SOFT, x)
+    return _addresses.gumbel_softmax(real).dispatcher, code
+
+
+@functools.cache
+def _multiplying(dtype: torch.dtype) -> tuple[Any, int]:
+    """Return the function of addresses that makes products, and its kernel's, as `_drawing`."""
+    real = TYPES[dtype]
+    r, grad = _validate.frozen(np.zeros((1, 1, 1), real)), np.zeros((1, 1), real)
+    code = _products.gumbel_softmax.address(0, 1, r, r, real(1), grad)
+    return _addresses.gumbel_softmax_product(real).dispatcher, code
 
 
 def _plain(x: Tensor) -> bool:
@@ -91,9 +97,11 @@ def _gumbel_softmax(
         key_0, key_1 = key_of(key_0, key_1).words
     shape = logits.shape
     k = shape[-1]
-    draw, code, _, _ = _compiled(logits.dtype)
+    scale = 1.0 / temperature
+    kernels = _choice.kernels(TYPES[logits.dtype](scale))
+    draw, code = _drawing(logits.dtype, kernels.gumbel_softmax)
     out = torch.empty(shape if num_samples is None else (samples, *shape), dtype=logits.dtype)
-    where = key_0, key_1, sample_offset, row_offset, 1.0 / temperature, _concrete.SOFT
+    where = key_0, key_1, sample_offset, row_offset, scale, _concrete.SOFT
     addresses = code, logits.data_ptr(), out.data_ptr()
     return out if draw(*addresses, size // k, k, samples, *where) else None
 
@@ -110,7 +118,7 @@ def _gumbel_softmax_product(
         return None
     shape = logits.shape
     k = shape[-1]
-    _, _, multiply, code = _compiled(logits.dtype)
+    multiply, code = _multiplying(logits.dtype)
     grad = torch.empty(shape, dtype=logits.dtype)
     addresses = code, x.data_ptr(), cotangent.data_ptr(), grad.data_ptr()
     samples = 1 if num_samples is None else num_samples

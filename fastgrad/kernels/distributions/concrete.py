@@ -8,7 +8,8 @@ Coupled noise, T = exp(lse - z_b) and E'_i = E_i - T p_i, is the forward noise a
 
 Noise is told to kernels as (key, first_sample, offset), offset being that of the first row; scale
 is 1 / temperature, one of the `factors` of rows. Where that is 1 or 2 relaxations are made by
-`concrete_ratios`, and so are winners alone.
+`concrete_ratios`: here for rows of an array of factors; if it is one number, and for winners alone,
+by the kernels of `concrete_by_ratios`: see `concrete_choice`.
 Oracle: tests/support/reference.py, `relaxed` and `relax`.
 """
 
@@ -27,7 +28,7 @@ from fastgrad.kernels.simd.vectors import LANES, filled, load, prefetch, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import elementwise, tile
 from fastgrad.kernels.tiles.check import any_nan
-from fastgrad.kernels.tiles.factors import fill, power, powers, room
+from fastgrad.kernels.tiles.factors import fill, powers, room
 
 SOFT, HARD, LOG = 0, 1, 2
 PART = 128  # terms that are added one by one; sums of more are sums of such parts
@@ -113,68 +114,29 @@ def relax_winner(w, best, arg, scale, s, scratch, fold, log):
         col.sharpen(w, best, arg, scale, s, fold)
 
 
-@block
-def store_one_hot(out, arg, row, layout):
-    """Write 1 at the winners of `columns.argmax`, 0 elsewhere, to their rows of out, (N, K)."""
-    wide_vectors()
-    flat, columns = tile.extent(out, row, layout), arg.size
-    for i in range(flat.size):
-        flat[i] = like(0, out)
-    if layout.fold:
-        for c in range(columns):
-            if arg[c] >= 0:
-                flat[arg[c] * columns + c] = like(1, out)
-        return
-    k, skipped = out.shape[1], max(-row, 0)
-    for j in range(flat.size // k):
-        r = skipped + j
-        flat[j * k + arg[r % 4 * (columns // 4) + r // 4]] = like(1, out)
-
-
 @kernel(cost=lambda out: out.size)
 def gumbel_softmax(chunk, chunks, logits, noise, scale, mode, out):
-    """Fill out, (S, N, K), with relaxed samples (SOFT), one-hot (HARD) or log relaxed (LOG)."""
+    """Fill out, (S, N, K), with relaxed samples (SOFT) or their logarithms (LOG)."""
     key, first_sample, offset = noise
     layout = tile.layout(*logits.shape, offset)
     fold, real = layout.fold, logits.dtype
     t, w, y, scratch = tile.scratch(layout, 4, real)
     best, second, s = tile.statistics(layout, 3, real)
     (arg, other), bits = tile.statistics(layout, 2, np.int32), empty_bits(layout, logits)
-    at, exponent = room(scale, layout), power(scale) if mode == SOFT else 0
+    at = room(scale, layout)
     for row in tile.rows(layout, chunk, chunks):
         fill(at, scale, row, fold)
         tile.load(t, logits, row, like(-np.inf, t))
-        if mode == HARD or exponent:
-            ratios.weigh(t, best, fold)
-        else:
-            col.subtract_maximum(t, best, fold)
+        col.subtract_maximum(t, best, fold)
         place = addresses(layout, row)
         for i in range(out.shape[0]):
             sample, ahead = np.uint32(first_sample + i), tile.extent(out[i], row, layout)
             fill_bits(bits, *place, sample, NOISE, key)
-            if mode == HARD:
-                ratios.find(t, bits, best, second, arg, fold, ahead)
-                if ratios.near(best, second):
-                    ratios.settle(scratch, logits, row, bits, best, arg, fold)
-                store_one_hot(out[i], arg, row, layout)
-            elif exponent:
-                if exponent == 1:
-                    ratios.race_plain(w, t, bits, best, second, arg, s, fold, ahead)
-                else:
-                    ratios.race_squared(w, t, bits, best, second, arg, s, fold, ahead)
-                ratios.invert(s)
-                if ratios.near(best, second):
-                    ratios.settle(scratch, logits, row, bits, second, arg, fold)
-                    ratios.crown(w, best, s, arg, exponent)
-                    tile.store(out[i], w, row)
-                else:
-                    tile.store_multiple(out[i], w, s, row)
-            else:
-                perturb(w, t, bits, best, arg, fold, ahead)
-                relax_winner(w, best, arg, at, s, scratch, fold, mode == LOG)
-                if mode == SOFT and powers(at):
-                    ratios.replace(w, t, y, scratch, bits, best, second, s, arg, other, at, fold)
-                tile.store(out[i], w, row)
+            perturb(w, t, bits, best, arg, fold, ahead)
+            relax_winner(w, best, arg, at, s, scratch, fold, mode == LOG)
+            if mode == SOFT and powers(at):
+                ratios.replace(w, t, y, scratch, bits, best, second, s, arg, other, at, fold)
+            tile.store(out[i], w, row)
 
 
 @block
@@ -224,68 +186,34 @@ def relax(chunk, chunks, logits, noise, scale, coupled, log, z, others, bad):
     t, p, w, y, scratch = tile.scratch(layout, 5, real)
     best, second, s, total, time, rest = tile.statistics(layout, 6, real)
     (arg, other, likeliest), bits = tile.statistics(layout, 3, np.int32), empty_bits(layout, logits)
-    at, exponent = room(scale, layout), 0 if log else power(scale)
+    at = room(scale, layout)
     for row in tile.rows(layout, chunk, chunks):
         place = addresses(layout, row)
         fill(at, scale, row, fold)
         tile.load(t, logits, row, like(-np.inf, t))
-        if exponent:
-            given.weigh_all(t, best, likeliest, total, rest, fold)
-        else:
-            softmax(t, p, best, total, fold)
-            sum_others(p, s, likeliest, rest, fold)
+        softmax(t, p, best, total, fold)
+        sum_others(p, s, likeliest, rest, fold)
         bad[chunk] |= any_nan(total)
         for i in range(z.shape[0]):
             sample, ahead = np.uint32(first_sample + i), tile.extent(relaxed[i], row, layout)
             fill_bits(bits, *place, sample, NOISE, key)
-            if exponent:
-                if exponent == 1:
-                    ratios.race_plain(w, t, bits, best, second, arg, s, fold, ahead)
-                else:
-                    ratios.race_squared(w, t, bits, best, second, arg, s, fold, ahead)
-                ratios.invert(s)
-                if ratios.near(best, second):
-                    ratios.settle(scratch, logits, row, bits, second, arg, fold)
-                    ratios.crown(w, best, s, arg, exponent)
-                    tile.store(relaxed[i], w, row)
-                else:
-                    tile.store_multiple(relaxed[i], w, s, row)
-            else:
-                perturb(w, t, bits, best, arg, fold, ahead)
-                relax_winner(w, best, arg, at, s, scratch, fold, log)
-                if not log and powers(at):
-                    ratios.replace(w, t, y, scratch, bits, best, second, s, arg, other, at, fold)
-                tile.store(relaxed[i], w, row)
+            perturb(w, t, bits, best, arg, fold, ahead)
+            relax_winner(w, best, arg, at, s, scratch, fold, log)
+            if not log and powers(at):
+                ratios.replace(w, t, y, scratch, bits, best, second, s, arg, other, at, fold)
+            tile.store(relaxed[i], w, row)
             tile.store_categories(z[i], arg, row, fold)
             ahead = tile.extent(conditional[i], row, layout)
             if coupled:
                 elementwise.assign(ahead, tile.extent(relaxed[i], row, layout))
             else:
                 fill_bits(bits, *place, sample, CONDITIONAL, key)
-                if exponent:
-                    given.arrive(time, bits, arg, total, fold)
-                    if exponent == 1:
-                        given.race_plain(w, t, bits, time, best, second, arg, s, fold, ahead)
-                    else:
-                        given.race_squared(w, t, bits, time, best, second, arg, s, fold, ahead)
-                    ratios.invert(s)
-                    if ratios.near(best, second):
-                        ratios.crown(w, best, s, arg, exponent)
-                        tile.store(conditional[i], w, row)
-                    else:
-                        tile.store_multiple(conditional[i], w, s, row)
-                else:
-                    race(w, bits, time, best, arg, total, fold, ahead)
-                    ahead = tile.extent(score[i], row, layout)
-                    condition(w, t, p, time, best, arg, ahead)
-                    relax_winner(w, best, arg, at, s, scratch, fold, log)
-                    if not log and powers(at):
-                        given.replace(
-                            w, y, scratch, bits, time, total, best, second, s, arg, at, fold
-                        )
-                    tile.store(conditional[i], w, row)
-            if exponent:
-                given.score(w, t, arg, likeliest, rest, total)
-            else:
-                score_tile(w, arg, p, likeliest, rest)
+                race(w, bits, time, best, arg, total, fold, ahead)
+                ahead = tile.extent(score[i], row, layout)
+                condition(w, t, p, time, best, arg, ahead)
+                relax_winner(w, best, arg, at, s, scratch, fold, log)
+                if not log and powers(at):
+                    given.replace(w, y, scratch, bits, time, total, best, second, s, arg, at, fold)
+                tile.store(conditional[i], w, row)
+            score_tile(w, arg, p, likeliest, rest)
             tile.store(score[i], w, row)

@@ -11,14 +11,7 @@ from numba import types
 from numba.extending import overload
 
 from fastgrad.kernels.compiler.jit import block, wide_vectors
-from fastgrad.kernels.distributions.concrete_ratios import (
-    crown_plain,
-    crown_squared,
-    invert,
-    plain,
-    squared,
-    take,
-)
+from fastgrad.kernels.distributions.concrete_ratios import crown, invert, shape, take, term
 from fastgrad.kernels.random.noise import exponential
 from fastgrad.kernels.simd.intrinsics import fma, like, where
 from fastgrad.kernels.simd.special import INLINE, elementary, exp_raised
@@ -60,11 +53,15 @@ def weigh_all(w, best, likeliest, inverse, rest, fold):
 
 
 @block
-def score(y, w, arg, likeliest, rest, inverse):
-    """y = one-hot(winners) - p, where 1 - p of the likeliest category is given as rest."""
+def score(y, w, arg, likeliest, rest, inverse, factor):
+    """y = one-hot(winners) - p, where 1 - p of the likeliest category is given as rest.
+
+    For `store_multiple`, factor = 1.
+    """
     wide_vectors()
     zero, one = like(0, w), like(1, w)
     for c in range(0, w.shape[1], LANES):
+        store(factor, c, one)
         share, gap = load(inverse, c), load(rest, c)
         winner, top = load(arg, c), load(likeliest, c)
         for i in range(w.shape[0]):
@@ -94,44 +91,39 @@ def arrive(time, bits, arg, inverse, fold):
             time[c] = mine
 
 
-def _racer(term):
-    @block
-    def race(y, w, bits, time, best, second, arg, total, fold, ahead):
-        """y = terms of ratios given winners and their T', total their column sums.
+@block
+def race(y, w, bits, time, best, second, arg, total, exponent, fold, ahead):
+    """y = terms of ratios given winners and their T', total their column sums.
 
-        best is the winner's ratio, second the largest of the others.
-        By the way it fetches `ahead`, where results are going to be stored.
-        """
-        wide_vectors()
-        first, low, at, zero = bits[0], bits[-1], 0, like(0, w)
-        for c in range(0, w.shape[1], LANES):
-            mine, winner = load(time, c), load(arg, c)
-            top, after, sums = like(1, w) / mine, filled(zero), filled(zero)
-            for start in range(0, w.shape[0], PART):
-                part = filled(zero)
-                for i in range(start, min(start + PART, w.shape[0])):
-                    prefetch(ahead, at)
-                    at += LANES
-                    e = exponential(load(first, (i, c)), load(low, (i, c)), w)
-                    x, own = load(w, (i, c)), winner == np.int32(i)
-                    r = x / fma(mine, x, e)
-                    lesser = where(own, zero, r)
-                    after = where(lesser > after, lesser, after)
-                    x = term(where(own, top, r))
-                    store(y, (i, c), x)
-                    part = part + x
-                sums = sums + part
-            store(best, c, top)
-            store(second, c, after)
-            store(total, c, sums)
-        if fold:
-            col.fold_maximum(second)
-            col.fold_sum(total)
-
-    return race
-
-
-race_plain, race_squared = _racer(plain), _racer(squared)
+    best is the winner's ratio, second the largest of the others.
+    By the way it fetches `ahead`, where results are going to be stored.
+    """
+    wide_vectors()
+    first, low, at, zero = bits[0], bits[-1], 0, like(0, w)
+    how = shape(exponent, w)
+    for c in range(0, w.shape[1], LANES):
+        mine, winner = load(time, c), load(arg, c)
+        top, after, sums = like(1, w) / mine, filled(zero), filled(zero)
+        for start in range(0, w.shape[0], PART):
+            part = filled(zero)
+            for i in range(start, min(start + PART, w.shape[0])):
+                prefetch(ahead, at)
+                at += LANES
+                e = exponential(load(first, (i, c)), load(low, (i, c)), w)
+                x, own = load(w, (i, c)), winner == np.int32(i)
+                r = x / fma(mine, x, e)
+                lesser = where(own, zero, r)
+                after = where(lesser > after, lesser, after)
+                x = term(where(own, top, r), how)
+                store(y, (i, c), x)
+                part = part + x
+            sums = sums + part
+        store(best, c, top)
+        store(second, c, after)
+        store(total, c, sums)
+    if fold:
+        col.fold_maximum(second)
+        col.fold_sum(total)
 
 
 @elementary
@@ -164,14 +156,11 @@ def replace(w, y, weights, bits, time, inverse, best, second, s, arg, scale, fol
 def _replace(w, y, weights, bits, time, inverse, best, second, s, arg, scale, fold):
     def array(w, y, weights, bits, time, inverse, best, second, s, arg, scale, fold):
         lower_time(time, inverse)
-        race_plain(y, weights, bits, time, best, second, arg, s, fold, best[:0])
-        invert(s)
-        crown_plain(y, best, s, arg)
-        take(w, y, scale, like(1, w))
-        race_squared(y, weights, bits, time, best, second, arg, s, fold, best[:0])
-        invert(s)
-        crown_squared(y, best, s, arg)
-        take(w, y, scale, like(2, w))
+        for exponent in range(1, 3):
+            race(y, weights, bits, time, best, second, arg, s, exponent, fold, best[:0])
+            invert(s)
+            crown(y, best, s, arg, exponent)
+            take(w, y, scale, like(exponent, w))
 
     def number(w, y, weights, bits, time, inverse, best, second, s, arg, scale, fold):
         pass

@@ -368,8 +368,8 @@ def test_tile_blocks_vectorise(dtype):
     check_assembly(concrete.perturb, t.copy(), t, bits, s.copy(), arg, False, s[:0], real=dtype)
     check_assembly(concrete.race, t.copy(), bits, s, s.copy(), arg, s, False, s[:0], real=dtype)
     check_assembly(concrete.condition, t.copy(), t, t, s, s, arg, s[:0], real=dtype)
-    found = s, s.copy(), arg, s.copy(), False, s[:0]
-    check_assembly(concrete_ratios.race_squared, t.copy(), t, bits, *found, real=dtype)
-    found = s, s.copy(), s.copy(), arg, s.copy(), False, s[:0]
-    check_assembly(concrete_ratios_given.race_squared, t.copy(), t, bits, *found, real=dtype)
+    found = s, s.copy(), arg, s.copy(), 2, False, s[:0]
+    check_assembly(concrete_ratios.race, t.copy(), t, bits, *found, real=dtype)
+    found = s, s.copy(), s.copy(), arg, s.copy(), 2, False, s[:0]
+    check_assembly(concrete_ratios_given.race, t.copy(), t, bits, *found, real=dtype)
     check_assembly(columns.exponentiate, t.copy(), s, scale, s.copy(), False, real=dtype)

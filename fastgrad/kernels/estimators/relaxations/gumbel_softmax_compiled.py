@@ -6,13 +6,15 @@ Oracle: tests/estimators/test_examples_in_parts.py, `test_estimates_are_those_of
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import chunk_range, kernel
-from fastgrad.kernels.distributions import binary_concrete, concrete
+from fastgrad.kernels.distributions import binary_concrete, concrete, concrete_by_ratios
 from fastgrad.kernels.objectives import compiled_bands as bands
 from fastgrad.kernels.objectives.compiled import evaluate
 from fastgrad.kernels.simd.intrinsics import like
 from fastgrad.kernels.tiles import features
+from fastgrad.kernels.tiles.factors import power
 
 draw = bands.serial(concrete.gumbel_softmax)
+draw_by_ratios = bands.serial(concrete_by_ratios.gumbel_softmax)
 draw_sites = bands.serial(binary_concrete.gumbel_softmax)
 products = bands.serial(features.softmax_products)
 site_products = bands.serial(features.sigmoid_products)
@@ -37,7 +39,10 @@ def categories(chunk, chunks, where, first, logits, noise, samples, width, scale
             bands.shaped(r, samples, (high - low) * k),
         )
         cube, place = own.reshape(shape), (key, first_sample, offset + low)
-        draw(0, 1, logits[low:high], place, scales[0], concrete.SOFT, cube)
+        if power(scales[0]):
+            draw_by_ratios(0, 1, logits[low:high], place, scales[0], concrete.SOFT, cube)
+        else:
+            draw(0, 1, logits[low:high], place, scales[0], concrete.SOFT, cube)
         evaluate(where, first + head, (f, own, grad))
         bands.mean(f, deviations[: tail - head], value[head:tail])
         total[low:high] = like(0, total)
