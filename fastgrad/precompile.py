@@ -96,8 +96,9 @@ def _samples(dtype: type) -> None:
 
 def _relaxations(dtype: type) -> None:
     logits = np.zeros((2, 3), dtype)
-    concrete.gumbel_softmax(logits, temperature=1.0, num_samples=2, rng=0)
-    concrete.relax(logits, temperature=1.0, num_samples=2, rng=0)
+    for temperature in (1.0, 0.7):  # each has kernels of its own
+        concrete.gumbel_softmax(logits, temperature=temperature, num_samples=2, rng=0)
+        concrete.relax(logits, temperature=temperature, num_samples=2, rng=0)
 
 
 def _permutations(dtype: type) -> None:
