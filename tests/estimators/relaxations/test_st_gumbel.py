@@ -43,7 +43,9 @@ def test_outcome_is_the_argmax_of_the_relaxed_sample(batch, k, temperature, dtyp
     )
     assert x.dtype == y.dtype == dtype
     np.testing.assert_array_equal(x, reference.one_hot(z, k))
-    np.testing.assert_array_equal(y, soft)
+    # At 1/2 those are ratios, whose last digits differ.
+    bound = 200 * np.finfo(dtype).eps if temperature == 0.5 else 0
+    np.testing.assert_allclose(y, soft, rtol=bound, atol=np.finfo(dtype).tiny)
     np.testing.assert_array_equal(y.argmax(axis=-1), z)
     assert not x.flags.writeable
 
