@@ -6,8 +6,8 @@
 #
 # Why it matters here: who compiles a loop around a user's function, as is done for objectives that are
 # called where samples are drawn, wants to keep the loop as long as the function lives. An attribute of
-# the function looks like the place, and leaks machine code with each new objective. fastgrad keeps
-# such loops so that nothing compiled holds the user's function.
+# the function looks like the place, and leaks machine code with each new objective. Here nothing that
+# is compiled holds the function of the user.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
