@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -227,14 +227,13 @@ def sample(
         if spot is not None:
             corners[-1 - i % tiles] = np.clip(np.array(spot) - [rows // 2, columns // 2], 0, room)
     step = math.ceil((height * width / pixels) ** 0.5)
-    looked = partial(
-        _looked, corners=corners, size=(rows, columns), step=step, columns=source.columns
-    )
+    how: dict[str, Any] = {"corners": corners, "size": (rows, columns), "step": step}
+    looked = partial(_looked, **how, shape=source.shape, columns=source.columns)
     parts = list(boxes(source, (max(rows, step), max(columns, step))))  # each row is read once
     values: list[Array] = [np.empty(0)] * tiles
     alphas: list[Array] = [np.empty(0)] * tiles
     squares: list[list[tuple[Array, Array]]] = []
-    for box, seen in zip(parts, source.each(partial(looked, shape=source.shape), parts)):
+    for box, seen in zip(parts, source.each(looked, parts)):
         own = inside_of(corners, (box[0], box[2]), source.columns)
         for i, tile_values, tile_alpha in zip(own, *seen[0]):
             values[i], alphas[i] = tile_values, tile_alpha
