@@ -34,11 +34,16 @@ def test_half_of_the_blurred_residual_is_added(masked):
 def test_slow_changes_are_truer_with_it(monkeypatch):
     y, x = np.mgrid[:96, :128]
     waves = np.stack([40 + 30 * np.sin(x / 9), 36 + 20 * np.sin(y / 11 + x / 30), 50 + y / 6], -1)
-    image = np.clip(waves + RNG.normal(0, 2, waves.shape), 0, 255).astype(np.uint8)
-    ours = dither(image, colors=16)
-    monkeypatch.setattr(compensation, "SHARE", 0.0)
-    without = dither(image, colors=16)
-    np.testing.assert_array_equal(ours.palette, without.palette)
-    assert s_cielab(ours.image, image) < 0.95 * s_cielab(without.image, image)
-    # What is reported is the loss of the picture itself, which is a little higher.
-    assert without.loss[-1] < ours.loss[-1] < 1.2 * without.loss[-1]
+    ratios = []
+    for seed in range(6):  # of one, .93 with a deviation of .024
+        noise = np.random.default_rng(seed).normal(0, 2, waves.shape)
+        image = np.clip(waves + noise, 0, 255).astype(np.uint8)
+        ours = dither(image, colors=16)
+        with monkeypatch.context() as patch:
+            patch.setattr(compensation, "SHARE", 0.0)
+            without = dither(image, colors=16)
+        np.testing.assert_array_equal(ours.palette, without.palette)
+        ratios.append(s_cielab(ours.image, image) / s_cielab(without.image, image))
+        # What is reported is the loss of the picture itself, which is a little higher.
+        assert without.loss[-1] < ours.loss[-1] < 1.2 * without.loss[-1]
+    assert np.mean(ratios) < 0.95

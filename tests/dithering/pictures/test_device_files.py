@@ -15,7 +15,17 @@ from fastgrad.dithering.pictures.presets import PRESETS
 Image = pytest.importorskip("PIL.Image")
 rng = np.random.default_rng(5)
 GREYS = {1: PRESETS["bw"], 2: PRESETS["grey4"], 4: PRESETS["grey16"]}
-IMAGEMAGICK = next(filter(shutil.which, ("magick", "convert-im7", "convert-im6", "convert")), None)
+
+
+def is_imagemagick(name):
+    """Return whether a command is there and is ImageMagick's: others bear its names, too."""
+    told = shutil.which(name) and subprocess.run([name, "-version"], capture_output=True, text=True)
+    return bool(told) and told.stdout.startswith("Version: ImageMagick")
+
+
+IMAGEMAGICK = next(
+    filter(is_imagemagick, ("magick", "convert-im7", "convert-im6", "convert")), None
+)
 needs_imagemagick = pytest.mark.skipif(IMAGEMAGICK is None, reason="ImageMagick is not installed")
 needs_pngcheck = pytest.mark.skipif(not shutil.which("pngcheck"), reason="no pngcheck installed")
 needs_compiler = pytest.mark.skipif(shutil.which("gcc") is None, reason="no C compiler")
