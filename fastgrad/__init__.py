@@ -1,102 +1,96 @@
 """Gradients of expectations over discrete random variables, on the CPU."""
 
 import sys as _sys
-from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
-from typing import Any as _Any
 
 from fastgrad import (  # the first two end the command quietly while it is being imported
     _failed_imports,  # noqa: F401
     _signals,  # noqa: F401
-    dithering,
-    exact,
-    graph,
-    objectives,
-    optim,
-    perturbed,
     random,
     threads,
 )
+from fastgrad._lazy import Aliases as _Aliases
+from fastgrad._lazy import attach as _attach
 from fastgrad._version import __version__
-from fastgrad.comparison import Auto, Comparison, GradCheck, check_grad, compare, moments
-from fastgrad.distributions import (
-    bernoulli,
-    chains,
-    continuous,
-    counts,
-    permutation,
-    subset,
-    transport,
-    trees,
-)
-from fastgrad.distributions.bernoulli import Bernoulli
-from fastgrad.distributions.categorical import (
-    Categorical,
-    entropy,
-    entropy_vjp,
-    kl_divergence,
-    kl_divergence_vjp,
-    log_prob,
-    log_softmax,
-    sample,
-    score,
-)
-from fastgrad.distributions.concrete import (
-    Relaxation,
-    concrete_log_prob,
-    exp_concrete_log_prob,
-    gumbel_softmax,
-    gumbel_softmax_vjp,
-    relax,
-    relax_vjp,
-)
-from fastgrad.dithering.pictures import palettes, presets
-from fastgrad.estimators import (
-    Estimate,
-    Estimator,
-    estimator,
-    list_estimators,
-    register_estimator,
-)
-from fastgrad.estimators.score_functions import baselines
-from fastgrad.graph import expectation_grad
-from fastgrad.objectives import Objective, objective
 from fastgrad.random import Key
 from fastgrad.threads import get_num_threads, set_num_threads
 
 if _TYPE_CHECKING:
-    from fastgrad import order, sparse
+    from fastgrad import exact, graph, objectives, optim, order, perturbed, sparse
+    from fastgrad.comparison import Comparison, GradCheck, check_grad, compare, moments
+    from fastgrad.distributions import (
+        bernoulli,
+        chains,
+        continuous,
+        counts,
+        permutation,
+        subset,
+        transport,
+        trees,
+    )
+    from fastgrad.distributions.bernoulli import Bernoulli
+    from fastgrad.distributions.categorical import (
+        Categorical,
+        entropy,
+        entropy_vjp,
+        kl_divergence,
+        kl_divergence_vjp,
+        log_prob,
+        log_softmax,
+        sample,
+        score,
+    )
+    from fastgrad.distributions.concrete import (
+        Relaxation,
+        concrete_log_prob,
+        exp_concrete_log_prob,
+        gumbel_softmax,
+        gumbel_softmax_vjp,
+        relax,
+        relax_vjp,
+    )
     from fastgrad.dithering import DitheredFile, Dithering, dither, dither_files
+    from fastgrad.dithering.pictures import palettes, presets
+    from fastgrad.estimators import (
+        Estimate,
+        Estimator,
+        estimator,
+        list_estimators,
+        register_estimator,
+    )
+    from fastgrad.estimators.score_functions import baselines
+    from fastgrad.graph import expectation_grad
+    from fastgrad.objectives import Objective, objective
 
-register_estimator(Auto, listed=False)  # it chooses among the others, and so stands above them
-del Auto
-
-# Modules that stand deeper in the tree: `import fastgrad.presets` finds them by these names too.
-for _name in (
-    "baselines",
-    "bernoulli",
-    "chains",
-    "continuous",
-    "counts",
-    "palettes",
-    "permutation",
-    "presets",
-    "subset",
-    "transport",
-    "trees",
-):
-    _sys.modules[f"{__name__}.{_name}"] = globals()[_name]
-del _name
-
-
-def __getattr__(name: str) -> _Any:
-    """Import what is large, and not all need, when it is first asked for."""
-    if name in ("DitheredFile", "Dithering", "dither", "dither_files"):
-        return getattr(dithering, name)
-    if name in ("dask", "jax", "order", "sparse", "torch"):
-        return _import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
+# Where the public names stand: each is imported when it is first asked for.
+_CATEGORICAL = ("Categorical", "entropy", "entropy_vjp", "kl_divergence", "kl_divergence_vjp")
+_CATEGORICAL += ("log_prob", "log_softmax", "sample", "score")
+_CONCRETE = ("Relaxation", "concrete_log_prob", "exp_concrete_log_prob", "gumbel_softmax")
+_CONCRETE += ("gumbel_softmax_vjp", "relax", "relax_vjp")
+_HOMES = {
+    "Bernoulli": "distributions.bernoulli",
+    **dict.fromkeys(_CATEGORICAL, "distributions.categorical"),
+    **dict.fromkeys(_CONCRETE, "distributions.concrete"),
+    **dict.fromkeys(("Objective", "objective"), "objectives"),
+    **dict.fromkeys(("Estimate", "Estimator", "estimator"), "estimators"),
+    **dict.fromkeys(("list_estimators", "register_estimator"), "estimators"),
+    **dict.fromkeys(("Comparison", "GradCheck", "check_grad", "compare", "moments"), "comparison"),
+    "expectation_grad": "graph",
+    **dict.fromkeys(("DitheredFile", "Dithering", "dither", "dither_files"), "dithering"),
+}
+_DEEPER = {  # `import fastgrad.presets` finds them by these names, too
+    **{
+        name: f"distributions.{name}"
+        for name in ("bernoulli", "chains", "continuous", "counts", "permutation", "subset")
+    },
+    "transport": "distributions.transport",
+    "trees": "distributions.trees",
+    "baselines": "estimators.score_functions.baselines",
+    "palettes": "dithering.pictures.palettes",
+    "presets": "dithering.pictures.presets",
+}
+_ROOMS = ("comparison", "dask", "distributions", "dithering", "estimators", "exact", "graph")
+_ROOMS += ("interop", "jax", "objectives", "optim", "order", "perturbed", "sparse", "torch")
 
 __all__ = [
     "Bernoulli",
@@ -158,3 +152,6 @@ __all__ = [
     "transport",
     "trees",
 ]
+
+__getattr__, __dir__ = _attach(__name__, _HOMES, _DEEPER | {n: n for n in _ROOMS}, __all__)
+_sys.meta_path.append(_Aliases(__name__, _DEEPER))

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgrad import _validate, dithering, objectives, threads
+from fastgrad import _validate, dithering, estimators, objectives, threads
 from fastgrad._typing import Array
 from fastgrad.distributions import categorical, concrete, permutation, subset
 from fastgrad.distributions.bernoulli import Bernoulli
@@ -30,7 +30,6 @@ from fastgrad.dithering.optimiser.diffusion import diffuse
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.palette import Fit, Sample, initial
 from fastgrad.dithering.optimiser.search import Search
-from fastgrad.estimators import ESTIMATORS
 from fastgrad.kernels.compiler import cache, jit, prebuilt
 from fastgrad.kernels.dithering.optimiser import search as search_kernels
 
@@ -39,6 +38,7 @@ __all__ = ["GROUPS", "Compiled", "ahead", "prebuild", "precompile", "run"]
 ROOT = Path(__file__).parent.parent  # of the package
 CODE = "import sys\nfrom fastgrad.precompile import run\nrun(sys.argv[1:])"
 TYPES = (np.float32, np.float64)
+PARTS = 16  # of all estimators
 HELPERS = 2  # processes that run ahead of one that waits for them most of the time
 
 
@@ -107,7 +107,7 @@ def _permutations(dtype: type) -> None:
     subset.marginals(np.zeros((2, 4), dtype), 2)
 
 
-def _estimator(name: str, dtype: type) -> None:
+def _estimators(part: int, dtype: type) -> None:
     def f(x: Array) -> Array:
         return ((x - 0.3) ** 2).sum(axis=(-2, -1))
 
@@ -115,11 +115,12 @@ def _estimator(name: str, dtype: type) -> None:
         return 2 * (x - 0.3).astype(x.dtype)
 
     objective = objectives.objective(f, grad=grad)
-    for distribution in (np.zeros((2, 3), dtype), Bernoulli(np.zeros((2, 3), dtype))):
-        try:
-            ESTIMATORS[name]()(objective, distribution, num_samples=4, rng=0)
-        except (TypeError, ValueError):  # it asks for more of f, or for another distribution
-            continue
+    for estimator in list(estimators.ESTIMATORS.values())[part::PARTS]:
+        for distribution in (np.zeros((2, 3), dtype), Bernoulli(np.zeros((2, 3), dtype))):
+            try:
+                estimator()(objective, distribution, num_samples=4, rng=0)
+            except (TypeError, ValueError):  # it asks for more of f, or for another distribution
+                continue
 
 
 GROUPS: dict[str, tuple[tuple[Callable[..., None], tuple], ...]] = {
@@ -132,7 +133,7 @@ GROUPS: dict[str, tuple[tuple[Callable[..., None], tuple], ...]] = {
     "greys": tuple((f, (1,)) for f in (_search, _annealing, _start, _dithering)),
     "consoles": ((_consoles, ()),),
     "samples": tuple((f, (t,)) for f in (_samples, _relaxations, _permutations) for t in TYPES),
-    "estimators": tuple((_estimator, (n, t)) for t in TYPES for n in ESTIMATORS),
+    "estimators": tuple((_estimators, (part, t)) for t in TYPES for part in range(PARTS)),
 }
 
 

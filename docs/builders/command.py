@@ -48,9 +48,10 @@ def plain(text):
 def page():
     """Return the page."""
     parts = [HEAD]
-    for name, (_, summary, table) in COMMANDS.items():
+    for name, command in COMMANDS.items():
+        summary = command.summary
         parts.append(f"## fastgrad {name}\n\n{summary[0].upper()}{summary[1:]}.\n")
-        for title, options in table.items():
+        for title, options in command.table.items():
             if title:
                 parts.append(f"### {title[0].upper()}{title[1:]}\n")
             parts += [f"{heading(option)}\n: {said(option)}\n" for option in options]

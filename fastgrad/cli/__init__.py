@@ -7,41 +7,60 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from importlib import import_module
+from typing import Any, NamedTuple, NoReturn
 
 import numba
 
 from fastgrad import _interrupts as interrupts
 from fastgrad._version import __version__
-from fastgrad.cli import (
-    arguments,
-    compilation,
-    messages,
-    options,
-    palettes,
-    pictures,
-    problems,
-    values,
-    versions,
-)
+from fastgrad.cli import messages, options, values
 from fastgrad.dithering.pictures import images
 from fastgrad.kernels.compiler import jit
 from fastgrad.threads import set_num_threads
 
-COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, dict[str, Any]]] = {
-    "dither": (pictures.dither, "dither a picture with a learned palette", arguments.DITHER),
-    "palette": (palettes.palette, "show what a panel has, and take measurements", palettes.PALETTE),
-    "compare": (
-        problems.compare,
-        "compare all estimators on stock problems",
-        problems.COMPARE,
+
+class Command(NamedTuple):
+    """A command of the command line: where in this folder its function and its options stand."""
+
+    function: str
+    options: str
+    summary: str
+
+    @property
+    def run(self) -> Callable[[argparse.Namespace], int]:
+        """The function, imported here: a command imports no more than it needs."""
+        return _found(self.function)
+
+    @property
+    def table(self) -> dict[str, Any]:
+        """Its options, in groups."""
+        return _found(self.options)
+
+
+def _found(place: str) -> Any:
+    module, _, name = place.partition(".")
+    return getattr(import_module(f"{__name__}.{module}"), name)
+
+
+COMMANDS = {
+    "dither": Command(
+        "pictures.dither", "arguments.DITHER", "dither a picture with a learned palette"
     ),
-    "compile": (
-        compilation.compile_kernels,
+    "palette": Command(
+        "palettes.palette", "palettes.PALETTE", "show what a panel has, and take measurements"
+    ),
+    "compare": Command(
+        "problems.compare", "problems.COMPARE", "compare all estimators on stock problems"
+    ),
+    "compile": Command(
+        "compilation.compile_kernels",
+        "compilation.COMPILE",
         "compile kernels ahead of their first use, on all processors",
-        compilation.COMPILE,
     ),
-    "info": (versions.info, "print versions, threads and the kernel cache", versions.INFO),
+    "info": Command(
+        "versions.info", "versions.INFO", "print versions, threads and the kernel cache"
+    ),
 }
 
 
@@ -124,13 +143,16 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = _Parser(prog="fastgrad", description="Gradients over discrete random variables.")
     parser.add_argument("--version", action="version", version=f"fastgrad {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, (run, text, table) in COMMANDS.items():
-        command = commands.add_parser(name, help=text)
-        command.set_defaults(run=run, refuse=command.error)
-        options.add(command, table)
-    given, unknown = parser.parse_known_args(values.joined(sys.argv[1:] if argv is None else argv))
+    words = values.joined(sys.argv[1:] if argv is None else argv)
+    for name, command in COMMANDS.items():
+        reader = commands.add_parser(name, help=command.summary)
+        if name in words:
+            reader.set_defaults(run=command.run, refuse=reader.error)
+            options.add(reader, command.table)
+    given, unknown = parser.parse_known_args(words)
     if unknown:
-        known = [n for group in COMMANDS[given.command][2].values() for o in group for n in o.names]
+        table = COMMANDS[given.command].table
+        known = [n for group in table.values() for o in group for n in o.names]
         name = unknown[0].partition("=")[0]
         hint = messages.suggestion(name, [n for n in known if n.startswith("-")])
         if os.path.isfile(unknown[0]):

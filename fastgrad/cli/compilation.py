@@ -9,9 +9,19 @@ from __future__ import annotations
 import argparse
 
 from fastgrad import precompile
+from fastgrad.cli.messages import printable
 from fastgrad.cli.options import Option, option
-from fastgrad.cli.values import group, number
+from fastgrad.cli.values import number
 from fastgrad.dithering.pictures.images import FileError
+
+
+def group(text: str) -> str:
+    """Read the name of a group of kernels."""
+    if text not in precompile.GROUPS:
+        known, shown = ", ".join(precompile.GROUPS), printable(text, longest=40)
+        raise argparse.ArgumentTypeError(f"must be one of {known}, got {shown}")
+    return text
+
 
 COMPILE: dict[str, tuple[Option, ...]] = {
     "": (

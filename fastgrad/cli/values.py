@@ -13,7 +13,6 @@ from fastgrad.dithering.optimiser.solid import MODES
 from fastgrad.dithering.optimiser.tile_limits import Tiles
 from fastgrad.dithering.pictures.consoles import CONSOLES
 from fastgrad.dithering.pictures.inputs import colors_of
-from fastgrad.precompile import GROUPS
 
 PAGES = (".html", ".htm")
 
@@ -77,14 +76,6 @@ def gain(text: str) -> float | str:
         raise argparse.ArgumentTypeError(
             f"must be percent from 0 to 50, or a file that ends in .json, got {shown}"
         ) from None
-
-
-def group(text: str) -> str:
-    """Read the name of a group of kernels."""
-    if text not in GROUPS:
-        known, shown = ", ".join(GROUPS), printable(text, longest=40)
-        raise argparse.ArgumentTypeError(f"must be one of {known}, got {shown}")
-    return text
 
 
 def solid(text: str) -> bool | list[str]:

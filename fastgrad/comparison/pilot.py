@@ -1,6 +1,6 @@
 """The estimator that chooses: a short comparison on the user's f, once, and then its winner.
 
-`fastgrad` registers it as "auto": it stands above the estimators among which it chooses.
+The registry knows it as "auto", and imports it last: it stands above what it chooses among.
 """
 
 from __future__ import annotations

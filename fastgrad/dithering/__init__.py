@@ -8,8 +8,9 @@ palettes, presets and animations; `files` plans and does the work on picture fil
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from fastgrad._lazy import attach
 
 if TYPE_CHECKING:
     from fastgrad.dithering.chosen import choose_colors
@@ -58,14 +59,4 @@ _HOMES = {
     "fit_tones": "optimiser.tones",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Import what is asked for, and keep it."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = attach(__name__, _HOMES, {}, __all__)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fastgrad import _validate
 from fastgrad._typing import ByteArray
 from fastgrad.dithering.metrics.structure import cssim
 from fastgrad.dithering.optimiser.problem import Problem
 from fastgrad.dithering.optimiser.refinement import as_estimator
-from fastgrad.estimators import Estimator, EstimatorName
 from fastgrad.objectives import Objective
+
+if TYPE_CHECKING:
+    from fastgrad.estimators import Estimator, EstimatorName
 
 __all__ = ["Criterion"]
 

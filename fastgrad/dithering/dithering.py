@@ -31,12 +31,13 @@ from fastgrad.dithering.strips.strips import dither_strips, source_of
 from fastgrad.dithering.thrift import Thrift, rated, thrifty
 from fastgrad.dithering.thrifty_run import ThriftyRun
 from fastgrad.dithering.tiled import alone, dither_console
-from fastgrad.estimators import Estimator, EstimatorName
-from fastgrad.objectives import Objective
 from fastgrad.random import RNG
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from fastgrad.estimators import Estimator, EstimatorName
+    from fastgrad.objectives import Objective
 
 __all__ = ["dither"]
 

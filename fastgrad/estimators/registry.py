@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, Literal, TypeAlias, TypeVar, overload
 
 from fastgrad.estimators.antithetic.arm import ARM
@@ -73,7 +74,8 @@ E = TypeVar("E", bound=type[Estimator])
 
 ESTIMATORS: dict[str, type[Estimator]] = {}  # those for logits, in the order of `list_estimators`
 CONTINUOUS: dict[str, type[Estimator]] = {}  # those for `fastgrad.continuous`
-UNLISTED: dict[str, type[Estimator]] = {}  # "auto", which chooses among the others
+UNLISTED: dict[str, type[Estimator]] = {}
+ABOVE = {"auto": "fastgrad.comparison.pilot:Auto"}  # it chooses among the others: imported last
 
 
 def _normal(name: Any) -> str:
@@ -86,7 +88,8 @@ def _find(name: Any) -> type[Estimator] | None:
     for known in (ESTIMATORS, CONTINUOUS, UNLISTED):
         if _normal(name) in known:
             return known[_normal(name)]
-    return None
+    module, _, cls = ABOVE.get(_normal(name), "").partition(":")
+    return getattr(import_module(module), cls) if module else None
 
 
 def _origin(cls: type) -> tuple[str, str]:
@@ -314,7 +317,7 @@ def estimator(name: str, **options: Any) -> Estimator:
     """
     cls = _find(name)
     if cls is None:
-        names = [*ESTIMATORS, *CONTINUOUS, *UNLISTED]
+        names = [*ESTIMATORS, *CONTINUOUS, *UNLISTED, *ABOVE]
         near = difflib.get_close_matches(_normal(name), names, n=1)
         hint = f": did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"name must be one of {', '.join(map(repr, names))}, got {name!r}{hint}")

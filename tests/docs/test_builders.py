@@ -70,9 +70,9 @@ def test_every_option_of_the_commands_is_on_their_page():
     from fastgrad.cli import COMMANDS
 
     page = builder("command").page()
-    for name, (_, _, table) in COMMANDS.items():
+    for name, command in COMMANDS.items():
         assert f"## fastgrad {name}\n" in page
-        for option in (option for options in table.values() for option in options):
+        for option in (option for options in command.table.values() for option in options):
             for written in option.names:
                 assert not written.startswith("-") or f"`{written}" in page, written
     assert "%(" not in page

@@ -7,14 +7,13 @@ from itertools import combinations
 
 import numpy as np
 
-from fastgrad import random
+from fastgrad import estimators, random
 from fastgrad._typing import Array, FloatArray
 from fastgrad.distributions.subset import KSubset
 from fastgrad.dithering.optimiser.diffusion import diffuse
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.parts import tiled
 from fastgrad.dithering.optimiser.search import Search
-from fastgrad.estimators import estimator
 from fastgrad.random import RNG
 
 __all__ = ["Judge", "choose"]
@@ -127,7 +126,7 @@ def choose(loss: BlurredError, inks: FloatArray, count: int, *, rng: RNG = 0) ->
 
 def _learned(judge: Judge, total: int, count: int, key: random.Key) -> FloatArray:
     """Return logits of the inks, after some steps down the gradient of the expected loss."""
-    rloo, logits = estimator("rloo"), np.zeros(total)
+    rloo, logits = estimators.estimator("rloo"), np.zeros(total)
     for step in range(STEPS):
         distribution = KSubset(logits, count)
         estimate = rloo(judge, distribution, num_samples=SAMPLES, rng=key.fold_in(step))

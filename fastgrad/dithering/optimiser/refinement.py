@@ -9,21 +9,22 @@ cools down. `descend` then lowers the loss of the picture itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgrad import _validate, random
+from fastgrad import _validate, estimators, random
 from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.distributions.categorical import log_softmax
 from fastgrad.dithering.eye import colour
 from fastgrad.dithering.optimiser.descent import descend, total
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.palette import spacing
-from fastgrad.estimators import Estimator, EstimatorName
-from fastgrad.estimators import estimator as build
 from fastgrad.objectives import Objective, as_objective, objective
 from fastgrad.random import RNG
+
+if TYPE_CHECKING:
+    from fastgrad.estimators import Estimator, EstimatorName
 
 __all__ = ["Refinement", "as_estimator", "of_picture", "refine"]
 
@@ -244,7 +245,9 @@ class Refinement:
 
 def as_estimator(estimator: EstimatorName | Estimator) -> Estimator:
     """Return an estimator that is given itself or by its name in `fastgrad.estimator`."""
-    return estimator if isinstance(estimator, Estimator) else build(estimator)
+    if isinstance(estimator, estimators.Estimator):
+        return estimator
+    return estimators.estimator(estimator)
 
 
 def of_picture(
