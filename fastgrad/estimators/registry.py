@@ -321,7 +321,7 @@ def estimator(name: str, **options: Any) -> Estimator:
         near = difflib.get_close_matches(_normal(name), names, n=1)
         hint = f": did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"name must be one of {', '.join(map(repr, names))}, got {name!r}{hint}")
-    known = [field.name for field in dataclasses.fields(cls)]
+    known = [field.name for field in dataclasses.fields(cls)] if options else []
     for option in options:
         if option not in known:
             has = f"its options are {', '.join(known)}" if known else "it has none"

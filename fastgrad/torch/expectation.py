@@ -18,7 +18,7 @@ from fastgrad.random import as_key
 from fastgrad.torch.distributions import variables_of
 from fastgrad.torch.evaluations import Evaluations
 from fastgrad.torch.operators import FIRST_ORDER
-from fastgrad.torch.tensors import TorchRNG, key_of, words
+from fastgrad.torch.tensors import TorchRNG, key_of, typed, words
 from fastgrad.torch.transforms import Mapped, active, tensor_of
 
 __all__ = ["expectation", "expectation_and_state"]
@@ -183,20 +183,17 @@ def expectation_and_state(
         given.objective, d, num_samples=num_samples, rng=rng, state=state, return_samples=weighted
     )
     value, grad = (
-        levels.wrap(tensor_of(np.require(x, requirements="W")), 0).to(logits.dtype)
+        typed(levels.wrap(tensor_of(np.require(x, requirements="W")), 0), logits.dtype)
         for x in (estimate.value, estimate.grad)
     )
     mean = None
     if torch.is_grad_enabled() and (active() or given.differentiable):
-        mean = _mean(run, num_samples, given, estimate, levels).to(logits.dtype)
-    return _applied(_Joined, logits, mean, value, grad), estimate.state
-
-
-def _applied(function: type[torch.autograd.Function], *args: Any) -> Any:
-    """Apply a function; outside of transforms without its binding of defaults, which takes long."""
+        mean = typed(_mean(run, num_samples, given, estimate, levels), logits.dtype)
     if active():
-        return function.apply(*args)
-    return super(torch.autograd.Function, function).apply(*args)  # pyright: ignore
+        return _Joined.apply(logits, mean, value, grad), estimate.state
+    # `apply` without its binding of defaults, which takes long.
+    apply: Any = super(torch.autograd.Function, _Direct).apply  # pyright: ignore
+    return apply(logits, mean, (value, grad)), estimate.state
 
 
 class _Joined(torch.autograd.Function):
@@ -217,12 +214,31 @@ class _Joined(torch.autograd.Function):
     def backward(ctx: Any, *cotangents: Tensor) -> Any:
         (cotangent,), (logits, grad) = cotangents, ctx.saved_tensors
         product = None
-        if ctx.needs_input_grad[0]:  # examples do not mix: each has its own factor
-            if active() or torch.is_grad_enabled():  # the product may be differentiated
-                product = _Product.apply(cotangent, grad, logits)
-            else:
-                product = _Product.forward(cotangent, grad, logits)
+        if ctx.needs_input_grad[0]:
+            product = _Product.apply(cotangent, grad, logits)
         return product, cotangent if ctx.joined else None, None, None
+
+
+class _Direct(torch.autograd.Function):
+    """The same in fewer steps and arguments, which cost: not for transforms."""
+
+    @staticmethod
+    def forward(  # pyright: ignore
+        ctx: Any, logits: Tensor, mean: Tensor | None, found: tuple[Tensor, Tensor]
+    ) -> Tensor:
+        value, ctx.grad = found
+        ctx.save_for_backward(logits)
+        return value.clone()  # the state may hold the same memory
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor) -> Any:
+        (cotangent,), (product_of, joined, _) = cotangents, ctx.needs_input_grad
+        product = None
+        if product_of and (active() or torch.is_grad_enabled()):  # it may be differentiated
+            product = _Product.apply(cotangent, ctx.grad, *ctx.saved_tensors)
+        elif product_of:
+            product = _Product.forward(cotangent, ctx.grad)
+        return product, cotangent if joined else None, None
 
 
 class _Product(torch.autograd.Function):
@@ -234,7 +250,8 @@ class _Product(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(cotangent: Tensor, grad: Tensor, logits: Tensor) -> Tensor:
+    def forward(cotangent: Tensor, grad: Tensor, logits: Tensor | None = None) -> Tensor:
+        # Examples do not mix: each has its own factor.
         return cotangent.reshape((*cotangent.shape, *(grad.ndim - cotangent.ndim) * (1,))) * grad
 
     @staticmethod

@@ -26,12 +26,16 @@ def active() -> bool:
 
 def array_of(x: Tensor) -> Any:
     """Return an array of the memory of a tensor that is not mapped."""
+    if not active() and not (x.requires_grad or x.is_neg() or x.is_conj()):
+        return x.numpy()  # to force it takes twice as long
     with _outside():
         return x.numpy(force=True)
 
 
 def tensor_of(x: Any) -> Tensor:
     """Return a tensor of the memory of an array, which nothing maps or watches."""
+    if not active():
+        return torch.from_numpy(x)
     with _outside():
         return torch.from_numpy(x)
 
