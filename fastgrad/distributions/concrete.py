@@ -19,7 +19,6 @@ from fastgrad.distributions.concrete_density import concrete_log_prob, exp_concr
 from fastgrad.kernels.compiler.jit import MAX_CHUNKS
 from fastgrad.kernels.distributions import concrete as _kernels
 from fastgrad.kernels.distributions import concrete_choice as _choice
-from fastgrad.kernels.distributions import concrete_vjp as _products
 from fastgrad.random import RNG, as_key, replayed_key
 
 __all__ = [
@@ -156,7 +155,7 @@ def gumbel_softmax_vjp(
     given = {"cotangent": cotangent}
     rows, (r,), where = _replay(logits, given, temperature, rng, row_offset, sample_offset)
     grad = np.empty(np.shape(logits), rows.dtype)
-    _products.gumbel_softmax_vjp(rows, r, *where, bool(log), grad.reshape(rows.shape))
+    _choice.gumbel_softmax_vjp(rows, r, *where, bool(log), grad.reshape(rows.shape))
     return grad
 
 
@@ -331,7 +330,7 @@ def relax_vjp(
     rows, flat, where = _replay(logits, given, temperature, rng, row_offset, sample_offset)
     # Where no cotangent is given, neither is there a gradient.
     grads = tuple(np.empty(rows.shape if r.size else (0, 0), rows.dtype) for r in flat)
-    _products.relax_vjp(rows, tuple(flat), *where, bool(coupled), bool(log), grads)
+    _choice.relax_vjp(rows, tuple(flat), *where, bool(coupled), bool(log), grads)
     shape = np.shape(logits)
     return (
         None if relaxed_cotangent is None else grads[0].reshape(shape),

@@ -22,6 +22,7 @@ from fastgrad.kernels.distributions import concrete as _concrete
 from fastgrad.kernels.distributions import concrete_by_ratios as _by_ratios
 from fastgrad.kernels.distributions import concrete_products as _at_hand
 from fastgrad.kernels.distributions import concrete_vjp as _products
+from fastgrad.kernels.distributions import concrete_vjp_by_ratios as _products_by_ratios
 from fastgrad.kernels.distributions.concrete import HARD, SOFT
 from fastgrad.kernels.tiles.factors import power
 
@@ -58,6 +59,7 @@ def _gumbel_softmax(real):
 @body("gumbel_softmax_vjp", 4, 1)
 def _gumbel_softmax_vjp(real):
     multiply = running(_products.gumbel_softmax_vjp)
+    multiply_by_ratios = running(_products_by_ratios.gumbel_softmax_vjp)
 
     @compiled
     def run(ins, outs, options):
@@ -69,8 +71,13 @@ def _gumbel_softmax_vjp(real):
             if wrong or not fits(scale):
                 return wrong or TEMPERATURE
             r = read_only(array(ins[3], g, (samples, shape[0], shape[1]), real))
-            grad = array(outs[0], g, shape, real)
-            if multiply(r.size, (rows, r, noise, scale, options[0] & LOG != 0, grad)):
+            grad, log = array(outs[0], g, shape, real), options[0] & LOG != 0
+            operands = rows, r, noise, scale, log, grad
+            if power(scale) and not log:
+                failed = multiply_by_ratios(r.size, operands)
+            else:
+                failed = multiply(r.size, operands)
+            if failed:
                 return MEMORY
         return 0
 
@@ -117,6 +124,7 @@ def _relax(real):
 @body("relax_vjp", 5, 2)
 def _relax_vjp(real):
     multiply = running(_products.relax_vjp)
+    multiply_by_ratios = running(_products_by_ratios.relax_vjp)
 
     @compiled
     def run(ins, outs, options):
@@ -134,7 +142,12 @@ def _relax_vjp(real):
             )
             grads = array(outs[0], g, shape, real), array(outs[1], g, shape, real)
             coupled, log = options[0] & COUPLED != 0, options[0] & LOG != 0
-            if multiply(2 * r[0].size, (rows, r, noise, scale, coupled, log, grads)):
+            operands = rows, r, noise, scale, coupled, log, grads
+            if power(scale) and not log:
+                failed = multiply_by_ratios(2 * r[0].size, operands)
+            else:
+                failed = multiply(2 * r[0].size, operands)
+            if failed:
                 return MEMORY
         return 0
 

@@ -28,7 +28,6 @@ from fastgrad.kernels.compiler.jit import MAX_CHUNKS
 from fastgrad.kernels.distributions import concrete as _concrete
 from fastgrad.kernels.distributions import concrete_choice as _choice
 from fastgrad.kernels.distributions import concrete_products as _at_hand
-from fastgrad.kernels.distributions import concrete_vjp as _products
 from fastgrad.kernels.distributions import sinkhorn_batch as _sinkhorn_kernels
 from fastgrad.kernels.distributions import subset_top_k as _top_k
 from fastgrad.random import Key
@@ -105,8 +104,8 @@ def _gumbel_softmax(logits, address, scale, *, samples, mode):
 def _gumbel_softmax_vjp(logits, address, scale, cotangent, *, log):
     rows, _ = _validate.rows(logits)
     grad, r = np.empty_like(rows), _validate.real_array(cotangent, "cotangent")
-    noise = noise_of(address, len(r))
-    _products.gumbel_softmax_vjp(rows, r, noise, _scale(rows, scale), log, grad)
+    noise, scale = noise_of(address, len(r)), _scale(rows, scale)
+    _choice.gumbel_softmax_vjp(rows, r, noise, scale, log, grad)
     return (grad,)
 
 
@@ -127,8 +126,8 @@ def _relax_vjp(logits, address, scale, relaxed, conditional, *, coupled, log):
     rows, _ = _validate.rows(logits)
     grads = np.empty_like(rows), np.empty_like(rows)
     given = tuple(_validate.real_array(r, "cotangent") for r in (relaxed, conditional))
-    noise = noise_of(address, len(relaxed))
-    _products.relax_vjp(rows, given, noise, _scale(rows, scale), coupled, log, grads)
+    noise, scale = noise_of(address, len(relaxed)), _scale(rows, scale)
+    _choice.relax_vjp(rows, given, noise, scale, coupled, log, grads)
     return grads
 
 

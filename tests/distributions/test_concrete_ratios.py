@@ -134,6 +134,36 @@ def test_relaxations_keep_their_digits_down_to_the_least_normal_number(temperatu
         assert (value[..., 2:] == 0).all()
 
 
+@by_dtype
+@by_temperature
+@pytest.mark.parametrize("k", [3, 16, 600])
+def test_products_are_those_of_the_relaxations_drawn(k, temperature, dtype):
+    """Of the same bits, ties that were settled among them: what is left is a product's rounding."""
+    n = 90 if k < 100 else 3
+    x = np.concatenate([tied_logits(n // 3, k, dtype), some_logits(n - n // 3, k, dtype)])
+    cotangents = np.random.default_rng(1).normal(size=(2, 2, *x.shape)).astype(dtype)
+    for coupled in (False, True):
+        options = {"temperature": temperature, "rng": KEY, "coupled": coupled}
+        pair = fg.relax(x, num_samples=2, **options)
+        found = fg.relax_vjp(x, *cotangents, **options)
+        p = reference.softmax(x.astype(np.longdouble))
+        steps, sizes = [], []
+        for y, r in zip(pair[1:3], cotangents, strict=True):
+            y = y.astype(np.longdouble)
+            mean = (y * r).sum(-1, keepdims=True)
+            steps.append(y * (r - mean) / temperature)
+            sizes.append((y * (abs(r) + (y * abs(r)).sum(-1, keepdims=True))) / temperature)
+        top = np.take_along_axis(pair.conditional, pair.sample[..., None], axis=-1)
+        kept = steps[1] * (1 - (pair.conditional / top.astype(np.longdouble)) ** temperature)
+        steps[1] = kept - p * kept.sum(-1, keepdims=True)
+        sizes[1] = sizes[1] + p * sizes[1].sum(-1, keepdims=True)
+        for g, step, size in zip(found, steps, sizes, strict=True):
+            bound = 8 * np.finfo(dtype).eps * size.sum(axis=0) + np.finfo(dtype).tiny
+            assert (abs(g - step.sum(axis=0)) <= bound).all()
+        del options["coupled"]
+        assert np.array_equal(found[0], fg.gumbel_softmax_vjp(x, cotangents[0], **options))
+
+
 def test_what_is_refused_does_no_harm():
     """Logits that `relax` sees to be invalid only by their sums."""
     x = np.zeros((70, 5), np.float32)

@@ -17,6 +17,7 @@ from fastgrad.kernels.distributions.concrete import HARD
 from fastgrad.kernels.random.bits import addresses, empty_bits, fill_bits
 from fastgrad.kernels.random.philox import CONDITIONAL, NOISE
 from fastgrad.kernels.simd.intrinsics import like
+from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import elementwise, tile
 from fastgrad.kernels.tiles.check import any_nan
 from fastgrad.kernels.tiles.factors import power
@@ -87,7 +88,9 @@ def relax(chunk, chunks, logits, noise, scale, coupled, log, z, others, bad):
     for row in tile.rows(layout, chunk, chunks):
         place = addresses(layout, row)
         tile.load(t, logits, row, like(-np.inf, t))
-        given.weigh_all(t, best, likeliest, total, rest, fold)
+        col.argmax(t, best, likeliest, fold)
+        given.weigh(t, best, total, fold)
+        given.sum_others(t, likeliest, total, rest, fold)
         bad[chunk] |= any_nan(total)
         for i in range(z.shape[0]):
             sample, ahead = np.uint32(first_sample + i), tile.extent(relaxed[i], row, layout)

@@ -22,10 +22,9 @@ PART = 128  # terms that are added one by one; sums of more are sums of such par
 
 
 @block
-def weigh_all(w, best, likeliest, inverse, rest, fold):
-    """w = exp(w - max), raised; inverse = 1 / column sums, rest = 1 - p of the likeliest."""
+def weigh(w, best, inverse, fold):
+    """w = exp(w - best), raised, best being column maxima; inverse = 1 / column sums."""
     wide_vectors()
-    col.argmax(w, best, likeliest, fold)
     zero = like(0, w)
     for c in range(0, w.shape[1], LANES):
         high, total = load(best, c), filled(zero)
@@ -40,6 +39,13 @@ def weigh_all(w, best, likeliest, inverse, rest, fold):
     if fold:
         col.fold_sum(inverse)
     invert(inverse)
+
+
+@block
+def sum_others(w, likeliest, inverse, rest, fold):
+    """rest = 1 - p of the likeliest category, as the sum of the others' p."""
+    wide_vectors()
+    zero = like(0, w)
     for c in range(0, w.shape[1], LANES):
         share, top, total = load(inverse, c), load(likeliest, c), filled(zero)
         for start in range(0, w.shape[0], PART):
