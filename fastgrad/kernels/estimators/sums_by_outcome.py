@@ -20,7 +20,7 @@ from fastgrad.kernels.compiler.jit import (
     standalone,
     wide_vectors,
 )
-from fastgrad.kernels.simd.intrinsics import like, where
+from fastgrad.kernels.simd.intrinsics import bits, like, where
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 from fastgrad.kernels.tiles import tile
 from fastgrad.kernels.tiles.elementwise import assign
@@ -67,35 +67,32 @@ def sweep(sums, arg, d, samples, origin):
     """Compare the outcomes of each column with all categories, the first of which is `origin`.
 
     Two categories at a time, the last by itself with itself, so that each outcome and its signal
-    are read half as often; of two vectors of columns: four chains of additions hide their latency.
+    are read half as often, and all sums stay in registers, of AVX2 too. Counts start at a number
+    whose next one is 1 more, so that adding 1 to the bits counts: a mask is such a 1 already.
     """
     wide_vectors()
     depth, columns = sums.shape[1], sums.shape[2]
-    totals, counts, one = sums[0], sums[1], like(1, d)
+    totals, counts = sums[0], sums[1]
+    start = filled(like(1 / np.finfo(sums.dtype).eps, sums))
+    first, zero = bits(start), like(0, d)
+    one = like(1, first)
     for i in range(0, depth, 2):
         k = min(i + 1, depth - 1)
         mine, other = np.int32(i + origin), np.int32(k + origin)
-        for c in range(0, columns, 2 * LANES):
-            e = c + LANES
-            s0, n0 = load(totals, (i, c)), load(counts, (i, c))
-            s1, n1 = load(totals, (i, e)), load(counts, (i, e))
-            s2, n2 = load(totals, (k, c)), load(counts, (k, c))
-            s3, n3 = load(totals, (k, e)), load(counts, (k, e))
+        for c in range(0, columns, LANES):
+            s0, s1 = load(totals, (i, c)), load(totals, (k, c))
+            n0, n1 = first, first
             for j in range(samples):
-                x, y, v, w = load(arg, (j, c)), load(arg, (j, e)), load(d, (j, c)), load(d, (j, e))
-                hit0, hit1, hit2, hit3 = x == mine, y == mine, x == other, y == other
-                s0, n0 = where(hit0, s0 + v, s0), where(hit0, n0 + one, n0)
-                s1, n1 = where(hit1, s1 + w, s1), where(hit1, n1 + one, n1)
-                s2, n2 = where(hit2, s2 + v, s2), where(hit2, n2 + one, n2)
-                s3, n3 = where(hit3, s3 + w, s3), where(hit3, n3 + one, n3)
+                x, v = load(arg, (j, c)), load(d, (j, c))
+                hit0 = x == mine
+                s0, n0 = s0 + where(hit0, v, zero), where(hit0, n0 + one, n0)
+                hit1 = x == other
+                s1, n1 = s1 + where(hit1, v, zero), where(hit1, n1 + one, n1)
             store(totals, (i, c), s0)
-            store(counts, (i, c), n0)
-            store(totals, (i, e), s1)
-            store(counts, (i, e), n1)
-            store(totals, (k, c), s2)
-            store(counts, (k, c), n2)
-            store(totals, (k, e), s3)
-            store(counts, (k, e), n3)
+            store(counts, (i, c), load(counts, (i, c)) + (bits(n0) - start))
+            if i < k:
+                store(totals, (k, c), s1)
+                store(counts, (k, c), load(counts, (k, c)) + (bits(n1) - start))
 
 
 @block
