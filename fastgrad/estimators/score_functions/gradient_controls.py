@@ -125,13 +125,11 @@ class Linear:
 
     def steps(self, w: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return, for w and abs(w), the sums of the Stein kernel, (N, K), and E[abs(w)], (S, N)."""
-        per = self.z.shape[-1] // max(w.shape[-1], 1)
-        rest = np.repeat(w, per, axis=1).astype(self.mu.dtype) - self.terms
-        size = np.empty_like(rest)
+        size = np.empty_like(self.terms)
         linear, rectified = np.empty_like(self.mu), np.empty_like(self.mu)
         kernel = _stein.binary_stein if self.single else _stein.stein
-        args = self.gradient, self.mu, self.z, self.total, rest, size, linear, rectified
-        kernel(*args)
+        args = self.gradient, self.mu, self.z, self.total, _validate.frozen(w), self.terms
+        kernel(*args, size, linear, rectified)
         return linear, rectified, size
 
 

@@ -8,12 +8,24 @@ Oracle: tests/estimators/score_functions/test_control_variates.py, `test_they_ar
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
+from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.estimators.score_functions.control_variates import slope, weigh
+from fastgrad.kernels.estimators.sums_by_outcome import last_row, load_cells
 from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
+
+
+@inline
+def load_outcomes(arg, z, row, fold):
+    """Read the categories of all samples, z (S, N), each into a row of arg."""
+    if fold:
+        for i in range(len(z)):
+            tile.load_categories(arg[i], z[i], row, fold)
+    else:
+        tile.load_many_categories(arg, z, row)
+
 
 # -- linear terms: <mean of the others' gradients, x - p> of each variable ---------------------
 
@@ -66,19 +78,19 @@ def linear_terms(chunk, chunks, g, p, z, total, product, out):
     product is the Jacobian of p times total.
     """
     samples, n, k = g.shape
-    layout = tile.layout(n, k)
+    layout = tile.layout(n, k, 0, tile.FOLD)  # the fewest columns: what samples show stays in L1
     fold, real = layout.fold, p.dtype
     t, x, q = tile.scratch(layout, 3, real)
     (s,) = tile.statistics(layout, 1, real)
     zero, scale = like(0, p), like(1.0 / (samples - 1), p)
     shape = samples, layout.columns
-    at, arg = np.empty(shape, real), np.empty(shape, np.int32)
+    at, arg = tile.empty(shape, real), tile.empty(shape, np.int32)
     for row in tile.rows(layout, chunk, chunks):
         tile.load(q, p, row, zero)
+        load_outcomes(arg, z, row, fold)
         t[:] = zero
         for i in range(samples):
             tile.load(x, g[i], row, zero)
-            tile.load_categories(arg[i], z[i], row, fold)
             add_sample(t, x, q, arg[i], s, at[i], fold)
         tile.store(total, t, row)
         slope(t, q, s, fold)
@@ -93,8 +105,8 @@ def linear_terms(chunk, chunks, g, p, z, total, product, out):
 
 
 @block
-def surrogates(y, x, t, q, scale, s, rest, fold):
-    """y + s = w with the variable at each category: rest, plus <scale (t - x), x - p>."""
+def surrogates(y, x, t, q, scale, s, whole, own, fold):
+    """y + s = w with the variable at each category: whole - own, plus <scale (t - x), x - p>."""
     wide_vectors()
     for c in range(0, y.shape[1], LANES):
         sums = filled(like(0, y))
@@ -106,7 +118,7 @@ def surrogates(y, x, t, q, scale, s, rest, fold):
     if fold:
         col.fold_sum(s)
     for c in range(0, y.shape[1], LANES):
-        store(s, c, load(rest, c) - load(s, c))
+        store(s, c, load(whole, c) - load(own, c) - load(s, c))
 
 
 @block
@@ -126,37 +138,44 @@ def add_steps(a, b, y, q, s, size, arg, fold):
     if fold:
         col.fold_sum(s)
         col.fold_sum(size)
-    for c in range(s.size):
+    columns = a.shape[1]
+    first, second = a.reshape(a.size), b.reshape(b.size)
+    for c in range(columns):
         if arg[c] >= 0:
-            a[arg[c], c] -= s[c]
-            b[arg[c], c] -= size[c]
+            # Unsigned: no wraparound to test.
+            i = np.uint64(arg[c]) * np.uint64(columns) + np.uint64(c)
+            first[i] -= s[c]
+            second[i] -= size[c]
 
 
 @kernel(cost=lambda g: g.size)
-def stein(chunk, chunks, g, p, z, total, rest, size, linear, rectified):
+def stein(chunk, chunks, g, p, z, total, w, terms, size, linear, rectified):
     """Sum over samples what drawing a variable afresh makes of w score and |w| score, of its own.
 
     It is p w(x with the variable at k), less, at the outcome, E[w]: linear and, for |w|, rectified,
-    (N, K). rest is w without the variable's own term, and size becomes its E|w|, both (S, N).
+    (N, K). w is (S, M), and what variables have in it terms; size becomes their E|w|: (S, N).
     """
     samples, n, k = g.shape
     layout = tile.layout(n, k, 0, tile.FOLD)  # the fewest columns: six tiles stay in L1
     fold, real = layout.fold, p.dtype
     zero, scale = like(0, p), like(1.0 / (samples - 1), p)
     t, y, q, x, a, b = tile.scratch(layout, 6, real)
-    s, others, sizes = tile.statistics(layout, 3, real)
-    (arg,) = tile.statistics(layout, 1, np.int32)
+    s, own, sizes = tile.statistics(layout, 3, real)
+    shape = samples, layout.columns
+    sums, arg = tile.empty(shape, real), tile.empty(shape, np.int32)
+    origin = np.zeros(w.shape[1])
     for row in tile.rows(layout, chunk, chunks):
+        load_cells(sums, s, w, origin, row, last_row(row, k, layout.columns, n), n)
+        load_outcomes(arg, z, row, fold)
         tile.load(q, p, row, zero)
         tile.load(t, total, row, zero)
         a[:] = zero
         b[:] = zero
         for i in range(samples):
             tile.load(x, g[i], row, zero)
-            tile.load_categories(arg, z[i], row, fold)
-            tile.load_statistics(others, rest[i], row, zero, fold)
-            surrogates(y, x, t, q, scale, s, others, fold)
-            add_steps(a, b, y, q, s, sizes, arg, fold)
+            tile.load_statistics(own, terms[i], row, zero, fold)
+            surrogates(y, x, t, q, scale, s, sums[i], own, fold)
+            add_steps(a, b, y, q, s, sizes, arg[i], fold)
             tile.store_statistics(size[i], sizes, row, fold)
         tile.store(linear, a, row)
         tile.store(rectified, b, row)
@@ -180,16 +199,17 @@ def binary_linear_terms(chunk, chunks, g, p, z, total, product, out):
 
 
 @kernel(cost=lambda g: g.size)
-def binary_stein(chunk, chunks, g, p, z, total, rest, size, linear, rectified):
+def binary_stein(chunk, chunks, g, p, z, total, w, terms, size, linear, rectified):
     """The same as `stein` where K = 1."""
     samples, n, _ = g.shape
-    scale = like(1.0 / (samples - 1), p)
+    scale, per = like(1.0 / (samples - 1), p), n // max(w.shape[1], 1)
     for v in chunk_range(n, chunk, chunks):
         q, a, b = p[v, 0], like(0, p), like(0, p)
         for i in range(samples):
             slope, x = scale * (total[v, 0] - g[i, v, 0]), like(z[i, v], p)
-            zero = (like(1, p) - q) * (rest[i, v] - q * slope)
-            one = q * (rest[i, v] + (like(1, p) - q) * slope)
+            rest = like(w[i, v // per], p) - terms[i, v]
+            zero = (like(1, p) - q) * (rest - q * slope)
+            one = q * (rest + (like(1, p) - q) * slope)
             size[i, v] = abs(zero) + abs(one)
             a += one - x * (zero + one)
             b += abs(one) - x * size[i, v]
