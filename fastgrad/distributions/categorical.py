@@ -17,15 +17,14 @@ from fastgrad.distributions.categorical_entropy import (
     kl_divergence,
     kl_divergence_vjp,
 )
+from fastgrad.distributions.categorical_inverse import draw
 from fastgrad.distributions.concrete import Relaxation
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.distributions.normalisation import normaliser, partials
-from fastgrad.kernels.compiler.jit import MAX_CHUNKS
 from fastgrad.kernels.distributions import categorical as _kernels
-from fastgrad.kernels.distributions import categorical_inverse as _inverse
 from fastgrad.kernels.distributions import categorical_long as _segments
 from fastgrad.kernels.tiles import features as _features
-from fastgrad.random import RNG, as_key
+from fastgrad.random import RNG, Key, as_key
 
 __all__ = ["Categorical", "entropy", "entropy_vjp", "kl_divergence", "kl_divergence_vjp"]
 __all__ += ["log_prob", "log_softmax", "sample", "score"]
@@ -134,19 +133,9 @@ def sample(
     out = _outputs.output(out, (*lead, *batch), np.dtype(np.int32), rows)
     z = out.reshape(count, -1)
     noise = (as_key(rng).kernel_words, sample_offset, first)
-    long = rows.shape[1] > _segments.SEGMENT
-    if method == "inverse" and not long:
-        # The kernel sees invalid rows by the way: a pass of their own would cost it a sixth.
-        bad = np.zeros(MAX_CHUNKS, np.bool_)
-        _inverse.sample(rows, noise, z, bad)
-        if bad.any():
-            _validate.check_logits(rows, "logits", np.shape(logits))
-    elif method == "inverse":
-        _validate.check_logits(rows, "logits", np.shape(logits))
-        maximum, rest = partials(rows)
-        weight = (1 + rest) * np.exp(maximum - maximum.max(axis=1, keepdims=True), dtype=np.float64)
-        _segments.sample_inverse(rows, maximum, weight, noise, z)
-    elif not long:
+    if method == "inverse":
+        draw(rows, noise, z, (*batch, rows.shape[1]))
+    elif rows.shape[1] <= _segments.SEGMENT:
         _kernels.sample_gumbel(rows, noise, z)
     else:
         maximum, _ = partials(rows)
@@ -302,6 +291,13 @@ class Categorical(Discrete):
         """Draw categories: see `fastgrad.sample`."""
         options = self._placed(options, "row_offset")
         return sample(self.logits, num_samples=num_samples, rng=rng, **options)
+
+    def drawn(self, num_samples: int, key: Key, sample_offset: int) -> IntArray:
+        """Return what `sample` does, of arguments that need no look."""
+        z = np.empty((num_samples, *self.batch_shape), np.int32)
+        flat, place = z.reshape(num_samples, -1), self.place(key, sample_offset)
+        draw(self.matrix, place, flat, self.logits.shape)
+        return z
 
     def log_prob(self, z: ArrayLike) -> FloatArray:
         """Log probability of categories: see `fastgrad.log_prob`."""

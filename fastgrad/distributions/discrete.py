@@ -144,6 +144,10 @@ class Discrete:
 
     # -- what follows ---------------------------------------------------------------------------
 
+    def drawn(self, num_samples: int, key: Key, sample_offset: int) -> Any:
+        """Return samples number `sample_offset` and on: `sample` as estimators call it."""
+        return self.sample(num_samples=num_samples, rng=key, sample_offset=sample_offset)
+
     @property
     def one_hot(self) -> bool:
         """Whether kernels that are made for rows of categories, or for sites, apply."""

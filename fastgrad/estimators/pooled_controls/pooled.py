@@ -234,7 +234,7 @@ class Pooled(Estimator):
             if distribution.one_hot:
                 return draw_relaxed(*what, offset=offset)
             return Draws(*draw_structured(*what, offset=offset))
-        z = distribution.sample(num_samples=num_samples, rng=key, sample_offset=offset)
+        z = distribution.drawn(num_samples, key, offset)
         return Draws(_validate.frozen(z), ())
 
     def samples(self, distribution: Discrete, draws: Draws) -> FloatArray:

@@ -69,7 +69,7 @@ class WeakDerivative(Estimator):
         state: dict[str, Any] | None = None,
     ) -> Draws:
         """Draw samples and alternatives."""
-        z = distribution.sample(num_samples=num_samples, rng=key, sample_offset=offset)
+        z = distribution.drawn(num_samples, key, offset)
         if self.coupled:
             return Draws(_validate.frozen(z), distribution.one_more(z))
         other = distribution.weak_derivative(num_samples, key.fold_in(0), offset)

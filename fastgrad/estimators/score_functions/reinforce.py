@@ -66,7 +66,7 @@ class ScoreFunction(Estimator):
         state: dict[str, Any] | None = None,
     ) -> Any:
         """Draw outcomes z, shape (S, *batch)."""
-        z = distribution.sample(num_samples=num_samples, rng=key, sample_offset=offset)
+        z = distribution.drawn(num_samples, key, offset)
         return _validate.frozen(z)
 
     def ask(
