@@ -75,7 +75,7 @@ def hard_concrete(
     """
     if type(logits) is not ndarray and foreign(logits):
         return in_kind(hard_concrete, logits, locals())
-    low, high = _stretch(stretch)
+    low, high = interval(stretch)
     y = gumbel_softmax(
         logits,
         temperature=temperature,
@@ -132,7 +132,7 @@ def hard_concrete_vjp(
     if type(logits) is not ndarray and foreign(logits):
         return in_kind(hard_concrete_vjp, logits, locals())
     key = replayed_key(rng)
-    low, high = _stretch(stretch)
+    low, high = interval(stretch)
     sites, batch = _validate.sites(logits)
     count, (r,) = _validate.cotangents({"cotangent": cotangent}, batch, sites.dtype)
     x = sites.reshape(batch)
@@ -229,7 +229,7 @@ def hard_concrete_active_vjp(
     return r * (small / (1 + small) ** 2)
 
 
-def _stretch(stretch: tuple[float, float]) -> tuple[float, float]:
+def interval(stretch: tuple[float, float]) -> tuple[float, float]:
     """Return low and high as floats, low below 0 and high above 1."""
     try:
         low, high = stretch
@@ -243,7 +243,7 @@ def _stretch(stretch: tuple[float, float]) -> tuple[float, float]:
 
 def _shifted(logits: ArrayLike, temperature: ArrayLike, stretch: tuple[float, float]) -> FloatArray:
     """Return the log odds that a gate is not 0."""
-    low, high = _stretch(stretch)
+    low, high = interval(stretch)
     sites, batch = _validate.sites(logits)
     move = math.log(-low / high) * _validate.temperatures(temperature, batch)
     return (sites.reshape(batch) - move).astype(sites.dtype)

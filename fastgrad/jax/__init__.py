@@ -7,7 +7,7 @@ Tests run with JAX 0.10.2. With 0.6.2 those of keys, of samples, relaxations and
 gradients and maps have been run by hand, in float32, and passed.
 """
 
-from fastgrad.jax import continuous, order, perturbed, sparse, structured, transport
+from fastgrad.jax import bernoulli, continuous, order, perturbed, sparse, structured, transport
 from fastgrad.jax.combinatorial import (
     gumbel_sinkhorn,
     k_hot,
@@ -22,6 +22,7 @@ from fastgrad.jax.keys import to_key
 
 __all__ = [
     "Expectation",
+    "bernoulli",
     "continuous",
     "entropy",
     "expectation",

@@ -15,7 +15,8 @@ import numpy as np
 
 from fastgrad import _outputs
 from fastgrad.jax import chunks, handlers
-from fastgrad.jax import row_operations as row_operations  # fills the table as well
+from fastgrad.jax import perturbed_operations as perturbed_operations  # fills the table as well
+from fastgrad.jax import row_operations as row_operations  # likewise
 from fastgrad.jax.operations import OPERATIONS
 
 __all__ = ["call", "varying"]

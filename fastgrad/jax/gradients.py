@@ -59,6 +59,8 @@ def _reused(name: str, options: dict[str, Any]) -> int:
     """
     if name == "gumbel_softmax" and options["mode"] == SOFT:
         return 1
+    if name in ("fenchel_young", "spo_plus"):  # whose second result is their gradient
+        return 2
     return 3 if name == "relax" and not options["log"] else 0
 
 
@@ -148,6 +150,13 @@ def _entmax_loss_product(operands, cotangents, *, alpha):
     return (p - y) * _whole(cotangents[0])[:, None]
 
 
+def _loss_product(operands, cotangents, **options):
+    """Return the gradient that came with the losses, of which a problem's entries follow."""
+    gradient = operands[-1]
+    per_problem = _whole(cotangents[0])[:, None]
+    return (per_problem * gradient.reshape(len(per_problem), -1)).reshape(gradient.shape)
+
+
 PRODUCTS = {
     "gumbel_softmax": _gumbel_softmax_product,
     "relax": _relax_product,
@@ -165,6 +174,10 @@ PRODUCTS = {
     "laplace_order": _order_product,
     "quantile": _quantile_product,
     "entmax": _plain_product("entmax_vjp"),
+    "hard_concrete": _plain_product("hard_concrete_vjp"),
+    "hard_concrete_active": _plain_product("hard_concrete_active_vjp"),
+    "fenchel_young": _loss_product,
+    "spo_plus": _loss_product,
     "entmax_loss": _entmax_loss_product,
     "entmax_loss_of_probabilities": _entmax_loss_product,
 }

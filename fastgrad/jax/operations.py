@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgrad import _validate, perturbed
+from fastgrad import _validate
 from fastgrad._typing import Array
 from fastgrad.distributions import (
     categorical,
@@ -229,26 +229,6 @@ def _sinkhorn_vjp(
     return (out.sum(axis=0),)
 
 
-def _solve(theta, words, *, solver, shape, samples, **options):
-    key = Key._from_words(words)
-    y = perturbed.solve(solver, theta.reshape(shape), num_samples=samples, rng=key, **options)
-    return (y.reshape(samples, theta.size),)
-
-
-def _solve_vjp(theta, words, solutions, cotangent, *, solver, shape, **options):
-    count, key = len(solutions), Key._from_words(words)
-    grad = perturbed.solve_vjp(
-        solver,
-        theta.reshape(shape),
-        cotangent.reshape(shape),
-        num_samples=count,
-        rng=key,
-        solutions=solutions.reshape(count, *shape),
-        **options,
-    )
-    return (grad.reshape(theta.shape),)
-
-
 def _distribution(family, names, shapes, parameters):
     return family(**{n: x.reshape(s) for n, s, x in zip(names, shapes, parameters, strict=True)})
 
@@ -312,8 +292,6 @@ OPERATIONS = {
     "entropy_vjp": Operation(_entropy_vjp, (2, 1), like_logits),
     "kl_divergence": Operation(_kl_divergence, (2, 2), lambda p, q: ((p.shape[:1], p.dtype),)),
     "kl_divergence_vjp": Operation(_kl_divergence_vjp, (2, 2, 1), lambda p, *_: 2 * like_logits(p)),
-    "solve": Operation(_solve, (1, 1), for_each_sample),
-    "solve_vjp": Operation(_solve_vjp, (1, 1, 2, 1), like_logits),
     "draw": Operation(_draw, (1,), _of_draw),
     "draw_vjp": Operation(
         _draw_vjp, (1,), lambda words, *x, **_: tuple((a.shape, a.dtype) for a in x[:-1])

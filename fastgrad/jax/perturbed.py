@@ -11,11 +11,12 @@ import jax
 
 from fastgrad import _validate
 from fastgrad.jax.calls import call
+from fastgrad.jax.gradients import differentiable
 from fastgrad.jax.keys import JaxKey, words
 from fastgrad.jax.operands import JaxArray, known, real
 from fastgrad.perturbed.solver import NOISES, Noise
 
-__all__ = ["solve"]
+__all__ = ["fenchel_young", "solve", "spo_plus"]
 
 
 def solve(
@@ -70,14 +71,11 @@ def solve(
     >>> jax.grad(value)(jnp.zeros(3)).shape
     (3,)
     """
-    if not callable(solver):
-        raise TypeError(f"solver must be a function of arrays, got {solver!r}")
-    x, own = real(theta, "theta")
+    x, own = _problems(solver, theta)
     least = 2 if control == "leave-one-out" else 1
     count = _validate.integer(num_samples, "num_samples", least)
-    _validate.choice(noise, "noise", tuple(NOISES))
+    scale = _noise_scale(noise, noise_scale)
     _validate.choice(control, "control", ("leave-one-out", "unperturbed", "none"))
-    scale = _validate.positive(known(noise_scale, "noise_scale"), "noise_scale")
     ndim = _validate.integer(problem_ndim, "problem_ndim", 0, x.ndim)
     options = (solver, x.shape, count, noise, scale, control, ndim)
     flat = x.reshape(math.prod(x.shape))
@@ -105,3 +103,128 @@ def _layer(
 
     mean.defvjp(forward, backward)
     return mean
+
+
+def fenchel_young(
+    solver: Callable[[Any], Any],
+    theta: JaxArray,
+    target: JaxArray,
+    key: JaxKey,
+    *,
+    num_samples: int,
+    noise: Noise = "gumbel",
+    noise_scale: float = 1.0,
+    problem_ndim: int = 1,
+) -> jax.Array:
+    """Compute the Fenchel-Young loss of a perturbed solver inside a JAX program.
+
+    Parameters
+    ----------
+    solver, theta, key, num_samples, noise, noise_scale, problem_ndim
+        As in `solve`.
+    target : array, the shape of theta
+        The solutions observed, or their mean. It has no gradient.
+
+    Returns
+    -------
+    array, shape (*batch)
+        The losses of `fastgrad.perturbed.fenchel_young`, whose gradient is known with them: the
+        mean solution less the target.
+
+    Raises
+    ------
+    TypeError, ValueError, jax.errors.JaxRuntimeError
+        As in `solve`; when it runs, also if the target is not 0 where theta is -inf.
+
+    References
+    ----------
+    Blondel, Martins and Niculae, "Learning with Fenchel-Young losses", JMLR 2020.
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp, numpy as np, fastgrad.jax
+    >>> def best(theta):
+    ...     return np.eye(3)[theta.argmax(axis=-1)]
+    >>> def loss(theta, target):
+    ...     of_best = fastgrad.jax.perturbed.fenchel_young
+    ...     return of_best(best, theta, target, 0, num_samples=100)
+    >>> np.sign(jax.grad(loss)(jnp.zeros(3), jnp.array([0.0, 0.0, 1.0])))
+    Array([ 1.,  1., -1.], dtype=float32)
+    """
+    x, own = _problems(solver, theta)
+    count = _validate.integer(num_samples, "num_samples", 1)
+    scale = _noise_scale(noise, noise_scale)
+    options = {"samples": count, "noise": noise, "noise_scale": scale}
+    operands = (_given(target, "target", x), words(key))
+    return _losses("fenchel_young", solver, x, operands, problem_ndim, own, **options)
+
+
+def spo_plus(
+    solver: Callable[[Any], Any], theta: JaxArray, true_theta: JaxArray, *, problem_ndim: int = 1
+) -> jax.Array:
+    """Compute the SPO+ loss of predicted parameters inside a JAX program.
+
+    Parameters
+    ----------
+    solver, problem_ndim
+        As in `solve`.
+    theta : array, shape (*batch, ...)
+        Predicted parameters, finite.
+    true_theta : array, the shape of theta
+        The parameters that turned out to be right. They have no gradient.
+
+    Returns
+    -------
+    array, shape (*batch)
+        The losses of `fastgrad.perturbed.spo_plus`, whose gradient is its subgradient.
+
+    Raises
+    ------
+    TypeError, ValueError, jax.errors.JaxRuntimeError
+        As in `solve`; when it runs, also if parameters are not finite.
+
+    References
+    ----------
+    Elmachtoub and Grigas, "Smart 'predict, then optimize'", Management Science, 2022.
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp, numpy as np, fastgrad.jax
+    >>> def best(theta):
+    ...     return np.eye(3)[theta.argmax(axis=-1)]
+    >>> true = jnp.array([1.0, 2.0, 3.0])
+    >>> loss = lambda theta: fastgrad.jax.perturbed.spo_plus(best, theta, true)
+    >>> jax.grad(loss)(jnp.array([3.0, 0.0, 0.0]))
+    Array([ 2.,  0., -2.], dtype=float32)
+    """
+    x, own = _problems(solver, theta)
+    given = (_given(true_theta, "true_theta", x),)
+    return _losses("spo_plus", solver, x, given, problem_ndim, own)
+
+
+def _problems(solver: Any, theta: JaxArray) -> tuple[jax.Array, Any]:
+    if not callable(solver):
+        raise TypeError(f"solver must be a function of arrays, got {solver!r}")
+    return real(theta, "theta")
+
+
+def _noise_scale(noise: str, noise_scale: float) -> float:
+    _validate.choice(noise, "noise", tuple(NOISES))
+    return _validate.positive(known(noise_scale, "noise_scale"), "noise_scale")
+
+
+def _given(target: JaxArray, name: str, x: jax.Array) -> jax.Array:
+    """Return what goes with theta, in one axis."""
+    y, _ = real(target, name)
+    if y.shape != x.shape:
+        raise ValueError(f"{name} must have shape {x.shape}, got {y.shape}")
+    return jax.lax.stop_gradient(y.astype(x.dtype)).reshape(-1)
+
+
+def _losses(
+    name: str, solver: Any, x: jax.Array, operands: Any, problem_ndim: int, own: Any, **options: Any
+) -> jax.Array:
+    ndim = _validate.integer(problem_ndim, "problem_ndim", 0, x.ndim)
+    options |= {"solver": solver, "shape": x.shape, "problem_ndim": ndim}
+    loss, _ = differentiable(name, **options)(x.reshape(-1), *operands)
+    return loss.reshape(x.shape[: x.ndim - ndim]).astype(own)

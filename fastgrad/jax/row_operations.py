@@ -1,4 +1,4 @@
-"""The operations of order statistics and of sparse maps: see `operations`, whose table this fills.
+"""The operations of order statistics, sparse maps and gates, which fill the table of `operations`.
 
 Values and logits come as rows. The temperature of an order statistic comes as three float32, whose
 sum in float64 it is, so that kernels get what the NumPy API hands them.
@@ -9,12 +9,14 @@ from __future__ import annotations
 import numpy as np
 
 from fastgrad import _validate, order, sparse
+from fastgrad.distributions import hard_concrete as gates
 from fastgrad.jax.operations import (
     OPERATIONS,
     Operation,
     for_each_sample,
     like_logits,
     noise_of,
+    place,
     scales_of,
 )
 from fastgrad.kernels.sparse import entmax as _entmax_kernels
@@ -78,6 +80,27 @@ def _entmax_loss(logits, target, *, alpha):
     return (sparse.entmax_loss(logits, target, alpha=alpha),)
 
 
+def _placed_gates(address, **options):
+    key, site, sample = place(address)
+    return {"rng": key, "site_offset": site, "sample_offset": sample, **options}
+
+
+def _hard_concrete(logits, address, *, samples, **options):
+    return (gates.hard_concrete(logits, num_samples=samples, **_placed_gates(address, **options)),)
+
+
+def _hard_concrete_vjp(logits, address, cotangent, **options):
+    return (gates.hard_concrete_vjp(logits, cotangent, **_placed_gates(address, **options)),)
+
+
+def _hard_concrete_active(logits, **options):
+    return (gates.hard_concrete_active(logits, **options),)
+
+
+def _hard_concrete_active_vjp(logits, cotangent, **options):
+    return (gates.hard_concrete_active_vjp(logits, cotangent, **options),)
+
+
 def _of_quantiles(values, *others, q, **options):
     return (((len(q), len(values)), values.dtype),)
 
@@ -97,5 +120,9 @@ OPERATIONS |= {
     "entmax": Operation(_entmax, (2, 1, 0), for_each_sample),
     "entmax_vjp": Operation(_entmax_vjp, (2, 1, 0, 3), like_logits),
     "entmax_loss": Operation(_entmax_loss, (2, 1), _of_losses),
+    "hard_concrete": Operation(_hard_concrete, (1, 1), for_each_sample),
+    "hard_concrete_vjp": Operation(_hard_concrete_vjp, (1, 1, 2), like_logits),
+    "hard_concrete_active": Operation(_hard_concrete_active, (1,), like_logits),
+    "hard_concrete_active_vjp": Operation(_hard_concrete_active_vjp, (1, 1), like_logits),
     "entmax_loss_of_probabilities": Operation(_entmax_loss, (2, 2), _of_losses),
 }

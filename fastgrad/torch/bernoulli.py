@@ -10,10 +10,20 @@ from fastgrad.torch.arguments import DRAW, Operator
 from fastgrad.torch.calls import summed_relaxations, summed_scores
 from fastgrad.torch.categorical import pair
 from fastgrad.torch.concrete import Relaxation
+from fastgrad.torch.hard_concrete import hard_concrete, hard_concrete_active
 from fastgrad.torch.operators import build
 from fastgrad.torch.tensors import TorchRNG, integers, real, scalar, typed, words
 
-__all__ = ["entropy", "gumbel_softmax", "kl_divergence", "log_prob", "relax", "sample"]
+__all__ = [
+    "entropy",
+    "gumbel_softmax",
+    "hard_concrete",
+    "hard_concrete_active",
+    "kl_divergence",
+    "log_prob",
+    "relax",
+    "sample",
+]
 
 _PLACE = "SymInt site_offset, SymInt sample_offset"
 _sample = build(

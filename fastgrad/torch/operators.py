@@ -114,7 +114,7 @@ def _vmap(
 
     def rule(rowwise: Any, info: Any, dims: Any, *args: Any) -> Any:
         count = len(operands)
-        if any(dim is not None for dim in dims[count:]):
+        if any(isinstance(dim, int) for dim in dims[count:]):  # that of a list is a list
             raise ValueError("temperature must be one number for all rows: vmap over it is refused")
         base = args[first].ndim - (dims[first] is not None)
         moved = []

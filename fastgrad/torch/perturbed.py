@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from collections import ChainMap
+import math
 from collections.abc import Callable
 from typing import Any, Literal
 
-import torch
 from torch import Tensor
 
 from fastgrad import _validate
@@ -15,55 +13,11 @@ from fastgrad import perturbed as _arrays
 from fastgrad.perturbed.solve import CONTROLS
 from fastgrad.perturbed.solver import Noise, parameters, problem_axes
 from fastgrad.torch.arguments import Operator
-from fastgrad.torch.operators import KEPT, build
+from fastgrad.torch.operators import build
+from fastgrad.torch.solvers import numbered, of_arrays
 from fastgrad.torch.tensors import TorchRNG, real, typed, words
 
-__all__ = ["solve"]
-
-# -- solvers by number, as operators take no functions ---------------------------------------------
-
-MOST = 1024  # of those that no graph has
-
-_recent: dict[int, Callable[[Tensor], Any]] = KEPT.setdefault("solvers", {})
-_in_graphs: dict[int, Callable[[Tensor], Any]] = KEPT.setdefault("solvers of graphs", {})
-_known = ChainMap(_in_graphs, _recent)  # each is alive, so that its identity is its own
-_lock = threading.Lock()
-
-
-def _number(solver: Callable[[Tensor], Any]) -> int:
-    """Return the number of a solver, which is known for many calls to come."""
-    number = id(solver)
-    with _lock:
-        _recent.pop(number, None)
-        _recent[number] = solver
-        while len(_recent) > MOST:
-            del _recent[next(iter(_recent))]
-    return number
-
-
-@torch.compiler.assume_constant_result
-def _number_in_graph(solver: Callable[[Tensor], Any]) -> int:
-    """Return the number of a solver, which is known for as long as graphs are: for ever."""
-    _in_graphs[id(solver)] = solver
-    return id(solver)
-
-
-def _of_arrays(number: int) -> Callable[[Any], Any]:
-    """Return the solver of that number as a function of arrays."""
-    solver = _known.get(number)
-    if solver is None:
-        raise RuntimeError(
-            f"solve must be differentiated before it is called with {MOST} other solvers: "
-            "its own is kept no longer"
-        )
-
-    def call(theta: Any) -> Any:
-        with torch.no_grad():
-            y = solver(torch.from_numpy(theta if theta.flags.writeable else theta.copy()))
-        return y.numpy(force=True) if isinstance(y, Tensor) else y
-
-    return call
-
+__all__ = ["fenchel_young", "solve", "spo_plus"]
 
 # -- the operators ---------------------------------------------------------------------------------
 
@@ -76,7 +30,7 @@ def _solutions(
     _validate.integer(num_samples, "num_samples", least)
     _validate.positive(options["noise_scale"], "noise_scale")
     problem_axes(parameters(theta, options["noise"]), problem_ndim)
-    return _arrays.solve(_of_arrays(solver), theta, num_samples=num_samples, **options)
+    return _arrays.solve(of_arrays(solver), theta, num_samples=num_samples, **options)
 
 
 def _mean(theta: Any, solutions: Any, **options: Any) -> Any:
@@ -85,7 +39,7 @@ def _mean(theta: Any, solutions: Any, **options: Any) -> Any:
 
 def _mean_vjp(theta: Any, solutions: Any, cotangent: Any, *, solver: int, **options: Any) -> Any:
     given = {"num_samples": len(solutions), "solutions": solutions}
-    return _arrays.solve_vjp(_of_arrays(solver), theta, cotangent, **given, **options)
+    return _arrays.solve_vjp(of_arrays(solver), theta, cotangent, **given, **options)
 
 
 _OPTIONS = (
@@ -110,6 +64,55 @@ _mean_of = build(
         reduces=True,
     )
 )
+
+
+# -- losses: results of an operator are the losses and their gradient, and what it is given has one
+# axis for each problem, as axes are counted from the last
+
+
+def _of_problems(loss: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a loss as a function of problems that are rows."""
+
+    def call(theta: Any, given: Any, *, solver: int, problem: Any, **options: Any) -> Any:
+        whole = (*theta.shape[:-1], *problem)
+        arrays = (x.reshape(whole) for x in (theta, given))
+        found, grad = loss(of_arrays(solver), *arrays, problem_ndim=len(problem), **options)
+        return found, grad.reshape(theta.shape)
+
+    return call
+
+
+def _loss_vjp(theta: Any, given: Any, grad: Any, cotangent: Any) -> Any:
+    return grad * cotangent[..., None]
+
+
+_LOSS: Any = {
+    "vjp": _loss_vjp,
+    "operands": (0, 0),
+    "results": ((-1, None), (0, None)),
+    "reduces": True,
+    "reuses": (1,),
+}
+_fenchel_young = build(
+    Operator(
+        name="perturbed_fenchel_young",
+        function=_of_problems(_arrays.fenchel_young),
+        arguments="Tensor theta, Tensor target, SymInt solver, SymInt[] problem, SymInt key_0, "
+        "SymInt key_1, SymInt num_samples, str noise, float noise_scale, SymInt sample_offset",
+        **_LOSS,
+    )
+)
+_spo_plus = build(
+    Operator(
+        name="perturbed_spo_plus",
+        function=_of_problems(_arrays.spo_plus),
+        arguments="Tensor theta, Tensor true_theta, SymInt solver, SymInt[] problem",
+        **_LOSS,
+    )
+)
+
+
+# -- the functions ---------------------------------------------------------------------------------
 
 
 def solve(
@@ -175,10 +178,128 @@ def solve(
     >>> theta.grad[2] > 0, y.sum().item()
     (tensor(True), 1.0)
     """
-    if not callable(solver):
-        raise TypeError(f"solver must be a function of tensors, got {solver!r}")
     x = real(theta, "theta")
-    number = _number_in_graph(solver) if torch.compiler.is_compiling() else _number(solver)
-    options = (number, *words(rng), noise, noise_scale, control, problem_ndim, sample_offset)
+    options = (
+        numbered(solver),
+        *words(rng),
+        noise,
+        noise_scale,
+        control,
+        problem_ndim,
+        sample_offset,
+    )
     solutions = _solve(x.detach(), num_samples, *options)
     return typed(_mean_of(x, solutions, *options), theta.dtype)
+
+
+def fenchel_young(
+    solver: Callable[[Tensor], Any],
+    theta: Tensor,
+    target: Tensor,
+    *,
+    num_samples: int,
+    rng: TorchRNG,
+    noise: Noise = "gumbel",
+    noise_scale: float = 1.0,
+    problem_ndim: int = 1,
+    sample_offset: int = 0,
+) -> Tensor:
+    """Compute the Fenchel-Young loss of a perturbed solver, differentiably.
+
+    Parameters
+    ----------
+    solver, theta, rng
+        As in `solve`.
+    target : Tensor, the shape of theta
+        The solutions observed, or their mean. It has no gradient: detach it.
+    num_samples, noise, noise_scale, problem_ndim, sample_offset
+        As in `fastgrad.perturbed.fenchel_young`.
+
+    Returns
+    -------
+    Tensor, shape (*batch)
+        One loss for each problem, in the type of theta. The derivative is that of
+        `fastgrad.perturbed.fenchel_young`, the mean solution less the target: it is known with the
+        loss, and no problem is solved for it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `solve` and `fastgrad.perturbed.fenchel_young`; if the target requires grad.
+
+    References
+    ----------
+    Blondel, Martins and Niculae, "Learning with Fenchel-Young losses", JMLR 2020.
+
+    Examples
+    --------
+    >>> import torch, fastgrad.torch as fgt
+    >>> def best(theta):
+    ...     return torch.nn.functional.one_hot(theta.argmax(dim=-1), 3)
+    >>> theta, target = torch.zeros(3, requires_grad=True), torch.tensor([0.0, 0.0, 1.0])
+    >>> fgt.perturbed.fenchel_young(best, theta, target, num_samples=1000, rng=0).backward()
+    >>> theta.grad.sign()
+    tensor([ 1.,  1., -1.])
+    """
+    x, y, problem = _rows(theta, target, "target", problem_ndim)
+    options = (*words(rng), num_samples, noise, noise_scale, sample_offset)
+    loss, _ = _fenchel_young(x, y, numbered(solver), problem, *options)
+    return typed(loss, theta.dtype)
+
+
+def spo_plus(
+    solver: Callable[[Tensor], Any], theta: Tensor, true_theta: Tensor, *, problem_ndim: int = 1
+) -> Tensor:
+    """Compute the SPO+ loss of predicted parameters, differentiably.
+
+    Parameters
+    ----------
+    solver : callable
+        As in `solve`.
+    theta : Tensor, shape (*batch, ...)
+        Predicted parameters, finite, on the CPU.
+    true_theta : Tensor, the shape of theta
+        The parameters that turned out to be right. They have no gradient: detach them.
+    problem_ndim : int
+        As in `fastgrad.perturbed.spo_plus`.
+
+    Returns
+    -------
+    Tensor, shape (*batch)
+        One loss for each problem, in the type of theta. The derivative is the subgradient of
+        `fastgrad.perturbed.spo_plus`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `solve` and `fastgrad.perturbed.spo_plus`; if true_theta requires grad.
+
+    References
+    ----------
+    Elmachtoub and Grigas, "Smart 'predict, then optimize'", Management Science, 2022.
+
+    Examples
+    --------
+    >>> import torch, fastgrad.torch as fgt
+    >>> def best(theta):
+    ...     return torch.nn.functional.one_hot(theta.argmax(dim=-1), 3)
+    >>> theta = torch.tensor([3.0, 0.0, 0.0], requires_grad=True)
+    >>> fgt.perturbed.spo_plus(best, theta, torch.tensor([1.0, 2.0, 3.0])).backward()
+    >>> theta.grad
+    tensor([ 2.,  0., -2.])
+    """
+    x, y, problem = _rows(theta, true_theta, "true_theta", problem_ndim)
+    loss, _ = _spo_plus(x, y, numbered(solver), problem)
+    return typed(loss, theta.dtype)
+
+
+def _rows(theta: Tensor, given: Tensor, name: str, problem_ndim: int) -> Any:
+    """Return both with one axis for the problem, and the shape of that."""
+    x, y = real(theta, "theta"), real(given, name)
+    if y.requires_grad:
+        raise ValueError(f"{name} must not require grad, as it is given none: detach it")
+    if y.shape != x.shape:
+        raise ValueError(f"{name} must have shape {tuple(x.shape)}, got {tuple(y.shape)}")
+    begin = x.ndim - _validate.integer(problem_ndim, "problem_ndim", 0, x.ndim)
+    rows = (*x.shape[:begin], math.prod(x.shape[begin:]))
+    return x.reshape(rows), y.to(x.dtype).reshape(rows), list(x.shape[begin:])

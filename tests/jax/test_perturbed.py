@@ -1,5 +1,7 @@
 """Perturbed optimisers in JAX programs: the numbers and gradients of the NumPy API."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ import fastgrad as fg
 
 jax = pytest.importorskip("jax")
 fj = pytest.importorskip("fastgrad.jax")
+check_grads = pytest.importorskip("jax.test_util").check_grads
 pytestmark = pytest.mark.optional
 
 X = np.random.default_rng(0).normal(size=(2, 4)).astype(np.float32)
@@ -41,6 +44,38 @@ def test_vmap_over_keys():
     for key, own in zip(keys, found):
         alone = fg.perturbed.solve(best, X, num_samples=4, rng=fj.to_key(key))
         np.testing.assert_allclose(own, alone.mean(axis=0), rtol=1e-6)
+
+
+LOSSES = {"fenchel_young": {"num_samples": 8, "noise_scale": 0.5}, "spo_plus": {}}
+
+
+@pytest.mark.parametrize("problem_ndim", [0, 1, 2])
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_have_the_bits_of_the_numpy_api(name, problem_ndim):
+    options = {"problem_ndim": problem_ndim} | LOSSES[name]
+    keys, rng = ((KEY,), {"rng": RNG}) if name == "fenchel_young" else ((), {})
+    right = best(W).astype(np.float32)
+    loss, grad = getattr(fg.perturbed, name)(best, X, right, **options, **rng)
+    of_jax = functools.partial(getattr(fj.perturbed, name), best)
+    layer = jax.jit(lambda theta: of_jax(theta, right, *keys, **options))
+    np.testing.assert_array_equal(layer(X), loss)
+    found, w = jax.grad(lambda theta: (layer(theta) * w).sum()), 2 * loss + 1
+    expected = grad * w.reshape(*w.shape, *(1,) * problem_ndim)
+    np.testing.assert_array_equal(found(X), expected)
+    if problem_ndim == 1:  # rows share their noise where they share the key
+        rows = jax.vmap(lambda theta, y: of_jax(theta, y, *keys, **options))(X, right)
+        alone = [getattr(fg.perturbed, name)(best, *one, **options, **rng) for one in zip(X, right)]
+        np.testing.assert_array_equal(rows, [one for one, _ in alone])
+        check_grads(layer, (X,), 1, "rev", rtol=1e-2, eps=1e-3)
+
+
+def test_losses_refuse():
+    with pytest.raises(ValueError, match=r"true_theta must have shape \(2, 4\), got \(4,\)"):
+        fj.perturbed.spo_plus(best, X, X[0])
+    with pytest.raises(ValueError, match="noise_scale"):
+        fj.perturbed.fenchel_young(best, X, X, KEY, num_samples=4, noise_scale=-1)
+    with pytest.raises(TypeError, match="solver must be a function"):
+        fj.perturbed.spo_plus(3, X, X)
 
 
 def test_errors():

@@ -7,7 +7,7 @@ import fastgrad as fg
 
 torch = pytest.importorskip("torch")
 import fastgrad.torch as fgt  # noqa: E402
-from fastgrad.torch import perturbed  # noqa: E402
+from fastgrad.torch import solvers  # noqa: E402
 from fastgrad.torch.tensors import SEEDED  # noqa: E402
 
 pytestmark = [
@@ -42,6 +42,66 @@ def test_has_the_bits_of_the_numpy_api(noise, control, dtype):
     np.testing.assert_array_equal(x.grad.numpy(), expected)
 
 
+FORBIDDEN = np.where(np.eye(2, 4, dtype=bool), -np.inf, THETA)
+TARGET = best_of_arrays(THETA[::-1])
+LOSSES = {
+    "fenchel_young": {"num_samples": 6, "rng": KEY, "noise_scale": 0.7, "sample_offset": 1},
+    "spo_plus": {},
+}
+
+
+def losses(name):
+    """Return a loss of tensors and that of arrays, each a function of parameters and of what is
+    right."""
+    options = LOSSES[name]
+    of_tensors, of_arrays = getattr(fgt.perturbed, name), getattr(fg.perturbed, name)
+    return (
+        lambda x, y, **others: of_tensors(best, x, y, **options, **others),
+        lambda x, y, **others: of_arrays(best_of_arrays, x, y, **options, **others),
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("problem_ndim", [0, 1, 2])
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_have_the_bits_of_the_numpy_api(name, problem_ndim, dtype):
+    of_tensors, of_arrays = losses(name)
+    theta = (FORBIDDEN if name == "fenchel_young" else THETA).astype(dtype)
+    x, y = torch.tensor(theta, requires_grad=True), TARGET.astype(dtype)
+    loss, grad = of_arrays(theta, y, problem_ndim=problem_ndim)
+    found, w = of_tensors(x, torch.tensor(y), problem_ndim=problem_ndim), 2 * loss + 1
+    np.testing.assert_array_equal(found.detach().numpy(), loss)
+    (found * torch.tensor(w)).sum().backward()
+    expected = grad * w.reshape(*w.shape, *(1,) * problem_ndim)
+    np.testing.assert_array_equal(x.grad.numpy(), expected)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_under_gradcheck_and_vmap_and_in_one_graph(name):
+    of_tensors, _ = losses(name)
+    x, y = torch.tensor(THETA, requires_grad=True), torch.from_numpy(TARGET)
+    assert torch.autograd.gradcheck(lambda x: of_tensors(x, y), x)
+    found = torch.func.vmap(torch.func.grad(of_tensors))(x, y)
+    (expected,) = torch.autograd.grad(of_tensors(x, y).sum(), x)
+    assert torch.equal(found, expected)
+    torch._dynamo.reset()
+    compiled = torch.compile(of_tensors, fullgraph=True, backend="aot_eager")
+    assert torch.equal(compiled(x, y), of_tensors(x, y))
+    assert torch.equal(torch.autograd.grad(compiled(x, y).sum(), x)[0], expected)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_refuse(name):
+    of_tensors, _ = losses(name)
+    x, y = torch.from_numpy(THETA), torch.from_numpy(TARGET)
+    with pytest.raises(ValueError, match="must not require grad, as it is given none: detach it"):
+        of_tensors(x, y.clone().requires_grad_())
+    with pytest.raises(ValueError, match=r"must have shape \(2, 4\), got \(4,\)"):
+        of_tensors(x, y[0])
+    with pytest.raises(TypeError, match="solver must be a function of tensors, got 3"):
+        getattr(fgt.perturbed, name)(3, x, y, **LOSSES[name])
+
+
 def test_solutions_are_kept():
     calls = []
 
@@ -69,17 +129,28 @@ def test_solvers_may_hold_parameters_and_change_their_argument():
     assert torch.equal(x, before)
 
 
-@pytest.mark.parametrize("op", ["_perturbed_solutions", "_perturbed_mean", "_perturbed_mean_vjp"])
+OPERATORS = ["solutions", "mean", "mean_vjp", "fenchel_young", "fenchel_young_vjp"]
+OPERATORS += ["spo_plus", "spo_plus_vjp"]
+
+
+@pytest.mark.parametrize("op", OPERATORS)
 def test_opcheck(op):
-    theta, number = torch.from_numpy(THETA), perturbed._number(best)
+    theta, number = torch.from_numpy(THETA), solvers.number_of(best)
     options = (number, 5, SEEDED, "gumbel", 0.7, "leave-one-out", 1, 2)
     solutions = torch.ops.fastgrad._perturbed_solutions(theta, 3, *options)
+    pair, ones = (theta, torch.from_numpy(TARGET)), torch.ones_like(theta)
+    problem, drawn = (number, [4]), (number, [4], 5, SEEDED, 3, "gumbel", 0.7, 2)
     args = {
-        "_perturbed_solutions": (theta, 3),
-        "_perturbed_mean": (theta, solutions),
-        "_perturbed_mean_vjp": (torch.ones_like(theta), theta, solutions),
+        "solutions": (theta, 3, *options),
+        "mean": (theta, solutions, *options),
+        "mean_vjp": (ones, theta, solutions, *options),
+        "fenchel_young": (*pair, *drawn),
+        "fenchel_young_vjp": (ones[:, 0], ones, *pair, *drawn),
+        "spo_plus": (*pair, *problem),
+        "spo_plus_vjp": (ones[:, 0], ones, *pair, *problem),
     }
-    found = torch.library.opcheck(getattr(torch.ops.fastgrad, op).default, (*args[op], *options))
+    operator = getattr(torch.ops.fastgrad, f"_perturbed_{op}").default
+    found = torch.library.opcheck(operator, args[op])
     assert set(found.values()) == {"SUCCESS"}
 
 
@@ -124,12 +195,12 @@ def test_vmap_is_one_large_call():
 
 
 def test_solvers_are_not_kept_for_ever(monkeypatch):
-    monkeypatch.setattr(perturbed, "MOST", 2)
+    monkeypatch.setattr(solvers, "MOST", 2)
     x = torch.tensor(THETA, requires_grad=True)
     results = [
         fgt.perturbed.solve(lambda t, i=i: t + i, x, num_samples=2, rng=KEY) for i in range(3)
     ]
-    assert len(perturbed._recent) == 2
+    assert len(solvers.recent) == 2
     for y in results[1:]:
         y.sum().backward()
     with pytest.raises(RuntimeError, match="solve must be differentiated before"):

@@ -60,6 +60,14 @@ FUNCTIONS = {
         *(fgt.bernoulli.relax, fg.bernoulli.relax, (LOGITS,)),
         DRAWN | HEAT | SITES,
     ),
+    "bernoulli hard_concrete": (
+        *(fgt.bernoulli.hard_concrete, fg.bernoulli.hard_concrete, (LOGITS,)),
+        DRAWN | HEAT | SITES | {"stretch": (-0.3, 1.2)},
+    ),
+    "bernoulli hard_concrete_active": (
+        *(fgt.bernoulli.hard_concrete_active, fg.bernoulli.hard_concrete_active, (LOGITS,)),
+        HEAT,
+    ),
     "bernoulli log_prob": (fgt.bernoulli.log_prob, fg.bernoulli.log_prob, (LOGITS, X), {}),
     "bernoulli entropy": (fgt.bernoulli.entropy, fg.bernoulli.entropy, (LOGITS,), {}),
     "bernoulli kl_divergence": (
@@ -217,11 +225,12 @@ def test_losses_of_probabilities_are_those_of_the_numpy_api():
         (lambda x: fgt.order.soft_quantile(x, [0.5, 1.5]), "q must be from 0 to 1, got 1.5"),
         (lambda x: fgt.order.soft_sort(x, method="exact"), "method must be one of .*'exact'"),
         (lambda x: fgt.order.soft_top_k(x, 9), "k must be at most the number of values"),
+        (lambda x: fgt.bernoulli.hard_concrete(x, stretch=(0, 1), rng=0), "stretch must be from"),
         (lambda x: fgt.sparse.entmax(x, alpha=3), "alpha must be from 1 to 2, got 3"),
         (lambda x: fgt.sparse.sparsemax(x.numpy()), "logits must be a tensor, got ndarray"),
     ],
 )
-def test_refuses_what_order_and_sparse_refuse(call, words):
+def test_refuses_what_the_numpy_api_refuses(call, words):
     with pytest.raises((TypeError, ValueError), match=words):
         call(torch.from_numpy(LOGITS))
 
@@ -251,6 +260,8 @@ def args_of(op):
         "problem_offset": 4,
         "sample_offset": 2,
         "alpha": 1.5,
+        "low": -0.1,
+        "high": 1.1,
         "descending": True,
         "target": torch.from_numpy(Z[0]),
         "probabilities": torch.from_numpy(fg.sparse.sparsemax(LOGITS)),
@@ -294,7 +305,7 @@ def test_opcheck(op):
 
 
 def test_opcheck_sees_all_operators():
-    assert len(OPERATORS) == 24 + 22  # all but two have a product
+    assert len(OPERATORS) == 26 + 24  # all but two have a product
 
 
 def test_coupled_relaxations_have_the_products_of_the_numpy_api():
