@@ -60,6 +60,7 @@ LAYERS = {
         ("edmonds", "directed_tree", "traced_trees"),
         ("k_subset", "knapsack", "plackett_luce", "gumbel_matching"),
         ("spanning_tree", "arborescence", "linear_chain", "copula_bernoulli"),
+        ("weighted_tree",),
     ],
     "kernels.sparse": [("entmax_threshold",), ("entmax", "losses")],
     "kernels.order": [("sorting",), ("sorting_isotonic",), ("sorting_lapsum",)],

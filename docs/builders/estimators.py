@@ -50,6 +50,7 @@ DISTRIBUTIONS = {  # by the names under which they are public
     "permutation.GumbelMatching": fg.permutation.GumbelMatching,
     "trees.SpanningTree": fg.trees.SpanningTree,
     "trees.Arborescence": fg.trees.Arborescence,
+    "trees.WeightedTree": fg.trees.WeightedTree,
     "chains.LinearChain": fg.chains.LinearChain,
     "bernoulli.CopulaBernoulli": fg.bernoulli.CopulaBernoulli,
     **{f"counts.{name}": getattr(fg.counts, name) for name in fg.counts.__all__},

@@ -28,6 +28,7 @@ FORMULAE = {
     r"{\sum_{e\ \mathrm{closing\ no\ circle}} e^{\phi_e}}",
     "trees.Arborescence": r"p(z) = \prod_{i} \frac{e^{\phi_{z_i}}}"
     r"{\sum_{e\ \mathrm{into\ the\ node\ or\ circle}\ i} e^{\phi_e}}",
+    "trees.WeightedTree": r"p(z) \propto \prod_{e \in z} e^{\phi_e}, \quad s(z) = z - E[z]",
     "chains.LinearChain": r"p(z) \propto \prod_{t=1}^{L} e^{\phi_t(z_{t-1}, z_t)},"
     r"\quad s(z) = x(z) - E[x]",
     "bernoulli.CopulaBernoulli": r"p(z) = \int \varphi(u) \prod_i \Phi\left( (2 z_i - 1)"
@@ -46,6 +47,7 @@ PROBLEMS = {
     "PlackettLuce, 4 items": (PLACES, fg.permutation.PlackettLuce(LOGITS[:4])),
     "SpanningTree, 5 edges": (WEIGHTS, fg.trees.SpanningTree(LOGITS, EDGES)),
     "Arborescence, 5 edges": (WEIGHTS, fg.trees.Arborescence(LOGITS, ARCS)),
+    "WeightedTree, 5 edges": (WEIGHTS, fg.trees.WeightedTree(LOGITS, EDGES)),
     "Knapsack, 5 items": (WEIGHTS, fg.subset.Knapsack(LOGITS, [1, 2, 2, 3, 1], 4)),
     "LinearChain, 2 steps": (STEPS, fg.chains.LinearChain(LOGITS[:4].repeat(2).reshape(2, 2, 2))),
     "CopulaBernoulli, 3 bits": (

@@ -18,14 +18,14 @@ from fastgrad.distributions.categorical import Categorical
 from fastgrad.distributions.chains import LinearChain
 from fastgrad.distributions.permutation import GumbelMatching, PlackettLuce
 from fastgrad.distributions.subset import Knapsack, KSubset
-from fastgrad.distributions.trees import Arborescence, SpanningTree
+from fastgrad.distributions.trees import Arborescence, SpanningTree, WeightedTree
 from fastgrad.estimators import ESTIMATORS, Estimator
 from fastgrad.kernels.compiler import cache, jit, prebuilt
 from fastgrad.threads import get_num_threads
 
 DISTRIBUTIONS = (
     *(Categorical, Bernoulli, CopulaBernoulli, KSubset, Knapsack, PlackettLuce, GumbelMatching),
-    *(SpanningTree, Arborescence, LinearChain),
+    *(SpanningTree, Arborescence, WeightedTree, LinearChain),
     *(getattr(counts, name) for name in counts.__all__),
 )
 INFO: dict[str, tuple[Option, ...]] = {

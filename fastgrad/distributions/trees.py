@@ -1,13 +1,13 @@
 """Spanning trees of a graph whose edges have logits, and arborescences, which have a root.
 
-`SpanningTree` is a distribution for estimators: Kruskal's algorithm on perturbed logits. Where
-trees are drawn with probability proportional to the product of exp(logit) over their edges instead,
-`sample` draws them, exactly and without perturbation, `edge_marginals` are the exact means, and
-`log_normaliser` is the logarithm of the sum over all trees.
+Two distributions for estimators grow trees from perturbed logits: `SpanningTree` by Kruskal's
+algorithm and, of a directed graph, `Arborescence` by that of Chu, Liu and Edmonds. `WeightedTree`
+has trees with probability proportional to the product of exp(logit) over their edges instead.
 
-Of a directed graph, `Arborescence` is that distribution by the algorithm of Chu, Liu and Edmonds,
-`arborescence_sample` draws them by their weights, and `arborescence_marginals` and
-`arborescence_log_normaliser` are exact by the matrix-tree theorem.
+The functions are of these weights: `sample` draws trees, exactly and without perturbation,
+`edge_marginals` are the exact means, and `log_normaliser` is the logarithm of the sum over all
+trees; so are `arborescence_sample`, `arborescence_marginals` and `arborescence_log_normaliser`, of
+arborescences. Sums are exact by the matrix-tree theorem.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ from fastgrad.distributions.structured import matrix_tree as _matrix_tree
 from fastgrad.distributions.structured import wilson as _wilson
 from fastgrad.distributions.structured.arborescence import Arborescence
 from fastgrad.distributions.structured.spanning_tree import SpanningTree
+from fastgrad.distributions.structured.weighted_tree import WeightedTree
 from fastgrad.random import RNG, as_key
 
 __all__ = [
     "Arborescence",
     "SpanningTree",
+    "WeightedTree",
     "arborescence_log_normaliser",
     "arborescence_marginals",
     "arborescence_marginals_vjp",

@@ -53,6 +53,12 @@ STRUCTURES = {
     "LinearChain": fg.chains.LinearChain(RNG.normal(size=(2, 2, 2))),
     "two of LinearChain": fg.chains.LinearChain(RNG.normal(size=(2, 1, 2, 2))),
     "CopulaBernoulli": fg.bernoulli.CopulaBernoulli(np.array([0.4, -0.7]), [0.6, -0.8]),
+    "WeightedTree": fg.trees.WeightedTree(
+        RNG.normal(size=5), np.array([[0, 1], [1, 2], [2, 0], [2, 3], [3, 0]])
+    ),
+    "two of WeightedTree": fg.trees.WeightedTree(
+        RNG.normal(size=(2, 6)), np.append(ARCS, [[1, 3]], axis=0), 0
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""Undirected graphs, given by their edges: checked once, and their spanning trees counted."""
+"""Undirected graphs, given by their edges: checked once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from fastgrad import _validate
 from fastgrad._typing import Array, ArrayLike, FloatArray
 
-__all__ = ["Graph", "graph", "known", "number_of_trees"]
+__all__ = ["Graph", "graph", "known"]
 
 MOST_NODES = 2**20
 
@@ -78,23 +78,3 @@ def require_joined(graph: Graph, present: Any, which: str) -> None:
             f"edges must join all {graph.nodes} nodes, got {parts} parts of the graph that "
             f"no edge{which} joins"
         )
-
-
-def number_of_trees(graph: Graph) -> int:
-    """Return the number of spanning trees: Kirchhoff's determinant, by exact elimination."""
-    n = graph.nodes - 1
-    a = [[0] * n for _ in range(n)]
-    for u, v in graph.edges.tolist():
-        for i in (u, v):
-            if i < n:
-                a[i][i] += 1
-        if u < n and v < n:
-            a[u][v] -= 1
-            a[v][u] -= 1
-    last = 1
-    for k in range(n - 1):  # Bareiss: all divisions leave no rest, and no pivot is 0
-        for i in range(k + 1, n):
-            for j in range(k + 1, n):
-                a[i][j] = (a[i][j] * a[k][k] - a[i][k] * a[k][j]) // last
-        last = a[k][k]
-    return a[-1][-1]

@@ -16,6 +16,7 @@ from fastgrad._typing import ArrayLike, FloatArray, IntArray
 from fastgrad.distributions.structured import graphs as _graphs
 from fastgrad.distributions.structured import kruskal as _kruskal
 from fastgrad.distributions.structured import matrix_tree as _matrix_tree
+from fastgrad.distributions.structured import wilson as _wilson
 from fastgrad.distributions.structured.base import NO_DIFFERENCE
 from fastgrad.distributions.structured.graphs import Graph
 from fastgrad.distributions.structured.traced_trees import TracedTrees
@@ -113,7 +114,9 @@ class SpanningTree(TracedTrees):
     @property
     def num_outcomes(self) -> int:
         """Number of orders in which edges can make a tree, those of probability zero included."""
-        return _graphs.number_of_trees(self.graph) * math.factorial(self.graph.nodes - 1)
+        graph = self.graph
+        lists = _wilson.places(graph.edges.tobytes(), graph.nodes, False)
+        return _wilson.number_of_trees(lists, 0) * math.factorial(graph.nodes - 1)
 
     def table(self) -> IntArray:
         """Return all orders of the edges of all trees, shape (num_outcomes, N - 1)."""
