@@ -169,7 +169,9 @@ def sample(
 
     Notes
     -----
-    Under `torch.func.vmap` all rows are one call. `torch.compile` breaks the graph here.
+    Under `torch.func.vmap` all rows are one call. `torch.compile` breaks the graph here, as at all
+    functions of this module, and with ``fullgraph=True`` refuses it: what shape and type the result
+    has is known by the distribution alone, which a function of the user's makes in NumPy.
 
     Examples
     --------
