@@ -12,6 +12,7 @@ from fastgrad.estimators.relaxed_controls.adaptation import recall
 from fastgrad.kernels.estimators.score_functions import control_variates as _kernels
 
 MEMORY = 0.9  # decay of the mean gradient, which products are taken about
+SURE = 1.25  # standard errors: of one call that decides alone, a difference is one of its own
 RECENT = 3.0  # the larger, the sooner losses are forgotten of calls that had learned less
 
 
@@ -63,7 +64,8 @@ def regress(
     """Add terms of mean zero to a target with the weights of least squares over past calls.
 
     Learned weights are noisy, and the more so the more there are. So that choice is taken whose
-    weights, as they were at each call, have so far made the estimates nearest to their mean.
+    weights, as they were at each call, have so far made the estimates nearest to their mean: that
+    part's which is best, and all together only if they are surely better than it.
 
     Parameters
     ----------
@@ -87,9 +89,10 @@ def regress(
     square = (*cells, len(rows), len(rows))
     past, calls = recall(state, "products", square, 0.0), recall(state, "weight", (), 0.0)
     losses = recall(state, "losses", (*cells, len(among.fixed)), 0.0)
+    squares = recall(state, "squares", losses.shape, 0.0)
     mean, mean_weight = recall(state, "mean", shape, 0.0), recall(state, "mean_weight", (), 0.0)
     weights = candidates(past, float(calls), among)
-    grad, change = rows[-1].copy(), leading(weights, losses, float(calls))
+    grad, change = rows[-1].copy(), leading(weights, losses, squares, float(calls))
     count = math.prod(cells)
     groups = rows.reshape(len(rows), count, grad.size // max(count, 1))
     if cells:
@@ -108,24 +111,43 @@ def regress(
         products = products.reshape(square)
         whole = np.concatenate([weights, np.ones((*weights.shape[:-1], 1))], axis=-1)
         loss = np.einsum("...mi,...ij,...mj->...m", whole, products, whole)
-        losses = calls / (calls + RECENT) * losses + loss
+        kept = calls / (calls + RECENT)
+        losses = kept * losses + loss
+        squares = kept**2 * squares + (loss[..., :1] - loss) ** 2
         past, calls = decay * past + products, decay * calls + 1.0
     mean_weight = MEMORY * mean_weight + 1.0
     new = {
         "products": np.array(past),
         "weight": calls,
         "losses": np.array(losses),
+        "squares": np.array(squares),
         "mean": mean + (grad.reshape(shape) - mean) / mean_weight,
         "mean_weight": mean_weight,
     }
     return grad, {name: np.asarray(array) for name, array in new.items()}
 
 
-def leading(weights: FloatArray, losses: FloatArray, calls: float) -> FloatArray:
-    """Return the weights (*cells, C), of those of all choices, (*cells, M, C), of least loss."""
+def leading(
+    weights: FloatArray, losses: FloatArray, squares: FloatArray, calls: float
+) -> FloatArray:
+    """Return the weights that lead, (*cells, C), of those of all choices, (*cells, M, C).
+
+    Parameters
+    ----------
+    weights : array, shape (*cells, M, C)
+        The first choice is that of all weights learned, the second that of the first call.
+    losses : array, shape (*cells, M)
+        Sums of losses.
+    squares : array, shape (*cells, M)
+        Sums of the squares of how far each loss was from that of the first choice.
+    calls : float
+    """
     if not calls:
         return np.ascontiguousarray(weights[..., 1, :])
-    best = losses.argmin(axis=-1)[..., None, None]
+    best = losses[..., 1:].argmin(axis=-1)[..., None] + 1
+    gain = np.take_along_axis(losses, best, axis=-1) - losses[..., :1]
+    sure = gain > SURE * np.sqrt(np.take_along_axis(squares, best, axis=-1))
+    best = np.where(sure, 0, best)[..., None]
     return np.ascontiguousarray(np.take_along_axis(weights, best, axis=-2)[..., 0, :])
 
 

@@ -67,9 +67,10 @@ class Pooled(Estimator):
     are those of least squares: they minimise the variance according to running products of g and h
     from earlier calls, and so each call is unbiased. Whatever helps on the problem at hand gets its
     weight; what does not help gets almost none. Learned weights are noisy, and a single control may
-    do better at its own weights, or alone at learned ones: of these, and all together, that is
-    taken which has made the estimates nearest to their mean in recent calls. In the first call,
-    without a state, "leave_one_out" has weight 1 and all others 0: it is RLOO.
+    do better at its own weights, or alone at learned ones: that is taken which has made the
+    estimates nearest to their mean in recent calls, and all together where they have surely made
+    them nearer, by more than a standard error. In the first call, without a state, "leave_one_out"
+    has weight 1 and all others 0: it is RLOO.
 
     Parameters
     ----------
@@ -105,6 +106,11 @@ class Pooled(Estimator):
     Products are taken about the running mean of the gradient, which lowers their noise and does not
     change their mean, since that of h is zero. The ridge penalty is relative to the products of
     each control, and fades as (number of controls / number of calls) to the fourth power.
+
+    Where a few rare samples make most of the variance, as of a single count with a long tail, past
+    calls may not tell which control is best: after 200 calls of 4 samples, on four such problems
+    with 12 seeds each, the one taken was the best, or within 5 % of it, but in two cases of the
+    geometric distribution, where it had 1.2 and 1.9 times its variance.
 
     All samples make one block: `block_size` has no effect.
 

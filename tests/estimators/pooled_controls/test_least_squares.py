@@ -44,24 +44,37 @@ def test_a_term_that_is_always_zero_gets_no_weight():
 
 def test_the_first_call_adds_nothing_and_then_the_least_loss_leads():
     weights, losses = candidates(np.zeros((5, 5)), 0.0, AMONG), np.arange(8.0)[::-1]
-    np.testing.assert_array_equal(leading(weights, losses, 0.0), np.zeros(4))
-    np.testing.assert_array_equal(leading(weights, losses, 1.0), weights[7])
+    squares = np.zeros(8)
+    np.testing.assert_array_equal(leading(weights, losses, squares, 0.0), np.zeros(4))
+    np.testing.assert_array_equal(leading(weights, losses, squares, 1.0), weights[7])
+
+
+def test_all_together_lead_only_if_they_are_surely_better():
+    weights, losses = RNG.normal(size=(2, 8, 4)), np.full((2, 8), 9.0)
+    losses[:, 0], losses[:, 5] = 2.0, 4.0
+    squares = np.full((2, 8), 0.0)
+    squares[:, 5] = 1.5**2, 1.7**2  # standard errors of the gain of 2
+    found = leading(weights, losses, squares, 1.0)
+    np.testing.assert_array_equal(found, [weights[0, 0], weights[1, 5]])
 
 
 def test_losses_are_those_of_weights_that_had_not_seen_the_call():
     """By definition: the squared distance from the mean so far, of each choice at each call."""
     rows = RNG.normal(size=(6, 5, 7))
-    state, losses, mean, seen, calls = None, np.zeros(8), np.zeros(7), 0.0, 0.0
+    state, mean, seen, calls = None, np.zeros(7), 0.0, 0.0
+    losses, squares = np.zeros(8), np.zeros(8)
     products = np.zeros((5, 5))
     for call in rows:
         weights = candidates(products, calls, AMONG)
         grad, state = regress(call.copy(), (7,), (), state, 0.9, AMONG)
         if seen:
             about = call - np.eye(5)[:, 4:] * mean
-            loss = [((w @ about[:4] + about[4]) ** 2).sum() for w in weights]
-            losses = calls / (calls + 3.0) * losses + loss
+            loss = np.array([((w @ about[:4] + about[4]) ** 2).sum() for w in weights])
+            kept = calls / (calls + 3.0)
+            losses, squares = kept * losses + loss, kept**2 * squares + (loss[0] - loss) ** 2
             products, calls = 0.9 * products + about @ about.T, 0.9 * calls + 1
         seen = 0.9 * seen + 1
         mean = mean + (grad - mean) / seen
         np.testing.assert_allclose(state["losses"], losses, rtol=1e-12)
+        np.testing.assert_allclose(state["squares"], squares, rtol=1e-9, atol=1e-20)
         np.testing.assert_allclose(state["mean"], mean, rtol=1e-12)
