@@ -225,8 +225,8 @@ def marginals_vjp(logits: ArrayLike, cotangent: ArrayLike, k: int) -> FloatArray
     rows, batch = _validate.rows(logits)
     k = size(rows, k, np.shape(logits))
     full = (*batch, rows.shape[1])
-    _, (r,) = _validate.cotangents({"cotangent": cotangent}, full, rows.dtype)
-    r = _validate.frozen(r.reshape(-1, *rows.shape).sum(axis=0, dtype=np.float64))
+    _, (r,) = _validate.cotangents({"cotangent": cotangent}, full, rows.dtype, rows.shape)
+    r = _validate.frozen(r.sum(axis=0, dtype=np.float64))
     grad = np.empty(full, rows.dtype)
     _kernels.marginals_vjp(rows, r, k, grad.reshape(rows.shape))
     return grad

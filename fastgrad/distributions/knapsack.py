@@ -282,8 +282,8 @@ def knapsack_marginals_vjp(
     rows, batch = logits_of(logits)
     given = sack(costs, budget, rows.shape[1]).arguments
     full = (*batch, rows.shape[1])
-    _, (r,) = _validate.cotangents({"cotangent": cotangent}, full, rows.dtype)
-    r = _validate.frozen(r.reshape(-1, *rows.shape).sum(axis=0, dtype=np.float64))
+    _, (r,) = _validate.cotangents({"cotangent": cotangent}, full, rows.dtype, rows.shape)
+    r = _validate.frozen(r.sum(axis=0, dtype=np.float64))
     grad = np.empty(rows.shape)
     _kernels.marginals_vjp(_wide(rows), r, *given, grad)
     return grad.astype(rows.dtype, copy=False).reshape(full)

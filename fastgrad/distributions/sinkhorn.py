@@ -7,6 +7,7 @@ to at most 1, and likewise rows where there are more rows.
 
 from __future__ import annotations
 
+import math
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -307,7 +308,7 @@ def _product(log_alpha, cotangent, temperature, noise_scale, key, *options):
     require_matching(problem)
     full, dtype = (*problem.batch, *problem.shape), problem.logits.dtype
     count, (w,) = _validate.cotangents({"cotangent": cotangent}, full, dtype)
-    w = w.reshape(count, -1, *problem.shape)
+    w = w.reshape(count, math.prod(problem.batch), *problem.shape)
     w = _validate.frozen(np.ascontiguousarray(w.swapaxes(-1, -2) if problem.transposed else w))
     where = address(problem, noise_scale, key, problem_offset, sample_offset, count)
     limits = _limits(problem, temperature, tolerance, max_iterations, newton)

@@ -17,6 +17,7 @@ from fastgrad import _validate
 from fastgrad._typing import FloatArray
 from fastgrad.distributions.structured.base import Structured
 from fastgrad.estimators.base import Estimate, Estimator
+from fastgrad.estimators.sums import last_joined
 from fastgrad.objectives import Objective
 from fastgrad.random import Key
 
@@ -118,7 +119,7 @@ def _of_mixtures(objective: Objective, distribution: Structured) -> dict[str, An
     table = distribution.features(distribution.everything())  # (T, *batch, *inner)
     batch = len(distribution.batch_shape)
     inner = table.ndim - 1 - batch
-    flat = np.moveaxis(table, 0, batch).reshape(*table.shape[1 : 1 + batch], len(table), -1)
+    flat = last_joined(np.moveaxis(table, 0, batch), *table.shape[1 : 1 + batch], len(table))
 
     def features(weights: FloatArray) -> FloatArray:
         x = (weights[..., None, :] @ flat)[..., 0, :]
@@ -130,7 +131,7 @@ def _of_mixtures(objective: Objective, distribution: Structured) -> dict[str, An
     def grad(weights: FloatArray) -> Any:
         x = features(weights)
         g = objective.gradient(_validate.frozen(x))
-        g = g.reshape(*g.shape[: g.ndim - inner], -1)
+        g = last_joined(g, *g.shape[: g.ndim - inner])
         return (flat @ g[..., None])[..., 0]
 
     return {"f": objective.f and f, "grad": objective.grad and grad}

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastgrad._typing import Array, FloatArray
 from fastgrad.distributions.discrete import Discrete
-from fastgrad.estimators.sums import CentredScores, Mean, exclusive_sums
+from fastgrad.estimators.sums import CentredScores, Mean, exclusive_sums, last_joined
 
 
 def score_sums(distribution: Discrete) -> Any:
@@ -54,7 +54,7 @@ class StructuredScores:
     def _score(self, z: Any) -> FloatArray:
         """Return scores in float64, (S, M, L), for M numbers of the signal of a sample."""
         score = self.distribution.score(z)
-        return score.reshape(len(z), self.mean.first.size, -1).astype(np.float64)
+        return last_joined(score, len(z), self.mean.first.size).astype(np.float64)
 
     def settle(self) -> None:
         """Do nothing: no block waits."""

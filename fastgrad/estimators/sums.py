@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,11 @@ from fastgrad.kernels.tiles import features as _features
 from fastgrad.kernels.tiles import sums as _sums
 
 NO_SHIFT: FloatArray = np.empty(0)
+
+
+def last_joined(x: Array, *lead: int) -> Array:
+    """Return x with axes of these sizes and one more, whatever is left: nothing, if one is 0."""
+    return x.reshape(*lead, x.size // max(math.prod(lead), 1))
 
 
 class Mean:

@@ -18,6 +18,7 @@ from fastgrad import _validate
 from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.distributions.categorical import as_distribution
 from fastgrad.distributions.discrete import Discrete
+from fastgrad.estimators.sums import last_joined
 from fastgrad.graph._passes import Graph, is_conditional
 from fastgrad.random import RNG, Key, as_key
 
@@ -180,7 +181,7 @@ class Surrogate:
         signals = [self.centred(answer) for answer in answers]
         cells = signals[0].shape[1]
         along = {
-            n: (d.score * d.tangent).reshape(self.size, cells, -1).sum(axis=-1)
+            n: last_joined(d.score * d.tangent, self.size, cells).sum(axis=-1)
             for n, d in drawn.items()
         }
         grad, product = ({n: np.zeros_like(p) for n, p in self.moving.items()} for _ in range(2))
@@ -192,7 +193,7 @@ class Surrogate:
                     first = first + signal
                     second = second + signal * sum(along[n] for n in behind)
             shape = node.score.shape
-            score, slope = (x.reshape(self.size, cells, -1) for x in (node.score, node.slope))
+            score, slope = (last_joined(x, self.size, cells) for x in (node.score, node.slope))
             one = (first[..., None] * score).reshape(shape)
             two = (second[..., None] * score + first[..., None] * slope).reshape(shape)
             self.collect(name, node, one, grad)

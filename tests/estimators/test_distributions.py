@@ -189,3 +189,22 @@ def test_queries_of_categoricals_and_continuous_distributions():
     assert fg.list_estimators(distribution=gamma) == ["pathwise", "score_function"]
     with pytest.raises(TypeError, match="distribution must be a distribution or its class, got 3"):
         fg.list_estimators(distribution=3)
+
+
+@pytest.mark.parametrize("structure", [s for s in STRUCTURES if s.startswith("two of")])
+@pytest.mark.parametrize("batch", [(0,), (2, 0)])
+def test_no_variables(structure, batch):
+    """An estimate of nothing is a gradient of nothing, for one value and for one an example."""
+    d = STRUCTURES[structure]
+    event = d.logits.shape[len(d.batch_shape) :]
+    d = d.with_logits(np.zeros((*batch, *event)))
+    for name in set(fg.list_estimators(distribution=d)) - set(DISTINCT):  # one outcome is too few
+        for examples in ((), batch):
+
+            def f(x, examples=examples):
+                return np.full((len(x), *examples), 3.0)
+
+            run, f = fg.estimator(name), fg.objective(f, grad=np.zeros_like)
+            estimate = run(f, d, num_samples=max(4, run.min_samples), rng=0)
+            assert estimate.value.shape == examples
+            assert estimate.grad.shape == d.logits.shape

@@ -159,7 +159,7 @@ class LinearChain(PerturbedLogits):
     def log_prob(self, z: ArrayLike) -> FloatArray:
         """Log probability of chains z, (S, *batch, L + 1)."""
         z = self._checked(z)
-        x = rows_of(self.logits).reshape(*self.batch_shape, self.steps, -1)
+        x = rows_of(self.logits).reshape(*self.batch_shape, self.steps, self.states**2)
         pairs = z[..., :-1] * self.states + z[..., 1:]
         x = np.broadcast_to(x, (*pairs.shape, x.shape[-1]))
         weight = np.take_along_axis(x, pairs[..., None], axis=-1).sum(axis=(-1, -2))
@@ -187,8 +187,8 @@ class LinearChain(PerturbedLogits):
     def mean_vjp(self, cotangent: ArrayLike) -> FloatArray:
         """Vector-Jacobian product: see `fastgrad.chains.pair_marginals_vjp`."""
         shape, dtype = self.logits.shape, self.logits.dtype
-        _, (r,) = _validate.cotangents({"cotangent": cotangent}, shape, dtype)
-        r = r.reshape(-1, *shape).sum(axis=0, dtype=np.float64)
+        _, (r,) = _validate.cotangents({"cotangent": cotangent}, shape, dtype, shape)
+        r = r.sum(axis=0, dtype=np.float64)
         found = _markov.pair_marginals_jvp(self._chain, rows_of(r))
         return found.astype(dtype).reshape(shape)
 

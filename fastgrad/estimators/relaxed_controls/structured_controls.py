@@ -14,7 +14,7 @@ from fastgrad.estimators.relaxed_controls.controlled_sums import ControlledScore
 from fastgrad.estimators.relaxed_controls.relaxed_pairs import Control
 from fastgrad.estimators.relaxed_controls.structured_pairs import StructuredPair
 from fastgrad.estimators.score_sums import expand
-from fastgrad.estimators.sums import Mean
+from fastgrad.estimators.sums import Mean, last_joined
 
 
 def controlled_scores(distribution: Discrete, *, products: bool = False) -> Any:
@@ -91,5 +91,5 @@ class StructuredControls:
         """Return the products with one entry for each cell, shape (3, *shape)."""
         assert self.sums is not None, "they were asked for"
         cells = math.prod(shape)
-        each = np.reshape(self.sums.result * self.sums.count, (3, cells, -1))
+        each = last_joined(self.sums.result * self.sums.count, 3, cells)
         return each.sum(axis=-1).reshape(3, *shape)

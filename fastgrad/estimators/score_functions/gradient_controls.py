@@ -16,7 +16,13 @@ from fastgrad.estimators.base import Estimate, by_options, estimate
 from fastgrad.estimators.score_functions.baselines import Regression
 from fastgrad.estimators.score_functions.reinforce import ScoreFunction
 from fastgrad.estimators.score_sums import score_sums
-from fastgrad.estimators.sums import Mean, exclusive_sums, mean_features, outcomes
+from fastgrad.estimators.sums import (
+    Mean,
+    exclusive_sums,
+    last_joined,
+    mean_features,
+    outcomes,
+)
 from fastgrad.kernels.estimators.score_functions import control_variates as _kernels
 from fastgrad.kernels.estimators.score_functions import gradient_controls as _stein
 from fastgrad.objectives import Objective
@@ -142,8 +148,8 @@ class StructuredLinear:
     def __init__(self, distribution: Any, z: Any, gradient: FloatArray) -> None:
         others = exclusive_sums(gradient) / (len(z) - 1)
         terms = others * (distribution.features(z) - distribution.mean())
-        shape = len(z), distribution.num_variables, -1
-        self.terms = terms.reshape(shape).sum(axis=2, dtype=np.float64)
+        terms = last_joined(terms, len(z), distribution.num_variables)
+        self.terms = terms.sum(axis=2, dtype=np.float64)
         self.product = distribution.mean_vjp(gradient.sum(axis=0))
 
 
@@ -187,13 +193,12 @@ class Expansion:
             _kernels.sum_chosen(self.table, _validate.frozen(z.reshape(len(z), -1)), linear)
             return linear
         terms = self.slope * (self.distribution.features(z) - self.mu)
-        return terms.reshape(*shape, -1).sum(axis=2, dtype=np.float64)
+        return last_joined(terms, *shape).sum(axis=2, dtype=np.float64)
 
 
 def of_cells(terms: FloatArray, shape: tuple[int, ...]) -> FloatArray:
     """Return the sums of terms (S, N) over the variables of each cell, of shape (S, M)."""
-    per = terms.shape[1] // max(shape[-1], 1)
-    return terms.reshape(*shape, per).sum(axis=2, dtype=np.float64)
+    return last_joined(terms, *shape).sum(axis=2, dtype=np.float64)
 
 
 def slopes(
