@@ -24,6 +24,12 @@ def last_joined(x: Array, *lead: int) -> Array:
     return x.reshape(*lead, x.size // max(math.prod(lead), 1))
 
 
+def learnable(products: FloatArray, axes: tuple[int, ...]) -> FloatArray:
+    """Return products of which a state learns; zeros in a cell where any along axes overflows."""
+    fine = np.isfinite(products).all(axis=axes, keepdims=True)
+    return products if fine.all() else np.where(fine, products, 0.0)
+
+
 class Mean:
     """The mean over samples of arrays (S, *shape), in float64, whatever blocks they come in.
 

@@ -333,6 +333,35 @@ def test_no_variables(name):
     assert estimate.value == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "dtype", "size"),
+    [
+        ("rebar", np.float32, 1e20),
+        ("double_cv", np.float64, 1e160),
+        ("rodeo", np.float64, 1e160),
+        ("pooled", np.float64, 1e160),
+    ],
+)
+def test_squares_that_overflow_teach_nothing(name, dtype, size):
+    """The values are finite, their squares are not: later calls must not suffer."""
+    target = np.array([0.2, 0.5, 0.3], dtype)
+
+    def run(factor, state, seed):
+        f = objective(
+            lambda x: factor * ((x - target) ** 2).sum(axis=(1, 2)),
+            grad=lambda x: 2 * factor * (x - target),
+        )
+        logits = np.zeros((2, 3), dtype)
+        return estimator(name)(f, logits, num_samples=4, rng=seed, state=state)
+
+    known = run(dtype(1), run(dtype(1), None, 0).state, 1)
+    huge = run(dtype(size), known.state, 2)
+    after = run(dtype(1), huge.state, 3)
+    for found in (huge, after):
+        assert np.isfinite(found.grad).all()
+        assert all(np.isfinite(x).all() for x in found.state.values())
+
+
 # -- gumbel_softmax -----------------------------------------------------------------------------
 
 

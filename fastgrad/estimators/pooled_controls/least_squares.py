@@ -9,6 +9,7 @@ import numpy as np
 
 from fastgrad._typing import Array, FloatArray
 from fastgrad.estimators.relaxed_controls.adaptation import recall
+from fastgrad.estimators.sums import learnable
 from fastgrad.kernels.estimators.score_functions import control_variates as _kernels
 
 MEMORY = 0.9  # decay of the mean gradient, which products are taken about
@@ -108,7 +109,7 @@ def regress(
             parts = np.empty((-(-grad.size // _kernels.BLOCK), len(rows), len(rows)))
             _kernels.gram(rows, parts)
             products = parts.sum(axis=0)
-        products = products.reshape(square)
+        products = learnable(products.reshape(square), (-2, -1))
         whole = np.concatenate([weights, np.ones((*weights.shape[:-1], 1))], axis=-1)
         loss = np.einsum("...mi,...ij,...mj->...m", whole, products, whole)
         kept = calls / (calls + RECENT)

@@ -15,7 +15,7 @@ from fastgrad.estimators.base import Estimate, estimate
 from fastgrad.estimators.relaxed_controls.adaptation import adam_step, cell_shape, recall
 from fastgrad.estimators.relaxed_controls.relaxed_pairs import RelaxedControl, quadrature
 from fastgrad.estimators.relaxed_controls.structured_controls import controlled_scores
-from fastgrad.estimators.sums import Mean
+from fastgrad.estimators.sums import Mean, learnable
 
 __all__ = ["REBAR"]
 
@@ -131,7 +131,7 @@ class REBAR(RelaxedControl):
                 total.add(z, pair, scale, signal, control)
         count, grad = value.count, sums[0].total / value.count
         if adaptive:
-            products = [total.pooled(shape) / count for total in sums]
+            products = learnable(np.stack([total.pooled(shape) / count for total in sums]), (0, 1))
             state = self.adapt(state, scale, products, count)
         evaluations = count * (1 + len(sums) * (1 if self.coupled else 2))
         return estimate(value.result, grad, state, evaluations)
@@ -140,7 +140,7 @@ class REBAR(RelaxedControl):
         self,
         state: dict[str, Any] | None,
         scale: FloatArray,
-        products: list[Any],
+        products: FloatArray,
         count: int,
     ) -> dict[str, FloatArray]:
         """Return the next state, given the mean g . h, h . h and g . g at each temperature."""

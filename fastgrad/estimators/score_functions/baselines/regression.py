@@ -16,6 +16,7 @@ from fastgrad.estimators.score_functions.baselines.simple import (
     finite,
     recall,
 )
+from fastgrad.estimators.sums import learnable
 
 
 class Regression:
@@ -47,7 +48,7 @@ class Regression:
 
     def add(self, gram: FloatArray, decay: float) -> dict[str, FloatArray]:
         """Return the state after one more call, given the products of its rows."""
-        gram = decay * self.past["gram"] + gram
+        gram = decay * self.past["gram"] + learnable(gram, (0, 1))
         return {"gram": gram, "weight": np.asarray(decay * self.past["weight"] + 1.0)}
 
 
