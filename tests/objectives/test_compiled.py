@@ -209,6 +209,23 @@ def test_a_function_is_compiled_once_for_its_types():
     assert first is second
 
 
+SHIFT = 1.5
+
+
+@numba.njit
+def shifted(example, z):
+    return z + SHIFT
+
+
+def test_a_function_that_is_compiled_again_is_seen(monkeypatch):
+    """Numba freezes what a function refers to, until `recompile` is called."""
+    f, d = fg.objective(compiled=shifted), fg.Categorical(np.zeros((5, 3)))
+    np.testing.assert_array_equal(f.outcomes(d, Z[..., 0]).value, Z[..., 0] + 1.5)
+    monkeypatch.setitem(globals(), "SHIFT", 4.0)
+    shifted.recompile()
+    np.testing.assert_array_equal(f.outcomes(d, Z[..., 0]).value, Z[..., 0] + 4.0)
+
+
 def test_a_function_that_nobody_uses_any_more_goes():
     """And what was compiled for it: a function of each step would fill the memory."""
     kept = []

@@ -209,18 +209,23 @@ class Evaluator:
 
 
 def _evaluator(function, body, kinds, arrays):
-    """Return the evaluator of a function for these types: made once, and kept with the function."""
+    """Return the evaluator of a function for these types: made once, and kept with the function.
+
+    It is made again where `function.recompile()` has replaced the machine code that it holds.
+    """
     kept, key = function.__dict__.setdefault(KEPT, {}), (kinds, arrays)
     with global_compiler_lock:
-        if key not in kept:
+        args, code, made = kept.get(key, (None, None, None))
+        if made is None or function.overloads.get(args) is not code:
             with interrupts.held():
-                _checked(function, kinds)
-                kept[key] = Evaluator(body, arrays)
-        return kept[key]
+                args = _checked(function, kinds).args
+                made = Evaluator(body, arrays)
+                kept[key] = args, function.overloads.get(args), made
+        return made
 
 
 def _checked(function, kinds):
-    """Raise `Refused` unless Numba compiles a function for these types, and it returns a number."""
+    """Return a function's signature; raise `Refused` unless it compiles, and returns a number."""
     target, kind = cpu_target.typing_context, types.Dispatcher(function)
     try:
         signature = kind.get_call_type(target, kinds, {})
@@ -232,6 +237,7 @@ def _checked(function, kinds):
     found = signature.return_type
     if not isinstance(found, (types.Float, types.Integer, types.Boolean)):
         raise Refused(f"it returns {found}, not a number")
+    return signature
 
 
 def _listed(kinds):
