@@ -249,17 +249,23 @@ def samples(num_samples):
     return count, (count,)
 
 
-def categories(z, batch, k, name="z"):
-    """Return categories z, shape (*batch) or (S, *batch), as (S, N) int32, and the shape of z."""
+def whole_numbers(z, below, name="z", least=0):
+    """Return an array of integers from `least` to `below` - 1."""
     z = array(z, name)
     if z.dtype.kind not in "iu":
         raise TypeError(f"{name} must hold integers, got dtype {z.dtype}")
-    if z.shape != batch and z.shape[1:] != batch:
+    if z.size and not (least <= z.min() and z.max() < below):
+        worst = z.min() if z.min() < least else z.max()
+        raise ValueError(f"{name} must be from {least} to {below - 1}, got {worst}")
+    return z
+
+
+def categories(z, batch, k, name="z"):
+    """Return categories z, shape (*batch) or (S, *batch), as (S, N) int32, and the shape of z."""
+    z = array(z, name)
+    if z.dtype.kind in "iu" and z.shape != batch and z.shape[1:] != batch:
         raise ValueError(f"{name} must have shape {batch} or (S, *{batch}), got {z.shape}")
-    if z.size and (z.min() < 0 or z.max() >= k):
-        raise ValueError(
-            f"{name} must be from 0 to {k - 1}, got {z.min() if z.min() < 0 else z.max()}"
-        )
+    z = whole_numbers(z, k, name)
     count = z.shape[0] if z.shape != batch else 1
     flat = np.ascontiguousarray(z, np.int32).reshape(count, math.prod(batch))
     return frozen(flat), z.shape

@@ -264,9 +264,7 @@ def _choices(logits, z):
     k = z.shape[-1]
     if not 1 <= k <= rows.shape[1]:
         raise ValueError(f"z must choose from 1 to {rows.shape[1]} items, got {k}")
-    if z.size and (z.min() < 0 or z.max() >= rows.shape[1]):
-        bad = z.min() if z.min() < 0 else z.max()
-        raise ValueError(f"z must be from 0 to {rows.shape[1] - 1}, got {bad}")
+    z = _validate.whole_numbers(z, rows.shape[1])
     flat = np.ascontiguousarray(z, np.int32).reshape(count, len(rows), k)
     ordered = np.sort(flat, axis=2)
     if (ordered[..., 1:] == ordered[..., :-1]).any():

@@ -137,6 +137,7 @@ class Arborescence(TracedTrees):
 
     def features(self, z: Any) -> FloatArray:
         """Return which edges the arborescences z have, shape (S, *batch, E)."""
+        z = _validate.whole_numbers(z, self.logits.shape[-1], least=self.least)
         x = _edmonds.arborescence(self.graph, z.reshape(-1, z.shape[-1]))
         return x.astype(self.logits.dtype).reshape(*z.shape[:-1], self.logits.shape[-1])
 

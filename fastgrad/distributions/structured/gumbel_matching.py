@@ -106,6 +106,7 @@ class GumbelMatching(Structured):
     def features(self, z: Any) -> FloatArray:
         """Return the permutation matrices of matchings z, shape (S, *batch, N, M)."""
         columns = np.arange(self.logits.shape[-1])
+        z = _validate.whole_numbers(z, columns.size)
         return (z[..., None] == columns).astype(self.logits.dtype)
 
     def sample(self, *, num_samples: int | None = None, rng: RNG, **options: Any) -> IntArray:

@@ -118,11 +118,19 @@ class KSubset(Structured):
 
     def log_prob(self, x: ArrayLike) -> FloatArray:
         """Log probability of sets: see `fastgrad.subset.k_hot_log_prob`."""
-        return k_hot.k_hot_log_prob(self.logits, x)
+        return k_hot.k_hot_log_prob(self.logits, self._checked(x))
 
     def score(self, x: ArrayLike) -> FloatArray:
         """Gradient of the log probability by the logits: ``x - mean()``, of the shape of x."""
-        return _validate.array(x, "x") - self.mean()
+        return self._checked(x) - self.mean()
+
+    def _checked(self, x: ArrayLike) -> Array:
+        """Return sets x if they have k items."""
+        x = _validate.array(x, "x")
+        sizes = x.sum(axis=-1)
+        if (bad := sizes != self.k).any():
+            raise ValueError(f"x must hold sets of {self.k} items, got {sizes[bad].flat[0]:g}")
+        return x
 
     def mean(self) -> FloatArray:
         """Probability of each item to be in the set: see `fastgrad.subset.marginals`."""

@@ -128,6 +128,7 @@ class LinearChain(PerturbedLogits):
     def features(self, z: Any) -> FloatArray:
         """Return the pairs of states of chains z, shape (S, *batch, L, K, K)."""
         k = self.states
+        z = _validate.whole_numbers(z, k)
         pairs = z[..., :-1] * k + z[..., 1:]
         x = np.zeros((*pairs.shape, k * k), self.logits.dtype)
         np.put_along_axis(x, pairs[..., None], 1, axis=-1)

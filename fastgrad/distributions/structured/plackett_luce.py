@@ -122,6 +122,7 @@ class PlackettLuce(PerturbedLogits):
 
     def features(self, z: Any) -> FloatArray:
         """Return the permutation matrices of orders z, shape (S, *batch, k, K)."""
+        z = _validate.whole_numbers(z, self.logits.shape[-1])
         x = np.empty((*z.shape, self.logits.shape[-1]), self.logits.dtype)
         _features.one_hot(_validate.frozen(z.reshape(-1)), x.reshape(z.size, x.shape[-1]))
         return x

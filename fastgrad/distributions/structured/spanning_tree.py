@@ -125,6 +125,7 @@ class SpanningTree(TracedTrees):
 
     def features(self, z: Any) -> FloatArray:
         """Return which edges the trees z have, shape (S, *batch, E)."""
+        z = _validate.whole_numbers(z, self.logits.shape[-1])
         x = np.zeros((*z.shape[:-1], self.logits.shape[-1]), self.logits.dtype)
         np.put_along_axis(x, z, 1, axis=-1)
         return x

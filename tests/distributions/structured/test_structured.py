@@ -8,6 +8,9 @@ import fastgrad as fg
 
 LISTED = [name for name, d in STRUCTURES.items() if "outcomes" not in d.lacks]
 SCORED = [name for name, d in STRUCTURES.items() if "score" not in d.lacks]
+# Those whose samples name what they hold, and so are not features themselves.
+KINDS = "PlackettLuce", "GumbelMatching", "SpanningTree", "Arborescence", "LinearChain"
+NAMED = [name for name, d in STRUCTURES.items() if type(d).__name__ in KINDS]
 DRAWS = 4000
 
 
@@ -120,3 +123,34 @@ def test_too_many_outcomes_are_refused_in_one_sentence():
         fg.exact.value(lambda x: x[:, 0], d)
     with pytest.raises(ValueError, match=message):
         fg.estimator("unordered_set")(lambda x: x[:, 0], d, num_samples=4, rng=0)
+
+
+@pytest.mark.parametrize(
+    "name", [n for n, d in STRUCTURES.items() if d.sample(rng=0).dtype == "i4"]
+)
+@pytest.mark.parametrize("bad", [-2, 2**20])
+def test_features_of_what_is_no_sample_are_refused(name, bad):
+    """They are written at the places that samples name."""
+    d = STRUCTURES[name]
+    z = d.sample(num_samples=3, rng=0).copy()
+    z.reshape(-1)[-1] = bad
+    with pytest.raises(ValueError, match=f"z must be from .*, got {bad}"):
+        d.features(z)
+    with pytest.raises(TypeError, match="z must hold integers, got dtype float64"):
+        d.features(z * 1.0)
+
+
+@pytest.mark.parametrize("bad", [-1, 3, 2**30])
+def test_features_of_no_category_are_refused(bad):
+    d = fg.Categorical(np.zeros((2, 3)))
+    with pytest.raises(ValueError, match=f"z must be from 0 to 2, got {bad}"):
+        d.features(np.array([[0, bad]], np.int32))
+
+
+@pytest.mark.parametrize("items", [0, 1, 3])
+def test_sets_of_another_size_have_no_probability(items):
+    d, x = fg.subset.KSubset(np.zeros((2, 4)), 2), np.zeros((2, 4))
+    x[:, 0], x[1, :2], x[0, :items] = 0, 1, 1
+    for method in (d.log_prob, d.score):
+        with pytest.raises(ValueError, match=f"x must hold sets of 2 items, got {items}"):
+            method(x)
