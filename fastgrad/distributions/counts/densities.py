@@ -26,8 +26,8 @@ def log_poisson(x: Array, log_rate: Any) -> Array:
     x, log_rate = np.broadcast_arrays(np.asarray(x, np.float64), log_rate)
     m = x + 1
     t = np.log(m) - log_rate
-    near = m * exp_remainder(np.ascontiguousarray(-t)) + t
-    return near - np.log(m) / 2 - HALF_LOG_2PI - log_gamma_remainder(np.ascontiguousarray(m))
+    near = m * exp_remainder(np.asarray(-t, order="C")) + t
+    return near - np.log(m) / 2 - HALF_LOG_2PI - log_gamma_remainder(np.asarray(m, order="C"))
 
 
 def log_binomial(x: Array, n: Any, log_p: Array, log_q: Array) -> Array:

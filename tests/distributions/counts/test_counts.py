@@ -180,3 +180,18 @@ def test_counts_have_no_temperature():
         fg.estimator("straight_through", temperature=0.5)(
             f, fg.counts.Poisson(0.0), num_samples=1, rng=0
         )
+
+
+@pytest.mark.parametrize(
+    "d",
+    [
+        fg.counts.Poisson(0.0),
+        fg.counts.Binomial(np.array(0.0), 3),
+        fg.counts.Geometric(np.array(0.0)),
+        fg.counts.NegativeBinomial(np.array(0.0), 2.5),
+    ],
+)
+def test_one_variable_has_one_number(d):
+    for z in (2, np.array(2), d.sample(rng=0)):
+        assert np.shape(d.log_prob(z)) == np.shape(d.score(z)) == ()
+    assert np.shape(d.log_prob(d.sample(num_samples=3, rng=0))) == (3,)
