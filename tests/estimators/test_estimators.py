@@ -362,6 +362,18 @@ def test_squares_that_overflow_teach_nothing(name, dtype, size):
         assert all(np.isfinite(x).all() for x in found.state.values())
 
 
+def test_a_bit_without_a_batch():
+    f = objective(lambda x: (x - 0.45) ** 2, grad=lambda x: 2 * (x - 0.45))
+    for name in list_estimators(distribution=fg.Bernoulli(0.3)):
+        run = estimator(name)
+        samples = run.min_samples
+        if name not in ("unordered_set", "sum_and_sample", "importance_weighted"):
+            samples = max(4, samples)  # these are without replacement
+        alone = run(f, fg.Bernoulli(0.3), num_samples=samples, rng=0)
+        row = run(f, fg.Bernoulli([0.3]), num_samples=samples, rng=0)
+        np.testing.assert_array_equal(alone.grad, row.grad[0])
+
+
 # -- gumbel_softmax -----------------------------------------------------------------------------
 
 
