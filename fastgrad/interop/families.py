@@ -13,7 +13,9 @@ from fastgrad._typing import FloatArray
 from fastgrad.distributions.bernoulli import Bernoulli
 from fastgrad.distributions.categorical import Categorical
 from fastgrad.distributions.discrete import Discrete
+from fastgrad.estimators.score_functions.gradient_controls import slopes
 from fastgrad.estimators.score_sums import expand
+from fastgrad.estimators.sums import mean_features
 
 __all__ = ["Family", "Shapes", "apply", "built", "named", "product", "shapes_of"]
 
@@ -72,6 +74,8 @@ def apply(family: Any, method: str, logits: Any, *others: Any, **options: Any) -
     lacking = d.lacks.get(NEEDS.get(method, ""))
     if lacking is not None:
         raise TypeError(f"{type(d).__name__} has no {method}: {lacking}")
+    if method == "mean" and d.one_hot:
+        return mean_features(d).reshape(d.feature_shape)
     return np.require(getattr(d, method)(*others, **options), requirements="W")
 
 
@@ -83,6 +87,8 @@ def product(family: Any, method: str, logits: Any, *others: Any, **options: Any)
         score = d.score(z)
         grad = score * expand(r, score)
         grad = grad.sum(axis=0) if grad.ndim > logits.ndim else grad
+    elif method == "mean" and d.one_hot:
+        grad = slopes(d, np.ascontiguousarray(others[0]), mean_features(d))[1]
     elif method == "mean":
         grad = d.mean_vjp(others[0])
     else:

@@ -20,7 +20,16 @@ from fastgrad.distributions.discrete import Discrete
 from fastgrad.interop import families
 from fastgrad.random import as_key
 from fastgrad.torch.operators import FIRST_ORDER
-from fastgrad.torch.tensors import TorchRNG, key_of, on_cpu, real, typed, words
+from fastgrad.torch.tensors import (
+    HALVES,
+    TorchRNG,
+    key_of,
+    on_cpu,
+    real,
+    scalar,
+    typed,
+    words,
+)
 
 __all__ = ["features", "gumbel_softmax", "log_prob", "mean", "sample"]
 
@@ -127,6 +136,12 @@ def _drawn(rng: TorchRNG, num_samples: int | None, sample_offset: int) -> dict[s
     return {"num_samples": num_samples, "rng": key, "sample_offset": sample_offset}
 
 
+def _samples(z: Any) -> Tensor:
+    """Return samples in a type that NumPy has."""
+    z = on_cpu(z, "z").detach()
+    return z.float() if z.dtype in HALVES else z
+
+
 # -- the functions ----------------------------------------------------------------------------
 
 
@@ -208,7 +223,7 @@ def features(family: Family, logits: Tensor, z: Tensor) -> Tensor:
     torch.Size([5, 3, 3])
     """
     x = real(logits, "logits").detach()
-    return typed(_applied(family, "features", [x, on_cpu(z, "z")]), logits.dtype)
+    return typed(_applied(family, "features", [x, _samples(z)]), logits.dtype)
 
 
 def log_prob(family: Family, logits: Tensor, z: Tensor) -> Tensor:
@@ -235,7 +250,7 @@ def log_prob(family: Family, logits: Tensor, z: Tensor) -> Tensor:
     >>> logits.grad
     tensor([ 0.6667,  0.1667, -0.8333])
     """
-    tensors = [real(logits, "logits"), on_cpu(z, "z").detach()]
+    tensors = [real(logits, "logits"), _samples(z)]
     return typed(_applied(family, "log_prob", tensors), logits.dtype)
 
 
@@ -306,6 +321,8 @@ def gumbel_softmax(
     torch.Size([3, 3])
     """
     drawn = _drawn(rng, num_samples, sample_offset)
+    if isinstance(temperature, Tensor):
+        temperature = float(scalar(temperature, "temperature"))
     drawn["temperature"] = _validate.temperature(temperature)
     return typed(
         _applied(family, "gumbel_softmax", [real(logits, "logits")], **drawn), logits.dtype

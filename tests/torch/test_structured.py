@@ -160,6 +160,26 @@ def test_half_precision_and_graphs():
     torch.testing.assert_close(compiled(torch.zeros(4)), torch.ones(4))
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_samples_may_be_of_half_precision(dtype):
+    pairs = functools.partial(fg.subset.KSubset, k=2)
+    x, z = torch.zeros(4), torch.tensor([[1.0, 0.0, 1.0, 0.0]])
+    for function in (fgt.structured.log_prob, fgt.structured.features):
+        torch.testing.assert_close(function(pairs, x, z.to(dtype)), function(pairs, x, z))
+
+
+@pytest.mark.parametrize(
+    ("family", "softmax"),
+    [(fg.Categorical, lambda x: x.softmax(dim=-1)), (fg.Bernoulli, torch.sigmoid)],
+)
+def test_rows_have_means_too(family, softmax):
+    x = torch.tensor([[0.3, -1.0, 0.4], [0.1, 0.2, -torch.inf]], requires_grad=True)
+    for loss in (lambda p: (p**2).sum(), lambda p: p[:, 0].sum()):
+        values = [loss(p(x)) for p in (functools.partial(fgt.structured.mean, family), softmax)]
+        torch.testing.assert_close(*values)
+        torch.testing.assert_close(*(torch.autograd.grad(value, x) for value in values))
+
+
 def test_what_is_refused():
     x, module = torch.zeros(3), fgt.structured
     pairs = functools.partial(fg.subset.KSubset, k=2)
@@ -174,6 +194,11 @@ def test_what_is_refused():
     three = functools.partial(fg.counts.Multinomial, total_count=3)
     with pytest.raises(TypeError, match="Multinomial has no gumbel_softmax: its counts are sums"):
         module.gumbel_softmax(three, x, temperature=1.0, rng=0)
+    heat = torch.tensor(0.5, requires_grad=True)
+    with pytest.raises(ValueError, match="temperature must not require grad"):
+        module.gumbel_softmax(pairs, x, temperature=heat, rng=0)
+    with pytest.raises(ValueError, match="z must be from 0 to 2, got 3"):
+        module.features(fg.permutation.PlackettLuce, x, torch.tensor([0, 1, 3]))
     with pytest.raises(TypeError, match="logits must be a tensor, got ndarray"):
         module.sample(pairs, np.zeros(3), rng=0)
     with pytest.raises(TypeError, match=r"family must make a distribution of an array .* got 'no'"):
