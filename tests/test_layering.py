@@ -341,7 +341,7 @@ def test_importing_pulls_in_no_optional_package():
 
 
 def test_import_time(tmp_path):
-    """Under 0.6 s; on a slow machine, at most 2.5 times that of the packages below it.
+    """At most 1.5 times that of the packages below it, or under 0.45 s.
 
     That is processor time, of modules whose bytecode is there. The best of five: what is good
     enough once need not be looked at again.
@@ -355,7 +355,7 @@ def test_import_time(tmp_path):
     alone = whole = float("inf")
     for _ in range(5):  # in turns, so that a slow spell hits both
         whole = min(whole, float(run(timed.format("import fastgrad"), **kept)))
-        if whole < 0.6:
+        if whole < 0.45:
             break
         alone = min(alone, float(run(timed.format(below), **kept)))
-    assert whole < 0.6 or whole < 2.5 * alone, f"{whole:.2f} s, Numba and NumPy {alone:.2f}"
+    assert whole < 0.45 or whole < 1.5 * alone, f"{whole:.2f} s, Numba and NumPy {alone:.2f}"
