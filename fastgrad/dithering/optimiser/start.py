@@ -9,7 +9,6 @@ import numpy as np
 from fastgrad import random
 from fastgrad._typing import FloatArray
 from fastgrad.dithering.eye import colour
-from fastgrad.dithering.eye.blur import convolve
 from fastgrad.dithering.optimiser.annealing import Annealing, anneal, schedule
 from fastgrad.dithering.optimiser.diffusion import diffuse
 from fastgrad.dithering.optimiser.learning import fitted
@@ -51,8 +50,6 @@ class Trials:
             weights = np.where(share >= share.mean() / 2, share, 0)[..., 0]
         self._space, self._keys, self._steps = problem.space, key.split(trials), steps
         self._loss = problem.loss_of(small, weights)
-        self._weights = np.ones(small.shape[:2]) if weights is None else weights
-        self._wanted = self._as_seen(self._loss.planes)
         encoded = counting = colour.encode(small)
         self._seen = BlurredError(encoded, weights=self._loss.weights, **problem.viewing.blur)
         if weights is not None and weights.any():
@@ -100,25 +97,10 @@ class Trials:
             search.sweep()
             palette = fitted(search, self._fit, palette)
         # Tones near black hardly count in linear light, but the eye tells them apart: the palette
-        # to take is good for the sRGB values too.
+        # to take is good for the sRGB values too. Both are squares, for a palette that is near in
+        # the mean may lack a tone altogether, and structure with it.
         values = colour.encode(np.clip(self._space.back(palette), 0, 1))
-        squares = search.errors()[0] * self._seen.of(indices, values)
-        return palette, np.sqrt(squares) * self._difference(palette.T[:, indices])
-
-    def _difference(self, planes):
-        """Return how far a dithered copy is from what it should be, where it is looked at.
-
-        The loss, a mean of squares, is ruled by the places of the greatest errors. Which of two
-        palettes is seen to be better depends as much on the mean of the distances of colours.
-        """
-        distances = np.linalg.norm(self._as_seen(planes) - self._wanted, axis=-1)
-        return (distances * self._weights).sum() / max(self._weights.sum(), 1e-9)
-
-    def _as_seen(self, planes):
-        """Return the sRGB values, (height, width, channels), of blurred planes of the loss."""
-        blurred = convolve(planes * (self._weights > 0), self._loss.terms, nu=0)
-        light = self._space.back(blurred.transpose(1, 2, 0))
-        return colour.encode(np.clip(light, 0, 1))
+        return palette, search.errors()[0] * self._seen.of(indices, values)
 
 
 def box_means(image: FloatArray, pixels: int) -> FloatArray:
