@@ -14,17 +14,22 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgrad._typing import Array, ByteArray
+from fastgrad.dithering.optimiser.drawn import (
+    FREE,
+    amid_their_own,
+    codes_of,
+    inks_of,
+    lines_of,
+    rgb_of,
+)
 from fastgrad.dithering.optimiser.palette import initial
 from fastgrad.dithering.optimiser.selection import nearest, selected
 from fastgrad.dithering.optimiser.spare import refilled, spare
 
 __all__ = ["FREE", "Pins", "codes_of", "covering", "fields", "near", "nearby", "page", "rgb_of"]
 
-FREE = -1  # the label of a pixel that is not pinned
 DRAWN = 0.25  # share of pixels amid their own colour from which on a picture is a drawn one
 CORE = 4  # least number of such pixels in a colour's fields
-LINE = 24  # pixels of one colour, one beside the other, that are a line; or, in all, an ink
-STROKE = 5  # rows and columns around a pixel of an ink in which there is ground
 ROOM = 8  # one entry in so many is left for what is not flat
 NEAR = 1  # in each channel: a difference of 1/255 that nobody sees
 SEEDS = 3  # of the clusterings for a smooth picture
@@ -61,23 +66,6 @@ class Pins(NamedTuple):
         return np.where(self.free, indices, self.labels).astype(np.uint8)
 
 
-def codes_of(colors: Array) -> npt.NDArray[np.int32]:
-    """Return colours of three bytes, the last axis, as one number each.
-
-    Examples
-    --------
-    >>> int(codes_of(np.uint8([1, 2, 3]))) == 0x010203
-    True
-    """
-    wide = colors.astype(np.int32)
-    return (wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2]
-
-
-def rgb_of(codes: Array) -> ByteArray:
-    """Return the colours that `codes_of` has made numbers of."""
-    return np.stack([codes >> 16, codes >> 8, codes], axis=-1).astype(np.uint8)
-
-
 def fields(
     image: ByteArray,
     seen: npt.NDArray[np.bool_] | None,
@@ -105,9 +93,10 @@ def fields(
     -------
     Pins or None
         None for a photograph: where fewer than a quarter of the pixels have eight neighbours of
-        the same colour. Long lines of one colour are flat too where there is room, and half of what
-        is left is for inks of text on flat ground. Of more flat colours than room, those are taken
-        that cover much, not just a step of a ramp, and cannot be mixed of the others.
+        the same colour. Long lines of one colour are flat too where there is room, and three
+        quarters of what is left are for inks of text on flat ground. Of more flat colours than
+        room, those are taken that cover much, not just a step of a ramp, and cannot be mixed of the
+        others.
 
     Examples
     --------
@@ -124,7 +113,7 @@ def fields(
     if seen is not None:
         codes = np.where(seen, codes, FREE)
     counted = codes.size if seen is None else np.count_nonzero(seen)
-    amid = codes[_amid(codes) & (codes != FREE)]
+    amid = codes[amid_their_own(codes) & (codes != FREE)]
     if amid.size < DRAWN * counted or not counted:
         return None
     chosen = kept
@@ -290,20 +279,6 @@ def covering(
     return Pins(palette, table[codes_of(image)], True)
 
 
-def _amid(codes: Array) -> npt.NDArray[np.bool_]:
-    """Return where a pixel and its eight neighbours are the same; edges continue outside."""
-    same = np.ones(codes.shape, bool)
-    down = codes[1:] == codes[:-1]
-    same[1:] &= down
-    same[:-1] &= down
-    across = np.zeros(codes.shape, bool)
-    across[:] = same
-    beside = codes[:, 1:] == codes[:, :-1]
-    across[:, 1:] &= beside & same[:, :-1]
-    across[:, :-1] &= beside & same[:, 1:]
-    return across
-
-
 def _chosen(codes: Array, amid: Array, kept: ByteArray, room: int) -> ByteArray:
     """Return the flat colours of a picture that are to be pinned, beside those that are kept."""
     flat, sizes = np.unique(amid[~np.isin(amid, codes_of(kept))], return_counts=True)
@@ -311,39 +286,11 @@ def _chosen(codes: Array, amid: Array, kept: ByteArray, room: int) -> ByteArray:
     if len(flat) > room:
         large = sizes >= amid.size / (4 * room)
         return selected(rgb_of(flat[large]), sizes[large], kept, room)
-    lines = np.unique(np.concatenate([_runs(codes), _runs(codes.T)]))
+    lines = np.unique(np.concatenate([lines_of(codes), lines_of(codes.T)]))
     lines = lines[~np.isin(lines, flat) & ~np.isin(lines, codes_of(kept)) & (lines != FREE)]
     drawn = np.concatenate([flat[np.argsort(-sizes, kind="stable")], lines])
     left = room - len(drawn)
     if left < 0:
         return rgb_of(drawn[: len(flat)])
-    inks = _inks(codes, np.isin(codes, np.concatenate([drawn, codes_of(kept)])))
-    return rgb_of(np.concatenate([drawn, inks[: left // 2]]))
-
-
-def _inks(codes: Array, ground: npt.NDArray[np.bool_]) -> Array:
-    """Return the colours of text on flat ground, by size; photographs on it have none."""
-    from scipy import ndimage
-
-    solid = np.zeros(codes.shape, bool)  # where a pixel has another of its colour beside it
-    for one, two in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
-        solid[one] |= (same := codes[one] == codes[two])
-        solid[two] |= same
-    other = ~ground & (codes != FREE)
-    some = other & solid & ndimage.maximum_filter(ground, STROKE)
-    inks, sizes = np.unique(codes[some], return_counts=True)
-    inks, sizes = inks[sizes >= LINE], sizes[sizes >= LINE]
-    _, whole = np.unique(codes[other & np.isin(codes, inks)], return_counts=True)
-    order = np.argsort(-whole, kind="stable")
-    return inks[order][(2 * sizes > whole)[order]]
-
-
-def _runs(codes: Array) -> Array:
-    """Return the colours of long horizontal lines."""
-    if codes.shape[1] < LINE:
-        return codes.ravel()[:0]
-    long = codes[:, LINE - 1 :].copy()
-    same = np.ones(long.shape, bool)
-    for shift in range(1, LINE):
-        same &= long == codes[:, LINE - 1 - shift : codes.shape[1] - shift]
-    return long[same]
+    inks = inks_of(codes, np.isin(codes, np.concatenate([drawn, codes_of(kept)])))
+    return rgb_of(np.concatenate([drawn, inks[: 3 * left // 4]]))

@@ -144,8 +144,15 @@ def test_a_screen():
     core = amid(image)
     np.testing.assert_array_equal(result.image[1:-1, 1:-1][core], image[1:-1, 1:-1][core])
     assert len(np.unique(result.palette[np.unique(result.indices)], axis=0)) == 64
-    heading = (image == [235, 240, 250]).all(axis=-1)
-    np.testing.assert_array_equal(result.image[heading], image[heading])
+    grey = image @ np.array([299, 587, 114])
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(grey, 1, mode="edge"), (3, 3))
+    ends = (grey == around.min(axis=(2, 3))) | (grey == around.max(axis=(2, 3)))
+    colours, places = np.unique(image.reshape(-1, 3), axis=0, return_inverse=True)
+    counts = [np.bincount(places.ravel(), which.ravel()) for which in (ends, ends >= 0)]
+    inks = np.flatnonzero((counts[0] >= 24) & (2 * counts[0] > counts[1]))
+    drawn = np.isin(places.reshape(grey.shape), inks)  # every field, line and ink
+    np.testing.assert_array_equal(result.image[drawn], image[drawn])
+    assert [235, 240, 250] in colours[inks].tolist()
     for row in range(80, 116):  # each step of the ramp is a line of its own
         assert (result.image[row, 131:148] == image[row, 131:148]).all()
 
@@ -184,6 +191,16 @@ def test_inks_of_text_on_flat_ground_are_pinned():
     assert pins.palette[-2:].tolist() == [[235, 240, 250], [70, 80, 96]]
     few = flat.fields(image, None, 5, kept=NONE)
     assert few.palette.tolist() == [[250] * 3, [33, 45, 62], [235, 240, 250]]
+
+
+def test_the_ink_comes_before_what_is_between_it_and_the_paper():
+    image = np.full((40, 130, 3), 250, np.uint8)
+    for i in range(20):  # strokes with twice as many pixels at their edges
+        image[10:16, 4 + 6 * i] = [120, 130, 145]
+        image[10:16, [3 + 6 * i, 5 + 6 * i]] = [185, 190, 197]
+    assert flat.fields(image, None, 4, kept=NONE).palette[1:].tolist() == [[120, 130, 145]]
+    both = flat.fields(image, None, 6, kept=NONE).palette[1:].tolist()
+    assert both == [[120, 130, 145], [185, 190, 197]]
 
 
 def test_nothing_of_a_photograph_is_pinned():
