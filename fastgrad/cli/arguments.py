@@ -11,6 +11,7 @@ from fastgrad.cli.values import (
     gain,
     mask,
     number,
+    opacity,
     page,
     shared,
     size,
@@ -244,11 +245,13 @@ DITHER: dict[str, tuple[Option, ...]] = {
     "picture": (
         option(
             "--alpha",
-            type=str.lower,
-            choices=MODES,
+            type=opacity,
+            metavar=f"{'|'.join(MODES)}|#rrggbb",
             help="opacity stays as far as the palette has room, turns into all or nothing, or is "
-            "laid on white (default: keep; with --preset, blend)",
+            "laid on white; or transparent pixels have the colour, which others then have not "
+            "(default: keep; with --preset, blend)",
         ),
+        numeric(*("--transparent-index", int, 0, 255, "which entry of the palette is transparent")),
         option(
             "--hidden",
             action="store_true",

@@ -23,7 +23,9 @@ from fastgrad.dithering.optimiser.tile_limits import Tiles
 from fastgrad.dithering.pictures import masks, palette_files
 from fastgrad.dithering.pictures.dot_gains import EXCLUDES, dot_gain_for
 from fastgrad.dithering.pictures.images import FileError
+from fastgrad.dithering.pictures.inputs import Swatches
 from fastgrad.dithering.pictures.presets import PRESETS, measured
+from fastgrad.dithering.pictures.transparent_entry import key_of
 from fastgrad.dithering.tiled import NOTHING
 
 OPTIONS = (*(field.name for field in dataclasses.fields(Viewing)), "structure", "estimator")
@@ -31,6 +33,7 @@ OPTIONS += ("speed", "time_budget", "rate", "max_bytes", "quality", "fit", "soli
 NOT_WITH_TILES = ("colors", "palette", "preset", "measured", "choose", "lock_colors", "fit")
 NOT_WITH_TILES += ("solid", "mask", "threshold", "structure", "estimator", "rate", "max_bytes")
 NOT_WITH_TILES += ("quality", "alpha", "hidden", "format", "pattern", "dot_gain")
+NOT_WITH_TILES += ("transparent_index",)
 
 
 def dither(given: argparse.Namespace) -> int:
@@ -248,7 +251,8 @@ def _settings(given: argparse.Namespace) -> Settings:
     asked = {name: getattr(given, name) for name in OPTIONS if getattr(given, name) is not None}
     if given.ppd is not None or given.sigma is not None:  # in the place of a preset's blur
         options = {name: x for name, x in options.items() if name not in ("ppd", "sigma")}
-    alpha = given.alpha or ("blend" if given.preset or given.measured or given.format else "keep")
+    mode, key = key_of(given.alpha)
+    alpha = mode or ("blend" if given.preset or given.measured or given.format else "keep")
     if given.format and alpha != "blend":
         given.refuse("--format goes with --alpha blend")
     if given.fit_size and not given.resize:
@@ -278,6 +282,23 @@ def _settings(given: argparse.Namespace) -> Settings:
         given.refuse("--hidden goes with .png and .webp: a GIF has one transparent colour")
     if given.hidden:
         asked["hidden"] = True
+    if key is not None:
+        if given.hidden or given.choose:
+            name = "hidden" if given.hidden else "choose"
+            given.refuse(f"--{name} goes without a colour as --alpha")
+        try:
+            inks = None if palette is None or device is None else Swatches(palette, device, {})
+            key, inks = key.without(inks)
+        except ValueError as error:
+            given.refuse(f"--{error}")
+            raise
+        if inks is not None:
+            palette, device = inks.colors, inks.device
+    if given.transparent_index is not None:
+        if alpha == "blend":
+            given.refuse("--transparent-index goes with --alpha keep, key or a colour")
+        if given.output and given.output.lower().endswith(".webp"):
+            given.refuse("--transparent-index goes with .png and .gif: a .webp has no palette")
     if tiles is not None:
         asked["tiles"], alpha = tiles, "blend"
     return Settings(
@@ -295,4 +316,6 @@ def _settings(given: argparse.Namespace) -> Settings:
         given.resume,
         given.colors is not None or palette is not None,
         given.choose,
+        key=key,
+        transparent_index=given.transparent_index,
     )

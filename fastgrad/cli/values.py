@@ -11,8 +11,10 @@ from fastgrad.cli.messages import printable
 from fastgrad.dithering.files.plan import checked_suffix
 from fastgrad.dithering.optimiser.solid import MODES
 from fastgrad.dithering.optimiser.tile_limits import Tiles
+from fastgrad.dithering.pictures import transparency
 from fastgrad.dithering.pictures.consoles import CONSOLES
 from fastgrad.dithering.pictures.inputs import colors_of
+from fastgrad.dithering.pictures.transparent_entry import key_of
 
 PAGES = (".html", ".htm")
 
@@ -123,6 +125,19 @@ def shared(text: str) -> bool | str:
             f"must be learn, none, or a colour like #rrggbb, got {shown}"
         ) from None
     return f"#{bytes(color).hex()}"
+
+
+def opacity(text: str) -> str:
+    """Read what becomes of opacity: the name of a mode, or a colour."""
+    try:
+        mode, key = key_of(text.lower())
+    except ValueError as error:
+        _, hint, near = str(error).partition(" (did you mean")
+        known, shown = ", ".join(transparency.MODES), printable(text, longest=40)
+        raise argparse.ArgumentTypeError(
+            f"must be one of {known}, or a colour like #rrggbb, got {shown}{hint}{near}"
+        ) from None
+    return str(mode) if key is None else f"#{bytes(key.color).hex()}"
 
 
 def mask(text: str) -> tuple[str, str]:

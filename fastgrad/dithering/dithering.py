@@ -24,6 +24,7 @@ from fastgrad.dithering.pictures.dot_gains import Gain, dot_gain_for
 from fastgrad.dithering.pictures.inputs import Colors
 from fastgrad.dithering.pictures.presets import Preset
 from fastgrad.dithering.pictures.transparency import Mode
+from fastgrad.dithering.pictures.transparent_entry import key_of
 from fastgrad.dithering.progress import shown
 from fastgrad.dithering.result import Dithering, Progress
 from fastgrad.dithering.soft_edges import dither_soft
@@ -55,7 +56,7 @@ def dither(
     tiles: Tiles | Console | None = None,
     pattern: PatternName | None = None,
     dot_gain: Gain | None = None,
-    alpha: Mode | None = None,
+    alpha: Mode | str | None = None,
     hidden: bool = False,
     fit: Fit | ToneMap | None = None,
     solid: bool | Colors | None = None,
@@ -97,7 +98,8 @@ def dither(
     more than a thousand rows are in memory. There it may be anything that is sliced like an array,
     such as a memory map, or an array of Zarr's or Dask's. With ``previous``, ``structure``,
     ``choose``, ``pattern``, ``dot_gain``, ``rate``, ``max_bytes``, ``quality``, a ``time_budget``,
-    a region of text, or opacity kept in a given palette or with ``weights``, it is done in memory.
+    a text region, a colour as ``alpha``, or opacity kept in a given palette or with ``weights``,
+    it is done in memory.
 
     Parameters
     ----------
@@ -138,11 +140,12 @@ def dither(
         of a pixel to the nine dots around it, or its file of JSON: see
         `fastgrad.dithering.DotGain`. The picture is such that what is seen of it is right. It needs
         a palette of two colours, and a space of light, "opponent" or "linear".
-    alpha : {"keep", "key", "blend"}, optional
+    alpha : {"keep", "key", "blend"} or str, optional
         What becomes of opacity: it stays as far as the palette has room, turns into all or
         nothing, or the picture is laid on white. By default "keep", and "blend" with a preset.
         Where nothing is given of the palette, its colours are learned together with their opacity,
-        of premultiplied sRGB values; a transparent entry is one of ``colors``.
+        of premultiplied sRGB values; a transparent entry is one of ``colors``. Or a colour such as
+        ``"#ff00ff"``, that of transparent pixels alone: one of a given palette, else the first.
     hidden : bool, optional
         Keep the colours of transparent pixels, which are lost by default: one in eight of the
         entries, at most, is for them.
@@ -284,16 +287,16 @@ def dither(
         alone("dot_gain", choose=choose, pattern=pattern, structure=structure, **sizes)
         alone("dot_gain", lock_colors=lock_colors, previous=previous)
     gain = dot_gain_for(dot_gain, palette, preset)
-    chosen = None
+    chosen, key = None, key_of(alpha)[1]
     if choose is not None:
-        alone("choose", lock_colors=lock_colors, previous=previous)
+        alone("choose", lock_colors=lock_colors, previous=previous, alpha=key and alpha)
         how = {"weights": weights, "local_weights": local_weights, "rng": rng}
         alpha = "blend" if alpha is None and preset is not None else alpha
         chosen = swatches_for(image, choose, palette, preset, **eye, **how)
     same: dict[str, Any] = {"colors": colors, "lock_colors": lock_colors, "alpha": alpha}
     same |= {"fit": fit, "solid": solid, "regions": regions, "hidden": hidden, "weights": weights}
     text = "text" in (regions or {}) or None  # which sees whole words
-    whole = [criterion.structure or None, previous, time_budget, text, choose, pattern, gain]
+    whole = [criterion.structure or None, previous, time_budget, text, choose, pattern, gain, key]
     whole_only = bool(thrift.asked) or any(option is not None for option in whole)
     source = source_of(image, whole=whole_only)
     mode = alpha or ("keep" if preset is None else "blend")

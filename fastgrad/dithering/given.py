@@ -12,7 +12,7 @@ from fastgrad import _validate
 from fastgrad._typing import Array, ArrayLike, ByteArray
 from fastgrad.dithering.eye.colour import SPACES
 from fastgrad.dithering.optimiser import tones
-from fastgrad.dithering.optimiser.solid import Labels, Mode, settled
+from fastgrad.dithering.optimiser.solid import Labels, Mode, settled, shown
 from fastgrad.dithering.optimiser.tones import Fit, ToneMap
 from fastgrad.dithering.pictures import transparency
 from fastgrad.dithering.pictures.inputs import (
@@ -24,10 +24,11 @@ from fastgrad.dithering.pictures.inputs import (
     swatches_of,
 )
 from fastgrad.dithering.pictures.presets import Preset
+from fastgrad.dithering.pictures.transparent_entry import Entries, KeyColor, key_of
 from fastgrad.dithering.result import Dithering, Progress
 from fastgrad.dithering.soft_edges import is_soft
 
-__all__ = ["Given", "shown"]
+__all__ = ["Given"]
 
 COLORS, MOST = 16, 256  # of a palette: by default, and at most
 HIDDEN = 8  # one in so many entries is for hidden colours, if they are kept
@@ -60,6 +61,8 @@ class Given:
         The given colours, those of the device, and the options that suit them.
     mode : {"keep", "key", "blend"}
         What becomes of opacity.
+    key : KeyColor or None
+        The colour that stands for transparent pixels.
     fit : str or ToneMap
         How the values were brought into the range of the palette.
     solid : bool or array of uint8, shape (N, 3)
@@ -85,6 +88,7 @@ class Given:
     previous: ArrayLike | None
     swatches: Swatches | None
     mode: transparency.Mode
+    key: KeyColor | None
     fit: Fit | ToneMap
     solid: bool | ByteArray
     settled: Labels | None
@@ -99,7 +103,7 @@ class Given:
         palette: Colors | Swatches | None = None,
         preset: str | Preset | None = None,
         lock_colors: bool = False,
-        alpha: transparency.Mode | None = None,
+        alpha: str | None = None,
         hidden: bool = False,
         weights: ArrayLike | None = None,
         previous: Dithering | ArrayLike | None = None,
@@ -109,11 +113,14 @@ class Given:
         regions: Mapping[Mode, ArrayLike] | None = None,
     ) -> None:
         lock = _validate.choice(lock_colors, "lock_colors", (False, True))
-        if alpha is None:
-            self.mode = "keep" if preset is None else "blend"
-        else:
-            self.mode = _validate.named(alpha, "alpha", transparency.MODES)
+        mode, self.key = key_of(alpha)
+        self.mode = mode or ("keep" if preset is None else "blend")
         self.swatches = swatches_of(palette, preset)
+        if self.key is not None:
+            for name, other in {"previous": previous, "hidden": hidden or None}.items():
+                if other is not None:
+                    raise ValueError(f"{name} must be left out with a colour as alpha")
+            self.key, self.swatches = self.key.without(self.swatches)
         if preset is not None and colors is not None and not lock:
             raise ValueError(
                 f"colors must be None with a preset unless lock_colors is True, got {colors}"
@@ -138,6 +145,8 @@ class Given:
             if plain and is_soft(self._alpha, count) and self._alpha.any():
                 self.soft = self._alpha
             self._make_room(lock)
+        elif lock and self.key is not None:
+            self.colors = count - 1  # it has its entry, though no pixel has it
         self.previous = _opaque(previous) if isinstance(previous, Dithering) else previous
         self.solid = self._solid(solid, regions, lock)
         self.settled = self._settled(regions)
@@ -197,7 +206,17 @@ class Given:
             result = replace(
                 result, indices=indices, palette=palette, opacity=opacity, device=device
             )
-        return result
+        return result if self.key is None else self._keyed(self.key, result)
+
+    def _keyed(self, key: KeyColor, result: Dithering) -> Dithering:
+        """Return a result whose transparent pixels have a colour."""
+        made = key.laid(Entries(result.indices, result.palette, result.opacity))
+        device = result.device
+        if device is not None:
+            device = key.laid(Entries(result.indices, device, result.opacity)).palette
+        return replace(
+            result, indices=made.indices, palette=made.palette, opacity=None, device=device
+        )
 
     def _with_opacity(self, result: Dithering) -> Dithering:
         """Return a result with opacity that was not learned, and the colours of a device."""
@@ -289,38 +308,6 @@ class Given:
                 if weights.shape != seen.shape:
                     raise ValueError(f"weights must have shape {seen.shape}, got {weights.shape}")
                 self.weights = np.where(seen, weights, weights.dtype.type(0))
-
-
-def shown(values: Array, settled: Labels, palette: ByteArray) -> Array:
-    """Return a picture with settled pixels as they will be shown.
-
-    Parameters
-    ----------
-    values : array, shape (height, width, 3) or (height, width)
-        sRGB or grey values, uint8 or float in [0, 1].
-    settled : array of int16, shape (height, width)
-        The indices that are settled, -1 elsewhere.
-    palette : array of uint8, shape (K, 3)
-        The colours.
-
-    Returns
-    -------
-    array, shape (height, width, 3) or (height, width)
-        The picture, of the same dtype.
-
-    Examples
-    --------
-    >>> shown(np.uint8([[7, 8]]), np.int16([[-1, 0]]), np.uint8([[9, 9, 9]])).tolist()
-    [[7, 9]]
-    """
-    chosen = settled >= 0
-    colors = palette[settled[chosen]]
-    grey = values.ndim == 2
-    if grey and not (colors == colors[:, :1]).all():
-        values, grey = np.repeat(values[..., None], 3, axis=2), False
-    made = values.copy()
-    made[chosen] = (colors[:, 0] if grey else colors) / (1 if values.dtype == np.uint8 else 255)
-    return made
 
 
 def _without_opacity(pixels: Pixels, mode: transparency.Mode) -> Pixels:

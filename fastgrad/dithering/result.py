@@ -18,6 +18,7 @@ from fastgrad.dithering.optimiser.printed import searching
 from fastgrad.dithering.pictures import transparency
 from fastgrad.dithering.pictures.inputs import Colors, colors_of, pixels_of
 from fastgrad.dithering.pictures.report import Figures, against_others
+from fastgrad.dithering.pictures.transparent_entry import Entries, moved
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -102,6 +103,7 @@ class Dithering:
         *,
         format: FormatName | None = None,
         codes: Sequence[int] | None = None,
+        transparent_index: int | None = None,
     ) -> None:
         """Write the picture to a file, all of it or nothing.
 
@@ -116,9 +118,13 @@ class Dithering:
         codes : sequence of int, optional
             The driver's numbers of the colours in "raw" and "c", such as those of a preset; by
             default their indices.
+        transparent_index : int, optional
+            Which entry of the file's palette is to be the transparent one, if there is one.
 
         Raises
         ------
+        ValueError
+            If the palette has no such entry.
         FileError
             If the name ends otherwise, the file cannot be written, or Pillow is not installed.
         """
@@ -136,9 +142,12 @@ class Dithering:
             output_files.replace(made, target)
             return
         output_files.check_targets([target], endings=indexed.ENDINGS)
-        data = indexed.encode(
-            [self.indices], self._written, self.opacity, ending=target.suffix.lower()
-        )
+        entries = Entries(self.indices, self._written, self.opacity)
+        if transparent_index is not None:
+            place = _validate.integer(transparent_index, "transparent_index", 0, 255)
+            entries = moved(entries, place)
+        indices, palette, opacity = entries
+        data = indexed.encode([indices], palette, opacity, ending=target.suffix.lower())
         output_files.replace(data, target)
 
     def compare(

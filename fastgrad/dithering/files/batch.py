@@ -90,7 +90,8 @@ def dither_files(
     palette: Colors | None = None,
     preset: str | Preset | None = None,
     lock_colors: bool = False,
-    alpha: transparency.Mode | None = None,
+    alpha: transparency.Mode | str | None = None,
+    transparent_index: int | None = None,
     **options: Any,
 ) -> list[DitheredFile]:
     """Dither picture files, animations among them, as the command ``fastgrad dither`` does.
@@ -129,6 +130,9 @@ def dither_files(
     each : bool, optional
         Whether ``max_bytes`` is for each picture. By default several pictures have so many in all,
         those that are there already among them, shared so that the sum of their errors is least.
+    transparent_index : int, optional
+        The index of the transparent entry of the palettes, or of a colour as ``alpha``, where there
+        is one; the other entries keep their order.
     colors, palette, preset, lock_colors, alpha, **options
         Options of `fastgrad.dither`. All frames of an animation share a palette; but with
         ``quality``, those of a GIF may have their own, and the result has that of the first.
@@ -177,6 +181,9 @@ def dither_files(
     settings = _settings(given, colors, lock_colors, out, options)
     resumed = bool(_validate.choice(resume, "resume", (False, True)))
     settings = replace(settings, size=resize, resume=resumed, choose=_choose(given, chosen))
+    if transparent_index is not None:
+        place = _validate.integer(transparent_index, "transparent_index", 0, 255)
+        settings = replace(settings, transparent_index=place)
     apart = bool(_validate.choice(each, "each", (False, True)))
     if apart and options.get("max_bytes") is None:
         raise ValueError("each must be False without max_bytes, got True")
@@ -258,6 +265,7 @@ def _settings(
         None,
         {**options, **eye, "fit": given.fit, "solid": given.solid},
         counted=given.counted,
+        key=given.key,
     )
 
 
@@ -265,6 +273,8 @@ def _choose(given: Given, choose: Any) -> int | None:
     """Check how many of the given colours are taken."""
     if choose is None:
         return None
+    if given.key is not None:
+        raise ValueError(f"choose must be left out with a colour as alpha, got {choose!r}")
     if given.palette is None or given.counted is False or given.colors is not None:
         raise ValueError(f"palette or preset must be given alone with choose, got {choose!r}")
     return _validate.integer(choose, "choose", 2, len(given.palette))

@@ -110,6 +110,9 @@ def run(
     if settings.choose is not None:
         why = "each set of colours is tried on all pixels together"
         raise _unknown(picture, "choose", why)
+    if settings.key is not None or settings.transparent_index is not None:
+        why = "the entry that is transparent stands where it is"
+        raise _unknown(picture, "a key colour or a transparent index", why)
     for name, mask in (settings.options.get("regions") or {}).items():
         if name == "text":
             why = "its words are told from paper by all of the region at once"

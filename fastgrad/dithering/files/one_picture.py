@@ -175,7 +175,8 @@ class _Work:
 
     def learning(self, transparent: bool) -> dict[str, Any]:
         """Return the arguments of a palette to learn; a transparent entry is one of its colours."""
-        given = self.settings.palette
+        given, key = self.settings.palette, self.settings.key
+        transparent |= key is not None and key.place is not None
         if not (transparent or self.settings.counted) and CHOOSING & self.options.keys():
             return {}
         colors = max(2, 0 if given is None else len(given), self.colors - transparent)

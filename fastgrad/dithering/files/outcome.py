@@ -19,6 +19,7 @@ from fastgrad.dithering.pictures import (
     png_chunks,
     transparency,
 )
+from fastgrad.dithering.pictures.transparent_entry import Entries, KeyColor, moved
 
 __all__ = ["Outcome", "Settings", "failure", "larger"]
 
@@ -55,6 +56,10 @@ class Settings:
         How many of the given colours are taken; None for all.
     apart : bool
         Whether each frame of an animation has a palette of its own.
+    key : KeyColor or None
+        The colour that stands for transparent pixels; it is not among the given ones.
+    transparent_index : int or None
+        Where the transparent entry stands.
     """
 
     palette: Array | None
@@ -72,6 +77,8 @@ class Settings:
     counted: bool = True
     choose: int | None = None
     apart: bool = False
+    key: KeyColor | None = None
+    transparent_index: int | None = None
 
     @property
     def ordered(self) -> bool:
@@ -196,12 +203,25 @@ class Outcome:
                 frames, palette, opacity = animation.arranged(frames, palette, opacity)
             else:
                 frames, palette, opacity = list(order[0]), *order[1:]
+        entries = self._placed(Entries(np.stack(frames), palette, opacity), picture, settings)
+        frames, palette, opacity = list(entries.indices), *entries[1:]
         data = indexed.encode(
             frames, palette, opacity, ending=ending, durations=self.durations, plays=picture.plays
         )
         if ending == ".png":
             data = png_chunks.insert(data, picture.metadata)
         return data, frames
+
+    def _placed(self, entries: Entries, picture: images.Picture, settings: Settings) -> Entries:
+        """Return a picture whose transparent entry has the place, or the colour, asked for."""
+        try:
+            if settings.key is not None:
+                return settings.key.laid(entries, settings.transparent_index)
+            if settings.transparent_index is not None:
+                return moved(entries, settings.transparent_index)
+        except ValueError as error:
+            raise images.FileError(f"{picture.name}: {error}") from None
+        return entries
 
     def _for_device(self, picture: images.Picture, settings: Settings) -> bytes:
         """Return the content of a file for a device."""

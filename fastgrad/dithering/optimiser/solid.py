@@ -18,7 +18,7 @@ from fastgrad._typing import Array, ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.eye.colour import SPACES, to_linear, to_srgb
 from fastgrad.dithering.optimiser.flat import FREE, Pins, codes_of
 
-__all__ = ["MODES", "Labels", "Mode", "joined", "settled"]
+__all__ = ["MODES", "Labels", "Mode", "joined", "settled", "shown"]
 
 Mode: TypeAlias = Literal["photo", "text", "line", "untouched"]
 Labels: TypeAlias = "npt.NDArray[np.int16]"
@@ -134,6 +134,38 @@ def joined(pins: Pins | None, labels: Labels, palette: ByteArray) -> Pins:
     """
     rest = np.int16(FREE) if pins is None else pins.labels
     return Pins(palette, np.where(labels == FREE, rest, labels).astype(np.int16), True)
+
+
+def shown(values: Array, settled: Labels, palette: ByteArray) -> Array:
+    """Return a picture with settled pixels as they will be shown.
+
+    Parameters
+    ----------
+    values : array, shape (height, width, 3) or (height, width)
+        sRGB or grey values, uint8 or float in [0, 1].
+    settled : array of int16, shape (height, width)
+        The indices that are settled, -1 elsewhere.
+    palette : array of uint8, shape (K, 3)
+        The colours.
+
+    Returns
+    -------
+    array, shape (height, width, 3) or (height, width)
+        The picture, of the same dtype.
+
+    Examples
+    --------
+    >>> shown(np.uint8([[7, 8]]), np.int16([[-1, 0]]), np.uint8([[9, 9, 9]])).tolist()
+    [[7, 9]]
+    """
+    chosen = settled >= 0
+    colors = palette[settled[chosen]]
+    grey = values.ndim == 2
+    if grey and not (colors == colors[:, :1]).all():
+        values, grey = np.repeat(values[..., None], 3, axis=2), False
+    made = values.copy()
+    made[chosen] = (colors[:, 0] if grey else colors) / (1 if values.dtype == np.uint8 else 255)
+    return made
 
 
 def _mask(given: ArrayLike, shape: tuple[int, ...], mode: str) -> npt.NDArray[np.bool_]:

@@ -11,10 +11,9 @@ import numpy.typing as npt
 from fastgrad._typing import Array, ByteArray
 from fastgrad.dithering.eye import colour
 from fastgrad.dithering.eye.lightness import REACH, sensitivity
-from fastgrad.dithering.given import shown
 from fastgrad.dithering.optimiser import diffusion, flat, solid
 from fastgrad.dithering.optimiser.search import in_vectors
-from fastgrad.dithering.optimiser.solid import Labels
+from fastgrad.dithering.optimiser.solid import Labels, shown
 from fastgrad.dithering.optimiser.wavefront import Part
 from fastgrad.dithering.pictures import transparency
 from fastgrad.dithering.pictures.inputs import Pixels

@@ -19,6 +19,7 @@ from fastgrad.dithering.optimiser.tones import ToneMap, fit_pairs
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures.inputs import Pixels
 from fastgrad.dithering.pictures.sources import Source
+from fastgrad.dithering.pictures.transparency import MODES
 from fastgrad.dithering.result import Dithering, Progress
 from fastgrad.dithering.run import Run
 from fastgrad.dithering.soft_edges import SWEEPS, dither_soft, viewed
@@ -93,6 +94,9 @@ def learn(
     }
     options = Given(np.zeros((1, 1, 3), np.uint8), **given, regions=modes)
     mode, fit = options.mode, options.fit
+    if options.key is not None:
+        said = given.get("alpha")
+        raise ValueError(f"alpha must be one of {', '.join(MODES)} in strips, got {said!r}")
     if isinstance(fit, str) and fit != "none":
         assert options.palette is not None
         fit = fit_pairs(pairs(source, mode, weights), options.palette, fit)

@@ -83,6 +83,8 @@ def test_degrees_of_opacity_are_learned_or_refused_in_a_line():
     for given in ({"palette": ["#000", "#fff"]}, {"preset": "spectra6", "alpha": "keep"}):
         with pytest.raises(ValueError, match=r"in a given palette.*is known only"):
             fast(image, **given)
+    with pytest.raises(ValueError, match="alpha must be one of keep, key, blend in strips"):
+        fast(image, alpha="#f0f", colors=3)
     assert not fast(image, alpha="blend", palette=["#000", "#fff"]).clear
     image[0, 0, 3] = 3
     learned = fast(image, alpha="key", colors=3)
