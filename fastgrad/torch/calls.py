@@ -15,6 +15,7 @@ from torch import Tensor
 
 from fastgrad import _outputs, _validate
 from fastgrad.torch.arguments import Operator, lead_of, names_of, reader, shapes_of
+from fastgrad.torch.tensors import empty
 
 __all__ = ["Call", "forward_of", "one_or_all", "product_of", "summed_relaxations", "summed_scores"]
 
@@ -63,7 +64,7 @@ def forward_of(row: Operator) -> Call:
             lead = lead_of(row, args[:count], options)
         x = args[0]
         if alike:
-            result = x.new_empty((*lead, *x.shape))
+            result = empty(lead, x)
             _outputs.retain(result.nbytes)
             function(*arrays, out=result.numpy(), **options)
             return result

@@ -22,7 +22,7 @@ from fastgrad.kernels.distributions import concrete as _concrete
 from fastgrad.kernels.distributions import concrete_addresses as _addresses
 from fastgrad.kernels.distributions import concrete_choice as _choice
 from fastgrad.kernels.distributions import concrete_products as _products
-from fastgrad.torch.tensors import SEEDED, key_of
+from fastgrad.torch.tensors import SEEDED, empty, key_of
 
 __all__ = ["GUMBEL_SOFTMAX", "SmallCall"]
 
@@ -54,6 +54,12 @@ def _drawing(dtype: torch.dtype, kernel: Kernel) -> tuple[Any, int]:
     noise = (np.uint32(0), np.uint32(0)), 0, 0
     code = kernel.address(0, 1, rows, noise, real(1), _concrete.SOFT, x)
     return _addresses.gumbel_softmax(real).dispatcher, code
+
+
+@functools.lru_cache(256)
+def _drawing_at(dtype: torch.dtype, temperature: float) -> tuple[Any, int]:
+    """Return what `_drawing` does of the kernel that this temperature takes."""
+    return _drawing(dtype, _choice.kernels(TYPES[dtype](1.0 / temperature)).gumbel_softmax)
 
 
 @functools.cache
@@ -95,13 +101,10 @@ def _gumbel_softmax(
         return None
     if key_1 == SEEDED:
         key_0, key_1 = key_of(key_0, key_1).words
-    shape = logits.shape
-    k = shape[-1]
-    scale = 1.0 / temperature
-    kernels = _choice.kernels(TYPES[logits.dtype](scale))
-    draw, code = _drawing(logits.dtype, kernels.gumbel_softmax)
-    out = torch.empty(shape if num_samples is None else (samples, *shape), dtype=logits.dtype)
-    where = key_0, key_1, sample_offset, row_offset, scale, _concrete.SOFT
+    k = logits.shape[-1]
+    draw, code = _drawing_at(logits.dtype, temperature)
+    out = empty(() if num_samples is None else (samples,), logits)
+    where = key_0, key_1, sample_offset, row_offset, 1.0 / temperature, _concrete.SOFT
     addresses = code, logits.data_ptr(), out.data_ptr()
     return out if draw(*addresses, size // k, k, samples, *where) else None
 
@@ -116,10 +119,9 @@ def _gumbel_softmax_product(
         return None
     if not _plain(cotangent) or not _plain(x):
         return None
-    shape = logits.shape
-    k = shape[-1]
+    k = logits.shape[-1]
     multiply, code = _multiplying(logits.dtype)
-    grad = torch.empty(shape, dtype=logits.dtype)
+    grad = empty((), logits)
     addresses = code, x.data_ptr(), cotangent.data_ptr(), grad.data_ptr()
     samples = 1 if num_samples is None else num_samples
     done = multiply(*addresses, logits.numel() // k, k, samples, 1.0 / temperature)
