@@ -52,7 +52,8 @@ __all__ = ["get_num_threads", "set_num_threads"]
 def set_num_threads(n: int | None) -> None:
     """Set the number of threads that large calls compute with, for the whole process.
 
-    Results do not depend on it, bit for bit.
+    Results do not depend on it, bit for bit. It concerns programs of JAX, too, whenever they were
+    traced.
 
     Parameters
     ----------

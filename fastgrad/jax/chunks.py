@@ -26,6 +26,9 @@ def plan_threads() -> None:
     MOST[0] = most
 
 
+threads.watch(plan_threads)  # programs that were traced before go by a number chosen later
+
+
 def _alone() -> None:
     MOST[0] = 1  # OpenMP ends a forked child that runs a parallel region
 

@@ -170,6 +170,17 @@ def test_as_many_chunks_as_the_numpy_api_runs(monkeypatch):
     chunks.plan_threads()
 
 
+def test_programs_go_by_a_number_of_threads_that_is_chosen_later():
+    chunks.plan_threads()
+    default = int(chunks.MOST[0])
+    try:
+        fg.set_num_threads(1)
+        assert chunks.MOST[0] == 1
+    finally:
+        fg.set_num_threads(None)
+    assert chunks.MOST[0] == default
+
+
 def test_eight_threads_at_once():
     x = np.random.default_rng(0).normal(size=(10_000, 8)).astype(np.float32)
     expected = fg.gumbel_softmax(x, temperature=0.5, rng=RNG)

@@ -20,12 +20,20 @@ GROUPS = pathlib.Path("/sys/fs/cgroup")
 
 _chosen = None  # by `choose`, for the whole process
 _default, _counted = MOST, -math.inf
+_watchers = []
 
 
 def choose(n):
     """Set the number of threads of the process; None: as before any was chosen."""
     global _chosen
     _chosen = n
+    for told in _watchers:
+        told()
+
+
+def watch(told):
+    """Call a function whenever a number is chosen: of those who plan ahead."""
+    _watchers.append(told)
 
 
 def limit():
