@@ -13,10 +13,17 @@ def least_of(typingctx, vector):
     """Return the least entry of a vector of floats without NaN."""
 
     def codegen(context, builder, signature, values):
-        whole = values[0].type
-        name = f"llvm.vector.reduce.fmin.v{LANES}{whole.element.intrinsic_name}"
-        kind = ir.FunctionType(whole.element, [whole])
-        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), values)
+        (rest,), word = values, ir.IntType(32)
+        # LLVM's own reduction goes from entry to entry, since it minds NaN.
+        for half in (LANES // 2, LANES // 4, LANES // 8, LANES // 16):
+            low, high = (
+                builder.shuffle_vector(
+                    rest, rest, ir.Constant(ir.VectorType(word, half), list(range(i, i + half)))
+                )
+                for i in (0, half)
+            )
+            rest = builder.select(builder.fcmp_ordered("<", low, high), low, high)
+        return builder.extract_element(rest, ir.Constant(word, 0))
 
     return vector.dtype(vector), codegen
 
