@@ -34,6 +34,9 @@ if getattr(config, "DISABLE_JIT", False):
 OPTIONS = {"error_model": "numpy", "nogil": True}
 PART = {"pipeline_class": PartCompiler, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 PARALLEL_WORK = 1 << 15  # below so many elements, waking threads costs more than it saves
+# What makes no array need not count references to those that it is given: each count is atomic, and
+# costs as much as a small loop.
+BORROWED = {"_nrt": False}
 CHUNKS_PER_THREAD = 4
 MAX_CHUNKS = 512
 
@@ -63,14 +66,18 @@ def _name_of(content):
     return getattr(getattr(content, "py_func", content), "__qualname__", type(content).__qualname__)
 
 
-def inline(function):
+def inline(function=None, **options):
     """Compile a scalar function that every caller inlines (what lets LLVM vectorise its loop)."""
-    return numba.njit(forceinline=True, **PART, **OPTIONS)(named(function))
+    if function is None:
+        return functools.partial(inline, **options)
+    return numba.njit(forceinline=True, **options, **PART, **OPTIONS)(named(function))
 
 
-def block(function):
+def block(function=None, **options):
     """Compile the serial work on one block of rows, called from kernels."""
-    return numba.njit(**PART, **OPTIONS)(named(function))
+    if function is None:
+        return functools.partial(block, **options)
+    return numba.njit(**options, **PART, **OPTIONS)(named(function))
 
 
 def standalone(function):

@@ -5,7 +5,7 @@ Oracle: tests/support/reference_dithering.py, `diffused`.
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, chunk_range, kernel
+from fastgrad.kernels.compiler.jit import BORROWED, block, chunk_range, kernel
 from fastgrad.kernels.dithering.optimiser.search import nearest
 from fastgrad.kernels.simd.intrinsics import fma, like
 
@@ -13,7 +13,7 @@ BAND = 128  # rows between which no error passes: bands are worked on side by si
 AHEAD, BEHIND, BELOW = 7 / 16, 4 / 16, 5 / 16  # Floyd and Steinberg's, but for serpentines
 
 
-@block
+@block(**BORROWED)
 def diffuse_band(labels, planes, weights, palette, limits, top, bottom, goal, errors):
     """labels = the nearest colours in a band of rows, back and forth; limits bound errors."""
     width = labels.shape[1]
