@@ -54,8 +54,8 @@ def _rounds(builder, counter, key, spread, high_half):
         k0, k1 = (spread(builder.zext(k, ir.IntType(64))) for k in key)
         high0, low0 = multiply(MULTIPLIERS[0], a)
         high1, low1 = multiply(MULTIPLIERS[1], c)
-        a, b = builder.xor(builder.xor(high1, b), k0), low1
-        c, d = builder.xor(builder.xor(high0, d), k1), low0
+        a, b = builder.xor(high1, builder.xor(b, k0)), low1
+        c, d = builder.xor(high0, builder.xor(d, k1)), low0
     return a, b, c, d
 
 
@@ -80,46 +80,58 @@ def philox(typingctx, c0, c1, c2, c3, k0, k1):
 def philox_lanes(typingctx, out, column, address, along, sample, purpose, k0, k1):
     """Fill out[l, column + j], l < 4 and j < 16, with word l at address + j along.
 
-    Vectors written out: LLVM's own choice costs an eighth more.
+    Vectors written out: LLVM's own choice costs an eighth more. All 16 counters at once need 32
+    registers of 512 bits; of smaller ones 8 counters take all 16, as the multiplications need some.
     """
     i64, u32 = types.int64, types.uint32
 
     def codegen(context, builder, signature, args):
-        word, lane = ir.IntType(32), ir.IntType(64)
-        out, column, address, along, sample, purpose, key0, key1 = args
-        vector, half = ir.VectorType(lane, LANES), ir.VectorType(lane, LANES // 2)
-        target = ir.VectorType(word, LANES)
-        spread = partial(vectors.spread, builder)
-
-        def shuffle(x, places):
-            blank, places = ir.Constant(x.type, ir.Undefined), list(places)
-            mask = ir.Constant(ir.VectorType(word, len(places)), places)
-            return builder.shuffle_vector(x, blank, mask)
-
-        def high_half(x):
-            # A shuffle, since vector shifts queue for the port of the multiplications.
-            halves = builder.bitcast(x, ir.VectorType(word, 2 * LANES))
-            return builder.bitcast(shuffle(halves, [i | 1 for i in range(2 * LANES)]), vector)
-
-        def pack(x):
-            # Of even and odd addresses at once: a truncation would take four moves.
-            even, odd = shuffle(x, range(LANES // 2)), shuffle(x, range(LANES // 2, LANES))
-            even = builder.and_(even, ir.Constant(half, [0xFFFFFFFF] * (LANES // 2)))
-            odd = builder.shl(odd, ir.Constant(half, [32] * (LANES // 2)))
-            return builder.bitcast(builder.or_(even, odd), target)
-
-        order = [*range(0, LANES, 2), *range(1, LANES, 2)]
-        steps = builder.mul(spread(along), ir.Constant(vector, order))
-        low = builder.add(spread(address), steps)
-        high = builder.lshr(low, spread(ir.Constant(lane, 32)))
-        rest = [spread(builder.zext(x, lane)) for x in (sample, purpose)]
-        words = _rounds(builder, (low, high, *rest), (key0, key1), spread, high_half)
+        features = context.codegen().magic_tuple()[-1]
+        lanes = LANES if "+avx512f" in features.split(",") else LANES // 2
+        lane = ir.IntType(64)
+        out, column, address, along, sample, purpose, *key = args
         array = context.make_array(signature.args[0])(context, builder, out)
         _, columns = cgutils.unpack_tuple(builder, array.shape)
-        for i, x in enumerate(words):
-            offset = builder.add(builder.mul(columns, ir.Constant(lane, i)), column)
-            pointer = builder.bitcast(builder.gep(array.data, [offset]), target.as_pointer())
-            builder.store(pack(x), pointer, align=4)
+        rest = [builder.zext(x, lane) for x in (sample, purpose)]
+        bounds = (ir.Constant(lane, n) for n in (0, LANES, lanes))
+        with cgutils.for_range_slice(builder, *bounds) as (first, _):
+            start = builder.add(address, builder.mul(first, along))
+            words = _words(builder, lanes, start, along, rest, key)
+            for i, x in enumerate(words):
+                offset = builder.add(builder.mul(columns, ir.Constant(lane, i)), column)
+                pointer = builder.gep(array.data, [builder.add(offset, first)])
+                builder.store(x, builder.bitcast(pointer, x.type.as_pointer()), align=4)
         return context.get_dummy_value()
 
     return types.none(out, i64, i64, i64, u32, u32, u32, u32), codegen
+
+
+def _words(builder, lanes, address, along, rest, key):
+    """Emit a vector of each of the four words at address + j along, j < lanes."""
+    word, lane = ir.IntType(32), ir.IntType(64)
+    vector, half = ir.VectorType(lane, lanes), ir.VectorType(lane, lanes // 2)
+    spread = partial(vectors.spread, builder, lanes=lanes)
+
+    def shuffle(x, places):
+        blank, places = ir.Constant(x.type, ir.Undefined), list(places)
+        mask = ir.Constant(ir.VectorType(word, len(places)), places)
+        return builder.shuffle_vector(x, blank, mask)
+
+    def high_half(x):
+        # A shuffle, since vector shifts queue for the port of the multiplications.
+        halves = builder.bitcast(x, ir.VectorType(word, 2 * lanes))
+        return builder.bitcast(shuffle(halves, [i | 1 for i in range(2 * lanes)]), vector)
+
+    def pack(x):
+        # Of even and odd addresses at once: a truncation would take four moves.
+        even, odd = shuffle(x, range(lanes // 2)), shuffle(x, range(lanes // 2, lanes))
+        even = builder.and_(even, ir.Constant(half, [0xFFFFFFFF] * (lanes // 2)))
+        odd = builder.shl(odd, ir.Constant(half, [32] * (lanes // 2)))
+        return builder.bitcast(builder.or_(even, odd), ir.VectorType(word, lanes))
+
+    order = [*range(0, lanes, 2), *range(1, lanes, 2)]
+    steps = builder.mul(spread(along), ir.Constant(vector, order))
+    low = builder.add(spread(address), steps)
+    high = builder.lshr(low, spread(ir.Constant(lane, 32)))
+    words = _rounds(builder, (low, high, *map(spread, rest)), key, spread, high_half)
+    return [pack(x) for x in words]

@@ -39,14 +39,14 @@ class _VectorModel(models.PrimitiveModel):
         super().__init__(manager, vector, ir.VectorType(one, LANES))
 
 
-def spread(builder, value):
+def spread(builder, value, lanes=LANES):
     """Emit a vector with the same entry everywhere."""
-    vector = ir.VectorType(value.type, LANES)
+    vector = ir.VectorType(value.type, lanes)
     if isinstance(value, ir.Constant):
-        return ir.Constant(vector, [value.constant] * LANES)
+        return ir.Constant(vector, [value.constant] * lanes)
     blank, word = ir.Constant(vector, ir.Undefined), ir.IntType(32)
     one = builder.insert_element(blank, value, ir.Constant(word, 0))
-    zeros = ir.Constant(ir.VectorType(word, LANES), [0] * LANES)
+    zeros = ir.Constant(ir.VectorType(word, lanes), [0] * lanes)
     return builder.shuffle_vector(one, blank, zeros)
 
 
