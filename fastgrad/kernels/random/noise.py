@@ -64,17 +64,29 @@ def uniform(form, word, half, unit):
     return implementation
 
 
+def _least_split(form):
+    """Return the least k whose 1 - u is below sqrt(1/2), where `split` begins to lower it."""
+    width = 8 * np.dtype(form.float).itemsize
+    low, high, least = 0, 2**width - 1, form.sqrt_half.view(form.float)
+    while low < high:
+        k = (low + high) // 2
+        rest = form.float(float(form.float(2**width - 1 - k)) * 2.0**-width + 2.0 ** -(width + 1))
+        low, high = (low, k) if rest < least else (k + 1, high)
+    return np.dtype(f"u{width // 8}").type(low)
+
+
 @_from_bits
 def exponential(form, word, half, unit):
     """-log(1 - u), from whichever of u and 1 - u is exact."""
-    real, zero = form.to_float, form.float(0)
+    real, zero, bound = form.to_float, form.float(0), _least_split(form)
     parts, assemble = split(form), log_reduced(form)
 
     def implementation(high, low, like_real):
         k, complement = word(high, low)
-        u = fma(real(k), unit, half)
-        e, f = parts(fma(real(complement), unit, half))
-        return -assemble(e, where(e == zero, -u, f))
+        small = k < bound
+        x = fma(real(where(small, k, complement)), unit, half)  # one conversion: they are dear
+        e, f = parts(x)
+        return -assemble(where(small, zero, e), where(small, -x, f))
 
     return implementation
 
