@@ -13,6 +13,7 @@ from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.special import log_normal
 from fastgrad.kernels.simd.vectors import LANES, filled, load, prefetch, store
 from fastgrad.kernels.tiles import columns as col
+from fastgrad.kernels.tiles.elementwise import flat
 
 
 @block
@@ -22,15 +23,17 @@ def perturb(w, t, bits, best, arg, fold, ahead):
     By the way it fetches `ahead`, where results are going to be stored.
     """
     wide_vectors()
-    first, second, at = bits[0], bits[-1], 0
-    for c in range(0, t.shape[1], LANES):
+    at, columns = 0, t.shape[1]
+    logits, perturbed, first, second = flat(t), flat(w), flat(bits[0]), flat(bits[-1])
+    for c in range(0, columns, LANES):
         high, winner = filled(like(-np.inf, t)), filled(np.int32(0))
         for i in range(t.shape[0]):
             prefetch(ahead, at)
             at += LANES
-            e = exponential(load(first, (i, c)), load(second, (i, c)), t)
-            x = load(t, (i, c)) - log_normal(e)
-            store(w, (i, c), x)
+            j = i * columns + c
+            e = exponential(load(first, j), load(second, j), t)
+            x = load(logits, j) - log_normal(e)
+            store(perturbed, j, x)
             larger = x > high
             winner = where(larger, np.int32(i), winner)
             high = where(larger, x, high)

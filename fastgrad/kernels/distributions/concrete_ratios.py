@@ -30,6 +30,7 @@ from fastgrad.kernels.simd.special import INLINE, elementary, exp_raised
 from fastgrad.kernels.simd.vectors import LANES, filled, load, prefetch, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.elementwise import flat
 from fastgrad.kernels.tiles.factors import entry
 
 PART = 128  # terms that are added one by one; sums of more are sums of such parts
@@ -117,13 +118,15 @@ def find(w, bits, best, second, arg, fold, ahead):
     By the way it fetches `ahead`, where results are going to be stored.
     """
     wide_vectors()
-    first, low, at = bits[0], bits[-1], 0
-    for c in range(0, w.shape[1], LANES):
+    at, columns = 0, w.shape[1]
+    weights, first, low = flat(w), flat(bits[0]), flat(bits[-1])
+    for c in range(0, columns, LANES):
         high, after, winner = filled(like(-1, w)), filled(like(0, w)), filled(np.int32(0))
         for i in range(w.shape[0]):
             prefetch(ahead, at)
             at += LANES
-            r = load(w, (i, c)) / exponential(load(first, (i, c)), load(low, (i, c)), w)
+            j = i * columns + c
+            r = load(weights, j) / exponential(load(first, j), load(low, j), w)
             larger = r > high
             lesser = where(larger, high, r)
             after = where(lesser > after, lesser, after)
@@ -140,9 +143,10 @@ def find(w, bits, best, second, arg, fold, ahead):
 def race(y, w, bits, best, second, arg, total, exponent, fold, ahead):
     """Do as `find`, and fill y with the terms of ratios, total with their column sums."""
     wide_vectors()
-    first, low, at, zero = bits[0], bits[-1], 0, like(0, w)
+    at, columns, zero = 0, w.shape[1], like(0, w)
+    weights, terms, first, low = flat(w), flat(y), flat(bits[0]), flat(bits[-1])
     how = shape(exponent, w)
-    for c in range(0, w.shape[1], LANES):
+    for c in range(0, columns, LANES):
         high, after, winner = filled(like(-1, w)), filled(zero), filled(np.int32(0))
         sums = filled(zero)
         for start in range(0, w.shape[0], PART):
@@ -150,9 +154,10 @@ def race(y, w, bits, best, second, arg, total, exponent, fold, ahead):
             for i in range(start, min(start + PART, w.shape[0])):
                 prefetch(ahead, at)
                 at += LANES
-                r = load(w, (i, c)) / exponential(load(first, (i, c)), load(low, (i, c)), w)
+                j = i * columns + c
+                r = load(weights, j) / exponential(load(first, j), load(low, j), w)
                 x = term(r, how)
-                store(y, (i, c), x)
+                store(terms, j, x)
                 part = part + x
                 larger = r > high
                 lesser = where(larger, high, r)

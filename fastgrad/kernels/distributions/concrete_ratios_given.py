@@ -17,6 +17,7 @@ from fastgrad.kernels.simd.intrinsics import fma, like, where
 from fastgrad.kernels.simd.special import INLINE, elementary, exp_raised
 from fastgrad.kernels.simd.vectors import LANES, filled, load, prefetch, store
 from fastgrad.kernels.tiles import columns as col
+from fastgrad.kernels.tiles.elementwise import flat
 
 PART = 128  # terms that are added one by one; sums of more are sums of such parts
 
@@ -105,9 +106,10 @@ def race(y, w, bits, time, best, second, arg, total, exponent, fold, ahead):
     By the way it fetches `ahead`, where results are going to be stored.
     """
     wide_vectors()
-    first, low, at, zero = bits[0], bits[-1], 0, like(0, w)
+    at, columns, zero = 0, w.shape[1], like(0, w)
+    weights, terms, first, low = flat(w), flat(y), flat(bits[0]), flat(bits[-1])
     how = shape(exponent, w)
-    for c in range(0, w.shape[1], LANES):
+    for c in range(0, columns, LANES):
         mine, winner = load(time, c), load(arg, c)
         top, after, sums = like(1, w) / mine, filled(zero), filled(zero)
         for start in range(0, w.shape[0], PART):
@@ -115,13 +117,14 @@ def race(y, w, bits, time, best, second, arg, total, exponent, fold, ahead):
             for i in range(start, min(start + PART, w.shape[0])):
                 prefetch(ahead, at)
                 at += LANES
-                e = exponential(load(first, (i, c)), load(low, (i, c)), w)
-                x, own = load(w, (i, c)), winner == np.int32(i)
+                j = i * columns + c
+                e = exponential(load(first, j), load(low, j), w)
+                x, own = load(weights, j), winner == np.int32(i)
                 r = x / fma(mine, x, e)
                 lesser = where(own, zero, r)
                 after = where(lesser > after, lesser, after)
                 x = term(where(own, top, r), how)
-                store(y, (i, c), x)
+                store(terms, j, x)
                 part = part + x
             sums = sums + part
         store(best, c, top)

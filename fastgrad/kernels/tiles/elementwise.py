@@ -1,8 +1,14 @@
 """Arithmetic on whole tiles and rows."""
 
-from fastgrad.kernels.compiler.jit import block, wide_vectors
+from fastgrad.kernels.compiler.jit import block, inline, wide_vectors
 from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.vectors import LANES, load, store
+
+
+@inline
+def flat(t):
+    """Return a tile as a flat array: tiles of one shape then share one index in a loop."""
+    return t.reshape(t.size)
 
 
 @block
