@@ -17,6 +17,13 @@ import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.order.sorting import COUNTS, RANK, SORT, TOP_K, first_place, order
+from fastgrad.kernels.order.sorting_pools import (
+    lies_apart,
+    pool,
+    pool_exponentials,
+    rises,
+    weight,
+)
 from fastgrad.kernels.simd.intrinsics import like
 from fastgrad.kernels.simd.special import exp, log
 
@@ -29,82 +36,6 @@ def below_first(s, x, words, real, sign, scale):
     first = np.float64(x[words[0]])
     for i in range(real):
         s[i] = sign * (np.float64(x[words[i]]) - first) * scale
-
-
-@inline
-def weight(task, i, real, k):
-    """Return the weight at place i."""
-    if task == TOP_K:
-        return 1.0 if i < k else 0.0
-    return np.float64(real - i)
-
-
-@block
-def pool(e, real, task, k, weighted, starts, sums, sizes):
-    """Find the blocks of e by the ratio of its sum to the size; return their number.
-
-    The size of a block is the number of its values, or the sum of their weights. sums and sizes are
-    scratch. The last block but one is in registers: it is `held`.
-    """
-    count, begin, total, size = 0, 0, e[0], weight(task, 0, real, k) if weighted else 1.0
-    for i in range(1, real):
-        first, s, n, held = i, e[i], weight(task, i, real, k) if weighted else 1.0, True
-        while held and total * n <= s * size:
-            s += total
-            n += size
-            first = begin
-            held = count > 0
-            if held:
-                count -= 1
-                begin, total, size = starts[count], sums[count], sizes[count]
-        if held:
-            starts[count], sums[count], sizes[count] = begin, total, size
-            count += 1
-        begin, total, size = first, s, n
-    starts[count] = begin
-    starts[count + 1] = real
-    return count + 1
-
-
-@inline
-def stays(a, b, q):
-    """Return whether a > b exp(q); the exponential is seldom needed to tell."""
-    if a <= b * (1.0 + q):  # exp(q) >= 1 + q
-        return False
-    if q < 0.0 and a * (1.0 - q) > b:  # exp(-q) >= 1 - q
-        return True
-    return a > b * exp(q)
-
-
-@block
-def pool_exponentials(s, real, task, k, scale, starts, ups, downs):
-    """Find the blocks of the entropic regression; return their number.
-
-    Sums of exponentials are relative to the first of a block: ups and downs are scratch for them.
-    """
-    sort = task == SORT
-    count, begin, up, down = 0, 0, 1.0, 1.0 if sort else weight(task, 0, real, k)
-    for i in range(1, real):
-        first, u, d, held = i, 1.0, 1.0 if sort else weight(task, i, real, k), True
-        while held:
-            drop = s[first] - s[begin]
-            lower = (begin - first) * scale if sort else drop
-            if stays(up * d, u * down, lower - drop if sort else drop):
-                break
-            u = up + u * exp(lower)
-            d = down + (d * exp(drop) if sort else d)
-            first = begin
-            held = count > 0
-            if held:
-                count -= 1
-                begin, up, down = starts[count], ups[count], downs[count]
-        if held:
-            starts[count], ups[count], downs[count] = begin, up, down
-            count += 1
-        begin, up, down = first, u, d
-    starts[count] = begin
-    starts[count + 1] = real
-    return count + 1
 
 
 @block
@@ -120,6 +51,12 @@ def differences(e, s, real, task, k, scale):
     else:
         for i in range(real):
             e[i] = s[i] - (1.0 if i < k else 0.0)
+
+
+@inline
+def kept(s, real, task, entropic):
+    """Return whether e holds exponentials of all values relative to the first."""
+    return entropic and task != SORT and s[0] - s[real - 1] <= REACH
 
 
 @block
@@ -165,11 +102,23 @@ def exponentials(e, s, begin, end):
 
 @block
 def find_blocks(e, s, real, task, k, scale, entropic, starts, a, b):
-    """Find the blocks of either regression; return their number. e, a and b are scratch."""
+    """Find the blocks of either regression; return their number. e is scratch.
+
+    Where exponentials are `kept`, these are in e, their sums in a, and those of weights in b. Where
+    there are as many blocks as values, their first places are not written.
+    """
     if not entropic:
         differences(e, s, real, task, k, scale)
+        larger = rises(e, real)
+        if larger == 0:
+            return real
+        if larger == real - 1:
+            starts[0], starts[1] = 0, real
+            return 1
         return pool(e, real, task, k, False, starts, a, b)
-    if task == SORT or s[0] - s[real - 1] > REACH:
+    if not kept(s, real, task, entropic):
+        if task == SORT and lies_apart(s, real, scale):
+            return real
         return pool_exponentials(s, real, task, k, scale, starts, a, b)
     exponentials(e, s, 0, real)
     return pool(e, real, task, k, True, starts, a, b)
@@ -208,13 +157,22 @@ def project_quadratic(e, s, begin, end, task, real, k, scale):
 
 
 @block
-def project(e, s, blocks, starts, task, real, k, scale, entropic):
-    """e = projection of all values."""
+def project(e, s, blocks, starts, task, real, k, scale, entropic, a, b):
+    """e = projection of all values; e, a and b are what `find_blocks` left there."""
     wide_vectors()
+    if blocks == real:
+        for i in range(real):
+            e[i] = s[i] if task == SORT else weight(task, i, real, k)
+        return
+    known = kept(s, real, task, entropic)
     for j in range(blocks):
         begin, end = starts[j], starts[j + 1]
         if end == begin + 1:  # alone, a value has its weight, and a weight its value
             e[begin] = s[begin] if task == SORT else weight(task, begin, real, k)
+        elif known:
+            share = b[j] / a[j]
+            for i in range(end - begin):
+                e[at(begin, i)] *= share
         elif entropic:
             project_entropic(e, s, begin, end, task, real, k, scale)
         else:
@@ -222,10 +180,13 @@ def project(e, s, blocks, starts, task, real, k, scale, entropic):
 
 
 @block
-def multiply_entropic(e, c, s, begin, end, task, real, k):
-    """c = product of cotangents c with the Jacobian in a block; e is scratch."""
+def multiply_entropic(e, c, begin, end, task, whole, weights):
+    """c = product of cotangents c with the Jacobian in a block.
+
+    e holds exponentials, whose sum is `whole`; that of the weights is `weights`.
+    """
     wide_vectors()
-    size, whole = end - begin, exponentials(e, s, begin, end)
+    size = end - begin
     if task == SORT:
         share = summed(c, begin, end) / whole
         for j in range(size):
@@ -234,21 +195,30 @@ def multiply_entropic(e, c, s, begin, end, task, real, k):
         total = 0.0
         for j in range(size):
             total += e[at(begin, j)] * c[at(begin, j)]
-        mean, height = total / whole, weights_of(begin, end, task, real, k) / whole
+        mean, height = total / whole, weights / whole
         for j in range(size):
             c[at(begin, j)] = height * e[at(begin, j)] * (c[at(begin, j)] - mean)
 
 
 @block
-def multiply(e, c, s, blocks, starts, task, real, k, entropic):
-    """c = product of cotangents c with the Jacobian; e is scratch."""
+def multiply(e, c, s, blocks, starts, task, real, k, entropic, a, b):
+    """c = product of cotangents c with the Jacobian; e, a and b are what `find_blocks` left."""
     wide_vectors()
+    if blocks == real:
+        for i in range(real if task != SORT else 0):
+            c[i] = 0.0
+        return
+    known = kept(s, real, task, entropic)
     for i in range(blocks):
         begin, end = starts[i], starts[i + 1]
         if end == begin + 1:
             c[begin] = c[begin] if task == SORT else 0.0
+        elif known:
+            multiply_entropic(e, c, begin, end, task, a[i], b[i])
         elif entropic:
-            multiply_entropic(e, c, s, begin, end, task, real, k)
+            whole = exponentials(e, s, begin, end)
+            weights = weights_of(begin, end, task, real, k)
+            multiply_entropic(e, c, begin, end, task, whole, weights)
         else:
             mean = summed(c, begin, end) / (end - begin)
             for j in range(end - begin):
@@ -271,7 +241,7 @@ def isotonic(chunk, chunks, values, task, sign, k, scale, entropic, out):
         real = order(x, sign, words, spare, counts)
         below_first(s, x, words, real, sign, inner)
         blocks = find_blocks(e, s, real, task, k, scale, entropic, starts, a, b)
-        project(e, s, blocks, starts, task, real, k, scale, entropic)
+        project(e, s, blocks, starts, task, real, k, scale, entropic, a, b)
         if task == SORT:
             top, first = np.float64(x[words[0]]), first_place(n, real, sign)
             for i in range(n if real < n else 0):
@@ -302,7 +272,7 @@ def isotonic_vjp(chunk, chunks, values, cotangent, task, sign, k, scale, entropi
         first = first_place(n, real, sign)
         for i in range(real):
             c[i] = r[first + i] if task == SORT else r[words[i]]
-        multiply(e, c, s, blocks, starts, task, real, k, entropic)
+        multiply(e, c, s, blocks, starts, task, real, k, entropic, a, b)
         for i in range(n if real < n else 0):
             g[i] = like(0, g)
         for i in range(real):
