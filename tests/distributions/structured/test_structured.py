@@ -125,9 +125,7 @@ def test_too_many_outcomes_are_refused_in_one_sentence():
         fg.estimator("unordered_set")(lambda x: x[:, 0], d, num_samples=4, rng=0)
 
 
-@pytest.mark.parametrize(
-    "name", [n for n, d in STRUCTURES.items() if d.sample(rng=0).dtype == "i4"]
-)
+@pytest.mark.parametrize("name", NAMED)
 @pytest.mark.parametrize("bad", [-2, 2**20])
 def test_features_of_what_is_no_sample_are_refused(name, bad):
     """They are written at the places that samples name."""
