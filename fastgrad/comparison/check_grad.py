@@ -13,6 +13,7 @@ from fastgrad._typing import Array, ArrayLike, FloatArray, IntArray
 from fastgrad.distributions.categorical import as_distribution
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.relaxed_controls.relaxed_pairs import draw_relaxed
+from fastgrad.estimators.sums import last_joined
 from fastgrad.exact import value_and_grad
 from fastgrad.objectives import Objective, as_objective
 from fastgrad.random import RNG, Key, as_key, normal
@@ -21,6 +22,7 @@ __all__ = ["GradCheck", "check_grad"]
 
 TEMPERATURES = 1.0, 0.3  # of the relaxed points
 STEP = 1e-3  # of differences, relative to the features
+MIXED = 8  # outcomes whose mean is a relaxed point of a structure
 CELLS = 32  # variables or changes that are tried one by one
 SMALL = 1e-5  # of f: differences that count as rounding
 
@@ -75,10 +77,11 @@ def check_grad(
     - ``samples``: f of one sample alone with f of many;
     - ``examples``: where f has a value for each example, that it does not depend on the others;
     - ``index``: f of indices with f of one-hot vectors;
-    - ``credit``: what changes in f and in the credit of a variable when it alone changes;
+    - ``credit``: what changes in f and in the credit of a category or bit when it alone changes;
     - ``local``: f with one variable changed;
     - ``grad``: the gradient with differences of f at relaxed points, along directions in which
-      probabilities still sum to 1, since no estimator uses another;
+      probabilities still sum to 1, since no estimator uses another; of structures and counts at
+      means of outcomes, towards each of these;
     - ``value_and_grad``: its two results with f and grad;
     - ``expectation``: with the sum over all outcomes, where there are at most `budget`.
 
@@ -86,7 +89,7 @@ def check_grad(
     ----------
     f : callable or Objective
         See `fastgrad.objective`.
-    distribution : Categorical, Bernoulli, or array
+    distribution : Categorical, Bernoulli, or array; or a structure, or counts
         As for an estimator; computed in float64.
     num_points : int
         Number of random outcomes, and of relaxed points, at least 2.
@@ -133,12 +136,14 @@ def check_grad(
     if objective.index is not None and objective.f is not None:
         features = objective.relaxed(d, _validate.frozen(d.features(z))).value
         found.compare("index", values.value, features, lambda i: f"sample {i[0]}")
-    if values.credit is not None:
+    if values.credit is not None and d.one_hot and d.logits.size:
         _credit(found, objective, d, z)
     if objective.local is not None:
         _local(found, objective, d, z, values.value)
     if objective.grad is not None and objective.f is not None and d.logits.size:
-        for number, temperature in enumerate(TEMPERATURES):
+        if not d.one_hot:
+            _gradient_between(found, objective, d, num_points, key)
+        for number, temperature in enumerate(TEMPERATURES if d.one_hot else ()):
             (pair,) = draw_relaxed(d, (temperature,), num_points, key.fold_in(number)).pairs
             _gradient(found, objective, d, pair.relaxed, key.fold_in(number))
     if objective.expectation is not None:
@@ -270,22 +275,47 @@ def _gradient(
         else:
             along = flat * (noise[number] - (flat * noise[number]).sum(axis=-1, keepdims=True))
         along = along / max(1.0, np.abs(noise[number]).max())
-        directions = masks * along
-        moves = STEP * np.array([1.0, -1.0, 0.5, -0.5])[:, None, None, None] * directions
-        moved = _validate.frozen((flat + moves).reshape(-1, *x.shape))
-        value = objective.relaxed(d, moved).value.astype(np.float64)
-        size = float(np.abs(value).max(initial=0.0))
-        up, down, near, far = value.reshape(4, len(directions), -1).sum(axis=-1)
-        wide, narrow = (up - down) / (2 * STEP), (near - far) / STEP
-        slope = (4 * narrow - wide) / 3  # Richardson: the error is of order STEP**4
-        x = _validate.frozen(x[None].copy())
-        values, gradient = objective.relaxed_and_gradient(d, x)
-        expected = (directions * gradient.reshape(variables, k)).sum(axis=(1, 2))
-        place = f"point {number}"
-        rounding = SMALL * size
-        found.compare("grad", expected, slope, lambda i, p=place: f"{names[i[0]]}, {p}", rounding)
-        if objective.value_and_grad is not None:
-            _both(found, objective, d, x, values.value, gradient, place)
+        directions = (masks * along).reshape(len(names), *x.shape)
+        _slopes(found, objective, d, x, directions, [f"{n}, point {number}" for n in names])
+
+
+def _gradient_between(
+    found: _Found, objective: Objective, d: Discrete, num_points: int, key: Key
+) -> None:
+    """Compare the gradient with differences of f at means of outcomes, and towards each of these.
+
+    That is where structures have their relaxed points, whatever their features are.
+    """
+    for number in range(num_points):
+        x = d.features(d.sample(num_samples=MIXED, rng=key.fold_in(number)))
+        mean = x.mean(axis=0)
+        directions = (x - mean) / max(1.0, np.abs(x - mean).max())
+        names = [f"outcome {i}, point {number}" for i in range(MIXED)]
+        _slopes(found, objective, d, mean, directions, names)
+
+
+def _slopes(
+    found: _Found,
+    objective: Objective,
+    d: Discrete,
+    x: FloatArray,
+    directions: FloatArray,
+    names: list[str],
+) -> None:
+    """Compare the gradient at features x with differences of f along directions."""
+    moves = np.multiply.outer(STEP * np.array([1.0, -1.0, 0.5, -0.5]), directions)
+    moved = _validate.frozen((x + moves).reshape(-1, *x.shape))
+    value = objective.relaxed(d, moved).value.astype(np.float64)
+    size = float(np.abs(value).max(initial=0.0))
+    up, down, near, far = value.reshape(4, len(directions), -1).sum(axis=-1)
+    wide, narrow = (up - down) / (2 * STEP), (near - far) / STEP
+    slope = (4 * narrow - wide) / 3  # Richardson: the error is of order STEP**4
+    x = _validate.frozen(x[None].copy())
+    values, gradient = objective.relaxed_and_gradient(d, x)
+    expected = (directions * gradient).reshape(len(directions), -1).sum(axis=1)
+    found.compare("grad", expected, slope, lambda i: names[i[0]], SMALL * size)
+    if objective.value_and_grad is not None:
+        _both(found, objective, d, x, values.value, gradient, names[0])
 
 
 def _both(
@@ -307,7 +337,7 @@ def _expectation(
     found: _Found, objective: Objective, d: Discrete, examples: int, budget: int
 ) -> None:
     """Compare `expectation` with the sum over all outcomes, if they are few."""
-    allowed = d.log_probabilities().reshape(d.num_outcomes, examples, -1) > -np.inf
+    allowed = last_joined(d.log_probabilities(), d.num_outcomes, examples) > -np.inf
     outcomes = allowed.sum(axis=0).prod(axis=1, dtype=np.float64).max(initial=1.0)
     if outcomes > budget:
         return

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from structures import STRUCTURES, objective_of
 
 import fastgrad as fg
 
@@ -169,3 +170,15 @@ def test_bad_arguments_are_refused(options, message):
 def test_nothing_to_check():
     found = fg.check_grad(lambda x: x.sum((1, 2)), np.zeros((0, 3)))
     assert found.agrees
+
+
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_gradients_of_structures_are_compared(name):
+    """At features of their shape, which need not be that of the logits."""
+    d = STRUCTURES[name]
+    f = objective_of(d)
+    check = fg.check_grad(f, d)
+    assert check.agrees
+    assert "grad" in check.errors
+    wrong = dataclasses.replace(f, grad=lambda x: 2 * f.grad(x))
+    assert not fg.check_grad(wrong, d).agrees
