@@ -7,6 +7,7 @@ where a copy each is given every possible draw, all that an estimator can say.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
@@ -256,7 +257,7 @@ def replicated(objective: Objective) -> Objective:
                     return tuple(map(apart, answer))
                 return _apart(answer, x.shape[:2])
 
-            return apart(part(x.reshape(-1, *x.shape[2:])))
+            return apart(part(x.reshape(math.prod(x.shape[:2]), *x.shape[2:])))
 
         return ask
 

@@ -892,3 +892,11 @@ def test_moments_of_structures_list_no_more_than_memory_holds(monkeypatch):
     monkeypatch.setattr(replicas, "LISTED", count * 10 * 5 - 1)  # of 10 sets of 5 items
     found = fg.moments("unordered_set", f, d, num_samples=3, rng=0, draws=50)
     assert not found.exact
+
+
+@pytest.mark.parametrize("draws", [None, 5])
+def test_moments_of_no_variables(draws):
+    d, f = fg.Categorical(np.zeros((0, 3))), fg.objective(lambda x: np.full(len(x), 3.0))
+    options = {} if draws is None else {"draws": draws}
+    found = fg.moments("rloo", f, d, num_samples=2, rng=0, **options)
+    assert found.mean.shape == (0, 3)
