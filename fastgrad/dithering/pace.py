@@ -23,7 +23,8 @@ class Plan(NamedTuple):
     tries : int
         Steps of annealing of each of them.
     steps : int
-        Steps of annealing with `FEW` colours; with more, they are fewer in proportion.
+        Steps of annealing with `FEW` colours; with more, they are fewer in proportion, down to
+        half of them, about.
     part : int
         Pixels of the part of a picture that is annealed, about.
     rounds : int
@@ -44,8 +45,11 @@ class Plan(NamedTuple):
     sweeps: int
 
     def steps_for(self, colors: int) -> int:
-        """Return the steps of annealing with so many colours: it pays where they are few."""
-        return max(1, min(self.steps, self.steps * FEW // colors))
+        """Return the steps of annealing with so many colours: it pays most where they are few.
+
+        Their least number is even, since the palette learns in every second one, if it is late.
+        """
+        return max(2, self.steps // 4 * 2, min(self.steps, self.steps * FEW // colors))
 
     def trials_for(self, colors: int) -> int:
         """Return the palettes to try out of so many colours: many differ little in the end."""
