@@ -22,7 +22,7 @@ def test_gumbel_softmax_is_the_product_that_draws_again(shape, dtype):
         np.testing.assert_array_equal(found, fg.gumbel_softmax_vjp(logits, r, **options))
 
 
-@pytest.mark.parametrize("temperature", [0.05, 0.5, 3.0])
+@pytest.mark.parametrize("temperature", [0.05, 0.5, 1.0, 3.0])
 @pytest.mark.parametrize("shape", [(7, 3), (2, 5, 16), (2, 700)])
 def test_relax_is_the_sum_of_the_products_that_draw_again(shape, temperature):
     logits = 3 * RNG.normal(size=shape)
