@@ -39,8 +39,8 @@ def test_a_second_process_compiles_nothing(tmp_path):
     left = run(
         "import numpy as np, fastgrad as fg\n"
         "fg.dither(np.zeros((40, 40), np.uint8) + np.arange(40, dtype=np.uint8), colors=4)\n"
-        "from fastgrad.kernels.dithering.optimiser import annealing, search\n"
-        "kernels = search.descend, search.energies, annealing.sweep\n"
+        "from fastgrad.kernels.dithering.optimiser import annealing, loss_rows, search\n"
+        "kernels = search.descend, loss_rows.energies, annealing.sweep\n"
         "print(sum(sum(k.dispatcher.stats.cache_misses.values()) for k in kernels))",
         **place,
     )

@@ -14,7 +14,6 @@ from fastgrad import _validate
 from fastgrad._typing import ArrayLike, ByteArray
 from fastgrad.dithering.metrics.psnr_and_ssim import decibels
 from fastgrad.dithering.optimiser.loss import BlurredError
-from fastgrad.dithering.optimiser.printed import searching
 from fastgrad.dithering.pictures import transparency
 from fastgrad.dithering.pictures.inputs import Colors, colors_of, pixels_of
 from fastgrad.dithering.pictures.report import Figures, against_others
@@ -269,8 +268,7 @@ def metrics(loss: BlurredError, indices: ByteArray, palette: ArrayLike) -> dict[
     >>> round(metrics(loss, np.zeros((8, 8), np.uint8), np.zeros((2, 1)))["psnr"], 6)
     20.0
     """
-    loss = loss.unweighted()
-    whole, plain = searching(loss, indices, palette).errors()
+    whole, plain = loss.errors(indices, palette, counted=True)
     return {
         "psnr": decibels(plain / len(loss.planes)),
         "blurred_psnr": decibels((whole - float(loss.nu) * plain) / len(loss.planes)),

@@ -241,7 +241,7 @@ class Run:
         """Return the loss of a search's picture, whatever it lowers."""
         if search.loss is not self._target:
             return search.errors()[0]
-        return self.loss.of(search.indices, search.colors)
+        return self.loss.errors(search.indices, search.colors)[0]
 
     def _sweep(self, search, snapshot):
         """Search once, report it, and return the number of moves."""
@@ -256,7 +256,7 @@ class Run:
             if self.pace.late("rounds", self._taken):
                 break
             moves = self._sweep(search, self._snapshot)
-            self.colors = fitted(search, fit, self.colors, wake=wake)
+            self.colors = fitted(search, fit, self.colors, self.history[-1], wake=wake)
             if moves <= SETTLED * search.indices.size:
                 break
 

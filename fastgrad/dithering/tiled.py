@@ -16,7 +16,7 @@ from fastgrad.dithering.eye import colour
 from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.given import Given
 from fastgrad.dithering.metrics.ssimulacra2 import Ssimulacra2
-from fastgrad.dithering.optimiser.loss import BlurredError, check_weights
+from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.palette import Fit, Sample
 from fastgrad.dithering.optimiser.tile_clusters import clustered
 from fastgrad.dithering.optimiser.tile_limits import Tiles
@@ -27,6 +27,7 @@ from fastgrad.dithering.optimiser.tile_palettes import (
     fitted,
     refilled,
 )
+from fastgrad.dithering.optimiser.weights import check_weights
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures.consoles import Console, limits_of
 from fastgrad.dithering.result import Dithering, Progress, metrics
@@ -220,11 +221,8 @@ class _Work:
         self.heavy = None
         if weights is not None:
             self.heavy = check_weights(weights, values.shape[:2]).astype(np.float32)
-        self.loss = BlurredError(
-            self.space.into(self.linear),
-            weights=settled.weighted(self.linear, self.heavy),
-            **settled.blur,
-        )
+        weighted = settled.weighted(self.linear, self.heavy)
+        self.loss = BlurredError(self.space.into(self.linear), weights=weighted, **settled.blur)
         self.key, self.history, self.taken = random.as_key(rng), [], 0.0
         plan = pace.plan  # of which all is done in the whole picture
         self.rounds, self.sweeps = plan.rounds + plan.whole, plan.whole + plan.sweeps

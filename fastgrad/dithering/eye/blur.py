@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from fastgrad._typing import FloatArray
 from fastgrad.kernels.dithering.eye import blur as kernels
@@ -153,9 +154,31 @@ def convolve(
     array([0.25 , 0.375, 0.25 ])
     """
     planes = np.ascontiguousarray(planes)
-    taps = np.broadcast_to(taps, (1, 2, taps.size)) if taps.ndim == 1 else taps
-    taps = np.array(taps, planes.dtype, order="C")  # one order, lest the kernel be compiled for two
     if out is None:
         out = np.empty_like(planes)
-    kernels.blur(out, planes, taps, planes.dtype.type(nu), margin)
+    kernels.blur(out, planes, terms_of(taps, planes.dtype), planes.dtype.type(nu), margin)
     return out
+
+
+def terms_of(taps: FloatArray, dtype: npt.DTypeLike) -> FloatArray:
+    """Return a kernel, (2 r + 1,) or (terms, 2, 2 r + 1), as a sum of kernels down and across.
+
+    Parameters
+    ----------
+    taps : array
+        The kernel, as in `convolve`.
+    dtype : dtype_like
+        The type that it is to have.
+
+    Returns
+    -------
+    array, shape (terms, 2, 2 r + 1)
+        The same in C order, lest what takes it be compiled for two.
+
+    Examples
+    --------
+    >>> terms_of(gaussian(1.0), np.float32).shape
+    (1, 2, 7)
+    """
+    taps = np.broadcast_to(taps, (1, 2, taps.size)) if taps.ndim == 1 else taps
+    return np.array(taps, dtype, order="C")

@@ -13,8 +13,10 @@ import copy
 import numpy as np
 
 from fastgrad._typing import ByteArray, FloatArray
-from fastgrad.dithering.eye.blur import convolve, gaussian
+from fastgrad.dithering.eye.blur import convolve, gaussian, terms_of
 from fastgrad.dithering.optimiser.loss import BlurredError
+from fastgrad.dithering.optimiser.residual import laid
+from fastgrad.kernels.dithering.optimiser.loss_rows import AIMED
 
 __all__ = ["RADIUS", "aimed", "blurred", "compensated"]
 
@@ -52,8 +54,10 @@ def compensated(loss: BlurredError, indices: ByteArray, palette: FloatArray) -> 
     >>> round(float(target.planes[0, 15, 15]), 3)
     0.35
     """
-    plain, target = loss.unweighted(), copy.copy(loss)
-    target.planes = aimed(loss.planes, plain.weights, blurred(plain.error(indices, palette)))
+    target = copy.copy(loss)
+    target.planes, taps = np.empty_like(loss.planes), SHARE**0.5 * gaussian(SIGMA)
+    given = (loss.weights, loss.planes), (terms_of(taps, loss.dtype), 0.0)
+    laid(indices, palette, *given, what=AIMED, out=target.planes)
     return target
 
 

@@ -13,7 +13,14 @@ __all__ = ["fitted"]
 FULL = 0.8  # share of the best step from which on a step to a fitted palette is not corrected
 
 
-def fitted(search: Search, fit: Fit, colors: FloatArray, *, wake: bool = True) -> FloatArray:
+def fitted(
+    search: Search,
+    fit: Fit,
+    colors: FloatArray,
+    before: float | None = None,
+    *,
+    wake: bool = True,
+) -> FloatArray:
     """Fit a palette to the picture of a search, which then goes on with it.
 
     The loss is quadratic in the palette. How it depends on each colour is known; a sample only says
@@ -27,6 +34,8 @@ def fitted(search: Search, fit: Fit, colors: FloatArray, *, wake: bool = True) -
         The way to learn a palette.
     colors : array, shape (K, channels)
         The present palette.
+    before : float, optional
+        The loss that `Search.errors` has told, if it is known.
     wake : bool, optional
         Option of `Search.recolor`.
 
@@ -35,11 +44,11 @@ def fitted(search: Search, fit: Fit, colors: FloatArray, *, wake: bool = True) -
     array, shape (K, channels)
         The new palette.
     """
-    before, slopes = search.errors()[0], search.slopes()
+    before, slopes = search.errors()[0] if before is None else before, search.slopes()
     new = fit(fit.sample.cut(search.indices[None])[:, 0], colors, slopes)
-    search.recolor(new, wake=wake)
+    after = search.recolor(new, wake=wake)[0]
     slope = 2 * float(np.vdot(slopes[:, :-1], new - colors)) / search.loss.pixels
-    curvature = search.errors()[0] - before - slope
+    curvature = after - before - slope
     if slope < 0 and curvature > -slope / (2 * FULL):
         new = colors + search.loss.dtype(-slope / (2 * curvature)) * (new - colors)
         search.recolor(new, wake=wake)

@@ -10,16 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgrad import _validate
-from fastgrad._typing import ArrayLike, FloatArray
+from fastgrad._typing import ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.eye.blur import convolve
 from fastgrad.dithering.eye.viewing import Viewing
+from fastgrad.dithering.optimiser.residual import labels_of, laid
+from fastgrad.dithering.optimiser.weights import check_weights
 from fastgrad.kernels.dithering.optimiser import loss as kernels
-from fastgrad.kernels.dithering.optimiser import search
+from fastgrad.kernels.dithering.optimiser import loss_rows
 
-__all__ = ["BlurredError", "Gradient", "check_weights"]
-
-MOST = 1e6  # of a weight
-LEAST = 1e-3  # share of the largest weight that pixels which count have: float32 bears its square
+__all__ = ["BlurredError", "Gradient"]
 
 
 class Gradient(NamedTuple):
@@ -204,8 +203,40 @@ class BlurredError:
         float
             The loss per pixel.
         """
-        error = self.error(indices, palette)
-        return self._quadratic(error, self.field(error))
+        return self.errors(labels_of(indices, len(palette)), palette)[0]
+
+    def errors(
+        self,
+        indices: ByteArray,
+        palette: ArrayLike,
+        *,
+        counted: bool = False,
+        out: FloatArray | None = None,
+        margin: int = 0,
+    ) -> tuple[float, float]:
+        """Return the loss of a picture, and its squared error without blur; lay out its field.
+
+        Parameters
+        ----------
+        indices : array of uint8, shape (height, width)
+            The palette index of each pixel.
+        palette : array_like, shape (K, channels)
+            The colours in the space of the loss.
+        counted : bool, optional
+            Whether all pixels that count have a weight of 1, as in `unweighted`.
+        out, margin : optional
+            Array for the `field` of the picture's `error`, as in `convolve`.
+
+        Returns
+        -------
+        loss, plain : float
+            Means over the pixels that count.
+        """
+        what = loss_rows.COUNTED if counted else loss_rows.WEIGHTED
+        given = (self.weights, self.planes), (self.terms, self.nu)
+        sums = laid(indices, palette, *given, what=what, out=out, margin=margin)
+        whole, plain = sums / self.pixels
+        return float(whole), float(plain)
 
     def error(self, indices: ArrayLike, palette: ArrayLike) -> FloatArray:
         """Return the error ``weights (y - x)`` of a picture, shape (channels, height, width).
@@ -220,14 +251,10 @@ class BlurredError:
         array, shape (channels, height, width)
             The error in planes.
         """
-        colors, labels = np.asarray(palette, self.dtype), np.asarray(indices)
-        if self.dtype is np.float32 and labels.dtype == np.uint8 and labels.max() < len(colors):
-            error, planar = np.empty_like(self.planes), np.ascontiguousarray(colors.T)
-            rows = np.ascontiguousarray(labels), self.weights, self.planes
-            search.errors(error, *rows, planar)
-            return error
-        error = colors.T[:, labels] - self.planes
-        error *= self.weights
+        colors, labels = np.asarray(palette, self.dtype), labels_of(indices, len(palette))
+        error = np.empty_like(self.planes)
+        planar = np.ascontiguousarray(colors.T)
+        loss_rows.errors(error, labels, self.weights, self.planes, planar)
         return error
 
     def expected(self, logits: ArrayLike, palette: ArrayLike) -> float:
@@ -307,36 +334,3 @@ class BlurredError:
         if not np.isfinite(low).all():
             raise ValueError("logits must have a finite maximum in every pixel, and no NaN")
         return logits, palette
-
-
-def check_weights(weights: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
-    """Return checked weights of pixels, those above 0 raised to a thousandth of the largest.
-
-    Parameters
-    ----------
-    weights : array_like, shape (height, width)
-        The weights, real or boolean, 0 to 1e6.
-    shape : tuple of int
-        The height and width that they must have.
-
-    Returns
-    -------
-    array of float32 or float64, shape (height, width)
-        The weights; float32 if they are given so.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If their type, their shape or one of them is wrong.
-    """
-    given = np.asarray(weights)
-    dtype = np.dtype(np.float32 if given.dtype == np.float32 else np.float64)
-    given = _validate.like(weights, shape, dtype, "weights")
-    low, most = given.min(), given.max()
-    if not (low >= 0 and most <= MOST):
-        outside = ~((given >= 0) & (given <= MOST))
-        raise ValueError(f"weights must be from 0 to {MOST:g}, got {given[outside][0]}")
-    if 0 < most < 1 / MOST:
-        raise ValueError(f"weights must be at least {1 / MOST:g} somewhere, or all 0, got {most}")
-    least = dtype.type(LEAST) * most
-    return given if low >= least else np.where(given > 0, np.maximum(given, least), dtype.type(0))

@@ -64,6 +64,25 @@ class PrintedError(BlurredError):
         error *= self.weights
         return error
 
+    def errors(
+        self,
+        indices: ByteArray,
+        palette: ArrayLike,
+        *,
+        counted: bool = False,
+        out: FloatArray | None = None,
+        margin: int = 0,
+    ) -> tuple[float, float]:
+        """Return the loss of a picture as it is seen, and the squared error without blur."""
+        loss = self.unweighted() if counted else self
+        error = loss.error(indices, palette)
+        field = convolve(error, self.terms, nu=self.nu, out=out, margin=margin)
+        height, width = self.shape
+        field = field[:, margin : margin + height, margin : margin + width]
+        both = [np.einsum("chw,chw->h", error, x, dtype=np.float64) for x in (field, error)]
+        whole, plain = (float(rows.sum()) / self.pixels for rows in both)
+        return whole, plain
+
     def covers(self, palette: ArrayLike) -> FloatArray:
         """Return how much of each pixel should be covered, as far as two colours can say that.
 
@@ -201,11 +220,7 @@ class PrintedSearch:
 
     def errors(self) -> tuple[float, float]:
         """Return the loss, and the squared error without blur, as means over the pixels."""
-        error = self.loss.error(self.indices, self._palette)
-        field = self.loss.field(error)
-        both = [np.einsum("chw,chw->h", error, x, dtype=np.float64) for x in (field, error)]
-        whole, plain = (float(rows.sum()) / self.loss.pixels for rows in both)
-        return whole, plain
+        return self.loss.errors(self.indices, self._palette)
 
 
 def searching(

@@ -14,11 +14,12 @@ from fastgrad.dithering.eye import colour
 from fastgrad.dithering.eye.viewing import LIGHT, Viewing
 from fastgrad.dithering.optimiser import flat
 from fastgrad.dithering.optimiser.dot_gain import DotGain
-from fastgrad.dithering.optimiser.loss import BlurredError, check_weights
+from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.palette import distinct
 from fastgrad.dithering.optimiser.printed import PrintedError
 from fastgrad.dithering.optimiser.solid import Labels, joined
 from fastgrad.dithering.optimiser.spare import refilled, spare
+from fastgrad.dithering.optimiser.weights import check_weights
 
 __all__ = ["Problem"]
 

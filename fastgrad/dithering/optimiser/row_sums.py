@@ -7,7 +7,7 @@ import numpy as np
 from fastgrad._typing import Array, ByteArray, FloatArray
 from fastgrad.dithering.optimiser import diffusion
 from fastgrad.dithering.optimiser.loss import BlurredError
-from fastgrad.kernels.dithering.optimiser import search as kernels
+from fastgrad.kernels.dithering.optimiser import loss_rows as kernels
 
 __all__ = ["row_sums"]
 

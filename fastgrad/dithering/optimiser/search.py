@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastgrad import threads
 from fastgrad._typing import ArrayLike, ByteArray, FloatArray
-from fastgrad.dithering.eye.blur import convolve
 from fastgrad.dithering.optimiser.loss import BlurredError
+from fastgrad.kernels.dithering.optimiser import loss_rows
 from fastgrad.kernels.dithering.optimiser import palette as palette_kernels
 from fastgrad.kernels.dithering.optimiser import search as kernels
 
 __all__ = ["Search", "in_vectors", "outwards"]
 
 MOST = 256  # colours of a palette
+ROWS = 8  # of tiles for each thread, from which on its tiles may be those of whole rows
 NO_PREVIOUS = np.empty((0, 0), np.uint8)
 
 
@@ -68,10 +70,9 @@ class Search:
         self._field = np.zeros((channels, height + 2 * radius, across + radius + width), loss.dtype)
         around = 2 * kernels.AROUND
         self._awake = np.empty((height + around, across + around), np.uint8)
-        self._error = np.empty_like(loss.planes)
         self.recolor(palette)
 
-    def recolor(self, palette: ArrayLike, *, wake: bool = True) -> None:
+    def recolor(self, palette: ArrayLike, *, wake: bool = True) -> tuple[float, float]:
         """Take another palette of as many colours, for the same picture.
 
         Parameters
@@ -81,15 +82,19 @@ class Search:
         wake : bool, optional
             Whether the next sweep visits every pixel, and not only those around moves. Where
             colours change only a little, few others move.
+
+        Returns
+        -------
+        loss, plain : float
+            What `errors` says now.
         """
-        loss, colors = self.loss, np.asarray(palette, self.loss.dtype)
+        colors = np.asarray(palette, self.loss.dtype)
         self.colors = colors
         self._planar = np.ascontiguousarray(colors.T)
         self._palette, self._near = in_vectors(colors), outwards(colors)
-        kernels.errors(self._error, self.indices, loss.weights, loss.planes, self._planar)
-        convolve(self._error, loss.terms, nu=loss.nu, out=self._field, margin=self._margin)
         if wake:
             self._awake[:] = 1
+        return self.loss.errors(self.indices, colors, out=self._field, margin=self._margin)
 
     def sweep(self) -> int:
         """Visit the pixels around which something has changed, and make moves that lower the loss.
@@ -104,9 +109,12 @@ class Search:
         loss, kept = self.loss, (self._previous, self._gaps)
         blurred, colours = (self._field, self._table, loss.nu), (self._palette, self._near)
         moves = np.zeros([-(-n // self._size) for n in loss.shape], np.int64)
-        for phase in range(4):
-            work = self.indices, self._awake, loss.weights, kept, blurred, colours
-            kernels.descend(moves, *work, self._size, phase)
+        # Few rows of tiles would leave threads without work.
+        near = len(moves) >= ROWS * threads.get_num_threads()
+        for odd in range(2):
+            for turn in (kernels.BOTH,) if near else range(2):
+                work = self.indices, self._awake, loss.weights, kept, blurred, colours
+                kernels.descend(moves, *work, self._size, odd, turn)
         made = int(moves.sum())
         if made == 0:
             self._awake[:] = 1
@@ -121,15 +129,8 @@ class Search:
             Means over the pixels that count, without the reward for keeping previous colours.
         """
         loss, sums = self.loss, np.empty((self.loss.shape[0], 2))
-        kernels.energies(
-            sums,
-            self.indices,
-            loss.weights,
-            loss.planes,
-            self._planar,
-            self._field,
-            self._margin,
-        )
+        seen = self.indices, loss.weights, loss.planes, self._planar
+        loss_rows.energies(sums, *seen, self._field, self._margin)
         whole, plain = sums.sum(axis=0) / loss.pixels
         return float(whole), float(plain)
 

@@ -7,8 +7,7 @@ often: all sweeps go over the picture at once, each two rows of tiles behind the
 number is added in the order in which a search of the whole picture adds it, and the result is the
 same, bit for bit. What must be held in memory is two rows of tiles for each sweep.
 
-The last sweeps may aim at what the first have left missing, too (see `compensation`): a row of
-tiles waits for it no longer than for a sweep.
+The last sweeps may aim at what the first have left missing, too: see `compensation`.
 
 Across, too, what is missing beside some columns reaches only so far. So wide pictures can be
 searched in parts of some columns each, with more on both sides, and memory is bounded by the part.
@@ -29,6 +28,7 @@ from fastgrad.dithering.optimiser.held_rows import BlurredRows, HeldRows
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.row_sums import row_sums
 from fastgrad.dithering.optimiser.search import NO_PREVIOUS, in_vectors, outwards, table_of
+from fastgrad.kernels.dithering.optimiser import loss_rows
 from fastgrad.kernels.dithering.optimiser import search as kernels
 from fastgrad.kernels.dithering.optimiser.diffusion import BAND
 
@@ -326,7 +326,7 @@ class Wavefront:
     def _error(self, labels, weights, planes):
         """Return the weighted error of some rows."""
         error = np.empty((len(planes), *labels.shape), planes.dtype)
-        kernels.errors(error, labels, weights, planes, self._planar)
+        loss_rows.errors(error, labels, weights, planes, self._planar)
         return error
 
     def _descend(self, row):
@@ -336,8 +336,8 @@ class Wavefront:
         blurred = self._field.at(top), self._table, self._loss.nu
         moves = np.zeros((1, -(-self._width // self._size)), np.int64)
         work = labels, self._awake.at(top)[0], self._moving.at(top)[0], self._kept
-        for phase in range(2):
-            kernels.descend(moves, *work, blurred, self._colours, self._size, phase)
+        for turn in range(2):
+            kernels.descend(moves, *work, blurred, self._colours, self._size, 0, turn)
 
     def _sums(self, top, end, done):
         """Return the sums of some rows."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad._typing import FloatArray
-from fastgrad.dithering.optimiser.loss import LEAST, MOST
+from fastgrad.dithering.optimiser.weights import LEAST, MOST
 from fastgrad.dithering.pictures.inputs import Pixels
 from fastgrad.dithering.pictures.sources import ROWS, Source
 

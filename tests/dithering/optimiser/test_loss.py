@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from fastgrad.dithering import BlurredError
 from fastgrad.dithering.eye import blur, colour, lightness
-from fastgrad.dithering.optimiser.loss import check_weights
+from fastgrad.dithering.optimiser.weights import check_weights
 
 # -- colour and blur -----------------------------------------------------------------------------
 
@@ -70,6 +70,26 @@ def test_expected_loss_is_the_mean_over_all_pictures(sigma, nu, weighted):
     labels = np.array([[0, 1, 2], [2, 2, 0]])
     expected = reference.loss(colours[labels], image, sigma, nu, weights)
     assert loss.of(labels, colours) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("eye", [{"sigma": 1.0}, {"ppd": 40.0}])
+def test_rows_that_are_laid_out_on_the_way_are_those_of_whole_planes(eye):
+    rng = np.random.default_rng(4)
+    image, palette = rng.random((70, 45, 3)).astype(np.float32), rng.random((9, 3))
+    weights = rng.random((70, 45)) * (rng.random((70, 45)) > 0.2)
+    loss, indices = BlurredError(image, weights=weights, **eye), rng.integers(0, 9, (70, 45))
+    indices = indices.astype(np.uint8)
+    for counted, one in ((False, loss), (True, loss.unweighted())):
+        out = np.full((3, 70 + 4, 45 + 6), 7.0, np.float32)
+        found = loss.errors(indices, palette, counted=counted, out=out, margin=2)
+        assert found == loss.errors(indices, palette, counted=counted)
+        error = one.error(indices, palette)
+        field = one.field(error)
+        np.testing.assert_array_equal(out[:, 2:-2, 2:47], field)
+        out[:, 2:-2, 2:47] = 7.0
+        assert (out == 7.0).all()
+        expected = [np.vdot(error.astype(np.float64), x) / loss.pixels for x in (field, error)]
+        np.testing.assert_allclose(found, expected, rtol=1e-13)
 
 
 @WEIGHTED

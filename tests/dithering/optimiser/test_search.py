@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastgrad.dithering import BlurredError
+from fastgrad.dithering.optimiser import search as module
 from fastgrad.dithering.optimiser.diffusion import diffuse
 from fastgrad.dithering.optimiser.search import Search, table_of
 
@@ -38,3 +39,16 @@ def test_slopes_are_half_the_derivatives_of_the_loss():
         change = loss.of(indices, palette + moved) - loss.of(indices, palette - moved)
         expected = change * loss.pixels / (4 * step)
         assert abs(slopes[k, channel] - expected) < 1e-8 * abs(slopes[:, :3]).max()
+
+
+def test_whole_rows_of_tiles_are_swept_as_their_even_and_odd_tiles_in_turn(monkeypatch):
+    rng = np.random.default_rng(2)
+    image, palette = rng.random((150, 171, 3)).astype(np.float32), rng.random((16, 3))
+    loss, found = BlurredError(image, weights=rng.random((150, 171)) + 0.1), []
+    for rows in (0, 1000):
+        monkeypatch.setattr(module, "ROWS", rows)
+        search = Search(loss, diffuse(loss, palette), palette)
+        moves = [search.sweep() for _ in range(3)]
+        found.append((moves, search.errors(), search.indices.tolist()))
+    assert found[0] == found[1]
+    assert found[0][0][0] > 1000

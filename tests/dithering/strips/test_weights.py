@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastgrad.dithering.optimiser.loss import check_weights
+from fastgrad.dithering.optimiser.weights import check_weights
 from fastgrad.dithering.strips.weights import WeightSource
 
 GIVEN = np.random.default_rng(0).random((600, 30)) ** 20

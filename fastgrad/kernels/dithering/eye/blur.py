@@ -1,44 +1,64 @@
 """Separable convolution of planes that are zero outside the picture.
 
+Rows are held, as many as the blur reaches, in an array in which they take turns, filled up with
+zeros to whole vectors: so sums stay in registers, and rows may as well be made on the way.
+
 Oracle: tests/support/reference_dithering.py, `blur_matrix`.
 """
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
+from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.simd.intrinsics import fma, like
+from fastgrad.kernels.simd.vectors import LANES, load, store
+
+
+@inline
+def room(width, taps):
+    """Return the rows to hold for a blur, all zero, and scratch for `blur_row`."""
+    rows, whole = taps.shape[2], -(-width // LANES) * LANES
+    held, line = np.zeros((rows, whole), taps.dtype), np.empty(whole, taps.dtype)
+    return held, np.empty(rows, np.int64), np.zeros(whole + rows + LANES, taps.dtype), line
+
+
+@inline
+def newest(y, start, radius):
+    """Return the first row that is not held yet where those around row y are wanted."""
+    return y - radius if y == start else y + radius
 
 
 @block
-def blur_row(out, plane, y, down, across, nu, padded):
-    """Add row y of a plane under symmetric down x across, and nu times itself, to out.
+def blur_row(line, held, y, places, middle, taps, nu):
+    """line = row y of a plane under a sum of down x across, plus nu times itself.
 
-    padded is scratch that stays zero at both ends.
+    Row y of the plane is row y modulo their number of `held`. places and middle are scratch; the
+    second stays zero at both ends.
     """
     wide_vectors()
-    height, width = plane.shape
-    radius = down.size // 2
-    middle, row = padded[radius : radius + width], plane[y]
-    for c in range(width):
-        middle[c] = down[radius] * row[c]
-    for t in range(1, radius + 1):
-        tap = down[radius + t]
-        if y >= t:
-            row = plane[y - t]
-            for c in range(width):
-                middle[c] = fma(tap, row[c], middle[c])
-        if y + t < height:
-            row = plane[y + t]
-            for c in range(width):
-                middle[c] = fma(tap, row[c], middle[c])
-    tap, row = across[radius], plane[y]
-    for c in range(width):
-        out[c] += fma(tap, middle[c], nu * row[c])
-    for t in range(1, radius + 1):
-        tap = across[radius + t]
-        left, right = padded[radius - t :], padded[radius + t :]
-        for c in range(width):
-            out[c] = fma(tap, left[c] + right[c], out[c])
+    rows = taps.shape[2]
+    radius = rows // 2
+    for t in range(rows):
+        places[t] = (y + t - radius) % rows
+    here = places[radius]
+    for i in range(taps.shape[0]):
+        down, across = taps[i, 0], taps[i, 1]
+        for c in range(0, line.size, LANES):
+            x = down[radius] * load(held, (here, c))
+            for t in range(1, radius + 1):
+                tap = down[radius + t]
+                x = fma(tap, load(held, (places[radius - t], c)), x)
+                x = fma(tap, load(held, (places[radius + t], c)), x)
+            store(middle, radius + c, x)
+        for c in range(0, line.size, LANES):
+            x = across[radius] * load(middle, radius + c)
+            if i == 0:
+                x = fma(across[radius], load(middle, radius + c), nu * load(held, (here, c)))
+            else:
+                x = load(line, c) + x
+            for t in range(1, radius + 1):
+                sides = load(middle, radius + c - t) + load(middle, radius + c + t)
+                x = fma(across[radius + t], sides, x)
+            store(line, c, x)
 
 
 @kernel(cost=lambda planes, taps: planes.size * taps.size)
@@ -48,12 +68,17 @@ def blur(chunk, chunks, out, planes, taps, nu, margin):
     taps has the shape (terms, 2, 2 radius + 1), planes (n, height, width).
     """
     n, height, width = planes.shape
-    none = like(0, nu)
-    padded = np.zeros(width + taps.shape[2], planes.dtype)
-    for r in chunk_range(n * height, chunk, chunks):
+    radius = taps.shape[2] // 2
+    held, places, middle, line = room(width, taps)
+    rows = chunk_range(n * height, chunk, chunks)
+    for r in rows:
         plane, y = r // height, r % height
-        row = out[plane, margin + y, margin : margin + width]
-        row[:] = none
-        for i in range(taps.shape[0]):
-            weight = nu if i == 0 else none
-            blur_row(row, planes[plane], y, taps[i, 0], taps[i, 1], weight, padded)
+        start = y if r == rows.start else 0
+        for new in range(newest(y, start, radius), y + radius + 1):
+            row = held[new % len(held), :width]
+            if 0 <= new < height:
+                row[:] = planes[plane, new]
+            else:
+                row[:] = like(0, nu)
+        blur_row(line, held, y, places, middle, taps, nu)
+        out[plane, margin + y, margin : margin + width] = line[:width]

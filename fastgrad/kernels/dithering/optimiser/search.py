@@ -8,7 +8,7 @@ Oracle: tests/dithering/optimiser/test_annealing.py, tests/support/reference_dit
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
+from fastgrad.kernels.compiler.jit import BORROWED, block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.simd.intrinsics import fma, like, where
 from fastgrad.kernels.simd.lanes import entry, first_of, least_of
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
@@ -16,10 +16,11 @@ from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 NEIGHBOURS = ((0, 1), (1, 0), (1, -1), (1, 1))  # the others have met the pixel before
 MANY = 16  # colours from which on those at a corner are no help
 MARGIN = 1e-4  # a move must gain this share of its own square, not just rounding errors
+BOTH = 2  # turns
 AROUND = 2  # rows and columns around a pixel that moves in which others look again for a move
 
 
-@inline
+@inline(**BORROWED)
 def nearest(palette, goal):
     """Return the index of the colour nearest to a goal, and its squared distance.
 
@@ -40,7 +41,7 @@ def nearest(palette, goal):
     return np.int64(entry(index, lane)) + lane, low
 
 
-@inline
+@inline(**BORROWED)
 def nearest_from(old, distance, near, goal):
     """Return the colour nearest to a goal, and its squared distance; `old` has the given one.
 
@@ -58,14 +59,13 @@ def nearest_from(old, distance, near, goal):
             place = old, (first * goal.size + channel) * LANES
             x = load(others, place) - goal[channel]
             apart = fma(x, x, apart)
-        low = least_of(apart)
-        if low < least:
-            least = low
-            best = np.int64(order[old, first * LANES + first_of(apart == low) % LANES])
+        if first_of(apart < least) < LANES:
+            least = least_of(apart)
+            best = np.int64(order[old, first * LANES + first_of(apart == least) % LANES])
     return best, least
 
 
-@inline
+@inline(**BORROWED)
 def wake(awake, y, c):
     """Have the pixels around (y, c) visited; awake has a margin of AROUND."""
     for i in range(2 * AROUND + 1):
@@ -73,7 +73,7 @@ def wake(awake, y, c):
             awake[y + i, c + j] = 1
 
 
-@block
+@block(**BORROWED)
 def relabel(labels, weights, field, palette, table, nu, y, c, new):
     """Give pixel (y, c) the label `new` and keep the field up to date."""
     wide_vectors()
@@ -90,7 +90,7 @@ def relabel(labels, weights, field, palette, table, nu, y, c, new):
         plane[y + side // 2, c + side // 2] += nu * change
 
 
-@inline
+@inline(**BORROWED)
 def swap_gain(labels, weights, field, palette, table, own, y, c, dy, dx):
     """Return half the change of the error if a pixel and its neighbour swap labels."""
     radius = table.shape[0] // 2
@@ -108,7 +108,7 @@ def swap_gain(labels, weights, field, palette, table, own, y, c, dy, dx):
     return fma(square, mean - weight * its * table[radius + dy, radius + dx] + least, linear)
 
 
-@block
+@block(**BORROWED)
 def descend_tile(labels, awake, weights, kept, blurred, colours, corner, size, goal):
     """Make every relabelling and swap inside a tile that lowers the error; return their number."""
     previous, gaps = kept
@@ -185,49 +185,27 @@ def descend_tile(labels, awake, weights, kept, blurred, colours, corner, size, g
 
 
 @kernel(cost=lambda labels, blurred: labels.size * blurred[1].size)
-def descend(chunk, chunks, moves, labels, awake, weights, kept, blurred, colours, size, phase):
-    """Lower the error over every second tile, every second row of tiles: one phase of four.
+def descend(chunk, chunks, moves, labels, awake, weights, kept, blurred, colours, size, odd, turn):
+    """Lower the error over every second row of tiles, the even or the odd ones.
 
-    Tiles of a phase stand `size` apart, and what two of them change never overlaps: their order
-    does not matter. Only pixels that are awake are visited; then they sleep until a pixel near them
-    moves. kept is (previous labels, gaps). blurred is (field, table, nu): the field is half the
-    gradient of the error, with a margin of the table's radius and, to the right, of its width.
-    colours is (palette, near), see `nearest_from`. moves[row of tiles, column of tiles] counts what
-    was done.
+    In turn 0 or 1 these are the even or the odd tiles of each. They stand `size` apart, and what
+    two of them change never overlaps: their order does not matter. In turn BOTH each row is worked
+    on as if by both turns: an odd tile follows the even ones to its sides, while they are near.
+
+    Only pixels that are awake are visited; then they sleep until a pixel near them moves. kept is
+    (previous labels, gaps). blurred is (field, table, nu): the field is half the gradient of the
+    error, with a margin of the table's radius and, to the right, of its width. colours is (palette,
+    near), see `nearest_from`. moves[row of tiles, column of tiles] counts what was done.
     """
     rows, columns = moves.shape
-    across, down = (columns - phase % 2 + 1) // 2, (rows - phase // 2 + 1) // 2
+    down, across = (rows - odd + 1) // 2, 1 if turn == BOTH else (columns - turn + 1) // 2
     goal = np.empty(colours[0].shape[0], colours[0].dtype)
     for t in chunk_range(across * down, chunk, chunks):
-        i, j = 2 * (t // across) + phase // 2, 2 * (t % across) + phase % 2
-        corner = i * size, j * size
-        work = labels, awake, weights, kept, blurred, colours
-        moves[i, j] = descend_tile(*work, corner, size, goal)
-
-
-@kernel(cost=lambda out: out.size)
-def errors(chunk, chunks, out, labels, weights, planes, colours):
-    """out = weights times the picture minus the image; colours is planar, (3, K)."""
-    height, width = labels.shape
-    for y in chunk_range(height, chunk, chunks):
-        for channel in range(planes.shape[0]):
-            row, image, palette = out[channel, y], planes[channel, y], colours[channel]
-            for c in range(width):
-                row[c] = weights[y, c] * (palette[labels[y, c]] - image[c])
-
-
-@kernel(cost=lambda labels: labels.size)
-def energies(chunk, chunks, sums, labels, weights, planes, colours, field, margin):
-    """sums[y] = row y's sums of error * field and of error^2."""
-    height, width = labels.shape
-    for y in chunk_range(height, chunk, chunks):
-        whole, plain = 0.0, 0.0
-        for channel in range(planes.shape[0]):
-            image, palette = planes[channel, y], colours[channel]
-            row = field[channel, y + margin, margin : margin + width]
-            for c in range(width):
-                e = np.float64(weights[y, c] * (palette[labels[y, c]] - image[c]))
-                whole += e * np.float64(row[c])
-                plain += e * e
-        sums[y, 0] = whole
-        sums[y, 1] = plain
+        i, first = 2 * (t // across) + odd, 2 * (t % across) + turn
+        for place in range(0, columns + 1) if turn == BOTH else range(first, first + 1):
+            j = place
+            if turn == BOTH and place > 0:  # 0, 2, 1, 4, 3, ...
+                j += 2 * (place % 2) - 1
+            if j < columns:
+                work = labels, awake, weights, kept, blurred, colours
+                moves[i, j] = descend_tile(*work, (i * size, j * size), size, goal)
