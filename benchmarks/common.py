@@ -17,6 +17,8 @@ from pathlib import Path
 import numba
 import numpy as np
 
+HELD = "FASTGRAD_BENCHMARKS_AVX2"  # where set, all works are held to AVX2: see `rivals`
+AVX2 = bool(os.environ.get(HELD))
 QUICK = bool(os.environ.get("FASTGRAD_QUICK"))  # whether everything runs, not how fast
 ROWS, CATEGORIES = 4_096 if QUICK else 65_536, 16
 FEW = 2048  # rows of what is measured in units: a call ends before others get the processor
