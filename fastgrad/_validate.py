@@ -151,6 +151,8 @@ def fraction(value, name):
 
 def temperature(value):
     """Return a temperature as a float: in float32 too, its inverse and products are finite."""
+    if type(value) is float and 2.0**-60 <= value <= 2.0**60:
+        return value
     if type(value) is not float and getattr(value, "ndim", 0) > 0:
         raise ValueError(f"temperature must be one number for all rows, got shape {value.shape}")
     value = positive(value, "temperature")
@@ -166,7 +168,9 @@ def scale(dtype, value):
 
 def temperatures(value, batch):
     """Return a temperature as `temperature` does, or an array of them, float64, for the batch."""
-    if not isinstance(value, (list, tuple)) and not getattr(value, "ndim", 0):
+    if type(value) is float or (
+        not isinstance(value, (list, tuple)) and not getattr(value, "ndim", 0)
+    ):
         return temperature(value)
     x = real_array(value, "temperature").astype(np.float64)
     _demanded((x >= 2.0**-60) & (x <= 2.0**60), x, "temperature must be from 2**-60 to 2**60")
@@ -180,7 +184,9 @@ def temperatures(value, batch):
 def scales(dtype, value, batch):
     """Return `scale`, or where temperatures are an array, one for each row of the batch, (N,)."""
     inverse = 1.0 / temperatures(value, batch)
-    return frozen(np.ravel(inverse).astype(dtype)) if np.ndim(inverse) else dtype.type(inverse)
+    if type(inverse) is float or not np.ndim(inverse):
+        return dtype.type(inverse)
+    return frozen(np.ravel(inverse).astype(dtype))
 
 
 def row_scales(dtype, value, batch):

@@ -254,12 +254,12 @@ def relax(
     first, sample = _validate.offsets(row_offset, sample_offset, count)
     scale = _validate.scales(rows.dtype, temperature, batch)
     where = (as_key(rng).kernel_words, sample, first), scale
-    shape = (*lead, *batch)
-    result = empty_relaxation(out, shape, (*shape, rows.shape[1]), rows)
-    others = tuple(a.reshape(count, *rows.shape) for a in result[1:])
-    z, bad = result.sample.reshape(count, -1), np.zeros(MAX_CHUNKS, np.bool_)
+    shape, full = (*lead, *batch), (count, *rows.shape)
+    result = z, x, y, score = empty_relaxation(out, shape, (*shape, rows.shape[1]), rows)
+    others = x.reshape(full), y.reshape(full), score.reshape(full)
+    z, bad = z.reshape(full[:2]), np.zeros(MAX_CHUNKS, np.bool_)
     _choice.kernels(scale, log=log).relax(rows, *where, bool(coupled), bool(log), z, others, bad)
-    if bad.any():
+    if True in bad.tobytes():  # any() takes a microsecond
         _validate.check_logits(rows, "logits", np.shape(logits))
     return result
 
