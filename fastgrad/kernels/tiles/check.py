@@ -12,6 +12,8 @@ from fastgrad.kernels.compiler.jit import (
     wide_vectors,
 )
 from fastgrad.kernels.simd.intrinsics import like, where
+from fastgrad.kernels.simd.lanes import entry
+from fastgrad.kernels.simd.vectors import LANES, filled, load
 
 FINE, MASKED, BAD = 0, 1, 2
 BLOCK = 4096
@@ -31,12 +33,24 @@ def worst(x):
 def flags(x):
     """Return the worst of x."""
     wide_vectors()
-    zero, one = np.int32(0), np.int32(1)
-    bad, masked = zero, zero
-    for i in range(x.size):
-        bad |= where(x[i] < like(np.inf, x), zero, one)
-        masked |= where(x[i] == like(-np.inf, x), one, zero)
-    return BAD if bad else (MASKED if masked else FINE)
+    inf, zero, one = like(np.inf, x), like(0, x), like(1, x)
+    bad, masked = filled(zero), filled(zero)  # of the width of x: masks fit as they are
+    whole = x.size // LANES * LANES
+    for i in range(0, whole, LANES):
+        y = load(x, i)
+        bad, masked = where(y < inf, bad, one), where(y == -inf, one, masked)
+    found = FINE
+    for lane in range(LANES):
+        if entry(bad, lane) != zero:
+            return BAD
+        if entry(masked, lane) != zero:
+            found = MASKED
+    for i in range(whole, x.size):
+        if not x[i] < inf:
+            return BAD
+        if x[i] == -inf:
+            found = MASKED
+    return found
 
 
 @block
