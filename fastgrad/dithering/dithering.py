@@ -158,7 +158,8 @@ def dither(
     solid : bool, sequence of str, or array_like of integers, shape (N, 3), optional
         Colours of the picture that become one entry of a fixed palette without any grain, and hand
         no error on: True for those of the palette and of the device, where a pixel has another one
-        like it beside it; or a list. By default True for presets, else False.
+        like it beside it; or a list. Small text in them loses its soft edges, except in strips. By
+        default True for presets, else False.
     regions : mapping of str to array_like of bool, shape (height, width), optional
         Pixels that have a mode of their own, with a fixed palette: "text" is paper and ink, "line"
         and "untouched" have the nearest colour of the palette or the device, and "photo" is

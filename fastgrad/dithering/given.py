@@ -12,7 +12,7 @@ from fastgrad import _validate
 from fastgrad._typing import Array, ArrayLike, ByteArray
 from fastgrad.dithering.eye.colour import SPACES
 from fastgrad.dithering.optimiser import tones
-from fastgrad.dithering.optimiser.solid import Labels, Mode, settled, shown
+from fastgrad.dithering.optimiser.solid import Labels, Mode, lettered, settled, shown
 from fastgrad.dithering.optimiser.tones import Fit, ToneMap
 from fastgrad.dithering.pictures import transparency
 from fastgrad.dithering.pictures.inputs import (
@@ -284,8 +284,11 @@ class Given:
         if self.palette is None or (self.solid is False and not regions):
             return None
         assert self.swatches is not None
-        device = self.swatches.device
-        return settled(self.values, self.palette, device=device, solid=self.solid, regions=regions)
+        how: dict[str, Any] = {"device": self.swatches.device, "solid": self.solid}
+        how["regions"] = regions
+        labels = settled(self.values, self.palette, **how)
+        labels, self.values = lettered(self.values, labels, self.palette, **how)
+        return labels
 
     def _make_room(self, lock: bool) -> None:
         """Leave an entry of the palette for what is transparent, which has no weight."""

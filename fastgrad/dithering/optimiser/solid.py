@@ -17,8 +17,9 @@ from fastgrad import _validate
 from fastgrad._typing import Array, ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.eye.colour import SPACES, to_linear, to_srgb
 from fastgrad.dithering.optimiser.flat import FREE, Pins, codes_of
+from fastgrad.dithering.optimiser.lettering import pieces, written
 
-__all__ = ["MODES", "Labels", "Mode", "joined", "settled", "shown"]
+__all__ = ["MODES", "Labels", "Mode", "joined", "lettered", "settled", "shown"]
 
 Mode: TypeAlias = Literal["photo", "text", "line", "untouched"]
 Labels: TypeAlias = "npt.NDArray[np.int16]"
@@ -27,6 +28,7 @@ MODES: tuple[Mode, ...] = ("photo", "text", "line", "untouched")
 WINDOW = 31  # pixels across, over which paper is told from ink
 PAPER = (0.7, 0.5)  # of the way from ink to paper, that which is no ink; and on dark paper
 BESIDE = 3  # pixels across: ink that is so near to other ink has its colour
+BARRED = -2  # where no text is looked for
 CONTRAST = 0.25  # of lightness within a window that holds both
 
 
@@ -84,9 +86,7 @@ def settled(
     >>> settled(image, np.uint8([[0, 0, 0], [255, 0, 0]]), solid=True).tolist()
     [[-1, -1, 1, 1], [-1, -1, 1, 1]]
     """
-    rgb = image if image.dtype == np.uint8 else np.rint(255 * image).astype(np.uint8)
-    if rgb.ndim == 2:
-        rgb = np.repeat(rgb[..., None], 3, axis=2)
+    rgb = _in_bytes(image)
     device = palette if device is None else device
     labels = np.full(rgb.shape[:2], FREE, np.int16)
     if solid is True:
@@ -106,6 +106,64 @@ def settled(
             entries = [device] if mode == "untouched" else [palette, device]
             labels[mask] = _nearest(rgb[mask], entries)
     return labels if (labels != FREE).any() else None
+
+
+def lettered(
+    image: Array,
+    labels: Labels | None,
+    palette: ByteArray,
+    *,
+    device: ByteArray | None = None,
+    solid: bool | ArrayLike = False,
+    regions: Mapping[Mode, ArrayLike] | None = None,
+) -> tuple[Labels | None, Array]:
+    """Return the indices that are settled with those of small text, and the picture around it.
+
+    Parameters
+    ----------
+    image, palette, device, solid, regions
+        As in `settled`.
+    labels : array of int16, shape (height, width), or None
+        What that has returned.
+
+    Returns
+    -------
+    labels : array of int16, shape (height, width), or None
+        The same with the strokes of text that is in a colour of ``solid`` and in no region.
+    image : array
+        The picture without the soft edges of that text: see `lettering.written`.
+
+    Examples
+    --------
+    >>> labels, _ = lettered(np.zeros((9, 9), np.uint8), None, np.uint8([[0, 0, 0], [9, 9, 9]]))
+    >>> labels is None
+    True
+    """
+    if solid is False:
+        return labels, image
+    rgb = _in_bytes(image)
+    device = palette if device is None else device
+    wanted = np.concatenate([device, palette]) if solid is True else np.asarray(solid, np.uint8)
+    both = np.concatenate([device, palette])
+    inks, first = np.unique(codes_of(wanted), return_index=True)
+    known = codes_of(both).tolist()
+    entries = [
+        known.index(code) % len(device)
+        if code in known
+        else int(_nearest(wanted[i : i + 1], [palette, device])[0])
+        for code, i in zip(inks.tolist(), first)
+    ]
+    found = np.full(rgb.shape[:2], FREE, np.int16) if labels is None else labels
+    barred = np.zeros(found.shape, bool)
+    for name, given in (regions or {}).items():
+        barred |= _mask(given, found.shape, name)
+    made, shown = written(rgb, np.where(barred, BARRED, found), wanted[first], np.array(entries))
+    made = np.where(barred, found, made).astype(np.int16)
+    changed = (shown != rgb).any(axis=2)
+    if changed.any():
+        image = image.copy() if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+        image[changed] = shown[changed] / (1 if image.dtype == np.uint8 else 255)
+    return (made if (made != FREE).any() else None), image
 
 
 def joined(pins: Pins | None, labels: Labels, palette: ByteArray) -> Pins:
@@ -166,6 +224,12 @@ def shown(values: Array, settled: Labels, palette: ByteArray) -> Array:
     made = values.copy()
     made[chosen] = (colors[:, 0] if grey else colors) / (1 if values.dtype == np.uint8 else 255)
     return made
+
+
+def _in_bytes(image: Array) -> ByteArray:
+    """Return a picture as sRGB values of one byte, (height, width, 3)."""
+    rgb = image if image.dtype == np.uint8 else np.rint(255 * image).astype(np.uint8)
+    return rgb if rgb.ndim == 3 else np.repeat(rgb[..., None], 3, axis=2)
 
 
 def _mask(given: ArrayLike, shape: tuple[int, ...], mode: str) -> npt.NDArray[np.bool_]:
@@ -244,7 +308,7 @@ def _text(rgb: ByteArray, mask: Array, palette: ByteArray, device: ByteArray) ->
     entries = [palette, device]
     labels = np.full(mask.shape, FREE, np.int16)
     light = SPACES["oklab"].into(to_linear(rgb))[..., 0].astype(np.float64)
-    areas, count = _pieces(mask)
+    areas, count = pieces(mask)
     for area, place in enumerate(ndimage.find_objects(areas, count), 1):
         inside, own = areas[place] == area, rgb[place]
         height = light[place]
@@ -255,21 +319,13 @@ def _text(rgb: ByteArray, mask: Array, palette: ByteArray, device: ByteArray) ->
         paper = np.median(own[inside & ~ink], axis=0).astype(np.uint8)
         index = int(_nearest(paper[None], entries)[0])
         found = np.where(inside, np.int16(index), np.int16(FREE))
-        words, many = _pieces(_widened(ink))
+        words, many = pieces(_widened(ink))
         words = np.where(ink, words, 0)
         if many and len(palette) > 1:
             colors = _words(own, words, many, 1 - height)
             found[ink] = _nearest(colors, entries, index)[words[ink] - 1]
         labels[place] = np.where(inside, found, labels[place])
     return labels
-
-
-def _pieces(mask: Array) -> tuple[Array, int]:
-    """Return the connected pieces of a mask, numbered from 1 on, and their number."""
-    from scipy import ndimage
-
-    found: Any = ndimage.label(mask, np.ones((3, 3)))
-    return found
 
 
 def _widened(mask: Array) -> Array:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastgrad.dithering import dither
-from fastgrad.dithering.optimiser.solid import settled
+from fastgrad.dithering.optimiser.solid import lettered, settled
 from fastgrad.dithering.pictures.presets import PRESETS
 
 y, x = np.mgrid[:64, :96]
@@ -97,6 +97,41 @@ def test_text_on_a_photograph_without_paper_has_no_fringes(name):
     strange = (inside != paper) & (result.device[inside] != 0).any(axis=1)
     assert np.count_nonzero(strange) == 0  # at no edge is there a third ink
     assert np.ptp(result.indices[~mask]) > 0  # the photograph around it is dithered
+
+
+BLACK, WHITE, RED = (0, 0, 0), (255, 255, 255), (255, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["spectra6", "bwry"])
+@pytest.mark.parametrize(
+    ("ink", "paper"),
+    [(BLACK, None), (WHITE, None), (RED, None), (BLACK, WHITE), (RED, WHITE), (WHITE, RED)],
+)
+def test_text_without_a_mask_is_solid_and_has_no_fringes(name, ink, paper):
+    picture, mask = lettering(ink=ink, paper=paper)
+    result = dither(picture, preset=name, speed=10)
+    calls = [tuple(color) for color in result.device.tolist()]
+    drawn, _ = lettering(ink=WHITE, paper=BLACK)
+    cover = np.where(mask, drawn[..., 0] / 255, 0)
+    text = result.indices == calls.index(ink)
+    assert text[cover > 0.6].mean() > 0.99  # legible: strokes are in their ink
+    if paper is None:
+        assert np.ptp(result.indices[cover == 0]) > 0
+    else:
+        strange = mask & ~text & (result.indices != calls.index(paper))
+        assert np.count_nonzero(strange) == 0
+
+
+def test_what_is_no_text_stays_a_photograph():
+    noise = np.random.default_rng(0).integers(0, 256, PHOTO.shape).astype(np.uint8)
+    noise[10, 10] = noise[20, 20] = noise[30, 50] = [255, 0, 0]
+    labels = settled(noise, INKS, solid=True)
+    assert lettered(noise, labels, INKS, solid=True)[0] is None
+    picture, mask = lettering()
+    for regions in ({"photo": True}, {"photo": mask}):
+        how = {"solid": True, "regions": regions}
+        labels, _ = lettered(picture, settled(picture, INKS, **how), INKS, **how)
+        assert labels is None or (labels[mask] == -1).all()
 
 
 def test_red_text_is_red_and_black_text_is_black():
