@@ -11,7 +11,7 @@ from fastgrad import _validate, random
 from fastgrad._typing import ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.criterion import Criterion
 from fastgrad.dithering.optimiser.annealing import Annealing, anneal, schedule
-from fastgrad.dithering.optimiser.compensation import compensated
+from fastgrad.dithering.optimiser.compensation import compensated, missed
 from fastgrad.dithering.optimiser.diffusion import begin, diffuse
 from fastgrad.dithering.optimiser.learning import fitted
 from fastgrad.dithering.optimiser.loss import BlurredError
@@ -32,6 +32,8 @@ __all__ = ["Run"]
 
 SETTLED = 2e-4  # share of pixels: when fewer move in a sweep, there is no other
 SETTLINGS = 8  # times that entries of the palette change places, at most
+FEW = 16  # colours of a fixed palette: with more, single moves are small
+STEERED = 16  # sweeps of a steered search, at most
 SEEN = 1 << 15  # pixels that tell how the colours depend on each other,
 TILE = 16  # in tiles of so many rows and columns
 
@@ -127,7 +129,7 @@ class Run:
         problem, plan = self.problem, self.pace.plan
         if problem.fixed is not None:
             self._sweeps = plan.whole + plan.sweeps
-            self._planned = 1 + self._sweeps
+            self._planned = 1 + (sum(self._steering) if self._steers else self._sweeps)
             self._begin_with(problem.from_srgb(problem.fixed))
             self._report_first()
         else:
@@ -179,13 +181,10 @@ class Run:
         if isinstance(search, Search) and self._fit is not None and self.problem.pins is None:
             search.loss = self._target = compensated(self.loss, self.indices, rounded)
         search.recolor(rounded, wake=self._whole or search.loss is self._target)
-        for _ in range(self._sweeps):
-            # What follows the last sweep takes no longer than a sweep.
-            if pace.late("search", 2 * self._taken):
-                break
-            moves = self._sweep(search, self._snapshot)
-            if moves <= SETTLED * self.indices.size:
-                break
+        if self._steers and isinstance(search, Search):
+            self._steer(search)
+        else:
+            self._sweeping(search, self._sweeps)
         if self._fit is not None:
             self.colors = rounded
             search = self._settled(search)
@@ -259,6 +258,41 @@ class Run:
             self.colors = fitted(search, fit, self.colors, self.history[-1], wake=wake)
             if moves <= SETTLED * search.indices.size:
                 break
+
+    @property
+    def _steers(self):
+        """Whether a search is steered: where a few fixed colours are all there is to be true by."""
+        problem = self.problem
+        few = problem.fixed is not None and len(problem.fixed) <= FEW
+        return few and problem.previous is None and self.loss.nu == 0
+
+    @property
+    def _steering(self):
+        """Sweeps before a search is steered, those that are, and those after."""
+        count = self._sweeps
+        return (2 if count > 2 else 1), min(count + count // 3, STEERED), max(1, 2 * count // 3)
+
+    def _sweeping(self, search, count):
+        """Search until hardly a pixel moves."""
+        for _ in range(count):
+            # What follows the last sweep takes no longer than a sweep.
+            if self.pace.late("search", 2 * self._taken):
+                break
+            moves = self._sweep(search, self._snapshot)
+            if moves <= SETTLED * self.indices.size:
+                break
+
+    def _steer(self, search):
+        """Search, and make up for what single moves are too large for."""
+        before, steps, after = self._steering
+        self._sweeping(search, before)
+        for _ in range(steps):
+            if self.pace.late("search", 3 * self._taken):
+                break
+            search.steer(missed(self.loss, search.indices, search.colors))
+            self._sweep(search, self._snapshot)
+        search.recolor(search.colors)
+        self._sweeping(search, after)
 
     def _settled(self, search):
         """Leave no entry of the palette idle, and pin what is next to one."""

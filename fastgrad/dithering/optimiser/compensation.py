@@ -18,10 +18,11 @@ from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.residual import laid
 from fastgrad.kernels.dithering.optimiser.loss_rows import AIMED
 
-__all__ = ["RADIUS", "aimed", "blurred", "compensated"]
+__all__ = ["RADIUS", "aimed", "blurred", "compensated", "missed"]
 
 SIGMA = 2.0  # pixels over which colours are to be right
 SHARE = 0.5  # of what is missing: all of it would be made up for by grain
+SLOW = 4.0  # pixels over which the colours of a fixed palette are to be right in the mean
 RADIUS = len(gaussian(SIGMA)) // 2  # pixels as far as which it is handed back
 
 
@@ -59,6 +60,32 @@ def compensated(loss: BlurredError, indices: ByteArray, palette: FloatArray) -> 
     given = (loss.weights, loss.planes), (terms_of(taps, loss.dtype), 0.0)
     laid(indices, palette, *given, what=AIMED, out=target.planes)
     return target
+
+
+def missed(loss: BlurredError, indices: ByteArray, palette: FloatArray) -> FloatArray:
+    """Return by how much a picture is too bright over some pixels' width.
+
+    With few colours a single move is too large for a small error that many pixels share, so that a
+    search leaves it. Added up before each sweep, `Search.steer` makes up for it.
+
+    Parameters
+    ----------
+    loss, indices, palette
+        As in `compensated`.
+
+    Returns
+    -------
+    array, shape (channels, height, width)
+        The blurred residual.
+
+    Examples
+    --------
+    >>> loss = BlurredError(np.full((60, 60, 1), 0.3))
+    >>> off = missed(loss, np.zeros((60, 60), np.uint8), np.array([[0.2], [1.0]]))
+    >>> round(float(off[0, 30, 30]), 3)
+    -0.1
+    """
+    return convolve(loss.unweighted().error(indices, palette), gaussian(SLOW))
 
 
 def blurred(error: FloatArray) -> FloatArray:

@@ -96,6 +96,19 @@ class Search:
             self._awake[:] = 1
         return self.loss.errors(self.indices, colors, out=self._field, margin=self._margin)
 
+    def steer(self, off: FloatArray) -> None:
+        """Aim next at less than the picture, until `recolor` is called: all pixels are visited.
+
+        Parameters
+        ----------
+        off : array, shape (channels, height, width)
+            By how much less, which changes slowly from pixel to pixel: it is not blurred again.
+        """
+        (height, across), margin = self.loss.shape, self._margin
+        inside = slice(margin, margin + height), slice(margin, margin + across)
+        self._field[:, inside[0], inside[1]] += self.loss.weights * off
+        self._awake[:] = 1
+
     def sweep(self) -> int:
         """Visit the pixels around which something has changed, and make moves that lower the loss.
 

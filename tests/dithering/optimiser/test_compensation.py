@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from fastgrad.dithering import dither
+from fastgrad.dithering import dither, fit_tones
 from fastgrad.dithering.metrics.s_cielab_and_flip import s_cielab
 from fastgrad.dithering.optimiser import compensation
-from fastgrad.dithering.optimiser.compensation import compensated
+from fastgrad.dithering.optimiser.compensation import compensated, missed
 from fastgrad.dithering.optimiser.loss import BlurredError
+from fastgrad.dithering.pictures.presets import PRESETS
+from fastgrad.dithering.run import Run
 
 RNG = np.random.default_rng(0)
 
@@ -29,6 +31,28 @@ def test_half_of_the_blurred_residual_is_added(masked):
         np.testing.assert_allclose(plane, (values + blurred / 2) * seen, atol=1e-5)
     np.testing.assert_array_equal(target.weights, loss.weights)
     assert target.of(indices, palette) != loss.of(indices, palette)
+
+
+def test_what_is_missed_is_the_blurred_residual():
+    image, palette = RNG.random((40, 50, 3)).astype(np.float32), RNG.random((5, 3))
+    indices = RNG.integers(0, 5, (40, 50)).astype(np.uint8)
+    off = missed(BlurredError(image), indices, palette)
+    for plane, values, colours in zip(off, image.transpose(2, 0, 1), palette.T):
+        blurred = gaussian_filter(colours[indices] - values, 4, mode="constant", truncate=3)
+        np.testing.assert_allclose(plane, blurred, atol=1e-5)
+
+
+@pytest.mark.parametrize("preset", ["grey4", "bwry"])
+def test_few_inks_are_true_in_the_mean(preset, monkeypatch):
+    y, x = np.mgrid[:96, :128]
+    waves = np.stack([120 + 70 * np.sin(x / 19), 100 + 50 * np.sin(y / 15), 90 + y / 2], -1)
+    image = waves.astype(np.uint8)
+    inks = PRESETS[preset].colors
+    goal = fit_tones(image, inks)(image)
+    steered = dither(goal, preset=preset, fit="none")
+    monkeypatch.setattr(Run, "_steers", False)
+    without = dither(goal, preset=preset, fit="none")
+    assert s_cielab(steered.image, goal) < 0.97 * s_cielab(without.image, goal)
 
 
 def test_slow_changes_are_truer_with_it(monkeypatch):

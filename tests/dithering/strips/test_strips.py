@@ -10,6 +10,7 @@ from fastgrad.dithering.metrics.s_cielab_and_flip import s_cielab
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures import images
 from fastgrad.dithering.pictures.sources import ArraySource
+from fastgrad.dithering.run import Run
 from fastgrad.dithering.strips.learning import learn
 from fastgrad.dithering.strips.strips import dither_strips, settled
 from fastgrad.dithering.strips.weights import WeightSource
@@ -138,7 +139,10 @@ def test_it_is_as_good_as_a_whole_picture(small, monkeypatch):
     image[250:262, 20:50] = 255, 0, 0  # a sign that stays solid, across a border of strips
     strips = fg.dither(image, preset="spectra6", speed=8)
     monkeypatch.setattr(images, "MAX_PIXELS", 1 << 25)
+    steered = fg.dither(image, preset="spectra6", speed=8)
+    monkeypatch.setattr(Run, "_steers", False)  # as it is in strips
     whole = fg.dither(image, preset="spectra6", speed=8)
+    assert steered.metrics["blurred_psnr"] > whole.metrics["blurred_psnr"]
     red = whole.device.tolist().index([255, 0, 0])
     assert (whole.indices[250:262, 20:50] == red).all()
     assert (strips.indices[250:262, 20:50] == red).all()
