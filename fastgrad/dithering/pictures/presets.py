@@ -3,7 +3,8 @@
 The colours that a panel shows are not those by which its driver calls them. Pixels are chosen with
 the measured `Preset.colors`, and the file gets the `Preset.device` colours in their places.
 Measured colours are relative to the panel's white, since the eye adapts to it: each channel is
-divided by the channel of white, in linear light.
+divided by the channel of white, in linear light. The lightest green of a Game Boy is no white, and
+its greens stay as they are.
 """
 
 from __future__ import annotations
@@ -194,7 +195,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "game-boy": Preset(
         "Game Boy: 4 greens, the lightest first",
-        relative_to_white(DMG),
+        DMG,
         np.repeat(np.array([[255], [170], [85], [0]], np.uint8), 3, axis=1),
         AFAR,
         source="the greens that emulators give its first model",
