@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import fastgrad
-from fastgrad.cli.versions import estimators
+from fastgrad.cli.versions import by_distributions, estimators
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -36,6 +36,7 @@ def test_the_readme_is_short_and_counts_the_estimators():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     rows = estimators().splitlines()[2:]
     assert f"\n{len(rows)} of them" in readme
+    assert f"\n{by_distributions()}\n" in readme
     assert len(readme.splitlines()) <= 110
 
 

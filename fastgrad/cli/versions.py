@@ -3,6 +3,7 @@
 import argparse
 import os
 import platform
+from typing import Any
 
 import llvmlite.binding
 import numba
@@ -19,7 +20,7 @@ from fastgrad.distributions.chains import LinearChain
 from fastgrad.distributions.permutation import GumbelMatching, PlackettLuce
 from fastgrad.distributions.subset import Knapsack, KSubset
 from fastgrad.distributions.trees import Arborescence, SpanningTree, WeightedTree
-from fastgrad.estimators import ESTIMATORS, Estimator
+from fastgrad.estimators import CONTINUOUS, ESTIMATORS
 from fastgrad.kernels.compiler import cache, jit, prebuilt
 from fastgrad.threads import get_num_threads
 
@@ -80,7 +81,19 @@ def estimators() -> str:
     return _tables.markdown(rows)
 
 
-def _takes(cls: type[Estimator]) -> str:
+def by_distributions() -> str:
+    """Return a table of the same distributions, in Markdown: the one of the README.
+
+    Estimators that take the same stand in one row.
+    """
+    alike: dict[str, list[str]] = {}
+    for name, cls in (ESTIMATORS | CONTINUOUS).items():
+        alike.setdefault(_takes(cls), []).append(f"`{name}`")
+    rows = [(", ".join(names), takes) for takes, names in alike.items() if takes]
+    return _tables.markdown([("estimators", "distributions"), *rows])
+
+
+def _takes(cls: Any) -> str:
     """Return the names of the distributions that an estimator works with, or does not."""
     refused = [kind.__name__ for kind in DISTRIBUTIONS if cls.refusal(kind)]
     if 2 * len(refused) < len(DISTRIBUTIONS):

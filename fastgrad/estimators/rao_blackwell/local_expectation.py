@@ -31,7 +31,8 @@ class LocalExpectation(ScoreFunction):
     diag(p) - p p^T, and v_k the mean over samples of f with this variable set to category k. An
     objective with the part `local` is asked for these values. Otherwise f is evaluated at all
     samples with one variable changed; where f has one value for each example, one variable of
-    every example is changed at a time.
+    every example is changed at a time. For independent categorical variables this is the estimator
+    that is also known as IndeCateR, or the CatLog-derivative trick.
 
     Parameters
     ----------
@@ -51,6 +52,8 @@ class LocalExpectation(ScoreFunction):
     ----------
     Titsias and Lazaro-Gredilla, "Local expectation gradients for black box variational inference",
     NeurIPS 2015.
+    De Smet, Sansone and Zuidberg Dos Martires, "Differentiable sampling of categorical
+    distributions using the CatLog-derivative trick", NeurIPS 2023 (IndeCateR).
     """
 
     points: int | None = None
@@ -58,7 +61,7 @@ class LocalExpectation(ScoreFunction):
     name = "local_expectation"
     unbiased = True
     evaluations = "S (1 + N (K - 1)) for N variables an example; S with local"
-    paper = "Titsias and Lazaro-Gredilla, 2015"
+    paper = "Titsias and Lazaro-Gredilla, 2015; IndeCateR: De Smet et al., 2023"
 
     def __post_init__(self) -> None:
         if self.points is not None:
