@@ -15,7 +15,7 @@ LOGITS = np.array([0.5, -0.2, 0.0, 0.3, 0.1])
 EDGES = np.array([[0, 1], [1, 2], [2, 0], [2, 3], [3, 0]])
 ARCS = np.array([[0, 1], [0, 2], [1, 2], [2, 1], [2, 3]])
 STEPS = np.array([[[0.9, -0.4], [0.1, -0.7]], [[0.3, 0.6], [-0.5, 0.2]]])
-COLUMNS = 5  # panels in a row
+COLUMNS = 6  # panels in a row
 PLACES = np.arange(16.0).reshape(4, 4) % 7 / 7  # what an item costs in a place
 FORMULAE = {
     "subset.KSubset": r"p(z) \propto \prod_{i \in z} e^{\phi_i}, \quad s(z) = z - E[z]",
@@ -98,7 +98,7 @@ def draw():
     names = fg.list_estimators(distribution=fg.counts.Poisson)
     names += [name for name in ("rebar", "relax") if name not in names]
     lines = -(-len(PROBLEMS) // COLUMNS)
-    figure = Figure(figsize=(13, 4.2 * lines), layout="constrained")
+    figure = Figure(figsize=(15, 4.2 * lines), layout="constrained")
     panels = figure.subplots(lines, COLUMNS, sharey=True, squeeze=False)
     for panel, (title, problem) in zip(panels.flat, PROBLEMS.items()):
         for name, (bias, variance) in measure(*problem).items():
@@ -109,6 +109,8 @@ def draw():
         panel.set(title=title, xscale="log", xlim=(1e-3, 1e2))
         panel.set_xticks([1e-2, 1, 1e2])
         panel.grid(color="0.85", linewidth=0.5)
+    for panel in panels.flat[len(PROBLEMS) :]:
+        panel.set_visible(False)
     for panel in panels[-1]:
         panel.set_xlabel("of the square of the truth")
     first = panels[0, 0]
