@@ -148,7 +148,7 @@ def fenchel_young(
     >>> def loss(theta, target):
     ...     of_best = fastgrad.jax.perturbed.fenchel_young
     ...     return of_best(best, theta, target, 0, num_samples=100)
-    >>> np.sign(jax.grad(loss)(jnp.zeros(3), jnp.array([0.0, 0.0, 1.0])))
+    >>> jnp.sign(jax.grad(loss)(jnp.zeros(3), jnp.array([0.0, 0.0, 1.0])))
     Array([ 1.,  1., -1.], dtype=float32)
     """
     x, own = _problems(solver, theta)

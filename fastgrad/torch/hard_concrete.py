@@ -111,7 +111,7 @@ def hard_concrete_active(
     --------
     >>> import torch, fastgrad.torch as fgt
     >>> fgt.bernoulli.hard_concrete_active(torch.tensor([-4.0, 0.0, 4.0]))
-    tensor([0.0832, 0.8318, 0.9963])
+    tensor([0.0831, 0.8318, 0.9963])
     """
     x, heat = real(logits, "logits"), scalar(temperature, "temperature")
     return typed(_active(x, heat, *interval(stretch)), logits.dtype)
