@@ -298,7 +298,7 @@ def gumbel_softmax(
     family, logits, num_samples, rng, sample_offset
         As in `sample`.
     temperature : float
-        Temperature of the relaxation, above 0. It has no gradient.
+        Temperature of the relaxation, above 0. It has no gradient, and must not require one.
 
     Returns
     -------
