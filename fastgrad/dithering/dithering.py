@@ -307,14 +307,10 @@ def dither(
         with shown(progress, callback) as call:
             same |= {"local_weights": local_weights, "pace": pace, "rng": rng, "callback": call}
             return dither_strips(source, palette=palette, preset=preset, **same, **eye)
-    given = Given(
-        image,
-        palette=palette if chosen is None else chosen,
-        preset=preset if chosen is None else None,
-        previous=previous,
-        structure=structure,
-        **same,
-    )
+    if chosen is not None:
+        palette, preset = chosen, None
+    same |= {"previous": previous, "structure": structure}
+    given = Given(image, palette=palette, preset=preset, **same)
     viewing = Viewing(local_weights=local_weights, **given.options(**eye))
     with shown(progress, None if callback is None else given.watched(callback)) as call:
         soft = given.soft

@@ -201,8 +201,8 @@ class Given:
             indices, palette, opacity = transparency.with_hidden(*entries, values, most)
             device = None
             if result.device is not None:
-                shown = result.device[result.opacity > 0]
-                device = np.concatenate([shown, palette[len(shown) :]])
+                seen = result.device[result.opacity > 0]
+                device = np.concatenate([seen, palette[len(seen) :]])
             result = replace(
                 result, indices=indices, palette=palette, opacity=opacity, device=device
             )

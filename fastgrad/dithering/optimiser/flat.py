@@ -26,7 +26,18 @@ from fastgrad.dithering.optimiser.palette import initial
 from fastgrad.dithering.optimiser.selection import nearest, selected
 from fastgrad.dithering.optimiser.spare import refilled, spare
 
-__all__ = ["FREE", "Pins", "codes_of", "covering", "fields", "near", "nearby", "page", "rgb_of"]
+__all__ = [
+    "FREE",
+    "Pins",
+    "codes_of",
+    "covering",
+    "fields",
+    "joined",
+    "near",
+    "nearby",
+    "page",
+    "rgb_of",
+]
 
 DRAWN = 0.25  # share of pixels amid their own colour from which on a picture is a drawn one
 CORE = 4  # least number of such pixels in a colour's fields
@@ -277,6 +288,33 @@ def covering(
     table = np.zeros(1 << 24, np.int16)
     table[found] = places
     return Pins(palette, table[codes_of(image)], True)
+
+
+def joined(pins: Pins | None, labels: npt.NDArray[np.int16], palette: ByteArray) -> Pins:
+    """Return the pins of a fixed palette together with others, which count more.
+
+    Parameters
+    ----------
+    pins : Pins or None
+        Those that there are.
+    labels : array of int16, shape (height, width)
+        The index of each pixel that is to be pinned, `FREE` elsewhere.
+    palette : array of uint8, shape (K, 3)
+        The colours.
+
+    Returns
+    -------
+    Pins
+        Both.
+
+    Examples
+    --------
+    >>> palette = np.uint8([[0, 0, 0], [9, 9, 9]])
+    >>> joined(None, np.int16([[1, FREE]]), palette).free.tolist()
+    [[False, True]]
+    """
+    rest = np.int16(FREE) if pins is None else pins.labels
+    return Pins(palette, np.where(labels == FREE, rest, labels).astype(np.int16), True)
 
 
 def _chosen(codes: Array, amid: Array, kept: ByteArray, room: int) -> ByteArray:

@@ -17,7 +17,7 @@ from fastgrad.dithering.optimiser.dot_gain import DotGain
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.palette import distinct
 from fastgrad.dithering.optimiser.printed import PrintedError
-from fastgrad.dithering.optimiser.solid import Labels, joined
+from fastgrad.dithering.optimiser.solid import Labels
 from fastgrad.dithering.optimiser.spare import refilled, spare
 from fastgrad.dithering.optimiser.weights import check_weights
 
@@ -126,7 +126,7 @@ class Problem:
             if fixed is None or palette is not None:
                 self.pins = self._flat(rgb, fixed, kept)
         if settled is not None and fixed is not None:
-            self.pins = joined(self.pins, settled, fixed)
+            self.pins = flat.joined(self.pins, settled, fixed)
         if self.pins is not None and self.pins.whole:
             fixed = self.pins.palette
         elif self.pins is not None:

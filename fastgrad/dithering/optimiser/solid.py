@@ -16,10 +16,10 @@ import numpy.typing as npt
 from fastgrad import _validate
 from fastgrad._typing import Array, ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.eye.colour import SPACES, to_linear, to_srgb
-from fastgrad.dithering.optimiser.flat import FREE, Pins, codes_of
+from fastgrad.dithering.optimiser.flat import FREE, codes_of
 from fastgrad.dithering.optimiser.lettering import pieces, written
 
-__all__ = ["MODES", "Labels", "Mode", "joined", "lettered", "settled", "shown"]
+__all__ = ["MODES", "Labels", "Mode", "lettered", "settled", "shown"]
 
 Mode: TypeAlias = Literal["photo", "text", "line", "untouched"]
 Labels: TypeAlias = "npt.NDArray[np.int16]"
@@ -164,34 +164,6 @@ def lettered(
         image = image.copy() if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
         image[changed] = shown[changed] / (1 if image.dtype == np.uint8 else 255)
     return (made if (made != FREE).any() else None), image
-
-
-def joined(pins: Pins | None, labels: Labels, palette: ByteArray) -> Pins:
-    """Return the pins of a fixed palette together with others, which count more.
-
-    Parameters
-    ----------
-    pins : Pins or None
-        Those that there are.
-    labels : array of int16, shape (height, width)
-        The index of each pixel that is to be pinned, `FREE` elsewhere.
-    palette : array of uint8, shape (K, 3)
-        The colours.
-
-    Returns
-    -------
-    Pins
-        Both.
-
-    Examples
-    --------
-    >>> from fastgrad.dithering.optimiser.flat import FREE
-    >>> palette = np.uint8([[0, 0, 0], [9, 9, 9]])
-    >>> joined(None, np.int16([[1, FREE]]), palette).free.tolist()
-    [[False, True]]
-    """
-    rest = np.int16(FREE) if pins is None else pins.labels
-    return Pins(palette, np.where(labels == FREE, rest, labels).astype(np.int16), True)
 
 
 def shown(values: Array, settled: Labels, palette: ByteArray) -> Array:
