@@ -206,4 +206,6 @@ def test_greys_at_equal_distances_are_small():
         apart = np.diff(np.sort(result.palette[:, 0].astype(int)))
         assert not equal or len(np.unique(apart)) <= 2
         learned = fg.dither(image, quality=quality, speed=10, nu=0.3, space="oklab")
-        assert result.metrics["bytes"] < learned.metrics["bytes"]
+        # That is among what is tried; without libdeflate the first picture is smallest so.
+        assert result.metrics["bytes"] <= learned.metrics["bytes"]
+        assert not equal or result.metrics["bytes"] < learned.metrics["bytes"]

@@ -104,9 +104,12 @@ class GumbelMatching(Structured):
         return math.perm(many, few)
 
     def features(self, z: Any) -> FloatArray:
-        """Return the permutation matrices of matchings z, shape (S, *batch, N, M)."""
-        columns = np.arange(self.logits.shape[-1])
-        z = _validate.whole_numbers(z, columns.size)
+        """Return the permutation matrices of matchings z, shape (S, *batch, N, M).
+
+        Where there are more rows than columns, -1 says that a row has none.
+        """
+        rows, columns = self.logits.shape[-2], np.arange(self.logits.shape[-1])
+        z = _validate.whole_numbers(z, columns.size, least=-1 if rows > columns.size else 0)
         return (z[..., None] == columns).astype(self.logits.dtype)
 
     def sample(self, *, num_samples: int | None = None, rng: RNG, **options: Any) -> IntArray:

@@ -250,7 +250,7 @@ def test_threads_that_meet_an_uncompiled_kernel_share_one_dispatcher():
 def test_importing_compiles_nothing_and_starts_no_threads():
     code = """
 import os, fastgrad, sys
-from fastgrad import kernels
+from fastgrad import *
 from fastgrad.kernels.compiler import jit
 import threading
 assert jit._layer is None
