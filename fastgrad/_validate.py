@@ -154,7 +154,9 @@ def temperature(value):
     if type(value) is float and 2.0**-60 <= value <= 2.0**60:
         return value
     if type(value) is not float and getattr(value, "ndim", 0) > 0:
-        raise ValueError(f"temperature must be one number for all rows, got shape {value.shape}")
+        raise ValueError(
+            f"temperature must be one number for all rows, got shape {np.shape(value)}"
+        )
     value = positive(value, "temperature")
     if not 2.0**-60 <= value <= 2.0**60:
         raise ValueError(f"temperature must be from 2**-60 to 2**60, got {value!r}")

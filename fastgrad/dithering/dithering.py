@@ -307,10 +307,8 @@ def dither(
         with shown(progress, callback) as call:
             same |= {"local_weights": local_weights, "pace": pace, "rng": rng, "callback": call}
             return dither_strips(source, palette=palette, preset=preset, **same, **eye)
-    if chosen is not None:
-        palette, preset = chosen, None
-    same |= {"previous": previous, "structure": structure}
-    given = Given(image, palette=palette, preset=preset, **same)
+    same |= {"palette": palette, "preset": preset} if chosen is None else {"palette": chosen}
+    given = Given(image, previous=previous, structure=structure, **same)
     viewing = Viewing(local_weights=local_weights, **given.options(**eye))
     with shown(progress, None if callback is None else given.watched(callback)) as call:
         soft = given.soft

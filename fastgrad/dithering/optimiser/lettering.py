@@ -99,7 +99,7 @@ def _write(
     ground = ndimage.grey_closing(off, size=(WIDE, WIDE))
     clear = ground >= CONTRAST
     half = clear & (2 * off.astype(np.int16) <= ground)
-    thin = half & ~ndimage.binary_opening(half, np.ones((BOLD, BOLD)))
+    thin = half & ~np.asarray(ndimage.binary_opening(half, np.ones((BOLD, BOLD))), bool)
     areas, count = pieces(ndimage.binary_dilation(thin, np.ones((3, 7))))
     if not count:
         return
@@ -115,7 +115,7 @@ def _write(
     if not strokes.any():
         return
     labels[strokes] = entry
-    near = ndimage.binary_dilation(strokes, np.ones((3, 3)))
+    near = np.asarray(ndimage.binary_dilation(strokes, np.ones((3, 3))), bool)
     edges = np.stack(np.nonzero(near & clear & (labels == FREE) & (off < ground)))
     # The ground is what most pixels at some distance are, those of the ink left out.
     y, x = _around(edges, labels.shape)

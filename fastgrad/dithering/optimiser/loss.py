@@ -203,7 +203,8 @@ class BlurredError:
         float
             The loss per pixel.
         """
-        return self.errors(labels_of(indices, len(palette)), palette)[0]
+        colors = np.asarray(palette, self.dtype)
+        return self.errors(labels_of(indices, len(colors)), colors)[0]
 
     def errors(
         self,
@@ -251,7 +252,8 @@ class BlurredError:
         array, shape (channels, height, width)
             The error in planes.
         """
-        colors, labels = np.asarray(palette, self.dtype), labels_of(indices, len(palette))
+        colors = np.asarray(palette, self.dtype)
+        labels = labels_of(indices, len(colors))
         error = np.empty_like(self.planes)
         planar = np.ascontiguousarray(colors.T)
         loss_rows.errors(error, labels, self.weights, self.planes, planar)

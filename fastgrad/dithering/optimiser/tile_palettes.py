@@ -53,15 +53,16 @@ class TileSearch(Search):
         self._sides = tiles.size[::-1]  # rows and columns of a tile, and of blocks of whole ones
         self._blocks = tuple(side * -(-self._size // side) for side in self._sides)
 
-    def recolor(self, palette: ArrayLike, *, wake: bool = True) -> None:
+    def recolor(self, palette: ArrayLike, *, wake: bool = True) -> tuple[float, float]:
         """Take other palettes for the same picture, as `Search.recolor`."""
-        super().recolor(palette, wake=wake)
+        found = super().recolor(palette, wake=wake)
         colors, count = self._limits.colors, self._limits.palettes
         planes = np.asarray(palette, self.loss.dtype).reshape(count, colors, -1)
         others, order, bounds = zip(*map(outwards, planes))
         first = np.arange(0, count * colors, colors).repeat(colors)[:, None]
         indices = (np.concatenate(order) + first).astype(np.uint8)
         self._near = np.concatenate(others), indices, np.concatenate(bounds)
+        return found
 
     def sweep(self) -> int:
         """Move pixels within their palettes as `Search.sweep`; return the number of moves."""
