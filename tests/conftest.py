@@ -107,3 +107,14 @@ def _restore_threads():
     threads = numba.get_num_threads()
     yield
     numba.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _restore_environment():
+    """Dask leaves settings of its workers: one thread, and memory handed back at once."""
+    before = dict(os.environ)
+    yield
+    before.pop("PYTEST_CURRENT_TEST", None)  # is pytest's own
+    for name in {*os.environ} - {*before, "PYTEST_CURRENT_TEST"}:
+        del os.environ[name]
+    os.environ.update(before)
