@@ -3,8 +3,8 @@
 The functions are those of the NumPy API, and give its numbers, bit for bit, from the key that
 `to_key` names. `expectation` makes every estimator a value that JAX differentiates.
 
-Tests run with JAX 0.10.2. With 0.6.2 those of keys, of samples, relaxations and densities, their
-gradients and maps have been run by hand, in float32, and passed.
+Tests run with JAX 0.10.2. With 0.6.2, 59 tests have been run by hand and passed: all but those that
+need `jax.enable_x64`, which it lacks.
 """
 
 from fastgrad.jax import bernoulli, continuous, order, perturbed, sparse, structured, transport

@@ -6,7 +6,6 @@ not one that handlers can read, are callbacks in pure NumPy, with the same bits.
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any
 
@@ -18,6 +17,7 @@ from fastgrad.jax import chunks, handlers
 from fastgrad.jax import perturbed_operations as perturbed_operations  # fills the table as well
 from fastgrad.jax import row_operations as row_operations  # likewise
 from fastgrad.jax.operations import OPERATIONS
+from fastgrad.jax.shared import while_used
 
 __all__ = ["call", "varying"]
 
@@ -62,7 +62,7 @@ def _narrow(dtype):
     return jax.dtypes.canonicalize_dtype(dtype)
 
 
-@functools.cache
+@while_used
 def _callback(name, options):
     """Return what runs inside a program: NumPy alone, for whatever axes vmap has put in front."""
     operation, options = OPERATIONS[name], dict(options)

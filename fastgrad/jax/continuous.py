@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 from typing import Any
 
@@ -15,6 +14,7 @@ from fastgrad.distributions.continuous import Continuous
 from fastgrad.jax.calls import call
 from fastgrad.jax.keys import JaxKey, words
 from fastgrad.jax.operands import JaxArray, real
+from fastgrad.jax.shared import while_used
 
 __all__ = ["sample"]
 
@@ -81,7 +81,7 @@ def sample(
     return drawn.reshape(*lead, *shapes[0]).astype(own)
 
 
-@functools.cache
+@while_used
 def _drawing(family: Any, names: Any, shapes: Any, samples: int) -> Any:
     options = {"family": family, "names": names, "shapes": shapes}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
 from fastgrad.jax.calls import call
+from fastgrad.jax.shared import while_used
 from fastgrad.kernels.distributions.concrete import LOG, SOFT
 
 __all__ = ["differentiable"]
@@ -21,7 +21,7 @@ def differentiable(name: str, **options: Any) -> Callable[..., tuple[Any, ...]]:
     return _with_gradient(name, tuple(sorted(options.items())))
 
 
-@functools.cache
+@while_used
 def _with_gradient(name, options):
     """Return an operation whose gradient by its first operands is its product of the table.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from typing import Any, Literal
@@ -14,6 +13,7 @@ from fastgrad.jax.calls import call
 from fastgrad.jax.gradients import differentiable
 from fastgrad.jax.keys import JaxKey, words
 from fastgrad.jax.operands import JaxArray, known, real
+from fastgrad.jax.shared import while_used
 from fastgrad.perturbed.solver import NOISES, Noise
 
 __all__ = ["fenchel_young", "solve", "spo_plus"]
@@ -36,7 +36,8 @@ def solve(
     ----------
     solver : callable
         Function of NumPy arrays (not of JAX's, which may not be touched while a program runs),
-        as in `fastgrad.perturbed.solve`. The same object makes the same program.
+        as in `fastgrad.perturbed.solve`. The same object makes the same program, and goes with it:
+        of calls outside `jax.jit`, JAX keeps programs until `jax.clear_caches()`.
     theta : array, shape (*batch, ...)
         Parameters of the problems; -inf stays as it is.
     key : jax.random.key, int or fastgrad.Key
@@ -82,7 +83,7 @@ def solve(
     return _layer(*options)(flat, words(key)).reshape(x.shape).astype(own)
 
 
-@functools.lru_cache(256)
+@while_used
 def _layer(
     solver: Any, shape: Any, samples: int, noise: str, scale: float, control: str, ndim: int
 ) -> Any:

@@ -7,7 +7,6 @@ The same object makes the same program. `expectation` takes families as its `dis
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -23,6 +22,7 @@ from fastgrad.jax import structured_operations as structured_operations  # fills
 from fastgrad.jax.calls import call
 from fastgrad.jax.keys import JaxKey, words
 from fastgrad.jax.operands import JaxArray, known, real
+from fastgrad.jax.shared import while_argument_lives, while_used
 
 __all__ = ["features", "gumbel_softmax", "log_prob", "mean", "sample"]
 
@@ -226,7 +226,7 @@ def _given(family: Family, logits: JaxArray) -> tuple[jax.Array, Any, Shapes]:
     return x, own, _shapes(family, x.shape, np.dtype(x.dtype))
 
 
-@functools.lru_cache(256)
+@while_argument_lives
 def _shapes(family: Family, shape: tuple[int, ...], dtype: Any) -> Shapes:
     return shapes_of(family, shape, dtype)
 
@@ -246,7 +246,7 @@ def _samples_of(z: JaxArray, shapes: Shapes) -> tuple[jax.Array, tuple[int, ...]
     return jax.lax.stop_gradient(z.reshape(math.prod(lead), *shapes.sample)), lead
 
 
-@functools.lru_cache(256)
+@while_used
 def _function(family: Family, method: str, shape: Any, options: tuple[Any, ...]) -> Any:
     """Return a method of the distributions of a family as a function of flat logits."""
     how = {"family": family, "shape": shape, "method": method, "options": options}

@@ -1,6 +1,8 @@
 """Perturbed optimisers in JAX programs: the numbers and gradients of the NumPy API."""
 
 import functools
+import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -93,3 +95,38 @@ def test_errors():
         jax.block_until_ready(
             jax.jit(lambda x: fj.perturbed.solve(broken, x, KEY, num_samples=4))(X)
         )
+
+
+class Solver:
+    """With data of its own; equal to others of its kind, and so without a hash."""
+
+    def __eq__(self, other):
+        return isinstance(other, Solver)
+
+    def __call__(self, theta):
+        return best(theta)
+
+
+class Known(Solver):
+    __hash__ = object.__hash__
+
+    def __eq__(self, other):
+        return self is other
+
+
+@pytest.mark.parametrize("kind", [Solver, Known])
+def test_solvers_and_families_go_with_their_programs(kind):
+    def program(solver, family):
+        def value(theta):
+            y = fj.perturbed.solve(solver, theta, KEY, num_samples=2)
+            loss = fj.perturbed.spo_plus(solver, theta, W).sum()
+            return (y * W).sum() + loss + fj.structured.mean(family, theta)[0, 0]
+
+        return jax.jit(jax.grad(value))
+
+    given = [kind(), functools.partial(fg.subset.KSubset, k=2)]
+    made, alive = program(*given), [weakref.ref(one) for one in given]
+    np.testing.assert_array_equal(made(X), made(X))
+    del given, made
+    gc.collect()
+    assert [one() for one in alive] == [None, None]
