@@ -10,7 +10,15 @@ import numpy as np
 from fastgrad import _validate
 from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray
-from fastgrad.perturbed.solver import Solver, call, draw_noise, parameters, per_sample, problem_axes
+from fastgrad.perturbed.solver import (
+    Solver,
+    call,
+    draw_noise,
+    known_solutions,
+    parameters,
+    per_sample,
+    problem_axes,
+)
 from fastgrad.random import RNG, replayed_key
 
 __all__ = ["Adaptation", "aimle_vjp", "imle_vjp"]
@@ -82,11 +90,16 @@ def imle_vjp(
     """
     if type(theta) is not ndarray and foreign(theta):
         return in_kind(imle_vjp, theta, locals())
-    theta = parameters(theta)
-    size: FloatArray = _validate.like(step, np.shape(step), theta.dtype, "step")
+    theta = parameters(solver, theta)
+    r = per_sample(cotangent, theta)
+    size: FloatArray = _validate.real_array(step, "step").astype(theta.dtype)
     if not (np.isfinite(size) & (size > 0)).all():
         raise ValueError(f"step must be finite and above 0, got {size.min()}")
-    r = per_sample(cotangent, theta)
+    try:
+        np.broadcast_to(size, r.shape)
+    except ValueError:
+        shapes = f"{theta.shape}, got shape {size.shape}"
+        raise ValueError(f"step must broadcast to the shape of theta, {shapes}") from None
     return _difference(
         solver, theta, r, size, rng, solutions, symmetric, noise, noise_scale, sample_offset
     ).sum(axis=0)
@@ -173,14 +186,13 @@ def aimle_vjp(
     if type(theta) is not ndarray and foreign(theta):
         return in_kind(aimle_vjp, theta, locals())
     target, rate = _validate.positive(target, "target"), _validate.positive(rate, "rate")
-    decay = _validate.not_negative(decay, "decay")
-    if decay > 1:
-        raise ValueError(f"decay must be from 0 to 1, got {decay}")
-    state = Adaptation() if state is None else Adaptation(*state)
-    theta = parameters(theta)
+    rate = _validate.number(rate, "rate", 0, 700)  # of which the exponential is finite
+    decay = _validate.number(decay, "decay", 0, 1)
+    state = _checked(state)
+    theta = parameters(solver, theta)
     axes, r = problem_axes(theta, problem_ndim), per_sample(cotangent, theta)
     kept = np.where(np.isneginf(theta), theta.dtype.type(0), theta)
-    size, pull = (np.sqrt((a * a).sum(axis=axes, keepdims=True)) for a in (kept[None], r))
+    size, pull = (_norms(a, axes) for a in (kept[None], r))
     step = np.where((pull > 0) & (size > 0), state.strength * size / np.where(pull > 0, pull, 1), 1)
     each = _difference(
         solver,
@@ -201,6 +213,24 @@ def aimle_vjp(
     return each.sum(axis=0), Adaptation(strength, density)
 
 
+def _checked(state):
+    """Return the state of the last call, or the first one."""
+    if state is None:
+        return Adaptation()
+    if not isinstance(state, tuple) or len(state) != 2:
+        raise TypeError(f"state must be the Adaptation of the last call, got {state!r}")
+    strength, density = state
+    positive, not_negative = _validate.positive, _validate.not_negative
+    return Adaptation(positive(strength, "strength"), not_negative(density, "density"))
+
+
+def _norms(x, axes):
+    """Return the norms of problems: squares of their largest entries may leave the type."""
+    _, power = np.frexp(abs(x).max(axis=axes, keepdims=True, initial=0))
+    part = np.ldexp(x, -power)
+    return np.ldexp(np.sqrt((part * part).sum(axis=axes, keepdims=True)), power)
+
+
 def _difference(
     solver, theta, r, size, rng, solutions, symmetric, noise, noise_scale, sample_offset
 ):
@@ -208,12 +238,12 @@ def _difference(
     _validate.choice(noise, "noise", ("gumbel", "normal"))
     key = replayed_key(rng)
     at = theta + draw_noise(theta, len(r), key, noise, noise_scale, sample_offset)
-    low = call(solver, at - size * r)
+    low = call(solver, at - size * r).copy()  # a solver may use one array for all its results
     if symmetric:
         difference = (call(solver, at + size * r) - low) / (2 * size)
     elif solutions is None:
         difference = (call(solver, at) - low) / size
     else:
-        y = _validate.like(solutions, at.shape, theta.dtype, "solutions")
+        y = known_solutions(solutions, at.shape, theta.dtype)
         difference = (y - low) / size
     return np.where(np.isneginf(theta), theta.dtype.type(0), difference)

@@ -92,7 +92,7 @@ def fenchel_young(
     """
     if type(theta) is not ndarray and foreign(theta):
         return in_kind(fenchel_young, theta, locals())
-    theta = parameters(theta, noise)
+    theta = parameters(solver, theta, noise)
     scale = _validate.not_negative(noise_scale, "noise_scale")
     axes = problem_axes(theta, problem_ndim)
     goal: FloatArray = _validate.like(target, theta.shape, theta.dtype, "target")
@@ -104,9 +104,10 @@ def fenchel_young(
     count, _ = _validate.samples(num_samples)
     z = draw_noise(theta, count, as_key(rng), noise, 1.0, sample_offset)
     at = perturb(theta, z, noise, scale)
+    priced = np.where(np.isneginf(at), theta.dtype.type(0), at)  # before a solver may change it
     y = call(solver, at)
     kept = np.where(forbidden, theta.dtype.type(0), theta)
-    each = np.where(np.isneginf(at), theta.dtype.type(0), at) * y
+    each = priced * y
     best = each.sum(axis=axes, dtype=np.float64).mean(axis=0)
     loss = best - (kept * goal).sum(axis=axes, dtype=np.float64)
     if noise == "lognormal":
@@ -165,7 +166,7 @@ def spo_plus(
     """
     if type(theta) is not ndarray and foreign(theta):
         return in_kind(spo_plus, theta, locals())
-    theta = parameters(theta)
+    theta = parameters(solver, theta)
     axes = problem_axes(theta, problem_ndim)
     true: FloatArray = _validate.like(true_theta, theta.shape, theta.dtype, "true_theta")
     _validate.finite(theta, "theta")

@@ -20,6 +20,7 @@ from fastgrad.perturbed.solver import (
     Solver,
     call,
     draw_noise,
+    known_solutions,
     parameters,
     perturb,
     problem_axes,
@@ -91,7 +92,7 @@ def solve(
     """
     if type(theta) is not ndarray and foreign(theta):
         return in_kind(solve, theta, locals())
-    theta = parameters(theta, noise)
+    theta = parameters(solver, theta, noise)
     count, _ = _validate.samples(num_samples)
     scale = _validate.not_negative(noise_scale, "noise_scale")
     z = draw_noise(theta, count, as_key(rng), noise, 1.0, sample_offset)
@@ -166,7 +167,7 @@ def solve_vjp(
     if type(theta) is not ndarray and foreign(theta):
         return in_kind(solve_vjp, theta, locals())
     _validate.choice(control, "control", CONTROLS)
-    key, theta = replayed_key(rng), parameters(theta, noise)
+    key, theta = replayed_key(rng), parameters(solver, theta, noise)
     count = _validate.integer(num_samples, "num_samples", 2 if control == CONTROLS[0] else 1)
     axes = problem_axes(theta, problem_ndim)
     r = _validate.like(cotangent, theta.shape, theta.dtype, "cotangent")
@@ -177,7 +178,7 @@ def solve_vjp(
     if solutions is None:
         y = call(solver, perturb(theta, z, noise, scale))
     else:
-        y = _validate.like(solutions, z.shape, theta.dtype, "solutions")
+        y = known_solutions(solutions, z.shape, theta.dtype)
     signal = (y * r).sum(axis=axes, keepdims=True)
     if control == "leave-one-out":
         signal = (signal - signal.mean(axis=0)) * (count / (count - 1))

@@ -16,8 +16,11 @@ Noise: TypeAlias = Literal["gumbel", "normal", "lognormal"]
 NOISES = {"gumbel": gumbel, "normal": normal, "lognormal": normal}
 
 
-def parameters(theta: ArrayLike, noise: str = "gumbel") -> FloatArray:
+def parameters(solver: Any, theta: ArrayLike, noise: str = "gumbel") -> FloatArray:
     """Return theta, checked for that noise: factors leave no entry of -inf as it is."""
+    if not callable(solver):
+        raise TypeError(f"solver must be a function of arrays, got {solver!r}")
+    _validate.choice(noise, "noise", tuple(NOISES))
     theta = _validate.real_array(theta, "theta")
     _validate.check_logits(theta.reshape(-1), "theta", theta.shape)
     if noise == "lognormal" and not np.isfinite(theta).all():
@@ -34,6 +37,12 @@ def per_sample(cotangent: ArrayLike, theta: FloatArray) -> FloatArray:
     """Return cotangents of the shape of theta as (S, *theta.shape)."""
     count, (r,) = _validate.cotangents({"cotangent": cotangent}, theta.shape, theta.dtype)
     return r.reshape(count, *theta.shape)
+
+
+def known_solutions(solutions: ArrayLike, shape: tuple[int, ...], dtype: Any) -> FloatArray:
+    """Return solutions of an earlier call, checked as those of a solver are."""
+    y: FloatArray = _validate.like(solutions, shape, dtype, "solutions")
+    return _validate.finite(y, "solutions")
 
 
 def perturb(theta: FloatArray, z: FloatArray, noise: str, noise_scale: float) -> FloatArray:
@@ -53,7 +62,7 @@ def draw_noise(
     theta: FloatArray, count: int, key: Key, noise: str, noise_scale: float, sample_offset: int
 ) -> FloatArray:
     """Return noise for each sample of each parameter."""
-    draw = NOISES[_validate.choice(noise, "noise", tuple(NOISES))]
+    draw = NOISES[noise]
     scale = theta.dtype.type(_validate.not_negative(noise_scale, "noise_scale"))
     offset = _validate.integer(sample_offset, "sample_offset", 0, 2**32 - count) * theta.size
     z = draw((count, *theta.shape), rng=key, dtype=theta.dtype, offset=offset)

@@ -6,6 +6,7 @@ from strategies import DTYPES
 
 import fastgrad as fg
 from fastgrad.perturbed.imle import Adaptation, aimle_vjp, imle_vjp
+from fastgrad.perturbed.losses import fenchel_young
 from fastgrad.perturbed.solve import solve
 
 by_dtype = pytest.mark.parametrize("dtype", DTYPES)
@@ -119,6 +120,31 @@ def test_the_step_does_not_depend_on_units():
     first, _ = aimle_vjp(one_hot, theta, r, rng=11, noise_scale=0)
     units, _ = aimle_vjp(one_hot, theta, 1000 * r, rng=11, noise_scale=0)
     np.testing.assert_allclose(units, 1000 * first, rtol=1e-9)
+    for factor in (2.0**-1000, 2.0**-600, 2.0**600, 2.0**1000):  # whose squares leave the type
+        units, _ = aimle_vjp(one_hot, factor * theta.round(1), r, rng=11, noise_scale=0)
+        found = factor * aimle_vjp(one_hot, theta.round(1), r, rng=11, noise_scale=0)[0]
+        assert (units != 0).sum() == (found != 0).sum() > 0
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_a_solver_may_write_where_it_likes(symmetric):
+    """To one array for all its results, or to its argument."""
+    theta, r, kept = np.ones(3), np.array([0.0, 5.0, -5.0]), np.empty((1, 3))
+
+    def thrifty(theta):
+        kept[...] = one_hot(theta)
+        theta[...] = 7
+        return kept
+
+    options = {"step": 3.0, "rng": 0, "symmetric": symmetric}
+    np.testing.assert_array_equal(
+        imle_vjp(thrifty, theta, r, **options), imle_vjp(one_hot, theta, r, **options)
+    )
+    goal = np.array([1.0, 0, 0])
+    for found, expected in zip(
+        *(fenchel_young(s, theta, goal, num_samples=1, rng=0) for s in (thrifty, one_hot))
+    ):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_the_strength_finds_the_target():
@@ -152,6 +178,16 @@ def test_errors():
     for step in (0.0, -1.0, np.inf, np.nan, np.array([1.0, 0.0, 1.0])):
         with pytest.raises(ValueError, match="step must be finite and above 0"):
             imle_vjp(identity, theta, theta, step=step, rng=0)
+    for step in (np.ones(2), np.ones((4, 5, 3)), np.ones(0)):
+        with pytest.raises(ValueError, match=r"step must broadcast to the shape of theta, \(3,\)"):
+            imle_vjp(identity, theta, theta, step=step, rng=0)
+    with pytest.raises(ValueError, match="rate must be from 0 to 700"):
+        aimle_vjp(identity, theta, theta, rng=0, rate=1e9)
+    for state in (3, (1.0, 2.0, 3.0), {}):
+        with pytest.raises(TypeError, match="state must be the Adaptation of the last call"):
+            aimle_vjp(identity, theta, theta, rng=0, state=state)
+    with pytest.raises(ValueError, match="strength must be"):
+        aimle_vjp(identity, theta, theta, rng=0, state=Adaptation(np.nan))
     with pytest.raises(ValueError, match="cotangent must"):
         imle_vjp(identity, theta, np.zeros(2), step=1.0, rng=0)
     with pytest.raises(ValueError, match="decay must be from 0 to 1"):

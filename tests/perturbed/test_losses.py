@@ -160,6 +160,14 @@ def test_spo_plus(dtype):
         (lambda: spo_plus(one_hot, [0, -INF], [1.0, 0.0]), "theta must be finite"),
         (lambda: spo_plus(one_hot, [0, 1.0], [np.nan, 0.0]), "true_theta must be finite"),
         (lambda: solve(one_hot, [0, 1.0], num_samples=1, rng=0, noise="cauchy"), "noise must be"),
+        (lambda: solve(one_hot, [0, 1.0], num_samples=1, rng=0, noise=np.ones(2)), "noise must be"),
+        (
+            lambda: solve_vjp(
+                one_hot, [0, 1.0], [1.0, 0], num_samples=2, rng=0, solutions=[[np.nan, 1], [0, 1]]
+            ),
+            r"solutions must be finite, got nan at index \(0, 0\)",
+        ),
+        (lambda: spo_plus(None, [0, 1.0], [1.0, 0.0]), "solver must be a function of arrays"),
         (
             lambda: imle_vjp(one_hot, [0, 1.0], [1.0, 0.0], step=1, rng=0, noise="lognormal"),
             "noise must be one of 'gumbel', 'normal', got 'lognormal'",
@@ -167,5 +175,5 @@ def test_spo_plus(dtype):
     ],
 )
 def test_bad_arguments_are_refused(call, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         call()
