@@ -175,7 +175,7 @@ def as_key(rng: RNG) -> Key:
     if isinstance(rng, np.random.SeedSequence):
         return Key(rng)
     if isinstance(rng, numbers.Integral) and not isinstance(rng, bool):
-        return _seeded(int(rng))
+        return _seeded(_validate.integer(rng, "rng", 0, np.inf))
     raise _validate.no_randomness(rng)
 
 
