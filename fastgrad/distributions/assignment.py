@@ -51,6 +51,21 @@ def canonical(log_alpha: ArrayLike) -> Problem:
     return Problem(logits, batch, shape, transposed)
 
 
+def in_range(x: Any, scales: Any, dtype: Any, name: str) -> None:
+    """Refuse scores (B, n, m) that, divided by temperatures, are too large to compute with."""
+    power = 96 if dtype == np.float32 else 768
+    low = x.min(axis=(1, 2), where=x > -np.inf, initial=0)
+    most = np.maximum(x.max(axis=(1, 2)), -low).astype(np.float64)
+    beyond = np.flatnonzero(most > 2.0**power / scales.astype(np.float64))
+    if beyond.size:
+        worst, which = float(most[beyond[0]]), int(beyond[0])
+        heat = 1 / float(np.broadcast_to(scales, len(x))[which])
+        raise ValueError(
+            f"{name} / temperature must be from -2**{power} to 2**{power}, or -inf, "
+            f"got {worst:g} / {heat:g} in size in problem {which}"
+        )
+
+
 def restored(x: Array, problem: Problem, lead: tuple[int, ...]) -> Array:
     """Return results (S, B, n, m) in the user's shape, with the leading axes `lead`."""
     x = np.ascontiguousarray(x.swapaxes(-1, -2)) if problem.transposed else x

@@ -15,7 +15,13 @@ import numpy as np
 from fastgrad import _validate
 from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray, IntArray
-from fastgrad.distributions.assignment import address, canonical, require_matching, restored
+from fastgrad.distributions.assignment import (
+    address,
+    canonical,
+    in_range,
+    require_matching,
+    restored,
+)
 from fastgrad.kernels.distributions import sinkhorn_batch as _kernels
 from fastgrad.random import RNG, Key, replayed_key
 
@@ -278,7 +284,10 @@ def gumbel_sinkhorn_vjp(
 
 def _limits(problem, temperature, tolerance, max_iterations, newton):
     """Return what bounds the iterations, as kernels take it."""
-    scale = _validate.row_scales(problem.logits.dtype, temperature, problem.batch)
+    dtype = problem.logits.dtype
+    scale = _validate.row_scales(dtype, temperature, problem.batch)
+    working = np.dtype(np.float64) if newton else dtype  # Newton's method computes in float64
+    in_range(problem.logits, scale, working, "log_alpha")
     tolerance = _validate.not_negative(tolerance, "tolerance")
     return scale, tolerance, _validate.integer(max_iterations, "max_iterations", 1), bool(newton)
 

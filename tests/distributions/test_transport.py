@@ -282,6 +282,13 @@ def test_it_agrees_with_pot():
         ((np.zeros((2, 2)), [1, np.inf]), {}, "rows must be finite, got inf"),
         ((np.zeros((2, 2)),), {"row_penalty": 0.0}, "row_penalty must be a finite number above 0"),
         ((np.zeros((2, 2)),), {"temperature": 0.0}, "temperature must be"),
+        (
+            (np.float32([[3e38, -INF], [0, 0]]),),
+            {"temperature": 0.5},
+            r"scores / temperature must be from -2\*\*96 .* got 3e\+38 / 0.5 in size in problem 0",
+        ),
+        ((np.array([[0.0, -1e300]]),), {}, r"scores / temperature must be from -2\*\*768"),
+        ((np.zeros((2, 2)),), {"start": [0, -1e300]}, r"start / temperature must be from"),
         ((np.zeros((2, 2)),), {"start": [np.nan, 0]}, "start must be finite, got nan"),
         ((np.zeros((2, 2)),), {"start": np.zeros(3)}, r"start must have shape \(2,\)"),
         (

@@ -215,15 +215,18 @@ def store(out, p):
 
 @block
 def error(a, clip):
-    """Return by how much the sums of rows and columns of a are off 1, columns in excess only."""
-    worst, columns = 0.0, np.zeros(a.shape[1])
+    """Return by how much the sums of rows and columns of a are off 1, columns in excess only.
+
+    It is infinite if a is not finite, as where logits overflowed.
+    """
+    worst, whole, columns = 0.0, 0.0, np.zeros(a.shape[1])
     for i in range(a.shape[0]):
         total = 0.0
         for j in range(a.shape[1]):
             total += a[i, j]
             columns[j] += a[i, j]
-        worst = max(worst, abs(total - 1.0))
+        worst, whole = max(worst, abs(total - 1.0)), whole + total
     for j in range(a.shape[1]):
         off = columns[j] - 1.0
         worst = max(worst, off if clip else abs(off))
-    return worst
+    return worst if abs(whole) < np.inf else np.inf

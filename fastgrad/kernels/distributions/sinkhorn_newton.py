@@ -211,7 +211,7 @@ def anneal(p, s, tolerance, most, clip):
     divide(p.xt, warmth)
     p.g[:] = 0.0
     while True:
-        last = warmth <= 1.0
+        last = warmth <= 1.0 or not warmth < np.inf  # of which no part is less
         count += descend(p, s, tolerance if last else ROUGH, most - count, clip)
         if last:
             return count

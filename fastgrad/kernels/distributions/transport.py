@@ -229,10 +229,13 @@ def store(out, f, g, p, rows, columns, at_row, at_column):
 
 @block
 def error_of(out, f, g, log_rows, log_columns, rates):
-    """Return by how much a row or column sum is off its aim, as a part of the mean of these."""
+    """Return by how much a row or column sum is off its aim, as a part of the mean of these.
+
+    It is infinite if the plan is not finite, as where scores overflowed.
+    """
     n, m = out.shape
     off, aims, count = np.zeros(m), np.zeros(m), 0
-    worst, total = 0.0, 0.0
+    worst, total, whole = 0.0, 0.0, 0.0
     for i in range(n):
         if log_rows[i] > -np.inf:
             aim = exp(np.float64(log_rows[i]) + np.float64(rates[0]) * np.float64(f[i]))
@@ -241,6 +244,7 @@ def error_of(out, f, g, log_rows, log_columns, rates):
                 have += out[i, j]
                 off[j] += out[i, j]
             worst, total, count = max(worst, abs(have - aim)), total + aim, count + 1
+            whole += have
     worst = worst * count / total if total > 0.0 else worst
     most, total, count = 0.0, 0.0, 0
     for j in range(m):
@@ -248,7 +252,8 @@ def error_of(out, f, g, log_rows, log_columns, rates):
             aims[j] = exp(np.float64(log_columns[j]) + np.float64(rates[1]) * np.float64(g[j]))
             most, total = max(most, abs(off[j] - aims[j])), total + aims[j]
             count += 1
-    return max(worst, most * count / total if total > 0.0 else most)
+    worst = max(worst, most * count / total if total > 0.0 else most)
+    return worst if abs(whole) < np.inf else np.inf
 
 
 @kernel(cost=lambda out: 16 * out.size)
