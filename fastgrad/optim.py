@@ -192,7 +192,8 @@ class Adam:
         >>> x
         array([0.9, 1. ])
         """
-        count = 1 if state is None else int(_entry(state, "step")) + 1
+        past = 0 if state is None else np.asarray(_entry(state, "step")).tolist()
+        count = _validate.integer(past, "state's step", 0, 2**53) + 1
         rate = self.learning_rate / (1 - self.beta1**count)
         scale = (1 - self.beta2**count) ** -0.5
 
@@ -237,6 +238,8 @@ def _update(params, grads, state, names, step) -> Any:
         made = step(*(a.reshape(-1) for a in (p, g, *old)))
         # Whatever is wrong with a gradient shows in the last thing that is remembered of it.
         if _check.worst(made[-1]) != _check.FINE:
+            for past, name in zip(old, names):
+                _validate.finite(past, f"state's {name}{where}")
             _refuse(g, made[-1].reshape(p.shape), names[-1], where)
         for result, array in zip(results, made):
             result[key] = array.reshape(p.shape)

@@ -198,6 +198,10 @@ BAD = {
         (np.zeros(2), np.zeros(2), {"step": 1} | {name: np.zeros(3) for name in NAMES}),
         r"state's (velocity|mean) must have shape \(2,\), got \(3,\)",
     ),
+    "state of NaN": (
+        (np.zeros(2), np.zeros(2), {"step": 1} | {name: np.full(2, np.nan) for name in NAMES}),
+        r"state's (velocity|mean) must be finite, got nan at index \(0,\)",
+    ),
     "state of other names": (
         ({"a": 1.0}, {"a": 1.0}, {"step": 1} | {name: {"b": 1.0} for name in NAMES}),
         "it has no 'a'",
@@ -211,6 +215,13 @@ def test_bad_input(case, optimiser):
     arguments, message = BAD[case]
     with pytest.raises(ValueError, match=message):
         optimiser.update(*arguments)
+
+
+@pytest.mark.parametrize("step", [-1, "1", np.nan, [1, 2]])
+def test_no_number_of_steps(step):
+    state = Adam().update(np.ones(2), np.ones(2))[1] | {"step": step}
+    with pytest.raises((TypeError, ValueError), match="state's step must be"):
+        Adam().update(np.ones(2), np.ones(2), state)
 
 
 def test_complex_params_are_refused():

@@ -197,6 +197,8 @@ def expectation_grad(
     Schulman, Heess, Weber and Abbeel, "Gradient estimation using stochastic computation graphs",
     NeurIPS 2015.
     """
+    if not isinstance(nodes, dict) or not nodes:
+        raise TypeError(f"nodes must be a dict of distributions by name, got {nodes!r}")
     if not isinstance(f, list | tuple):
         objective = as_objective(f)
         objective.require("expectation_grad", ("f",))

@@ -205,6 +205,9 @@ def test_what_is_refused():
     def f(z):
         return z[:, 0]
 
+    for nodes in ({}, None, [np.zeros(3)]):
+        with pytest.raises(TypeError, match="nodes must be a dict of distributions by name"):
+            fg.expectation_grad(lambda z: z, nodes, num_samples=2, rng=0)
     with pytest.raises(TypeError, match="node 'z' must be discrete, got Normal"):
         run(f, {"z": fg.continuous.Normal(0.0, 0.0)}, {}, num_samples=4, rng=0)
     tree = fg.trees.SpanningTree(np.zeros(3), EDGES)

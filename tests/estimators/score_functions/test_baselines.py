@@ -46,6 +46,7 @@ WRONG = {
     "kind": (lambda: as_baseline([1.0]), TypeError, "baseline must be None, a number, a name or a"),
     "bool": (lambda: as_baseline(True), TypeError, "baseline must be None, .*, got True"),
     "NaN": (lambda: as_baseline(np.nan), ValueError, "baseline must be finite, got nan"),
+    "no number": (lambda: Constant(value="a"), ValueError, "baseline must be finite, got 'a'"),
     "decay": (lambda: MovingAverage(decay=0), ValueError, "decay must be a finite number above 0"),
     "decay above 1": (lambda: MovingAverage(decay=1.5), ValueError, "decay must be at most 1, got"),
     "ridge": (lambda: LeastSquares(features=0, ridge=0), ValueError, "ridge must be a finite num"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -63,7 +64,7 @@ class Constant(Baseline):
     value: float = 0.0
 
     def __post_init__(self) -> None:
-        if not np.isfinite(self.value):
+        if not isinstance(self.value, numbers.Real) or not np.isfinite(self.value):
             raise ValueError(f"baseline must be finite, got {self.value!r}")
 
     def at(
