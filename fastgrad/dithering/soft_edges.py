@@ -34,7 +34,7 @@ __all__ = [
     "viewed",
 ]
 
-OPACITY = 2.0, 1 / 256  # weight of opacity, beside 1 of a channel: at least, and for each entry
+OPACITY = np.float32(1.5)  # weight of opacity, beside 1 of a channel
 OPAQUE = 250 / 255  # opacity of an entry from which on it is opaque
 LEARNED_FROM = 1 << 16  # pixels, approximately
 ITERATIONS = 20  # of k-means
@@ -119,12 +119,12 @@ def dither_soft(
     [0, 80, 160, 255]
     """
     pace = Pace() if pace is None else pace
-    weight, image = _weight(colors), premultiplied(values, alpha, colors)
+    image = premultiplied(values, alpha)
     clear = np.zeros((1 if (alpha == 0).any() else 0, 4), np.float32)
     loss = BlurredError(image, weights=alpha > 0, **viewed(viewing or Viewing()).blur)
 
     def finished() -> Dithering:
-        rgb, opacity, rounded = _entries(palette, weight)
+        rgb, opacity, rounded = _entries(palette)
         if entries is not None:
             rgb, opacity = entries
         picture = indices.copy()
@@ -137,16 +137,18 @@ def dither_soft(
             for share in RISING:
                 search.renew(rate * share)
                 search.sweep()
-        losses, measured = (*history, search.errors()[0]), metrics(loss, picture, rounded)
+        _near(image, picture, rounded)
+        losses = *history, loss.of(picture, rounded)
+        measured = metrics(loss, picture, rounded)
         if entries is None:
             picture, rgb, opacity = _used(picture, rgb, opacity)
         seconds = time.perf_counter() - pace.began
         return Dithering(picture, rgb, losses, measured, seconds, opacity=opacity)
 
     if entries is None:
-        palette = _learned(image[alpha > 0], colors, clear, weight, rng)
+        palette = _learned(image[alpha > 0], colors, clear, rng)
     else:
-        palette = _premultiplied(*entries, weight)
+        palette = premultiplied_entries(*entries)
     frame: dict[str, Any] = {"previous": previous, "gap": np.multiply(flicker, spacing(palette))}
     indices, sample, taken = _nearest(image, palette), Sample(loss), 0.0
     history: list[float] = []
@@ -160,8 +162,8 @@ def dither_soft(
         if i == ROUNDS - 1 or entries is not None or pace.late("search", 2 * taken):
             break
         tiles = sample.cut(indices[None])[:, 0]
-        palette = sample.fit(tiles, palette, locked=len(clear), bounds=(0.0, float(weight)))
-        palette = _entries(_firm(palette, indices, image, weight), weight)[2]
+        palette = sample.fit(tiles, palette, locked=len(clear), bounds=(0.0, float(OPACITY)))
+        palette = _entries(_firm(palette, indices, image))[2]
     return finished()
 
 
@@ -177,7 +179,7 @@ def viewed(viewing: Viewing) -> Viewing:
     return replace(viewing, nu=nu, local_weights=False)
 
 
-def premultiplied(values: Array, alpha: ByteArray, colors: int) -> FloatArray:
+def premultiplied(values: Array, alpha: ByteArray) -> FloatArray:
     """Return a picture in the space of the loss.
 
     Parameters
@@ -186,8 +188,6 @@ def premultiplied(values: Array, alpha: ByteArray, colors: int) -> FloatArray:
         sRGB values, uint8 or float in [0, 1].
     alpha : array of uint8, shape (height, width)
         Opacity, 255 for opaque.
-    colors : int
-        Number of entries of the palette, by which opacity weighs.
 
     Returns
     -------
@@ -196,50 +196,44 @@ def premultiplied(values: Array, alpha: ByteArray, colors: int) -> FloatArray:
 
     Examples
     --------
-    >>> image = premultiplied(np.uint8([[[255, 0, 0]]]), np.uint8([[51]]), 256)
+    >>> image = premultiplied(np.uint8([[[255, 0, 0]]]), np.uint8([[51]]))
     >>> np.rint(100 * image).tolist()
-    [[[20.0, 0.0, 0.0, 60.0]]]
+    [[[20.0, 0.0, 0.0, 30.0]]]
     """
     image = np.empty((*alpha.shape, 4), np.float32)
     seen = alpha.astype(np.float32) / 255
     scale = 255 if values.dtype == np.uint8 else 1
     image[..., :3] = values.astype(np.float32) / scale * seen[..., None]
-    image[..., 3] = _weight(colors) * seen
+    image[..., 3] = OPACITY * seen
     return image
 
 
-def premultiplied_entries(rgb: ByteArray, opacity: ByteArray, colors: int) -> FloatArray:
+def premultiplied_entries(rgb: ByteArray, opacity: ByteArray) -> FloatArray:
     """Return the entries of a palette in the space of the loss, shape (K, 4).
 
     Examples
     --------
-    >>> entry = premultiplied_entries(np.uint8([[255, 0, 0]]), np.uint8([51]), 256)
+    >>> entry = premultiplied_entries(np.uint8([[255, 0, 0]]), np.uint8([51]))
     >>> np.rint(100 * entry).tolist()
-    [[20.0, 0.0, 0.0, 60.0]]
+    [[20.0, 0.0, 0.0, 30.0]]
     """
-    return _premultiplied(rgb, opacity, _weight(colors))
+    seen = opacity[:, None] / 255
+    return np.hstack([rgb / 255 * seen, OPACITY * seen]).astype(np.float32)
 
 
-def _weight(colors: int) -> np.float32:
-    """Return the weight of opacity, beside 1 of a channel of colour."""
-    return np.float32(OPACITY[0] + OPACITY[1] * colors)
-
-
-def _learned(
-    pixels: FloatArray, colors: int, clear: FloatArray, weight: np.float32, rng: RNG
-) -> FloatArray:
+def _learned(pixels: FloatArray, colors: int, clear: FloatArray, rng: RNG) -> FloatArray:
     """Return the best of some palettes by k-means, of different entries once they are rounded."""
     few = pixels[:: 1 + len(pixels) // LEARNED_FROM][None]
     if not few.size:
         return np.zeros((colors, 4), np.float32)
     palettes = initial(few, colors, rng=rng, trials=TRIALS, locked=clear, iterations=ITERATIONS)
     errors = [np.square(few - p[_nearest(few, p)]).sum() for p in palettes]
-    palette = _entries(palettes[int(np.argmin(errors))], weight)[2]
+    palette = _entries(palettes[int(np.argmin(errors))])[2]
     for _ in range(TRIALS):  # what is alike, or unused, goes where the error is largest
         indices = _nearest(few, palette)
-        palette = _entries(_firm(palette, indices, few, weight), weight)[2]
+        palette = _entries(_firm(palette, indices, few))[2]
         uses = np.bincount(indices.ravel(), minlength=colors)
-        whole = np.column_stack(_entries(palette, weight)[:2])
+        whole = np.column_stack(_entries(palette)[:2])
         places = np.flatnonzero(spare(whole, uses, len(clear)))
         if not places.size:
             break
@@ -248,17 +242,15 @@ def _learned(
             worst = int(squares.argmax())
             palette[place] = few[0, worst]
             squares = np.minimum(squares, np.square(few[0] - palette[place]).sum(axis=-1))
-        palette = _entries(palette, weight)[2]
+        palette = _entries(palette)[2]
     return palette
 
 
-def _firm(
-    palette: FloatArray, indices: ByteArray, image: FloatArray, weight: np.float32
-) -> FloatArray:
+def _firm(palette: FloatArray, indices: ByteArray, image: FloatArray) -> FloatArray:
     """Make entries opaque where most of their pixels are: nothing may shine through a solid."""
     uses = np.bincount(indices.ravel(), minlength=len(palette))
-    solid = np.bincount(indices[image[..., 3] >= weight], minlength=len(palette))
-    full = np.where((2 * solid >= uses) & (uses > 0), weight / np.maximum(palette[:, 3], 0.1), 1)
+    solid = np.bincount(indices[image[..., 3] >= OPACITY], minlength=len(palette))
+    full = np.where((2 * solid >= uses) & (uses > 0), OPACITY / np.maximum(palette[:, 3], 0.1), 1)
     return (palette * full[:, None]).astype(np.float32)
 
 
@@ -273,19 +265,26 @@ def _nearest(image: FloatArray, palette: FloatArray) -> ByteArray:
     return indices.reshape(image.shape[:2])
 
 
-def _entries(palette: FloatArray, weight: np.float32) -> tuple[ByteArray, ByteArray, FloatArray]:
+def _entries(palette: FloatArray) -> tuple[ByteArray, ByteArray, FloatArray]:
     """Return entries in sRGB, their opacity, and again as they are, but rounded."""
-    seen = np.clip(palette[:, 3:] / weight, 0, 1)
+    seen = np.clip(palette[:, 3:] / OPACITY, 0, 1)
     seen = np.rint(255 * np.where(seen >= OPAQUE, 1, seen))
     rgb = np.rint(255 * np.clip(palette[:, :3] * 255 / np.maximum(seen, 1), 0, 1)) * (seen > 0)
     rgb, opacity = rgb.astype(np.uint8), seen[:, 0].astype(np.uint8)
-    return rgb, opacity, _premultiplied(rgb, opacity, weight)
+    return rgb, opacity, premultiplied_entries(rgb, opacity)
 
 
-def _premultiplied(rgb: ByteArray, opacity: ByteArray, weight: np.float32) -> FloatArray:
-    """Return entries in the space of the loss, shape (K, 4)."""
-    seen = opacity[:, None] / 255
-    return np.hstack([rgb / 255 * seen, weight * seen]).astype(np.float32)
+def _near(image: FloatArray, indices: ByteArray, palette: FloatArray) -> None:
+    """Let no pixel's opacity be far off, in place: by one of sqrt(K) even degrees, at most.
+
+    A blurred error does not mind a single pixel that is, but at an edge it is seen.
+    """
+    most = OPACITY / np.float32(len(palette) ** 0.5)
+    far = np.abs(image[..., 3] - palette[indices, 3]) > most
+    pixels = image[far]
+    beyond = np.maximum(np.abs(pixels[:, 3:] - palette[:, 3]) - most, 0)  # by as little, else
+    squares = np.square(pixels[:, None] - palette).sum(axis=2)
+    indices[far] = np.argmin(squares + np.float32(1e6) * beyond, axis=1)
 
 
 def _used(

@@ -1,4 +1,4 @@
-"""Opacity and colours of a palette, learned together; figures of pngquant 2.17 where they are."""
+"""Opacity and colours of a palette, learned together; figures of pngquant where they are."""
 
 import numpy as np
 import pytest
@@ -20,17 +20,18 @@ def vignette():
 
 
 def errors(found, values, alpha):
-    """Greatest error of opacity, and mean error of premultiplied values."""
+    """Greatest error of opacity, and mean error of the worst premultiplied channel."""
     off = np.abs(found.opacity[found.indices].astype(int) - alpha).max()
     shown = found.palette[found.indices] * (found.opacity[found.indices, None] / 255)
-    return off, np.abs(shown - values * (alpha[..., None] / 255)).mean()
+    return off, np.abs(shown - values * (alpha[..., None] / 255)).max(axis=-1).mean()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("colors", "off", "mean"), [(256, 20, 4.5), (64, 77, 6.15), (16, 92, 11.75)]
+    ("colors", "off", "mean"), [(256, 20, 4.5), (64, 64, 8.96), (16, 92, 16.52)]
 )
 def test_a_vignette_is_better_than_pngquants(vignette, colors, off, mean):
+    """The better of versions 2.17 and 3.0.3 has 37 and 4.62 at 256 entries, then as above."""
     values, alpha = vignette
     found = dither_soft(values, alpha, colors)
     assert len(found.palette) == len(found.opacity) == colors

@@ -139,7 +139,7 @@ class Conversion:
             alpha = np.full(values.shape[:2], 255, np.uint8)
         if values.ndim == 2:
             values = np.repeat(values[..., None], 3, axis=2)
-        planes = premultiplied(values, alpha, self._learned.count).transpose(2, 0, 1)
+        planes = premultiplied(values, alpha).transpose(2, 0, 1)
         return Part(np.ascontiguousarray(planes), (alpha > 0).astype(np.float32), hidden)
 
     def _hidden(self, values: Array, alpha: ByteArray) -> Labels:

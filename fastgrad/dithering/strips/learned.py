@@ -54,8 +54,6 @@ class Learned:
     opacity : array of uint8, shape (K,), or None
         The opacity of each colour, if it was learned with them; opaque ones are the first. The loss
         is then that of premultiplied values, see `fastgrad.dithering.soft_edges`.
-    count : int
-        How many entries were asked for, by which opacity weighs.
     hidden : array of uint8, shape (N, 3), or None
         The colours of what is transparent, if they are kept.
     """
@@ -72,7 +70,6 @@ class Learned:
     tones: ToneMap | None = None
     solid: bool | ByteArray = False
     opacity: ByteArray | None = None
-    count: int = 0
     hidden: ByteArray | None = None
     compensated: int = 0
 
@@ -86,7 +83,7 @@ class Learned:
     def colors(self) -> FloatArray:
         """The palette in the space of the loss, shape (K, channels)."""
         if self.opacity is not None:
-            return premultiplied_entries(self.palette, self.opacity, self.count)
+            return premultiplied_entries(self.palette, self.opacity)
         linear = colour.to_linear(self.palette[:, : 1 if self.grey else 3])
         return np.ascontiguousarray(self.space.into(linear), np.float32)
 

@@ -193,7 +193,7 @@ def _soft(
 
     def learned(result: Dithering) -> Learned:
         colors, opacity = result.palette, result.opacity
-        return replace(plain, palette=colors, device=colors, opacity=opacity, count=picture.entries)
+        return replace(plain, palette=colors, device=colors, opacity=opacity)
 
     def watched(progress: Progress) -> None:
         if callback is not None:

@@ -31,7 +31,6 @@ def test_opacity_and_hidden_colours_are_kept_as_text():
         fast(NOISE, palette=["#000", "#fff"]),
         clear=True,
         opacity=np.uint8([255, 9]),
-        count=3,
         hidden=np.uint8([[1, 2, 3], [4, 5, 6]]),
     )
     two = Learned.from_json(json.loads(json.dumps(one.to_json())))
