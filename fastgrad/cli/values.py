@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from fastgrad.cli.messages import printable
 from fastgrad.dithering.files.plan import checked_suffix
@@ -144,6 +145,9 @@ def mask(text: str) -> tuple[str, str]:
     """Read the name of a mask, and behind a colon the mode for what is white in it."""
     name, colon, mode = text.rpartition(":")
     if not colon or mode.lower() not in MODES:
+        if colon and name and not Path(text).exists() and Path(name).exists():
+            said = f"{printable(mode, longest=40)} behind {printable(name, longest=40)}"
+            raise argparse.ArgumentTypeError(f"must end in one of {', '.join(MODES)}, got {said}")
         name, mode = text, "text"
     return file(name), mode.lower()
 

@@ -83,6 +83,7 @@ def test_frames_share_their_tones():
         ("--threshold -k 4", "--threshold needs --palette or --preset"),
         ("--preset bw --mask small.png", "the mask for text is not 32 x 24 pixels"),
         ("--preset bw --mask none.png", "none.png"),
+        ("--preset bw --mask small.png:ink", "must end in one of"),
         ("--preset bw --solid red", "must be all, none, or colours like"),
     ],
 )
