@@ -120,7 +120,8 @@ class Search:
             Number of moves.
         """
         loss, kept = self.loss, (self._previous, self._gaps)
-        blurred, colours = (self._field, self._table, loss.nu), (self._palette, self._near)
+        blurred = self._field, self._table, loss.nu
+        colours = self._palette, self._near, (0,) * len(loss.planes)
         moves = np.zeros([-(-n // self._size) for n in loss.shape], np.int64)
         # Few rows of tiles would leave threads without work.
         near = len(moves) >= ROWS * threads.get_num_threads()

@@ -143,7 +143,7 @@ class Wavefront:
         self._limits = limits_of(colors)
         self._planar = np.zeros((colors.shape[1], 256), loss.dtype)  # pins may have any label
         self._planar[:, : len(colors)] = colors.T
-        self._colours = in_vectors(colors), outwards(colors)
+        self._colours = in_vectors(colors), outwards(colors), (0,) * colors.shape[1]
         self.begin = self._beginning(first)
         self._wanted = (0, self._across) if columns is None else columns
         self.left, self.right = self._beside(*self._wanted)

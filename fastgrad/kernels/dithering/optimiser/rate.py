@@ -187,7 +187,8 @@ def descend_tile(
                     and labels[y + dy, c + dx] != old
                     and weights[y + dy, c + dx] > like(0, own)
                 ):
-                    g = swap_gain(labels, weights, field, colours, table, own, y, c, dy, dx)
+                    pair = y, c, dy, dx
+                    g = swap_gain(labels, weights, field, colours, table, own, *pair, goal)
                     g += g
                     before = price_around(symbols, prices[0], count, order, y, c, dy, dx, here)
                     if not paid and g - before >= gain:  # no price is below 0

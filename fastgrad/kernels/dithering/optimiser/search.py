@@ -42,11 +42,11 @@ def nearest(palette, goal):
 
 
 @inline(**BORROWED)
-def nearest_from(old, distance, near, goal):
+def nearest_from(old, distance, near, goal, channels):
     """Return the colour nearest to a goal, and its squared distance; `old` has the given one.
 
     near is (others, order, bounds): the colours from each colour outwards, in vectors, their
-    indices, and the squared distance at which each vector begins.
+    indices, and the squared distance at which each vector begins; channels is of their length.
     """
     others, order, bounds = near
     best, least = old, distance
@@ -55,8 +55,8 @@ def nearest_from(old, distance, near, goal):
         if bounds[old, first] > like(2, goal) * (distance + least):
             break
         apart = filled(like(0, goal))
-        for channel in range(goal.size):
-            place = old, (first * goal.size + channel) * LANES
+        for channel in range(len(channels)):
+            place = old, (first * len(channels) + channel) * LANES
             x = load(others, place) - goal[channel]
             apart = fma(x, x, apart)
         if first_of(apart < least) < LANES:
@@ -73,14 +73,13 @@ def wake(awake, y, c):
             awake[y + i, c + j] = 1
 
 
-@block(**BORROWED)
-def relabel(labels, weights, field, palette, table, nu, y, c, new):
-    """Give pixel (y, c) the label `new` and keep the field up to date."""
-    wide_vectors()
+@inline(**BORROWED)
+def give(labels, weights, field, palette, table, nu, y, c, new, channels):
+    """Give pixel (y, c) the label `new` and keep the field, as long as channels, up to date."""
     old = labels[y, c]
     labels[y, c] = new
     side, width = table.shape
-    for channel in range(field.shape[0]):
+    for channel in range(len(channels)):
         plane = field[channel]
         change = weights[y, c] * (palette[channel, new] - palette[channel, old])
         for i in range(side):
@@ -90,14 +89,21 @@ def relabel(labels, weights, field, palette, table, nu, y, c, new):
         plane[y + side // 2, c + side // 2] += nu * change
 
 
+@block(**BORROWED)
+def relabel(labels, weights, field, palette, table, nu, y, c, new):
+    """Do what `give` does, as a function of its own."""
+    wide_vectors()
+    give(labels, weights, field, palette, table, nu, y, c, new, field)
+
+
 @inline(**BORROWED)
-def swap_gain(labels, weights, field, palette, table, own, y, c, dy, dx):
+def swap_gain(labels, weights, field, palette, table, own, y, c, dy, dx, channels):
     """Return half the change of the error if a pixel and its neighbour swap labels."""
     radius = table.shape[0] // 2
     mine, other = np.int64(labels[y, c]), np.int64(labels[y + dy, c + dx])
     square, linear = like(0, own), like(0, own)
     weight, its = weights[y, c], weights[y + dy, c + dx]
-    for channel in range(field.shape[0]):
+    for channel in range(len(channels)):
         change = palette[channel, other] - palette[channel, mine]
         here = field[channel, y + radius, c + radius]
         there = field[channel, y + dy + radius, c + dx + radius]
@@ -111,9 +117,10 @@ def swap_gain(labels, weights, field, palette, table, own, y, c, dy, dx):
 @block(**BORROWED)
 def descend_tile(labels, awake, weights, kept, blurred, colours, corner, size, goal):
     """Make every relabelling and swap inside a tile that lowers the error; return their number."""
+    wide_vectors()
     previous, gaps = kept
     field, table, nu = blurred
-    palette, near = colours
+    palette, near, channels = colours
     top, left = corner
     height, width = labels.shape
     bottom, right = min(top + size, height), min(left + size, width)
@@ -135,15 +142,15 @@ def descend_tile(labels, awake, weights, kept, blurred, colours, corner, size, g
             gain, best_y, best_x, best = like(0, own), y, c, old  # half the change of the error
             # The error of colour k here is own weight^2 |k - goal|^2 + const.
             distance = like(0, own)
-            for channel in range(goal.size):
+            for channel in range(len(channels)):
                 shift = -(inverse / weight) * field[channel, y + radius, c + radius]
                 goal[channel] = palette[channel, old] + shift
                 distance = fma(shift, shift, distance)
-            new, least = nearest_from(old, distance, near, goal)
+            new, least = nearest_from(old, distance, near, goal, channels)
             if paid:
                 before, gap = np.int64(previous[y, c]), gaps[y, c]
                 apart = -gap
-                for channel in range(goal.size):
+                for channel in range(len(channels)):
                     x = palette[channel, before] - goal[channel]
                     apart = fma(x, x, apart)
                 if apart <= least:
@@ -160,7 +167,8 @@ def descend_tile(labels, awake, weights, kept, blurred, colours, corner, size, g
                     and labels[y + dy, c + dx] != old
                     and weights[y + dy, c + dx] > like(0, own)
                 ):
-                    g = swap_gain(labels, weights, field, palette, table, own, y, c, dy, dx)
+                    pair = y, c, dy, dx
+                    g = swap_gain(labels, weights, field, palette, table, own, *pair, channels)
                     if paid:
                         other = labels[y + dy, c + dx]
                         for a, b in ((y, c), (y + dy, c + dx)):
@@ -175,11 +183,13 @@ def descend_tile(labels, awake, weights, kept, blurred, colours, corner, size, g
                         gain, best_y, best_x = g, y + dy, c + dx
                         best = np.int64(labels[best_y, best_x])
             if gain < like(0, own):
-                relabel(labels, weights, field, palette, table, nu, y, c, best)
-                wake(awake, y, c)
-                if best_y != y or best_x != c:
-                    relabel(labels, weights, field, palette, table, nu, best_y, best_x, old)
-                    wake(awake, best_y, best_x)
+                at, now = (y, c), best
+                while True:
+                    give(labels, weights, field, palette, table, nu, *at, now, channels)
+                    wake(awake, *at)
+                    if at == (best_y, best_x):
+                        break
+                    at, now = (best_y, best_x), old
                 moves += 1
     return moves
 
@@ -195,7 +205,8 @@ def descend(chunk, chunks, moves, labels, awake, weights, kept, blurred, colours
     Only pixels that are awake are visited; then they sleep until a pixel near them moves. kept is
     (previous labels, gaps). blurred is (field, table, nu): the field is half the gradient of the
     error, with a margin of the table's radius and, to the right, of its width. colours is (palette,
-    near), see `nearest_from`. moves[row of tiles, column of tiles] counts what was done.
+    near, channels), see `nearest_from`: channels is a tuple of as many numbers as there are, whose
+    loops are none in machine code. moves[row of tiles, column of tiles] counts what was done.
     """
     rows, columns = moves.shape
     down, across = (rows - odd + 1) // 2, 1 if turn == BOTH else (columns - turn + 1) // 2

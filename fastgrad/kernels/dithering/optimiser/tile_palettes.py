@@ -58,7 +58,7 @@ def descend_block(labels, awake, weights, blurred, colours, colors, corner, size
             old = np.int64(labels[y, c])
             gain, best_y, best_x, best = like(0, own), y, c, old  # half the change of the error
             distance = goal_of(labels, field, palette, y, c, radius, inverse, weight, goal)
-            new, least = nearest_from(old, distance, near, goal)
+            new, least = nearest_from(old, distance, near, goal, goal)
             if new != old and distance - least > like(MARGIN, own) * distance:
                 gain = like(0.5, own) * own * (weight * weight) * (least - distance)
                 best = new
@@ -70,7 +70,8 @@ def descend_block(labels, awake, weights, blurred, colours, colors, corner, size
                     and labels[y + dy, c + dx] // colors == old // colors
                     and weights[y + dy, c + dx] > like(0, own)
                 ):
-                    g = swap_gain(labels, weights, field, palette, table, own, y, c, dy, dx)
+                    pair = y, c, dy, dx
+                    g = swap_gain(labels, weights, field, palette, table, own, *pair, goal)
                     if g < gain:
                         gain, best_y, best_x = g, y + dy, c + dx
                         best = np.int64(labels[best_y, best_x])
