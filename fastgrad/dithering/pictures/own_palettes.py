@@ -11,13 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgrad import dithering
-from fastgrad._typing import Array, ByteArray
+from fastgrad._typing import Array, ByteArray, FloatArray
+from fastgrad.dithering.eye.colour import SPACES, to_linear
+from fastgrad.dithering.eye.viewing import Viewing
+from fastgrad.dithering.optimiser.loss import BlurredError
+from fastgrad.dithering.optimiser.rate import RowModel
 from fastgrad.dithering.pictures import gif
 from fastgrad.dithering.pictures.animation import Visible
 
 __all__ = ["MOST", "OwnFrame", "dither_frames", "encode"]
 
 MOST = 255  # colours of a frame: one entry is for pixels that are kept
+LATEST = 2e-3  # what a pixel that is kept adds to the loss at most, lest frames be lost
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,9 @@ def dither_frames(
 ) -> Iterator[OwnFrame]:
     """Dither frames, each in its own colours; pixels stay where the picture does.
 
-    So a frame has all colours for what is new in it, and nothing that stays can flicker.
+    So a frame has all colours for what is new in it, and nothing that stays can flicker. With a
+    rate, pixels also stay where the picture has hardly changed since they were drawn: where that
+    error adds less to the loss than the rate asks for the bits of a pixel.
 
     Parameters
     ----------
@@ -73,12 +80,19 @@ def dither_frames(
         A dithered frame.
     """
     options.pop("flicker", None)
-    before, shown = None, None
+    rate, asked = options.get("rate") or 0.0, Viewing.__dataclass_fields__
+    viewing = Viewing(**{name: options[name] for name in asked if name in options}).settled(colors)
+    before, shown, drawn = None, None, None  # `drawn` is what each pixel was drawn after
+    bits = pixels = 0.0  # of what has been drawn
     for (values, _), times in zip(frames, repeat(None) if lasting is None else lasting):
         kept = np.zeros(values.shape[:2], bool)
-        if before is not None:
+        if before is not None and drawn is not None:
             kept = (values == before).all(axis=-1)
+            if rate and not kept.all():
+                late = _lateness(values, drawn, viewing) * (1 if times is None else times)
+                kept |= late < min(rate * bits / max(pixels, 1), LATEST)
         before, new = values, ~kept
+        drawn = values.copy() if drawn is None else np.where(new[..., None], values, drawn)
         indices, palette = np.zeros(kept.shape, np.uint8), np.zeros((0, 3), np.uint8)
         loss = 0.0
         if new.any():
@@ -89,9 +103,22 @@ def dither_frames(
             used, places = np.unique(found.indices[new], return_inverse=True)
             indices[new], palette = places.reshape(-1), found.palette[used]
             loss = float(found.loss[-1])
+            if rate:
+                model = RowModel(len(palette), bool(kept.any()))
+                bits += model.bits(model.counts(np.where(kept, len(palette), indices)))
+                pixels += np.count_nonzero(new)
         shown = np.zeros_like(values, np.uint8) if shown is None else shown.copy()
         shown[new] = palette[indices[new]]
         yield OwnFrame(indices, palette, kept, shown, loss)
+
+
+def _lateness(values: Array, drawn: Array, viewing: Viewing) -> FloatArray:
+    """Return what each pixel adds to the sum of the loss if `drawn` is seen instead of `values`."""
+    into, linear = SPACES[viewing.space].into, to_linear(values)
+    weights = viewing.weighted(linear, None)
+    loss = BlurredError(into(linear), weights=weights, **viewing.blur)
+    error = loss.weights * (into(to_linear(drawn)).transpose(2, 0, 1) - loss.planes)
+    return (error * loss.field(error)).sum(axis=0)
 
 
 def encode(frames: Sequence[OwnFrame], durations: Sequence[float], plays: int) -> bytes:

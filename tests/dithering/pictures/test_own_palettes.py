@@ -46,6 +46,20 @@ def test_pixels_stay_and_others_have_colours_of_their_frame():
     np.testing.assert_array_equal(found[3].shown, alone.image)
 
 
+def test_pixels_stay_that_have_hardly_changed_since_they_were_drawn():
+    first = clip()[0] // 2
+    frames = [first + np.uint8(i) for i in range(0, 24, 2)]  # far in the end
+    assert not any(frame.kept.any() for frame in dithered(frames[:3], colors=2))
+    found, drawn = dithered(frames, colors=2, rate=2e-4), np.zeros(first.shape[:2], int)
+    for i, frame in enumerate(found):
+        drawn[~frame.kept] = i
+        if i:
+            np.testing.assert_array_equal(frame.shown[frame.kept], found[i - 1].shown[frame.kept])
+    assert found[1].kept.mean() > 0.9
+    assert (drawn > 1).mean() > 0.7
+    assert not dithered([first, 255 - first], colors=2, rate=2e-4)[1].kept.all()
+
+
 def test_what_is_written_is_decoded():
     found = dithered(clip(), rate=1e-4, ending=".gif")
     data = own_palettes.encode(found, [50, 60, 70, 80], 3)
