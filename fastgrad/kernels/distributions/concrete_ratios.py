@@ -26,6 +26,7 @@ from fastgrad.kernels.compiler.jit import block, inline, wide_vectors
 from fastgrad.kernels.distributions.concrete_noise import perturb
 from fastgrad.kernels.random.noise import exponential
 from fastgrad.kernels.simd.intrinsics import fma, like, where
+from fastgrad.kernels.simd.lanes import first_of
 from fastgrad.kernels.simd.special import INLINE, elementary, exp_raised
 from fastgrad.kernels.simd.vectors import LANES, filled, load, prefetch, store
 from fastgrad.kernels.tiles import columns as col
@@ -178,10 +179,11 @@ def race(y, w, bits, best, second, arg, total, exponent, fold, ahead):
 def near(best, second):
     """Return whether the second largest ratio of a column is near the largest."""
     wide_vectors()
-    apart, found = like(APART_4 if best.itemsize == 4 else APART_8, best), False
-    for c in range(best.size):
-        found |= second[c] > best[c] * apart
-    return found
+    apart, zero = like(APART_4 if best.itemsize == 4 else APART_8, best), like(0, best)
+    found, one = filled(zero), like(1, best)  # of the width of best: masks fit as they are
+    for c in range(0, best.size, LANES):
+        found = where(load(second, c) > load(best, c) * apart, one, found)
+    return first_of(found > filled(zero)) < LANES
 
 
 @block

@@ -12,7 +12,7 @@ from fastgrad.kernels.compiler.jit import (
     wide_vectors,
 )
 from fastgrad.kernels.simd.intrinsics import like, where
-from fastgrad.kernels.simd.lanes import entry
+from fastgrad.kernels.simd.lanes import entry, first_of
 from fastgrad.kernels.simd.vectors import LANES, filled, load
 
 FINE, MASKED, BAD = 0, 1, 2
@@ -57,10 +57,12 @@ def flags(x):
 def any_nan(sums):
     """Return whether a sum is NaN: that of a row with NaN, +inf or nothing above -inf."""
     wide_vectors()
-    found = np.int32(0)
-    for c in range(sums.size):
-        found |= where(sums[c] == sums[c], np.int32(0), np.int32(1))
-    return found != 0
+    zero = filled(like(0, sums))
+    found, one = zero, like(1, sums)  # of the width of sums: masks fit as they are
+    for c in range(0, sums.size, LANES):
+        x = load(sums, c)
+        found = where(x == x, found, one)
+    return first_of(found > zero) < LANES
 
 
 @cached

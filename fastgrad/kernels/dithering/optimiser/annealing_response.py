@@ -10,7 +10,9 @@ import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.simd.intrinsics import fma, like, where
+from fastgrad.kernels.simd.lanes import first_of
 from fastgrad.kernels.simd.special import exp_normal
+from fastgrad.kernels.simd.vectors import LANES, filled, load
 
 PHASES = 4
 SEGMENT = 64  # pixels whose numbers for all K colours stay in the nearest caches
@@ -55,7 +57,7 @@ def expect(mean, total, logits, high, colours):
     """mean[i, c] = the expectation of colours[:, i] under softmax(logits[:, c])."""
     wide_vectors()
     n = high.size
-    cut, one, zero = like(CUT, high), np.int32(1), np.int32(0)
+    cut, one, none = like(CUT, high), like(1, high), filled(like(0, high))
     for c in range(n):
         total[c] = like(0, high)
     for i in range(mean.shape[0]):
@@ -64,10 +66,10 @@ def expect(mean, total, logits, high, colours):
             row[c] = like(0, high)
     for k in range(logits.shape[0]):
         row = logits[k]
-        wanted = zero
-        for c in range(n):
-            wanted |= where(row[c] + cut > high[c], one, zero)
-        if wanted == zero:
+        wanted = none  # of the width of the numbers: masks fit as they are
+        for c in range(0, n, LANES):
+            wanted = where(load(row, c) + cut > load(high, c), one, wanted)
+        if first_of(wanted > none) == LANES:
             continue
         for c in range(n):
             row[c] = exp_normal(row[c] - high[c])
