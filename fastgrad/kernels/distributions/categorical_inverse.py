@@ -66,7 +66,7 @@ def invert(z, sums, total, bits):
         target, below = uniform(load(first, c), load(second, c), planes) * whole, whole * BELOW_ONE
         target = where(target < below, target, below)
         category = filled(none)
-        for i in range(sums.shape[0]):
+        for i in range(sums.shape[0] - 1):  # the last is not at most what lies below it
             category = category + where(load(sums, (i, c)) <= target, one, none)
         store(z, c, category)
 

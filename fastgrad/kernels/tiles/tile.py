@@ -29,7 +29,8 @@ from fastgrad.kernels.simd.transpose import (
     tile_to_many_rows,
     tile_to_rows,
 )
-from fastgrad.kernels.simd.vectors import LINE
+from fastgrad.kernels.simd.vectors import LINE, filled
+from fastgrad.kernels.simd.vectors import store as store_vector
 
 WORD = np.uint64(32)
 
@@ -304,9 +305,10 @@ def load_statistics(s, x, row, padding, fold):
         if first >= 0 and first + 64 <= x.size:
             deinterleave(s, g, lane, x, first)
         else:
-            for j in range(64):
-                r = first + j
-                s[j % 4 * lane + g + j // 4] = x[r] if 0 <= r < x.size else padding
+            for i in range(4):
+                store_vector(s, i * lane + g, filled(padding))
+            for j in range(max(-first, 0), min(64, x.size - first)):
+                s[j % 4 * lane + g + j // 4] = x[first + j]
 
 
 @block
