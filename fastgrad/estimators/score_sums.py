@@ -59,6 +59,11 @@ class StructuredScores:
     def settle(self) -> None:
         """Do nothing: no block waits."""
 
+    @property
+    def result(self) -> Any:
+        """The mean signal."""
+        return self.mean.result
+
     def total(self, over: int) -> FloatArray:
         """Return the sum about the mean, divided by `over`, of the shape of the logits."""
         return self._about(self.mean.deviation, self.mean.count / over)

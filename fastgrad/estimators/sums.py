@@ -16,7 +16,9 @@ from fastgrad.kernels.estimators import sums_of_scores as _scores
 from fastgrad.kernels.tiles import features as _features
 from fastgrad.kernels.tiles import sums as _sums
 
-NO_SHIFT: FloatArray = np.empty(0)
+NO_BASELINE: FloatArray = np.empty(0)
+NO_SUMS = {dtype: np.empty((0, 2, 1, 1), dtype) for dtype in _validate.REALS}
+INDEX = np.dtype(np.int32)
 
 
 def last_joined(x: Array, *lead: int) -> Array:
@@ -40,9 +42,10 @@ class Mean:
     shape: tuple[int, ...]
     first: FloatArray
     total: FloatArray
+    held: FloatArray | None
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count, self.held = 0, None
 
     def add(self, x: Array) -> None:
         """Take the next block, shape (S, *shape)."""
@@ -54,9 +57,25 @@ class Mean:
         self.count += len(flat)
         _sums.accumulate(flat, self.first, self.total)
 
+    def hold(self, x: FloatArray, shape: tuple[int, ...]) -> None:
+        """Do as `add`, but when it is needed: x, (S, M), is read-only and stays as it is."""
+        self.settle()
+        if not self.count:
+            self.shape, self.first, self.total = shape, x[0], np.zeros(x.shape[1])
+        self.count, self.held = self.count + len(x), x
+
+    def settle(self) -> None:
+        """Take into the total what is held."""
+        if self.held is not None:
+            total = self.total.copy()
+            _sums.accumulate(self.held, self.first, total)
+            self.total, self.held = total, None
+
     @property
     def deviation(self) -> FloatArray:
         """The mean minus the first sample, flat."""
+        if self.count > 1:
+            self.settle()
         return self.total / self.count
 
     @property
@@ -77,66 +96,79 @@ class CentredScores:
     signal as the baseline, the weights sum to zero and the softmax in score = one-hot - softmax
     cancels. What is left is the sum of the signal for each category, and how often that category
     was drawn; so other baselines, too, may wait until the last sample has been seen.
+
+    The last block waits, as a kernel may take it in while it finishes the sum.
     """
 
     distribution: Discrete
     logits: FloatArray
     sums: FloatArray
     mean: Mean
+    last: tuple[Any, Any, Any, Any] | None
+    value: FloatArray | None
 
     def __init__(self, distribution: Discrete) -> None:
         self.distribution = distribution
         self.logits = distribution.matrix
-        self.sums = np.empty((0, 2, 1, 1), self.logits.dtype)
-        self.mean = Mean()
-        self.last: tuple[Any, Any, Any] | None = None
+        self.sums = NO_SUMS[self.logits.dtype]
+        self.mean, self.last, self.value = Mean(), None, None
 
     def add(self, z: IntArray, signal: Array) -> None:
         """Take outcomes (S, *batch) and their signal, whose shape is a leading part of theirs."""
         z = outcomes(self.distribution, z)
         if self.last is not None:
             self.settle()
-        self.mean.add(signal)
         # A copy: f may return the same array again.
-        x = np.array(signal, order="C").reshape(len(signal), -1)
-        self.last = z, x, self.mean.first
+        x = np.array(signal, order="C")
+        x.setflags(write=False)
+        x = x.reshape(len(x), -1)
+        self.mean.hold(x, signal.shape[1:])
+        self.last = z, x, self.mean.first, self.mean.total
 
     def settle(self) -> None:
         """Take the last block into the sums, which pays where more than one result is wanted."""
         if not len(self.sums):
             self.sums = np.zeros(_outcomes.shape(*self.logits.shape), self.logits.dtype)
-        z, x, first = self._last_block()
+        z, x, first, _ = self._last_block()
         _outcomes.scatter(self.logits.shape[1], z, x, first, self.sums)
-        self.last = z[:0], x[:0], first
+        self.mean.settle()
+        self.last = z[:0], x[:0], first, self.mean.total
+
+    @property
+    def result(self) -> Any:
+        """The mean signal in the dtype of the logits: at no cost, once a sum has been asked for."""
+        mean = self.mean
+        if self.value is None:
+            return mean.result.astype(self.logits.dtype)
+        return self.value.reshape(mean.shape) if mean.shape else self.value[0]
 
     def total(self, over: int) -> FloatArray:
         """Return the sum about the mean, divided by `over`, of the shape of the logits."""
-        return self._finish(over)
+        return self._finish(over, NO_BASELINE)
 
     def about(self, baseline: Any, over: int) -> FloatArray:
         """Return the sum about a baseline, divided by `over`.
 
         The baseline is one number, or one for each example: of the shape of the mean.
         """
-        if type(baseline) is not float:
-            baseline = np.reshape(baseline, -1)
-        return self._finish(over, self.mean.flat - baseline)
+        return self._finish(over, np.array(baseline, np.float64).reshape(-1))
 
     def optimum(self) -> FloatArray:
         """Return the mean about the optimal baseline, made of the other samples of each.
 
         It is sum(signal score**2) / sum(score**2) over these.
         """
-        return self._finish(self.mean.count, optimal=True)
+        return self._finish(self.mean.count, NO_BASELINE, optimal=True)
 
-    def _finish(self, over: int, shift: Any = NO_SHIFT, *, optimal: bool = False) -> FloatArray:
-        out, single = np.empty_like(self.logits), self.distribution.single_logit
-        baseline = self.mean.deviation, shift, optimal
+    def _finish(self, over: int, baseline: Any, *, optimal: bool = False) -> FloatArray:
+        logits, d = self.logits, self.distribution
         seen = self.sums, self._last_block(), self.mean.count
-        _scores.centre(*seen, over, baseline, (self.logits, single), out)
-        return out.reshape(self.distribution.logits.shape)
+        out, self.value = np.empty_like(logits), np.empty(self.mean.total.size, logits.dtype)
+        about = (baseline, optimal), (logits, d.single_logit)
+        _scores.centre(*seen, over, *about, self.value, out)
+        return out if out.shape == d.logits.shape else out.reshape(d.logits.shape)
 
-    def _last_block(self) -> tuple[Any, Any, Any]:
+    def _last_block(self) -> tuple[Any, Any, Any, Any]:
         assert self.last is not None, "samples come before their sum"
         return self.last
 
@@ -144,9 +176,10 @@ class CentredScores:
 def outcomes(distribution: Discrete, z: IntArray) -> IntArray:
     """Return outcomes (S, *batch) as kernels take them, (S, N): of a single feature, its value."""
     single = distribution.num_outcomes == 1
-    if single or not z.flags.c_contiguous or z.dtype != np.int32:
-        z = np.ones(z.shape, np.int32) if single else np.array(z, np.int32, order="C")
-    return _validate.frozen(z.reshape(len(z), distribution.matrix_shape[0]))
+    if single or not z.flags.c_contiguous or z.dtype != INDEX:
+        z = np.ones(z.shape, INDEX) if single else np.array(z, INDEX, order="C")
+    z = z if z.ndim == 2 else z.reshape(len(z), distribution.matrix_shape[0])
+    return _validate.frozen(z)
 
 
 def mean_features(distribution: Discrete) -> FloatArray:

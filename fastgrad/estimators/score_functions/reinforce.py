@@ -19,7 +19,7 @@ from fastgrad.estimators.score_functions.baselines import as_baseline
 from fastgrad.estimators.score_functions.baselines.optimal import Optimal
 from fastgrad.estimators.score_functions.baselines.simple import Baseline
 from fastgrad.estimators.score_sums import score_sums
-from fastgrad.estimators.sums import NO_SHIFT, Mean
+from fastgrad.estimators.sums import NO_BASELINE, Mean
 from fastgrad.kernels.distributions.categorical_long import SEGMENT as LONG
 from fastgrad.kernels.estimators.score_functions import reinforce_compiled as _kernels
 from fastgrad.objectives import Objective, Values
@@ -76,14 +76,17 @@ class ScoreFunction(Estimator):
         return objective.outcomes(distribution, draws, offset=offset)
 
 
-def collect(scores: Any, blocks: Iterable[tuple[IntArray, Values]]) -> Mean:
-    """Add pairs (outcomes, `Values`) to sums of scores; return the mean of f."""
-    value = scores.mean
-    for z, f_z in blocks:
-        scores.add(z, f_z.signal)
-        if f_z.credit is not None:
-            value = Mean() if value is scores.mean else value
-            value.add(f_z.value)
+def collect(scores: Any, blocks: Iterable[tuple[IntArray, Values]]) -> Any:
+    """Add pairs (outcomes, `Values`) to sums of scores; return what has the mean of f as `result`.
+
+    Without credit that is the sums themselves.
+    """
+    value = scores
+    for z, (values, credit) in blocks:
+        scores.add(z, values if credit is None else credit)
+        if credit is not None:
+            value = Mean() if value is scores else value
+            value.add(values)
     return value
 
 
@@ -149,7 +152,7 @@ class Reinforce(ScoreFunction):
         value = collect(scores, blocks)
         grad = self.baseline.centred(scores, state)
         learnt = self.baseline.learn(scores, state)
-        return estimate(value.result, grad, learnt, value.count)
+        return estimate(value.result, grad, learnt, scores.mean.count)
 
     def in_one_pass(
         self,
@@ -214,8 +217,9 @@ class RLOO(ScoreFunction):
         """Make the estimate of pairs (outcomes, `Values`)."""
         scores = score_sums(distribution)
         value = collect(scores, blocks)
-        grad = scores.total(value.count - 1)
-        return estimate(value.result, grad, state, value.count)
+        count = scores.mean.count
+        grad = scores.total(count - 1)
+        return estimate(value.result, grad, state, count)
 
     def in_one_pass(
         self,
@@ -252,7 +256,9 @@ def _one_pass(
     d = distribution
     if d.num_outcomes > LONG:
         return None
-    moved = NO_SHIFT if baseline is None else _validate.real_array(baseline, "baseline").reshape(-1)
+    moved = (
+        NO_BASELINE if baseline is None else _validate.real_array(baseline, "baseline").reshape(-1)
+    )
     kernel, out = _kernels.sites if d.single_logit else _kernels.categories, np.empty_like(d.matrix)
     about = over, moved.astype(np.float64), optimal
     given = compiled, d, d.matrix, d.place(key, 0), num_samples

@@ -111,7 +111,7 @@ class VIMCO(ScoreFunction):
                 few_weights(x, size, bound, signal)
                 empty = empty | np.isneginf(bound).any(axis=0)
                 bound[np.isneginf(bound)] = 0.0
-            value.add(bound.reshape(len(bound), *log_weights.shape[1:]))
+            value.hold(_validate.frozen(bound), log_weights.shape[1:])
             scores.add(z, signal)
         grad = scores.about(0.0, value.count)
         mean = value.result

@@ -20,6 +20,7 @@ from fastgrad.kernels.simd.special import sigmoid
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.sums import add_deviations
 
 
 @block
@@ -117,41 +118,66 @@ def multiply_optima(sums, samples, p, likeliest, rest):
             store(totals, (i, c), load(totals, (i, c)) * factor)
 
 
-@kernel(cost=lambda last, out: last[0].size + out.size)
-def centre(chunk, chunks, sums, last, samples, over, baseline, distribution, out):
-    """out = the sum over samples of (x - mean) one-hot(z), / over; mean is (M,).
+@block
+def settle_means(deviation, shift, value, last, head, tail, samples, baseline):
+    """Set what `centre` needs of the cells head to tail: the mean of x, less first and baseline."""
+    wide_vectors()
+    _, x, first, total = last
+    cells, own = slice(head, tail), deviation[0, head:tail]
+    own[:] = total[cells]
+    for i in range(x.shape[0]):
+        add_deviations(own, x[i, cells], first[cells])
+    for c in range(head, tail):
+        deviation[0, c] /= samples
+        mean = first[c] + deviation[0, c]
+        value[c] = mean
+        if baseline.size > 0:
+            shift[0, c] = mean - baseline[c if baseline.size > 1 else 0]
 
-    With a shift, (M,), it is that of (x - mean + shift) score; if optimal, that of (x - optimum of
-    each coordinate) score, both given the logits. baseline is (mean, shift, optimal), distribution
-    (logits, whether each is alone). last are samples z with signals x, (z, x, the signal from
-    which sums count), that are not in the sums yet: a tile is finished while it is in L1.
+
+@kernel(cost=lambda last, out: last[0].size + out.size)
+def centre(chunk, chunks, sums, last, samples, over, about, distribution, value, out):
+    """value, (M,), = the mean of x; out = the sum over samples of (x - value) one-hot(z), / over.
+
+    about is (baseline, optimal). With a baseline, (M,) or one for all, out is the sum of
+    (x - baseline) score; if optimal, that of (x - optimum of each coordinate) score, both given the
+    logits. distribution is (logits, whether each is alone). last are samples z with signals x that
+    are not in the sums yet, (z, x, the signal from which sums count, the sum of those that are in
+    the sums, less that): a tile is finished while it is in L1.
     """
-    z, x, first = last
-    mean, shift, optimal = baseline
+    z, x, first, _ = last
+    baseline, optimal = about
     logits, single = distribution
     n, k = out.shape
     layout, real = tile.layout(n, k, 0, WIDEST), sums.dtype
-    fold, columns = layout.fold, layout.columns
+    fold, columns, shifted = layout.fold, layout.columns, baseline.size > 0
     own, (p, scratch) = tile.empty((2, layout.depth, columns), real), tile.scratch(layout, 2, real)
     m, d = tile.empty((1, columns), real), tile.empty((AT_ONCE, columns), real)
     (s,), arg = tile.statistics(layout, 1, real), tile.empty((AT_ONCE, columns), np.int32)
-    origin = np.zeros(mean.size)
-    inverse = like(1.0 / over, out)
+    cells = value.size
+    deviation, origin = np.empty((1, cells)), np.zeros(cells)
+    shift = np.empty((1, cells if shifted else 0))
+    inverse, per, head, tail = like(1.0 / over, out), n // max(cells, 1), 0, 0
+    if n == 0:
+        settle_means(deviation, shift, value, last, 0, cells, samples, baseline)
     for b in chunk_range(layout.blocks, chunk, chunks):
         row = tile.first_row(layout, b)
         end = last_row(row, k, columns, n)
+        if (end - 1) // per >= tail:
+            head, tail = row // per, (end - 1) // per + 1
+            settle_means(deviation, shift, value, last, head, tail, samples, baseline)
         begin(own, sums, b)
         take(own, row, k, z, x, first, arg, d, s)
-        load_cells(m, s, mean.reshape((1, mean.size)), origin, row, end, n)
+        load_cells(m, s, deviation, origin, row, end, n)
         centre_tile(own, m[0], samples, inverse)
-        if optimal or shift.size > 0:
+        if optimal or shifted:
             mean_features(p, logits, row, m[0], s, single, fold)
             if not optimal:
-                load_cells(m, s, shift.reshape((1, shift.size)), origin, row, end, n)
+                load_cells(m, s, shift, origin, row, end, n)
             sum_rest(p, d[0], arg[0], s, scratch, logits, row, single, fold)
         if optimal:
             multiply_optima(own, samples, p, arg[0], s)
-        elif shift.size > 0:
+        elif shifted:
             add_scores(own, m[0], samples, inverse, p, arg[0], s)
         tile.store(out, own[0], row)
 

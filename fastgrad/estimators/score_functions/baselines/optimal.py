@@ -80,6 +80,11 @@ class PooledScores:
         _kernels.sum_chosen(self.squares, flat, w)
         self.kept.append((z, x - self.mean.first, w))
 
+    @property
+    def result(self) -> Any:
+        """The mean signal."""
+        return self.mean.result
+
     def optimum(self) -> FloatArray:
         """Return the mean, of the shape of the logits."""
         outcomes, blocks, squares = zip(*self.kept, strict=True)

@@ -17,13 +17,9 @@ centre = bands.serial(sums_of_scores.centre)
 
 
 @inline
-def shifted(value, baseline, head, shift):
-    """Return value less its baseline, of one number or one an example; empty where that is."""
-    if baseline.size == 0:
-        return shift[:0]
-    for c in range(value.size):
-        shift[c] = value[c] - baseline[head + c if baseline.size > 1 else 0]
-    return shift[: value.size]
+def of_cells(baseline, head, tail):
+    """Return the baselines of cells: of one for all, or none, all."""
+    return baseline[head:tail] if baseline.size > 1 else baseline
 
 
 @kernel(cost=lambda samples, out: samples * out.size)
@@ -37,17 +33,16 @@ def categories(chunk, chunks, where, first, logits, noise, samples, width, about
     over, baseline, optimal = about
     cells, n = value.size, len(logits)
     z, x = np.empty(samples * width * (n // max(cells, 1)), np.int32), np.empty(samples * width)
-    deviations, shifts = np.empty(width), np.empty(width)
-    none, bad = np.empty((0, 2, 1, 1), out.dtype), np.zeros(1, np.bool_)
+    zeros, none = np.zeros(width), np.empty((0, 2, 1, 1), out.dtype)
+    bad = np.zeros(1, np.bool_)
     for b in chunk_range(bands.count(cells, width), chunk, chunks):
         head, tail, low, high = bands.bounds(b, width, cells, n)
         own, f = bands.shaped(z, samples, high - low), bands.shaped(x, samples, tail - head)
-        rows, deviation = logits[low:high], deviations[: tail - head]
+        rows, means = logits[low:high], value[head:tail]
         draw(0, 1, rows, (key, first_sample, offset + low), own, bad)
         evaluate(where, first + head, (f, own))
-        bands.mean(f, deviation, value[head:tail])
-        centres = deviation, shifted(value[head:tail], baseline, head, shifts), optimal
-        centre(0, 1, none, (own, f, f[0]), samples, over, centres, (rows, False), out[low:high])
+        last, centres = (own, f, f[0], zeros), (of_cells(baseline, head, tail), optimal)
+        centre(0, 1, none, last, samples, over, centres, (rows, False), means, out[low:high])
 
 
 @kernel(cost=lambda samples, out: 8 * samples * out.size)
@@ -57,14 +52,13 @@ def sites(chunk, chunks, where, first, logits, noise, samples, width, about, val
     over, baseline, optimal = about
     cells, n = value.size, len(logits)
     z, x = np.empty(samples * width * (n // max(cells, 1)), np.int32), np.empty(samples * width)
-    deviations, shifts = np.empty(width), np.empty(width)
-    none, flat = np.empty((0, 2, 1, 1), out.dtype), logits.reshape(n)
+    zeros, none = np.zeros(width), np.empty((0, 2, 1, 1), out.dtype)
+    flat = logits.reshape(n)
     for b in chunk_range(bands.count(cells, width), chunk, chunks):
         head, tail, low, high = bands.bounds(b, width, cells, n)
         own, f = bands.shaped(z, samples, high - low), bands.shaped(x, samples, tail - head)
-        rows, deviation = logits[low:high], deviations[: tail - head]
+        rows, means = logits[low:high], value[head:tail]
         draw_sites(0, 1, flat[low:high], (key, first_sample, offset + low), own)
         evaluate(where, first + head, (f, own))
-        bands.mean(f, deviation, value[head:tail])
-        centres = deviation, shifted(value[head:tail], baseline, head, shifts), optimal
-        centre(0, 1, none, (own, f, f[0]), samples, over, centres, (rows, True), out[low:high])
+        last, centres = (own, f, f[0], zeros), (of_cells(baseline, head, tail), optimal)
+        centre(0, 1, none, last, samples, over, centres, (rows, True), means, out[low:high])
