@@ -262,7 +262,11 @@ def whole_numbers(z, below, name="z", least=0):
     z = array(z, name)
     if z.dtype.kind not in "iu":
         raise TypeError(f"{name} must hold integers, got dtype {z.dtype}")
-    if z.size and not (least <= z.min() and z.max() < below):
+    if z.dtype == np.int32 and not least:  # in one pass: less than 0 is large without a sign
+        fine = not z.size or z.view(np.uint32).max() < below
+    else:
+        fine = not z.size or (least <= z.min() and z.max() < below)
+    if not fine:
         worst = z.min() if z.min() < least else z.max()
         raise ValueError(f"{name} must be from {least} to {below - 1}, got {worst}")
     return z

@@ -295,10 +295,10 @@ class Categorical(Discrete):
 
     def drawn(self, num_samples: int, key: Key, sample_offset: int) -> IntArray:
         """Return what `sample` does, of arguments that need no look."""
-        z = np.empty((num_samples, *self.batch_shape), np.int32)
-        flat, place = z.reshape(num_samples, -1), self.place(key, sample_offset)
-        draw(self.matrix, place, flat, self.logits.shape)
-        return z
+        rows, shape = self.matrix, self.logits.shape
+        z = np.empty((num_samples, len(rows)), np.int32)
+        draw(rows, self.place(key, sample_offset), z, shape)
+        return z if len(shape) == 2 else z.reshape(num_samples, *shape[:-1])
 
     def log_prob(self, z: ArrayLike) -> FloatArray:
         """Log probability of categories: see `fastgrad.log_prob`."""
@@ -338,6 +338,10 @@ def as_distribution(distribution: Any) -> Any:
 
     The array is not copied: the distribution is for the duration of one call.
     """
-    if hasattr(distribution, "batch_shape"):
+    if type(distribution) is not ndarray and hasattr(distribution, "batch_shape"):
         return distribution
-    return Categorical(distribution, copy=False)
+    rows, batch = _validate.rows(distribution)
+    made = object.__new__(Categorical)  # as Categorical(..., copy=False), in fewer steps
+    logits = rows if len(batch) == 1 else rows.reshape(*batch, rows.shape[1])
+    vars(made).update(logits=logits, row_offset=0)
+    return made

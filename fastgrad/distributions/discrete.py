@@ -186,7 +186,8 @@ class Discrete:
     @property
     def matrix(self) -> FloatArray:
         """The logits as a matrix: (N, num_features), with a single logit (N, 1)."""
-        return self.logits.reshape(self.matrix_shape)
+        x = self.logits
+        return x if x.ndim == 2 and not self.single_logit else x.reshape(self.matrix_shape)
 
     def with_logits(self: D, logits: ArrayLike) -> D:
         """Return a distribution of the same kind with these logits, which are not copied."""

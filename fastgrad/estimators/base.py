@@ -223,13 +223,12 @@ class Estimator:
         if num_samples < self.min_samples:
             least = f"{self.name} needs at least {self.min_samples} samples"
             raise ValueError(f"{least}, got num_samples={num_samples}")
-        group = self.group(num_samples)
-        if num_samples % group:
+        if num_samples % (group := self.group(num_samples)):
             rule = f"{self.name} draws its samples in groups: num_samples must be a multiple of"
             raise ValueError(f"{rule} {group}, got {num_samples}")
         key, kept = as_key(rng), []
-        most = num_samples if block_size is None else block_size
-        size = max(1, _validate.integer(most, "block_size", 1) // group) * group
+        size = num_samples if block_size is None else _validate.integer(block_size, "block_size", 1)
+        size = max(1, size // group) * group
         given = objective, distribution, num_samples, key, state, block_size
         whole = objective.compiled is None or return_samples
         if not whole and (found := in_parts(self, *given)):
@@ -347,4 +346,5 @@ def _with_samples(found: Estimate, kept: list[tuple[FloatArray, FloatArray | Non
 
 def estimate(value: Any, grad: Array, state: dict[str, Any] | None, evaluations: int) -> Estimate:
     """Return an estimate whose value, an array or number, has the dtype of the gradient."""
-    return Estimate(value.astype(grad.dtype), grad, state, evaluations)
+    fits = value.dtype == grad.dtype
+    return Estimate(value if fits else value.astype(grad.dtype), grad, state, evaluations)

@@ -6,7 +6,6 @@ shows in every sum that it enters.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -16,8 +15,6 @@ from fastgrad import _validate
 from fastgrad._typing import FloatArray
 from fastgrad.kernels.tiles import check as _check
 from fastgrad.objectives import Objective
-
-FIELDS = dataclasses.fields(Objective)
 
 
 class Unchecked(Objective):
@@ -34,9 +31,10 @@ def lazily_checked(estimate: Callable[[Objective], Any], objective: Objective) -
     If it is not, the estimate is made again with every gradient checked, so that the error says
     which sample is to blame; where all gradients are finite, the second estimate stands.
     """
-    parts = {field.name: getattr(objective, field.name) for field in FIELDS}
+    unchecked = object.__new__(Unchecked)
+    vars(unchecked).update(vars(objective))
     with np.errstate(invalid="ignore"):
-        found = estimate(Unchecked(**parts))
+        found = estimate(unchecked)
     grads = found.grad.values() if isinstance(found.grad, dict) else [found.grad]
     if all(_check.worst(g.reshape(-1)) == _check.FINE for g in grads):
         return found

@@ -304,7 +304,9 @@ def as_objective(f: Any) -> Objective:
         return f
     if not callable(f):
         raise TypeError(f"f must be a function or an Objective, got {f!r}")
-    return Objective(f)
+    made = object.__new__(Objective)  # what Objective(f) makes, in fewer steps
+    vars(made)["f"] = f
+    return made
 
 
 def _result(both, which, x):
@@ -314,10 +316,11 @@ def _result(both, which, x):
 
 def _values(answer, shape, offset, masked=False):
     """Check what f returned for samples of this shape, (S, *batch)."""
-    answer = answer if isinstance(answer, tuple) else (answer, None)
-    if len(answer) != 2:
-        raise ValueError(f"f must return values or (values, credit), got {len(answer)} results")
-    value, credit = answer
+    value, credit = answer, None
+    if isinstance(answer, tuple):
+        if len(answer) != 2:
+            raise ValueError(f"f must return values or (values, credit), got {len(answer)} results")
+        value, credit = answer
     value = _validate.real_array(value, "the value of f")
     if value.ndim == 0 or value.shape != shape[: value.ndim]:
         raise ValueError(
@@ -333,7 +336,7 @@ def _values(answer, shape, offset, masked=False):
 
 def _finite(x, name, offset, masked=False):
     """Return x, (S, ...), if it is finite (or, if masked, -inf); else say in which sample not."""
-    worst = _check.worst(x.reshape(-1))
+    worst = _check.worst(x if x.ndim == 1 else x.reshape(-1))
     if worst != _check.FINE and not (masked and worst == _check.MASKED):
         bad = ~(x < np.inf) if masked else ~np.isfinite(x)
         sample, *rest = (int(i) for i in np.argwhere(bad)[0])
