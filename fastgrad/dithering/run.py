@@ -11,7 +11,7 @@ from fastgrad import _validate, random
 from fastgrad._typing import ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.criterion import Criterion
 from fastgrad.dithering.optimiser.annealing import Annealing, anneal, schedule
-from fastgrad.dithering.optimiser.compensation import compensated, missed
+from fastgrad.dithering.optimiser.compensation import Steering, compensated
 from fastgrad.dithering.optimiser.diffusion import begin, diffuse
 from fastgrad.dithering.optimiser.learning import fitted
 from fastgrad.dithering.optimiser.loss import BlurredError
@@ -286,10 +286,11 @@ class Run:
         """Search, and make up for what single moves are too large for."""
         before, steps, after = self._steering
         self._sweeping(search, before)
+        steering = Steering(self.loss, search.colors)
         for _ in range(steps):
             if self.pace.late("search", 3 * self._taken):
                 break
-            search.steer(missed(self.loss, search.indices, search.colors))
+            search.steer(steering.more(search.indices))
             self._sweep(search, self._snapshot)
         search.recolor(search.colors)
         self._sweeping(search, after)

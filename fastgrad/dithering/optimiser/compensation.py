@@ -14,15 +14,19 @@ import numpy as np
 
 from fastgrad._typing import ByteArray, FloatArray
 from fastgrad.dithering.eye.blur import convolve, gaussian, terms_of
+from fastgrad.dithering.optimiser.diffusion import diffuse_rows, limits_of
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.residual import laid
+from fastgrad.dithering.optimiser.search import in_vectors
 from fastgrad.kernels.dithering.optimiser.loss_rows import AIMED
 
-__all__ = ["RADIUS", "aimed", "blurred", "compensated", "missed"]
+__all__ = ["RADIUS", "Steering", "aimed", "blurred", "compensated", "missed"]
 
 SIGMA = 2.0  # pixels over which colours are to be right
 SHARE = 0.5  # of what is missing: all of it would be made up for by grain
 SLOW = 4.0  # pixels over which the colours of a fixed palette are to be right in the mean
+KEPT = 0.7  # share of what was added up before a sweep that stays for the next
+MOST = 0.15  # of the way from a pixel to the nearest colour: as much may be added up
 RADIUS = len(gaussian(SIGMA)) // 2  # pixels as far as which it is handed back
 
 
@@ -65,9 +69,6 @@ def compensated(loss: BlurredError, indices: ByteArray, palette: FloatArray) -> 
 def missed(loss: BlurredError, indices: ByteArray, palette: FloatArray) -> FloatArray:
     """Return by how much a picture is too bright over some pixels' width.
 
-    With few colours a single move is too large for a small error that many pixels share, so that a
-    search leaves it. Added up before each sweep, `Search.steer` makes up for it.
-
     Parameters
     ----------
     loss, indices, palette
@@ -86,6 +87,59 @@ def missed(loss: BlurredError, indices: ByteArray, palette: FloatArray) -> Float
     -0.1
     """
     return convolve(loss.unweighted().error(indices, palette), gaussian(SLOW))
+
+
+class Steering:
+    """What a picture misses over some pixels' width, added up from sweep to sweep.
+
+    With few colours a single move is too large for a small error that many pixels share, so that a
+    search leaves it. Added up before each sweep, `Search.steer` makes up for it. In nearly black
+    places, though, it would take a dot for so many pixels that the eye sees dots and no tone: what
+    is added up fades, and is never more than a share of what is to be mixed there.
+
+    Parameters
+    ----------
+    loss : BlurredError
+        The loss of the picture.
+    palette : array, shape (K, channels)
+        The colours in the space of the loss.
+
+    Examples
+    --------
+    >>> loss = BlurredError(np.full((60, 60, 1), 0.3))
+    >>> steering = Steering(loss, np.array([[0.2], [1.0]]))
+    >>> more = steering.more(np.zeros((60, 60), np.uint8))
+    >>> round(float(more[0, 30, 30]), 3)
+    -0.015
+    """
+
+    def __init__(self, loss: BlurredError, palette: FloatArray) -> None:
+        self._loss, self._palette = loss, np.asarray(palette, loss.dtype)
+        nearest: ByteArray = np.empty(loss.shape, np.uint8)
+        colours = in_vectors(self._palette), limits_of(self._palette)
+        nothing = np.zeros(loss.shape, loss.dtype)  # no error is handed on
+        diffuse_rows(nearest, loss.planes, nothing, colours, loss.shape[1])
+        apart = np.square(loss.unweighted().error(nearest, self._palette)).sum(axis=0)
+        self._most = convolve(MOST * np.sqrt(apart)[None], gaussian(SLOW))
+        self._sum = np.zeros_like(loss.planes)
+
+    def more(self, indices: ByteArray) -> FloatArray:
+        """Return what comes to the sum before the next sweep.
+
+        Parameters
+        ----------
+        indices : array of uint8, shape (height, width)
+            The palette index of each pixel of the picture as it is.
+
+        Returns
+        -------
+        array, shape (channels, height, width)
+            By how much less than before the search is to aim at.
+        """
+        before = self._sum
+        self._sum = KEPT * before + missed(self._loss, indices, self._palette)
+        np.clip(self._sum, -self._most, self._most, out=self._sum)
+        return self._sum - before
 
 
 def blurred(error: FloatArray) -> FloatArray:
