@@ -10,7 +10,7 @@ import numpy.typing as npt
 from fastgrad._typing import ArrayLike, FloatArray
 from fastgrad.dithering.eye.colour import SPACES, TO_CONES, TO_OKLAB, to_linear
 
-__all__ = ["Gamut"]
+__all__ = ["BEYOND", "Gamut", "paler"]
 
 SAMPLES = 1200  # of the surface, about; they are only where the search for the nearest begins
 DIRECTIONS = 200  # in which a large palette's outermost colours are looked for
@@ -18,6 +18,7 @@ LEAN = 1e-4  # in linear light: what is nearer than that to a plane lies in it
 CHROMA, HUE = 0.5, 1.5  # weights of differences in chroma and hue, where those of lightness have 1
 NEUTRAL = 0.03  # Oklab chroma at which a colour has half a hue
 STEPS = 3  # of Gauss and Newton from the nearest sample
+BEYOND = 1e-3  # of sRGB, in linear light: a colour that was lightened may be
 AT_ONCE = 2048  # colours that are compared with all samples
 
 
@@ -130,6 +131,34 @@ class Gamut:
             if step < STEPS:
                 place = _in_triangle(place - _solved(metric @ slope @ edges, off))
         return found, least
+
+
+def paler(lab: FloatArray) -> FloatArray:
+    """Return colours with so much less chroma that they are in sRGB.
+
+    Parameters
+    ----------
+    lab : array, shape (N, 3)
+        Colours in Oklab.
+
+    Returns
+    -------
+    array of float64, shape (N, 3)
+        Colours in linear light.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> paler(np.array([[0.5, 0.0, 0.1]])).round(2).tolist()
+    [[0.19, 0.12, 0.0]]
+    """
+    low, high = np.zeros(len(lab)), np.ones(len(lab))
+    for _ in range(8):
+        middle = (low + high) / 2
+        linear = SPACES["oklab"].back(lab * np.column_stack([np.ones_like(low), middle, middle]))
+        inside = ((linear >= -BEYOND) & (linear <= 1 + BEYOND)).all(axis=-1)
+        low, high = np.where(inside, middle, low), np.where(inside, high, middle)
+    return SPACES["oklab"].back(lab * np.column_stack([np.ones_like(low), low, low]))
 
 
 def _outermost(points):

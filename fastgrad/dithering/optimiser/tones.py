@@ -21,7 +21,8 @@ import numpy.typing as npt
 from fastgrad import _validate
 from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.dithering.eye.colour import SPACES, decode, encode, unit_srgb
-from fastgrad.dithering.eye.gamut import Gamut
+from fastgrad.dithering.eye.gamut import BEYOND, Gamut, paler
+from fastgrad.dithering.eye.grain import grain
 from fastgrad.kernels.dithering.optimiser import tones as kernels
 
 __all__ = ["APART", "FITS", "Fit", "ToneMap", "fit_pairs", "fit_tones", "places_of_pairs"]
@@ -38,8 +39,9 @@ APART = (1, 2, 4, 8, 16, 32)  # pixels between the two
 FAINT = 0.02  # contrast in Oklab: smaller ones count by their square, larger ones by themselves
 TRUE = 1.0  # weight of a colour's own difference; that of a contrast is 1
 SMOOTH = 0.02  # weight of the curve's bends
-GENTLE = 0.25  # least slope of the curve where there is room for it
-BEYOND = 1e-3  # of sRGB, in linear light: a colour that was lightened may be
+GENTLE = 0.25  # least slope of the curve where there is room for it, and no grain hides it
+PASSES = 3  # over the curve: each knows what grain there is in the tones of the one before
+LEVELS = 33  # of lightness, at which grain is known
 ROWS = 1 << 16  # pixels that are mapped at once
 
 
@@ -132,8 +134,10 @@ def fit_tones(
     white, or to less. It minimises the sum over pairs of pixels, at distances from 1 to 32 pixels,
     of the squared difference between their contrast after and before, divided by the contrast; and
     with less weight the squared difference of lightness itself. That is a least-squares problem
-    with bounds. The scale of each hue minimises the same of colours, after what is beyond the
-    palette's reach has gone to the nearest colour there.
+    with bounds: the slope is no less than a quarter of an even one, unless dots that stand apart
+    would hide what contrast that keeps, see `fastgrad.dithering.eye.grain.grain`. The scale of each
+    hue minimises the same of colours, after what is beyond the palette's reach has gone to the
+    nearest colour there.
 
     References
     ----------
@@ -171,8 +175,7 @@ def fit_pairs(pixels: Array, palette: ArrayLike, fit: Fit = "all") -> ToneMap:
     reach, pairs = _reach(colors.tobytes()), _in_oklab(pixels)
     curve, chroma = np.linspace(0, 1, KNOTS + 1), np.ones(HUES)
     if fit in ("all", "tone") and len(pairs):
-        ends = SPACES["oklab"].into(decode(reach[[0, -1], [0, -1], [0, -1]].astype(np.float64)))
-        curve = _curve(pairs[..., 0], *ends[:, 0])
+        curve = _curve(pairs[..., 0], *_grain(colors.tobytes()))
     if fit in ("all", "gamut") and len(pairs):
         chroma = _chroma(pairs, curve, reach)
     axis = decode(np.linspace(0, 1, NODES))
@@ -190,6 +193,16 @@ def _reach(palette: bytes) -> FloatArray:
     nodes = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
     table = encode(gamut.nearest(nodes.reshape(-1, 3)))
     return table.reshape(nodes.shape).astype(np.float32)
+
+
+@lru_cache(maxsize=16)
+def _grain(palette: bytes) -> tuple[FloatArray, FloatArray]:
+    """Return the lightness of greys from black to white, and the grain that each has."""
+    inks = np.frombuffer(palette, np.uint8).reshape(-1, 3)
+    ends = decode(_reach(palette)[[0, -1], [0, -1], [0, -1]].astype(np.float64))
+    light = np.linspace(*SPACES["oklab"].into(ends)[:, 0], LEVELS)
+    greys = Gamut(inks).nearest(np.repeat(light[:, None] ** 3, 3, axis=1))
+    return light, grain(greys, inks)
 
 
 def _looked_up(table: FloatArray, values: FloatArray) -> FloatArray:
@@ -231,11 +244,15 @@ def _in_oklab(pairs: Array) -> FloatArray:
     return SPACES["oklab"].into(linear)
 
 
-def _curve(light: FloatArray, black: float, white: float) -> FloatArray:
-    """Return the curve of lightness, (KNOTS + 1,), for pairs of lightness, (N, 2)."""
-    least = GENTLE * (white - black) / KNOTS
-    room = white - black - KNOTS * least
-    if room < FAINT:
+def _curve(light: FloatArray, levels: FloatArray, grain: FloatArray) -> FloatArray:
+    """Return the curve of lightness, (KNOTS + 1,), for pairs of lightness, (N, 2).
+
+    `levels` are from black to white, and `grain` is the mean square of what the eye sees of dots
+    there: less contrast than that is hidden, and shadows need not be open for it.
+    """
+    black, white = levels[[0, -1]]
+    gentle = GENTLE * (white - black) / KNOTS
+    if white - black < FAINT / (1 - GENTLE):
         return np.linspace(black, white, KNOTS + 1)
 
     def pieces(x: FloatArray) -> FloatArray:
@@ -246,26 +263,26 @@ def _curve(light: FloatArray, black: float, white: float) -> FloatArray:
     weight = 1 / np.sqrt(np.abs(step) + FAINT)
     before, after = pieces(light[:, 0]), pieces(light[:, 1])
     contrast = (before - after) * weight[:, None]
-    true = TRUE**0.5 * before
     # Unknown are the height of the first knot, the rise of each piece, and what is left at the end,
     # all beyond their least values.
-    rows = [
-        np.column_stack([0 * step, contrast, 0 * step]),
-        np.column_stack([0 * step + TRUE**0.5, true, 0 * step]),
-    ]
-    right = [
-        step * weight - contrast.sum(axis=1) * least,
-        TRUE**0.5 * (light[:, 0] - black) - true.sum(axis=1) * least,
-    ]
+    true = TRUE**0.5 * np.column_stack([0 * step + 1, before, 0 * step])
+    rows = [np.column_stack([0 * step, contrast, 0 * step]), true]
     bends = np.zeros((KNOTS - 1, KNOTS + 2))
     bends[np.arange(KNOTS - 1), np.arange(1, KNOTS)] = 1
     bends[np.arange(KNOTS - 1), np.arange(2, KNOTS + 1)] = -1
     rows.append((SMOOTH * len(light)) ** 0.5 * bends)
-    right.append(np.zeros(KNOTS - 1))
-    whole, wanted = np.concatenate(rows), np.concatenate(right)
+    whole = np.concatenate(rows)
     normal = whole.T @ whole + 1e-9 * len(light) * np.eye(KNOTS + 2)
-    found = _shares(normal, whole.T @ wanted, room)
-    return black + found[0] + np.concatenate([[0], np.cumsum(found[1:-1] + least)])
+    curve = np.linspace(black, white, KNOTS + 1)
+    for _ in range(PASSES):
+        hidden = np.interp((curve[1:] + curve[:-1]) / 2, levels, grain)
+        least = gentle * gentle**2 / (gentle**2 + hidden)
+        right = [step * weight - contrast @ least]
+        right += [TRUE**0.5 * (light[:, 0] - black) - true[:, 1:-1] @ least]
+        wanted = whole.T @ np.concatenate([*right, np.zeros(KNOTS - 1)])
+        found = _shares(normal, wanted, white - black - least.sum())
+        curve = black + found[0] + np.concatenate([[0], np.cumsum(found[1:-1] + least)])
+    return curve
 
 
 def _shares(normal: FloatArray, right: FloatArray, room: float) -> FloatArray:
@@ -302,19 +319,8 @@ def _mapped(lab: FloatArray, curve: FloatArray, chroma: FloatArray) -> FloatArra
     made[..., 1:] = lab[..., 1:] * scale[..., None]
     linear = SPACES["oklab"].back(made)
     beyond = ((linear < -BEYOND) | (linear > 1 + BEYOND)).any(axis=-1)
-    linear[beyond] = _paler(made[beyond])
+    linear[beyond] = paler(made[beyond])
     return encode(linear).astype(np.float32)
-
-
-def _paler(lab: FloatArray) -> FloatArray:
-    """Return colours in linear light with so much less chroma that they are in sRGB."""
-    low, high = np.zeros(len(lab)), np.ones(len(lab))
-    for _ in range(8):
-        middle = (low + high) / 2
-        linear = SPACES["oklab"].back(lab * np.column_stack([np.ones_like(low), middle, middle]))
-        inside = ((linear >= -BEYOND) & (linear <= 1 + BEYOND)).all(axis=-1)
-        low, high = np.where(inside, middle, low), np.where(inside, high, middle)
-    return SPACES["oklab"].back(lab * np.column_stack([np.ones_like(low), low, low]))
 
 
 def _chroma(pairs: FloatArray, curve: FloatArray, reach: FloatArray) -> FloatArray:

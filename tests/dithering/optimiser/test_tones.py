@@ -89,6 +89,19 @@ def test_shadows_stay_open():
     assert distinct["tone"] >= 12
 
 
+def test_shadows_are_closed_where_dots_would_stand_apart():
+    # White dots on black hide what little contrast a gentle slope would keep.
+    noise = rng.normal(13, 2, (60, 60)).clip(0, 255).astype(np.uint8)
+    picture = np.repeat(noise[..., None], 3, axis=2)
+    picture[:20] = 200
+    for preset, (least, most) in {"bwr": (0.1, 0.7), "acep7": (0.9, 2.0)}.items():
+        curve = fit_tones(picture, PRESETS[preset].colors, "tone").curve
+        gentle = tones.GENTLE * (lightness(PRESETS[preset].colors).max() - curve[0]) / tones.KNOTS
+        rises = np.diff(curve)[:2] / gentle
+        assert least < rises.min()
+        assert rises.max() < most
+
+
 def test_hue_is_kept_and_chroma_gives_way():
     turn = np.linspace(0, 2 * np.pi, 60, endpoint=False)
     lab = np.stack([np.full(60, 0.7), 0.1 * np.cos(turn), 0.1 * np.sin(turn)], axis=1)
