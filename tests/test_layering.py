@@ -63,7 +63,13 @@ LAYERS = {
         ("weighted_tree",),
     ],
     "kernels.sparse": [("entmax_threshold",), ("entmax", "losses")],
-    "kernels.order": [("sorting",), ("sorting_pools",), ("sorting_isotonic",), ("sorting_lapsum",)],
+    "kernels.order": [
+        ("sorting_radix",),
+        ("sorting",),
+        ("sorting_pools",),
+        ("sorting_isotonic",),
+        ("sorting_lapsum",),
+    ],
     "kernels.dithering": [("eye",), ("metrics",), ("optimiser",)],
     "estimators": [
         ("by_options", "examples_in_parts", "lazy_check"),

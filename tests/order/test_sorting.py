@@ -64,16 +64,29 @@ def test_products_equal_differences(temperature, descending, method):
 @by_direction
 @pytest.mark.parametrize("n", [1, 2, 32, 33, 500, 2999, 3000, 20_000])
 def test_hard_sorts_are_those_of_numpy(n, descending, dtype):
-    """Insertion, passes over 8 and over 11 bits, and float64 whose upper halves are equal."""
+    """Insertion, the map onto digits, its bounds, and passes over 8 and over 11 bits."""
     rng = np.random.default_rng(n)
-    x = rng.normal(size=(4, n)).astype(dtype)
+    x = rng.normal(size=(12, n)).astype(dtype)
     x[1] = rng.integers(-3, 4, n)
     x[2] = 1 + x[2] * np.finfo(dtype).eps * 1000
     x[3, rng.random(n) < 0.2] = -np.inf
     x[3, 0] = -0.0
+    x[4] = rng.standard_cauchy(n)
+    x[5] = 2.0 ** rng.integers(-120, 120, n)
+    x[6] = x[6] * 1e-9 + rng.integers(0, 200, n)  # crowds that no sample tells of
+    x[7] = np.finfo(dtype).smallest_subnormal * rng.integers(0, 99, n)
+    x[8:10] = 3.0
+    x[9, 0] = -np.inf if n > 1 else 3.0
+    x[10].sort()
+    x[11, 1:] = np.round(x[11, 1:], 1)  # ties among others
     got = soft_sort(x, hard=True, descending=descending)
-    expected = np.take_along_axis(x, stable_order(x, descending), axis=1)
-    np.testing.assert_array_equal(got, expected)
+    order = stable_order(x, descending)
+    np.testing.assert_array_equal(got, np.take_along_axis(x, order, axis=1))
+    ranks = fg.order.soft_rank(x, hard=True, descending=descending)
+    live = np.take_along_axis(x, order, axis=1) > -np.inf
+    expected = np.zeros_like(x)
+    np.put_along_axis(expected, order, (np.cumsum(live, axis=1) * live).astype(dtype), axis=1)
+    np.testing.assert_array_equal(ranks, expected)
 
 
 @by_method

@@ -1,146 +1,225 @@
-"""The order of the values in a row, by radix sort, and hard order statistics.
+"""The order of the values in a row, and hard order statistics.
 
-A word of 64 bits holds 32 bits of a key above the index of its value. Words are sorted by their
-upper halves, 8 or 11 bits at a time, from the least: equal keys keep the order of their indices. A
-key is the bits of a value, changed so that they increase with it; of float64, first the upper half
-is sorted, then, in runs where it is equal, the lower. Masked values (-inf) come last in either
-direction.
+Values are mapped, by a linear and so increasing function, onto numbers of two digits, many more
+than there are values, and these are sorted digit by digit. Few neighbours are then in the wrong
+order, and these are exchanged. Where values lie in clusters, or most are near each other beside a
+few that are far, many would be: then all the bits of the values are sorted, by `sorting_radix`. A
+sample tells which it is, and exchanges are counted, so that no row takes longer than O(n). Equal
+values keep the order of their indices; masked ones (-inf) come last in either direction.
 
 Oracle: tests/order/test_sorting.py, `stable_order`.
 """
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel
-from fastgrad.kernels.simd.intrinsics import bits, like
+from fastgrad.kernels.compiler.jit import (
+    BORROWED,
+    block,
+    chunk_range,
+    inline,
+    kernel,
+    wide_vectors,
+)
+from fastgrad.kernels.order.sorting_radix import DIGITS, FEW, sort_by_bits
+from fastgrad.kernels.simd.intrinsics import bits, like, where
+from fastgrad.kernels.simd.lanes import entry
+from fastgrad.kernels.simd.vectors import LANES, filled, load
 
 RANK, TOP_K, SORT = 0, 1, 2  # what is asked of the order
-FEW = 32  # words that are sorted by insertion
-MANY = 3000  # words from which on passes over 11 bits cost less than those over 8
-COUNTS = 3 * 2048
-HALF, LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
+WIDEST = 12  # bits of a digit
+MOST = 1 << 20  # values whose indices are kept beside a digit, in 32 bits
+COUNTS = max(2 << WIDEST, DIGITS)
+SAMPLE = 256
+CROWDED = 24  # times that two values share a digit as often as if all were uniform
+UNITS = 2.0**52  # a number below 2**32 plus this has its integer part in its lower bits
+COUNTABLE = 1 << 20  # values whose number is exact in any of their types
+STEP = 32  # values whose order is looked at at once
 
 
 @inline
-def key_of(x, i, sign):
-    """Return bits that increase with the place of x[i] in the order: ascending where sign is -1."""
-    real = bits(x[i] + like(0, x))  # of both zeros, the same
-    word = np.uint64(real) if x.itemsize == 8 else np.uint64(np.uint32(real)) << HALF
-    top = np.uint64(1) << np.uint64(63)
-    word = word ^ (~np.uint64(0) if word & top else top)
-    word = word if sign < 0 else ~word
-    return ~np.uint64(0) if x[i] == like(-np.inf, x) else word
+def digit_width(n):
+    """Return how many bits a digit has: two of them tell most of n values apart."""
+    width = 4
+    while width < WIDEST and (1 << (2 * width)) < 64 * n:
+        width += 1
+    return width
 
 
-@block
-def insert(words):
-    """Sort a few words."""
-    for i in range(1, words.size):
-        word, j = words[i], i
-        while j > 0 and words[j - 1] > word:
-            words[j] = words[j - 1]
-            j -= 1
-        words[j] = word
-
-
-@inline
-def passes_for(n):
-    """Return how many bits a pass goes over, and how many passes there are."""
-    return (11, 3) if n >= MANY else (8, 4)
-
-
-@block
-def count_digits(words, counts):
-    """Count the digits of all passes."""
-    width, passes = passes_for(words.size)
-    size, most = np.uint64(1) << np.uint64(width), np.uint64((1 << width) - 1)
-    for c in range(passes * (1 << width)):
+@block(**BORROWED)
+def crowds(x, width, counts):
+    """Return whether many of a sample of x, not all alike, share the upper of their digits."""
+    size, sample = 1 << width, min(1 << (width - 1), SAMPLE)
+    stride, low, high = x.size // sample, np.inf, -np.inf
+    for i in range(sample):
+        y = np.float64(x[i * stride])
+        low, high = where((y < low) & (y > -np.inf), y, low), where(y > high, y, high)
+    if low >= high:
+        return False
+    for c in range(size):
         counts[c] = 0
-    if passes == 3:
-        for i in range(words.size):
-            word = words[i] >> HALF
-            counts[word & most] += 1
-            counts[size + ((word >> np.uint64(11)) & most)] += 1
-            counts[np.uint64(2) * size + (word >> np.uint64(22))] += 1
-    else:
-        for i in range(words.size):
-            word = words[i] >> HALF
-            counts[word & most] += 1
-            counts[size + ((word >> np.uint64(8)) & most)] += 1
-            counts[np.uint64(2) * size + ((word >> np.uint64(16)) & most)] += 1
-            counts[np.uint64(3) * size + (word >> np.uint64(24))] += 1
+    scale = (size - 1) / (high - low)
+    if not scale < np.inf:
+        return True
+    for i in range(sample):
+        y = np.float64(x[i * stride])
+        if y > -np.inf:
+            counts[np.uint64((y - low) * scale)] += 1
+    pairs = -sample
+    for c in range(size):
+        pairs += np.int64(counts[c]) * np.int64(counts[c])
+    return pairs * size > min(CROWDED, size // 16) * sample * sample
 
 
-@block
-def sort_words(start, words, spare, counts):
-    """Sort the words of `start`, which is words or spare, by their upper halves, into words."""
-    n = start.size
-    width, passes = passes_for(n)
-    size, most = 1 << width, np.uint64((1 << width) - 1)
-    count_digits(start, counts)
-    inside = passes % 2 == 0  # whether start is words
-    for p in range(passes):
-        here, shift = counts[p * size : (p + 1) * size], np.uint64(32 + p * width)
-        source, target = (words, spare) if inside else (spare, words)
-        if here[(source[0] >> shift) & most] == n:
-            continue  # all have the same digit
-        before = np.uint32(0)
-        for c in range(size):
-            count = here[c]
-            here[c] = before
-            before += count
-        for i in range(n):
-            word = source[i]
-            d = (word >> shift) & most
-            place = here[d]
-            target[place] = word
-            here[d] = place + np.uint32(1)
-        inside = not inside
-    if not inside:
-        for i in range(n):
-            words[i] = spare[i]
+@block(**BORROWED)
+def extremes(x):
+    """Return the largest of x, the least that is not masked, and how many are not."""
+    wide_vectors()
+    one, zero, inf = filled(like(1, x)), filled(like(0, x)), filled(like(np.inf, x))
+    high, low = -inf, inf
+    most, least, real = like(-np.inf, x), like(np.inf, x), x.size
+    whole = x.size // LANES * LANES if x.strides[0] == x.itemsize else 0
+    for begin in range(0, whole, COUNTABLE):
+        gone = zero
+        for i in range(begin, min(begin + COUNTABLE, whole), LANES):
+            y = load(x, i)
+            masked = y == -inf
+            z = where(masked, inf, y)
+            high, low = where(y > high, y, high), where(z < low, z, low)
+            gone = gone + where(masked, one, zero)
+        for lane in range(LANES):
+            real -= np.int64(entry(gone, lane))
+    for lane in range(LANES):
+        most, least = max(most, entry(high, lane)), min(least, entry(low, lane))
+    for i in range(whole, x.size):
+        if x[i] > like(-np.inf, x):
+            most, least = max(most, x[i]), min(least, x[i])
+        else:
+            real -= 1
+    return np.float64(most), np.float64(least), real
 
 
-@block
-def sort_run(x, sign, words, spare, counts):
-    """Sort words of equal upper halves of keys by their lower halves."""
-    n = words.size
-    start = words if n <= FEW or passes_for(n)[1] % 2 == 0 else spare
-    for i in range(n):
-        index = words[i] & LOW
-        start[i] = (key_of(x, np.int64(index), sign) << HALF) | index
-    if n <= FEW:
-        insert(words)
-    else:
-        sort_words(start, words, spare, counts)
+@block(**BORROWED)
+def map_all(mapped, x, first, scale, last):
+    """Set how far x is from the first, as an integer; masked values are the last."""
+    wide_vectors()
+    for i in range(x.size):
+        t = abs(np.float64(x[i]) - first) * scale
+        mapped[i] = np.uint32(bits(where(t < last, t, last) + UNITS))
 
 
-@block
-def order(x, sign, words, spare, counts):
+@block(**BORROWED)
+def count_digits(mapped, width, counts):
+    """Count the upper digits, and after them the lower ones."""
+    size, shift = np.uint64(1) << np.uint64(width), np.uint64(width)
+    for c in range(np.uint64(2) * size):
+        counts[c] = 0
+    for i in range(mapped.size):
+        both = np.uint64(mapped[i])
+        counts[both >> shift] += 1
+        counts[size + (both & (size - np.uint64(1)))] += 1
+    before = np.uint32(0)
+    for c in range(np.uint64(2) * size):
+        before = np.uint32(0) if c == size else before
+        count = counts[c]
+        counts[c] = before
+        before += count
+
+
+@block(**BORROWED)
+def sort_by_lower(mapped, width, counts, target):
+    """Set target to upper digits, each above its index, in the order of the lower digits."""
+    most, shift, up = np.uint64(counts.size - 1), np.uint64(width), np.uint64(32 - width)
+    for i in range(mapped.size):
+        both = np.uint64(mapped[i])
+        place = counts[both & most]
+        counts[both & most] = place + np.uint32(1)
+        target[place] = ((both >> shift) << up) | np.uint64(i)
+
+
+@block(**BORROWED)
+def sort_by_upper(source, width, counts, x, sign, s, words):
+    """Put sign x into s, and indices into words, in the order of the upper digits."""
+    up = np.uint64(32 - width)
+    most = (np.uint64(1) << up) - np.uint64(1)
+    for i in range(source.size):
+        word = np.uint64(source[i])
+        place, index = counts[word >> up], word & most
+        counts[word >> up] = place + np.uint32(1)
+        s[place], words[place] = sign * np.float64(x[index]), index
+
+
+@inline
+def in_order(s, begin, end):
+    """Return whether none of these values is larger than the one before."""
+    larger = 0
+    for i in range(max(begin, 1), end):
+        larger += 1 if s[np.uint64(i)] > s[np.uint64(i - 1)] else 0
+    return larger == 0
+
+
+@block(**BORROWED)
+def settle(s, words, exchanges):
+    """Bring s, and words with it, into order, by insertion; return whether so few exchanges did."""
+    wide_vectors()
+    for begin in range(0, s.size, STEP):
+        end = min(begin + STEP, s.size)
+        if in_order(s, begin, end):
+            continue
+        for i in range(max(begin, 1), end):
+            value, word, j = s[i], words[i], i
+            while j > 0 and value > s[j - 1]:
+                s[j], words[j] = s[j - 1], words[j - 1]
+                j -= 1
+            s[j], words[j] = value, word
+            exchanges -= i - j
+        if exchanges < 0:
+            return False
+    return True
+
+
+@block(**BORROWED)
+def sort_by_map(x, sign, s, words, spare, counts, most, least):
+    """Bring x and its indices into order, into s and words; return whether it was short work."""
+    n, width = x.size, digit_width(x.size)
+    size, last = 1 << width, (1 << (2 * width)) - 1.0
+    scale = (last - size) / (most - least)  # masked values are alone with the last upper digit
+    if not scale < np.inf:
+        return False
+    halves = spare.view(np.uint32)
+    mapped, source = halves[:n], halves[n:]
+    map_all(mapped, x, most if sign > 0 else least, scale, last)
+    count_digits(mapped, width, counts)
+    sort_by_lower(mapped, width, counts[size : 2 * size], source)
+    sort_by_upper(source, width, counts, x, sign, s, words)
+    return True
+
+
+@block(**BORROWED)
+def order(x, sign, s, words, spare, counts):
     """Leave the indices of x in order in words: descending, or ascending where sign is -1.
 
-    Return how many values are not masked: the others come last.
+    s is sign x in that order, -inf where masked. Return how many values are not masked: the others
+    come last.
     """
-    n, real = x.size, 0
-    start = words if n <= FEW or passes_for(n)[1] % 2 == 0 else spare
-    for i in range(n):
-        start[i] = (key_of(x, i, sign) & ~LOW) | np.uint64(i)
-        real += 1 if x[i] > like(-np.inf, x) else 0
-    if n <= FEW:
-        insert(words)  # indices increase: whole words compare as their upper halves do
-    else:
-        sort_words(start, words, spare, counts)
-    if x.itemsize == 8:
-        begin = 0
-        while begin < n:
-            end = begin + 1
-            while end < n and words[end] >> HALF == words[begin] >> HALF:
-                end += 1
-            if end > begin + 1:
-                sort_run(x, sign, words[begin:end], spare[begin:end], counts)
-            begin = end
-    for i in range(n):
-        words[i] &= LOW
+    n, real, done = x.size, x.size, False
+    if FEW < n <= MOST and not crowds(x, digit_width(n), counts):
+        most, least, real = extremes(x)
+        if real == n and most == least:
+            for i in range(n):
+                s[i], words[i] = sign * np.float64(x[i]), np.uint64(i)
+            return n
+        if sort_by_map(x, sign, s, words, spare, counts, most, least):
+            for i in range(real, n):
+                s[i] = -np.inf
+            done = settle(s[:real], words, n)
+    if not done:
+        sort_by_bits(x, sign, words, spare, counts)
+        for i in range(n):
+            s[i] = sign * np.float64(x[words[i]])
+        real = n
+        while real > 0 and x[words[real - 1]] == like(-np.inf, x):
+            real -= 1
+            s[real] = -np.inf
     return real
 
 
@@ -158,16 +237,16 @@ def hard(chunk, chunks, values, task, sign, k, out):
     """
     n = values.shape[1]
     words, spare = np.empty(n, np.uint64), np.empty(n, np.uint64)
-    counts = np.empty(COUNTS, np.uint32)
+    counts, s = np.empty(COUNTS, np.uint32), np.empty(n)
     for row in chunk_range(len(values), chunk, chunks):
         x, y = values[row], out[row]
-        real = order(x, sign, words, spare, counts)
+        real = order(x, sign, s, words, spare, counts)
         first = first_place(n, real, sign)
         if task == SORT:
             for i in range(n if real < n else 0):
                 y[i] = like(-np.inf, y)
             for i in range(real):
-                y[first + i] = x[words[i]]
+                y[first + i] = like(sign * s[i], y)
         else:
             for i in range(n if real < n else 0):
                 y[i] = like(0, y)

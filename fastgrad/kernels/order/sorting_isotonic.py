@@ -15,7 +15,14 @@ Oracle: tests/support/reference_order.py, `projected` and `jacobian`.
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
+from fastgrad.kernels.compiler.jit import (
+    BORROWED,
+    block,
+    chunk_range,
+    inline,
+    kernel,
+    wide_vectors,
+)
 from fastgrad.kernels.order.sorting import COUNTS, RANK, SORT, TOP_K, first_place, order
 from fastgrad.kernels.order.sorting_pools import (
     lies_apart,
@@ -30,15 +37,17 @@ from fastgrad.kernels.simd.special import exp, log
 REACH = 600.0  # exponentials of differences up to it, and products with sums of weights, are normal
 
 
-@block
-def below_first(s, x, words, real, sign, scale):
-    """s = sign (x - the first) scale, in the order of words."""
-    first = np.float64(x[words[0]])
+@block(**BORROWED)
+def below_first(s, real, scale):
+    """s becomes (s - the first) scale; return what the first was."""
+    wide_vectors()
+    first = s[0]
     for i in range(real):
-        s[i] = sign * (np.float64(x[words[i]]) - first) * scale
+        s[i] = (s[i] - first) * scale
+    return first
 
 
-@block
+@block(**BORROWED)
 def differences(e, s, real, task, k, scale):
     """e = s - w, or w - s for sorts."""
     wide_vectors()
@@ -238,12 +247,12 @@ def isotonic(chunk, chunks, values, task, sign, k, scale, entropic, out):
     inner = 1.0 if task == SORT else scale
     for row in chunk_range(len(values), chunk, chunks):
         x, y = values[row], out[row]
-        real = order(x, sign, words, spare, counts)
-        below_first(s, x, words, real, sign, inner)
+        real = order(x, sign, s, words, spare, counts)
+        top = sign * below_first(s, real, inner)
         blocks = find_blocks(e, s, real, task, k, scale, entropic, starts, a, b)
         project(e, s, blocks, starts, task, real, k, scale, entropic, a, b)
         if task == SORT:
-            top, first = np.float64(x[words[0]]), first_place(n, real, sign)
+            first = first_place(n, real, sign)
             for i in range(n if real < n else 0):
                 y[i] = like(-np.inf, y)
             for i in range(real):
@@ -266,8 +275,8 @@ def isotonic_vjp(chunk, chunks, values, cotangent, task, sign, k, scale, entropi
     outer = 1.0 if task == SORT else sign * scale
     for row in chunk_range(len(values), chunk, chunks):
         x, r, g = values[row], cotangent[row], grad[row]
-        real = order(x, sign, words, spare, counts)
-        below_first(s, x, words, real, sign, inner)
+        real = order(x, sign, s, words, spare, counts)
+        below_first(s, real, inner)
         blocks = find_blocks(e, s, real, task, k, scale, entropic, starts, a, b)
         first = first_place(n, real, sign)
         for i in range(real):

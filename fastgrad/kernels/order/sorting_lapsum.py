@@ -173,12 +173,12 @@ def lapsum(chunk, chunks, values, task, sign, k, scale, out):
     signs, steps = arrays[5], arrays[6]
     for row in chunk_range(len(values), chunk, chunks):
         x, y = values[row], out[row]
-        real = order(x, sign, words, spare, counts)
-        below_first(u, x, words, real, -sign, scale)
+        real = order(x, sign, u, words, spare, counts)
+        top = sign * below_first(u, real, -scale)
         sums(u, real, near, behind, ahead)
         if task == SORT:
+            first = first_place(n, real, sign)
             solve_all(e, signs, steps, u, real, near, behind, ahead)
-            top, first = np.float64(x[words[0]]), first_place(n, real, sign)
             for i in range(n if real < n else 0):
                 y[i] = like(-np.inf, y)
             for i in range(real):
@@ -209,8 +209,8 @@ def lapsum_vjp(chunk, chunks, values, cotangent, task, sign, k, scale, grad):
     outer = 1.0 if task == SORT else sign * scale
     for row in chunk_range(len(values), chunk, chunks):
         x, r, g = values[row], cotangent[row], grad[row]
-        real = order(x, sign, words, spare, counts)
-        below_first(u, x, words, real, -sign, scale)
+        real = order(x, sign, u, words, spare, counts)
+        below_first(u, real, -scale)
         sums(u, real, near, behind, ahead)
         first = first_place(n, real, sign)
         for i in range(real):
