@@ -1,5 +1,7 @@
 """Soft sorting against minimal and maximal means, sums of Laplace functions, and differences."""
 
+import time
+
 import numpy as np
 import pytest
 import reference_order as reference
@@ -135,6 +137,21 @@ def test_the_sum_stays_and_the_order_holds():
     np.testing.assert_allclose(y.sum(axis=1), x.sum(axis=1))
     for method in METHODS:
         assert (np.diff(soft_sort(x, method=method, temperature=0.5), axis=1) >= -1e-12).all()
+
+
+def test_crowded_rows_take_no_longer_for_their_crowds():
+    """Exchanges within 300 crowds of 3,333 values each would take far longer."""
+    rng = np.random.default_rng(0)
+    spread = rng.normal(size=10**6)
+    crowded = spread * 1e-6 + rng.integers(0, 300, spread.size)
+    soft_sort(spread[:50], hard=True)  # compiled
+    times = []
+    for x in (spread, crowded):
+        start = time.process_time()
+        y = soft_sort(x, hard=True)
+        times.append(time.process_time() - start)
+        np.testing.assert_array_equal(y, np.sort(x))
+    assert times[1] < 8 * times[0]
 
 
 def test_long_rows():

@@ -46,31 +46,6 @@ def digit_width(n):
 
 
 @block(**BORROWED)
-def crowds(x, width, counts):
-    """Return whether many of a sample of x, not all alike, share the upper of their digits."""
-    size, sample = 1 << width, min(1 << (width - 1), SAMPLE)
-    stride, low, high = x.size // sample, np.inf, -np.inf
-    for i in range(sample):
-        y = np.float64(x[i * stride])
-        low, high = where((y < low) & (y > -np.inf), y, low), where(y > high, y, high)
-    if low >= high:
-        return False
-    for c in range(size):
-        counts[c] = 0
-    scale = (size - 1) / (high - low)
-    if not scale < np.inf:
-        return True
-    for i in range(sample):
-        y = np.float64(x[i * stride])
-        if y > -np.inf:
-            counts[np.uint64((y - low) * scale)] += 1
-    pairs = -sample
-    for c in range(size):
-        pairs += np.int64(counts[c]) * np.int64(counts[c])
-    return pairs * size > min(CROWDED, size // 16) * sample * sample
-
-
-@block(**BORROWED)
 def extremes(x):
     """Return the largest of x, the least that is not masked, and how many are not."""
     wide_vectors()
@@ -96,6 +71,25 @@ def extremes(x):
         else:
             real -= 1
     return np.float64(most), np.float64(least), real
+
+
+@block(**BORROWED)
+def crowds(x, width, counts, most, least):
+    """Return whether many of a sample of x share the upper of their digits."""
+    size, sample = 1 << width, min(1 << (width - 1), SAMPLE)
+    stride, scale = x.size // sample, (size - 1) / (most - least)
+    if not scale < np.inf:
+        return True
+    for c in range(size):
+        counts[c] = 0
+    for i in range(sample):
+        y = x[i * stride]
+        if y > like(-np.inf, x):
+            counts[np.uint64((np.float64(y) - least) * scale)] += 1
+    pairs = -sample
+    for c in range(size):
+        pairs += np.int64(counts[c]) * np.int64(counts[c])
+    return pairs * size > min(CROWDED, size // 16) * sample * sample
 
 
 @block(**BORROWED)
@@ -183,7 +177,7 @@ def sort_by_map(x, sign, s, words, spare, counts, most, least):
     n, width = x.size, digit_width(x.size)
     size, last = 1 << width, (1 << (2 * width)) - 1.0
     scale = (last - size) / (most - least)  # masked values are alone with the last upper digit
-    if not scale < np.inf:
+    if not scale < np.inf or crowds(x, width, counts, most, least):
         return False
     halves = spare.view(np.uint32)
     mapped, source = halves[:n], halves[n:]
@@ -202,7 +196,7 @@ def order(x, sign, s, words, spare, counts):
     come last.
     """
     n, real, done = x.size, x.size, False
-    if FEW < n <= MOST and not crowds(x, digit_width(n), counts):
+    if FEW < n <= MOST:
         most, least, real = extremes(x)
         if real == n and most == least:
             for i in range(n):
