@@ -9,11 +9,12 @@ import numpy as np
 from numba.extending import overload
 
 from fastgrad.kernels.compiler.jit import OPTIONS, inline
+from fastgrad.kernels.compiler.parts import PartCompiler
 from fastgrad.kernels.simd.formats import FORMATS
 from fastgrad.kernels.simd.intrinsics import bits, fma, like, where
 from fastgrad.kernels.simd.vectors import kind
 
-INLINE = {"forceinline": True, **OPTIONS}
+INLINE = {"forceinline": True, "pipeline_class": PartCompiler, **OPTIONS}
 
 
 def elementary(build):
