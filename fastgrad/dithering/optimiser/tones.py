@@ -200,7 +200,8 @@ def _grain(palette: bytes) -> tuple[FloatArray, FloatArray]:
     """Return the lightness of greys from black to white, and the grain that each has."""
     inks = np.frombuffer(palette, np.uint8).reshape(-1, 3)
     ends = decode(_reach(palette)[[0, -1], [0, -1], [0, -1]].astype(np.float64))
-    light = np.linspace(*SPACES["oklab"].into(ends)[:, 0], LEVELS)
+    black, white = SPACES["oklab"].into(ends)[:, 0]
+    light = np.linspace(black, white, LEVELS)
     greys = Gamut(inks).nearest(np.repeat(light[:, None] ** 3, 3, axis=1))
     return light, grain(greys, inks)
 
