@@ -127,6 +127,9 @@ def _work(given: argparse.Namespace, settings: Settings, planned: plan.Plan) -> 
                 code = interrupts.exit_code()
                 place = job.target or "standard output"
                 message = f"interrupted: the best picture so far is in {place}"
+                most, size = job.share or settings.options.get("max_bytes"), results.size_of(made)
+                if most and size and size > most:
+                    message += f"; its {size} bytes are more than --size"
                 messages.complain("dither", message)
         elif answer.stopped:
             early = answer.error

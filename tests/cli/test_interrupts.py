@@ -223,6 +223,15 @@ def test_the_best_picture_so_far(folder, capsys, monkeypatch, signum, code):
     assert psnr(load("a-dithered.png"), load("a.png"), sigma=1.5) > 20
 
 
+def test_a_best_picture_that_is_too_large_says_so(folder, capsys, monkeypatch):
+    at_step(monkeypatch, 2, signal.SIGINT)
+    assert cli.main(["dither", "a.png", "-k", "6", "--size", "150"]) == 130
+    size = Path("a-dithered.png").stat().st_size
+    line = f"best picture so far is in a-dithered.png; its {size} bytes are more than --size\n"
+    assert size > 150
+    assert capsys.readouterr().err.endswith(line)
+
+
 @pytest.mark.parametrize(
     "options",
     [

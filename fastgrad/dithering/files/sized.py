@@ -108,8 +108,10 @@ class _Work:
             size = self.size_of(outcome)
             least = min(size, least)
             over = rates.told(size) or not outcome.complete
-            if held < size <= most or not outcome.complete:
+            if held < size <= most or not (held or outcome.complete):
                 best, held = outcome, size
+        if not outcome.complete:
+            best.complete = False
         if best.complete and least > most:
             raise images.FileError(_impossible(picture.name, least, most))
         return best
