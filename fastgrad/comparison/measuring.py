@@ -186,6 +186,8 @@ class _Truth:
 
 def contenders(estimators: Iterable[Any] | None) -> tuple[dict[str, Estimator], dict[str, str]]:
     """Return the estimators to compare by label, and why the others cannot be built."""
+    if isinstance(estimators, (str, Estimator)):
+        raise TypeError(f"estimators must be a list of names or estimators, got {estimators!r}")
     entered: dict[str, Estimator] = {}
     skipped: dict[str, str] = {}
     for given in ESTIMATORS if estimators is None else estimators:

@@ -666,6 +666,7 @@ def test_progress_is_told():
 
 
 BAD_COMPARISONS = {
+    "one name": ({"estimators": "rloo"}, TypeError, "estimators must be a list .* got 'rloo'"),
     "no estimators": ({"estimators": []}, ValueError, "estimators must name at least one"),
     "no such name": ({"estimators": ["rlo"]}, ValueError, "name must be one of 'rloo'"),
     "not an estimator": ({"estimators": [3]}, TypeError, "must be an Estimator or a name, got 3"),
