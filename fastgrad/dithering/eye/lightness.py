@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -98,18 +98,39 @@ def _slopes(
     """Return the slope of lightness at each pixel, times its weight, and what scales it."""
     real = linear.dtype
     light = linear[..., 0] if linear.shape[2] == 1 else linear @ np.array(LUMINANCE, real)
-    weights = np.ones_like(light) if weights is None else weights.astype(real)
-    counting = (weights > 0).astype(real)
-    pixels = max(1, np.count_nonzero(counting))
-    # Pixels that do not count are left out of the average, as is what is beyond the border.
-    light, near = convolve(np.stack([light * counting, counting]), gaussian(SIGMA))
-    light /= np.where(counting > 0, near, real.type(1))
+    if weights is None:
+        weighed = counting = real.type(1)
+        (light,), near = convolve(light[None], gaussian(SIGMA)), _inside(*light.shape, real)
+        pixels = light.size
+    else:
+        weighed, counting = weights.astype(real), (weights > 0).astype(real)
+        pixels = max(1, np.count_nonzero(counting))
+        # Pixels that do not count are left out of the average, as is what is beyond the border.
+        light, near = convolve(np.stack([light * counting, counting]), gaussian(SIGMA))
+        near = np.where(counting > 0, near, real.type(1))
+    light /= near
     if adapted is None:
         mean = float((light * counting).sum(dtype=np.float64) / pixels)
     else:
         mean = adapted.light
-    slope = weights / np.sqrt(light + real.type(ADAPTATION * mean + FLARE))
+    slope = weighed / np.sqrt(light + real.type(ADAPTATION * mean + FLARE))
     if adapted is None:
         square = np.square(slope, dtype=np.float64).sum() / pixels
         adapted = Adaptation(mean, float(np.sqrt(square)))
     return slope, adapted
+
+
+def _inside(height: int, width: int, real: np.dtype[Any]) -> FloatArray:
+    """Return how much of the blur of each pixel is inside a picture: a plane of ones, blurred.
+
+    Only near the border it differs from place to place, so a small plane is blurred.
+    """
+    small = [min(n, 2 * REACH + 1) for n in (height, width)]
+    (near,) = convolve(np.ones((1, *small), real), gaussian(SIGMA))
+    rows, columns = (np.arange(n) for n in (height, width))
+    return near[np.ix_(*(_like_middle(i) if i.size > 2 * REACH else i for i in (rows, columns)))]
+
+
+def _like_middle(i: Array) -> Array:
+    """Return the places in a short row that are as far from the ends as those in a long one."""
+    return np.minimum(i, REACH) + np.maximum(i - (i.size - 1 - REACH), 0)

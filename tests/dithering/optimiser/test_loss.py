@@ -189,6 +189,10 @@ def test_sensitivity_is_the_slope_of_lightness():
     assert not lightness.sensitivity(linear, np.zeros((40, 50))).any()
     flat = lightness.sensitivity(np.full((3, 4, 1), 0.3, np.float32))
     np.testing.assert_allclose(flat, np.ones((3, 4), np.float32), rtol=1e-6)
+    for size in [(1, 1), (5, 40), (9, 10), (30, 11)]:
+        part = linear.reshape(-1, 3)[: size[0] * size[1]].reshape(*size, 3)
+        ones = lightness.sensitivity(part, np.ones(size))
+        np.testing.assert_array_equal(lightness.sensitivity(part), ones)
 
 
 def test_a_grey_loss_is_a_third_of_that_of_three_channels():
