@@ -65,4 +65,4 @@ def quantize(image, colors, *, speed=4):
     palette = np.array(found.entries, np.uint8)[:, :3].copy()
     for free, what in (("result", result), ("image", source), ("attr", attributes)):
         getattr(liq, f"liq_{free}_destroy")(what)
-    return palette[indices]
+    return np.take(palette, indices, axis=0)

@@ -128,7 +128,8 @@ def _inside(height: int, width: int, real: np.dtype[Any]) -> FloatArray:
     small = [min(n, 2 * REACH + 1) for n in (height, width)]
     (near,) = convolve(np.ones((1, *small), real), gaussian(SIGMA))
     rows, columns = (np.arange(n) for n in (height, width))
-    return near[np.ix_(*(_like_middle(i) if i.size > 2 * REACH else i for i in (rows, columns)))]
+    rows, columns = (_like_middle(i) if i.size > 2 * REACH else i for i in (rows, columns))
+    return near[:, columns][rows]
 
 
 def _like_middle(i: Array) -> Array:
