@@ -25,9 +25,7 @@ by_nodes = pytest.mark.parametrize(
     [
         (s, n)
         for s, n in LISTED
-        if n in ESTIMATORS
-        and ESTIMATORS[n].unbiased
-        and (s, n) not in LONG
+        if n in ESTIMATORS and ESTIMATORS[n].unbiased and (s, n) not in LONG
     ],
 )
 each_pair = pytest.mark.parametrize(("structure", "name"), PAIRS)
