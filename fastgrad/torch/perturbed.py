@@ -29,8 +29,9 @@ def _solutions(
     least = 2 if _validate.choice(control, "control", CONTROLS) == CONTROLS[0] else 1
     _validate.integer(num_samples, "num_samples", least)
     _validate.positive(options["noise_scale"], "noise_scale")
-    problem_axes(parameters(theta, options["noise"]), problem_ndim)
-    return _arrays.solve(of_arrays(solver), theta, num_samples=num_samples, **options)
+    solve = of_arrays(solver)
+    problem_axes(parameters(solve, theta, options["noise"]), problem_ndim)
+    return _arrays.solve(solve, theta, num_samples=num_samples, **options)
 
 
 def _mean(theta: Any, solutions: Any, **options: Any) -> Any:
