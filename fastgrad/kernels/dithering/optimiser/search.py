@@ -184,7 +184,7 @@ def descend_tile(labels, awake, weights, kept, blurred, colours, corner, size, g
                         best = np.int64(labels[best_y, best_x])
             if gain < like(0, own):
                 at, now = (y, c), best
-                while True:
+                while True:  # once or twice, so that `give` is there once
                     give(labels, weights, field, palette, table, nu, *at, now, channels)
                     wake(awake, *at)
                     if at == (best_y, best_x):
