@@ -18,7 +18,7 @@ except ImportError:
     raise SystemExit(print("the digits are scikit-learn's: pip install scikit-learn")) from None
 
 NAMES = ("reinforce", "rloo", "rebar", "straight_through", "st_gumbel", "reinmax")
-N, K, HIDDEN, BATCH, SAMPLES, STEPS, EVERY = 16, 6, 64, 100, 4, 400, 25
+N, K, HIDDEN, BATCH, SAMPLES, STEPS, EVERY = 16, 6, 64, 100, 4, 250, 25
 threadpool_limits(1)  # at this size threads would only wait for each other
 pixels = np.random.default_rng(0).permutation(load_digits().data > 7).astype(np.float32)
 train, test = pixels[:1500], pixels[1500:]

@@ -19,7 +19,7 @@ except ImportError:
 import fastgrad.torch as fgt
 
 NAMES = ("rloo", "rebar", "muprop", "gumbel_softmax", "straight_through", "reinmax")
-N, K, HIDDEN, BATCH, SAMPLES, STEPS = 16, 6, 64, 100, 4, 300
+N, K, HIDDEN, BATCH, SAMPLES, STEPS = 16, 6, 64, 100, 4, 200
 torch.set_num_threads(1)  # at this size threads would only wait for each other
 fg.set_num_threads(1)
 pixels = torch.tensor(load_digits().data > 7, dtype=torch.float32)
