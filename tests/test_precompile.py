@@ -1,12 +1,16 @@
 """Kernels compiled ahead."""
 
+import contextlib
 import json
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 from strategies import run
 
 from fastgrad import precompile
+from fastgrad.kernels.compiler import cache
 
 
 def test_what_is_unknown_is_refused():
@@ -24,8 +28,24 @@ def test_every_task_can_be_called(group):
         precompile.run(names)
 
 
+# Kernels of three tasks of greys that are soon compiled.
+MISSING = ("loss_rows.errors", "annealing_response.draw", "diffusion.diffuse")
+
+
+def copy_without(names, place):
+    """Copy what is compiled, but for these kernels, while others may compile."""
+    source = Path(cache.cache_directory()).parent
+    for path in source.glob("*/*.nbc"):
+        if not path.name.startswith(tuple(f"{name}-" for name in names)):
+            copy = place / path.relative_to(source)
+            copy.parent.mkdir(exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copy(path, copy)
+
+
 @pytest.mark.slow
 def test_a_second_process_compiles_nothing(tmp_path):
+    copy_without(MISSING, tmp_path)
     place = {"NUMBA_CACHE_DIR": str(tmp_path)}
     done = run(
         "import json\nfrom fastgrad import precompile\n"
@@ -36,11 +56,12 @@ def test_a_second_process_compiles_nothing(tmp_path):
     assert kernels > 10
     assert size > 1e5
     assert os.path.samefile(root, tmp_path)
+    modules = ", ".join(name.partition(".")[0] for name in MISSING)
     left = run(
         "import numpy as np, fastgrad as fg\n"
         "fg.dither(np.zeros((40, 40), np.uint8) + np.arange(40, dtype=np.uint8), colors=4)\n"
-        "from fastgrad.kernels.dithering.optimiser import annealing, loss_rows, search\n"
-        "kernels = search.descend, loss_rows.energies, annealing.sweep\n"
+        f"from fastgrad.kernels.dithering.optimiser import {modules}\n"
+        f"kernels = {', '.join(MISSING)}\n"
         "print(sum(sum(k.dispatcher.stats.cache_misses.values()) for k in kernels))",
         **place,
     )
