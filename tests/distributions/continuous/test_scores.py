@@ -188,10 +188,10 @@ def test_beta_scores_in_single_precision(b):
 
 
 @pytest.mark.slow
-@by_dtype
 @pytest.mark.parametrize("name", EXTREME)
-def test_scores_have_mean_zero_in_many_samples(name, dtype):
-    d = EXTREME[name](dtype)
+def test_scores_have_mean_zero_in_many_samples(name):
+    """In float32: a formula that is slightly wrong is so in both types, rounding only here."""
+    d = EXTREME[name](np.float32)
     total = {}
     for seed, start in itertools.product(range(20), range(0, N, PART)):
         noise = d.noise(PART, rng=100 + seed, sample_offset=start)
@@ -207,19 +207,3 @@ def test_scores_have_mean_zero_in_many_samples(name, dtype):
 def test_the_stated_false_alarm_rates():
     assert 2 * stats.norm.sf(5) < 6e-7
     assert stats.gamma.sf(10 + BOUND * np.sqrt(10), 10) < 1e-6
-
-
-@pytest.mark.slow
-def test_scores_of_ever_smaller_beta_variables_have_mean_zero_in_float32():
-    """Within 5 standard errors of 4e6 samples, as is the gradient of the mean, which is 1 / 4."""
-    b, n, blocks = np.array([0.5, 0.3, 0.2, 0.15, 0.1, 0.05, 1e-2, 1e-3]), 500_000, 8
-    d = C.Beta(np.log(b).astype(np.float32), np.log(b).astype(np.float32))
-    sums = np.zeros((2, 2, len(b)))
-    for i in range(blocks):
-        noise = d.noise(n, rng=7, sample_offset=i * n)
-        s = d.transform_score(noise)["log_alpha"].astype(np.float64)
-        gain = s * (d.transform(noise) - 0.5) - 0.25
-        for own, value in zip(sums, (s, gain), strict=True):
-            own += value.sum(axis=0), (value**2).sum(axis=0)
-    total, square = sums[:, 0], sums[:, 1]
-    assert (np.abs(total) < 5 * np.sqrt(square)).all(), total / np.sqrt(square)
