@@ -230,7 +230,7 @@ def test_large_pictures_need_bounded_memory():
         rows = np.random.default_rng(0).integers(0, 256, (40, 1000, 3)).astype(np.uint8)
         for arguments in ({"palette": palette}, {"colors": 4}):
             dither(rows, speed=9, **arguments)
-        image = np.tile(rows, (75, 1, 1))
+        image = np.tile(rows, (30, 1, 1))
         before = peak()
         for arguments in ({"palette": palette}, {"colors": 4}):
             dither(image, speed=9, **arguments)
