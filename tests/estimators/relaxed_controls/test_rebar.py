@@ -255,8 +255,7 @@ def test_three_categories_are_unbiased(cls, coupled):
 
 @pytest.mark.slow
 @each_coupled
-@pytest.mark.parametrize("credit", [False, True])
-@pytest.mark.parametrize("k", [3, 4, 5])
+@pytest.mark.parametrize(("k", "credit"), [(3, True), (4, False), (5, True), (5, False)])
 @pytest.mark.parametrize("options", [{}, {"temperature": 0.15}, {"add_objective": True}])
 def test_more_categories_are_unbiased(options, k, credit, coupled):
     if "add_objective" in options:
