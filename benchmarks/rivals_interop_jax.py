@@ -25,7 +25,7 @@ if find_spec("jax"):  # asv imports every file of this folder, also where JAX is
     import jax.numpy as jnp
 
     import fastgrad.jax as fj
-    from fastgrad.jax import handlers
+    from fastgrad.jax import bodies, frames, handlers
 
 TEMPERATURE = 0.5
 
@@ -103,14 +103,16 @@ def best(calls, repeats, each):
 
 def nothing(x):
     """Return a jitted program that calls a handler which does nothing, for results like x."""
-    frames = handlers.frames
 
-    @frames.compiled
-    def body(ins, outs, options):
-        return 0
+    @bodies.body("benchmark_nothing", 1, 1)
+    def _(real):
+        @frames.compiled
+        def run(ins, outs, options):
+            return 0
 
-    made, name = frames.handler(body, "float32", 1, 1, ("",)), "fastgrad_benchmark_nothing"
-    jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(made.address), platform="cpu")
+        return run
+
+    name = handlers.target("benchmark_nothing", "float32")
     call = jax.ffi.ffi_call(name, jax.ShapeDtypeStruct(x.shape, x.dtype))
     return jax.jit(lambda x: call(x, options=np.zeros(5, np.int64)))
 
@@ -148,16 +150,16 @@ def main():
     for rows, categories, each in ((8, 8, 200), (options.rows, options.categories, 1)):
         x = common.logits(rows, categories)
         on_device = jnp.asarray(x)
-        known = handlers.frames.version
+        known = frames.version
         routes = {"NumPy API": numpy_calls(x, fj.to_key(key))}
         for name, ours in (("JAX's own", False), ("fastgrad.jax", True), ("callback", True)):
-            handlers.frames.version = (lambda: None) if name == "callback" else known
+            frames.version = (lambda: None) if name == "callback" else known
             made = programs(ours)
             for call in made.values():
                 jax.block_until_ready(call(on_device, key))
             bound = {task: functools.partial(call, on_device, key) for task, call in made.items()}
             routes[name] = bound
-        handlers.frames.version = known
+        frames.version = known
         print(f"\n{rows} x {categories} float32, microseconds a call")
         print(f"{'':28}", *(f"{name:>14}" for name in routes), f"{'own / ours':>12}")
         for task in routes["NumPy API"]:

@@ -7,8 +7,9 @@ import sys
 from typing import Any
 
 import numpy as np
+from numba import types
 
-from fastgrad.jax.frames import KEPT, caller, compiled, words
+from fastgrad.jax.frames import KEPT, address, caller, compiled, words
 from fastgrad.kernels.compiler import jit, threads
 
 MOST = KEPT.setdefault(
@@ -37,7 +38,8 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_alone)
 
 
-_most = MOST.ctypes.data
+_most = address(__name__, "MOST")
+_runner = address(jit.__name__, "_runner", 3 * (types.int64,))
 
 
 @compiled
@@ -45,16 +47,16 @@ def chunks_for(work):
     """Return the number of chunks for so much work, as `jit.plan` does for NumPy's API."""
     if work < jit.PARALLEL_WORK:
         return 1
-    return min(words(_most, 1)[0], (work * 8 - 1) // jit.PARALLEL_WORK + 1)
+    return min(words(_most(), 1)[0], (work * 8 - 1) // jit.PARALLEL_WORK + 1)
 
 
 def running(kernel: jit.Kernel) -> Any:
     """Return a compiled function (work, args) that runs a kernel in as many chunks as pay."""
-    run, runner = caller(kernel), jit._runner.address(0, 0, 0)
+    run = caller(kernel)
 
     @compiled
     def call(work, args):
         chunks = chunks_for(work)
-        return run(0, 1, args) if chunks == 1 else run(runner, chunks, args)
+        return run(0, 1, args) if chunks == 1 else run(_runner(), chunks, args)
 
     return call

@@ -25,20 +25,19 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import numba
 import numpy as np
 from llvmlite import ir
 from numba import carray, types  # pyright: ignore
+from numba.core import cgutils
 
-from fastgrad.kernels.compiler.addresses import WORD, call_kernel, instruction, pointer
+from fastgrad.kernels.compiler.addresses import WORD, call_kernel, instruction, linked, pointer
 from fastgrad.kernels.compiler.addresses import read_only as read_only
-from fastgrad.kernels.compiler.jit import OPTIONS, Kernel, block
+from fastgrad.kernels.compiler.jit import Kernel, block
 
 # XLA holds addresses for ever, and names that cannot be given again: what they mean is kept in a
 # place that outlives this module, which a process may import anew.
 KEPT: dict[str, Any] = jax.ffi.__dict__.setdefault("_fastgrad", {})
 VERSIONS = ((0, 1), (0, 2), (0, 3))
-INVALID_ARGUMENT, INTERNAL = 3, 13
 MACHINES = ("x86_64", "AMD64", "aarch64", "arm64")
 DTYPES = {"float32": 11, "float64": 12}  # as XLA numbers them
 
@@ -79,20 +78,50 @@ def caller(kernel: Kernel) -> Any:
     It returns whether the kernel failed, which it only does for want of memory.
     """
     KEPT[f"kernel {id(kernel)}"] = kernel
+    module, name = kernel.__module__, kernel.__name__
 
-    @instruction
     def run(typingctx, chunk, chunks, args):
         kinds = types.int64, types.int64, *args.types
-        kernel.dispatcher.compile(kinds)
-        overload = kernel.dispatcher.overloads[kinds]
-        address = overload.library.get_pointer_to_function(overload.fndesc.llvm_func_name)
 
         def codegen(context, builder, signature, values):
-            return call_kernel(context, builder, WORD(address), kinds, values)
+            code = linked(context, builder, module, name, kinds)
+            return call_kernel(context, builder, code, kinds, values)
 
         return types.int64(types.int64, types.int64, args), codegen
 
-    return run
+    run.__qualname__ = f"{module}.{name}"  # what calls it is named after it: see `jit.named`
+    return instruction(run)
+
+
+def address(module: str, name: str, kinds: Any = None) -> Any:
+    """Return a compiled function of nothing: the address of what `linked` finds."""
+
+    def place(typingctx):
+        def codegen(context, builder, signature, values):
+            return linked(context, builder, module, name, kinds)
+
+        return types.int64(), codegen
+
+    place.__qualname__ = f"{module}.{name}"
+    return instruction(place)
+
+
+def texts(messages: tuple[str, ...]) -> Any:
+    """Return a compiled function (number) that gives the address of a message, counted from 1."""
+
+    @instruction
+    def text(typingctx, number):
+        def codegen(context, builder, signature, values):
+            found = [context.insert_const_string(builder.module, m) for m in messages]
+            kind = ir.ArrayType(found[0].type, len(found))
+            table = cgutils.global_constant(builder, "messages", ir.Constant(kind, found))
+            number = builder.sub(values[0], WORD(1))
+            place = builder.gep(table, [WORD(0), number], inbounds=True)
+            return builder.ptrtoint(builder.load(place), WORD)
+
+        return types.int64(types.int64), codegen
+
+    return text
 
 
 @compiled
@@ -130,58 +159,7 @@ def array(buffer, group, shape, dtype):
 
 
 @compiled
-def _fail(frame, text, code):
+def fail(frame, text, code):
+    """Return an error as XLA makes them: of the address of a text, and a code."""
     args = np.array([28, 0, text, code])  # the size without padding, extensions, text, code
     return _call(words(words(frame, 3)[2], 7)[6], args.ctypes.data)
-
-
-def handler(body: Any, dtype: str, operands: int, results: int, messages: tuple[str, ...]) -> Any:
-    """Compile a handler.
-
-    Parameters
-    ----------
-    body : compiled function
-        Takes the addresses of the operands' buffers, those of the results', and the options, an
-        array of int64. Returns 0, or the number of a message, counted from 1.
-    dtype : {"float32", "float64"}
-        Of the first operand.
-    operands, results : int
-        How many there are.
-    messages : tuple of str
-
-    Returns
-    -------
-    numba.core.ccallback.CFunc
-        Kept for ever, as XLA keeps its address.
-    """
-    major, minor = version() or (0, 0)
-    texts = [np.frombuffer(text.encode() + b"\0", np.uint8) for text in messages]
-    addresses = np.array([0, *(text.ctypes.data for text in texts)], np.int64)
-    expected = DTYPES[dtype]
-    last = len(messages)  # "internal"
-
-    def run(frame):
-        f = words(frame, 22)
-        extension, asked = f[1], False
-        while extension != 0:
-            e = words(extension, 4)
-            if e[1] & 0xFFFFFFFF == 1:
-                words(e[3], 4)[3] = major | minor << 32
-                asked = True
-            extension = e[2]
-        if asked:
-            return 0
-        if f[7] != operands or f[12] != results or f[17] != 1:
-            return _fail(frame, addresses[last], INTERNAL)
-        ins, outs = words(f[9], operands), words(f[14], results)
-        if dtype_of(ins[0]) != expected:
-            return _fail(frame, addresses[last], INTERNAL)
-        attribute = words(words(f[20], 1)[0], 3)
-        found = body(ins, outs, words(attribute[2], attribute[1]))
-        if found != 0:
-            return _fail(frame, addresses[found], INVALID_ARGUMENT)
-        return 0
-
-    made = numba.cfunc("int64(int64)", **OPTIONS)(run)
-    KEPT[f"handler {made.address}"] = made, texts
-    return made

@@ -1,6 +1,7 @@
 """Handlers of the operations: XLA calls them itself.
 
-They copy nothing, hold no lock of Python's, and run their chunks on Numba's threads.
+They copy nothing, hold no lock of Python's, and run their chunks on Numba's threads. They are kept
+in the cache of kernels: by the sources of all that they are made of.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from fastgrad.jax import concrete_bodies as concrete_bodies
 from fastgrad.jax import frames
 from fastgrad.jax import row_bodies as row_bodies
 from fastgrad.jax.bodies import COUPLED, DESCENDING, ENTROPIC, LOG, MESSAGES, NOISY, TABLE
+from fastgrad.jax.frames import dtype_of, fail, texts, words
 from fastgrad.kernels.compiler import jit
 from fastgrad.kernels.distributions.categorical_long import SEGMENT
 from fastgrad.sparse.entmax import curve
 
 __all__ = ["native", "packed", "target"]
+
+INVALID_ARGUMENT, INTERNAL = 3, 13  # as XLA numbers its errors
 
 _lock = threading.Lock()
 
@@ -51,19 +55,54 @@ def packed(options: dict[str, Any]) -> Any:
     return np.array([flags, *numbers, np.float64(real).view(np.int64)], np.int64)
 
 
+def _handler(name: str, dtype: str) -> Any:
+    """Compile a handler, or load it from the cache of kernels.
+
+    Return its address, and what must be kept for ever, as XLA keeps the address.
+    """
+    operands, results, make = TABLE[name]
+    body, expected, version = make(np.dtype(dtype).type), frames.DTYPES[dtype], frames.version()
+    major, minor = version or (0, 0)
+    last, text = len(MESSAGES), texts(MESSAGES)  # the last: "internal"
+
+    def run(frame):
+        f = words(frame, 22)
+        extension, asked = f[1], False
+        while extension != 0:
+            e = words(extension, 4)
+            if e[1] & 0xFFFFFFFF == 1:
+                words(e[3], 4)[3] = major | minor << 32
+                asked = True
+            extension = e[2]
+        if asked:
+            return 0
+        if f[7] != operands or f[12] != results or f[17] != 1:
+            return fail(frame, text(last), INTERNAL)
+        ins, outs = words(f[9], operands), words(f[14], results)
+        if dtype_of(ins[0]) != expected:
+            return fail(frame, text(last), INTERNAL)
+        attribute = words(words(f[20], 1)[0], 3)
+        found = body(ins, outs, words(attribute[2], attribute[1]))
+        if found != 0:
+            return fail(frame, text(found), INVALID_ARGUMENT)
+        return 0
+
+    run.__qualname__ = f"{name}_{dtype}"
+    return jit.callback(run, (name, dtype, version))
+
+
 @functools.cache
 def _registered(name: str, dtype: str) -> str:
     target = f"fastgrad_{name}_{dtype}"
     if target not in frames.KEPT:
-        operands, results, make = TABLE[name]
         jit.threading_layer()
-        made = frames.handler(make(np.dtype(dtype).type), dtype, operands, results, MESSAGES)
-        jax.ffi.register_ffi_target(target, jax.ffi.pycapsule(made.address), platform="cpu")
-        frames.KEPT[target] = made
+        address, kept = _handler(name, dtype)
+        jax.ffi.register_ffi_target(target, jax.ffi.pycapsule(address), platform="cpu")
+        frames.KEPT[target] = kept
     return target
 
 
 def target(name: str, dtype: Any) -> str:
-    """Return the name under which XLA knows the handler, which is compiled when first needed."""
+    """Return the name by which XLA knows a handler, which is made when it is first needed."""
     with _lock:
         return _registered(name, str(dtype))

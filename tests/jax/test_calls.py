@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import fastgrad as fg
+from fastgrad.kernels.compiler import cache
 
 jax = pytest.importorskip("jax")
 fj = pytest.importorskip("fastgrad.jax")
@@ -58,6 +59,16 @@ def test_handlers_are_called():
     text = programs(X)
     assert "fastgrad_relax_float32" in text
     assert "callback" not in text
+
+
+def test_handlers_come_from_the_cache_of_kernels():
+    handlers.target("entropy", "float32")
+    _, made_again = handlers._handler("entropy", "float32")
+    assert made_again.stats.cache_hits
+    assert not made_again.stats.cache_misses
+    covered = {path.name for path in cache.sources(handlers.__file__)}
+    bodies = {path.name for path in pathlib.Path(handlers.__file__).parent.glob("*bodies.py")}
+    assert bodies | {"frames.py", "chunks.py", "losses.py", "addresses.py", "concrete.py"} < covered
 
 
 def test_callbacks_are_called_where_frames_are_unknown(without_handlers):

@@ -8,6 +8,7 @@ import textwrap
 import pytest
 
 pytest.importorskip("jax")
+handlers = pytest.importorskip("fastgrad.jax.handlers")
 pytestmark = [pytest.mark.optional, pytest.mark.slow]
 
 HEAD = """
@@ -52,6 +53,12 @@ CASES = {  # which follow each other in one process
         thread.join(200)
     print(*(np.array_equal(found[i], expected) for i in range(2)))
     print(*(np.array_equal(found[i], fg.entropy(x)) for i in (2, 3)))
+    """,
+    # Those of this program were compiled by the process of the tests.
+    "cache": """
+    from fastgrad.jax import handlers
+    kept = handlers.frames.KEPT["fastgrad_entropy_float32"]
+    print(len(kept.stats.cache_hits), len(kept.stats.cache_misses))
     """,
     # Each device draws the noise of its own rows; value and gradient are those of one device.
     "devices": """
@@ -135,6 +142,7 @@ CASES = {  # which follow each other in one process
 @pytest.fixture(scope="module")
 def printed():
     """What each case has printed."""
+    handlers.target("entropy", "float32")
     codes = (f"\nprint('case')\n{textwrap.dedent(code)}" for code in CASES.values())
     words = " ".join(output_of("".join(codes))).split("case")[1:]
     return dict(zip(CASES, map(str.split, words), strict=True))
@@ -142,6 +150,10 @@ def printed():
 
 def test_two_threads_compile_at_once(printed):
     assert printed["threads"] == 4 * ["True"]
+
+
+def test_another_process_has_compiled(printed):
+    assert printed["cache"] == ["1", "0"]
 
 
 def test_shard_map_over_two_devices(printed):

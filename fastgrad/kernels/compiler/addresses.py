@@ -4,10 +4,12 @@ So do the handlers that XLA calls, and the small calls of `fastgrad.torch`, to w
 of memory that is known costs more than what is computed.
 """
 
+import functools
+import importlib
 from collections.abc import Callable
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import carray, types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -47,6 +49,29 @@ def read_only(typingctx, array):
 def array_at(address, shape, dtype):
     """Return the array at an address, to be written to."""
     return carray(pointer(address), shape, dtype)
+
+
+def _link(module, name, kinds):
+    """Tell LLVM where an array is, or the machine code of a kernel for types; return the symbol."""
+    found = getattr(importlib.import_module(module), name)
+    address = found.ctypes.data if kinds is None else found.address_for(kinds)
+    symbol = f"{module}.{name} {kinds}"
+    binding.add_symbol(symbol, address)
+    return symbol
+
+
+def linked(context, builder, module, name, kinds=None):
+    """Emit the address of what a module has by a name: an array, or a kernel for some types.
+
+    It is looked for anew in every process that loads the code from the cache.
+    """
+    symbol = _link(module, name, kinds)
+    library = context.active_code_library
+    library._reload_init.add(functools.partial(_link, module, name, kinds))
+    place = builder.module.globals.get(symbol)
+    if place is None:
+        place = ir.GlobalVariable(builder.module, ir.IntType(8), symbol)
+    return builder.ptrtoint(place, WORD)
 
 
 def call_kernel(context, builder, code, kinds, values):

@@ -19,11 +19,11 @@ from fastgrad.kernels.compiler.cache_files import Files
 from fastgrad.kernels.compiler.prebuilt import Prebuilt
 
 ROOT = pathlib.Path(__file__).parents[1]  # the folder of all kernels
-IMPORT = re.compile(r"^from fastgrad\.kernels([.\w]*) import (\([^)]*\)|.*)", re.MULTILINE)
+IMPORT = re.compile(r"^from fastgrad([.\w]*) import (\([^)]*\)|.*)", re.MULTILINE)
 
 
 def sources(path):
-    """Return the file at path and those of all kernel modules that it imports, however deep."""
+    """Return the file at path and those of all our modules that it imports, however deep."""
     found, queue = set(), [pathlib.Path(path)]
     while queue:
         path = queue.pop()
@@ -31,7 +31,7 @@ def sources(path):
             continue
         found.add(path)
         for module, names in IMPORT.findall(path.read_text(encoding="utf-8")):
-            folder = ROOT.joinpath(*module.split(".")[1:])
+            folder = ROOT.parent.joinpath(*module.split(".")[1:])
             queue += [folder.with_suffix(".py")]
             queue += [folder / f"{name}.py" for name in re.findall(r"\w+", names)]
     return sorted(found)
@@ -109,11 +109,13 @@ class _Shipped(NullCache):
 class _Cache(FunctionCache):
     """Numba's on-disk cache, keyed by imported sources too; what it lacks may have been shipped.
 
-    A failure is only a miss.
+    A failure is only a miss. What a function closes over tells it from others of its factory, as
+    Numba pickles it; or a mark does, where that is not the same in every process.
     """
 
-    def __init__(self, dispatcher):
+    def __init__(self, dispatcher, mark=None):
         super().__init__(dispatcher.py_func)
+        self._mark = mark
         self._shipped, self._locks = _Shipped(dispatcher), []
         stamp = self._cache_file._source_stamp, self._shipped.sources
         self._cache_file = Files(self._cache_path, self._impl.filename_base, stamp)
@@ -127,6 +129,11 @@ class _Cache(FunctionCache):
                 self._locks.append(_Lock(self._lock_path(sig, target_context)))
             loaded = self._load(sig, target_context)  # another process may just have saved it
         return loaded
+
+    def _index_key(self, sig, codegen):
+        if self._mark is None:
+            return super()._index_key(sig, codegen)
+        return sig, codegen.magic_tuple(), self._mark
 
     def close(self):
         """Let go of what is no longer being compiled."""
@@ -161,7 +168,7 @@ class _Cache(FunctionCache):
         return self._shipped.is_filled(target_context)
 
 
-def cached(dispatcher):
+def cached(dispatcher, mark=None):
     """Give a dispatcher the package's cache; without a writable place it has what was shipped.
 
     Interrupts, and the search for garbage, wait until it has compiled, or loaded, what it is called
@@ -169,7 +176,7 @@ def cached(dispatcher):
     """
     compile_, release = dispatcher.compile, contextlib.nullcontext
     if os.environ.get("FASTGRAD_CACHE", "1") != "0":
-        dispatcher._cache = cache = _cache(dispatcher)
+        dispatcher._cache = cache = _cache(dispatcher, mark)
         release = functools.partial(contextlib.closing, cache)
 
     def compile_and_release(signature):
@@ -180,9 +187,9 @@ def cached(dispatcher):
     return dispatcher
 
 
-def _cache(dispatcher):
+def _cache(dispatcher, mark):
     try:
-        return _Cache(dispatcher)
+        return _Cache(dispatcher, mark)
     except (RuntimeError, OSError, AttributeError):
         return _Shipped(dispatcher)
 

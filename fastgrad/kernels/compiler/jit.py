@@ -112,6 +112,19 @@ def chunk_range(n, chunk, chunks):
     return range(chunk * n // chunks, (chunk + 1) * n // chunks)
 
 
+def callback(function, mark):
+    """Compile a C function of one word, which returns one; return its address and what has it.
+
+    It is in the cache by a mark that says what it closes over.
+    """
+    dispatcher = cached(numba.njit(**OPTIONS)(named(function)), mark)
+    dispatcher.compile((numba.types.int64,))
+    (overload,) = dispatcher.overloads.values()
+    with interrupts.held():
+        name = overload.fndesc.llvm_cfunc_wrapper_name
+        return overload.library.get_pointer_to_function(name), dispatcher
+
+
 class Compiled:
     """A function that is compiled when it is first needed, for the types that it then meets."""
 
@@ -137,14 +150,15 @@ class Compiled:
         fingerprint = compute_fingerprint(args)
         found = self._addresses.get(fingerprint)
         if found is None:
-            signature = tuple(map(numba.typeof, args))
-            self.dispatcher.compile(signature)
-            overload = self.dispatcher.overloads[signature]
-            name = overload.fndesc.llvm_func_name
-            with interrupts.held():
-                found = overload.library.get_pointer_to_function(name)
-            self._addresses[fingerprint] = found
+            found = self._addresses[fingerprint] = self.address_for(tuple(map(numba.typeof, args)))
         return found
+
+    def address_for(self, signature):
+        """Return where the machine code for these types is."""
+        self.dispatcher.compile(signature)
+        overload = self.dispatcher.overloads[signature]
+        with interrupts.held():
+            return overload.library.get_pointer_to_function(overload.fndesc.llvm_func_name)
 
 
 class Kernel(Compiled):
