@@ -17,7 +17,7 @@ from fastgrad.kernels.tiles import features as _features
 from fastgrad.kernels.tiles import sums as _sums
 
 NO_BASELINE: FloatArray = np.empty(0)
-NO_SUMS = {dtype: np.empty((0, 2, 1, 1), dtype) for dtype in _validate.REALS}
+NO_SUMS = {dtype: np.empty((0, 4), dtype) for dtype in _validate.REALS}
 INDEX = np.dtype(np.int32)
 
 
@@ -127,10 +127,11 @@ class CentredScores:
 
     def settle(self) -> None:
         """Take the last block into the sums, which pays where more than one result is wanted."""
+        n, k = self.logits.shape
         if not len(self.sums):
-            self.sums = np.zeros(_outcomes.shape(*self.logits.shape), self.logits.dtype)
+            self.sums = np.zeros((n, 2 * max(k, 2)), self.logits.dtype)
         z, x, first, _ = self._last_block()
-        _outcomes.scatter(self.logits.shape[1], z, x, first, self.sums)
+        _outcomes.scatter(k, z, x, first, self.sums)
         self.mean.settle()
         self.last = z[:0], x[:0], first, self.mean.total
 

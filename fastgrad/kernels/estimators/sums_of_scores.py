@@ -5,49 +5,52 @@ Oracle: tests/estimators/score_functions/test_reinforce.py, `test_reinforce_is_i
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
+from fastgrad.kernels.compiler.jit import block, inline, kernel, wide_vectors
 from fastgrad.kernels.distributions.concrete import sum_others
-from fastgrad.kernels.estimators.sums_by_outcome import (
-    AT_ONCE,
-    WIDEST,
-    begin,
-    last_row,
-    load_cells,
-    take,
-)
+from fastgrad.kernels.estimators.sums_by_outcome import begin, last_row, load_cells, take, width
 from fastgrad.kernels.simd.intrinsics import like, where
+from fastgrad.kernels.simd.pairs import load_pairs
 from fastgrad.kernels.simd.special import sigmoid
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
-from fastgrad.kernels.tiles.sums import add_deviations
+from fastgrad.kernels.tiles.elementwise import assign
+from fastgrad.kernels.tiles.sums import add_deviations, spread
 
 
 @block
-def centre_tile(sums, mean, samples, inverse):
-    """sum = (sum - mean count) inverse, 0 where the outcome never varied: that sum less itself."""
-    wide_vectors()
-    totals, counts = sums[0], sums[1]
-    s, zero = like(samples, sums), filled(like(0, sums))
-    for c in range(0, sums.shape[2], LANES):
-        m = load(mean, c)
-        for i in range(sums.shape[1]):
-            n = load(counts, (i, c))
-            x = (load(totals, (i, c)) - m * n) * inverse
-            store(totals, (i, c), where(n == s, zero, x))
+def keep_second(own, rows):
+    """Keep of the two pairs of each Bernoulli variable that of outcome 1."""
+    for r in range(rows):
+        own[2 * r], own[2 * r + 1] = own[4 * r + 2], own[4 * r + 3]
+
+
+@inline
+def centred(total, n, mean, s, inverse):
+    """Return (total - mean n) inverse, 0 if the outcome never varied: that sum less itself."""
+    x = (total - mean * n) * inverse
+    return where(n == s, like(0, x), x)
 
 
 @block
-def add_scores(sums, shift, samples, inverse, p, likeliest, rest):
-    """sum += shift (count - samples p) inverse, where 1 - p of the likeliest is given as rest."""
+def centre_rows(y, own, mean, samples, inverse):
+    """y = the `centred` sums of pairs."""
     wide_vectors()
-    totals, counts, s = sums[0], sums[1], like(samples, sums)
-    for c in range(0, sums.shape[2], LANES):
-        d, top, gap = load(shift, c) * inverse, load(likeliest, c), load(rest, c)
-        for i in range(sums.shape[1]):
-            n = load(counts, (i, c))
-            score = where(top == np.int32(i), (n - s) + s * gap, n - s * load(p, (i, c)))
-            store(totals, (i, c), load(totals, (i, c)) + d * score)
+    s = filled(like(samples, y))
+    for i in range(0, y.size, LANES):
+        total, n = load_pairs(own, i)
+        store(y, i, centred(total, n, load(mean, i), s, inverse))
+
+
+@block
+def score_rows(y, own, mean, shift, samples, inverse, p):
+    """y = the `centred` sums of pairs + shift (count - samples p) inverse."""
+    wide_vectors()
+    s = filled(like(samples, y))
+    for i in range(0, y.size, LANES):
+        total, n = load_pairs(own, i)
+        x = centred(total, n, load(mean, i), s, inverse)
+        store(y, i, x + load(shift, i) * inverse * (n - s * load(p, i)))
 
 
 @block
@@ -105,17 +108,29 @@ def optimum(n, p, q, s):
 
 
 @block
-def multiply_optima(sums, samples, p, likeliest, rest):
-    """sum *= `optimum`, where 1 - p of the likeliest is given as rest."""
+def optimal_rows(y, own, mean, samples, inverse, p):
+    """y = the `centred` sums of pairs times `optimum`."""
     wide_vectors()
-    totals, counts, s = sums[0], sums[1], filled(like(samples, sums))
-    for c in range(0, sums.shape[2], LANES):
-        top, gap = load(likeliest, c), load(rest, c)
-        for i in range(sums.shape[1]):
-            x = load(p, (i, c))
-            q = where(top == np.int32(i), gap, like(1, p) - x)
-            factor = optimum(load(counts, (i, c)), x, q, s)
-            store(totals, (i, c), load(totals, (i, c)) * factor)
+    s = filled(like(samples, y))
+    for i in range(0, y.size, LANES):
+        total, n = load_pairs(own, i)
+        x, each = centred(total, n, load(mean, i), s, inverse), load(p, i)
+        store(y, i, x * optimum(n, each, like(1, p) - each, s))
+
+
+@block
+def finish_likeliest(y, own, mean, shift, samples, inverse, p, likeliest, rest, optimal):
+    """Set y of the likeliest outcomes, one a row, of which 1 - p is given as rest."""
+    s, k = like(samples, y), y.size // max(likeliest.size, 1)
+    for row in range(likeliest.size):
+        if likeliest[row] >= 0:
+            i = row * k + likeliest[row]
+            n, gap = own[2 * i + 1], rest[row]
+            x = centred(own[2 * i], n, mean[i], s, inverse)
+            if optimal:
+                y[i] = x * optimum(n, p[i], gap, s)
+            else:
+                y[i] = x + shift[i] * inverse * ((n - s) + s * gap)
 
 
 @block
@@ -123,16 +138,16 @@ def settle_means(deviation, shift, value, last, head, tail, samples, baseline):
     """Set what `centre` needs of the cells head to tail: the mean of x, less first and baseline."""
     wide_vectors()
     _, x, first, total = last
-    cells, own = slice(head, tail), deviation[0, head:tail]
+    cells, own = slice(head, tail), deviation[head:tail]
     own[:] = total[cells]
     for i in range(x.shape[0]):
         add_deviations(own, x[i, cells], first[cells])
     for c in range(head, tail):
-        deviation[0, c] /= samples
-        mean = first[c] + deviation[0, c]
+        deviation[c] /= samples
+        mean = first[c] + deviation[c]
         value[c] = mean
         if baseline.size > 0:
-            shift[0, c] = mean - baseline[c if baseline.size > 1 else 0]
+            shift[c] = mean - baseline[c if baseline.size > 1 else 0]
 
 
 @kernel(cost=lambda last, out: last[0].size + out.size)
@@ -149,37 +164,50 @@ def centre(chunk, chunks, sums, last, samples, over, about, distribution, value,
     baseline, optimal = about
     logits, single = distribution
     n, k = out.shape
-    layout, real = tile.layout(n, k, 0, WIDEST), sums.dtype
-    fold, columns, shifted = layout.fold, layout.columns, baseline.size > 0
-    own, (p, scratch) = tile.empty((2, layout.depth, columns), real), tile.scratch(layout, 2, real)
-    m, d = tile.empty((1, columns), real), tile.empty((AT_ONCE, columns), real)
-    (s,), arg = tile.statistics(layout, 1, real), tile.empty((AT_ONCE, columns), np.int32)
+    layout, real = tile.layout(n, k), out.dtype
+    fold, columns, weighed = layout.fold, layout.columns, optimal or baseline.size > 0
+    height = 1 if fold else columns
+    size = (height * k + LANES - 1) // LANES * LANES
+    own, flat = tile.empty((2 * max(size, height * width(k)),), real), out.reshape(n * k)
+    room, d = tile.empty((4, size), real), np.empty(columns, real)
+    y, m, q, moved = room[0], room[1], room[2], room[3]
+    p, scratch = tile.scratch(layout, 2, real)
+    s, best = tile.statistics(layout, 2, real)
+    (arg,) = tile.statistics(layout, 1, np.int32)
+    top, rest = np.empty(columns, np.int32), np.empty(columns, real)
     cells = value.size
-    deviation, origin = np.empty((1, cells)), np.zeros(cells)
-    shift = np.empty((1, cells if shifted else 0))
+    deviation, origin = np.empty(cells), np.zeros(cells)
+    shift = np.empty(cells if baseline.size > 0 else 0)
     inverse, per, head, tail = like(1.0 / over, out), n // max(cells, 1), 0, 0
     if n == 0:
         settle_means(deviation, shift, value, last, 0, cells, samples, baseline)
-    for b in chunk_range(layout.blocks, chunk, chunks):
-        row = tile.first_row(layout, b)
+    for row in tile.rows(layout, chunk, chunks):
         end = last_row(row, k, columns, n)
         if (end - 1) // per >= tail:
             head, tail = row // per, (end - 1) // per + 1
             settle_means(deviation, shift, value, last, head, tail, samples, baseline)
-        begin(own, sums, b)
-        take(own, row, k, z, x, first, arg, d, s)
-        load_cells(m, s, deviation, origin, row, end, n)
-        centre_tile(own, m[0], samples, inverse)
-        if optimal or shifted:
-            mean_features(p, logits, row, m[0], s, single, fold)
-            if not optimal:
-                load_cells(m, s, shift, origin, row, end, n)
-            sum_rest(p, d[0], arg[0], s, scratch, logits, row, single, fold)
-        if optimal:
-            multiply_optima(own, samples, p, arg[0], s)
-        elif shifted:
-            add_scores(own, m[0], samples, inverse, p, arg[0], s)
-        tile.store(out, own[0], row)
+        here = slice(0, (end - row) * k)
+        begin(own, sums, row, end)
+        take(own, row, end, k, z, x, first, d)
+        if k == 1:
+            keep_second(own, end - row)
+        spread(m[here], deviation, origin, row * k, per * k)
+        if weighed:
+            mean_features(p, logits, row, best, s, single, fold)
+            sum_rest(p, best, arg, s, scratch, logits, row, single, fold)
+            tile.store(q[: height * k].reshape((height, k)), p, 0)
+            tile.store_categories(top, arg, 0, fold)
+            tile.store_statistics(rest, s, 0, fold)
+            if optimal:
+                optimal_rows(y, own, m, samples, inverse, q)
+            else:
+                spread(moved[here], shift, origin, row * k, per * k)
+                score_rows(y, own, m, moved, samples, inverse, q)
+            given = samples, inverse, q, top[: end - row], rest, optimal
+            finish_likeliest(y[here], own, m, moved, *given)
+        else:
+            centre_rows(y, own, m, samples, inverse)
+        assign(flat[row * k : end * k], y[here])
 
 
 @block

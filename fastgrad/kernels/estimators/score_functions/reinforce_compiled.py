@@ -33,7 +33,7 @@ def categories(chunk, chunks, where, first, logits, noise, samples, width, about
     over, baseline, optimal = about
     cells, n = value.size, len(logits)
     z, x = np.empty(samples * width * (n // max(cells, 1)), np.int32), np.empty(samples * width)
-    zeros, none = np.zeros(width), np.empty((0, 2, 1, 1), out.dtype)
+    zeros, none = np.zeros(width), np.empty((0, 4), out.dtype)
     bad = np.zeros(1, np.bool_)
     for b in chunk_range(bands.count(cells, width), chunk, chunks):
         head, tail, low, high = bands.bounds(b, width, cells, n)
@@ -52,7 +52,7 @@ def sites(chunk, chunks, where, first, logits, noise, samples, width, about, val
     over, baseline, optimal = about
     cells, n = value.size, len(logits)
     z, x = np.empty(samples * width * (n // max(cells, 1)), np.int32), np.empty(samples * width)
-    zeros, none = np.zeros(width), np.empty((0, 2, 1, 1), out.dtype)
+    zeros, none = np.zeros(width), np.empty((0, 4), out.dtype)
     flat = logits.reshape(n)
     for b in chunk_range(bands.count(cells, width), chunk, chunks):
         head, tail, low, high = bands.bounds(b, width, cells, n)
