@@ -45,10 +45,7 @@ class Plan(NamedTuple):
     sweeps: int
 
     def steps_for(self, colors: int) -> int:
-        """Return the steps of annealing with so many colours: it pays most where they are few.
-
-        Their least number is even, since the palette learns in every second one, if it is late.
-        """
+        """Return the steps of annealing with so many colours: it pays most where they are few."""
         return max(2, self.steps // 4 * 2, min(self.steps, self.steps * FEW // colors))
 
     def trials_for(self, colors: int) -> int:

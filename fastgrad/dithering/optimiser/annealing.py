@@ -235,7 +235,7 @@ def anneal(
     fit : Fit, optional
         The way to learn the state's palette; by default the palette does not change.
     learn : int, optional
-        Number of steps between two fits.
+        Number of steps between two fits, the last of which is in the last step.
 
     Yields
     ------
@@ -248,6 +248,7 @@ def anneal(
     for i, (progress, steps) in enumerate(plan):
         temperature = scale * HOT * (COLD / HOT) ** progress
         value = state.step(1 / temperature)
-        if fit is not None and progress >= LEARN_FROM and (i + 1) % learn == 0:
+        due = (steps - 1 - i) % learn == 0  # in the last step in any case
+        if fit is not None and progress >= LEARN_FROM and due:
             state.palette = fit(state.draw(fit.sample), state.palette)
         yield value, steps

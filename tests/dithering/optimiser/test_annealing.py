@@ -1,6 +1,8 @@
 """The parts of the dithering optimiser against slow references and their own optimality."""
 
 import time
+from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -80,6 +82,17 @@ def test_annealing_lowers_the_expected_loss():
     assert history[-1] < 0.9 * history[1]
     indices = state.draw()
     assert state.loss.of(indices, colours) < 1.2 * history[-1]
+
+
+@pytest.mark.parametrize(("steps", "fits"), [(1, 0), (2, 1), (3, 1), (4, 1), (8, 2), (11, 3)])
+def test_the_palette_learns_in_the_last_step(steps, fits):
+    """A single step is not annealed: it is as hot as the first."""
+    state = SimpleNamespace(palette=np.eye(3), step=lambda precision: 0.0, draw=lambda sample: None)
+    fit, learned = mock.Mock(side_effect=lambda labels, colours: colours), []
+    for _ in annealing.anneal(state, annealing.schedule(steps), fit=fit):
+        learned.append(fit.call_count)
+    assert learned[-1] == fits
+    assert steps == 1 or learned[-2] == fits - 1
 
 
 def test_draw_follows_the_probabilities():
