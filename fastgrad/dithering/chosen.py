@@ -74,7 +74,7 @@ def choose_colors(
         image, palette=Swatches(colors, device, eye), alpha="blend", weights=weights, solid=False
     )
     options = given.options(sigma=sigma, ppd=ppd, nu=nu, space=space)
-    viewing = Viewing(**options, local_weights=local_weights).settled(number)
+    viewing = Viewing(**options, local_weights=local_weights).settled(number, learned=False)
     problem = Problem(given.values, viewing, palette=colors, weights=given.weights)
     return choose(problem.loss(), problem.from_srgb(colors), number, rng=rng)
 

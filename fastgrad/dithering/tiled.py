@@ -217,7 +217,8 @@ class _Work:
         self.tiles, self.pace, self.callback = tiles, pace, callback
         values = values if values.ndim == 3 else np.repeat(values[..., None], 3, axis=2)
         self.linear = colour.to_linear(values)
-        self.space, settled = colour.SPACES[viewing.space], viewing.settled(tiles.colors)
+        self.space = colour.SPACES[viewing.space]
+        settled = viewing.settled(tiles.colors, learned=False)
         self.heavy = None
         if weights is not None:
             self.heavy = check_weights(weights, values.shape[:2]).astype(np.float32)

@@ -16,6 +16,7 @@ from fastgrad.dithering.eye.lightness import sensitivity
 __all__ = ["Blur", "Viewing"]
 
 NU = 0.05  # for 16 colours or more; with fewer, grain is all there is to make tones of
+LEARNED = 0.055  # where all of a palette is learned: in the end tones are made up for
 LIGHT = ("linear", "opponent")  # spaces whose numbers are light, not its lightness
 MOST_SIGMA, MOST_PPD, MOST_NU = 8, 200, 1e9
 
@@ -42,8 +43,8 @@ class Viewing:
         Pixels per degree of the visual field, 1 to 200: the blur is then Nasanen's model of the eye
         instead of a Gaussian.
     nu : float, optional
-        Weight of the squared error without blur, 0 to 1e9; by default 0.05, and less for fewer
-        colours than 16.
+        Weight of the squared error without blur, 0 to 1e9; by default 0.05, or 0.055 where all of
+        a palette is learned, and less for fewer colours than 16.
     local_weights : bool, optional
         Whether errors are multiplied by the eye's local sensitivity to light; by default in the
         linear spaces, "linear" and "opponent".
@@ -56,7 +57,7 @@ class Viewing:
     Examples
     --------
     >>> Viewing(space="oklab").settled(4)
-    Viewing(space='oklab', sigma=1.0, ppd=None, nu=0.025, local_weights=False)
+    Viewing(space='oklab', sigma=1.0, ppd=None, nu=0.0275, local_weights=False)
     """
 
     space: SpaceName = "opponent"
@@ -75,13 +76,15 @@ class Viewing:
             _validate.number(self.nu, "nu", 0, MOST_NU)
         _validate.choice(self.local_weights, "local_weights", (None, True, False))
 
-    def settled(self, colors: int) -> Viewing:
+    def settled(self, colors: int, *, learned: bool = True) -> Viewing:
         """Return the same conditions with ``nu`` and ``local_weights`` set to their defaults.
 
         Parameters
         ----------
         colors : int
             Size of the palette.
+        learned : bool, optional
+            Whether all of it is learned.
 
         Returns
         -------
@@ -89,7 +92,9 @@ class Viewing:
             Conditions in which neither option is None.
         """
         local = self.space in LIGHT if self.local_weights is None else self.local_weights
-        nu = NU * min(1.0, (colors / 16) ** 0.5) if self.nu is None else self.nu
+        if self.nu is not None:
+            return replace(self, local_weights=local)
+        nu = (LEARNED if learned else NU) * min(1.0, (colors / 16) ** 0.5)
         return replace(self, nu=nu, local_weights=local)
 
     @property

@@ -103,7 +103,6 @@ class Problem:
             known = " or ".join(map(repr, LIGHT))
             raise ValueError(f"space must be {known} with dot_gain, got {viewing.space!r}")
         self._gain = dot_gain
-        self.viewing = viewing.settled(self.colors)
         self.weights = None if weights is None else check_weights(weights, size).astype(np.float32)
         self.previous = None if previous is None else _indices(previous, size, self.colors)
 
@@ -131,6 +130,7 @@ class Problem:
             fixed = self.pins.palette
         elif self.pins is not None:
             kept = self.pins.palette
+        self.viewing = viewing.settled(self.colors, learned=fixed is None and self.pins is None)
         self.fixed = fixed
         self._channels = slice(0, pixels.shape[2])
         self._kept = kept

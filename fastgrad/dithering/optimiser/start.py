@@ -20,7 +20,8 @@ from fastgrad.random import RNG
 
 __all__ = ["Trials", "box_means"]
 
-CLUSTERINGS = 5  # rounds of k-means: more is left to the annealing
+CLUSTERINGS = 5, 8  # rounds of k-means of few and many colours: more is left to the annealing
+FEW = 16  # colours
 ROUNDS = 2  # of descent and fit after that
 PIXELS = 1 << 14  # of the small copy of the picture on which the trials are run
 
@@ -56,7 +57,8 @@ class Trials:
             counting = encoded[weights > 0][None]
         locked = colour.encode(problem.locked)
         self._fit = Fit(Sample(self._loss), problem.space, len(locked))
-        options = {"trials": trials, "locked": locked, "iterations": CLUSTERINGS}
+        rounds = CLUSTERINGS[problem.colors > FEW]  # there are fewer steps for many
+        options = {"trials": trials, "locked": locked, "iterations": rounds}
         self._encoded = initial(counting, problem.colors, rng=key.fold_in(0), **options)
 
     def palette(self, trial: int) -> FloatArray:
