@@ -23,7 +23,8 @@ from fastgrad.dithering.thrifty_run import ThriftyRun
 
 __all__ = ["Begin", "Thrift", "rated", "thrifty"]
 
-COUNTS = tuple(2**i for i in range(1, 9))  # numbers of colours that are tried
+OCTAVE = 2  # places by which a number of colours is doubled
+COUNTS = tuple(round(2 ** (1 + i / OCTAVE)) for i in range(7 * OCTAVE + 1))  # that are tried
 AT_32, DOUBLED = 1.8, 1.2  # bits a pixel at the first rate: of 32 colours, and what doubling adds
 LITTLE = 1  # the place of little grain, with which trials begin
 
@@ -250,7 +251,7 @@ class _Trials:
         def merit(trade: Trade) -> float:
             return trade.score_at(most) - (0 if trade.plain[0] > NEAR * most else UNUSED)
 
-        choice, best, step = self._climb(4 + doublings, merit), None, 1
+        choice, best, step = self._climb(4 + doublings, merit), None, OCTAVE
         while True:
             run = self._run(choice)
             if (size := run.fit_into(most, self._size_of)) > most:
@@ -258,12 +259,12 @@ class _Trials:
                     return best
                 if choice.colors == 0:
                     raise SizeError(size, most)
-                step = -1
+                step = -OCTAVE
             elif step < 0 or run.exact or size >= NEAR * most or choice.colors == len(COUNTS) - 1:
                 return run
             else:  # bytes are left for more colours
                 best = run
-            choice = choice._replace(colors=choice.colors + step)
+            choice = self._moved(choice, step)
 
     def of_quality(self, quality: float) -> ThriftyRun:
         """Return the run of the smallest file that was found with such a score."""
@@ -276,7 +277,12 @@ class _Trials:
                 return run
             if choice.colors == self._places[-1]:
                 raise QualityError(highest, quality)
-            choice = choice._replace(colors=choice.colors + 1)
+            choice = self._moved(choice, OCTAVE)
+
+    def _moved(self, choice: Choice, step: int) -> Choice:
+        """Return a choice of more colours, or of fewer, as far as there are any."""
+        places = self._places
+        return choice._replace(colors=min(max(choice.colors + step, places[0]), places[-1]))
 
     @property
     def _places(self) -> range:
@@ -295,10 +301,10 @@ class _Trials:
                 points.append((self._size_of(rated), self._score_of(rated)))
             return merit(Trade(points[0], points[-1]))
 
-        first = min(max(place, 0), self._places[-1])
+        first = min(max(OCTAVE * place, 0), self._places[-1])
         weaker = range(len(self._strengths))
         start = Choice(first, min(LITTLE, weaker[-1]))
-        return climb(tried, start, self._places, weaker)
+        return climb(tried, start, self._places, weaker, (OCTAVE, 1))
 
     def _run(self, choice: Choice, *, quick: bool = False) -> ThriftyRun:
         """Begin a run."""
