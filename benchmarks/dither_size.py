@@ -5,18 +5,21 @@
 
 Everybody's indices are written by the same encoder: rows without a filter, packed or of 8 bits,
 whichever is smaller, by the best Deflate that is installed. So encoders do not decide. Rivals:
-imagequant at its slowest speed and dithering 1.0, pngquant at its slowest, Pillow. The pictures are
+imagequant at dithering 1.0 and its own speed, which its package does not let one set; pngquant at
+its slowest, Pillow. The pictures are
 those in scikit-image's wheel; larger ones are scaled down to --side pixels. Below 400 or so,
 SSIMULACRA2 says little: its coarsest scale is a 32nd.
 
-Ours are several numbers of colours and strengths of dithering at several rates. What `max_bytes`
-and `quality` would choose lies on their frontier, and is read off it between neighbouring points:
+Ours are what `fastgrad.dither` makes of a rival's score, or of its bytes, with no other option:
 
-- bytes at a rival's SSIMULACRA2, as a share of its bytes
-- SSIMULACRA2 and FLIP (low is good) at a rival's bytes, less the rival's
+- `quality`: bytes at a rival's SSIMULACRA2, as a share of its bytes
+- `max_bytes`: SSIMULACRA2 and FLIP (low is good) at a rival's bytes, less the rival's
 
-Besides: what the model of bits predicts of the indices, beside what they take. Judges and rivals
-are left out where they are not installed: imagequant, pngquant, ssimulacra2, flip-evaluator.
+A picture that a rival keeps as it is, of a score of 100, is nobody's to make smaller.
+
+Besides, of some numbers of colours and strengths of dithering at several rates: what the model of
+bits predicts of the indices, beside what they take, and how much time a rate takes. Judges and
+rivals are left out where they are not installed: imagequant, pngquant, ssimulacra2, flip-evaluator.
 """
 
 import argparse
@@ -31,6 +34,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+import fastgrad as fg
 from benchmarks.dither_tools import flip, ssimulacra2
 from fastgrad.dithering import Viewing
 from fastgrad.dithering.choices import ways
@@ -44,8 +48,8 @@ from fastgrad.dithering.thrifty_run import ThriftyRun
 IMAGES = ("astronaut", "brick", "camera", "chelsea", "coffee", "coins", "ihc", "moon", "page")
 IMAGES += ("motorcycle_left", "rocket")
 COLORS = (16, 64, 256)
-OURS = (8, 16, 32, 64, 128, 256)
-RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3)
+RATES = (1e-5, 1e-4, 1e-3)
+FRAME = 69  # bytes of a PNG beside its palette and its pixels
 
 
 def load(name, side):
@@ -151,19 +155,19 @@ def frontier(points):
     return np.array(best)
 
 
-def beside(rival, points):
+def beside(rival, image):
     """Return share of bytes at a rival's score, and differences of both scores at its bytes."""
-    edge = frontier(points)
-    sizes, scores, flips = np.log(edge[:, 0]), edge[:, 1], edge[:, 2]
-    share = np.nan
-    if scores[0] <= rival[1] <= scores[-1]:
-        share = np.exp(np.interp(rival[1], scores, sizes)) / rival[0]
-    elif rival[1] < scores[0]:
-        share = edge[0, 0] / rival[0]
-    at = np.log(rival[0])
-    if at < sizes[0]:
-        return share, np.nan, np.nan
-    return share, np.interp(at, sizes, scores) - rival[1], np.interp(at, sizes, flips) - rival[2]
+    size, score, error = rival
+    found = []
+    for asked in ({"quality": max(score, 0)}, {"max_bytes": size + FRAME}):
+        try:
+            result = fg.dither(image, **asked)
+        except ValueError:  # there is no such picture
+            found.append((np.nan,) * 3)
+            continue
+        found.append(measured(result.indices, result.palette, image))
+    (small, _, _), (_, good, seen) = found
+    return small / size, good - score, seen - error
 
 
 def report(images, counts, side):
@@ -178,13 +182,13 @@ def report(images, counts, side):
                     others[tool, colors] = measured(*rival(image, colors), image)
                 except ImportError as error:
                     print(f"left out: {tool} ({error})")
-        for colors, rate, plain, more, *point, predicted in ours(image, OURS, RATES):
+        for colors, rate, plain, more, *point, predicted in ours(image, counts, RATES):
             points.append((*point, predicted, colors, rate, plain, more))
         print(f"\n### {name}, {image.shape[1]} x {image.shape[0]}\n")
         print("| beside | bytes | SSIMULACRA2 | FLIP | bytes at its score | more points | FLIP |")
         print("|---|---|---|---|---|---|---|")
         for (tool, colors), rival in others.items():
-            share, score, error = beside(rival, [p[:3] for p in points])
+            share, score, error = beside(rival, image)
             rows.setdefault((tool, colors), []).append((share, score, error))
             shown = f"{rival[0]} | {rival[1]:.1f} | {rival[2]:.4f} | {share:.3f}"
             print(f"| {tool}, {colors} | {shown} | {score:+.1f} | {error:+.4f} |", flush=True)
