@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from fastgrad.dithering.choices import TRIALS, Choice, Trade, climb, scores
+from fastgrad.dithering.choices import FINER, TRIALS, Choice, Trade, climb, scores
 
 
 def test_climbing_finds_the_top_of_a_hill():
@@ -28,6 +28,18 @@ def test_a_step_that_was_good_is_taken_again():
 
     assert climb(merit, Choice(6, 0), range(8), range(3)) == Choice(0, 0)
     assert asked[3:] == [Choice(n, 0) for n in (5, 4, 3, 2, 1, 0)]
+
+
+def test_finer_strides_look_for_colours_between():
+    asked = []
+
+    def merit(choice):
+        asked.append(choice)
+        return -abs(choice.colors - 7) - choice.strength
+
+    assert climb(merit, Choice(4, 0), range(15), range(3), (2, 1)) == Choice(7, 0)
+    assert all(choice.colors % 2 == 0 for choice in asked[:-1])
+    assert len(asked) == len(set(asked)) <= TRIALS + FINER
 
 
 def test_climbing_stays_where_nothing_else_is():

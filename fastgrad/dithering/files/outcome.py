@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastgrad._typing import Array, ByteArray
+from fastgrad.dithering.metrics.ssimulacra2 import of_frames
 from fastgrad.dithering.pictures import (
     animation,
     device_files,
@@ -144,8 +145,8 @@ class Outcome:
 
     @property
     def score(self) -> float:
-        """The mean of the scores."""
-        return float(np.mean(self.scores))
+        """The score of all frames together."""
+        return of_frames(self.scores)
 
     @property
     def first(self) -> Outcome:

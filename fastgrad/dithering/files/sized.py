@@ -32,7 +32,7 @@ def run(
 
     A still picture is fitted by `fastgrad.dither`. Of an animation, and where there is more in the
     file than `fastgrad.dither` knows of, the rate is searched for all frames together. The quality
-    of an animation is the mean of its frames'.
+    of an animation is the mean of the lowest tenth of its frames'.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ import numpy as np
 from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.dithering.metrics.psnr_and_ssim import values
 
-__all__ = ["Ssimulacra2"]
+__all__ = ["Ssimulacra2", "of_frames"]
 
 ABSORBANCE = np.array(  # of linear light by three kinds of receptors, and what they see in the dark
     [
@@ -20,6 +20,7 @@ ABSORBANCE = np.array(  # of linear light by three kinds of receptors, and what 
 )
 DARK = 0.0037930732552754493
 SCALES, LEAST = 6, 8  # halvings and one; the least side of a picture
+WORST = 10  # of so many frames, one counts
 SIGMA, RADIUS = 1.5, 5  # of the blur
 FLOOR = 0.0009  # of variances
 # How much mean and fourth norm of each map weigh: of what is not alike, of what is added, and of
@@ -123,6 +124,30 @@ class Ssimulacra2:
                 if weight[kind + 3]:
                     total += weight[kind + 3] * np.square(np.square(found)).mean() ** 0.25
         return _from_distance(float(total))
+
+
+def of_frames(scores: ArrayLike) -> float:
+    """Return the score of an animation: the mean of the lowest tenth of its frames' scores.
+
+    A mean of all would let a ruined frame pass among good ones.
+
+    Parameters
+    ----------
+    scores : array_like, shape (frames,)
+        The scores; of ten frames or fewer, the lowest counts.
+
+    Returns
+    -------
+    float
+        The score.
+
+    Examples
+    --------
+    >>> of_frames([70.0] * 19 + [10.0])
+    40.0
+    """
+    lowest = np.sort(np.asarray(scores, np.float64))
+    return float(lowest[: -(-len(lowest) // WORST)].mean())
 
 
 def _from_distance(total: float) -> float:

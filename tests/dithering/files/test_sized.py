@@ -45,7 +45,7 @@ def test_frames_of_a_gif_may_have_their_own_colours(tmp_path, monkeypatch, endin
             image.seek(i)
             shown.append(np.asarray(image.convert("RGB")))
     scores = [Ssimulacra2(values).score(picture) for values, picture in zip(frames, shown)]
-    assert 50 <= np.mean(scores) < 82  # a small picture is all edges
+    assert 50 <= min(scores) < 82  # a small picture is all edges
     assert len(result.palette) <= 16
     counts = [len(np.unique(picture.reshape(-1, 3), axis=0)) for picture in shown]
     both = len(np.unique(np.reshape(shown, (-1, 3)), axis=0))
