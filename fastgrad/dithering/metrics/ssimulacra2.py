@@ -20,6 +20,7 @@ ABSORBANCE = np.array(  # of linear light by three kinds of receptors, and what 
 )
 DARK = 0.0037930732552754493
 SCALES, LEAST = 6, 8  # halvings and one; the least side of a picture
+ROUNDING = 1e-9  # distances are no less, but of equal pictures
 WORST = 10  # of so many frames, one counts
 SIGMA, RADIUS = 1.5, 5  # of the blur
 FLOOR = 0.0009  # of variances
@@ -154,7 +155,7 @@ def _from_distance(total: float) -> float:
     """Turn the weighted sum into a score."""
     x = 0.9562382616834844 * total
     x = x * (2.326765642916932 + x * (-0.020884521182843837 + x * 6.248496625763138e-05))
-    return 100.0 - 10.0 * x**0.6276336467831387 if x > 0 else 100.0
+    return 100.0 - 10.0 * x**0.6276336467831387 if x > ROUNDING else 100.0
 
 
 def _scales(image: ArrayLike) -> Iterator[Array]:

@@ -24,7 +24,9 @@ def pair(height, width):
 )
 def test_score_is_that_of_the_package(shape, score):
     original, picture = pair(*shape)
-    assert Ssimulacra2(original).score(picture) == pytest.approx(score, abs=1e-5)
+    judge = Ssimulacra2(original)
+    assert judge.score(picture) == pytest.approx(score, abs=1e-5)
+    assert judge.score(original) == 100
 
 
 @pytest.mark.optional
