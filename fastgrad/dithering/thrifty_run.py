@@ -23,6 +23,7 @@ LAST = 1 << 20  # pixels, at most, to which the palette is fitted
 RISE, LAST_ROUNDS = 2.0, 3  # the rate rises, and stays in the last rounds
 FITS = 2  # the palette is fitted after every second round, the last but one among them
 ENTRY = 32  # bits that an entry of the palette takes in a file
+PAGE = 2  # colours of a page
 TRIES = 8  # entries at most that are merged with others at a time
 State: TypeAlias = "tuple[ByteArray, FloatArray]"  # indices and palette
 
@@ -47,15 +48,19 @@ class ThriftyRun(Run):
         rate : float
             What a bit per pixel costs, as a loss.
         """
+        if rate:
+            self._release()
         self._take(self._thinned(rate, self._whole_picture(), self.colors))
 
     @property
     def exact(self) -> bool:
-        """Whether every pixel has the one colour that it is to have."""
-        return self.problem.pins is not None and self.problem.pins.whole
+        """Whether every pixel has the one colour that it is to have: a page of two colours."""
+        pins = self.problem.pins
+        return pins is not None and pins.whole and len(pins.palette) == PAGE
 
     def at(self, rate: float) -> Dithering:
         """Return the result that `thin` leads to, and leave the run as it is."""
+        self._release()
         before = self.indices, self.colors
         self.thin(rate)
         found = self.result()
@@ -77,6 +82,7 @@ class ThriftyRun(Run):
         int
             Bytes of the file; above ``max_bytes`` if no rate makes it small enough.
         """
+        self._release()
         state = self._whole_picture(), self.colors
         size, rates = size_of(self.result()), Rates(max_bytes, self.first)
         above, best, least = state, None, size  # pictures that are too large, and that are not
@@ -122,6 +128,7 @@ class ThriftyRun(Run):
         held = score_of(self.result())
         if held < quality or self.exact:
             return held
+        self._release()
         best, rates, over = (
             (self._whole_picture(), self.colors),
             ScoreRates(quality, self.first),
@@ -136,6 +143,14 @@ class ThriftyRun(Run):
             over = rates.told(score)
         self._take(best)
         return held
+
+    def _release(self) -> None:
+        """Let pixels of a smooth picture, pinned as they are next to their colours, have others."""
+        pins = self.problem.pins
+        if pins is not None and pins.whole and not self.exact:
+            self.indices = self._picture = self._whole_picture()
+            self.problem.pins, self.loss = None, self.full_loss
+            self._value = self.loss.of(self.indices, self.colors)
 
     def _whole_picture(self) -> ByteArray:
         """Return a copy of the picture with the pinned pixels in their places."""
