@@ -48,7 +48,7 @@ def importable(monkeypatch):
     monkeypatch.setitem(sys.modules, "test_processes", sys.modules[__name__])
 
 
-@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("count", [1, 2])
 def test_answers_come_in_order(count):
     found = list(processes.answers(square, [3, -1, 2, 5], count))
     assert [answer.value for answer in found] == [9, None, 4, 25]
