@@ -18,6 +18,7 @@ from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.special import exp_normal, expm1, log1p, log_normal, previous
 from fastgrad.kernels.tiles import tile
 from fastgrad.kernels.tiles.factors import item
+from fastgrad.kernels.tiles.memory import flattened
 
 
 @inline
@@ -42,7 +43,7 @@ def fill_odds(w, bits, start, sample, purpose, key):
     """w = u / (1 - u) of one block and sample."""
     wide_vectors()
     fill_bits(bits, start, 1, tile.FOLD // 4, sample, purpose, key)
-    high, low = bits[0].reshape(w.size), bits[-1].reshape(w.size)
+    high, low = flattened(bits[0]), flattened(bits[-1])
     for c in range(w.size):
         w[c] = odds(high[c], low[c], w)
 

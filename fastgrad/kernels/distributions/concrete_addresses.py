@@ -12,6 +12,7 @@ import numpy as np
 from fastgrad.kernels.compiler.addresses import array_at, read_only, run
 from fastgrad.kernels.compiler.jit import Compiled
 from fastgrad.kernels.tiles import check
+from fastgrad.kernels.tiles.memory import flattened
 
 
 @functools.cache
@@ -20,7 +21,7 @@ def gumbel_softmax(real):
 
     def draw(code, logits, out, n, k, samples, key_0, key_1, first_sample, row, scale, mode):
         rows = read_only(array_at(logits, (n, k), real))
-        if check.flags(rows.reshape(n * k)) != check.FINE:
+        if check.flags(flattened(rows)) != check.FINE:
             return False
         noise = (np.uint32(key_0), np.uint32(key_1)), first_sample, row
         x = array_at(out, (samples, n, k), real)

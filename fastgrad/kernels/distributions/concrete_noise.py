@@ -13,7 +13,7 @@ from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.special import log_normal
 from fastgrad.kernels.simd.vectors import LANES, filled, load, prefetch, store
 from fastgrad.kernels.tiles import columns as col
-from fastgrad.kernels.tiles.elementwise import flat
+from fastgrad.kernels.tiles.memory import flattened
 
 
 @block
@@ -24,7 +24,12 @@ def perturb(w, t, bits, best, arg, fold, ahead):
     """
     wide_vectors()
     at, columns = 0, t.shape[1]
-    logits, perturbed, first, second = flat(t), flat(w), flat(bits[0]), flat(bits[-1])
+    logits, perturbed, first, second = (
+        flattened(t),
+        flattened(w),
+        flattened(bits[0]),
+        flattened(bits[-1]),
+    )
     for c in range(0, columns, LANES):
         high, winner = filled(like(-np.inf, t)), filled(np.int32(0))
         for i in range(t.shape[0]):

@@ -31,8 +31,8 @@ from fastgrad.kernels.simd.special import INLINE, elementary, exp_raised
 from fastgrad.kernels.simd.vectors import LANES, filled, load, prefetch, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
-from fastgrad.kernels.tiles.elementwise import flat
 from fastgrad.kernels.tiles.factors import entry
+from fastgrad.kernels.tiles.memory import flattened
 
 PART = 128  # terms that are added one by one; sums of more are sums of such parts
 APART_4, APART_8 = 1 - 2.0**-16, 1 - 2.0**-43  # for numbers of either size
@@ -120,7 +120,7 @@ def find(w, bits, best, second, arg, fold, ahead):
     """
     wide_vectors()
     at, columns = 0, w.shape[1]
-    weights, first, low = flat(w), flat(bits[0]), flat(bits[-1])
+    weights, first, low = flattened(w), flattened(bits[0]), flattened(bits[-1])
     for c in range(0, columns, LANES):
         high, after, winner = filled(like(-1, w)), filled(like(0, w)), filled(np.int32(0))
         for i in range(w.shape[0]):
@@ -145,7 +145,7 @@ def race(y, w, bits, best, second, arg, total, exponent, fold, ahead):
     """Do as `find`, and fill y with the terms of ratios, total with their column sums."""
     wide_vectors()
     at, columns, zero = 0, w.shape[1], like(0, w)
-    weights, terms, first, low = flat(w), flat(y), flat(bits[0]), flat(bits[-1])
+    weights, terms, first, low = flattened(w), flattened(y), flattened(bits[0]), flattened(bits[-1])
     how = shape(exponent, w)
     for c in range(0, columns, LANES):
         high, after, winner = filled(like(-1, w)), filled(zero), filled(np.int32(0))

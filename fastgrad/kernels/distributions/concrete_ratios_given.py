@@ -17,7 +17,7 @@ from fastgrad.kernels.simd.intrinsics import fma, like, where
 from fastgrad.kernels.simd.special import INLINE, elementary, exp_raised
 from fastgrad.kernels.simd.vectors import LANES, filled, load, prefetch, store
 from fastgrad.kernels.tiles import columns as col
-from fastgrad.kernels.tiles.elementwise import flat
+from fastgrad.kernels.tiles.memory import flattened
 
 PART = 128  # terms that are added one by one; sums of more are sums of such parts
 
@@ -107,7 +107,7 @@ def race(y, w, bits, time, best, second, arg, total, exponent, fold, ahead):
     """
     wide_vectors()
     at, columns, zero = 0, w.shape[1], like(0, w)
-    weights, terms, first, low = flat(w), flat(y), flat(bits[0]), flat(bits[-1])
+    weights, terms, first, low = flattened(w), flattened(y), flattened(bits[0]), flattened(bits[-1])
     how = shape(exponent, w)
     for c in range(0, columns, LANES):
         mine, winner = load(time, c), load(arg, c)

@@ -28,6 +28,7 @@ from fastgrad.kernels.random.philox import NOISE
 from fastgrad.kernels.simd.intrinsics import fma, like, where
 from fastgrad.kernels.simd.special import exp, log_normal
 from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.memory import reshaped
 
 CHAINS = 32  # sums side by side, to hide the latency of additions
 
@@ -181,7 +182,7 @@ def sample(chunk, chunks, logits, costs, budget, lead, noise, out):
     depth = columns(items)
     p, b = np.empty((items, budget + 1)), np.empty((2, lead + budget + 1))
     bits, u = np.empty((2, depth, tile.FOLD), np.uint32), np.empty(depth * tile.FOLD)
-    flat = bits.reshape((2, u.size))
+    flat = reshaped(bits, (2, u.size))
     for row in chunk_range(n, chunk, chunks):
         odds(p, b, logits[row], costs)
         start = (row + offset) * (u.size // 4)

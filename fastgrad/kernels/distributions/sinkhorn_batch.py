@@ -20,6 +20,7 @@ from fastgrad.kernels.simd.intrinsics import like
 from fastgrad.kernels.simd.special import log_normal
 from fastgrad.kernels.tiles import tile
 from fastgrad.kernels.tiles.elementwise import assign
+from fastgrad.kernels.tiles.memory import flattened
 
 PATIENCE = 50  # iterations, or as many as columns, before Newton's method
 
@@ -41,14 +42,14 @@ def add_noise(y, x, noise, scale):
 @block
 def perturb_one(y, x, noise, bits, scale, address, sample, key):
     """y = x + scale Gumbel noise of the problem at this address; noise and bits are scratch."""
-    flat_y, flat_x = y.reshape(y.size), x.reshape(x.size)
+    flat_y, flat_x = flattened(y), flattened(x)
     if scale == like(0, y):
         assign(flat_y, flat_x)
         return
     start = address * (noise.size // 4)
     fill_bits(bits, start, 1, tile.FOLD // 4, sample, NOISE, key)
     fill_exponential(noise, bits)
-    add_noise(flat_y, flat_x, noise.reshape(noise.size), scale)
+    add_noise(flat_y, flat_x, flattened(noise), scale)
 
 
 @kernel(cost=lambda out: out.size)

@@ -17,6 +17,7 @@ from fastgrad.kernels.random.philox import NOISE
 from fastgrad.kernels.simd.intrinsics import fma, like
 from fastgrad.kernels.simd.special import log, sigmoid, softplus
 from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.memory import reshaped
 
 CHAINS = 32  # sums side by side, to hide the latency of additions
 CLOSE = 0.25  # of the mean number to k
@@ -228,7 +229,7 @@ def sample(chunk, chunks, logits, k, noise, out):
     size = entries(k)
     x, q, b = np.empty(items), np.empty((2, items)), np.empty((items + 1, size))
     bits, u = np.empty((2, depth, tile.FOLD), np.uint32), np.empty(depth * tile.FOLD)
-    flat = bits.reshape((2, u.size))
+    flat = reshaped(bits, (2, u.size))
     for row in chunk_range(n, chunk, chunks):
         tilt(q, x, logits[row], k)
         tables(b, q, k)

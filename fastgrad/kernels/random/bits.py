@@ -9,6 +9,7 @@ from fastgrad.kernels.compiler.jit import block, inline, wide_vectors
 from fastgrad.kernels.random.philox import philox_lanes
 from fastgrad.kernels.simd.vectors import LANES
 from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.memory import reshaped
 
 
 @inline
@@ -34,7 +35,7 @@ def fill_bits(bits, start, along, down, sample, purpose, key):
     planes, depth, columns = bits.shape
     for plane in range(planes):
         word3 = np.uint32(purpose + plane)
-        lanes = bits[plane].reshape((depth, 4, columns // 4))
+        lanes = reshaped(bits[plane], (depth, 4, columns // 4))
         for i in range(depth):
             base = start + i * down
             for g in range(0, columns // 4, LANES):

@@ -15,6 +15,7 @@ from fastgrad.kernels.simd.formats import FORMATS
 from fastgrad.kernels.simd.intrinsics import fma, to_uint32, to_uint64, where
 from fastgrad.kernels.simd.special import INLINE, log_reduced, split
 from fastgrad.kernels.simd.vectors import LANES, load, store
+from fastgrad.kernels.tiles.memory import flattened
 
 
 def _from_bits(build):
@@ -107,7 +108,7 @@ def odds(form, word, half, unit):
 def fill_exponential(out, bits):
     """Fill a tile with exponentials, from bits of shape (planes, *out.shape)."""
     wide_vectors()
-    flat = out.reshape(out.size)
-    high, low = bits[0].reshape(out.size), bits[-1].reshape(out.size)
+    flat = flattened(out)
+    high, low = flattened(bits[0]), flattened(bits[-1])
     for i in range(0, out.size, LANES):
         store(flat, i, exponential(load(high, i), load(low, i), out))

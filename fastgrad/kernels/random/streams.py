@@ -22,6 +22,7 @@ from fastgrad.kernels.simd.special import cos_2pi, log_normal
 from fastgrad.kernels.simd.vectors import LANES, load, store
 from fastgrad.kernels.tiles import tile
 from fastgrad.kernels.tiles.elementwise import assign
+from fastgrad.kernels.tiles.memory import reshaped
 
 UNIFORM, EXPONENTIAL, GUMBEL, LOGISTIC, NORMAL = range(5)
 DEPTH = tile.TILE // tile.FOLD
@@ -101,7 +102,7 @@ def filler(kind):
         blocks = (offset + out.size + tile.TILE - 1) // tile.TILE - first
         noise = np.empty(tile.TILE, out.dtype)
         bits = np.empty((out.itemsize // 4, DEPTH, tile.FOLD), np.uint32)
-        flat_bits = bits.reshape((out.itemsize // 4, tile.TILE))
+        flat_bits = reshaped(bits, (out.itemsize // 4, tile.TILE))
         for b in chunk_range(blocks, chunk, chunks):
             begin = (first + b) * tile.TILE - offset
             head, tail = max(begin, 0), min(begin + tile.TILE, out.size)

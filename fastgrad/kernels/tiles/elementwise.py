@@ -1,21 +1,16 @@
 """Arithmetic on whole tiles and rows."""
 
-from fastgrad.kernels.compiler.jit import block, inline, wide_vectors
+from fastgrad.kernels.compiler.jit import block, wide_vectors
 from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.vectors import LANES, load, store
-
-
-@inline
-def flat(t):
-    """Return a tile as a flat array: tiles of one shape then share one index in a loop."""
-    return t.reshape(t.size)
+from fastgrad.kernels.tiles.memory import flattened
 
 
 @block
 def copy(w, t):
     """w = t, for tiles."""
     wide_vectors()
-    flat_w, flat_t = w.reshape(w.size), t.reshape(t.size)
+    flat_w, flat_t = flattened(w), flattened(t)
     for i in range(0, flat_w.size, LANES):
         store(flat_w, i, load(flat_t, i))
 
@@ -39,7 +34,7 @@ def subtract(out, x, constant):
 def shift(t, constant):
     """t -= constant, for tiles."""
     wide_vectors()
-    flat = t.reshape(t.size)
+    flat = flattened(t)
     for i in range(0, flat.size, LANES):
         store(flat, i, load(flat, i) - constant)
 
@@ -48,7 +43,7 @@ def shift(t, constant):
 def difference(a, b):
     """a -= b, where -inf less -inf is 0, for tiles."""
     wide_vectors()
-    flat_a, flat_b = a.reshape(a.size), b.reshape(b.size)
+    flat_a, flat_b = flattened(a), flattened(b)
     for i in range(0, flat_a.size, LANES):
         x, y = load(flat_a, i), load(flat_b, i)
         store(flat_a, i, where(x == y, like(0, a), x - y))
@@ -81,6 +76,6 @@ def power(out, x, n):
 def add(g, r):
     """g += r."""
     wide_vectors()
-    flat_g, flat_r = g.reshape(g.size), r.reshape(r.size)
+    flat_g, flat_r = flattened(g), flattened(r)
     for i in range(flat_g.size):
         flat_g[i] += flat_r[i]

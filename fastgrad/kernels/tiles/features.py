@@ -14,6 +14,7 @@ from fastgrad.kernels.simd.special import sigmoid
 from fastgrad.kernels.simd.vectors import LANES, load, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.memory import flattened
 from fastgrad.kernels.tiles.sums import ROWS
 
 
@@ -92,7 +93,7 @@ def place_ones(x, z):
     """Fill x, (n, K), with zeros and a one at category z."""
     wide_vectors()
     n, k = x.shape
-    flat = x.reshape(n * k)
+    flat = flattened(x)
     for i in range(flat.size):
         flat[i] = like(0, x)
     for c in range(n):

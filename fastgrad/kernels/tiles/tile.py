@@ -15,12 +15,9 @@ over `rows`.
 from typing import NamedTuple
 
 import numpy as np
-from numba import types
-from numba.extending import intrinsic, overload
 
 from fastgrad.kernels.compiler.jit import block, chunk_bounds, inline, wide_vectors
 from fastgrad.kernels.simd.intrinsics import like
-from fastgrad.kernels.simd.special import INLINE
 from fastgrad.kernels.simd.transpose import (
     deinterleave,
     interleave,
@@ -29,8 +26,15 @@ from fastgrad.kernels.simd.transpose import (
     tile_to_many_rows,
     tile_to_rows,
 )
-from fastgrad.kernels.simd.vectors import LINE, filled
+from fastgrad.kernels.simd.vectors import filled
 from fastgrad.kernels.simd.vectors import store as store_vector
+from fastgrad.kernels.tiles.memory import (  # noqa: F401  (kernels ask this module for room)
+    empty,
+    flattened,
+    reshaped,
+    scratch,
+    statistics,
+)
 
 WORD = np.uint64(32)
 
@@ -76,84 +80,12 @@ def rows(layout, chunk, chunks):
     return range(first_row(layout, begin), first_row(layout, end), step)
 
 
-# -- memory ------------------------------------------------------------------------------------
-
-
-@inline
-def empty(shape, dtype):
-    """Return an uninitialised array whose vectors do not straddle lines of the cache."""
-    n = np.int64(1)
-    for size in shape:
-        n *= size
-    raw = np.empty(n + LINE, dtype)  # as many numbers as bytes: room to skip to a line
-    skip = np.int64(-raw.ctypes.data % LINE) // raw.itemsize
-    return raw[skip : skip + n].reshape(shape)
-
-
-def scratch(layout, count, dtype):
-    """Return a tuple of `count` tiles, not initialised, in one piece of memory."""
-    raise NotImplementedError("for compiled code only")
-
-
-def statistics(layout, count, dtype):
-    """Return a tuple of `count` statistics, one entry a column, as `scratch` does tiles."""
-    raise NotImplementedError("for compiled code only")
-
-
-@overload(scratch, prefer_literal=True, jit_options=INLINE)
-def _scratch(layout, count, dtype):
-    number, line = count.literal_value, 8 * LINE // dtype.dtype.bitwidth
-
-    def implementation(layout, count, dtype):
-        # A line more than they need lies between pieces, lest all meet in one set of the cache.
-        distance = layout.depth * layout.columns + line
-        memory = empty((number * distance,), dtype)
-        return _cut(memory, distance, (layout.depth, layout.columns), number)
-
-    return implementation
-
-
-@overload(statistics, prefer_literal=True, jit_options=INLINE)
-def _statistics(layout, count, dtype):
-    number, line = count.literal_value, 8 * LINE // dtype.dtype.bitwidth
-
-    def implementation(layout, count, dtype):
-        distance = layout.columns + line
-        memory = empty((number * distance,), dtype)
-        return _cut(memory, distance, (layout.columns,), number)
-
-    return implementation
-
-
-def _piece(memory, distance, shape, i):
-    n = np.int64(1)
-    for size in shape:
-        n *= size
-    return memory[i * distance : i * distance + n].reshape(shape)
-
-
-@intrinsic(prefer_literal=True)
-def _cut(typingctx, memory, distance, shape, count):
-    """Return a tuple of `count` arrays of this shape, so far apart in flat memory."""
-    piece = memory.copy(ndim=len(shape))
-
-    def codegen(context, builder, signature, values):
-        kinds = piece(memory, distance, shape, types.intp)
-        pieces = []
-        for i in range(count.literal_value):
-            arguments = (*values[:3], context.get_constant(types.intp, i))
-            pieces.append(context.compile_internal(builder, _piece, kinds, arguments))
-        return context.make_tuple(builder, signature.return_type, pieces)
-
-    return types.UniTuple(piece, count.literal_value)(memory, distance, shape, count), codegen
-
-
 @inline
 def extent(out, row, layout):
     """Return those of the rows of out, flat, that a tile is going to be stored in."""
     n, k = out.shape
     first, last = max(row, 0), min(row + (1 if layout.fold else layout.columns), n)
-    return out.reshape(n * k)[first * k : last * k]
+    return flattened(out)[first * k : last * k]
 
 
 # -- moves -------------------------------------------------------------------------------------
@@ -163,7 +95,7 @@ def extent(out, row, layout):
 def load_flat(tile, x, padding):
     """Fill a wide tile from the first entries of x, shape (K,), and padding where x ends."""
     wide_vectors()
-    flat = tile.reshape(tile.size)
+    flat = flattened(tile)
     n = min(x.size, flat.size)
     for i in range(n):
         flat[i] = x[i]
@@ -181,7 +113,7 @@ def load(tile, x, row, padding):
     if k > NARROW:
         load_flat(tile, x[row], padding)
         return
-    lanes = tile.reshape((depth, 4, columns // 4))
+    lanes = reshaped(tile, (depth, 4, columns // 4))
     # For K < 4 a move of 4 categories reads beyond its own rows.
     end = min(n - 3 // k, row + columns)
     g = 0
@@ -225,11 +157,11 @@ def _storer(multiplied):
         n, k = out.shape
         depth, columns = tile.shape
         if k > NARROW:
-            flat, target = tile.reshape(depth * columns), out[row]
+            flat, target = flattened(tile), out[row]
             for i in range(k):
                 target[i] = multiplied(flat[i], factor, 0)
             return
-        lanes, quarter = tile.reshape((depth, 4, columns // 4)), columns // 4
+        lanes, quarter = reshaped(tile, (depth, 4, columns // 4)), columns // 4
         # As in load; what is written beyond must be this tile's own, as its next move repairs it.
         end = min(n, row + columns) - 3 // k
         g = 0
@@ -333,7 +265,7 @@ def store_statistics(out, s, row, fold):
         out[row] = s[0]
         return
     columns = s.size
-    lanes = s.reshape((4, columns // 4))
+    lanes = reshaped(s, (4, columns // 4))
     for g in range(0, columns // 4, 16):
         first = row + 4 * g
         if first >= 0 and first + 64 <= out.size:

@@ -22,6 +22,7 @@ from fastgrad.kernels.distributions.continuous.stirling import (
 from fastgrad.kernels.random.rejection import ROWS
 from fastgrad.kernels.simd.intrinsics import where
 from fastgrad.kernels.simd.special import exp, expm1, log, log1p, log_normal
+from fastgrad.kernels.tiles.memory import flattened
 
 HALF_LOG_2PI = 0.9189385332046727
 
@@ -65,7 +66,7 @@ def log_prob(chunk, chunks, log_x, a, log_p, constant, out):
     begin, end = chunk_bounds(out.size, chunk, chunks)
     most, n = max(ROWS // k, 1), constant.size
     a, log_p = repeated(a), repeated(log_p)
-    terms, flat = np.empty(most * k), log_x.reshape(log_x.size)
+    terms, flat = np.empty(most * k), flattened(log_x)
     while begin < end:
         first = begin * k % a.size
         last = min(first + min(most, end - begin) * k, a.size)
@@ -131,7 +132,7 @@ def constants(chunk, chunks, log_a, a, out):
     begin, end = chunk_bounds(n, chunk, chunks)
     most = max(ROWS // k, 1)
     terms, totals = np.empty(most * k), np.empty(most)
-    flat, flat_log = a.reshape(n * k), log_a.reshape(n * k)
+    flat, flat_log = flattened(a), flattened(log_a)
     for first in range(begin, end, most):
         rows = min(most, end - first)
         part = slice(first * k, (first + rows) * k)
@@ -152,7 +153,7 @@ def gaps(chunk, chunks, a, out):
     begin, end = chunk_bounds(n, chunk, chunks)
     most = max(ROWS // k, 1)
     totals, of_totals = np.empty(most), np.empty(most)
-    flat, flat_out = a.reshape(n * k), out.reshape(n * k)
+    flat, flat_out = flattened(a), flattened(out)
     for first in range(begin, end, most):
         rows = min(most, end - first)
         part = slice(first * k, (first + rows) * k)
