@@ -32,6 +32,8 @@ if getattr(config, "DISABLE_JIT", False):
 
 # error_model="numpy": a division that may raise ZeroDivisionError would not vectorise.
 OPTIONS = {"error_model": "numpy", "nogil": True}
+# Nobody calls what Python calls through ctypes, too, so it needs no entry for that.
+CALLED = OPTIONS | {"no_cfunc_wrapper": True}
 PART = {"pipeline_class": PartCompiler, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 PARALLEL_WORK = 1 << 15  # below so many elements, waking threads costs more than it saves
 # What makes no array need not count references to those that it is given: each count is atomic, and
@@ -82,7 +84,7 @@ def block(function=None, **options):
 
 def standalone(function):
     """Compile a serial function that is called from Python."""
-    return numba.njit(**OPTIONS)(named(function))
+    return numba.njit(**CALLED)(named(function))
 
 
 @intrinsic
@@ -131,7 +133,7 @@ class Compiled:
     compiler = Compiler
 
     def __init__(self, function, **options):
-        self.function, self.options = named(function), OPTIONS | options
+        self.function, self.options = named(function), CALLED | options
         self._dispatcher, self._addresses = None, {}
         functools.update_wrapper(self, function)
 
