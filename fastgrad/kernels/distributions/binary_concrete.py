@@ -11,7 +11,7 @@ from fastgrad.kernels.compiler.jit import chunk_range, kernel
 from fastgrad.kernels.distributions import bernoulli_noise as lg
 from fastgrad.kernels.random.philox import CONDITIONAL, NOISE
 from fastgrad.kernels.simd.intrinsics import like
-from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles import elementwise, tile
 from fastgrad.kernels.tiles.factors import part
 
 SOFT, HARD, LOG = 0, 1, 2
@@ -101,7 +101,7 @@ def relax_vjp(chunk, chunks, logits, cotangents, noise, scale, coupled, log, gra
                 lg.accumulate(g, d, relaxed[i][head:tail])
             if conditional.shape[0]:
                 if coupled:
-                    m[:] = z
+                    elementwise.assign(m, z)
                 else:
                     lg.fill_odds(w, bits, start, number, CONDITIONAL, key)
                     lg.condition(m, odds, z, t, p, q)

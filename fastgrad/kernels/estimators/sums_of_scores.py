@@ -139,7 +139,7 @@ def settle_means(deviation, shift, value, last, head, tail, samples, baseline):
     wide_vectors()
     _, x, first, total = last
     cells, own = slice(head, tail), deviation[head:tail]
-    own[:] = total[cells]
+    assign(own, total[cells])
     for i in range(x.shape[0]):
         add_deviations(own, x[i, cells], first[cells])
     for c in range(head, tail):

@@ -11,6 +11,7 @@ import numpy as np
 from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.simd.intrinsics import fma, like
 from fastgrad.kernels.simd.vectors import LANES, load, store
+from fastgrad.kernels.tiles.elementwise import assign
 
 
 @inline
@@ -77,8 +78,8 @@ def blur(chunk, chunks, out, planes, taps, nu, margin):
         for new in range(newest(y, start, radius), y + radius + 1):
             row = held[new % len(held), :width]
             if 0 <= new < height:
-                row[:] = planes[plane, new]
+                assign(row, planes[plane, new])
             else:
                 row[:] = like(0, nu)
         blur_row(line, held, y, places, middle, taps, nu)
-        out[plane, margin + y, margin : margin + width] = line[:width]
+        assign(out[plane, margin + y, margin : margin + width], line[:width])

@@ -10,6 +10,7 @@ from fastgrad.kernels.dithering.eye.blur import blur_row, newest, room
 from fastgrad.kernels.simd.intrinsics import fma, like, to_float64
 from fastgrad.kernels.simd.lanes import entry
 from fastgrad.kernels.simd.vectors import LANES, filled, load
+from fastgrad.kernels.tiles.elementwise import assign
 
 WEIGHTED, COUNTED, AIMED = range(3)  # what `lay` does
 
@@ -79,7 +80,7 @@ def lay(chunk, chunks, out, sums, labels, weights, planes, colours, taps, nu, ma
                     missing = line[c] if weights[y, c] > like(0, nu) else like(0, nu)
                     row[c] = image[c] - missing
             else:
-                row[:] = line[:width]
+                assign(row, line[:width])
 
 
 @kernel(cost=lambda out: out.size)
@@ -102,7 +103,7 @@ def energies(chunk, chunks, sums, labels, weights, planes, colours, field, margi
         for channel in range(len(planes)):
             image, palette = planes[channel, y], colours[channel]
             error_row(error[:width], labels[y], weights[y], image, palette, False)
-            line[:width] = field[channel, margin + y, margin : margin + width]
+            assign(line[:width], field[channel, margin + y, margin : margin + width])
             whole, plain = energies_of(error, line)
             sums[y, 0] += whole
             sums[y, 1] += plain

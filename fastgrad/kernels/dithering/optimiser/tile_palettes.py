@@ -122,6 +122,21 @@ def repaint(labels, weights, blurred, palette, colors, which, rows, columns, goa
     return change
 
 
+@inline
+def copy(out, x):
+    """out = x, in two dimensions: see `elementwise.assign`."""
+    for y in range(out.shape[0]):
+        for c in range(out.shape[1]):
+            out[y, c] = x[y, c]
+
+
+@block
+def copy_planes(out, x):
+    """out = x, plane by plane."""
+    for channel in range(out.shape[0]):
+        copy(out[channel], x[channel])
+
+
 @block
 def exchange_block(
     labels, awake, weights, blurred, palette, colors, count, corner, size, tile, goal
@@ -143,10 +158,11 @@ def exchange_block(
             below, beside = high + table.shape[0] - 1, wide + table.shape[1] - 1
             present = np.int64(labels[top, left]) // colors
             old = kept[0, :high, :wide]
-            old[:] = labels[top : rows[1], left : columns[1]]
+            own_labels = labels[top : rows[1], left : columns[1]]
+            copy(old, own_labels)
             around = field[:, top : top + below, left : left + beside]
             before = window[0, :, :below, :beside]
-            before[:] = around
+            copy_planes(before, around)
             best = kept[1, :high, :wide]
             found = window[1, :, :below, :beside]
             square = like(0, own)
@@ -164,13 +180,13 @@ def exchange_block(
                 change = repaint(labels, weights, blurred, palette, colors, *place, goal)
                 if change < least:
                     least, chosen = change, which
-                    best[:] = labels[top : rows[1], left : columns[1]]
-                    found[:] = around
-                labels[top : rows[1], left : columns[1]] = old
-                around[:] = before
+                    copy(best, own_labels)
+                    copy_planes(found, around)
+                copy(own_labels, old)
+                copy_planes(around, before)
             if chosen != present:
-                labels[top : rows[1], left : columns[1]] = best
-                around[:] = found
+                copy(own_labels, best)
+                copy_planes(around, found)
                 for y in range(rows[0], rows[1]):
                     for c in range(columns[0], columns[1]):
                         wake(awake, y, c)

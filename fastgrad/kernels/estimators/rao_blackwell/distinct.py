@@ -242,7 +242,8 @@ def beams(chunk, chunks, logits, noise, noisy, z, log_p, rest, last):
                     g[j] = own if step == 0 else g[j]
                     continue_race(score, h, h[winner], g[j] - phi[j] - own, g[j])
                 else:
-                    score[:] = phi[j] + x
+                    for i in range(k):
+                        score[i] = phi[j] + x[i]
                 count = keep(values, sources, count, score[winner], j, winner)
                 for i in range(k):
                     if i != winner:

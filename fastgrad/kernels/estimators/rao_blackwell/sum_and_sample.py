@@ -4,6 +4,7 @@ Oracle: tests/estimators/rao_blackwell/test_unordered_set.py, `test_the_mean_is_
 """
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, kernel
+from fastgrad.kernels.tiles.elementwise import assign
 
 
 @block
@@ -29,4 +30,4 @@ def first_unseen(chunk, chunks, order, seen, out):
         i = 0
         while i < len(order) - 1 and is_among(order[i, own], seen[:, own]):
             i += 1
-        out[cell, :] = order[i, own]
+        assign(out[cell], order[i, own])
