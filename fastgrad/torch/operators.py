@@ -218,30 +218,36 @@ def _differentiable(
         @staticmethod
         def forward(ctx: Any, *packed: Any) -> Any:  # pyright: ignore
             *given, arguments = packed
-            output, options = small.forward(*given, *arguments) if small else None, None
-            if output is None:
-                options = compute.read((*given, *arguments))
-                output = compute.run(given, options)
+            found = small.forward(*given, *arguments) if small else None
+            if found is not None:
+                output, call = found
+                ctx.save_for_backward(output, *given)
+                ctx.given = arguments, None, call
+                return output
+            options = compute.read((*given, *arguments))
+            output = compute.run(given, options)
             results = output if isinstance(output, tuple) else (output,)
             ctx.save_for_backward(*[results[i] for i in reuses], *given)
-            ctx.given = arguments, options
+            ctx.given = arguments, options, None
             if others:
                 ctx.mark_non_differentiable(*[output[i] for i in others])
             return output
 
         @staticmethod
         def backward(ctx: Any, *grads: Any) -> Any:
-            cotangents, saved = [grads[i] for i in kept], ctx.saved_tensors
-            arguments, options = ctx.given
+            saved, (arguments, options, call) = ctx.saved_tensors, ctx.given
+            if call is not None and not torch.is_grad_enabled() and _alone(*grads):
+                found = small.product(grads[0], saved[0], call)  # pyright: ignore
+                if found is not None:
+                    return found, *rest
+            cotangents = [grads[i] for i in kept]
             if torch.is_grad_enabled():
                 found = Product.apply(*cotangents, *saved, *convert(arguments))
             elif not _alone(*cotangents):
                 found = product(*cotangents, *saved, *convert(arguments))
             else:
-                found = small.product(cotangents[0], saved, arguments) if small else None
-                if found is None:
-                    options = options or compute.read((*saved[-operands:], *arguments))
-                    found = multiply.run((*cotangents, *saved), options)
+                options = options or compute.read((*saved[-operands:], *arguments))
+                found = multiply.run((*cotangents, *saved), options)
             return (*found, *rest) if isinstance(found, tuple) else (found, *rest)
 
     # Where nothing requires grad, Dynamo counts the parameters to tell whether `forward` takes ctx.
@@ -259,7 +265,7 @@ def _differentiable(
             return Function.apply(*args[:operands], *convert(args[operands:]))
         if torch.is_grad_enabled() and any([x.requires_grad for x in args[:operands]]):
             return apply(*args[:operands], args[operands:])
-        output = small.forward(*args) if small else None
-        return compute(*args) if output is None else output
+        found = small.forward(*args) if small else None
+        return compute(*args) if found is None else found[0]
 
     return call

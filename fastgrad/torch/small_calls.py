@@ -9,7 +9,7 @@ finds the words for what may be wrong: the functions then return None.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,14 +36,16 @@ class SmallCall(NamedTuple):
     Attributes
     ----------
     forward : callable
-        Takes the operand and the other arguments of the operator; returns the result, or None.
+        Takes the operand and the other arguments of the operator; returns the result, and what the
+        product is to know of the call; or None.
     product : callable
-        Takes the cotangent, the tensors that the forward call saved, and its other arguments;
-        returns the gradient, or None.
+        Takes the cotangent, the result as it was saved, and what the forward call has said; returns
+        the gradient, or None. Shape and type of the cotangent are those that the result had, which
+        autograd has seen to.
     """
 
-    forward: Callable[..., Tensor | None]
-    product: Callable[[Tensor, Sequence[Tensor], Sequence[Any]], Tensor | None]
+    forward: Callable[..., tuple[Tensor, Any] | None]
+    product: Callable[[Tensor, Tensor, Any], Tensor | None]
 
 
 @functools.cache
@@ -87,7 +89,7 @@ def _gumbel_softmax(
     log: Any,
     row_offset: Any,
     sample_offset: Any,
-) -> Tensor | None:
+) -> tuple[Tensor, Any] | None:
     samples, size = 1 if num_samples is None else num_samples, logits.numel()
     if type(temperature) is not float or not 2.0**-60 <= temperature <= 2.0**60:
         return None
@@ -101,31 +103,25 @@ def _gumbel_softmax(
         return None
     if key_1 == SEEDED:
         key_0, key_1 = key_of(key_0, key_1).words
-    k = logits.shape[-1]
+    k, inverse = logits.shape[-1], 1.0 / temperature
     draw, code = _drawing_at(logits.dtype, temperature)
-    out = empty(() if num_samples is None else (samples,), logits)
-    where = key_0, key_1, sample_offset, row_offset, 1.0 / temperature, _concrete.SOFT
-    addresses = code, logits.data_ptr(), out.data_ptr()
-    return out if draw(*addresses, size // k, k, samples, *where) else None
+    out = torch.empty_like(logits) if num_samples is None else empty((samples,), logits)
+    where = key_0, key_1, sample_offset, row_offset, inverse, _concrete.SOFT
+    rows = size // k
+    done = draw(code, logits.data_ptr(), out.data_ptr(), rows, k, samples, *where)
+    return (out, (num_samples is None, rows, k, samples, inverse)) if done else None
 
 
-def _gumbel_softmax_product(
-    cotangent: Tensor, saved: Sequence[Tensor], arguments: Sequence[Any]
-) -> Tensor | None:
-    (x, logits), (temperature, _, _, num_samples, hard, log, *_) = saved, arguments
-    if type(temperature) is not float or hard or log or x.numel() > MOST:
-        return None
-    if cotangent.shape != x.shape or cotangent.dtype is not x.dtype:
+def _gumbel_softmax_product(cotangent: Tensor, x: Tensor, call: Any) -> Tensor | None:
+    if x.dtype is not cotangent.dtype or x.shape != cotangent.shape:  # by hooks of what is saved
         return None
     if not _plain(cotangent) or not _plain(x):
         return None
-    k = logits.shape[-1]
-    multiply, code = _multiplying(logits.dtype)
-    grad = empty((), logits)
+    multiply, code = _multiplying(x.dtype)
+    alike, *sizes = call
+    grad = torch.empty_like(cotangent if alike else cotangent[0])
     addresses = code, x.data_ptr(), cotangent.data_ptr(), grad.data_ptr()
-    samples = 1 if num_samples is None else num_samples
-    done = multiply(*addresses, logits.numel() // k, k, samples, 1.0 / temperature)
-    return grad if done else None
+    return grad if multiply(*addresses, *sizes) else None
 
 
 GUMBEL_SOFTMAX = SmallCall(_gumbel_softmax, _gumbel_softmax_product)

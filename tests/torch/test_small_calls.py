@@ -109,3 +109,16 @@ def test_products_that_are_left_have_the_same_bits(masked):
         (grad,) = torch.autograd.grad(y, x, cotangent, retain_graph=True)
         expected = fg.gumbel_softmax_vjp(logits, cotangent.numpy(), **HEAT, rng=3)
         np.testing.assert_array_equal(grad.numpy(), expected)
+
+
+@pytest.mark.parametrize("changed", ["double", "flatten", "t"])
+def test_saved_results_that_hooks_have_changed_are_left(changed):
+    x = torch.zeros(3, 3, requires_grad=True)
+    y = fgt.gumbel_softmax(x, **HEAT, rng=3)
+    saved, call = getattr(y.detach(), changed)(), (True, 3, 3, 1, 1 / 0.7)
+    assert small_calls.GUMBEL_SOFTMAX.product(torch.ones(3, 3), saved, call) is None
+    for bad in (lambda g: g[:1], lambda g: g.double()):  # of the result: autograd refuses these
+        y = fgt.gumbel_softmax(x, **HEAT, rng=3)
+        y.register_hook(bad)
+        with pytest.raises(RuntimeError, match=r"has changed the (size|type)"):
+            y.sum().backward()
