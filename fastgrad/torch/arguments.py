@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from fastgrad.torch.small_calls import SmallCall
-from fastgrad.torch.tensors import key_of
+from fastgrad.torch.tensors import CPU, key_of
 
 KEY = ("key_0", "key_1")
 # Parts of the schemas of those that draw.
@@ -86,7 +86,7 @@ def dispatched(row: Operator) -> Callable[[Sequence[Any]], Sequence[Any]]:
     def convert(args: Sequence[Any]) -> Sequence[Any]:
         if type(args[at]) is not float:
             return args
-        number = torch.tensor(args[at], dtype=torch.float64)
+        number = torch.tensor(args[at], dtype=torch.float64, device=CPU)
         return (*args[:at], number, *args[at + 1 :])
 
     return convert

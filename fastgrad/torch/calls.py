@@ -6,6 +6,7 @@ Arguments by name are read apart from the work, since a backward pass has them a
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from fastgrad import _outputs, _validate
 from fastgrad.torch.arguments import Operator, lead_of, names_of, reader, shapes_of
-from fastgrad.torch.tensors import empty
+from fastgrad.torch.tensors import CPU, empty
 
 __all__ = ["Call", "forward_of", "one_or_all", "product_of", "summed_relaxations", "summed_scores"]
 
@@ -68,7 +69,9 @@ def forward_of(row: Operator) -> Call:
             _outputs.retain(result.nbytes)
             function(*arrays, out=result.numpy(), **options)
             return result
-        results = [torch.empty(shape, dtype=kind) for shape, kind in shapes_of(row, lead, x)]
+        results = [
+            torch.empty(shape, dtype=kind, device=CPU) for shape, kind in shapes_of(row, lead, x)
+        ]
         _outputs.retain(sum([x.nbytes for x in results]))
         function(*arrays, out=one_or_all([x.numpy() for x in results]), **options)
         return one_or_all(results)
@@ -122,7 +125,8 @@ def summed_scores(score: Callable[..., Any], event: int) -> Callable[..., Any]:
     def product(logits: Any, z: Any, cotangent: Any) -> Any:
         batch = logits.shape[: logits.ndim - event]
         total = np.zeros(logits.shape, logits.dtype)
-        pairs = zip(z.reshape(-1, *batch), cotangent.reshape(-1, *batch), strict=True)
+        flat = math.prod(z.shape[: z.ndim - len(batch)]), *batch  # there may be no rows
+        pairs = zip(z.reshape(flat), cotangent.reshape(flat), strict=True)
         for one, weight in pairs:
             total += weight.reshape(*batch, *event * (1,)) * score(logits, one)
         return total

@@ -7,7 +7,8 @@ through which f's own parameters get theirs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,14 @@ from fastgrad.estimators import Estimator
 from fastgrad.objectives import Objective
 from fastgrad.torch.tensors import real
 from fastgrad.torch.transforms import Mapped, active, array_of, tensor_of
+
+
+@contextlib.contextmanager
+def _recorded() -> Iterator[None]:
+    """Let torch record what is done in the block, whatever the mode around it."""
+    inside = torch.is_inference_mode_enabled()  # to leave it takes long
+    with torch.inference_mode(False) if inside else contextlib.nullcontext(), torch.enable_grad():
+        yield
 
 
 class Evaluations:
@@ -117,13 +126,14 @@ class Evaluations:
 
     def _evaluate(self, x: Any) -> tuple[Tensor, Tensor | None, Callable[[Evaluations], Any]]:
         """Return value and credit at features, and what returns the gradient by them."""
-        leaf = self._features(x.copy())  # the array is the estimator's, and read-only
+        x = x.copy()  # the array is the estimator's, and read-only
         if not self.gradients:
-            return *self._ask(leaf.to(self.dtype)), lambda given: None
+            return *self._ask(self._features(x).to(self.dtype)), lambda given: None
         if active():
-            return self._transformed(leaf)
-        with torch.enable_grad():
-            value, credit = self._ask(leaf.requires_grad_().to(self.dtype))
+            return self._transformed(self._features(x))
+        with _recorded():
+            leaf = self._features(x).requires_grad_()
+            value, credit = self._ask(leaf.to(self.dtype))
 
         def gradient(given: Evaluations) -> Any:
             given._require(value.requires_grad)

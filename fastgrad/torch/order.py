@@ -13,7 +13,7 @@ from fastgrad import order as _arrays
 from fastgrad.order.methods import Method
 from fastgrad.torch.arguments import Operator
 from fastgrad.torch.operators import build
-from fastgrad.torch.tensors import real, scalar, typed
+from fastgrad.torch.tensors import CPU, real, scalar, typed
 
 __all__ = ["soft_median", "soft_quantile", "soft_rank", "soft_sort", "soft_top_k"]
 
@@ -246,7 +246,7 @@ def _levels(q: float | Sequence[float] | Tensor) -> Tensor:
     """Return levels as float64, all from 0 to 1."""
     listed = q.tolist() if isinstance(q, Tensor) else q
     _check_levels(listed)
-    return torch.tensor(listed, dtype=torch.float64)
+    return torch.tensor(listed, dtype=torch.float64, device=CPU)
 
 
 def _check_levels(q: Any) -> None:

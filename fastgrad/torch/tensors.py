@@ -18,6 +18,7 @@ TorchRNG: TypeAlias = RNG | torch.Generator
 
 REALS = (torch.float32, torch.float64)
 HALVES = (torch.float16, torch.bfloat16)
+CPU = torch.device("cpu")  # named wherever tensors are made, as the default may be another
 SEEDED = -1  # in place of the second word of a key: the first is then a seed
 
 
@@ -31,6 +32,9 @@ def on_cpu(x: Any, name: str) -> Tensor:
             f"{name} must be on the CPU, where fastgrad computes, got device {x.device}: "
             "move it with .cpu()"
         )
+    if x.layout is not torch.strided or x.is_nested:
+        kind = "a nested tensor" if x.is_nested else f"layout {x.layout}"
+        raise TypeError(f"{name} must be dense, got {kind}: make it so with .to_dense(), or pad it")
     return x
 
 
@@ -53,7 +57,7 @@ def typed(x: Tensor, dtype: torch.dtype) -> Tensor:
 def empty(lead: tuple[int, ...], x: Tensor) -> Tensor:
     """Return a tensor of the type and shape of x after leading axes, not filled: C-contiguous."""
     if lead:
-        return torch.empty((*lead, *x.shape), dtype=x.dtype)
+        return torch.empty((*lead, *x.shape), dtype=x.dtype, device=CPU)
     return torch.empty_like(x, memory_format=torch.contiguous_format)  # a sixth of that time
 
 
@@ -71,15 +75,18 @@ def scalar(value: Any, name: str) -> Tensor | float:
     A float stays one outside of graphs until an operator is called, since to make a tensor of it
     takes as long as to dispatch a call.
     """
-    if isinstance(value, Tensor):
-        if value.requires_grad:
-            raise ValueError(f"{name} must not require grad, as it is given none: detach it")
-        if value.ndim:
-            raise ValueError(f"{name} must be one number for all rows, got shape {value.shape}")
-        return on_cpu(value, name).double()
     if type(value) is float and not torch.compiler.is_compiling():
         return value
-    return torch.tensor(value, dtype=torch.float64)
+    if not isinstance(value, Tensor):
+        try:
+            value = torch.tensor(value, dtype=torch.float64, device=CPU)
+        except (TypeError, ValueError, RuntimeError):
+            raise TypeError(f"{name} must be a number, got {value!r}") from None
+    if value.requires_grad:
+        raise ValueError(f"{name} must not require grad, as it is given none: detach it")
+    if value.ndim:
+        raise ValueError(f"{name} must be one number for all rows, got shape {tuple(value.shape)}")
+    return on_cpu(value, name).double()
 
 
 def words(rng: TorchRNG) -> tuple[int, int]:
@@ -99,7 +106,7 @@ def words(rng: TorchRNG) -> tuple[int, int]:
             )
         return rng.words  # pyright: ignore
     if isinstance(rng, torch.Generator):
-        first, second = torch.randint(2**32, (2,), generator=rng).tolist()
+        first, second = torch.randint(2**32, (2,), generator=rng, device=rng.device).tolist()
         return first, second
     return as_key(rng).words
 

@@ -119,7 +119,7 @@ def sinkhorn(
     shape = x.shape if x.ndim > 1 else torch.Size((1, 1))  # which is refused below
     masses = []
     for given, name, n in ((rows, "rows", shape[-2]), (columns, "columns", shape[-1])):
-        mass = torch.full((n,), 1 / n, dtype=x.dtype) if given is None else real(given, name)
+        mass = x.new_full((n,), 1 / n) if given is None else real(given, name)
         masses.append(mass.to(x.dtype).expand(*shape[:-2], n))
     limits = float(row_penalty), float(column_penalty), tolerance, max_iterations
     found = _sinkhorn(x, *masses, scalar(temperature, "temperature"), *limits)

@@ -231,6 +231,16 @@ def test_no_grad_makes_no_graph():
     assert not value.requires_grad
 
 
+def test_inference_mode_takes_gradients_of_f():
+    logits, w = torch.from_numpy(LOGITS), torch.tensor(W, requires_grad=True)
+    options = {"estimator": "rebar", "num_samples": 4, "rng": KEY}
+    expected = fgt.expectation(lambda x: torch_f(x, w), logits, **options)
+    with torch.inference_mode():
+        value = fgt.expectation(lambda x: torch_f(x, w), logits, **options)
+    assert torch.equal(value, expected)
+    assert not value.requires_grad
+
+
 def test_halves():
     logits = torch.tensor(LOGITS, dtype=torch.bfloat16, requires_grad=True)
     w = torch.tensor(W, dtype=torch.bfloat16, requires_grad=True)

@@ -541,6 +541,9 @@ def test_generators_are_refused_in_graphs():
 # -- errors ---------------------------------------------------------------------------------------
 
 
+NESTED = torch.nested.nested_tensor([torch.zeros(2, 3)], layout=torch.jagged)
+
+
 def test_other_devices_get_one_sentence():
     sentence = "logits must be on the CPU, where fastgrad computes, got device meta: move it with"
     for call in (fgt.gumbel_softmax, fgt.relax):
@@ -550,9 +553,32 @@ def test_other_devices_get_one_sentence():
         fgt.entropy(torch.zeros(3, device="meta"))
 
 
+def test_tensors_are_made_on_the_cpu_whatever_the_default():
+    x = torch.from_numpy(np.random.default_rng(0).normal(size=(2, 3)))
+
+    def found():
+        rng = torch.Generator("cpu").manual_seed(3)
+        r = fgt.relax(x, temperature=1, rng=rng)
+        return *r, fgt.gumbel_softmax(x, temperature=0.5, num_samples=2, rng=1), fgt.entropy(x)
+
+    expected = found()
+    with torch.device("meta"):
+        others = found()
+    assert all(map(torch.equal, others, expected))
+
+
+def test_log_probabilities_of_no_rows_have_a_gradient():
+    x = torch.zeros(0, 3, requires_grad=True)
+    fgt.log_prob(x, torch.zeros((2, 0), dtype=torch.int32)).sum().backward()
+    assert x.grad.shape == (0, 3)
+
+
 def test_what_is_no_tensor_of_reals_is_refused():
     with pytest.raises(TypeError, match="logits must be a tensor, got ndarray: functions of arra"):
         fgt.entropy(np.zeros(3))
+    for x, kind in ((torch.eye(3).to_sparse(), "layout"), (NESTED, "a nested tensor")):
+        with pytest.raises(TypeError, match=f"logits must be dense, got {kind}"):
+            fgt.entropy(x)
     with pytest.raises(TypeError, match="logits must be float32, float64, float16 or bfloat16"):
         fgt.entropy(torch.zeros(3, dtype=torch.int64))
     with pytest.raises(TypeError, match="z must hold integers, got"):
@@ -567,6 +593,10 @@ def test_errors_of_the_numpy_api_come_through():
         fgt.gumbel_softmax(nan, temperature=0.5, rng=0)
     with pytest.raises(ValueError, match="temperature must be a finite number above 0"):
         fgt.gumbel_softmax(torch.zeros(3), temperature=0.0, rng=0)
+    with pytest.raises(TypeError, match="temperature must be a number, got 'a'"):
+        fgt.gumbel_softmax(torch.zeros(3), temperature="a", rng=0)
+    with pytest.raises(ValueError, match=r"one number for all rows, got shape \(2,\)"):
+        fgt.gumbel_softmax(torch.zeros(2, 3), temperature=[0.5, 1.0], rng=0)
     with pytest.raises(ValueError, match="temperature must not require grad"):
         fgt.relax(torch.zeros(3), temperature=torch.ones((), requires_grad=True), rng=0)
     with pytest.raises(ValueError, match="num_samples must be at least 1, got 0"):
