@@ -283,7 +283,8 @@ def torch_section(threads):
         torch_cost(shape)
     torch_gumbel_softmax(LARGE, compiled=False)
     torch_gumbel_softmax(LARGE, compiled=True)
-    torch_rloo((4096, 16))
+    for shape in ((4096, 16), LARGE):
+        torch_rloo(shape)
     if importlib.util.find_spec("sklearn"):
         torch_vae()
 
