@@ -188,29 +188,34 @@ def test_a_quota_is_rounded_up(quota, expected, monkeypatch):
 # -- how threads wait ------------------------------------------------------------------------------
 
 WAIT = """
-import os, fastgrad as fg
+import ctypes, os, fastgrad as fg
 from fastgrad.kernels.compiler import jit
 before = dict(os.environ)
 layer = jit.threading_layer()
 assert dict(os.environ) == before
+if layer == "omp":
+    from numba.np.ufunc import omppool
+    print("number", ctypes.CDLL(omppool.__file__).omp_get_max_threads())
 print("layer", layer)
 """
 
 
 def spinning(**variables):
-    """Return the layer, and how often GNU OpenMP says that a waiting thread turns."""
+    """Return the layer, how often GNU OpenMP says that a waiting thread turns, and all output."""
     names = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
     shown = without(WAIT, *names, OMP_DISPLAY_ENV="verbose", **variables)
     found = [line.split("'")[1] for line in shown.splitlines() if "GOMP_SPINCOUNT" in line]
-    return shown.split("layer ")[1].split()[0], found[0] if found else None
+    return shown.split("layer ")[1].split()[0], found[0] if found else None, shown
 
 
 def test_waiting_threads_sleep_unless_the_user_says_how_they_wait():
-    layer, turns = spinning()
+    layer, turns, _ = spinning()
     if layer != "omp" or turns is None:
         pytest.skip("not GNU OpenMP")
     assert turns == "2000"
-    assert spinning(GOMP_SPINCOUNT="77")[1] == "77"
+    _, turns, shown = spinning(GOMP_SPINCOUNT="77", OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="2")
+    assert turns == "77"
+    assert "number 1\n" in shown  # of threads of this library, which torch uses as well
     assert int(spinning(OMP_WAIT_POLICY="active")[1]) > 1e6
     assert spinning(OMP_WAIT_POLICY="passive")[1] == "0"
 

@@ -1,6 +1,8 @@
 """How many threads kernels use, and how these wait for each other."""
 
 import contextlib
+import ctypes
+import importlib
 import math
 import os
 import pathlib
@@ -128,8 +130,43 @@ def start():
     The OpenMP library reads the environment when it is loaded. Where that has happened before, or
     the user has set one of these variables, its threads wait as they do.
     """
-    with interrupts.held(), _environment({} if any(map(os.environ.get, ASKED)) else WAITING):
+    waiting = {} if any(map(os.environ.get, ASKED)) else WAITING
+    with interrupts.held(), _environment(waiting), _number_of_openmp():
         parallel._launch_threads()
+
+
+@contextlib.contextmanager
+def _number_of_openmp():
+    """Keep the number of threads that OpenMP has for this thread, which Numba sets to its own.
+
+    The library may be torch's as well, which would then go by that and not by what its user set.
+    """
+    library = _openmp()
+    if library is None:
+        yield
+        return
+    number = library.omp_get_max_threads()
+    try:
+        yield
+    finally:
+        library.omp_set_num_threads(number)
+
+
+def _openmp():
+    """Return the library whose threads Numba's layer starts, or None.
+
+    A linker looks first among those loaded for all, where torch's is, and then at the layer's own.
+    """
+    try:
+        own = importlib.import_module("numba.np.ufunc.omppool").__file__
+    except ImportError:
+        return None
+    for name in (None, own):
+        with contextlib.suppress(OSError, TypeError):
+            library = ctypes.CDLL(name)
+            if hasattr(library, "omp_get_max_threads"):
+                return library
+    return None
 
 
 @contextlib.contextmanager
