@@ -170,7 +170,7 @@ def centre(chunk, chunks, sums, last, samples, over, about, distribution, value,
     size = (height * k + LANES - 1) // LANES * LANES
     own, flat = tile.empty((2 * max(size, height * width(k)),), real), out.reshape(n * k)
     room, d = tile.empty((4, size), real), np.empty(columns, real)
-    y, m, q, moved = room[0], room[1], room[2], room[3]
+    spare, m, q, moved = room[0], room[1], room[2], room[3]
     p, scratch = tile.scratch(layout, 2, real)
     s, best = tile.statistics(layout, 2, real)
     (arg,) = tile.statistics(layout, 1, np.int32)
@@ -186,7 +186,8 @@ def centre(chunk, chunks, sums, last, samples, over, about, distribution, value,
         if (end - 1) // per >= tail:
             head, tail = row // per, (end - 1) // per + 1
             settle_means(deviation, shift, value, last, head, tail, samples, baseline)
-        here = slice(0, (end - row) * k)
+        target, here = flat[row * k : end * k], slice(0, (end - row) * k)
+        y = spare if target.size % LANES else target  # vectors do not end where it does
         begin(own, sums, row, end)
         take(own, row, end, k, z, x, first, d)
         if k == 1:
@@ -207,7 +208,8 @@ def centre(chunk, chunks, sums, last, samples, over, about, distribution, value,
             finish_likeliest(y[here], own, m, moved, *given)
         else:
             centre_rows(y, own, m, samples, inverse)
-        assign(flat[row * k : end * k], y[here])
+        if target.size % LANES:
+            assign(target, y[here])
 
 
 @block
