@@ -62,7 +62,7 @@ def rows(logits, name="logits", *, check=True):
     x = real_array(logits, name)
     if x.ndim == 0 or x.shape[-1] < 1:
         raise ValueError(f"{name} must have shape (*batch, K) with K >= 1, got {x.shape}")
-    flat = x.reshape(-1, x.shape[-1])
+    flat = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
     if check:
         check_logits(flat, name, x.shape)
     return flat, x.shape[:-1]

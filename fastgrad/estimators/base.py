@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -234,19 +234,19 @@ class Estimator:
         if not whole and (found := in_parts(self, *given)):
             return found
 
-        def blocks(objective: Objective) -> Iterator[tuple[Any, Any]]:
+        def estimate(objective: Objective) -> Estimate:
             """Draw and ask block after block, as `combine` takes them in."""
-            for offset in range(0, num_samples, size):
+
+            def block(offset: int) -> tuple[Any, Any]:
                 n = min(size, num_samples - offset)
                 draws = self.draw(distribution, n, key, offset=offset, state=state)
                 answers = self.ask(objective, distribution, draws, offset=offset)
                 if return_samples:
                     kept.append(self.weighed(distribution, draws, answers))
-                yield draws, answers
+                return draws, answers
 
-        def estimate(objective: Objective) -> Estimate:
             kept.clear()
-            return self.combine(distribution, blocks(objective), state)
+            return self.combine(distribution, map(block, range(0, num_samples, size)), state)
 
         found = lazily_checked(estimate, objective) if "grad" in self.needs else estimate(objective)
         return _with_samples(found, kept) if return_samples else found

@@ -67,7 +67,8 @@ class ScoreFunction(Estimator):
     ) -> Any:
         """Draw outcomes z, shape (S, *batch)."""
         z = distribution.drawn(num_samples, key, offset)
-        return _validate.frozen(z)
+        z.setflags(write=False)
+        return z
 
     def ask(
         self, objective: Objective, distribution: Discrete, draws: Any, *, offset: int = 0
