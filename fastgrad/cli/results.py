@@ -189,7 +189,9 @@ def write(
         entry[FLICKER] = outcome.changed / outcome.still
     if given.swatches:
         path = Path(given.swatches)
-        output_files.replace(palette_files.encode(outcome.palette, path.suffix.lower()), path)
+        output_files.replace(
+            palette_files.encode(outcome.swatches(settings), path.suffix.lower()), path
+        )
     written = [str(path) for path in (job.target, given.swatches) if path] or ["standard output"]
     section = ""
     if outcome.complete:

@@ -224,6 +224,19 @@ class Outcome:
             raise images.FileError(f"{picture.name}: {error}") from None
         return entries
 
+    def swatches(self, settings: Settings) -> ByteArray:
+        """Return the colours as they are seen, with the one that stands for transparent pixels."""
+        if settings.key is None:
+            return self.palette
+        clear = int(any(alpha is not None and not alpha.all() for alpha in self.alphas))
+        palette = np.concatenate([self.palette, np.zeros((clear, 3), np.uint8)])
+        opacity = np.full(len(palette), 255, np.uint8)
+        opacity[len(self.palette) :] = 0
+        none = np.empty(0, np.uint8)
+        return settings.key.laid(
+            Entries(none, palette, opacity), settings.transparent_index
+        ).palette
+
     def _for_device(self, picture: images.Picture, settings: Settings) -> bytes:
         """Return the content of a file for a device."""
         assert settings.format is not None

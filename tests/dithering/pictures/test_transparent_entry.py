@@ -97,13 +97,16 @@ def test_files_have_it_where_it_is_asked_for(leaf, flags, options, place, entry)
     Path("inks.hex").write_text(HEX, encoding="utf-8")
     (made,) = fg.dither_files("leaf.png", output="api.png", **options)
     assert made.error is None
-    assert cli.main(["dither", "leaf.png", *flags.split(), "-o", "cli.png", "-q"]) == 0
+    more = ["--swatches", "seen.hex", "-o", "cli.png", "-q"]
+    assert cli.main(["dither", "leaf.png", *flags.split(), *more]) == 0
     assert Path("cli.png").read_bytes() == Path("api.png").read_bytes()
     with Image.open("cli.png") as image:
         np.testing.assert_array_equal(np.asarray(image) == place, hidden)
         assert image.info.get("transparency") == (place if entry is None else None)
         if entry is not None:
             assert image.getpalette()[3 * place :][:3] == entry
+            seen = Path("seen.hex").read_text(encoding="utf-8").split()
+            assert seen[place].lstrip("#") == bytes(entry).hex()
 
 
 def test_an_index_in_a_gif_and_by_save(leaf):
