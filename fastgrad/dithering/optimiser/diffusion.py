@@ -92,8 +92,9 @@ def diffuse_rows(
     >>> labels.sum()
     np.uint64(3)
     """
+    colored = *colours, (0,) * len(planes)
     if width <= WIDE:
-        kernels.diffuse(labels, planes, weights, *colours)
+        kernels.diffuse(labels, planes, weights, colored)
         return
     rows, columns = labels.shape
     bands, spans = -(-rows // kernels.BAND), -(-columns // SPAN)
@@ -106,7 +107,7 @@ def diffuse_rows(
 
     layers, weight = np.stack([stacked(plane[:rows]) for plane in planes]), stacked(weights)
     found = np.empty(weight.shape, np.uint8)
-    kernels.diffuse(found, layers, weight, *colours)
+    kernels.diffuse(found, layers, weight, colored)
     found = found.reshape(bands, spans, kernels.BAND, SPAN).swapaxes(1, 2)
     labels[:] = found.reshape(bands * kernels.BAND, -1)[:rows, :columns]
 

@@ -194,7 +194,8 @@ class Conversion:
         colors = self._learned.palette[:, :channels].astype(np.float32)
         nothing = np.zeros(values.shape[:2], np.float32)  # a weight of 0: no error is handed on
         limits = np.zeros(channels, np.float32)
-        kernels.diffuse(labels, planes, nothing, in_vectors(colors), limits)
+        colours = in_vectors(colors), limits, (0,) * len(planes)
+        kernels.diffuse(labels, planes, nothing, colours)
         return labels.astype(np.int16)
 
 

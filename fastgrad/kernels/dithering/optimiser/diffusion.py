@@ -5,45 +5,74 @@ Oracle: tests/support/reference_dithering.py, `diffused`.
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import BORROWED, block, chunk_range, kernel
-from fastgrad.kernels.dithering.optimiser.search import nearest
-from fastgrad.kernels.simd.intrinsics import fma, like
+from fastgrad.kernels.compiler.jit import BORROWED, block, chunk_range, inline, kernel
+from fastgrad.kernels.simd.intrinsics import fma, like, where
+from fastgrad.kernels.simd.lanes import entry, first_of, least_of
+from fastgrad.kernels.simd.vectors import LANES, filled, load
 
 BAND = 128  # rows between which no error passes: bands are worked on side by side
 AHEAD, BEHIND, BELOW = 7 / 16, 4 / 16, 5 / 16  # Floyd and Steinberg's, but for serpentines
 
 
+@inline(**BORROWED)
+def nearest(palette, goal, channels):
+    """Return the index of the colour nearest to a goal, and its squared distance.
+
+    It is 0 where all distances overflow. channels is a tuple of as many numbers as there are.
+    """
+    zero = like(0, goal)
+    least, index = filled(like(np.inf, goal)), filled(np.int32(0))
+    for first in range(0, palette.shape[1], LANES):
+        distance = filled(zero)
+        for channel in range(len(channels)):
+            x = load(palette, (channel, first)) - goal[channel]
+            distance = fma(x, x, distance)
+        near = distance < least
+        least = where(near, distance, least)
+        index = where(near, np.int32(first), index)
+    low = least_of(least)
+    lane = first_of(least == low) % LANES
+    return np.int64(entry(index, lane)) + lane, low
+
+
 @block(**BORROWED)
-def diffuse_band(labels, planes, weights, palette, limits, top, bottom, goal, errors):
-    """labels = the nearest colours in a band of rows, back and forth; limits bound errors."""
+def diffuse_band(labels, planes, weights, colours, top, bottom, goal, errors):
+    """labels = the nearest colours in a band of rows, back and forth; colours is the kernel's."""
+    palette, limits, channels = colours
     width = labels.shape[1]
     errors[:] = like(0, errors)
     for y in range(top, bottom):
-        here, there = errors[y % 2], errors[(y + 1) % 2]
+        here, there, row = errors[y % 2], errors[(y + 1) % 2], np.uint64(y)
         there[:] = like(0, there)
         step = 1 - 2 * (y % 2)
         for i in range(width):
             c = i if step > 0 else width - 1 - i
-            for channel in range(goal.size):
-                goal[channel] = planes[channel, y, c] + here[channel, c + 1]
-            chosen, _ = nearest(palette, goal)
-            labels[y, c] = chosen
-            if weights[y, c] == like(0, weights):
+            column, below = np.uint64(c), np.uint64(c + 1)
+            ahead, behind = np.uint64(c + 1 + step), np.uint64(c + 1 - step)
+            for channel in range(len(channels)):
+                goal[channel] = planes[channel, row, column] + here[channel, below]
+            chosen, _ = nearest(palette, goal, channels)
+            labels[row, column] = chosen
+            if weights[row, column] == like(0, weights):
                 continue
-            for channel in range(goal.size):
+            for channel in range(len(channels)):
                 most = limits[channel]
                 e = min(max(goal[channel] - palette[channel, chosen], -most), most)
-                here[channel, c + 1 + step] = fma(like(AHEAD, e), e, here[channel, c + 1 + step])
-                there[channel, c + 1] = fma(like(BELOW, e), e, there[channel, c + 1])
-                there[channel, c + 1 - step] = fma(like(BEHIND, e), e, there[channel, c + 1 - step])
+                here[channel, ahead] = fma(like(AHEAD, e), e, here[channel, ahead])
+                there[channel, below] = fma(like(BELOW, e), e, there[channel, below])
+                there[channel, behind] = fma(like(BEHIND, e), e, there[channel, behind])
 
 
-@kernel(cost=lambda labels, palette: labels.size * (palette.shape[1] + 16))
-def diffuse(chunk, chunks, labels, planes, weights, palette, limits):
-    """labels = the picture of diffused errors; limits has a number for each channel."""
+@kernel(cost=lambda labels, colours: labels.size * (colours[0].shape[1] + 16))
+def diffuse(chunk, chunks, labels, planes, weights, colours):
+    """labels = the picture of diffused errors.
+
+    colours is (palette, limits, channels): limits, which bound the errors that are handed on, has a
+    number for each channel, and channels is a tuple as in `search.descend`.
+    """
     height, width = labels.shape
-    real, channels = planes.dtype, len(planes)
+    real, channels = planes.dtype, len(colours[2])
     goal, errors = np.empty(channels, real), np.empty((2, channels, width + 2), real)
     for b in chunk_range((height + BAND - 1) // BAND, chunk, chunks):
         rows = b * BAND, min((b + 1) * BAND, height)
-        diffuse_band(labels, planes, weights, palette, limits, *rows, goal, errors)
+        diffuse_band(labels, planes, weights, colours, *rows, goal, errors)

@@ -1,7 +1,7 @@
 """Descent on a picture of labels, one palette index per pixel: relabel pixels and swap neighbours.
 
 Palettes are planar, shape (channels, K), with K filled up to whole vectors by infinitely far
-colours.
+colours. Unsigned indices need no check of whether they mean places from the end.
 
 Oracle: tests/dithering/optimiser/test_annealing.py, tests/support/reference_dithering.py, `loss`.
 """
@@ -9,8 +9,8 @@ Oracle: tests/dithering/optimiser/test_annealing.py, tests/support/reference_dit
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import BORROWED, block, chunk_range, inline, kernel, wide_vectors
-from fastgrad.kernels.simd.intrinsics import fma, like, where
-from fastgrad.kernels.simd.lanes import entry, first_of, least_of
+from fastgrad.kernels.simd.intrinsics import fma, like
+from fastgrad.kernels.simd.lanes import first_of, least_of
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 
 NEIGHBOURS = ((0, 1), (1, 0), (1, -1), (1, 1))  # the others have met the pixel before
@@ -18,27 +18,6 @@ MANY = 16  # colours from which on those at a corner are no help
 MARGIN = 1e-4  # a move must gain this share of its own square, not just rounding errors
 BOTH = 2  # turns
 AROUND = 2  # rows and columns around a pixel that moves in which others look again for a move
-
-
-@inline(**BORROWED)
-def nearest(palette, goal):
-    """Return the index of the colour nearest to a goal, and its squared distance.
-
-    It is 0 where all distances overflow.
-    """
-    zero = like(0, goal)
-    least, index = filled(like(np.inf, goal)), filled(np.int32(0))
-    for first in range(0, palette.shape[1], LANES):
-        distance = filled(zero)
-        for channel in range(goal.size):
-            x = load(palette, (channel, first)) - goal[channel]
-            distance = fma(x, x, distance)
-        near = distance < least
-        least = where(near, distance, least)
-        index = where(near, np.int32(first), index)
-    low = least_of(least)
-    lane = first_of(least == low) % LANES
-    return np.int64(entry(index, lane)) + lane, low
 
 
 @inline(**BORROWED)
@@ -52,7 +31,8 @@ def nearest_from(old, distance, near, goal, channels):
     best, least = old, distance
     for first in range(bounds.shape[1]):
         # A colour that is nearer to the goal is as far from `old` as the sum of both at most.
-        if bounds[old, first] > like(2, goal) * (distance + least):
+        # The first block is looked at in any case: whether it is worth it, no processor foresees.
+        if first > 0 and bounds[old, first] > like(2, goal) * (distance + least):
             break
         apart = filled(like(0, goal))
         for channel in range(len(channels)):
@@ -70,23 +50,24 @@ def wake(awake, y, c):
     """Have the pixels around (y, c) visited; awake has a margin of AROUND."""
     for i in range(2 * AROUND + 1):
         for j in range(2 * AROUND + 1):
-            awake[y + i, c + j] = 1
+            awake[np.uint64(y + i), np.uint64(c + j)] = 1
 
 
 @inline(**BORROWED)
 def give(labels, weights, field, palette, table, nu, y, c, new, channels):
     """Give pixel (y, c) the label `new` and keep the field, as long as channels, up to date."""
-    old = labels[y, c]
-    labels[y, c] = new
+    row, column = np.uint64(y), np.uint64(c)
+    old, weight = labels[row, column], weights[row, column]
+    labels[row, column] = new
     side, width = table.shape
     for channel in range(len(channels)):
         plane = field[channel]
-        change = weights[y, c] * (palette[channel, new] - palette[channel, old])
+        change = weight * (palette[channel, new] - palette[channel, old])
         for i in range(side):
             for j in range(0, width, LANES):
-                place = y + i, c + j
+                place = np.uint64(y + i), np.uint64(c + j)
                 store(plane, place, fma(change, load(table, (i, j)), load(plane, place)))
-        plane[y + side // 2, c + side // 2] += nu * change
+        plane[np.uint64(y + side // 2), np.uint64(c + side // 2)] += nu * change
 
 
 @block(**BORROWED)
@@ -98,20 +79,27 @@ def relabel(labels, weights, field, palette, table, nu, y, c, new):
 
 @inline(**BORROWED)
 def swap_gain(labels, weights, field, palette, table, own, y, c, dy, dx, channels):
-    """Return half the change of the error if a pixel and its neighbour swap labels."""
+    """Return half the change of the error if a pixel and its neighbour swap labels.
+
+    It is 0 where both have the same one: to ask whether they do would be a branch that no processor
+    foresees.
+    """
     radius = table.shape[0] // 2
-    mine, other = np.int64(labels[y, c]), np.int64(labels[y + dy, c + dx])
+    row, column, below, beside = np.uint64(y), np.uint64(c), np.uint64(y + dy), np.uint64(c + dx)
+    mine, other = np.int64(labels[row, column]), np.int64(labels[below, beside])
     square, linear = like(0, own), like(0, own)
-    weight, its = weights[y, c], weights[y + dy, c + dx]
+    weight, its = weights[row, column], weights[below, beside]
+    here_y, here_c = np.uint64(y + radius), np.uint64(c + radius)
+    there_y, there_c = np.uint64(y + dy + radius), np.uint64(c + dx + radius)
     for channel in range(len(channels)):
         change = palette[channel, other] - palette[channel, mine]
-        here = field[channel, y + radius, c + radius]
-        there = field[channel, y + dy + radius, c + dx + radius]
+        here, there = field[channel, here_y, here_c], field[channel, there_y, there_c]
         square = fma(change, change, square)
         linear = fma(change, weight * here - its * there, linear)
     mean = like(0.5, own) * own * (weight * weight + its * its)
     least = mean * like(MARGIN, own)
-    return fma(square, mean - weight * its * table[radius + dy, radius + dx] + least, linear)
+    shared = weight * its * table[np.uint64(radius + dy), np.uint64(radius + dx)]
+    return fma(square, mean - shared + least, linear)
 
 
 @block(**BORROWED)
@@ -132,23 +120,26 @@ def descend_tile(labels, awake, weights, kept, blurred, colours, corner, size, g
     moves = 0
     for y in range(top, bottom):
         for c in range(left, right):
-            if awake[y + AROUND, c + AROUND] == 0:
+            row, column = np.uint64(y), np.uint64(c)
+            place = np.uint64(y + AROUND), np.uint64(c + AROUND)
+            if awake[place] == 0:
                 continue
-            awake[y + AROUND, c + AROUND] = 0
-            weight = weights[y, c]
+            awake[place] = 0
+            weight = weights[row, column]
             if weight == like(0, own):
                 continue
-            old = np.int64(labels[y, c])
+            old = np.int64(labels[row, column])
             gain, best_y, best_x, best = like(0, own), y, c, old  # half the change of the error
             # The error of colour k here is own weight^2 |k - goal|^2 + const.
             distance = like(0, own)
+            at_y, at_c = np.uint64(y + radius), np.uint64(c + radius)
             for channel in range(len(channels)):
-                shift = -(inverse / weight) * field[channel, y + radius, c + radius]
+                shift = -(inverse / weight) * field[channel, at_y, at_c]
                 goal[channel] = palette[channel, old] + shift
                 distance = fma(shift, shift, distance)
             new, least = nearest_from(old, distance, near, goal, channels)
             if paid:
-                before, gap = np.int64(previous[y, c]), gaps[y, c]
+                before, gap = np.int64(previous[row, column]), gaps[row, column]
                 apart = -gap
                 for channel in range(len(channels)):
                     x = palette[channel, before] - goal[channel]
@@ -160,18 +151,18 @@ def descend_tile(labels, awake, weights, kept, blurred, colours, corner, size, g
                 gain = like(0.5, own) * own * (weight * weight) * (least - distance)
                 best = new
             for i in range(swaps):
-                dy, dx = NEIGHBOURS[i]
+                dy, dx = min(i, 1), 1 - i % 3  # NEIGHBOURS[i], sooner than by a table
+                below, beside = np.uint64(y + dy), np.uint64(c + dx)
                 if (
                     y + dy < bottom
                     and left <= c + dx < right
-                    and labels[y + dy, c + dx] != old
-                    and weights[y + dy, c + dx] > like(0, own)
+                    and weights[below, beside] > like(0, own)
                 ):
                     pair = y, c, dy, dx
                     g = swap_gain(labels, weights, field, palette, table, own, *pair, channels)
                     if paid:
-                        other = labels[y + dy, c + dx]
-                        for a, b in ((y, c), (y + dy, c + dx)):
+                        other = labels[below, beside]
+                        for a, b in ((row, column), (below, beside)):
                             half = (
                                 like(0.5, own) * own * gaps[a, b] * (weights[a, b] * weights[a, b])
                             )
@@ -181,7 +172,7 @@ def descend_tile(labels, awake, weights, kept, blurred, colours, corner, size, g
                                 g -= half
                     if g < gain:
                         gain, best_y, best_x = g, y + dy, c + dx
-                        best = np.int64(labels[best_y, best_x])
+                        best = np.int64(labels[below, beside])
             if gain < like(0, own):
                 at, now = (y, c), best
                 while True:  # once or twice, so that `give` is there once
