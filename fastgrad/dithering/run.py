@@ -178,9 +178,10 @@ class Run:
             rounds = pace.plan.whole + (pace.plan.rounds if self._whole else 0)
             self._learn(search, self._fit, rounds, wake=self._whole)
         rounded = self.problem.from_srgb(self._rounded(self.colors))
-        if isinstance(search, Search) and self._fit is not None and self.problem.pins is None:
-            search.loss = self._target = compensated(self.loss, self.indices, rounded)
-        search.recolor(rounded, wake=self._whole or search.loss is self._target)
+        if self._fit is not None:  # else the search has these colours already
+            if isinstance(search, Search) and self.problem.pins is None:
+                search.loss = self._target = compensated(self.loss, self.indices, rounded)
+            search.recolor(rounded, wake=self._whole or search.loss is self._target)
         if self._steers and isinstance(search, Search):
             self._steer(search)
         else:
