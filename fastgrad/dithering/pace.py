@@ -62,10 +62,10 @@ PLANS = (  # of speed 1, 2, ... 10
     Plan(8, 4, 12, 1 << 16, 4, 3, 3),
     Plan(6, 4, 10, 1 << 16, 4, 3, 3),
     Plan(5, 3, 8, 1 << 16, 4, 3, 2),
-    Plan(4, 3, 6, 1 << 16, 3, 2, 2),
-    Plan(3, 3, 4, 1 << 15, 3, 2, 2),
-    Plan(2, 2, 3, 1 << 15, 3, 2, 1),
-    Plan(1, 2, 2, 1 << 15, 2, 1, 1),
+    Plan(4, 3, 8, 1 << 16, 4, 2, 2),
+    Plan(3, 3, 8, 1 << 15, 4, 2, 2),
+    Plan(2, 3, 8, 1 << 15, 4, 2, 1),
+    Plan(1, 3, 8, 1 << 15, 4, 1, 1),
 )
 Stage: TypeAlias = Literal["palette", "annealing", "rounds", "search"]
 SHARES: dict[Stage, float] = {"palette": 0.2, "annealing": 0.45, "rounds": 0.65, "search": 1.0}
