@@ -5,7 +5,8 @@
 
 Times are the medians of rounds in which the tools take turns, in one process, on all their threads
 (libimagequant's are OpenMP's: OMP_NUM_THREADS holds for both). With --curve, all speeds of fastgrad
-and of libimagequant are judged, and drawn against their times.
+and of libimagequant are judged, and drawn against their times: of the pictures as they are, or in
+the first of the sizes that are given.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from fastgrad.dithering import dither
 from fastgrad.dithering.pictures.other_tools import pillow
 
 SPEEDS = range(1, 11)
+SIZES = 0.2, 4  # megapixels
 SECONDS = 0.1, 0.2, 0.5, 1, 2, 5  # that the curve's axis names
 
 
@@ -98,8 +100,7 @@ def curve(path, images, colors, rounds):
         }
         for family, chosen in families.items():
             found = {speed: [] for speed in chosen}
-            for name in images:
-                image = load(name)
+            for image in images:
                 seconds, pictures = timed(image, chosen, rounds)
                 for speed in chosen:
                     values = judged(pictures[speed], image).values()
@@ -125,17 +126,19 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--images", nargs="+", default=["astronaut", "coffee"], metavar="NAME")
     parser.add_argument("--colors", nargs="+", type=int, default=[16, 256], metavar="K")
-    parser.add_argument("--megapixels", nargs="+", type=float, default=[0.2, 4], metavar="M")
+    parser.add_argument("--megapixels", nargs="+", type=float, metavar="M")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--curve", type=Path, metavar="PNG")
     given = parser.parse_args()
     libimagequant.library()
     for count in given.colors:  # what is compiled, and loaded, does not count
         timed(load(given.images[0]), tools(count), 1)
+    sizes = given.megapixels
     if given.curve:
-        curve(given.curve, given.images, given.colors, given.rounds)
+        images = [scaled(name, sizes[0]) if sizes else load(name) for name in given.images]
+        curve(given.curve, images, given.colors, given.rounds)
     else:
-        table(given.images, given.colors, given.megapixels, given.rounds)
+        table(given.images, given.colors, sizes or SIZES, given.rounds)
 
 
 if __name__ == "__main__":
