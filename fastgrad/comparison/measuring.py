@@ -192,7 +192,7 @@ def contenders(estimators: Iterable[Any] | None) -> tuple[dict[str, Estimator], 
     skipped: dict[str, str] = {}
     for given in ESTIMATORS if estimators is None else estimators:
         try:
-            each = as_estimator(given)
+            each = as_estimator(given, "each of estimators")
         except REFUSALS as error:
             if estimators is not None:
                 raise

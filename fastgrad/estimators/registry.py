@@ -315,15 +315,22 @@ def estimator(name: str, **options: Any) -> Estimator:
     >>> fg.estimator("gumbel_softmax", temperature=0.5)
     GumbelSoftmax(temperature=0.5)
     """
-    cls = _find(name)
-    if cls is None:
-        names = [*ESTIMATORS, *CONTINUOUS, *UNLISTED, *ABOVE]
-        near = difflib.get_close_matches(_normal(name), names, n=1)
-        hint = f": did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"name must be one of {', '.join(map(repr, names))}, got {name!r}{hint}")
+    cls = named(name)
     known = [field.name for field in dataclasses.fields(cls)] if options else []
     for option in options:
         if option not in known:
             has = f"its options are {', '.join(known)}" if known else "it has none"
             raise TypeError(f"{cls.name} has no option {option!r}: {has}")
     return cls(**options)
+
+
+def named(name: Any, argument: str = "name") -> type[Estimator]:
+    """Return the class of that name, which the user gave as an argument of another."""
+    cls = _find(name)
+    if cls is None:
+        names = [*ESTIMATORS, *CONTINUOUS, *UNLISTED, *ABOVE]
+        near = difflib.get_close_matches(_normal(name), names, n=1)
+        hint = f": did you mean {near[0]!r}?" if near else ""
+        known = ", ".join(map(repr, names))
+        raise ValueError(f"{argument} must be one of {known}, got {name!r}{hint}")
+    return cls

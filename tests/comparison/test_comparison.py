@@ -299,7 +299,7 @@ def test_a_block_bounds_what_f_is_handed():
 
 
 BAD_MOMENTS = {
-    "no such name": (("rlo",), {}, ValueError, "name must be one of"),
+    "no such name": (("rlo",), {}, ValueError, "estimator must be one of"),
     "not an estimator": ((3,), {}, TypeError, "estimator must be an Estimator or a name, got 3"),
     "one draw": ((Plain(),), {"draws": 1, "rng": 0}, ValueError, "draws must be at least 2, got 1"),
     "one sample": (("rloo",), {"num_samples": 1}, ValueError, "rloo needs at least 2 samples"),
@@ -668,7 +668,7 @@ def test_progress_is_told():
 BAD_COMPARISONS = {
     "one name": ({"estimators": "rloo"}, TypeError, "estimators must be a list .* got 'rloo'"),
     "no estimators": ({"estimators": []}, ValueError, "estimators must name at least one"),
-    "no such name": ({"estimators": ["rlo"]}, ValueError, "name must be one of 'rloo'"),
+    "no such name": ({"estimators": ["rlo"]}, ValueError, "each of estimators must be one of"),
     "not an estimator": ({"estimators": [3]}, TypeError, "must be an Estimator or a name, got 3"),
     "no samples": ({"num_samples": 0}, ValueError, "num_samples must be at least 1, got 0"),
     "one repeat": ({"repeats": 1}, ValueError, "repeats must be at least 2, got 1"),
@@ -866,7 +866,7 @@ def test_bad_input_to_auto():
         fg.estimator("auto", temperature=1.0)
     with pytest.raises(TypeError, match="estimators must be a sequence of estimators, got 'rloo'"):
         fg.estimator("auto", estimators="rloo")
-    with pytest.raises(ValueError, match=r"name must be one of .* got 'rlo'"):
+    with pytest.raises(ValueError, match=r"each of estimators must be one of .* got 'rlo'"):
         fg.estimator("auto", estimators=["rlo"])
     state = Auto(estimators=(Plain(),), repeats=2)(TOY, LOGITS, num_samples=8, rng=0).state
     with pytest.raises(ValueError, match=r"state must come from this estimator, .* 'plain'"):

@@ -20,6 +20,7 @@ from fastgrad.dithering.eye import colour
 from fastgrad.dithering.optimiser.descent import descend, total
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.palette import spacing
+from fastgrad.estimators.registry import named
 from fastgrad.objectives import Objective, as_objective, objective
 from fastgrad.random import RNG
 
@@ -247,7 +248,7 @@ def as_estimator(estimator: EstimatorName | Estimator) -> Estimator:
     """Return an estimator that is given itself or by its name in `fastgrad.estimator`."""
     if isinstance(estimator, estimators.Estimator):
         return estimator
-    return estimators.estimator(estimator)
+    return named(estimator, "estimator")()
 
 
 def of_picture(

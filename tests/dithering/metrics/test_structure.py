@@ -540,7 +540,7 @@ def test_bad_arguments_of_refine():
         ({"weight": -1}, "weight must be"),
         ({"steps": -1}, "steps must be"),
         ({"num_samples": 0}, "num_samples must be"),
-        ({"estimator": "magic"}, "name must be one of"),
+        ({"estimator": "magic"}, "estimator must be one of"),
         ({"objective": lambda x: x[..., 0].mean(axis=2)}, "one number for each picture"),
     ):
         arguments = {"indices": indices, "objective": f} | changes
