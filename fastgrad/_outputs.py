@@ -11,7 +11,10 @@ def output(out, shape, dtype, *inputs, name="out") -> np.ndarray:
     It may be an input, as rows are read before they are written, but not overlap one.
     """
     if out is None:
-        return np.empty(shape, dtype)
+        try:
+            return np.empty(shape, dtype)
+        except ValueError:  # more bytes than can be addressed
+            raise ValueError(f"a result of shape {shape} is larger than any memory") from None
     plain = isinstance(out, np.ndarray) and not isinstance(out, np.ma.MaskedArray)
     if not plain or out.shape != shape or out.dtype != dtype:
         got = f"{out.shape} {out.dtype}" if plain else repr(type(out).__name__)

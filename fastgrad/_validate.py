@@ -16,6 +16,7 @@ FRONTS = {  # what to do with the randomness of other libraries
     "torch": "functions of tensors, which take generators of torch, are in fastgrad.torch",
 }
 LARGEST = 2**63 - 1  # of what kernels take as an integer
+ADDRESSES = 2**32  # of samples
 
 
 def array(x, name) -> np.ndarray:
@@ -207,7 +208,7 @@ def integer(value, name, low, high=None):
     value = int(value)
     high = LARGEST if high is None else high
     if not low <= value <= high:
-        open_ended = value < low and high in (LARGEST, math.inf)
+        open_ended = value < low and high in (LARGEST, ADDRESSES, math.inf)
         bound = f"at least {low}" if open_ended else f"from {low} to {high}"
         raise ValueError(f"{name} must be {bound}, got {_shown(value)}")
     return value
@@ -253,7 +254,7 @@ def samples(num_samples):
     """Return (S, the leading shape of the result): None means one sample and no leading axis."""
     if num_samples is None:
         return 1, ()
-    count = integer(num_samples, "num_samples", 1)
+    count = integer(num_samples, "num_samples", 1, ADDRESSES)
     return count, (count,)
 
 
@@ -346,4 +347,4 @@ def cotangents(given, full, dtype, rows=None):
 def offsets(row, sample, count, row_name="row_offset"):
     """Return where rows and samples stand in the whole."""
     row = integer(row, row_name, 0, 2**40)
-    return row, integer(sample, "sample_offset", 0, 2**32 - count)
+    return row, integer(sample, "sample_offset", 0, ADDRESSES - count)

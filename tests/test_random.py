@@ -228,6 +228,7 @@ def test_rng_refused(rng):
         (lambda: fg.random.normal(-1, rng=0), ValueError, "shape"),
         (lambda: fg.random.normal((3, -1), rng=0), ValueError, "shape"),
         (lambda: fg.random.normal(2.5, rng=0), TypeError, "shape"),
+        (lambda: fg.random.normal((2**40, 2**40), rng=0), ValueError, r"shape \(1099511627776, "),
         (lambda: fg.random.normal("ab", rng=0), TypeError, "shape"),
         (lambda: fg.random.normal(None, rng=0), TypeError, "shape"),
         (lambda: fg.random.normal(3, rng=0, offset=-1), ValueError, "offset"),

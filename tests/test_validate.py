@@ -188,7 +188,7 @@ def test_numbers_of_any_type_are_temperatures(temperature):
 @by_draw
 @pytest.mark.parametrize("count", [0, -1, 2.0, 1.5, "3", [2], True, NAN, 2**40])
 def test_bad_sample_counts_are_refused(draw, count):
-    with pytest.raises((ValueError, TypeError), match=r"num_samples|sample_offset"):
+    with pytest.raises((ValueError, TypeError), match="num_samples"):
         draw(num_samples=count)
 
 

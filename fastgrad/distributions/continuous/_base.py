@@ -59,8 +59,8 @@ class Continuous(Parameters):
         array, or tuple of arrays
             The noise, whose first axis counts the samples. Pass it on as it is.
         """
-        count = _validate.integer(num_samples, "num_samples", 1)
-        offset = _validate.integer(sample_offset, "sample_offset", 0, 2**32 - count)
+        count = _validate.integer(num_samples, "num_samples", 1, _validate.ADDRESSES)
+        offset = _validate.integer(sample_offset, "sample_offset", 0, _validate.ADDRESSES - count)
         return self._noise(count, as_key(rng), offset)
 
     def sample(
