@@ -259,9 +259,9 @@ def renewed(before, found):
     Where kinds of processors agreed they are taken to agree on a new digest; where they did not,
     that of the others is unknown until it is recorded there.
     """
-    if before.get(kind()) == found:
-        return found if len(before) > 1 and len(set(before.values())) == 1 else before
-    return {kind(): found} if len(set(before.values())) > 1 else found
+    if not before or (len(before) > 1 and len(set(before.values())) == 1):
+        return found
+    return before if before.get(kind()) == found else {kind(): found}
 
 
 if __name__ == "__main__":
