@@ -233,10 +233,11 @@ class Estimator:
         whole = objective.compiled is None or return_samples
         if not whole and (found := in_parts(self, *given)):
             return found
+        if size >= num_samples and not return_samples and "grad" not in self.needs:
+            z = self.draw(distribution, num_samples, key, state=state)
+            return self.combine(distribution, [(z, self.ask(objective, distribution, z))], state)
 
         def estimate(objective: Objective) -> Estimate:
-            """Draw and ask block after block, as `combine` takes them in."""
-
             def block(offset: int) -> tuple[Any, Any]:
                 n = min(size, num_samples - offset)
                 draws = self.draw(distribution, n, key, offset=offset, state=state)
@@ -262,8 +263,7 @@ class Estimator:
         if not issubclass(kind, Discrete):
             return f"{kind.__name__} has no logits: {cls.name} is for discrete variables"
         for capability in cls.asks:
-            if capability in kind.lacks:
-                reason = kind.lacks[capability]
+            if reason := kind.lacks.get(capability):
                 return f"{cls.name} does not work with {kind.__name__}: {reason}"
         return None
 

@@ -111,7 +111,8 @@ class VIMCO(ScoreFunction):
                 few_weights(x, size, bound, signal)
                 empty = empty | np.isneginf(bound).any(axis=0)
                 bound[np.isneginf(bound)] = 0.0
-            value.hold(_validate.frozen(bound), log_weights.shape[1:])
+            bound.setflags(write=False)
+            value.hold(bound, log_weights.shape[1:])
             scores.add(z, signal)
         grad = scores.about(0.0, value.count)
         mean = value.result
