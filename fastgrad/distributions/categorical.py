@@ -283,7 +283,10 @@ class Categorical(Discrete):
 
     def features(self, z: IntArray) -> FloatArray:
         """Return the one-hot vectors of samples z, shape (S, *batch, K)."""
-        z = _validate.whole_numbers(z, self.num_categories)
+        return self.shown(_validate.whole_numbers(z, self.num_categories))
+
+    def shown(self, z: IntArray) -> FloatArray:
+        """Return what `features` does, of samples that need no look."""
         x = np.empty((*z.shape, self.num_categories), self.logits.dtype)
         _features.one_hot(_validate.frozen(z.reshape(-1)), x.reshape(z.size, x.shape[-1]))
         return x

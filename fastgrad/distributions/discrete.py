@@ -148,6 +148,10 @@ class Discrete:
         """Return samples number `sample_offset` and on: `sample` as estimators call it."""
         return self.sample(num_samples=num_samples, rng=key, sample_offset=sample_offset)
 
+    def shown(self, z: Any) -> FloatArray:
+        """Return the features of samples that were drawn: `features` as estimators call it."""
+        return self.features(z)
+
     @property
     def one_hot(self) -> bool:
         """Whether kernels that are made for rows of categories, or for sites, apply."""

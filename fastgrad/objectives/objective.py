@@ -254,7 +254,7 @@ class Objective:
         if self.index:
             answer = self.index(self._handed(z))
         else:
-            answer = self.part("f")(distribution.features(z))
+            answer = self.part("f")(distribution.shown(z))
         return _values(answer, (len(z), *distribution.batch_shape), offset, masked)
 
     def relaxed(self, distribution: Any, x: FloatArray, *, offset: int = 0) -> Values:

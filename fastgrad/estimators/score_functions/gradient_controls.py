@@ -54,7 +54,7 @@ class ScaledControls(ScoreFunction):
         self, objective: Objective, distribution: Discrete, draws: Any, *, offset: int = 0
     ) -> Any:
         """Evaluate f and its gradient at the outcomes."""
-        x = _validate.frozen(distribution.features(draws))
+        x = _validate.frozen(distribution.shown(draws))
         if objective.index is None or objective.value_and_grad is not None:
             return objective.relaxed_and_gradient(distribution, x, offset=offset)
         return objective.outcomes(distribution, draws, offset=offset), objective.gradient(x)
