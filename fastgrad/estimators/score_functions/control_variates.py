@@ -20,9 +20,8 @@ from fastgrad.estimators.base import Estimate, estimate
 from fastgrad.estimators.score_functions.gradient_controls import (
     Expansion,
     ScaledControls,
-    linear_terms,
+    cell_terms,
     mean_of,
-    of_cells,
 )
 from fastgrad.estimators.score_functions.reinforce import ScoreFunction
 from fastgrad.estimators.score_sums import score_sums
@@ -141,8 +140,8 @@ class DoubleCV(ScaledControls):
         out: FloatArray,
     ) -> None:
         """Fill out[0] with J mean(f') less RLOO of the linear terms."""
-        linear = linear_terms(distribution, z, gradient)
+        terms, product = cell_terms(distribution, z, gradient, shape)
         scores = score_sums(distribution)
-        scores.add(z, of_cells(linear.terms, shape))
-        product = linear.product.reshape(out[0].shape)
+        scores.add(z, terms)
+        product = product.reshape(out[0].shape)
         np.subtract(product / len(z), scores.total(len(z) - 1), out=out[0, ...])

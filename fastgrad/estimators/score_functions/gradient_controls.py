@@ -201,6 +201,28 @@ def of_cells(terms: FloatArray, shape: tuple[int, ...]) -> FloatArray:
     return last_joined(terms, *shape).sum(axis=2, dtype=np.float64)
 
 
+def cell_terms(
+    distribution: Discrete, z: Any, gradient: FloatArray, shape: tuple[int, ...]
+) -> tuple[FloatArray, FloatArray]:
+    """Return the sums of linear terms over the variables of each cell, of shape `shape`, (S, M).
+
+    The other result is the Jacobian of mu times the sum of the gradients, as in `Linear`.
+    """
+    per = distribution.num_variables // max(shape[1], 1)
+    if per < 2 or not distribution.one_hot:
+        linear = linear_terms(distribution, z, gradient)
+        return of_cells(linear.terms, shape), linear.product
+    # What one variable adds is not asked for, so that no sum over its categories alone is needed.
+    mu = _validate.frozen(mean_features(distribution))
+    g = _validate.frozen(gradient.reshape(len(z), *mu.shape))
+    total = np.empty_like(mu)
+    rows = max(_kernels.PART // mu.shape[1], 1)
+    own = np.empty((*shape, -(-per // rows)))
+    _kernels.own_terms(g, mu, outcomes(distribution, z), rows, total, own)
+    whole = Expansion(distribution, mu, total)
+    return (whole.at(z, shape) - own.sum(axis=2)) / (len(z) - 1), whole.product
+
+
 def slopes(
     distribution: Discrete, gradient: FloatArray, mu: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
