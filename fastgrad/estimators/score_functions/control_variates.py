@@ -19,8 +19,9 @@ from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.base import Estimate, estimate
 from fastgrad.estimators.score_functions.gradient_controls import (
     Expansion,
+    Linear,
     ScaledControls,
-    cell_terms,
+    StructuredLinear,
     mean_of,
 )
 from fastgrad.estimators.score_functions.reinforce import ScoreFunction
@@ -140,8 +141,8 @@ class DoubleCV(ScaledControls):
         out: FloatArray,
     ) -> None:
         """Fill out[0] with J mean(f') less RLOO of the linear terms."""
-        terms, product = cell_terms(distribution, z, gradient, shape)
-        scores = score_sums(distribution)
-        scores.add(z, terms)
-        product = product.reshape(out[0].shape)
+        kind = Linear if distribution.one_hot else StructuredLinear
+        linear, scores = kind(distribution, z, gradient, shape), score_sums(distribution)
+        scores.add(z, linear.sums)
+        product = linear.product.reshape(out[0].shape)
         np.subtract(product / len(z), scores.total(len(z) - 1), out=out[0, ...])

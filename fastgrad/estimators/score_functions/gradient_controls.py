@@ -108,33 +108,55 @@ def _with_target_negated(gram):
 
 
 class Linear:
-    """Linear terms: for each sample and variable, <mean f' over the other samples, x - mu>."""
+    """Linear terms: for each sample and variable, <mean f' over the other samples, x - mu>.
+
+    Attributes
+    ----------
+    sums : array, shape (S, M)
+        Their sums over the variables of each cell.
+    product : array
+        The Jacobian of mu times the sum of the gradients.
+    """
+
+    sums: FloatArray
+    product: FloatArray
 
     mu: FloatArray
     z: IntArray
     gradient: FloatArray
     total: FloatArray
-    product: FloatArray
-    terms: FloatArray
-    single: bool
 
-    def __init__(self, distribution: Discrete, z: IntArray, gradient: FloatArray) -> None:
-        self.mu = mean_features(distribution)
+    def __init__(
+        self, distribution: Discrete, z: IntArray, gradient: FloatArray, shape: tuple[int, ...]
+    ) -> None:
+        self.mu = _validate.frozen(mean_features(distribution))
         self.z = outcomes(distribution, z)
         self.gradient = _validate.frozen(gradient.reshape(len(z), *self.mu.shape))
-        self.total, self.product = np.empty_like(self.mu), np.empty_like(self.mu)
-        self.terms = np.empty(self.z.shape, self.mu.dtype)
-        self.single = distribution.num_features == 1
-        kernel = _stein.binary_linear_terms if self.single else _stein.linear_terms
-        args = self.gradient, self.mu, self.z, self.total, self.product, self.terms
-        kernel(*args)
+        self.total = np.empty_like(self.mu)
+        n, k = self.mu.shape
+        if n > shape[1]:
+            # A sum over the variables of a cell needs none over the categories of each alone.
+            rows = max(_kernels.PART // k, 1)
+            own = np.empty((*shape, -(-n // shape[1] // rows)))
+            _kernels.own_terms(self.gradient, self.mu, self.z, rows, self.total, own)
+            whole = Expansion(distribution, self.mu, self.total)
+            self.sums = (whole.at(z, shape) - own.sum(axis=2)) / (len(z) - 1)
+            self.product = whole.product
+        else:
+            self.product, terms = np.empty_like(self.mu), np.empty(self.z.shape, self.mu.dtype)
+            kernel = _stein.binary_linear_terms if k == 1 else _stein.linear_terms
+            kernel(self.gradient, self.mu, self.z, self.total, self.product, terms)
+            self.sums = of_cells(terms, shape)
 
-    def steps(self, w: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return, for w and abs(w), the sums of the Stein kernel, (N, K), and E[abs(w)], (S, N)."""
-        size = np.empty_like(self.terms)
+    def steps(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return, for w and abs(w), the sums of the Stein kernel, (N, K), and E[abs(w)], (S, N).
+
+        Here w are the sums.
+        """
+        size = np.empty(self.z.shape, self.mu.dtype)
         linear, rectified = np.empty_like(self.mu), np.empty_like(self.mu)
-        kernel = _stein.binary_stein if self.single else _stein.stein
-        args = self.gradient, self.mu, self.z, self.total, _validate.frozen(w), self.terms
+        kernel = _stein.binary_stein if self.mu.shape[1] == 1 else _stein.stein
+        args = self.gradient, self.mu, self.z, self.total, _validate.frozen(self.sums)
         kernel(*args, size, linear, rectified)
         return linear, rectified, size
 
@@ -142,21 +164,17 @@ class Linear:
 class StructuredLinear:
     """`Linear` of structures and counts, whose distribution knows the mean of the features."""
 
+    sums: FloatArray
     product: FloatArray
-    terms: FloatArray
 
-    def __init__(self, distribution: Any, z: Any, gradient: FloatArray) -> None:
+    def __init__(
+        self, distribution: Any, z: Any, gradient: FloatArray, shape: tuple[int, ...]
+    ) -> None:
         others = exclusive_sums(gradient) / (len(z) - 1)
         terms = others * (distribution.features(z) - distribution.mean())
         terms = last_joined(terms, len(z), distribution.num_variables)
-        self.terms = terms.sum(axis=2, dtype=np.float64)
+        self.sums = of_cells(terms.sum(axis=2, dtype=np.float64), shape)
         self.product = distribution.mean_vjp(gradient.sum(axis=0))
-
-
-def linear_terms(distribution: Discrete, z: Any, gradient: FloatArray) -> Any:
-    """Return the linear terms of samples: `Linear`, or its form for structures."""
-    kind = Linear if distribution.one_hot else StructuredLinear
-    return kind(distribution, z, gradient)
 
 
 def mean_of(distribution: Any) -> FloatArray:
@@ -199,28 +217,6 @@ class Expansion:
 def of_cells(terms: FloatArray, shape: tuple[int, ...]) -> FloatArray:
     """Return the sums of terms (S, N) over the variables of each cell, of shape (S, M)."""
     return last_joined(terms, *shape).sum(axis=2, dtype=np.float64)
-
-
-def cell_terms(
-    distribution: Discrete, z: Any, gradient: FloatArray, shape: tuple[int, ...]
-) -> tuple[FloatArray, FloatArray]:
-    """Return the sums of linear terms over the variables of each cell, of shape `shape`, (S, M).
-
-    The other result is the Jacobian of mu times the sum of the gradients, as in `Linear`.
-    """
-    per = distribution.num_variables // max(shape[1], 1)
-    if per < 2 or not distribution.one_hot:
-        linear = linear_terms(distribution, z, gradient)
-        return of_cells(linear.terms, shape), linear.product
-    # What one variable adds is not asked for, so that no sum over its categories alone is needed.
-    mu = _validate.frozen(mean_features(distribution))
-    g = _validate.frozen(gradient.reshape(len(z), *mu.shape))
-    total = np.empty_like(mu)
-    rows = max(_kernels.PART // mu.shape[1], 1)
-    own = np.empty((*shape, -(-per // rows)))
-    _kernels.own_terms(g, mu, outcomes(distribution, z), rows, total, own)
-    whole = Expansion(distribution, mu, total)
-    return (whole.at(z, shape) - own.sum(axis=2)) / (len(z) - 1), whole.product
 
 
 def slopes(

@@ -66,9 +66,8 @@ class RODEO(ScaledControls):
         out: FloatArray,
     ) -> None:
         """Fill out with the terms of g = w and abs(w), then with those of h = w and abs(w)."""
-        linear = Linear(distribution, z, gradient)
-        w = of_cells(linear.terms, shape)
-        *local, size = linear.steps(w)
+        linear = Linear(distribution, z, gradient, shape)
+        w, (*local, size) = linear.sums, linear.steps()
         per = size.shape[1] // max(w.shape[1], 1)
         steps = -w, of_cells(size, shape) - per * abs(w)
         for i, (step, own) in enumerate(zip(steps, local, strict=True)):

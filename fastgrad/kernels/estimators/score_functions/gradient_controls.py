@@ -105,20 +105,23 @@ def linear_terms(chunk, chunks, g, p, z, total, product, out):
 
 
 @block
-def surrogates(y, x, t, q, scale, s, whole, own, fold):
-    """y + s = w with the variable at each category: whole - own, plus <scale (t - x), x - p>."""
+def surrogates(y, x, t, scale, arg, s, whole, fold):
+    """y = scale (t - x); y + s = w with the variable at each category: whole, plus y less its own.
+
+    What w has of the mean features is the same at all of them.
+    """
     wide_vectors()
     for c in range(0, y.shape[1], LANES):
-        sums = filled(like(0, y))
+        mine, winner = filled(like(0, y)), load(arg, c)
         for i in range(y.shape[0]):
             v = scale * (load(t, (i, c)) - load(x, (i, c)))
             store(y, (i, c), v)
-            sums = sums + v * load(q, (i, c))
-        store(s, c, sums)
+            mine = where(winner == np.int32(i), v, mine)
+        store(s, c, mine)
     if fold:
         col.fold_sum(s)
     for c in range(0, y.shape[1], LANES):
-        store(s, c, load(whole, c) - load(own, c) - load(s, c))
+        store(s, c, load(whole, c) - load(s, c))
 
 
 @block
@@ -149,18 +152,18 @@ def add_steps(a, b, y, q, s, size, arg, fold):
 
 
 @kernel(cost=lambda g: g.size)
-def stein(chunk, chunks, g, p, z, total, w, terms, size, linear, rectified):
+def stein(chunk, chunks, g, p, z, total, w, size, linear, rectified):
     """Sum over samples what drawing a variable afresh makes of w score and |w| score, of its own.
 
     It is p w(x with the variable at k), less, at the outcome, E[w]: linear and, for |w|, rectified,
-    (N, K). w is (S, M), and what variables have in it terms; size becomes their E|w|: (S, N).
+    (N, K). w is (S, M); size becomes the E|w| of variables: (S, N).
     """
     samples, n, k = g.shape
     layout = tile.layout(n, k, 0, tile.FOLD)  # the fewest columns: six tiles stay in L1
     fold, real = layout.fold, p.dtype
     zero, scale = like(0, p), like(1.0 / (samples - 1), p)
     t, y, q, x, a, b = tile.scratch(layout, 6, real)
-    s, own, sizes = tile.statistics(layout, 3, real)
+    s, sizes = tile.statistics(layout, 2, real)
     shape = samples, layout.columns
     sums, arg = tile.empty(shape, real), tile.empty(shape, np.int32)
     origin = np.zeros(w.shape[1])
@@ -173,8 +176,7 @@ def stein(chunk, chunks, g, p, z, total, w, terms, size, linear, rectified):
         b[:] = zero
         for i in range(samples):
             tile.load(x, g[i], row, zero)
-            tile.load_statistics(own, terms[i], row, zero, fold)
-            surrogates(y, x, t, q, scale, s, sums[i], own, fold)
+            surrogates(y, x, t, scale, arg[i], s, sums[i], fold)
             add_steps(a, b, y, q, s, sizes, arg[i], fold)
             tile.store_statistics(size[i], sizes, row, fold)
         tile.store(linear, a, row)
@@ -199,7 +201,7 @@ def binary_linear_terms(chunk, chunks, g, p, z, total, product, out):
 
 
 @kernel(cost=lambda g: g.size)
-def binary_stein(chunk, chunks, g, p, z, total, w, terms, size, linear, rectified):
+def binary_stein(chunk, chunks, g, p, z, total, w, size, linear, rectified):
     """The same as `stein` where K = 1."""
     samples, n, _ = g.shape
     scale, per = like(1.0 / (samples - 1), p), n // max(w.shape[1], 1)
@@ -207,7 +209,7 @@ def binary_stein(chunk, chunks, g, p, z, total, w, terms, size, linear, rectifie
         q, a, b = p[v, 0], like(0, p), like(0, p)
         for i in range(samples):
             slope, x = scale * (total[v, 0] - g[i, v, 0]), like(z[i, v], p)
-            rest = like(w[i, v // per], p) - terms[i, v]
+            rest = like(w[i, v // per], p) - slope * (x - q)
             zero = (like(1, p) - q) * (rest - q * slope)
             one = q * (rest + (like(1, p) - q) * slope)
             size[i, v] = abs(zero) + abs(one)
