@@ -11,9 +11,10 @@ from fastgrad.kernels.dithering.optimiser import loss_rows
 from fastgrad.kernels.dithering.optimiser import palette as palette_kernels
 from fastgrad.kernels.dithering.optimiser import search as kernels
 
-__all__ = ["Search", "in_vectors", "outwards"]
+__all__ = ["Search", "in_vectors", "outwards", "swaps", "table_of"]
 
 MOST = 256  # colours of a palette
+MANY = 16  # colours from which on a first sweep does without swaps across corners
 ROWS = 8  # of tiles for each thread, from which on its tiles may be those of whole rows
 NO_PREVIOUS = np.empty((0, 0), np.uint8)
 
@@ -93,7 +94,7 @@ class Search:
         self._planar = np.ascontiguousarray(colors.T)
         self._palette, self._near = in_vectors(colors), outwards(colors)
         if wake:
-            self._awake[:] = 1
+            self._wake()
         return self.loss.errors(self.indices, colors, out=self._field, margin=self._margin)
 
     def steer(self, off: FloatArray) -> None:
@@ -107,7 +108,7 @@ class Search:
         (height, across), margin = self.loss.shape, self._margin
         inside = slice(margin, margin + height), slice(margin, margin + across)
         self._field[:, inside[0], inside[1]] += self.loss.weights * off
-        self._awake[:] = 1
+        self._wake()
 
     def sweep(self) -> int:
         """Visit the pixels around which something has changed, and make moves that lower the loss.
@@ -123,16 +124,21 @@ class Search:
         blurred = self._field, self._table, loss.nu
         colours = self._palette, self._near, (0,) * len(loss.planes)
         moves = np.zeros([-(-n // self._size) for n in loss.shape], np.int64)
+        tried, self._first = swaps(len(self.colors), first=self._first), False
         # Few rows of tiles would leave threads without work.
         near = len(moves) >= ROWS * threads.get_num_threads()
         for odd in range(2):
             for turn in (kernels.BOTH,) if near else range(2):
                 work = self.indices, self._awake, loss.weights, kept, blurred, colours
-                kernels.descend(moves, *work, self._size, odd, turn)
+                kernels.descend(moves, *work, self._size, odd, turn, tried)
         made = int(moves.sum())
         if made == 0:
             self._awake[:] = 1
         return made
+
+    def _wake(self):
+        """Have the next sweep visit every pixel, as a first one."""
+        self._awake[:], self._first = 1, True
 
     def errors(self) -> tuple[float, float]:
         """Return the loss, and the squared error without blur.
@@ -162,6 +168,32 @@ class Search:
         work = self.indices, self.loss.weights, self._field
         palette_kernels.slopes(sums, *work, self._margin)
         return sums.sum(axis=0)
+
+
+def swaps(colors: int, *, first: bool) -> int:
+    """Return how many neighbours a pixel may swap with: with or without those across corners.
+
+    Where colours are many, swaps across corners pay only once few pixels move, and cost little
+    there.
+
+    Parameters
+    ----------
+    colors : int
+        Size of the palette.
+    first : bool
+        Whether no sweep has aimed at the same before.
+
+    Returns
+    -------
+    int
+        How many of the kernel's `NEIGHBOURS` to try.
+
+    Examples
+    --------
+    >>> swaps(15, first=True), swaps(16, first=True), swaps(16, first=False)
+    (4, 2, 4)
+    """
+    return 2 if first and colors >= MANY else len(kernels.NEIGHBOURS)
 
 
 def table_of(loss: BlurredError, *, least: int = 1) -> tuple[FloatArray, int]:

@@ -27,7 +27,7 @@ from fastgrad.dithering.optimiser.diffusion import limits_of
 from fastgrad.dithering.optimiser.held_rows import BlurredRows, HeldRows
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.row_sums import row_sums
-from fastgrad.dithering.optimiser.search import NO_PREVIOUS, in_vectors, outwards, table_of
+from fastgrad.dithering.optimiser.search import NO_PREVIOUS, in_vectors, outwards, swaps, table_of
 from fastgrad.kernels.dithering.optimiser import loss_rows
 from fastgrad.kernels.dithering.optimiser import search as kernels
 from fastgrad.kernels.dithering.optimiser.diffusion import BAND
@@ -277,7 +277,7 @@ class Wavefront:
             odd = row + 1 if row + 1 < self._tiles else row - 1
             ready = self._evens[sweep - 1] > row and self._odds[sweep - 1] > odd
         if ready:
-            self._descend(row)
+            self._descend(row, sweep)
             self._evens[sweep] += 2
         return ready
 
@@ -289,7 +289,7 @@ class Wavefront:
         even = row + 1 if row + 1 < self._tiles else row - 1
         ready = self._evens[sweep] > even and self._has_field(row, sweep)
         if ready:
-            self._descend(row)
+            self._descend(row, sweep)
             self._odds[sweep] += 2
         return ready
 
@@ -329,15 +329,16 @@ class Wavefront:
         loss_rows.errors(error, labels, weights, planes, self._planar)
         return error
 
-    def _descend(self, row):
+    def _descend(self, row, sweep):
         """Sweep one row of tiles."""
         top = row * self._size
         labels = self._labels.at(top)[0][: min(self._size, self._height - top)]
         blurred = self._field.at(top), self._table, self._loss.nu
         moves = np.zeros((1, -(-self._width // self._size)), np.int64)
-        work = labels, self._awake.at(top)[0], self._moving.at(top)[0], self._kept
+        work = labels, self._awake.at(top)[0], self._moving.at(top)[0], self._kept, blurred
+        tried = swaps(len(self._colours[1][1]), first=sweep in (0, self._plain))
         for turn in range(2):
-            kernels.descend(moves, *work, blurred, self._colours, self._size, 0, turn)
+            kernels.descend(moves, *work, self._colours, self._size, 0, turn, tried)
 
     def _sums(self, top, end, done):
         """Return the sums of some rows."""
@@ -345,6 +346,5 @@ class Wavefront:
         labels = self._labels.at(first)[0][: done - first]
         weights = self._weights.at(first)[0][: done - first]
         what = labels, weights, self._planes.at(first), self._planar
-        left, right = (column - self.left for column in self._wanted)
-        own = slice(top - first, end - first)
-        return row_sums(self._loss, *what, own=own, columns=(left, right))
+        columns = tuple(column - self.left for column in self._wanted)
+        return row_sums(self._loss, *what, own=slice(top - first, end - first), columns=columns)

@@ -24,6 +24,23 @@ def test_without_blur_neighbours_that_may_swap_are_in_the_table():
     assert (indices != nearest).mean() < 0.002  # which needs no search
 
 
+def test_in_many_colours_a_swap_across_a_corner_gains_nothing_in_the_end():
+    ramps = np.broadcast_arrays(*np.ogrid[0.1:0.9:24j, 0.1:0.9:24j], 0.3)
+    palette = np.indices((3, 3, 3)).reshape(3, 27).T / 2
+    loss = BlurredError(np.stack(ramps, axis=-1).astype(np.float32))
+    indices = diffuse(loss, palette)
+    search = Search(loss, indices, palette)
+    while search.sweep() + search.sweep():  # one without moves wakes all pixels
+        pass
+    value, least = search.errors()[0], 0.0
+    for y, x, side in np.ndindex(23, 23, 2):
+        pair = [y, y + 1], [x + side, x + 1 - side]
+        swapped = indices.copy()
+        swapped[pair] = indices[pair][::-1]
+        least = min(least, loss.of(swapped, palette) - value)
+    assert least > -1e-7
+
+
 def test_slopes_are_half_the_derivatives_of_the_loss():
     rng = np.random.default_rng(1)
     image, palette = rng.random((30, 41, 3)), rng.random((5, 3))

@@ -13,7 +13,7 @@ from fastgrad.dithering.optimiser.wavefront import BAND, Part, Wavefront
 
 def problem(shape, sigma=1.0, seed=0):
     rng = np.random.default_rng(seed)
-    image, palette = rng.random((*shape, 3), np.float32), rng.random((8, 3), np.float32)
+    image, palette = rng.random((*shape, 3), np.float32), rng.random((20, 3), np.float32)
     weights = rng.random(shape, np.float32) + np.float32(0.1)
     weights[::9, ::4] = 0
     return BlurredError(image, weights=weights, sigma=sigma), palette

@@ -14,7 +14,6 @@ from fastgrad.kernels.simd.lanes import first_of, least_of
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 
 NEIGHBOURS = ((0, 1), (1, 0), (1, -1), (1, 1))  # the others have met the pixel before
-MANY = 16  # colours from which on those at a corner are no help
 MARGIN = 1e-4  # a move must gain this share of its own square, not just rounding errors
 BOTH = 2  # turns
 AROUND = 2  # rows and columns around a pixel that moves in which others look again for a move
@@ -103,8 +102,11 @@ def swap_gain(labels, weights, field, palette, table, own, y, c, dy, dx, channel
 
 
 @block(**BORROWED)
-def descend_tile(labels, awake, weights, kept, blurred, colours, corner, size, goal):
-    """Make every relabelling and swap inside a tile that lowers the error; return their number."""
+def descend_tile(labels, awake, weights, kept, blurred, colours, corner, size, goal, swaps):
+    """Make every relabelling and swap inside a tile that lowers the error; return their number.
+
+    Pixels swap with the first `swaps` of their `NEIGHBOURS`.
+    """
     wide_vectors()
     previous, gaps = kept
     field, table, nu = blurred
@@ -116,7 +118,6 @@ def descend_tile(labels, awake, weights, kept, blurred, colours, corner, size, g
     own = table[radius, radius] + nu
     inverse = like(1, own) / own
     paid = previous.size > 0
-    swaps = len(NEIGHBOURS) if near[1].shape[0] < MANY else 2
     moves = 0
     for y in range(top, bottom):
         for c in range(left, right):
@@ -186,7 +187,9 @@ def descend_tile(labels, awake, weights, kept, blurred, colours, corner, size, g
 
 
 @kernel(cost=lambda labels, blurred: labels.size * blurred[1].size)
-def descend(chunk, chunks, moves, labels, awake, weights, kept, blurred, colours, size, odd, turn):
+def descend(
+    chunk, chunks, moves, labels, awake, weights, kept, blurred, colours, size, odd, turn, swaps
+):
     """Lower the error over every second row of tiles, the even or the odd ones.
 
     In turn 0 or 1 these are the even or the odd tiles of each. They stand `size` apart, and what
@@ -197,7 +200,8 @@ def descend(chunk, chunks, moves, labels, awake, weights, kept, blurred, colours
     (previous labels, gaps). blurred is (field, table, nu): the field is half the gradient of the
     error, with a margin of the table's radius and, to the right, of its width. colours is (palette,
     near, channels), see `nearest_from`: channels is a tuple of as many numbers as there are, whose
-    loops are none in machine code. moves[row of tiles, column of tiles] counts what was done.
+    loops are none in machine code. swaps is as in `descend_tile`. moves[row of tiles, column of
+    tiles] counts what was done.
     """
     rows, columns = moves.shape
     down, across = (rows - odd + 1) // 2, 1 if turn == BOTH else (columns - turn + 1) // 2
@@ -210,4 +214,4 @@ def descend(chunk, chunks, moves, labels, awake, weights, kept, blurred, colours
                 j += 2 * (place % 2) - 1
             if j < columns:
                 work = labels, awake, weights, kept, blurred, colours
-                moves[i, j] = descend_tile(*work, (i * size, j * size), size, goal)
+                moves[i, j] = descend_tile(*work, (i * size, j * size), size, goal, swaps)
