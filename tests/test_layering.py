@@ -95,6 +95,7 @@ LAYERS = {
         ("metrics",),
         ("optimiser",),
         ("criterion", "pace"),
+        ("first_palette",),
         ("pictures",),
         ("result",),
         ("soft_edges",),

@@ -54,6 +54,7 @@ class Plan(NamedTuple):
 
 
 FEW = 8  # colours
+LEAST_STEPS = 2  # of annealing
 BITS = 4  # that say which colour: with more of them, there are fewer trials
 PLANS = (  # of speed 1, 2, ... 10
     Plan(16, 10, 24, 1 << 17, 12, 6, 24),
@@ -115,6 +116,35 @@ class Pace:
             return made
         left = self.began + self._budget - time.perf_counter()
         return Pace(time_budget=max(0.0, left / runs))
+
+    def after_trial(self, seconds: float, pixels: int, colors: int) -> Pace:
+        """Return the pace of the slowest speed whose least work fits the budget.
+
+        Parameters
+        ----------
+        seconds : float
+            Time that a trial of the fastest speed took,
+        pixels : int
+            of so many pixels,
+        colors : int
+            and colours.
+
+        Examples
+        --------
+        >>> Pace(time_budget=60).after_trial(0.02, 1 << 14, 16).plan == PLANS[0]
+        True
+        >>> Pace(time_budget=0).after_trial(0.02, 1 << 14, 16).plan == PLANS[-1]
+        True
+        """
+        step, budget, made = seconds / PLANS[-1].tries, self._budget or 0.0, copy.copy(self)
+        for plan in PLANS:
+            made.plan = plan
+            palette = plan.trials_for(colors) * plan.tries * step
+            annealing = LEAST_STEPS * step * plan.part / pixels
+            shares = SHARES["palette"], SHARES["annealing"] - SHARES["palette"]
+            if palette <= shares[0] * budget and annealing <= shares[1] * budget:
+                break
+        return made
 
     def deadline(self, stage: Stage) -> float | None:
         """Return when a stage must end, as `time.perf_counter` counts; None without a budget."""

@@ -10,6 +10,7 @@ import numpy as np
 from fastgrad import _validate, random
 from fastgrad._typing import ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.criterion import Criterion
+from fastgrad.dithering.first_palette import palettes
 from fastgrad.dithering.optimiser.annealing import Annealing, anneal, schedule
 from fastgrad.dithering.optimiser.compensation import Steering, compensated
 from fastgrad.dithering.optimiser.diffusion import begin, diffuse
@@ -23,7 +24,6 @@ from fastgrad.dithering.optimiser.problem import Problem
 from fastgrad.dithering.optimiser.refinement import refine
 from fastgrad.dithering.optimiser.search import Search
 from fastgrad.dithering.optimiser.spare import successors
-from fastgrad.dithering.optimiser.start import Trials
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.result import Dithering, Progress, Stage, metrics
 from fastgrad.random import RNG
@@ -133,11 +133,12 @@ class Run:
             self._begin_with(problem.from_srgb(problem.fixed))
             self._report_first()
         else:
-            count = plan.trials_for(problem.colors)
-            trials = Trials(overview or problem, count, steps=plan.tries, rng=self._key.fold_in(0))
-            self._begin_with(trials.palette(0))
+            rng = self._key.fold_in(0)
+            found = palettes(overview or problem, self.pace, rng=rng)
+            self._begin_with(next(found)[0])
             self._report_first()
-            self._begin_with(trials.best(self.pace.deadline("palette")))
+            palette, self.pace = next(found)
+            self._begin_with(palette)
         problem.release()
 
     def anneal(self) -> None:

@@ -26,6 +26,13 @@ def test_a_budget_is_shared_out():
     assert Pace(time_budget=0).late("palette")
     assert not Pace(1).late("search", 1e9)
     assert pace.began <= time.perf_counter()
+    found = [Pace(time_budget=b).after_trial(0.1, 1 << 14, 256) for b in (0, 0.1, 1, 4, 100)]
+    places = [PLANS.index(each.plan) for each in found]
+    assert places == sorted(places, reverse=True)
+    assert places[0] == places[1] == len(PLANS) - 1
+    assert 0 < places[3] < places[2] < places[1]
+    assert places[-1] == 0
+    assert pace.after_trial(0.1, 1 << 14, 256).deadline("search") == pace.deadline("search")
 
 
 def test_with_many_colours_less_is_tried_and_annealed():

@@ -1,0 +1,52 @@
+"""The palette with which a run begins: trials on a small copy, as many as there is time for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from fastgrad._typing import FloatArray
+from fastgrad.dithering.optimiser.problem import Problem
+from fastgrad.dithering.optimiser.start import PIXELS, Trials
+from fastgrad.dithering.pace import PLANS, Pace
+from fastgrad.random import Key
+
+__all__ = ["palettes"]
+
+
+def palettes(problem: Problem, pace: Pace, *, rng: Key) -> Iterator[tuple[FloatArray, Pace]]:
+    """Yield a palette for a quick picture, then the best one of all trials.
+
+    With a time budget, a trial of the fastest speed tells how much work there is time for.
+
+    Parameters
+    ----------
+    problem : Problem
+        The picture and its viewing conditions.
+    pace : Pace
+        How long to work.
+    rng : Key
+        Source of randomness.
+
+    Yields
+    ------
+    palette : array, shape (K, channels)
+        The palette in the space of the loss.
+    pace : Pace
+        How long to work from then on.
+    """
+    began, deadline = time.perf_counter(), pace.deadline("palette")
+    plan = pace.plan if deadline is None else PLANS[-1]
+
+    def trials() -> Trials:
+        return Trials(problem, plan.trials_for(problem.colors), steps=plan.tries, rng=rng)
+
+    first = trials()
+    yield first.palette(0), pace
+    best = first.best(deadline)
+    if deadline is not None:
+        pace = pace.after_trial(time.perf_counter() - began, PIXELS, problem.colors)
+        if pace.plan != plan:
+            plan = pace.plan
+            best = trials().best(deadline)
+    yield best, pace
