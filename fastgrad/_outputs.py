@@ -15,7 +15,8 @@ def output(out, shape, dtype, *inputs, name="out") -> np.ndarray:
             return np.empty(shape, dtype)
         except ValueError:  # more bytes than can be addressed
             raise ValueError(f"a result of shape {shape} is larger than any memory") from None
-    plain = isinstance(out, np.ndarray) and not isinstance(out, np.ma.MaskedArray)
+    # A matrix stays two-dimensional however it is reshaped for kernels.
+    plain = isinstance(out, np.ndarray) and not isinstance(out, np.ma.MaskedArray | np.matrix)
     if not plain or out.shape != shape or out.dtype != dtype:
         got = f"{out.shape} {out.dtype}" if plain else repr(type(out).__name__)
         raise ValueError(
@@ -29,6 +30,24 @@ def output(out, shape, dtype, *inputs, name="out") -> np.ndarray:
             x.ctypes.data,
         ):
             raise ValueError(f"{name} must not share memory with an input, unless it is the same")
+    return out
+
+
+def with_margin(out, shape, dtype, margin, *inputs) -> np.ndarray:
+    """Return `out` when planes fit in it inside a margin, and it overlaps no input."""
+    n, *sides = shape
+    height, width = (side + 2 * margin for side in sides)
+    fits = isinstance(out, np.ndarray) and out.dtype == dtype and out.ndim == 3 and len(out) == n
+    if not (fits and out.shape[1] >= height and out.shape[2] >= width):
+        got = f"{out.shape} {out.dtype}" if isinstance(out, np.ndarray) else repr(out)
+        raise ValueError(
+            f"out must be an array of shape ({n}, {height} or more, {width} or more) "
+            f"and dtype {np.dtype(dtype)}, got {got}"
+        )
+    if not (out.flags.c_contiguous and out.flags.writeable):
+        raise ValueError("out must be C-contiguous and writeable")
+    if any(np.may_share_memory(out, x) for x in inputs):
+        raise ValueError("out must not share memory with an input")
     return out
 
 

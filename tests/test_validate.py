@@ -257,6 +257,7 @@ def test_hard_and_log_do_not_go_together():
         np.empty((4, 6))[:, ::2],
         np.empty((4, 3), ">f8"),
         np.empty((4, 3), int),
+        np.empty((4, 3)).view(np.matrix),
         [[0.0] * 3] * 4,
         "out",
     ],

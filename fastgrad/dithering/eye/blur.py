@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from fastgrad import _outputs, _validate
 from fastgrad._typing import FloatArray
 from fastgrad.kernels.dithering.eye import blur as kernels
 
@@ -154,8 +155,11 @@ def convolve(
     array([0.25 , 0.375, 0.25 ])
     """
     planes = np.ascontiguousarray(planes)
+    margin = _validate.integer(margin, "margin", 0)
     if out is None:
         out = np.empty_like(planes)
+    else:
+        out = _outputs.with_margin(out, planes.shape, planes.dtype, margin, planes)
     kernels.blur(out, planes, terms_of(taps, planes.dtype), planes.dtype.type(nu), margin)
     return out
 

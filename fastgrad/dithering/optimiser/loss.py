@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgrad import _validate
-from fastgrad._typing import ArrayLike, ByteArray, FloatArray
+from fastgrad._typing import ArrayLike, FloatArray
 from fastgrad.dithering.eye.blur import convolve
 from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.optimiser.residual import labels_of, laid
@@ -186,6 +186,10 @@ class BlurredError:
         array, shape (n, height, width)
             The field.
         """
+        error = _validate.array(error, "error")
+        if error.ndim != 3 or error.dtype not in _validate.REALS:
+            got = f"{error.shape} {error.dtype}"
+            raise ValueError(f"error must be planes (n, height, width) of real numbers, got {got}")
         return convolve(error, self.terms, nu=self.nu)
 
     def of(self, indices: ArrayLike, palette: ArrayLike) -> float:
@@ -203,12 +207,11 @@ class BlurredError:
         float
             The loss per pixel.
         """
-        colors = np.asarray(palette, self.dtype)
-        return self.errors(labels_of(indices, len(colors)), colors)[0]
+        return self.errors(indices, palette)[0]
 
     def errors(
         self,
-        indices: ByteArray,
+        indices: ArrayLike,
         palette: ArrayLike,
         *,
         counted: bool = False,
@@ -219,7 +222,7 @@ class BlurredError:
 
         Parameters
         ----------
-        indices : array of uint8, shape (height, width)
+        indices : array_like of integers, shape (height, width)
             The palette index of each pixel.
         palette : array_like, shape (K, channels)
             The colours in the space of the loss.
@@ -235,7 +238,7 @@ class BlurredError:
         """
         what = loss_rows.COUNTED if counted else loss_rows.WEIGHTED
         given = (self.weights, self.planes), (self.terms, self.nu)
-        sums = laid(indices, palette, *given, what=what, out=out, margin=margin)
+        sums = laid(*self._picture(indices, palette), *given, what=what, out=out, margin=margin)
         whole, plain = sums / self.pixels
         return float(whole), float(plain)
 
@@ -252,8 +255,7 @@ class BlurredError:
         array, shape (channels, height, width)
             The error in planes.
         """
-        colors = np.asarray(palette, self.dtype)
-        labels = labels_of(indices, len(colors))
+        labels, colors = self._picture(indices, palette)
         error = np.empty_like(self.planes)
         planar = np.ascontiguousarray(colors.T)
         loss_rows.errors(error, labels, self.weights, self.planes, planar)
@@ -322,13 +324,21 @@ class BlurredError:
         kernels.moments(mean, variances, logits, palette, self.weights)
         return mean, float(variances.sum()) / self.pixels
 
-    def _check(self, logits, palette):
-        logits = np.ascontiguousarray(logits, self.dtype)
+    def _picture(self, indices, palette):
+        palette = self._colors(palette)
+        return labels_of(indices, self.shape, len(palette)), palette
+
+    def _colors(self, palette):
         palette = np.ascontiguousarray(palette, self.dtype)
         if palette.ndim != 2 or palette.shape[1] != len(self.planes) or palette.size == 0:
             raise ValueError(
                 f"palette must have shape (K, {len(self.planes)}), got {palette.shape}"
             )
+        return palette
+
+    def _check(self, logits, palette):
+        logits = np.ascontiguousarray(logits, self.dtype)
+        palette = self._colors(palette)
         if logits.shape != (*self.shape, palette.shape[0]):
             expected = (*self.shape, palette.shape[0])
             raise ValueError(f"logits must have shape {expected}, got {logits.shape}")

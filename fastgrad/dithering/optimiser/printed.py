@@ -57,8 +57,8 @@ class PrintedError(BlurredError):
 
     def error(self, indices: ArrayLike, palette: ArrayLike) -> FloatArray:
         """Return the error ``weights (y - x)`` of a picture as it is seen: see `BlurredError`."""
-        colors = np.asarray(palette, self.dtype)
-        cover = self.gain.cover(np.asarray(indices) == self.ink).astype(self.dtype)
+        labels, colors = self._picture(indices, palette)
+        cover = self.gain.cover(labels == self.ink).astype(self.dtype)
         paper, ink = colors[1 - self.ink, :, None, None], colors[self.ink, :, None, None]
         error = paper + cover * (ink - paper) - self.planes
         error *= self.weights
@@ -66,7 +66,7 @@ class PrintedError(BlurredError):
 
     def errors(
         self,
-        indices: ByteArray,
+        indices: ArrayLike,
         palette: ArrayLike,
         *,
         counted: bool = False,

@@ -20,6 +20,7 @@ from fastgrad.dithering.eye import colour
 from fastgrad.dithering.optimiser.descent import descend, total
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.palette import spacing
+from fastgrad.dithering.optimiser.residual import check_indices
 from fastgrad.estimators.registry import named
 from fastgrad.objectives import Objective, as_objective, objective
 from fastgrad.random import RNG
@@ -108,7 +109,7 @@ def refine(
     True
     """
     colors = np.ascontiguousarray(palette, loss.dtype)
-    given = _indices(indices, loss, colors)
+    given = check_indices(indices, loss.shape, len(colors))
     state = Refinement(
         loss,
         colors,
@@ -299,16 +300,3 @@ def of_picture(
 
     gradient = None if grad is None else lambda x: np.asarray(grad(mixed(x))) @ colors.T
     return objective(lambda x: f(mixed(x)), grad=gradient, index=lambda z: f(colors[z]))
-
-
-def _indices(indices, loss, palette):
-    """Return checked indices of a picture."""
-    indices, colors = _validate.array(indices, "indices"), len(palette)
-    if indices.dtype.kind not in "iu":
-        raise TypeError(f"indices must be integers, got dtype {indices.dtype}")
-    if indices.shape != loss.shape:
-        raise ValueError(f"indices must have shape {loss.shape}, got {indices.shape}")
-    if indices.min() < 0 or indices.max() >= colors:
-        worst = indices.min() if indices.min() < 0 else indices.max()
-        raise ValueError(f"indices must be from 0 to {colors - 1}, got {worst}")
-    return indices

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
+from fastgrad import _outputs, _validate
 from fastgrad._typing import ArrayLike, ByteArray, FloatArray
 from fastgrad.kernels.dithering.optimiser import loss_rows as kernels
 
-__all__ = ["labels_of", "laid"]
+__all__ = ["check_indices", "labels_of", "laid"]
 
 
-def labels_of(indices: ArrayLike, colors: int) -> ByteArray:
+def labels_of(indices: ArrayLike, shape: tuple[int, int], colors: int) -> ByteArray:
     """Return indices as kernels want them, which look up colours without any check.
 
     Parameters
     ----------
     indices : array_like of integers, shape (height, width)
         The palette index of each pixel.
+    shape : tuple of int
+        The shape that they must have.
     colors : int
         Number of colours, 256 at most.
 
@@ -28,13 +33,45 @@ def labels_of(indices: ArrayLike, colors: int) -> ByteArray:
 
     Examples
     --------
-    >>> labels_of([[0, -1]], 3)
+    >>> labels_of([[0, 2]], (1, 2), 3)
     array([[0, 2]], dtype=uint8)
     """
-    labels = np.ascontiguousarray(indices)
-    if labels.dtype == np.uint8 and labels.max(initial=0) < colors:
-        return labels
-    return np.arange(colors, dtype=np.uint8)[labels]
+    if colors > 256:
+        raise ValueError(f"palette must have at most 256 colors, got {colors}")
+    return np.ascontiguousarray(check_indices(indices, shape, colors), np.uint8)
+
+
+def check_indices(
+    indices: ArrayLike, shape: tuple[int, int], colors: int
+) -> npt.NDArray[np.integer[Any]]:
+    """Return indices, in their own type, that have this shape and are below the number of colours.
+
+    Parameters
+    ----------
+    indices, shape, colors
+        As in `labels_of`; of colours there may be any number.
+
+    Returns
+    -------
+    array of integers, shape (height, width)
+        The same.
+
+    Examples
+    --------
+    >>> check_indices([[0, -1]], (1, 2), 3)
+    Traceback (most recent call last):
+    ValueError: indices must be from 0 to 2, got -1
+    """
+    indices = _validate.array(indices, "indices")
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"indices must be integers, got dtype {indices.dtype}")
+    if indices.shape != shape:
+        raise ValueError(f"indices must have shape {shape}, got {indices.shape}")
+    low, high = indices.min(initial=0), indices.max(initial=0)
+    if low < 0 or high >= colors:
+        worst = low if low < 0 else high
+        raise ValueError(f"indices must be from 0 to {colors - 1}, got {worst}")
+    return indices
 
 
 def laid(
@@ -82,7 +119,11 @@ def laid(
     real = planes.dtype
     colors = np.ascontiguousarray(np.asarray(palette, real).T)
     sums = np.empty((len(weights), 2))
-    out = np.empty((0, 0, 0), real) if out is None else out
+    margin = _validate.integer(margin, "margin", 0)
     seen = indices, weights, planes, colors
+    if out is None:
+        out = np.empty((0, 0, 0), real)
+    else:
+        out = _outputs.with_margin(out, planes.shape, real, margin, *seen)
     kernels.lay(out, sums, *seen, terms, real.type(nu), margin, what)
     return sums.sum(axis=0)

@@ -248,6 +248,9 @@ def test_loss_refuses_bad_arguments():
     with pytest.raises(TypeError, match="float32 or float64, got dtype int64"):
         BlurredError(np.zeros((2, 2, 3), np.int64))
     loss = BlurredError(image)
+    for bad in (image[0], image.astype(int)):
+        with pytest.raises(ValueError, match=r"error must be planes .*, got \("):
+            loss.field(bad)
     with pytest.raises(ValueError, match=r"logits must have shape \(2, 3, 2\)"):
         loss.expected(logits, colours[:2])
     with pytest.raises(ValueError, match="palette must have shape"):
@@ -260,6 +263,41 @@ def test_loss_refuses_bad_arguments():
     logits[0, 0] = -np.inf
     with pytest.raises(ValueError, match="logits must have a finite maximum"):
         loss.gradient(logits, colours)
+
+
+@pytest.mark.parametrize(
+    ("indices", "options", "words"),
+    [
+        (np.zeros((1, 3), int), {}, r"indices must have shape \(2, 3\), got \(1, 3\)"),
+        (np.zeros(6, int), {}, "indices must have shape"),
+        (np.zeros((2, 3)), {}, "indices must be integers"),
+        (np.full((2, 3), 9), {}, "indices must be from 0 to 2, got 9"),
+        (np.full((2, 3), -1), {}, "indices must be from 0 to 2, got -1"),
+        (0, {"palette": np.zeros((3, 2))}, r"palette must have shape \(K, 3\)"),
+        (0, {"palette": np.zeros((257, 3))}, "palette must have at most 256 colors"),
+        (0, {"margin": -1}, "margin must be at least 0"),
+        (0, {"out": np.empty((3, 2, 2))}, r"out must be .*\(3, 2 or more, 3 or more\)"),
+        (0, {"out": np.empty((3, 2, 3)), "margin": 1}, "out must be .*4 or more, 5 or more"),
+        (0, {"out": np.empty((2, 3))}, "out must be"),
+        (0, {"out": np.empty((3, 2, 3), np.float32)}, "out must be"),
+        (0, {"out": np.empty((3, 2, 6))[..., ::2]}, "out must be C-contiguous"),
+        (0, {"out": np.broadcast_to(0.0, (3, 2, 3))}, "out must be C-contiguous"),
+        (0, {"out": "planes"}, "out must not share memory"),
+    ],
+)
+def test_pictures_that_do_not_fit_a_loss_are_refused(indices, options, words):
+    """Kernels look nothing up twice: what does not fit would be read and written beyond its end."""
+    image, _, colours = problem()
+    loss = BlurredError(image)
+    indices = np.zeros((2, 3), int) if np.isscalar(indices) else indices
+    palette = options.pop("palette", colours)
+    if options.get("out") is not None and isinstance(options["out"], str):
+        options = {"out": loss.planes}
+    with pytest.raises((ValueError, TypeError), match=words):
+        loss.errors(indices, palette, **options)
+    for call in () if options else (loss.of, loss.error):
+        with pytest.raises((ValueError, TypeError), match=words):
+            call(indices, palette)
 
 
 def test_weights_are_checked_in_their_own_type():
