@@ -121,7 +121,7 @@ def small_calls(key, repeats):
     """Print what a small call costs beyond a handler that does nothing, and the kernel of it."""
     x = jnp.asarray(common.logits(8, 8))
     rows, out = _validate.frozen(np.asarray(x)), np.empty((1, *x.shape), np.float32)
-    noise, scale = (fj.to_key(key).kernel_words, 0, 0), np.float32(1 / TEMPERATURE)
+    noise, scale = (fj.to_key(key).kernel_words, 0, 0), _validate.scales(x.dtype, TEMPERATURE, ())
     calls = {
         "one addition": functools.partial(jax.jit(lambda a: a + 1), jnp.ones(())),
         "a handler that does nothing": functools.partial(nothing(x), x),

@@ -1,6 +1,7 @@
 """The only validation code: what users pass is checked here, before any work."""
 
 import difflib
+import functools
 import math
 import numbers
 from typing import Any
@@ -17,6 +18,7 @@ FRONTS = {  # what to do with the randomness of other libraries
 }
 LARGEST = 2**63 - 1  # of what kernels take as an integer
 ADDRESSES = 2**32  # of samples
+_scale_of_all = functools.lru_cache(256)(lambda dtype, t: frozen(np.array([1.0 / t], dtype)))
 
 
 def array(x, name) -> np.ndarray:
@@ -171,9 +173,7 @@ def scale(dtype, value):
 
 def temperatures(value, batch):
     """Return a temperature as `temperature` does, or an array of them, float64, for the batch."""
-    if type(value) is float or (
-        not isinstance(value, (list, tuple)) and not getattr(value, "ndim", 0)
-    ):
+    if not isinstance(value, (list, tuple)) and not getattr(value, "ndim", 0):
         return temperature(value)
     x = real_array(value, "temperature").astype(np.float64)
     _demanded((x >= 2.0**-60) & (x <= 2.0**60), x, "temperature must be from 2**-60 to 2**60")
@@ -185,11 +185,11 @@ def temperatures(value, batch):
 
 
 def scales(dtype, value, batch):
-    """Return `scale`, or where temperatures are an array, one for each row of the batch, (N,)."""
-    inverse = 1.0 / temperatures(value, batch)
-    if type(inverse) is float or not np.ndim(inverse):
-        return dtype.type(inverse)
-    return frozen(np.ravel(inverse).astype(dtype))
+    """Return the inverses of temperatures: one for each row, (N,), or (1,) where all are equal."""
+    if type(value) is float:
+        return _scale_of_all(dtype, temperature(value))
+    x = np.ravel(1.0 / temperatures(value, batch)).astype(dtype)
+    return frozen(x[:1] if x.size and (x == x[0]).all() else x)
 
 
 def row_scales(dtype, value, batch):

@@ -106,8 +106,7 @@ def gumbel_softmax(
     where = (as_key(rng).kernel_words, sample, first), scale
     out = _outputs.output(out, (*lead, *batch, rows.shape[1]), rows.dtype, rows)
     mode = _kernels.HARD if hard else _kernels.LOG if log else _kernels.SOFT
-    kernels = _choice.kernels(scale, hard=hard, log=log)
-    kernels.gumbel_softmax(rows, *where, mode, out.reshape(count, *rows.shape))
+    _choice.gumbel_softmax(rows, *where, mode, out.reshape(count, *rows.shape))
     return out
 
 
@@ -258,7 +257,7 @@ def relax(
     result = z, x, y, score = empty_relaxation(out, shape, (*shape, rows.shape[1]), rows)
     others = x.reshape(full), y.reshape(full), score.reshape(full)
     z, bad = z.reshape(full[:2]), np.zeros(MAX_CHUNKS, np.bool_)
-    _choice.kernels(scale, log=log).relax(rows, *where, bool(coupled), bool(log), z, others, bad)
+    _choice.relax(rows, *where, bool(coupled), bool(log), z, others, bad)
     if True in bad.tobytes():  # any() takes a microsecond
         _validate.check_logits(rows, "logits", np.shape(logits))
     return result

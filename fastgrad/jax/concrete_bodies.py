@@ -39,13 +39,13 @@ def _gumbel_softmax(real):
             rows = read_only(array(ins[0], g, shape, real))
             wrong = check(rows)
             noise, misplaced = place(array(ins[1], g, (5,), np.uint32), samples)
-            scale = array(ins[2], g, (1,), real)[0]
-            if wrong or misplaced or not fits(scale):
+            scale = read_only(array(ins[2], g, (1,), real))
+            if wrong or misplaced or not fits(scale[0]):
                 return wrong or misplaced or TEMPERATURE
             out = array(outs[0], g, (samples, shape[0], shape[1]), real)
             mode = options[0]
             operands = rows, noise, scale, mode, out
-            if mode == HARD or (mode == SOFT and power(scale)):
+            if mode == HARD or (mode == SOFT and power(scale[0])):
                 failed = draw_by_ratios(out.size, operands)
             else:
                 failed = draw(out.size, operands)
@@ -67,13 +67,13 @@ def _gumbel_softmax_vjp(real):
         for g in range(groups(ins[0], 2)):  # what was wrong has ended the forward call
             rows = read_only(array(ins[0], g, shape, real))
             noise, wrong = place(array(ins[1], g, (5,), np.uint32), samples)
-            scale = array(ins[2], g, (1,), real)[0]
-            if wrong or not fits(scale):
+            scale = read_only(array(ins[2], g, (1,), real))
+            if wrong or not fits(scale[0]):
                 return wrong or TEMPERATURE
             r = read_only(array(ins[3], g, (samples, shape[0], shape[1]), real))
             grad, log = array(outs[0], g, shape, real), options[0] & LOG != 0
             operands = rows, r, noise, scale, log, grad
-            if power(scale) and not log:
+            if power(scale[0]) and not log:
                 failed = multiply_by_ratios(r.size, operands)
             else:
                 failed = multiply(r.size, operands)
@@ -96,8 +96,8 @@ def _relax(real):
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
             noise, wrong = place(array(ins[1], g, (5,), np.uint32), samples)
-            scale = array(ins[2], g, (1,), real)[0]
-            if wrong or not fits(scale):
+            scale = read_only(array(ins[2], g, (1,), real))
+            if wrong or not fits(scale[0]):
                 return wrong or TEMPERATURE
             z = array(outs[0], g, (samples, shape[0]), np.int32)
             others = (
@@ -108,7 +108,7 @@ def _relax(real):
             bad = np.zeros(MAX_CHUNKS, np.bool_)
             coupled, log = options[0] & COUPLED != 0, options[0] & LOG != 0
             operands = rows, noise, scale, coupled, log, z, others, bad
-            if power(scale) and not log:
+            if power(scale[0]) and not log:
                 failed = draw_by_ratios(rows.size * samples, operands)
             else:
                 failed = draw(rows.size * samples, operands)
@@ -133,8 +133,8 @@ def _relax_vjp(real):
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
             noise, wrong = place(array(ins[1], g, (5,), np.uint32), samples)
-            scale = array(ins[2], g, (1,), real)[0]
-            if wrong or not fits(scale):
+            scale = read_only(array(ins[2], g, (1,), real))
+            if wrong or not fits(scale[0]):
                 return wrong or TEMPERATURE
             r = (
                 read_only(array(ins[3], g, full, real)),
@@ -143,7 +143,7 @@ def _relax_vjp(real):
             grads = array(outs[0], g, shape, real), array(outs[1], g, shape, real)
             coupled, log = options[0] & COUPLED != 0, options[0] & LOG != 0
             operands = rows, r, noise, scale, coupled, log, grads
-            if power(scale) and not log:
+            if power(scale[0]) and not log:
                 failed = multiply_by_ratios(2 * r[0].size, operands)
             else:
                 failed = multiply(2 * r[0].size, operands)

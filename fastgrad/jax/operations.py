@@ -25,7 +25,6 @@ from fastgrad.distributions import (
 from fastgrad.distributions.assignment import canonical, require_matching
 from fastgrad.distributions.plackett_luce import size
 from fastgrad.kernels.compiler.jit import MAX_CHUNKS
-from fastgrad.kernels.distributions import concrete as _concrete
 from fastgrad.kernels.distributions import concrete_choice as _choice
 from fastgrad.kernels.distributions import concrete_products as _at_hand
 from fastgrad.kernels.distributions import sinkhorn_batch as _sinkhorn_kernels
@@ -71,7 +70,7 @@ def _scale(rows, scale):
     if not 2.0**-60 <= scale <= 2.0**60:
         found = 1 / np.float64(scale) if scale else np.inf
         raise ValueError(f"temperature must be from 2**-60 to 2**60, got {found}")
-    return rows.dtype.type(scale)
+    return _validate.frozen(np.full(1, scale, rows.dtype))
 
 
 def scales_of(rows, scale):
@@ -96,8 +95,7 @@ def _gumbel_softmax(logits, address, scale, *, samples, mode):
     rows, _ = _validate.rows(logits)
     out = np.empty((samples, *rows.shape), rows.dtype)
     noise, scale = noise_of(address, samples), _scale(rows, scale)
-    kernels = _choice.kernels(scale, hard=mode == _concrete.HARD, log=mode == _concrete.LOG)
-    kernels.gumbel_softmax(rows, noise, scale, mode, out)
+    _choice.gumbel_softmax(rows, noise, scale, mode, out)
     return (out,)
 
 
@@ -115,8 +113,7 @@ def _relax(logits, address, scale, *, samples, coupled, log):
     z, bad = np.empty(shape[:-1], np.int32), np.zeros(MAX_CHUNKS, np.bool_)
     others = tuple(np.empty(shape, rows.dtype) for _ in range(3))
     noise, scale = noise_of(address, samples), _scale(rows, scale)
-    kernels = _choice.kernels(scale, log=log)
-    kernels.relax(rows, noise, scale, coupled, log, z, others, bad)
+    _choice.relax(rows, noise, scale, coupled, log, z, others, bad)
     if bad.any():
         _validate.check_logits(rows, "logits", rows.shape)
     return (z, *others)

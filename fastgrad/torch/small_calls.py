@@ -48,20 +48,26 @@ class SmallCall(NamedTuple):
     product: Callable[[Tensor, Tensor, Any], Tensor | None]
 
 
+def _scales(dtype: torch.dtype, temperature: float) -> Any:
+    return _validate.scales(np.dtype(TYPES[dtype]), temperature, ())
+
+
 @functools.cache
 def _drawing(dtype: torch.dtype, kernel: Kernel) -> tuple[Any, int]:
     """Return the function of addresses that draws, and the address of the kernel's machine code."""
-    real = TYPES[dtype]
+    real, scale = TYPES[dtype], _scales(dtype, 1.0)
     rows, x = _validate.frozen(np.zeros((1, 1), real)), np.zeros((1, 1, 1), real)
     noise = (np.uint32(0), np.uint32(0)), 0, 0
-    code = kernel.address(0, 1, rows, noise, real(1), _concrete.SOFT, x)
+    code = kernel.address(0, 1, rows, noise, scale, _concrete.SOFT, x)
     return _addresses.gumbel_softmax(real).dispatcher, code
 
 
 @functools.lru_cache(256)
-def _drawing_at(dtype: torch.dtype, temperature: float) -> tuple[Any, int]:
-    """Return what `_drawing` does of the kernel that this temperature takes."""
-    return _drawing(dtype, _choice.kernels(TYPES[dtype](1.0 / temperature)).gumbel_softmax)
+def _drawing_at(dtype: torch.dtype, temperature: float) -> tuple[Any, int, int, Any]:
+    """Return what `_drawing` does of the kernel for a temperature, and where its scale is."""
+    scale = _scales(dtype, temperature)
+    kernel = _choice.drawing(scale).gumbel_softmax
+    return *_drawing(dtype, kernel), scale.ctypes.data, scale
 
 
 @functools.cache
@@ -104,9 +110,9 @@ def _gumbel_softmax(
     if key_1 == SEEDED:
         key_0, key_1 = key_of(key_0, key_1).words
     k, inverse = logits.shape[-1], 1.0 / temperature
-    draw, code = _drawing_at(logits.dtype, temperature)
+    draw, code, scale, _kept = _drawing_at(logits.dtype, temperature)
     out = torch.empty_like(logits) if num_samples is None else empty((samples,), logits)
-    where = key_0, key_1, sample_offset, row_offset, inverse, _concrete.SOFT
+    where = key_0, key_1, sample_offset, row_offset, scale, _concrete.SOFT
     rows = size // k
     done = draw(code, logits.data_ptr(), out.data_ptr(), rows, k, samples, *where)
     return (out, (num_samples is None, rows, k, samples, inverse)) if done else None

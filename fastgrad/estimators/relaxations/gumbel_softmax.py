@@ -131,7 +131,7 @@ class GumbelSoftmax(Estimator):
     ) -> Estimate | None:
         """Draw, ask and combine at once."""
         d, out = distribution, np.empty_like(distribution.rows)
-        scales = _validate.scale(out.dtype, self.temperature), out.dtype.type(self.slope)
+        scales = np.array([_validate.scale(out.dtype, self.temperature), self.slope], out.dtype)
         kernel = _kernels.sites if d.single_logit else _kernels.categories
         given = compiled, d, d.rows, d.place(key, 0), num_samples
         value = mean_in_one_pass(kernel, *given, scales, out, relaxed=True)

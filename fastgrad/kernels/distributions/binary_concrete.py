@@ -1,7 +1,7 @@
 """Relaxations of Bernoulli sites and their vector-Jacobian products; see `bernoulli_noise`.
 
 Noise is (key, first_sample, offset), offset being that of the first site; scale is 1 / temperature,
-one of the `factors`.
+the `factors` of sites.
 Oracle: tests/distributions/test_binary_concrete.py, `conditional_logit`.
 """
 
@@ -24,10 +24,11 @@ def gumbel_softmax(chunk, chunks, logits, noise, scale, mode, out):
     n = logits.size
     blocks, depth = lg.layout(n, offset)
     bits = np.empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
-    w = np.empty(bits[0].size, logits.dtype)
+    w, own = np.empty(bits[0].size, logits.dtype), np.empty(bits[0].size, logits.dtype)
     for b in chunk_range(blocks, chunk, chunks):
         start, head, tail, low = lg.span(b, depth, n, offset)
-        odds, at = w[low : low + tail - head], part(scale, head, tail)
+        odds, at = w[low : low + tail - head], own[: tail - head]
+        part(at, scale, head)
         for i in range(out.shape[0]):
             z = out[i][head:tail]
             lg.fill_odds(w, bits, start, np.uint32(first_sample + i), NOISE, key)
@@ -48,11 +49,13 @@ def relax(chunk, chunks, logits, noise, scale, coupled, log, x, others):
     real = logits.dtype
     bits = np.empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
     size = bits[0].size
-    w, p_all, q_all = np.empty(size, real), np.empty(size, real), np.empty(size, real)
+    w, own = np.empty(size, real), np.empty(size, real)
+    p_all, q_all = np.empty(size, real), np.empty(size, real)
     for b in chunk_range(blocks, chunk, chunks):
         start, head, tail, low = lg.span(b, depth, n, offset)
         t, odds = logits[head:tail], w[low : low + tail - head]
-        p, q, at = p_all[: tail - head], q_all[: tail - head], part(scale, head, tail)
+        p, q, at = p_all[: tail - head], q_all[: tail - head], own[: tail - head]
+        part(at, scale, head)
         lg.probabilities(p, q, t)
         for i in range(x.shape[0]):
             number = np.uint32(first_sample + i)
@@ -82,13 +85,14 @@ def relax_vjp(chunk, chunks, logits, cotangents, noise, scale, coupled, log, gra
     blocks, depth = lg.layout(n, offset)
     real = logits.dtype
     bits = np.empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
-    w, scratch = np.empty(bits[0].size, real), np.empty((5, bits[0].size), real)
+    w, scratch = np.empty(bits[0].size, real), np.empty((6, bits[0].size), real)
     for b in chunk_range(blocks, chunk, chunks):
         start, head, tail, low = lg.span(b, depth, n, offset)
         size = tail - head
         t, odds = logits[head:tail], w[low : low + size]
         z, m, d = scratch[0][:size], scratch[1][:size], scratch[2][:size]
-        p, q, at = scratch[3][:size], scratch[4][:size], part(scale, head, tail)
+        p, q, at = scratch[3][:size], scratch[4][:size], scratch[5][:size]
+        part(at, scale, head)
         g, h = grads[0][head:tail], grads[1][head:tail]
         g[:], h[:] = like(0, g), like(0, h)
         lg.probabilities(p, q, t)

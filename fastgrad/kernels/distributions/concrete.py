@@ -7,17 +7,14 @@ z~_i = phi_i - log(T p_i + E'_i). Nothing divides by p_i, so logits of -90 or -i
 Coupled noise, T = exp(lse - z_b) and E'_i = E_i - T p_i, is the forward noise again: z~ = z.
 
 Noise is told to kernels as (key, first_sample, offset), offset being that of the first row; scale
-is 1 / temperature, one of the `factors` of rows. Where that is 1 or 2 relaxations are made by
-`concrete_ratios`: here for rows of an array of factors; if it is one number, and for winners alone,
-by the kernels of `concrete_by_ratios`: see `concrete_choice`.
+is 1 / temperature, the `factors` of rows. Where that is 1 or 2, and for winners alone, relaxations
+are made by the kernels of `concrete_by_ratios`: see `concrete_choice`.
 Oracle: tests/support/reference.py, `relaxed` and `relax`.
 """
 
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, inline, kernel, wide_vectors
-from fastgrad.kernels.distributions import concrete_ratios as ratios
-from fastgrad.kernels.distributions import concrete_ratios_given as given
 from fastgrad.kernels.distributions.concrete_noise import perturb
 from fastgrad.kernels.random.bits import addresses, empty_bits, fill_bits
 from fastgrad.kernels.random.noise import exponential
@@ -28,7 +25,7 @@ from fastgrad.kernels.simd.vectors import LANES, filled, load, prefetch, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import elementwise, tile
 from fastgrad.kernels.tiles.check import any_nan
-from fastgrad.kernels.tiles.factors import fill, powers, room
+from fastgrad.kernels.tiles.factors import fill, room
 
 SOFT, HARD, LOG = 0, 1, 2
 PART = 128  # terms that are added one by one; sums of more are sums of such parts
@@ -120,9 +117,9 @@ def gumbel_softmax(chunk, chunks, logits, noise, scale, mode, out):
     key, first_sample, offset = noise
     layout = tile.layout(*logits.shape, offset)
     fold, real = layout.fold, logits.dtype
-    t, w, y, scratch = tile.scratch(layout, 4, real)
-    best, second, s = tile.statistics(layout, 3, real)
-    (arg, other), bits = tile.statistics(layout, 2, np.int32), empty_bits(layout, logits)
+    t, w, scratch = tile.scratch(layout, 3, real)
+    best, s = tile.statistics(layout, 2, real)
+    (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
     at = room(scale, layout)
     for row in tile.rows(layout, chunk, chunks):
         fill(at, scale, row, fold)
@@ -134,8 +131,6 @@ def gumbel_softmax(chunk, chunks, logits, noise, scale, mode, out):
             fill_bits(bits, *place, sample, NOISE, key)
             perturb(w, t, bits, best, arg, fold, ahead)
             relax_winner(w, best, arg, at, s, scratch, fold, mode == LOG)
-            if mode == SOFT and powers(at):
-                ratios.replace(w, t, y, scratch, bits, best, second, s, arg, other, at, fold)
             tile.store(out[i], w, row)
 
 
@@ -183,9 +178,9 @@ def relax(chunk, chunks, logits, noise, scale, coupled, log, z, others, bad):
     relaxed, conditional, score = others
     layout = tile.layout(*logits.shape, offset)
     fold, real = layout.fold, logits.dtype
-    t, p, w, y, scratch = tile.scratch(layout, 5, real)
-    best, second, s, total, time, rest = tile.statistics(layout, 6, real)
-    (arg, other, likeliest), bits = tile.statistics(layout, 3, np.int32), empty_bits(layout, logits)
+    t, p, w, scratch = tile.scratch(layout, 4, real)
+    best, s, total, time, rest = tile.statistics(layout, 5, real)
+    (arg, likeliest), bits = tile.statistics(layout, 2, np.int32), empty_bits(layout, logits)
     at = room(scale, layout)
     for row in tile.rows(layout, chunk, chunks):
         place = addresses(layout, row)
@@ -199,8 +194,6 @@ def relax(chunk, chunks, logits, noise, scale, coupled, log, z, others, bad):
             fill_bits(bits, *place, sample, NOISE, key)
             perturb(w, t, bits, best, arg, fold, ahead)
             relax_winner(w, best, arg, at, s, scratch, fold, log)
-            if not log and powers(at):
-                ratios.replace(w, t, y, scratch, bits, best, second, s, arg, other, at, fold)
             tile.store(relaxed[i], w, row)
             tile.store_categories(z[i], arg, row, fold)
             ahead = tile.extent(conditional[i], row, layout)
@@ -212,8 +205,6 @@ def relax(chunk, chunks, logits, noise, scale, coupled, log, z, others, bad):
                 ahead = tile.extent(score[i], row, layout)
                 condition(w, t, p, time, best, arg, ahead)
                 relax_winner(w, best, arg, at, s, scratch, fold, log)
-                if not log and powers(at):
-                    given.replace(w, y, scratch, bits, time, total, best, second, s, arg, at, fold)
                 tile.store(conditional[i], w, row)
             score_tile(w, arg, p, likeliest, rest)
             tile.store(score[i], w, row)

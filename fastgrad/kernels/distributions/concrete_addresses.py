@@ -25,7 +25,8 @@ def gumbel_softmax(real):
             return False
         noise = (np.uint32(key_0), np.uint32(key_1)), first_sample, row
         x = array_at(out, (samples, n, k), real)
-        return run(code, (rows, noise, real(scale), mode, x)) == 0
+        own = read_only(array_at(scale, (1,), real))
+        return run(code, (rows, noise, own, mode, x)) == 0
 
     return Compiled(draw)
 

@@ -43,10 +43,10 @@ def store_one_hot(out, arg, row, layout):
 
 @kernel(cost=lambda out: out.size)
 def gumbel_softmax(chunk, chunks, logits, noise, scale, mode, out):
-    """Fill out, (S, N, K), with relaxed samples (SOFT; scale is 1 or 2), or one-hot ones (HARD)."""
+    """Fill out, (S, N, K), with relaxed samples (SOFT, scale [1] or [2]), or one-hot (HARD)."""
     key, first_sample, offset = noise
     layout = tile.layout(*logits.shape, offset)
-    fold, real, exponent = layout.fold, logits.dtype, power(scale)
+    fold, real, exponent = layout.fold, logits.dtype, power(scale[0])
     t, w, scratch = tile.scratch(layout, 3, real)
     best, second, s = tile.statistics(layout, 3, real)
     (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
@@ -76,12 +76,12 @@ def gumbel_softmax(chunk, chunks, logits, noise, scale, mode, out):
 def relax(chunk, chunks, logits, noise, scale, coupled, log, z, others, bad):
     """Draw z, shape (S, N), and the others: relaxed, conditional and score, each (S, N, K).
 
-    scale is 1 or 2, and log False. As for bad, see `concrete.relax`.
+    scale is [1] or [2], and log False. As for bad, see `concrete.relax`.
     """
     key, first_sample, offset = noise
     relaxed, conditional, score = others
     layout = tile.layout(*logits.shape, offset)
-    fold, real, exponent = layout.fold, logits.dtype, power(scale)
+    fold, real, exponent = layout.fold, logits.dtype, power(scale[0])
     t, w, scratch = tile.scratch(layout, 3, real)
     best, second, s, total, time, rest = tile.statistics(layout, 6, real)
     (arg, likeliest), bits = tile.statistics(layout, 2, np.int32), empty_bits(layout, logits)

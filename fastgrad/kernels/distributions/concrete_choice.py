@@ -1,8 +1,10 @@
-"""Which kernels draw relaxations of some temperature: those of `concrete`, or by ratios.
+"""Which kernels draw relaxations of some temperatures: those of `concrete`, or by ratios.
 
+The functions do what the kernels of their names do, each row by those that its temperature takes:
+scale holds the inverses of temperatures, one for each row, or one for all.
 Compiled code, which knows temperatures only when it runs, asks `factors.power` for the same.
 
-Oracle: tests/distributions/test_concrete_ratios.py.
+Oracle: tests/distributions/test_concrete_ratios.py, tests/distributions/test_temperatures.py.
 """
 
 import numpy as np
@@ -17,41 +19,64 @@ from fastgrad.kernels.distributions import (
 
 def by_ratios(scale, log):
     """Return whether one factor of all rows is 1 or 2, and no logarithms are asked for."""
-    return not log and scale.ndim == 0 and float(scale) in (1.0, 2.0)
+    return not log and len(scale) == 1 and scale.item() in (1.0, 2.0)
 
 
-def kernels(scale, *, hard=False, log=False):
-    """Return the module that has `gumbel_softmax` and `relax` for a scale of NumPy's type."""
+def drawing(scale, *, hard=False, log=False):
+    """Return the module that has `gumbel_softmax` and `relax` for what all rows have in common."""
     return concrete_by_ratios if hard or by_ratios(scale, log) else concrete
 
 
+def gumbel_softmax(logits, noise, scale, mode, out):
+    """Fill out, (S, N, K), with relaxed samples, their logarithms, or one-hot ones."""
+    kernels = drawing(scale, hard=mode == concrete.HARD, log=mode == concrete.LOG)
+    kernels.gumbel_softmax(logits, noise, scale, mode, out)
+    if len(scale) > 1 and mode == concrete.SOFT:
+        for own, power in _rows_by_ratios(scale):
+            whole = np.empty_like(out)
+            concrete_by_ratios.gumbel_softmax(logits, noise, power, mode, whole)
+            out[:, own] = whole[:, own]
+
+
+def relax(logits, noise, scale, coupled, log, z, others, bad):
+    """Draw z, shape (S, N), and the others: relaxed, conditional and score, each (S, N, K)."""
+    drawing(scale, log=log).relax(logits, noise, scale, coupled, log, z, others, bad)
+    if len(scale) > 1 and not log:
+        for own, power in _rows_by_ratios(scale):
+            whole = tuple(map(np.empty_like, others))
+            concrete_by_ratios.relax(logits, noise, power, coupled, log, z, whole, bad)
+            for result, found in zip(others, whole, strict=True):
+                result[:, own] = found[:, own]
+
+
 def gumbel_softmax_vjp(logits, cotangent, noise, scale, log, grad):
-    """Do what the kernels of this name do, each for the rows whose temperature is its own."""
+    """grad = sum over samples of cotangent (S, N, K) times the Jacobian, noise drawn again."""
     products = concrete_vjp_by_ratios if by_ratios(scale, log) else concrete_vjp
     products.gumbel_softmax_vjp(logits, cotangent, noise, scale, log, grad)
-    for own, power in _rows_by_ratios(scale, log):
-        whole = np.empty_like(grad)
-        concrete_vjp_by_ratios.gumbel_softmax_vjp(logits, cotangent, noise, power, log, whole)
-        grad[own] = whole[own]
+    if len(scale) > 1 and not log:
+        for own, power in _rows_by_ratios(scale):
+            whole = np.empty_like(grad)
+            concrete_vjp_by_ratios.gumbel_softmax_vjp(logits, cotangent, noise, power, log, whole)
+            grad[own] = whole[own]
 
 
 def relax_vjp(logits, cotangents, noise, scale, coupled, log, grads):
-    """Do what the kernels of this name do, each for the rows whose temperature is its own."""
+    """grads = products of both cotangents, (S, N, K) or empty, summed over samples."""
     products = concrete_vjp_by_ratios if by_ratios(scale, log) else concrete_vjp
     products.relax_vjp(logits, cotangents, noise, scale, coupled, log, grads)
-    for own, power in _rows_by_ratios(scale, log):
-        whole = tuple(map(np.empty_like, grads))
-        how = noise, power, coupled, log
-        concrete_vjp_by_ratios.relax_vjp(logits, cotangents, *how, whole)
-        for grad, found in zip(grads, whole, strict=True):
-            if grad.size:
-                grad[own] = found[own]
+    if len(scale) > 1 and not log:
+        for own, power in _rows_by_ratios(scale):
+            whole = tuple(map(np.empty_like, grads))
+            how = noise, power, coupled, log
+            concrete_vjp_by_ratios.relax_vjp(logits, cotangents, *how, whole)
+            for grad, found in zip(grads, whole, strict=True):
+                if grad.size:
+                    grad[own] = found[own]
 
 
-def _rows_by_ratios(scale, log):
-    """Yield which rows of an array of factors have factor 1, or 2, and that factor."""
-    if scale.ndim and not log:
-        for power in (scale.dtype.type(1), scale.dtype.type(2)):
-            own = scale == power
-            if own.any():
-                yield own, power
+def _rows_by_ratios(scale):
+    """Yield which rows have factor 1, or 2, and that factor, as a scale of all rows."""
+    for power in (1, 2):
+        own = scale == power
+        if own.any():
+            yield own, scale[own][:1]

@@ -19,19 +19,16 @@ Oracle: tests/distributions/test_concrete_ratios.py.
 """
 
 import numpy as np
-from numba import types
-from numba.extending import overload
 
 from fastgrad.kernels.compiler.jit import block, inline, wide_vectors
 from fastgrad.kernels.distributions.concrete_noise import perturb
 from fastgrad.kernels.random.noise import exponential
 from fastgrad.kernels.simd.intrinsics import fma, like, where
 from fastgrad.kernels.simd.lanes import first_of
-from fastgrad.kernels.simd.special import INLINE, elementary, exp_raised
+from fastgrad.kernels.simd.special import elementary, exp_raised
 from fastgrad.kernels.simd.vectors import LANES, filled, load, prefetch, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
-from fastgrad.kernels.tiles.factors import entry
 from fastgrad.kernels.tiles.memory import flattened
 
 PART = 128  # terms that are added one by one; sums of more are sums of such parts
@@ -74,15 +71,6 @@ def weigh(w, best, fold):
         high = load(best, c)
         for i in range(w.shape[0]):
             store(w, (i, c), exp_raised(load(w, (i, c)) - high))
-
-
-@block
-def raise_weights(w, t):
-    """w = exp(t), raised."""
-    wide_vectors()
-    for c in range(0, w.shape[1], LANES):
-        for i in range(w.shape[0]):
-            store(w, (i, c), exp_raised(load(t, (i, c))))
 
 
 @block
@@ -202,7 +190,7 @@ def crown(y, best, inverse, arg, exponent):
         store(inverse, c, like(1, y))
 
 
-# -- what is near, and rows of other temperatures ----------------------------------------------
+# -- what is near ------------------------------------------------------------------------------
 
 
 @block
@@ -211,34 +199,3 @@ def settle(w, logits, row, bits, best, arg, fold):
     tile.load(w, logits, row, like(-np.inf, w))
     col.subtract_maximum(w, best, fold)
     perturb(w, w, bits, best, arg, fold, best[:0])
-
-
-@block
-def take(w, y, scale, value):
-    """w = y in the columns whose factor is `value`."""
-    wide_vectors()
-    for c in range(0, w.shape[1], LANES):
-        mine = entry(scale, c) == filled(value)
-        for i in range(w.shape[0]):
-            store(w, (i, c), where(mine, load(y, (i, c)), load(w, (i, c))))
-
-
-def replace(w, t, y, scratch, bits, best, second, s, arg, other, scale, fold):
-    """w = relaxations by ratios of the rows whose own factor is 1 or 2; other rows are kept."""
-    raise NotImplementedError("for compiled code only")
-
-
-@overload(replace, jit_options=INLINE)
-def _replace(w, t, y, scratch, bits, best, second, s, arg, other, scale, fold):
-    def array(w, t, y, scratch, bits, best, second, s, arg, other, scale, fold):
-        raise_weights(scratch, t)
-        for exponent in range(1, 3):
-            race(y, scratch, bits, best, second, other, s, exponent, fold, best[:0])
-            invert(s)
-            crown(y, best, s, arg, exponent)
-            take(w, y, scale, like(exponent, w))
-
-    def number(w, t, y, scratch, bits, best, second, s, arg, other, scale, fold):
-        pass
-
-    return array if isinstance(scale, types.Array) else number

@@ -7,14 +7,12 @@ Oracle: tests/distributions/test_concrete_ratios.py.
 """
 
 import numpy as np
-from numba import types
-from numba.extending import overload
 
 from fastgrad.kernels.compiler.jit import block, wide_vectors
-from fastgrad.kernels.distributions.concrete_ratios import crown, invert, shape, take, term
+from fastgrad.kernels.distributions.concrete_ratios import invert, shape, term
 from fastgrad.kernels.random.noise import exponential
 from fastgrad.kernels.simd.intrinsics import fma, like, where
-from fastgrad.kernels.simd.special import INLINE, elementary, exp_raised
+from fastgrad.kernels.simd.special import exp_raised
 from fastgrad.kernels.simd.vectors import LANES, filled, load, prefetch, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles.memory import flattened
@@ -133,45 +131,3 @@ def race(y, w, bits, time, best, second, arg, total, exponent, fold, ahead):
     if fold:
         col.fold_maximum(second)
         col.fold_sum(total)
-
-
-@elementary
-def unraised(form):
-    """Divide by what weights are raised by."""
-    factor = form.float(2.0**-form.raised)
-
-    def implementation(x):
-        return x * factor
-
-    return implementation
-
-
-@block
-def lower_time(time, inverse):
-    """Turn T to T': inverse sums of weights that are not raised are given."""
-    for c in range(time.size):
-        time[c] = time[c] * unraised(inverse[c])
-
-
-def replace(w, y, weights, bits, time, inverse, best, second, s, arg, scale, fold):
-    """w = relaxations by ratios of the rows whose own factor is 1 or 2; other rows are kept.
-
-    time is the winner's T, and becomes T'; see `lower_time`.
-    """
-    raise NotImplementedError("for compiled code only")
-
-
-@overload(replace, jit_options=INLINE)
-def _replace(w, y, weights, bits, time, inverse, best, second, s, arg, scale, fold):
-    def array(w, y, weights, bits, time, inverse, best, second, s, arg, scale, fold):
-        lower_time(time, inverse)
-        for exponent in range(1, 3):
-            race(y, weights, bits, time, best, second, arg, s, exponent, fold, best[:0])
-            invert(s)
-            crown(y, best, s, arg, exponent)
-            take(w, y, scale, like(exponent, w))
-
-    def number(w, y, weights, bits, time, inverse, best, second, s, arg, scale, fold):
-        pass
-
-    return array if isinstance(scale, types.Array) else number

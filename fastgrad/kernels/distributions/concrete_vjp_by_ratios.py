@@ -83,7 +83,7 @@ def gumbel_softmax_vjp(chunk, chunks, logits, cotangent, noise, scale, log, grad
     """grad = sum over samples of cotangent (S, N, K) times the Jacobian; log is False."""
     key, first_sample, offset = noise
     layout = tile.layout(*logits.shape, offset)
-    fold, real, exponent = layout.fold, logits.dtype, power(scale)
+    fold, real, exponent = layout.fold, logits.dtype, power(scale[0])
     t, w, r, g = tile.scratch(layout, 4, real)
     best, second, s, mean = tile.statistics(layout, 4, real)
     (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
@@ -102,7 +102,7 @@ def gumbel_softmax_vjp(chunk, chunks, logits, cotangent, noise, scale, log, grad
                 ratios.settle(r, logits, row, bits, second, arg, fold)
                 ratios.crown(w, best, s, arg, exponent)
             tile.load(r, cotangent[i], row, like(0, r))
-            add_product(g, w, r, s, scale, mean, fold)
+            add_product(g, w, r, s, scale[0], mean, fold)
         tile.store(grad, g, row)
 
 
@@ -112,7 +112,7 @@ def relax_vjp(chunk, chunks, logits, cotangents, noise, scale, coupled, log, gra
     key, first_sample, offset = noise
     relaxed, conditional = cotangents
     layout = tile.layout(*logits.shape, offset)
-    fold, real, exponent = layout.fold, logits.dtype, power(scale)
+    fold, real, exponent = layout.fold, logits.dtype, power(scale[0])
     t, w, r, g, h = tile.scratch(layout, 5, real)
     best, second, s, total, time, mean = tile.statistics(layout, 6, real)
     (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
@@ -133,7 +133,7 @@ def relax_vjp(chunk, chunks, logits, cotangents, noise, scale, coupled, log, gra
                 ratios.crown(w, best, s, arg, exponent)
             if relaxed.shape[0]:
                 tile.load(r, relaxed[i], row, like(0, r))
-                add_product(g, w, r, s, scale, mean, fold)
+                add_product(g, w, r, s, scale[0], mean, fold)
             if conditional.shape[0]:
                 if not coupled:
                     fill_bits(bits, *place, sample, CONDITIONAL, key)
@@ -144,7 +144,7 @@ def relax_vjp(chunk, chunks, logits, cotangents, noise, scale, coupled, log, gra
                     if ratios.near(best, second):
                         ratios.crown(w, best, s, arg, exponent)
                 tile.load(r, conditional[i], row, like(0, r))
-                add_conditional_product(h, w, r, s, scale, t, total, best, mean, fold)
+                add_conditional_product(h, w, r, s, scale[0], t, total, best, mean, fold)
         if relaxed.shape[0]:
             tile.store(grads[0], g, row)
         if conditional.shape[0]:

@@ -1,4 +1,4 @@
-"""Factors of rows: a number stands for all, an array is laid out as the rows are."""
+"""Factors of rows: one stands for all, more are laid out as the rows are."""
 
 import numpy as np
 import pytest
@@ -28,8 +28,8 @@ def multiply(chunk, chunks, x, factor, offset, out):
 
 @jit.standalone
 def multiply_sites(x, factor, head, tail):
-    own = part(factor, head, tail)
-    out = np.empty(tail - head)
+    own, out = np.empty(tail - head), np.empty(tail - head)
+    part(own, factor, head)
     for c in range(tail - head):
         out[c] = x[head + c] * item(own, c)
     return out
@@ -39,7 +39,7 @@ def multiply_sites(x, factor, head, tail):
 @pytest.mark.parametrize("offset", [0, 3])
 def test_rows_get_their_own(shape, offset):
     x, factors = np.random.default_rng(0).normal(size=shape), np.arange(1.0, 1 + shape[0])
-    for factor in (2.5, factors):
+    for factor in (np.full(1, 2.5), factors):
         out = np.empty(shape)
         multiply(x, factor, offset, out)
         np.testing.assert_array_equal(out, x * np.reshape(factor, (-1, 1)))
@@ -48,4 +48,4 @@ def test_rows_get_their_own(shape, offset):
 def test_sites_get_their_own():
     x, factors = np.arange(9.0), np.arange(9.0)
     np.testing.assert_array_equal(multiply_sites(x, factors, 2, 7), (x * x)[2:7])
-    np.testing.assert_array_equal(multiply_sites(x, 0.5, 2, 7), (x / 2)[2:7])
+    np.testing.assert_array_equal(multiply_sites(x, np.full(1, 0.5), 2, 7), (x / 2)[2:7])

@@ -40,9 +40,9 @@ def categories(chunk, chunks, where, first, logits, noise, samples, width, scale
         )
         cube, place = own.reshape(shape), (key, first_sample, offset + low)
         if power(scales[0]):
-            draw_by_ratios(0, 1, logits[low:high], place, scales[0], concrete.SOFT, cube)
+            draw_by_ratios(0, 1, logits[low:high], place, scales[:1], concrete.SOFT, cube)
         else:
-            draw(0, 1, logits[low:high], place, scales[0], concrete.SOFT, cube)
+            draw(0, 1, logits[low:high], place, scales[:1], concrete.SOFT, cube)
         evaluate(where, first + head, (f, own, grad))
         bands.mean(f, deviations[: tail - head], value[head:tail])
         total[low:high] = like(0, total)
@@ -61,7 +61,7 @@ def sites(chunk, chunks, where, first, logits, noise, samples, width, scales, va
         head, tail, low, high = bands.bounds(b, width, cells, n)
         own, grad = bands.shaped(x, samples, high - low), bands.shaped(r, samples, high - low)
         f, place = bands.shaped(values, samples, tail - head), (key, first_sample, offset + low)
-        draw_sites(0, 1, logits[low:high], place, scales[0], binary_concrete.SOFT, own)
+        draw_sites(0, 1, logits[low:high], place, scales[:1], binary_concrete.SOFT, own)
         evaluate(where, first + head, (f, own, grad))
         bands.mean(f, deviations[: tail - head], value[head:tail])
         total[low:high] = like(0, total)
