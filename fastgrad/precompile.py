@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -123,7 +123,7 @@ def _estimators(part: int, dtype: type) -> None:
                 continue
 
 
-GROUPS: dict[str, tuple[tuple[Callable[..., None], tuple], ...]] = {
+GROUPS: dict[str, tuple[tuple[Callable[..., None], tuple[Any, ...]], ...]] = {
     # What is needed last stands first: a run that is under way compiles from the other end.
     "threads": ((_threads, ()),),
     "photographs": (

@@ -21,7 +21,7 @@ __all__ = ["Family", "Shapes", "apply", "built", "named", "product", "shapes_of"
 
 #: What logits mean: a name, or a function that makes a distribution of an array of them.
 Family: TypeAlias = Literal["categorical", "bernoulli"] | Callable[..., Discrete]
-NAMED = {
+NAMED: dict[str, Callable[..., Discrete]] = {
     "categorical": functools.partial(Categorical, copy=False),
     "bernoulli": functools.partial(Bernoulli, copy=False),
 }

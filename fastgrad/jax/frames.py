@@ -78,7 +78,7 @@ def caller(kernel: Kernel) -> Any:
     It returns whether the kernel failed, which it only does for want of memory.
     """
     KEPT[f"kernel {id(kernel)}"] = kernel
-    module, name = kernel.__module__, kernel.__name__
+    module, name = kernel.function.__module__, kernel.function.__name__
 
     def run(typingctx, chunk, chunks, args):
         kinds = types.int64, types.int64, *args.types

@@ -157,7 +157,7 @@ def _loss_product(operands, cotangents, **options):
     return (per_problem * gradient.reshape(len(per_problem), -1)).reshape(gradient.shape)
 
 
-PRODUCTS = {
+PRODUCTS: dict[str, Callable[..., Any]] = {
     "gumbel_softmax": _gumbel_softmax_product,
     "relax": _relax_product,
     "log_prob": _log_prob_product,

@@ -27,7 +27,7 @@ from fastgrad.torch.tensors import SEEDED, empty, key_of
 __all__ = ["GUMBEL_SOFTMAX", "SmallCall"]
 
 MOST = 4096  # numbers of a result: beyond, an array more or less does not matter
-TYPES = {torch.float32: np.float32, torch.float64: np.float64}
+TYPES: dict[torch.dtype, type[Any]] = {torch.float32: np.float32, torch.float64: np.float64}
 
 
 class SmallCall(NamedTuple):

@@ -64,6 +64,12 @@ class Contraction:
     open: Any
     listed: Any
 
+    graph: tuple[Array, ...]
+    label: Array
+    row: Array
+    state: tuple[Array, ...]
+    found: tuple[Array, Array]
+
     def __init__(self, graph: Digraph, rows: int) -> None:
         n = graph.nodes
         order = np.append(np.delete(np.arange(n), graph.root), -1)

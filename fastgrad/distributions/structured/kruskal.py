@@ -34,6 +34,10 @@ __all__ = ["Forest", "Race", "arrivals", "race", "score", "trace", "traces"]
 class Forest:
     """Forests of R rows, grown by an edge each at a time, from single nodes to a tree."""
 
+    u: Array
+    v: Array
+    trees: Array
+
     def __init__(self, graph: Graph, rows: int) -> None:
         self.u, self.v = graph.edges[:, 0], graph.edges[:, 1]
         self.trees = np.tile(np.arange(graph.nodes), (rows, 1))

@@ -346,5 +346,5 @@ class Wavefront:
         labels = self._labels.at(first)[0][: done - first]
         weights = self._weights.at(first)[0][: done - first]
         what = labels, weights, self._planes.at(first), self._planar
-        columns = tuple(column - self.left for column in self._wanted)
+        columns = self._wanted[0] - self.left, self._wanted[1] - self.left
         return row_sums(self._loss, *what, own=slice(top - first, end - first), columns=columns)

@@ -196,6 +196,7 @@ class Expansion:
     distribution: Any
     mu: FloatArray
     slope: FloatArray
+    table: FloatArray
 
     def __init__(self, distribution: Any, mu: FloatArray, slope: FloatArray) -> None:
         self.distribution, self.mu, self.slope = distribution, mu, slope
