@@ -4,7 +4,7 @@
 # spreads errors of sRGB values), and the refinement of the same picture, dbs=True, leaves 23 % (it compares
 # light); ORDERED makes 62.5 %, an eighth more than the sRGB value, so that greys from 224 on are plain white.
 #
-# Why it matters here: it is the package for the panels that fastgrad has presets for. Switching refinement on
+# Why it matters here: it is the package for the panels of fastgrad's presets. Switching refinement on
 # changes the exposure by more than a stop, which hides what refinement does; and fastgrad, which compares light
 # as well, looks much darker beside the unrefined dither. Compare with linear light held equal.
 set -euo pipefail

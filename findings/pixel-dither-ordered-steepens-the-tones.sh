@@ -3,7 +3,7 @@
 # the middle. In two levels all greys below a quarter are solid black and all above three quarters solid white,
 # in four levels those of the first and last eighth. Its error diffusion (ditherWith) holds the same greys.
 #
-# Why it matters here: beside a threshold matrix of fastgrad it looks crisper, because half of all tones are
+# Why it matters here: beside fastgrad's own threshold matrix it looks crisper, because half of all tones are
 # gone. Hold the mean of flat greys against the input before a comparison: an ordered dither with k x k
 # thresholds should hold it to one step in k^2.
 set -euo pipefail

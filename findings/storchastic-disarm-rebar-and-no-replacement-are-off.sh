@@ -5,7 +5,7 @@
 # biased=False and no baseline, about 1.6 times. Its score function, ARM, RELAX and Rao-Blackwellised
 # estimator are right. Nothing warns.
 #
-# Why it matters here: these are the estimators that fastgrad is compared with, and an estimate of zero has
+# Why it matters here: fastgrad's estimators are compared with these, and an estimate of zero has
 # the lowest variance of all. A rival's mean must be held against the exact gradient first, as fg.compare does.
 set -euo pipefail
 folder=$(mktemp -d)
