@@ -31,51 +31,52 @@ def gumbel_softmax(logits, noise, scale, mode, out):
     """Fill out, (S, N, K), with relaxed samples, their logarithms, or one-hot ones."""
     kernels = drawing(scale, hard=mode == concrete.HARD, log=mode == concrete.LOG)
     kernels.gumbel_softmax(logits, noise, scale, mode, out)
-    if len(scale) > 1 and mode == concrete.SOFT:
-        for own, power in _rows_by_ratios(scale):
-            whole = np.empty_like(out)
-            concrete_by_ratios.gumbel_softmax(logits, noise, power, mode, whole)
-            out[:, own] = whole[:, own]
+    for own, power in _rows_by_ratios(scale, mode != concrete.SOFT):
+        whole = np.empty_like(out)
+        concrete_by_ratios.gumbel_softmax(logits, noise, power, mode, whole)
+        out[:, own] = whole[:, own]
 
 
 def relax(logits, noise, scale, coupled, log, z, others, bad):
     """Draw z, shape (S, N), and the others: relaxed, conditional and score, each (S, N, K)."""
     drawing(scale, log=log).relax(logits, noise, scale, coupled, log, z, others, bad)
-    if len(scale) > 1 and not log:
-        for own, power in _rows_by_ratios(scale):
-            whole = tuple(map(np.empty_like, others))
-            concrete_by_ratios.relax(logits, noise, power, coupled, log, z, whole, bad)
-            for result, found in zip(others, whole, strict=True):
-                result[:, own] = found[:, own]
+    for own, power in _rows_by_ratios(scale, log):
+        whole = tuple(map(np.empty_like, others))
+        concrete_by_ratios.relax(logits, noise, power, coupled, log, z, whole, bad)
+        for result, found in zip(others, whole, strict=True):
+            result[:, own] = found[:, own]
 
 
 def gumbel_softmax_vjp(logits, cotangent, noise, scale, log, grad):
     """grad = sum over samples of cotangent (S, N, K) times the Jacobian, noise drawn again."""
     products = concrete_vjp_by_ratios if by_ratios(scale, log) else concrete_vjp
     products.gumbel_softmax_vjp(logits, cotangent, noise, scale, log, grad)
-    if len(scale) > 1 and not log:
-        for own, power in _rows_by_ratios(scale):
-            whole = np.empty_like(grad)
-            concrete_vjp_by_ratios.gumbel_softmax_vjp(logits, cotangent, noise, power, log, whole)
-            grad[own] = whole[own]
+    for own, power in _rows_by_ratios(scale, log):
+        whole = np.empty_like(grad)
+        concrete_vjp_by_ratios.gumbel_softmax_vjp(logits, cotangent, noise, power, log, whole)
+        grad[own] = whole[own]
 
 
 def relax_vjp(logits, cotangents, noise, scale, coupled, log, grads):
     """grads = products of both cotangents, (S, N, K) or empty, summed over samples."""
     products = concrete_vjp_by_ratios if by_ratios(scale, log) else concrete_vjp
     products.relax_vjp(logits, cotangents, noise, scale, coupled, log, grads)
-    if len(scale) > 1 and not log:
-        for own, power in _rows_by_ratios(scale):
-            whole = tuple(map(np.empty_like, grads))
-            how = noise, power, coupled, log
-            concrete_vjp_by_ratios.relax_vjp(logits, cotangents, *how, whole)
-            for grad, found in zip(grads, whole, strict=True):
-                if grad.size:
-                    grad[own] = found[own]
+    for own, power in _rows_by_ratios(scale, log):
+        whole = tuple(map(np.empty_like, grads))
+        how = noise, power, coupled, log
+        concrete_vjp_by_ratios.relax_vjp(logits, cotangents, *how, whole)
+        for grad, found in zip(grads, whole, strict=True):
+            if grad.size:
+                grad[own] = found[own]
 
 
-def _rows_by_ratios(scale):
-    """Yield which rows have factor 1, or 2, and that factor, as a scale of all rows."""
+def _rows_by_ratios(scale, otherwise):
+    """Yield which of several rows have factor 1, or 2, and that factor, as a scale of all rows.
+
+    There are none where the result is made otherwise than by ratios.
+    """
+    if otherwise or len(scale) == 1:
+        return
     for power in (1, 2):
         own = scale == power
         if own.any():
