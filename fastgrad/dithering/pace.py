@@ -46,7 +46,7 @@ class Plan(NamedTuple):
 
     def steps_for(self, colors: int) -> int:
         """Return the steps of annealing with so many colours: it pays most where they are few."""
-        return max(2, self.steps // 4 * 2, min(self.steps, self.steps * FEW // colors))
+        return max(LEAST_STEPS, self.steps // 4 * 2, min(self.steps, self.steps * FEW // colors))
 
     def trials_for(self, colors: int) -> int:
         """Return the palettes to try out of so many colours: many differ little in the end."""
