@@ -106,34 +106,32 @@ class _Shipped(NullCache):
         return self._prebuilt.is_filled(target_context)
 
 
-class _Cache(FunctionCache):
-    """Numba's on-disk cache, keyed by imported sources too; what it lacks may have been shipped.
+class Kept(FunctionCache):
+    """Numba's on-disk cache, keyed by imported sources too. A failure is only a miss.
 
-    A failure is only a miss. What a function closes over tells it from others of its factory, as
-    Numba pickles it; or a mark does, where that is not the same in every process.
+    Another process that compiles the same is waited for.
     """
 
-    def __init__(self, dispatcher, mark=None):
-        super().__init__(dispatcher.py_func)
-        self._mark = mark
-        self._shipped, self._locks = _Shipped(dispatcher), []
-        stamp = self._cache_file._source_stamp, self._shipped.sources
-        self._cache_file = Files(self._cache_path, self._impl.filename_base, stamp)
+    suffix = ".nbc"
+
+    def __init__(self, function):
+        super().__init__(function)
+        self._locks = []
+        stamp = self._cache_file._source_stamp, source_digest(function.__code__.co_filename)
+        self._cache_file = Files(self._cache_path, self._impl.filename_base, stamp, self.suffix)
 
     def load_overload(self, sig, target_context):
         loaded = self._load(sig, target_context)
         if loaded is None:
-            loaded = self._shipped.load_overload(sig, target_context)
+            loaded = self._shipped_overload(sig, target_context)
         if loaded is None and self._enabled:
             with contextlib.suppress(Exception):  # without a lock it is compiled all the same
                 self._locks.append(_Lock(self._lock_path(sig, target_context)))
             loaded = self._load(sig, target_context)  # another process may just have saved it
         return loaded
 
-    def _index_key(self, sig, codegen):
-        if self._mark is None:
-            return super()._index_key(sig, codegen)
-        return sig, codegen.magic_tuple(), self._mark
+    def _shipped_overload(self, sig, target_context):
+        return None
 
     def close(self):
         """Let go of what is no longer being compiled."""
@@ -154,11 +152,34 @@ class _Cache(FunctionCache):
         return os.path.join(self._cache_path, f"{name}.lock")
 
     def save_overload(self, sig, data):
-        self._shipped.save_overload(sig, data)
         try:
             super().save_overload(sig, data)
         except Exception:
             self.disable()
+
+
+class _Cache(Kept):
+    """The cache of a kernel: what it lacks may have been shipped.
+
+    What a function closes over tells it from others of its factory, as Numba pickles it; or a mark
+    does, where that is not the same in every process.
+    """
+
+    def __init__(self, dispatcher, mark=None):
+        super().__init__(dispatcher.py_func)
+        self._mark, self._shipped = mark, _Shipped(dispatcher)
+
+    def _index_key(self, sig, codegen):
+        if self._mark is None:
+            return super()._index_key(sig, codegen)
+        return sig, codegen.magic_tuple(), self._mark
+
+    def _shipped_overload(self, sig, target_context):
+        return self._shipped.load_overload(sig, target_context)
+
+    def save_overload(self, sig, data):
+        self._shipped.save_overload(sig, data)
+        super().save_overload(sig, data)
 
     def is_filled(self, target_context):
         """Return whether some overload is there."""
@@ -166,6 +187,16 @@ class _Cache(FunctionCache):
             if self._cache_file._names(self._cache_file._prefix):
                 return True
         return self._shipped.is_filled(target_context)
+
+
+def opened(kind, *args):
+    """Return a cache of some kind, or None where nothing is to be kept or no place is writable."""
+    if os.environ.get("FASTGRAD_CACHE", "1") == "0":
+        return None
+    try:
+        return kind(*args)
+    except (RuntimeError, OSError, AttributeError):
+        return None
 
 
 def cached(dispatcher, mark=None):
@@ -176,7 +207,7 @@ def cached(dispatcher, mark=None):
     """
     compile_, release = dispatcher.compile, contextlib.nullcontext
     if os.environ.get("FASTGRAD_CACHE", "1") != "0":
-        dispatcher._cache = cache = _cache(dispatcher, mark)
+        dispatcher._cache = cache = opened(_Cache, dispatcher, mark) or _Shipped(dispatcher)
         release = functools.partial(contextlib.closing, cache)
 
     def compile_and_release(signature):
@@ -185,13 +216,6 @@ def cached(dispatcher, mark=None):
 
     dispatcher.compile = interrupts.held()(compile_and_release)
     return dispatcher
-
-
-def _cache(dispatcher, mark):
-    try:
-        return _Cache(dispatcher, mark)
-    except (RuntimeError, OSError, AttributeError):
-        return _Shipped(dispatcher)
 
 
 @contextlib.contextmanager

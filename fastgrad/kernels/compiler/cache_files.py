@@ -20,13 +20,14 @@ class Files(IndexDataCacheFile):
     them one number. Here no two overloads share a name, and a file says what it holds.
     """
 
-    def __init__(self, cache_path, filename_base, source_stamp):
+    def __init__(self, cache_path, filename_base, source_stamp, suffix=".nbc"):
         super().__init__(cache_path, filename_base, source_stamp)
+        self._suffix = suffix
         self._prefix = f"{filename_base}.{digest(self._version, source_stamp)[:12]}."
 
     def data_name(self, key):
         """Return the name of the file of an overload."""
-        return f"{self._prefix}{digest(key)[:20]}.nbc"
+        return f"{self._prefix}{digest(key)[:20]}{self._suffix}"
 
     def save(self, key, data):
         head, body = self._dump((self._version, self._source_stamp, key)), self._dump(data)
@@ -50,7 +51,7 @@ class Files(IndexDataCacheFile):
 
     def _names(self, prefix):
         names = os.listdir(self._cache_path)
-        return [n for n in names if n.startswith(prefix) and n.endswith((".nbc", ".nbi"))]
+        return [n for n in names if n.startswith(prefix) and n.endswith((self._suffix, ".nbi"))]
 
     def _remove_stale(self):
         """Remove the files of other sources and of other versions of Numba."""

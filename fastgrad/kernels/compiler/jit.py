@@ -23,7 +23,7 @@ from numba.extending import intrinsic
 from fastgrad.kernels.compiler import interrupts, threads
 from fastgrad.kernels.compiler.cache import cached
 from fastgrad.kernels.compiler.launch import KernelCompiler, run_chunks
-from fastgrad.kernels.compiler.parts import PartCompiler
+from fastgrad.kernels.compiler.parts import PartCompiler, kept
 
 if getattr(config, "DISABLE_JIT", False):
     raise ImportError(
@@ -72,14 +72,14 @@ def inline(function=None, **options):
     """Compile a scalar function that every caller inlines (what lets LLVM vectorise its loop)."""
     if function is None:
         return functools.partial(inline, **options)
-    return numba.njit(forceinline=True, **options, **PART, **OPTIONS)(named(function))
+    return kept(numba.njit(forceinline=True, **options, **PART, **OPTIONS)(named(function)))
 
 
 def block(function=None, **options):
     """Compile the serial work on one block of rows, called from kernels."""
     if function is None:
         return functools.partial(block, **options)
-    return numba.njit(**options, **PART, **OPTIONS)(named(function))
+    return kept(numba.njit(**options, **PART, **OPTIONS)(named(function)))
 
 
 def standalone(function):

@@ -20,7 +20,6 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import register_pass
 from numba.core.lowering import Lower
 from numba.core.typed_passes import NativeLowering
@@ -28,6 +27,7 @@ from numba.extending import intrinsic
 
 from fastgrad.kernels.compiler.modes import float_mode
 from fastgrad.kernels.compiler.parts import set_environments
+from fastgrad.kernels.compiler.passes import LeanCompiler
 
 WORD = ir.IntType(64)
 NO_ADDRESS = 1 << 16  # below it no code stands, and all numbers of chunks
@@ -141,13 +141,7 @@ class _Lowering(NativeLowering):
         return True
 
 
-class KernelCompiler(CompilerBase):
-    """Numba's compiler, but for what `_Lower` emits."""
+class KernelCompiler(LeanCompiler):
+    """Compiles functions, with what `_Lower` emits beside them."""
 
-    def define_pipelines(self):
-        manager = DefaultPassBuilder.define_nopython_pipeline(self.state, "fastgrad_kernel")
-        manager.passes = [
-            (_Lowering if kind is NativeLowering else kind, text) for kind, text in manager.passes
-        ]
-        manager.finalize()
-        return [manager]
+    lowering = _Lowering

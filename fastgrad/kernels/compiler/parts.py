@@ -4,20 +4,48 @@ Numba finishes each function that it compiles: whatever the function calls is li
 optimised again, and turned into machine code. In a chain of calls the innermost is finished as
 often as the chain is long, and all that work is thrown away but for the last. A part is left as
 it was written, with the parts that it calls, until a kernel links it: that is optimised once.
+
+Parts of this package are kept on disk beside kernels: what one process has compiled, others link
+into kernels of their own.
 """
 
+import contextlib
 import ctypes
+import functools
+import pathlib
+import types
+import uuid
 
+import numpy as np
+from llvmlite import binding
 from numba import _dynfunc
+from numba.core import ir
+from numba.core.caching import CompileResultCacheImpl
 from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler import CompileResult
 from numba.core.compiler_machinery import register_pass
 from numba.core.environment import lookup_environment
+from numba.core.lowering import Lower
 from numba.core.typed_passes import NativeLowering
+from numba.core.types import Dispatcher
+
+from fastgrad.kernels.compiler import cache
+from fastgrad.kernels.compiler.cache_files import digest
+from fastgrad.kernels.compiler.passes import LeanCompiler
+
+_PROCESS = uuid.uuid4().hex[:12]
 
 
 class _Unfinished(JITCodeLibrary):
     """The code of a part, linked with that of the parts which it calls, and not yet optimised."""
+
+    def _optimize_functions(self, module):
+        """Shorten the functions of a module; Numba begins with mere declarations, too."""
+        module.data_layout = self._codegen._data_layout
+        for function in module.functions:
+            if not function.is_declaration:
+                manager, builder = self._codegen._function_pass_manager()
+                manager.run(function, builder)
 
     def finalize(self):
         """Link what is called; leave all else to whoever links this."""
@@ -37,11 +65,34 @@ class _Unfinished(JITCodeLibrary):
 _REFUSAL = ctypes.cast(ctypes.pythonapi.PyErr_BadArgument, ctypes.c_void_p).value
 
 
+def _entry(library, fndesc, environment):
+    """Return what stands for machine code of a part."""
+    name, module = fndesc.qualname.rpartition(".")[2], fndesc.lookup_module()
+    return _dynfunc.make_function(module, name, "", _REFUSAL, environment, (library,))
+
+
+class _Lower(Lower):
+    """Lowers a part without the addresses of the functions that it calls by their symbols.
+
+    Numba keeps them in variables that only optimising removes, and an address is no other
+    process's.
+    """
+
+    def lower_assign(self, ty, inst):
+        if isinstance(ty, Dispatcher) and isinstance(inst.value, (ir.Global, ir.FreeVar)):
+            return self.context.get_dummy_value()
+        return super().lower_assign(ty, inst)
+
+
 @register_pass(mutates_CFG=True, analysis_only=False)
 class _PartLowering(NativeLowering):
     """Lowers a part, and makes it known to its callers, without machine code."""
 
     _name = "fastgrad_part_lowering"
+
+    @property
+    def lowering_class(self):
+        return _Lower
 
     def run_pass(self, state):
         """Lower the function, and register its code for linking."""
@@ -52,28 +103,59 @@ class _PartLowering(NativeLowering):
             super().run_pass(state)
         finally:
             flags.no_compile = False
-        result, name = state["cr"], state.func_id.func_name
-        entry = _dynfunc.make_function(
-            result.fndesc.lookup_module(), name, "", _REFUSAL, result.env, (state.library,)
-        )
+        result = state["cr"]
+        entry = _entry(state.library, result.fndesc, result.env)
         context.insert_user_function(entry, result.fndesc, [state.library])
         state.reload_init.extend(state.library._reload_init)
         state["cr"] = result._replace(cfunc=entry)
         return True
 
 
-class PartCompiler(CompilerBase):
-    """Numba's compiler, but that it stops before it optimises."""
+class PartCompiler(LeanCompiler):
+    """Compiles functions, but stops before it optimises them.
 
-    def define_pipelines(self):
-        """Return the passes of Numba, the last of them replaced."""
-        manager = DefaultPassBuilder.define_nopython_pipeline(self.state, "fastgrad_part")
-        manager.passes = [
-            (_PartLowering if kind is NativeLowering else kind, text)
-            for kind, text in manager.passes
-        ]
-        manager.finalize()
-        return [manager]
+    Numba makes symbols of a counter of the process. Those of parts are the same in every process:
+    code of several can be linked, and there is one copy of what is in it more than once.
+    """
+
+    lowering = _PartLowering
+
+    def _compile_bytecode(self):
+        function = self.state.func_id
+        function.unique_id = symbol(function.func) or f"{function.unique_id}_{_PROCESS}"
+        return super()._compile_bytecode()
+
+
+@functools.cache
+def symbol(function):
+    """Return a word for a function of this package, or None if it may be one of several."""
+    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    path = function.__code__.co_filename
+    try:
+        names = [_name_of(content) for content in cells]
+    except _Unknown:
+        return None
+    if not pathlib.Path(path).is_relative_to(cache.ROOT.parent):
+        return None
+    return digest(cache.source_digest(path), function.__code__.co_firstlineno, names)[:16]
+
+
+class _Unknown(Exception):
+    """Says that an object has no name that is the same in every process."""
+
+
+def _name_of(content):
+    """Return what tells one content of a cell from another."""
+    if isinstance(content, (int, float, str, bytes, np.generic, np.dtype, type(None))):
+        return type(content).__name__, repr(content)
+    if isinstance(content, tuple):
+        return [_name_of(item) for item in content]
+    if isinstance(content, type):
+        return content.__module__, content.__qualname__
+    function = getattr(content, "py_func", content)
+    if not isinstance(function, types.FunctionType) or not symbol(function):
+        raise _Unknown
+    return function.__module__, function.__qualname__, symbol(function)
 
 
 def set_environments(library):
@@ -83,3 +165,82 @@ def set_environments(library):
             environment = lookup_environment(variable.name)
             if environment is not None:
                 library.codegen.set_env(variable.name, environment)
+
+
+# -- on disk -----------------------------------------------------------------------------------
+
+
+class _Stored(CompileResultCacheImpl):
+    """A part as it is kept: what its callers must know of it, and the code of all that it calls."""
+
+    def reduce(self, result):
+        """Return what can be pickled."""
+        fndesc = result.fndesc
+        fndesc.typemap = fndesc.calltypes = None  # nobody needs them, as Numba says of its own
+        code = result.library._get_module_for_linking().as_bitcode()
+        environments = result.environment, result._find_referenced_environments()
+        return code, fndesc, result.signature, result.reload_init, environments
+
+    def check_cachable(self, result):
+        """Return whether it is the same in every process: it names no object by its address."""
+        addressed = result.library.has_dynamic_globals or " at 0x" in repr(result.signature)
+        return not addressed
+
+    def rebuild(self, context, payload):
+        """Return what `reduce` was given."""
+        code, fndesc, signature, reload_init, (environment, environments) = payload
+        for function in reload_init:
+            function()
+        library = _Unfinished(context.codegen(), fndesc.qualname)
+        library._final_module = library._shared_module = binding.parse_bitcode(code)
+        library._reload_init.update(reload_init)
+        library._finalized = True
+        nothing = dict.fromkeys(CompileResult._fields)
+        return CompileResult(
+            **nothing
+            | {
+                "typing_context": context.typing_context,
+                "target_context": context,
+                "entry_point": _entry(library, fndesc, environment),
+                "signature": signature,
+                "objectmode": False,
+                "lifted": (),
+                "fndesc": fndesc,
+                "library": library,
+                "environment": environment,
+                "reload_init": reload_init,
+                "referenced_envs": environments,
+            }
+        )
+
+
+class _Parts(cache.Kept):
+    """The files of one part. They are no kernels, as their ending says."""
+
+    _impl_class, suffix = _Stored, ".nbp"
+
+    def _index_key(self, signature, codegen):
+        return signature, codegen.magic_tuple(), symbol(self._py_func)
+
+
+def kept(dispatcher):
+    """Let the overloads of a part be kept on disk, and return it.
+
+    Its files are looked for when it is first needed: most processes need few of all parts.
+    """
+    compile_ = dispatcher.compile
+
+    @functools.cache
+    def files():
+        function = dispatcher.py_func
+        return cache.opened(_Parts, function) if symbol(function) else None
+
+    def compile_or_load(signature):
+        if files() is None:
+            return compile_(signature)
+        dispatcher._cache = files()
+        with contextlib.closing(files()):
+            return compile_(signature)
+
+    dispatcher.compile = compile_or_load
+    return dispatcher

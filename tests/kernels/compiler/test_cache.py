@@ -45,11 +45,26 @@ for code in check.scan, jit._runner:
 """
 
 
+# Forgets all kernels, compiles one again, and tells whether its part came from the cache.
+AGAIN = f"""
+import os, pathlib
+for path in pathlib.Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*.nbc"):
+    path.unlink()
+{SMALLEST}
+from fastgrad.kernels.compiler import jit
+print(*(sum(found.values()) for found in jit.chunk_range.stats[1:]))
+"""
+
+
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory):
-    """The environment in which a first process has compiled the smallest kernel, and kept it."""
+    """The environment in which a first process has compiled the smallest kernel, and kept it.
+
+    Then another one has done so with the part that the first has left.
+    """
     place = {"NUMBA_CACHE_DIR": str(tmp_path_factory.mktemp("cache"))}
-    assert run(CALLS.format(calls="(check.scan,)"), **place) == "0 1 0 0"
+    found = run_copies(IMPORTS, CALLS.format(calls="(check.scan,)"), AGAIN, **place)
+    assert found == ["0 1 0 0", "0 1\n1 0"]
     return place
 
 
