@@ -26,7 +26,7 @@ from numba.core.typed_passes import NativeLowering
 from numba.extending import intrinsic
 
 from fastgrad.kernels.compiler.modes import float_mode
-from fastgrad.kernels.compiler.parts import set_environments
+from fastgrad.kernels.compiler.parts import Library, set_environments
 from fastgrad.kernels.compiler.passes import LeanCompiler
 
 WORD = ir.IntType(64)
@@ -135,6 +135,8 @@ class _Lowering(NativeLowering):
         return _Lower
 
     def run_pass(self, state):
+        state.library = Library(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library.enable_object_caching()
         super().run_pass(state)
         if state["cr"].cfunc is not None:
             set_environments(state.library)

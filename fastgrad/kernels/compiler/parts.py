@@ -36,8 +36,8 @@ from fastgrad.kernels.compiler.passes import LeanCompiler
 _PROCESS = uuid.uuid4().hex[:12]
 
 
-class _Unfinished(JITCodeLibrary):
-    """The code of a part, linked with that of the parts which it calls, and not yet optimised."""
+class Library(JITCodeLibrary):
+    """The code of a function."""
 
     def _optimize_functions(self, module):
         """Shorten the functions of a module; Numba begins with mere declarations, too."""
@@ -46,6 +46,10 @@ class _Unfinished(JITCodeLibrary):
             if not function.is_declaration:
                 manager, builder = self._codegen._function_pass_manager()
                 manager.run(function, builder)
+
+
+class _Unfinished(Library):
+    """The code of a part, linked with that of the parts which it calls, and not yet optimised."""
 
     def finalize(self):
         """Link what is called; leave all else to whoever links this."""
