@@ -123,7 +123,11 @@ def name_of(path):
 
 
 MODULES = {name_of(path): path for path in SOURCES}
-each_module = pytest.mark.parametrize("name", MODULES)
+KERNELS = [name for name in MODULES if name.startswith("kernels")]
+
+
+def where(name, line):
+    return f"{MODULES[name].relative_to(ROOT.parent)}:{line}"
 
 
 @functools.cache
@@ -205,15 +209,17 @@ def test_imports_only_from_above(room):
                 assert not higher, f"{MODULES[name].name}:{line} imports {target}"
 
 
-@pytest.mark.parametrize("name", [n for n in MODULES if n.startswith("kernels.")])
-def test_a_kernel_file_has_a_public_namesake(name):
+def test_a_kernel_file_has_a_public_namesake():
     """`kernels/x/y.py` is what `x/y.py` runs; `y_part.py` is a part of it."""
-    path = MODULES[name].relative_to(ROOT / "kernels")
-    if path.parts[0] in COMPILER_ROOMS or path.name == "__init__.py":
-        return
-    public = {p.stem for p in (ROOT / path.parent).glob("*.py")} - {"__init__"}
-    own = [stem for stem in public if path.stem == stem or path.stem.startswith(stem + "_")]
-    assert own, f"fastgrad/{path} does not exist"
+    missing = []
+    for name in KERNELS:
+        path = MODULES[name].relative_to(ROOT / "kernels")
+        if path.parts[0] in COMPILER_ROOMS or path.name == "__init__.py":
+            continue
+        public = {p.stem for p in (ROOT / path.parent).glob("*.py")} - {"__init__"}
+        if not any(path.stem == stem or path.stem.startswith(stem + "_") for stem in public):
+            missing.append(f"fastgrad/{path}")
+    assert not missing
 
 
 FAMILIES = {  # of estimators that are not alone in their file: its textbook name
@@ -258,34 +264,37 @@ def test_no_import_cycles():
         visit(name)
 
 
-@pytest.mark.parametrize("name", [n for n in MODULES if n.startswith("kernels")])
-def test_kernels_stand_alone(name):
+def test_kernels_stand_alone():
     allowed = set(sys.stdlib_module_names) | REQUIRED - {"scipy"}
-    for target, line in imports(name):
-        inner = target.startswith("fastgrad.kernels")
-        assert inner or target.split(".")[0] in allowed, f"line {line} imports {target}"
+    wrong = []
+    for name in KERNELS:
+        for target, line in imports(name):
+            if not target.startswith("fastgrad.kernels") and target.split(".")[0] not in allowed:
+                wrong.append(f"{where(name, line)} imports {target}")
+    assert not wrong
 
 
-@each_module
-def test_optional_packages_are_imported_inside_functions(name):
+def test_optional_packages_are_imported_inside_functions():
     """But for the fronts of frameworks: `fastgrad.torch` may import torch, and nothing else."""
-    allowed = set(sys.stdlib_module_names) | REQUIRED | {"fastgrad"} | FRONTS & {name.split(".")[0]}
-    for target, line in imports(name, at_import=True):
-        assert target.split(".")[0] in allowed, f"line {line} imports {target}"
-    for target, line in imports(name):
-        assert target.split(".")[0] in allowed | OPTIONAL, f"line {line} imports {target}"
+    always = set(sys.stdlib_module_names) | REQUIRED | {"fastgrad"}
+    wrong = []
+    for name in MODULES:
+        allowed = always | FRONTS & {name.split(".")[0]}
+        for at_import, these in ((True, allowed), (False, allowed | OPTIONAL)):
+            for target, line in imports(name, at_import=at_import):
+                if target.split(".")[0] not in these:
+                    wrong.append(f"{where(name, line)} imports {target}")
+    assert not wrong
 
 
-@each_module
-def test_length(name):
-    lines = len(MODULES[name].read_text(encoding="utf-8").splitlines())
-    assert lines <= LINES, f"{lines} lines, at most {LINES}"
+def test_length():
+    lines = {n: len(p.read_text(encoding="utf-8").splitlines()) for n, p in MODULES.items()}
+    assert not {name: count for name, count in lines.items() if count > LINES}
 
 
-@each_module
-def test_names(name):
-    last = name.split(".")[-1]
-    assert last.strip("_") not in {"utils", "util", "core", "helpers", "misc", "common"}
+def test_names():
+    vague = {"utils", "util", "core", "helpers", "misc", "common"}
+    assert not [name for name in MODULES if name.split(".")[-1].strip("_") in vague]
 
 
 def test_no_module_hides_a_top_level_function():
@@ -294,21 +303,27 @@ def test_no_module_hides_a_top_level_function():
     assert not functions & {name.split(".")[0] for name in MODULES}
 
 
-@pytest.mark.parametrize("name", [n for n in MODULES if n.startswith("kernels")])
-def test_kernels_use_no_libm_and_no_fast_math(name):
+def forbidden(tree):
+    """Yield the lines of a kernel's file that use libm or fast-math, and what they use."""
     constants = set()  # functions of literals, or of the entries of a table of formats
-    for node in ast.walk(tree_of(name)):  # breadth first: a call comes before its function
+    for node in ast.walk(tree):  # breadth first: a call comes before its function
         if isinstance(node, ast.Call):
             known = (re.fullmatch(r"[\d.]+|form\.\w+", ast.unparse(a)) for a in node.args)
             if all(known):
                 constants.add(node.func)
-        if isinstance(node, ast.keyword):
-            assert node.arg != "fastmath", f"line {node.value.lineno}"
-        if isinstance(node, ast.Constant):
-            assert node.value != "fastmath", f"line {node.lineno}"
+        if isinstance(node, ast.keyword) and node.arg == "fastmath":
+            yield node.value.lineno, "fastmath"
+        if isinstance(node, ast.Constant) and node.value == "fastmath":
+            yield node.lineno, "fastmath"
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             libm = node.value.id in {"np", "numpy", "math"} and node.attr in LIBM
-            assert not libm or node in constants, f"line {node.lineno} uses {node.attr}"
+            if libm and node not in constants:
+                yield node.lineno, node.attr
+
+
+def test_kernels_use_no_libm_and_no_fast_math():
+    used = [(where(name, line), it) for name in KERNELS for line, it in forbidden(tree_of(name))]
+    assert not used
 
 
 def test_public_names_exist_and_are_documented():
