@@ -235,7 +235,7 @@ def cubic(k, credit=False):
     return objective(f, grad=grad)
 
 
-def check_draws(run, k, credit, examples, num_samples):
+def check_draws(run, k, credit, examples, num_samples, most):
     logits = np.random.default_rng(5).normal(size=(2, k))
     logits[1, 0] = -INF
     f, d = cubic(k, credit), Categorical(np.tile(logits, (examples, 1, 1)))
@@ -244,13 +244,13 @@ def check_draws(run, k, credit, examples, num_samples):
     error = grad.mean(axis=0) - exact.grad(cubic(k), logits)
     deviation = grad.std(axis=0) / math.sqrt(examples)
     assert (np.abs(error) <= SIGMAS * deviation).all()
-    assert deviation.max() < 0.05
+    assert deviation.max() < most
 
 
 @each_coupled
 @pytest.mark.parametrize("cls", [REBAR, RELAX])
 def test_three_categories_are_unbiased(cls, coupled):
-    check_draws(cls(coupled=coupled), 3, False, 20_000, 1)
+    check_draws(cls(coupled=coupled), 3, False, 20_000, 1, 0.02)
 
 
 @pytest.mark.slow
@@ -262,7 +262,7 @@ def test_more_categories_are_unbiased(options, k, credit, coupled):
         run = RELAX(coupled=coupled, network=TanhNetwork(hidden=3), **options)
     else:
         run = REBAR(coupled=coupled, **options)
-    check_draws(run, k, credit, 25_000, 32)  # weights are of examples: few, most time is theirs
+    check_draws(run, k, credit, 5_000, 32, 0.005)  # weights are of examples: few
 
 
 # -- couplings and Jacobians, apart from the mean -----------------------------------------------
