@@ -314,7 +314,7 @@ def _masses(given: Any, name: str, batch: tuple[int, ...], n: int, dtype: Any) -
     x = _validate.real_array(given, name)
     _validate.finite(x, name)
     try:
-        full = np.broadcast_to(x, (*batch, n)).reshape(-1, n).astype(dtype)
+        full = np.broadcast_to(x, (*batch, n)).reshape(-1, n).astype(dtype, order="C")
     except ValueError:
         found = f"{(*batch, n)}, got shape {x.shape}"
         raise ValueError(f"{name} must broadcast to shape {found}") from None

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
+from fastgrad._validate import frozen
 from fastgrad.distributions.normalisation import normaliser, partials
 from fastgrad.kernels.distributions.categorical_long import SEGMENT
 
@@ -13,7 +14,7 @@ from fastgrad.kernels.distributions.categorical_long import SEGMENT
 def test_both_numbers_of_the_normaliser(k, dtype):
     rows = (10 * np.random.default_rng(k).normal(size=(3, k))).astype(dtype)
     rows[1, 1:] = -np.inf
-    maximum, log_sum = normaliser(rows)
+    maximum, log_sum = normaliser(frozen(rows))
     assert maximum.dtype == log_sum.dtype == dtype
     np.testing.assert_array_equal(maximum, rows.max(axis=1))
     expected = logsumexp(rows.astype(np.float64) - maximum[:, None].astype(np.float64), axis=1)
@@ -22,7 +23,7 @@ def test_both_numbers_of_the_normaliser(k, dtype):
 
 def test_partials_are_of_segments():
     rows = np.random.default_rng(1).normal(size=(2, SEGMENT + 3))
-    maximum, rest = partials(rows)
+    maximum, rest = partials(frozen(rows))
     for begin, column in ((0, 0), (SEGMENT, 1)):
         part = rows[:, begin : begin + SEGMENT]
         np.testing.assert_array_equal(maximum[:, column], part.max(axis=1))

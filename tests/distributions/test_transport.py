@@ -7,6 +7,7 @@ from scipy import optimize
 from scipy.special import logsumexp
 
 import fastgrad as fg
+from fastgrad.kernels.distributions import transport as kernels
 
 INF = np.inf
 PENALTIES = [(INF, INF), (0.5, 2.0), (INF, 1.5), (40.0, INF), (0.02, 0.03)]
@@ -95,6 +96,12 @@ def test_no_plan_is_better():
     found = sinkhorn(x, a, b, **how, **EXACTLY)
     np.testing.assert_allclose(found.matrix[0], np.exp(best.x).reshape(3, 4), rtol=1e-4)
     assert found.value[0] == pytest.approx(-best.fun, rel=1e-10)
+
+
+def test_masses_that_broadcast_need_no_machine_code_of_their_own():
+    for rows in (np.full((3, 1), 0.5), np.asfortranarray(np.full((3, 2), 0.5))):
+        sinkhorn(np.zeros((3, 2, 2)), rows, [0.5, 0.5])
+    assert not [s for s in kernels.solve.dispatcher.signatures if "Array(float64, 2, 'F'" in str(s)]
 
 
 def test_with_masses_of_one_it_is_the_sinkhorn_of_permutations():

@@ -67,7 +67,7 @@ def trees(
     """
     out = np.empty((num_samples, *phi.shape), np.bool_)
     failed = np.zeros(MAX_CHUNKS, np.bool_)
-    shares = _validate.frozen(_shares(lists, phi))
+    shares = _validate.frozen(np.ascontiguousarray(_shares(lists, phi)))
     _kernels.trees(lists, shares, noise, root, out, failed)
     if failed.any():
         raise ValueError(

@@ -39,7 +39,8 @@ class LeastVariance(Jacobian):
         super().__init__(distribution, 1.0)
         wide = distribution.with_logits(distribution.logits.astype(np.float64))
         p = np.exp(wide.log_probabilities())
-        self.p = _validate.frozen(np.moveaxis(p, 0, -1).reshape(self.shape))
+        p = np.ascontiguousarray(np.moveaxis(p, 0, -1))
+        self.p = _validate.frozen(p.reshape(self.shape))
         self.direct = np.zeros(self.shape)  # sums of w at the outcomes
         self.flow = np.zeros(self.shape)  # of what the others draw from each category
 
