@@ -245,7 +245,12 @@ class Progress:
     stage: Stage
 
 
-def metrics(loss: BlurredError, indices: ByteArray, palette: ArrayLike) -> dict[str, float]:
+def metrics(
+    loss: BlurredError,
+    indices: ByteArray,
+    palette: ArrayLike,
+    errors: tuple[float, float] | None = None,
+) -> dict[str, float]:
     """Return the `Dithering.metrics` of a picture.
 
     Parameters
@@ -256,6 +261,8 @@ def metrics(loss: BlurredError, indices: ByteArray, palette: ArrayLike) -> dict[
         The palette index of each pixel.
     palette : array_like, shape (K, channels)
         The colours in the space of the loss.
+    errors : tuple of float, optional
+        What ``loss.errors(indices, palette, counted=True)`` returns, if it is known.
 
     Returns
     -------
@@ -269,7 +276,7 @@ def metrics(loss: BlurredError, indices: ByteArray, palette: ArrayLike) -> dict[
     >>> round(metrics(loss, np.zeros((8, 8), np.uint8), np.zeros((2, 1)))["psnr"], 6)
     20.0
     """
-    whole, plain = loss.errors(indices, palette, counted=True)
+    whole, plain = errors or loss.errors(indices, palette, counted=True)
     return {
         "psnr": decibels(plain / len(loss.planes)),
         "blurred_psnr": decibels((whole - float(loss.nu) * plain) / len(loss.planes)),

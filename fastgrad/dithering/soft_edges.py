@@ -1,8 +1,7 @@
 """Pictures with soft edges: a palette of colours and degrees of opacity, learned together.
 
-Values are premultiplied, as in libimagequant: the less is seen of a colour, the less it counts, and
-all that is transparent is one colour. Opacity weighs more than a channel of colour, since an edge
-is seen before any background.
+Errors are those that are seen on black and on white, see `fastgrad.dithering.eye.premultiplied`:
+the less is seen of a colour, the less it counts, and all that is transparent is one colour.
 """
 
 from __future__ import annotations
@@ -15,8 +14,15 @@ from typing import Any
 import numpy as np
 
 from fastgrad._typing import Array, ArrayLike, ByteArray, FloatArray
+from fastgrad.dithering.eye.premultiplied import (
+    MIDDLE,
+    OPACITY,
+    premultiplied,
+    premultiplied_entries,
+)
 from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.optimiser.loss import BlurredError
+from fastgrad.dithering.optimiser.nearness import SAMPLE, brought_near, limit, nearest, some
 from fastgrad.dithering.optimiser.palette import Sample, initial, spacing
 from fastgrad.dithering.optimiser.rate import RatedSearch
 from fastgrad.dithering.optimiser.search import Search
@@ -25,24 +31,15 @@ from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.result import Dithering, Progress, metrics
 from fastgrad.random import RNG
 
-__all__ = [
-    "SWEEPS",
-    "dither_soft",
-    "is_soft",
-    "premultiplied",
-    "premultiplied_entries",
-    "viewed",
-]
+__all__ = ["SWEEPS", "dither_soft", "is_soft", "viewed"]
 
-OPACITY = np.float32(1.5)  # weight of opacity, beside 1 of a channel
 OPAQUE = 250 / 255  # opacity of an entry from which on it is opaque
-LEARNED_FROM = 1 << 16  # pixels, approximately
 ITERATIONS = 20  # of k-means
 TRIALS = 3
 ROUNDS = 4  # of search and fit
 SWEEPS = ROUNDS + 1  # in all, the last one in the rounded palette
 RISING = (0.1, 0.25, 0.5, 1.0, 1.0)  # shares of a rate, of one search after the other
-NU = 0.3  # an edge bears less grain than a photograph
+NU = 0.6  # an edge bears less grain than a photograph
 
 
 def is_soft(alpha: ByteArray | None, colors: int = 256) -> bool:
@@ -120,13 +117,14 @@ def dither_soft(
     """
     pace = Pace() if pace is None else pace
     image = premultiplied(values, alpha)
+    exact = None if entries is not None else _exact(values, alpha, colors)
     clear = np.zeros((1 if (alpha == 0).any() else 0, 4), np.float32)
     loss = BlurredError(image, weights=alpha > 0, **viewed(viewing or Viewing()).blur)
 
     def finished() -> Dithering:
         rgb, opacity, rounded = _entries(palette)
-        if entries is not None:
-            rgb, opacity = entries
+        if given is not None:
+            (rgb, opacity), rounded = given, palette
         picture = indices.copy()
         search = Search(loss, picture, rounded, **frame)
         search.sweep()
@@ -137,20 +135,21 @@ def dither_soft(
             for share in RISING:
                 search.renew(rate * share)
                 search.sweep()
-        _near(image, picture, rounded)
-        losses = *history, loss.of(picture, rounded)
-        measured = metrics(loss, picture, rounded)
+        brought_near(picture, loss.planes, rounded, limit(loss.planes, rounded, OPACITY), alpha > 0)
+        errors = loss.errors(picture, rounded)
+        losses, measured = (*history, errors[0]), metrics(loss, picture, rounded, errors)
         if entries is None:
             picture, rgb, opacity = _used(picture, rgb, opacity)
         seconds = time.perf_counter() - pace.began
         return Dithering(picture, rgb, losses, measured, seconds, opacity=opacity)
 
-    if entries is None:
+    given = exact if entries is None else entries
+    if given is None:
         palette = _learned(image[alpha > 0], colors, clear, rng)
     else:
-        palette = premultiplied_entries(*entries)
+        palette = premultiplied_entries(*given)
     frame: dict[str, Any] = {"previous": previous, "gap": np.multiply(flicker, spacing(palette))}
-    indices, sample, taken = _nearest(image, palette), Sample(loss), 0.0
+    indices, sample, taken = nearest(image, palette), Sample(loss), 0.0
     history: list[float] = []
     for i in range(ROUNDS):
         began, search = time.perf_counter(), Search(loss, indices, palette, **frame)
@@ -159,10 +158,10 @@ def dither_soft(
         if callback is not None:
             callback(Progress(i + 1, ROUNDS, history[-1], finished, "search"))
         taken = max(taken, time.perf_counter() - began)
-        if i == ROUNDS - 1 or entries is not None or pace.late("search", 2 * taken):
+        if i == ROUNDS - 1 or given is not None or pace.late("search", 2 * taken):
             break
         tiles = sample.cut(indices[None])[:, 0]
-        palette = sample.fit(tiles, palette, locked=len(clear), bounds=(0.0, float(OPACITY)))
+        palette = sample.fit(tiles, palette, locked=len(clear), bounds=(-float(MIDDLE), 1.0))
         palette = _entries(_firm(palette, indices, image))[2]
     return finished()
 
@@ -173,64 +172,37 @@ def viewed(viewing: Viewing) -> Viewing:
     Examples
     --------
     >>> viewed(Viewing(sigma=2)).blur["nu"]
-    0.3
+    0.6
     """
     nu = NU if viewing.nu is None else viewing.nu
     return replace(viewing, nu=nu, local_weights=False)
 
 
-def premultiplied(values: Array, alpha: ByteArray) -> FloatArray:
-    """Return a picture in the space of the loss.
-
-    Parameters
-    ----------
-    values : array, shape (height, width, 3)
-        sRGB values, uint8 or float in [0, 1].
-    alpha : array of uint8, shape (height, width)
-        Opacity, 255 for opaque.
-
-    Returns
-    -------
-    array of float32, shape (height, width, 4)
-        The values times the opacity, and the opacity times its weight.
-
-    Examples
-    --------
-    >>> image = premultiplied(np.uint8([[[255, 0, 0]]]), np.uint8([[51]]))
-    >>> np.rint(100 * image).tolist()
-    [[[20.0, 0.0, 0.0, 30.0]]]
-    """
-    image = np.empty((*alpha.shape, 4), np.float32)
-    seen = alpha.astype(np.float32) / 255
-    scale = 255 if values.dtype == np.uint8 else 1
-    image[..., :3] = values.astype(np.float32) / scale * seen[..., None]
-    image[..., 3] = OPACITY * seen
-    return image
-
-
-def premultiplied_entries(rgb: ByteArray, opacity: ByteArray) -> FloatArray:
-    """Return the entries of a palette in the space of the loss, shape (K, 4).
-
-    Examples
-    --------
-    >>> entry = premultiplied_entries(np.uint8([[255, 0, 0]]), np.uint8([51]))
-    >>> np.rint(100 * entry).tolist()
-    [[20.0, 0.0, 0.0, 30.0]]
-    """
-    seen = opacity[:, None] / 255
-    return np.hstack([rgb / 255 * seen, OPACITY * seen]).astype(np.float32)
+def _exact(values: Array, alpha: ByteArray, colors: int) -> tuple[ByteArray, ByteArray] | None:
+    """Return all colours and degrees of opacity of a picture, if they are no more than so many."""
+    if values.dtype != np.uint8:
+        return None
+    whole = np.dstack([np.where(alpha[..., None] > 0, values, 0), alpha]).astype(np.uint8)
+    codes = whole.view(np.uint32).ravel()
+    if len(np.unique(codes[:: 1 + len(codes) // SAMPLE])) > colors:
+        return None
+    found = np.unique(codes)
+    if len(found) > colors:
+        return None
+    entries = found.view(np.uint8).reshape(-1, 4)
+    return entries[:, :3].copy(), entries[:, 3].copy()
 
 
 def _learned(pixels: FloatArray, colors: int, clear: FloatArray, rng: RNG) -> FloatArray:
     """Return the best of some palettes by k-means, of different entries once they are rounded."""
-    few = pixels[:: 1 + len(pixels) // LEARNED_FROM][None]
+    few = some(pixels)
     if not few.size:
         return np.zeros((colors, 4), np.float32)
     palettes = initial(few, colors, rng=rng, trials=TRIALS, locked=clear, iterations=ITERATIONS)
-    errors = [np.square(few - p[_nearest(few, p)]).sum() for p in palettes]
+    errors = [np.square(few - p[nearest(few, p)]).sum() for p in palettes]
     palette = _entries(palettes[int(np.argmin(errors))])[2]
     for _ in range(TRIALS):  # what is alike, or unused, goes where the error is largest
-        indices = _nearest(few, palette)
+        indices = nearest(few, palette)
         palette = _entries(_firm(palette, indices, few))[2]
         uses = np.bincount(indices.ravel(), minlength=colors)
         whole = np.column_stack(_entries(palette)[:2])
@@ -247,44 +219,28 @@ def _learned(pixels: FloatArray, colors: int, clear: FloatArray, rng: RNG) -> Fl
 
 
 def _firm(palette: FloatArray, indices: ByteArray, image: FloatArray) -> FloatArray:
-    """Make entries opaque where most of their pixels are: nothing may shine through a solid."""
-    uses = np.bincount(indices.ravel(), minlength=len(palette))
-    solid = np.bincount(indices[image[..., 3] >= OPACITY], minlength=len(palette))
-    full = np.where((2 * solid >= uses) & (uses > 0), OPACITY / np.maximum(palette[:, 3], 0.1), 1)
+    """Make entries opaque where most of their pixels are: nothing may shine through a solid.
+
+    And the one that most opaque pixels have, where these are many for the number of entries.
+    """
+    colors = len(palette)
+    uses = np.bincount(indices.ravel(), minlength=colors)
+    solid = np.bincount(indices[image[..., 3] >= OPACITY], minlength=colors)
+    firm = (2 * solid >= uses) & (uses > 0)
+    many = 2 * colors * solid.sum() >= np.count_nonzero(image[..., 3])
+    firm[solid.argmax()] |= many and colors > 2
+    full = np.where(firm, OPACITY / np.maximum(palette[:, 3], 0.1), 1)
     return (palette * full[:, None]).astype(np.float32)
-
-
-def _nearest(image: FloatArray, palette: FloatArray) -> ByteArray:
-    """Return the nearest entry of each pixel."""
-    pixels = image.reshape(-1, 4)
-    indices = np.empty(len(pixels), np.uint8)
-    squares = np.square(palette).sum(axis=1)
-    for first in range(0, len(pixels), 1 << 14):
-        part = pixels[first : first + (1 << 14)]
-        indices[first : first + len(part)] = (squares - 2 * part @ palette.T).argmin(axis=1)
-    return indices.reshape(image.shape[:2])
 
 
 def _entries(palette: FloatArray) -> tuple[ByteArray, ByteArray, FloatArray]:
     """Return entries in sRGB, their opacity, and again as they are, but rounded."""
     seen = np.clip(palette[:, 3:] / OPACITY, 0, 1)
     seen = np.rint(255 * np.where(seen >= OPAQUE, 1, seen))
-    rgb = np.rint(255 * np.clip(palette[:, :3] * 255 / np.maximum(seen, 1), 0, 1)) * (seen > 0)
+    straight = palette[:, :3] * 255 / np.maximum(seen, 1) + MIDDLE
+    rgb = np.rint(255 * np.clip(straight, 0, 1)) * (seen > 0)
     rgb, opacity = rgb.astype(np.uint8), seen[:, 0].astype(np.uint8)
     return rgb, opacity, premultiplied_entries(rgb, opacity)
-
-
-def _near(image: FloatArray, indices: ByteArray, palette: FloatArray) -> None:
-    """Let no pixel's opacity be far off, in place: by one of sqrt(K) even degrees, at most.
-
-    A blurred error does not mind a single pixel that is, but at an edge it is seen.
-    """
-    most = OPACITY / np.float32(len(palette) ** 0.5)
-    far = np.abs(image[..., 3] - palette[indices, 3]) > most
-    pixels = image[far]
-    beyond = np.maximum(np.abs(pixels[:, 3:] - palette[:, 3]) - most, 0)  # by as little, else
-    squares = np.square(pixels[:, None] - palette).sum(axis=2)
-    indices[far] = np.argmin(squares + np.float32(1e6) * beyond, axis=1)
 
 
 def _used(

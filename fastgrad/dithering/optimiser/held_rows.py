@@ -3,13 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from fastgrad._typing import Array
+from fastgrad._typing import Array, ByteArray, FloatArray
 
-__all__ = ["BlurredRows", "HeldRows"]
+__all__ = ["BlurredRows", "HeldRows", "Part", "Settled"]
+
+
+class Part(NamedTuple):
+    """Some rows of a picture.
+
+    Attributes
+    ----------
+    planes : array of float32, shape (channels, rows, width)
+        Their colours in the space of the loss.
+    weights : array of float32, shape (rows, width)
+        The weights of the pixels, 0 where they do not count.
+    labels : array of int16, shape (rows, width), or None
+        The index of each pixel that is pinned, negative elsewhere; None if none is.
+    """
+
+    planes: FloatArray
+    weights: FloatArray
+    labels: npt.NDArray[np.int16] | None = None
+
+
+class Settled(NamedTuple):
+    """Rows of a picture that do not change any more.
+
+    Attributes
+    ----------
+    top : int
+        The first of them.
+    indices : array of uint8, shape (rows, width)
+        The palette index of each pixel.
+    sums : array of float64, shape (rows, 4)
+        For each row the sum of loss, the same with a weight of 1 for all pixels that count, the sum
+        of squared errors without blur, and the number of these pixels.
+    """
+
+    top: int
+    indices: ByteArray
+    sums: FloatArray
 
 
 class HeldRows:

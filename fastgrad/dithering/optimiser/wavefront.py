@@ -16,60 +16,22 @@ searched in parts of some columns each, with more on both sides, and memory is b
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from fastgrad._typing import ArrayLike, ByteArray, FloatArray
+from fastgrad._typing import ArrayLike
 from fastgrad.dithering.optimiser import compensation, diffusion
 from fastgrad.dithering.optimiser.diffusion import limits_of
-from fastgrad.dithering.optimiser.held_rows import BlurredRows, HeldRows
+from fastgrad.dithering.optimiser.held_rows import BlurredRows, HeldRows, Part, Settled
 from fastgrad.dithering.optimiser.loss import BlurredError
+from fastgrad.dithering.optimiser.nearness import brought_near
 from fastgrad.dithering.optimiser.row_sums import row_sums
 from fastgrad.dithering.optimiser.search import NO_PREVIOUS, in_vectors, outwards, swaps, table_of
 from fastgrad.kernels.dithering.optimiser import loss_rows
 from fastgrad.kernels.dithering.optimiser import search as kernels
 from fastgrad.kernels.dithering.optimiser.diffusion import BAND
 
-__all__ = ["BAND", "Part", "Settled", "Wavefront"]
-
-
-class Part(NamedTuple):
-    """Some rows of a picture.
-
-    Attributes
-    ----------
-    planes : array of float32, shape (channels, rows, width)
-        Their colours in the space of the loss.
-    weights : array of float32, shape (rows, width)
-        The weights of the pixels, 0 where they do not count.
-    labels : array of int16, shape (rows, width), or None
-        The index of each pixel that is pinned, negative elsewhere; None if none is.
-    """
-
-    planes: FloatArray
-    weights: FloatArray
-    labels: npt.NDArray[np.int16] | None = None
-
-
-class Settled(NamedTuple):
-    """Rows of a picture that do not change any more.
-
-    Attributes
-    ----------
-    top : int
-        The first of them.
-    indices : array of uint8, shape (rows, width)
-        The palette index of each pixel.
-    sums : array of float64, shape (rows, 4)
-        For each row the sum of loss, the same with a weight of 1 for all pixels that count, the sum
-        of squared errors without blur, and the number of these pixels.
-    """
-
-    top: int
-    indices: ByteArray
-    sums: FloatArray
+__all__ = ["BAND", "Wavefront"]
 
 
 class Wavefront:
@@ -95,6 +57,8 @@ class Wavefront:
         Whether errors are diffused first; else each pixel begins with the nearest colour.
     compensated : int, optional
         How many of the sweeps, the last ones but fewer than all, aim at what is `compensated`.
+    limit : float, optional
+        How far the last channel of a pixel may be off in the end, see `nearness.brought_near`.
 
     Attributes
     ----------
@@ -132,14 +96,16 @@ class Wavefront:
         columns: tuple[int, int] | None = None,
         diffused: bool = True,
         compensated: int = 0,
+        limit: float | None = None,
     ) -> None:
+        self._limit, self._palette = limit, np.asarray(palette, loss.dtype)
         self._loss, self._sweeps, self._diffused = loss, sweeps, diffused
         self._plain = sweeps - compensated
         self._height, self._across = shape
         self._table, self._size = table_of(loss)
         self._radius = len(self._table) // 2
         self._kept = NO_PREVIOUS, np.empty((0, 0), loss.dtype)
-        colors = np.asarray(palette, loss.dtype)
+        colors = self._palette
         self._limits = limits_of(colors)
         self._planar = np.zeros((colors.shape[1], 256), loss.dtype)  # pins may have any label
         self._planar[:, : len(colors)] = colors.T
@@ -153,7 +119,8 @@ class Wavefront:
         # Rows of tiles that come next. A later sweep begins below what lacks something from above.
         below = [2 * (sweep + 1) if begin else 0 for sweep in range(sweeps)]
         self._evens, self._odds = [top + n for n in below], [top + 1 + n for n in below]
-        self._given, self._taken = begin, first  # ends of the rows that have come, and gone
+        # Ends of the rows that have come, are within the limit, and gone.
+        self._given, self._near, self._taken = begin, begin, first
         channels, width, radius = len(loss.planes), self._width, self._radius
         how = channels, width, loss.dtype
         self._fields = BlurredRows(loss.field, radius, *how, begin, self._height)
@@ -225,6 +192,11 @@ class Wavefront:
     def take(self) -> Settled:
         """Return the rows that have settled since they were last asked for; there may be none."""
         done = self._left_by(self._sweeps)
+        if self._limit is not None:
+            labels, moving, planes = self._cut(self._near, done)
+            planes = planes[:, : len(labels)]
+            brought_near(labels, planes, self._palette, self._limit, moving > 0)
+            self._near = done
         end = done if done == self._height else done - self._radius
         top = self._taken
         left, right = (column - self.left for column in self._wanted)

@@ -11,14 +11,14 @@ import numpy.typing as npt
 from fastgrad._typing import Array, ByteArray
 from fastgrad.dithering.eye import colour
 from fastgrad.dithering.eye.lightness import REACH, sensitivity
+from fastgrad.dithering.eye.premultiplied import premultiplied
 from fastgrad.dithering.optimiser import diffusion, flat, solid
+from fastgrad.dithering.optimiser.held_rows import Part
 from fastgrad.dithering.optimiser.search import in_vectors
 from fastgrad.dithering.optimiser.solid import Labels, shown
-from fastgrad.dithering.optimiser.wavefront import Part
 from fastgrad.dithering.pictures import transparency
 from fastgrad.dithering.pictures.inputs import Pixels
 from fastgrad.dithering.pictures.sources import Source
-from fastgrad.dithering.soft_edges import premultiplied
 from fastgrad.dithering.strips.hidden import nearest
 from fastgrad.dithering.strips.learned import Learned
 from fastgrad.kernels.dithering.optimiser import diffusion as kernels

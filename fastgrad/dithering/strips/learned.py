@@ -11,10 +11,10 @@ import numpy as np
 from fastgrad._typing import ByteArray, FloatArray
 from fastgrad.dithering.eye import colour
 from fastgrad.dithering.eye.lightness import Adaptation
+from fastgrad.dithering.eye.premultiplied import premultiplied_entries
 from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.tones import ToneMap
-from fastgrad.dithering.soft_edges import premultiplied_entries
 
 __all__ = ["Learned", "Pinning"]
 
@@ -53,9 +53,11 @@ class Learned:
         The colours that stay solid.
     opacity : array of uint8, shape (K,), or None
         The opacity of each colour, if it was learned with them; opaque ones are the first. The loss
-        is then that of premultiplied values, see `fastgrad.dithering.soft_edges`.
+        is then that of premultiplied values, see `fastgrad.dithering.eye.premultiplied`.
     hidden : array of uint8, shape (N, 3), or None
         The colours of what is transparent, if they are kept.
+    limit : float or None
+        How far a pixel's opacity may be off, in the space of the loss, where it was learned.
     """
 
     palette: ByteArray
@@ -72,6 +74,7 @@ class Learned:
     opacity: ByteArray | None = None
     hidden: ByteArray | None = None
     compensated: int = 0
+    limit: float | None = None
 
     @property
     def space(self) -> colour.Space:

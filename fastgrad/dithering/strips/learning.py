@@ -11,8 +11,10 @@ import numpy as np
 from fastgrad._typing import ArrayLike, ByteArray
 from fastgrad.dithering.eye import colour
 from fastgrad.dithering.eye.lightness import REACH, Adaptation, adaptation
+from fastgrad.dithering.eye.premultiplied import OPACITY, premultiplied
 from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.given import Given
+from fastgrad.dithering.optimiser.nearness import limit
 from fastgrad.dithering.optimiser.problem import Problem
 from fastgrad.dithering.optimiser.solid import Mode
 from fastgrad.dithering.optimiser.tones import ToneMap, fit_pairs
@@ -193,13 +195,15 @@ def _soft(
 
     def learned(result: Dithering) -> Learned:
         colors, opacity = result.palette, result.opacity
-        return replace(plain, palette=colors, device=colors, opacity=opacity)
+        found = replace(plain, palette=colors, device=colors, opacity=opacity)
+        return replace(found, limit=limit(planes, found.colors, OPACITY))
 
     def watched(progress: Progress) -> None:
         if callback is not None:
             callback(progress, lambda: learned(progress.snapshot()))
 
     assert picture.soft is not None
+    planes = premultiplied(picture.values, picture.soft).transpose(2, 0, 1)
     what = picture.values, picture.soft, picture.entries
     return learned(dither_soft(*what, viewing=viewing, callback=watched, **how))
 

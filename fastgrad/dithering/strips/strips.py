@@ -11,7 +11,8 @@ import numpy as np
 
 from fastgrad._typing import ByteArray, FloatArray
 from fastgrad.dithering.metrics.psnr_and_ssim import decibels
-from fastgrad.dithering.optimiser.wavefront import Settled, Wavefront
+from fastgrad.dithering.optimiser.held_rows import Settled
+from fastgrad.dithering.optimiser.wavefront import Wavefront
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures import images
 from fastgrad.dithering.pictures.sources import ROWS, ArraySource, Source
@@ -128,6 +129,7 @@ def _front(
     """Return the search that settles the rows of a picture from a certain one on."""
     how: dict[str, Any] = {"first": first, "columns": columns}
     how |= {"diffused": learned.opacity is None, "compensated": learned.compensated}
+    how["limit"] = learned.limit
     return Wavefront(learned.loss(), learned.colors, shape, learned.sweeps, **how)
 
 

@@ -7,8 +7,9 @@ from fastgrad.dithering import BlurredError
 from fastgrad.dithering.optimiser import diffusion
 from fastgrad.dithering.optimiser.compensation import compensated
 from fastgrad.dithering.optimiser.diffusion import diffuse
+from fastgrad.dithering.optimiser.held_rows import Part
 from fastgrad.dithering.optimiser.search import Search
-from fastgrad.dithering.optimiser.wavefront import BAND, Part, Wavefront
+from fastgrad.dithering.optimiser.wavefront import BAND, Wavefront
 
 
 def problem(shape, sigma=1.0, seed=0):

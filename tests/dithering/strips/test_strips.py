@@ -219,6 +219,9 @@ def test_degrees_of_opacity_are_searched_in_strips(small, monkeypatch):
     once = fg.dither(image, colors=16, speed=8)
     # The palette of so small a sample is not as good; that of 600,000 pixels is better.
     assert strips.loss[-1] < 1.15 * once.loss[-1]
+    for found in (strips, once):  # no pixel may be seen where it is transparent by half
+        off = np.abs(found.opacity[found.indices].astype(float) - image[..., 3])
+        assert off.max() <= 1.45 * 255 * 16**-0.6 + 1
 
 
 @pytest.mark.parametrize("options", [{"colors": 16}, {"palette": ["#000", "#fff"], "alpha": "key"}])
