@@ -62,14 +62,18 @@ def compiled(function: Callable[..., Any]) -> Any:
 
 
 @instruction
-def _call(typingctx, function, argument):
-    """Call a C function of one word."""
+def _make_error(typingctx, function, text, code):
+    """Call the C function that makes errors; no memory but the stack's is needed for its struct."""
 
-    def codegen(context, builder, signature, args):
+    def codegen(context, builder, signature, values):
+        # The size without padding, extensions, text, code.
+        place = cgutils.pack_array(builder, [WORD(28), WORD(0), values[1], values[2]])
+        struct = cgutils.alloca_once_value(builder, place)
         kind = ir.FunctionType(WORD, [WORD])
-        return builder.call(builder.inttoptr(args[0], kind.as_pointer()), [args[1]])
+        function = builder.inttoptr(values[0], kind.as_pointer())
+        return builder.call(function, [builder.ptrtoint(struct, WORD)])
 
-    return types.int64(types.int64, types.int64), codegen
+    return types.int64(types.int64, types.int64, types.int64), codegen
 
 
 def caller(kernel: Kernel) -> Any:
@@ -161,5 +165,4 @@ def array(buffer, group, shape, dtype):
 @compiled
 def fail(frame, text, code):
     """Return an error as XLA makes them: of the address of a text, and a code."""
-    args = np.array([28, 0, text, code])  # the size without padding, extensions, text, code
-    return _call(words(words(frame, 3)[2], 7)[6], args.ctypes.data)
+    return _make_error(words(words(frame, 3)[2], 7)[6], text, code)

@@ -17,7 +17,7 @@ from fastgrad.jax import combinatorial_bodies as combinatorial_bodies  # fills t
 from fastgrad.jax import concrete_bodies as concrete_bodies
 from fastgrad.jax import frames
 from fastgrad.jax import row_bodies as row_bodies
-from fastgrad.jax.bodies import COUPLED, DESCENDING, ENTROPIC, LOG, MESSAGES, NOISY, TABLE
+from fastgrad.jax.bodies import COUPLED, DESCENDING, ENTROPIC, LOG, MEMORY, MESSAGES, NOISY, TABLE
 from fastgrad.jax.frames import dtype_of, fail, texts, words
 from fastgrad.kernels.compiler import jit
 from fastgrad.kernels.distributions.categorical_long import SEGMENT
@@ -25,7 +25,7 @@ from fastgrad.sparse.entmax import curve
 
 __all__ = ["native", "packed", "target"]
 
-INVALID_ARGUMENT, INTERNAL = 3, 13  # as XLA numbers its errors
+INVALID_ARGUMENT, RESOURCE_EXHAUSTED, INTERNAL = 3, 8, 13  # as XLA numbers its errors
 
 _lock = threading.Lock()
 
@@ -82,9 +82,13 @@ def _handler(name: str, dtype: str) -> Any:
         if dtype_of(ins[0]) != expected:
             return fail(frame, text(last), INTERNAL)
         attribute = words(words(f[20], 1)[0], 3)
-        found = body(ins, outs, words(attribute[2], attribute[1]))
+        try:
+            found = body(ins, outs, words(attribute[2], attribute[1]))
+        except Exception:  # memory of its own: what a C function raises would pass for success
+            found = MEMORY
         if found != 0:
-            return fail(frame, text(found), INVALID_ARGUMENT)
+            code = RESOURCE_EXHAUSTED if found == MEMORY else INVALID_ARGUMENT
+            return fail(frame, text(found), code)
         return 0
 
     run.__qualname__ = f"{name}_{dtype}"

@@ -1,6 +1,7 @@
 """Both routes into XLA: handlers that it calls without Python, and callbacks in pure NumPy."""
 
 import ast
+import ctypes
 import pathlib
 import threading
 
@@ -207,6 +208,37 @@ def test_eight_threads_at_once():
     for thread in threads:
         thread.join(60)
     assert all(good)
+
+
+def words(*values):
+    return np.array(values, np.int64)
+
+
+def test_an_allocation_of_a_handler_that_fails_is_an_error():
+    """A frame by hand: its 2**58 rows of no logits need room for 2**58 sums."""
+    said = []
+
+    @ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.POINTER(ctypes.c_int64))
+    def make_error(args):
+        said.append((ctypes.string_at(args[2]), args[3] & 0xFFFFFFFF))
+        return 42
+
+    rows, none = words(2**58, 0), words(0, 2**58)
+    buffers = [words(48, 0, 11, 0, 2, sizes.ctypes.data) for sizes in (rows, none, none)]
+    ins, outs = (words(*(b.ctypes.data for b in part)) for part in (buffers[:2], buffers[2:]))
+    options = words(0, 0, 0, 0, 0)
+    attribute = words(0, 5, options.ctypes.data)
+    attributes = words(attribute.ctypes.data)
+    api, frame = words(0, 0, 0, 0, 0, 0, 0), np.zeros(22, np.int64)
+    api[6] = ctypes.cast(make_error, ctypes.c_void_p).value
+    frame[[2, 7, 9]] = api.ctypes.data, 2, ins.ctypes.data
+    frame[[12, 14]], frame[[17, 20]] = (1, outs.ctypes.data), (1, attributes.ctypes.data)
+    address, _ = handlers._handler("log_prob", "float32")
+    handler = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(address)
+    assert handler(frame.ctypes.data) == 42
+    ((text, code),) = said
+    assert b"could not allocate" in text
+    assert code == 8  # RESOURCE_EXHAUSTED
 
 
 def test_long_rows_and_other_methods_have_no_handler():
