@@ -97,15 +97,19 @@ def rows_of(ins):
 
 
 @compiled
-def place(where, samples):
-    """Return where the noise of a call is, and what is wrong with it."""
-    row, sample = np.int64(where[2]) << 32 | np.int64(where[3]), np.int64(where[4])
+def place(ins, g, samples):
+    """Return where the noise of a call is, and what is wrong with it.
+
+    The key is the second operand; the first row, in two words, and the first sample are the last.
+    """
+    key, first = array(ins[1], g, (2,), np.uint32), array(ins[ins.size - 1], g, (3,), np.uint32)
+    row, sample = np.int64(first[0]) << 32 | np.int64(first[1]), np.int64(first[2])
     wrong = 0
     if row < 0 or row > 2**40:
         wrong = ROW
     elif sample > 2**32 - samples:
         wrong = SAMPLE
-    return ((where[0], where[1]), sample, row), wrong
+    return ((key[0], key[1]), sample, row), wrong
 
 
 @compiled
@@ -117,7 +121,7 @@ def fits(scale):
 # -- the bodies --------------------------------------------------------------------------------
 
 
-@body("sample", 2, 1)
+@body("sample", 3, 1)
 def _sample(real):
     draw, check = running(_inverse.sample), checking()
 
@@ -126,7 +130,7 @@ def _sample(real):
         shape, samples = rows_of(ins), sizes(outs[0])[-2]
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
-            noise, wrong = place(array(ins[1], g, (5,), np.uint32), samples)
+            noise, wrong = place(ins, g, samples)
             if wrong:
                 return wrong
             z = array(outs[0], g, (samples, shape[0]), np.int32)

@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from fastgrad import _outputs
@@ -23,7 +24,10 @@ __all__ = ["call", "varying"]
 
 
 def call(name: str, *operands: Any, **options: Any) -> tuple[Any, ...]:
-    """Apply an operation of the table to arrays of JAX; options are known when it is traced."""
+    """Apply an operation of the table to arrays of JAX; options are known when it is traced.
+
+    What names the noise comes as a pair: see `keys.Address`.
+    """
     operation = OPERATIONS[name]
     kinds = operation.results(*operands, **options)
     results = tuple(jax.ShapeDtypeStruct(shape, _narrow(dtype)) for shape, dtype in kinds)
@@ -33,8 +37,11 @@ def call(name: str, *operands: Any, **options: Any) -> tuple[Any, ...]:
         chunks.plan_threads()
         target = handlers.target(name, x.dtype)
         function = jax.ffi.ffi_call(target, results, vmap_method=route)
+        heads = [x[0] if isinstance(x, tuple) else x for x in operands]
+        operands = (*heads, *[x[1] for x in operands if isinstance(x, tuple)])
         found = tuple(function(*operands, options=handlers.packed(options)))
         return varying(found, operands)
+    operands = [jnp.concatenate(x) if isinstance(x, tuple) else x for x in operands]
     callback = _callback(name, tuple(sorted(options.items())))
     found = jax.pure_callback(callback, results, *operands, vmap_method=route)
     return varying(tuple(found), operands)

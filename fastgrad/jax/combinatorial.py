@@ -12,7 +12,7 @@ from fastgrad import _validate
 from fastgrad.distributions.sinkhorn import Sinkhorn
 from fastgrad.jax import structured_operations as structured_operations  # fills the table
 from fastgrad.jax.gradients import differentiable
-from fastgrad.jax.keys import JaxKey, address
+from fastgrad.jax.keys import Address, JaxKey, address, nowhere
 from fastgrad.jax.operands import JaxArray, inverse, known, logits_of, placed, real
 
 __all__ = ["gumbel_sinkhorn", "k_hot", "marginals", "relaxed_top_k", "sinkhorn", "soft_permute"]
@@ -221,7 +221,7 @@ def sinkhorn(
     Array([1., 1., 1.], dtype=float32)
     """
     problems = _Problems(log_alpha)
-    where = jnp.zeros(5, jnp.uint32)  # not perturbed
+    where = nowhere()  # not perturbed
     limits = _limits(tolerance, max_iterations, newton)
     return _scaled(problems, where, temperature, 0.0, (1, ()), limits)
 
@@ -315,7 +315,7 @@ def _limits(tolerance: Any, max_iterations: Any, newton: Any) -> dict[str, Any]:
 
 def _scaled(
     problems: _Problems,
-    where: jax.Array,
+    where: Address,
     temperature: Any,
     noise_scale: float,
     count: tuple[int, tuple[int, ...]],

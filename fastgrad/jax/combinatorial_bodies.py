@@ -122,7 +122,7 @@ def _marginals_vjp(real):
     return run
 
 
-@body("k_hot", 2, 1)
+@body("k_hot", 3, 1)
 def _k_hot(real):
     draw, check = running(_sums.sample), _checking()
 
@@ -131,7 +131,7 @@ def _k_hot(real):
         shape, samples, k = rows_of(ins), sizes(outs[0])[-3], options[1]
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
-            noise, misplaced = place(array(ins[1], g, (5,), np.uint32), samples)
+            noise, misplaced = place(ins, g, samples)
             wrong = misplaced or check(rows, k)
             if wrong:
                 return wrong
@@ -143,7 +143,7 @@ def _k_hot(real):
     return run
 
 
-@body("relaxed_top_k", 3, 1)
+@body("relaxed_top_k", 4, 1)
 def _relaxed_top_k(real):
     draw, check = running(_top_k.relaxed_top_k), _checking()
 
@@ -152,7 +152,7 @@ def _relaxed_top_k(real):
         shape, samples, k = rows_of(ins), sizes(outs[0])[-3], options[1]
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
-            noise, misplaced = place(array(ins[1], g, (5,), np.uint32), samples)
+            noise, misplaced = place(ins, g, samples)
             scale = array(ins[2], g, (1,), real)[0]
             wrong = misplaced or check(rows, k)
             if wrong or not fits(scale):
@@ -165,7 +165,7 @@ def _relaxed_top_k(real):
     return run
 
 
-@body("relaxed_top_k_vjp", 4, 1)
+@body("relaxed_top_k_vjp", 5, 1)
 def _relaxed_top_k_vjp(real):
     multiply = running(_top_k.relaxed_top_k_vjp)
 
@@ -174,7 +174,7 @@ def _relaxed_top_k_vjp(real):
         shape, samples, k = rows_of(ins), sizes(ins[3])[-3], options[1]
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
-            noise, wrong = place(array(ins[1], g, (5,), np.uint32), samples)
+            noise, wrong = place(ins, g, samples)
             scale = array(ins[2], g, (1,), real)[0]
             if wrong or not fits(scale):
                 return wrong or TEMPERATURE
@@ -259,7 +259,7 @@ def _checking_pairs() -> Any:
 def _problem_operands(ins, g, shape, samples, options, real):
     """Return the problems of a group, how they are perturbed and solved, and what is wrong."""
     problems = read_only(array(ins[0], g, shape, real))
-    noise, wrong = place(array(ins[1], g, (5,), np.uint32), samples)
+    noise, wrong = place(ins, g, samples)
     scale, noise_scale = array(ins[2], g, (1,), real)[0], array(ins[3], g, (1,), real)[0]
     if wrong == ROW:
         wrong = PROBLEM
@@ -270,7 +270,7 @@ def _problem_operands(ins, g, shape, samples, options, real):
     return problems, noise, noise_scale, limits, wrong
 
 
-@body("sinkhorn", 4, 3)
+@body("sinkhorn", 5, 3)
 def _sinkhorn(real):
     solve, check = running(_sinkhorns.solve), _checking_pairs()
 
@@ -298,7 +298,7 @@ def _sinkhorn(real):
     return run
 
 
-@body("sinkhorn_vjp", 5, 1)
+@body("sinkhorn_vjp", 6, 1)
 def _sinkhorn_vjp(real):
     multiply = running(_sinkhorns.vjp)
 

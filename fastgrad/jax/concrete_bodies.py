@@ -27,7 +27,7 @@ from fastgrad.kernels.distributions.concrete import HARD, SOFT
 from fastgrad.kernels.tiles.factors import power
 
 
-@body("gumbel_softmax", 3, 1)
+@body("gumbel_softmax", 4, 1)
 def _gumbel_softmax(real):
     draw, check = running(_concrete.gumbel_softmax), checking()
     draw_by_ratios = running(_by_ratios.gumbel_softmax)
@@ -38,7 +38,7 @@ def _gumbel_softmax(real):
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
             wrong = check(rows)
-            noise, misplaced = place(array(ins[1], g, (5,), np.uint32), samples)
+            noise, misplaced = place(ins, g, samples)
             scale = read_only(array(ins[2], g, (1,), real))
             if wrong or misplaced or not fits(scale[0]):
                 return wrong or misplaced or TEMPERATURE
@@ -56,7 +56,7 @@ def _gumbel_softmax(real):
     return run
 
 
-@body("gumbel_softmax_vjp", 4, 1)
+@body("gumbel_softmax_vjp", 5, 1)
 def _gumbel_softmax_vjp(real):
     multiply = running(_products.gumbel_softmax_vjp)
     multiply_by_ratios = running(_products_by_ratios.gumbel_softmax_vjp)
@@ -66,7 +66,7 @@ def _gumbel_softmax_vjp(real):
         shape, samples = rows_of(ins), sizes(ins[3])[-3]
         for g in range(groups(ins[0], 2)):  # what was wrong has ended the forward call
             rows = read_only(array(ins[0], g, shape, real))
-            noise, wrong = place(array(ins[1], g, (5,), np.uint32), samples)
+            noise, wrong = place(ins, g, samples)
             scale = read_only(array(ins[2], g, (1,), real))
             if wrong or not fits(scale[0]):
                 return wrong or TEMPERATURE
@@ -84,7 +84,7 @@ def _gumbel_softmax_vjp(real):
     return run
 
 
-@body("relax", 3, 4)
+@body("relax", 4, 4)
 def _relax(real):
     draw, check = running(_concrete.relax), checking()
     draw_by_ratios = running(_by_ratios.relax)
@@ -95,7 +95,7 @@ def _relax(real):
         full = samples, shape[0], shape[1]
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
-            noise, wrong = place(array(ins[1], g, (5,), np.uint32), samples)
+            noise, wrong = place(ins, g, samples)
             scale = read_only(array(ins[2], g, (1,), real))
             if wrong or not fits(scale[0]):
                 return wrong or TEMPERATURE
@@ -121,7 +121,7 @@ def _relax(real):
     return run
 
 
-@body("relax_vjp", 5, 2)
+@body("relax_vjp", 6, 2)
 def _relax_vjp(real):
     multiply = running(_products.relax_vjp)
     multiply_by_ratios = running(_products_by_ratios.relax_vjp)
@@ -132,7 +132,7 @@ def _relax_vjp(real):
         full = samples, shape[0], shape[1]
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
-            noise, wrong = place(array(ins[1], g, (5,), np.uint32), samples)
+            noise, wrong = place(ins, g, samples)
             scale = read_only(array(ins[2], g, (1,), real))
             if wrong or not fits(scale[0]):
                 return wrong or TEMPERATURE

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
 from fastgrad.jax.calls import call
+from fastgrad.jax.keys import nowhere
 from fastgrad.jax.shared import while_used
 from fastgrad.kernels.distributions.concrete import LOG, SOFT
 
@@ -38,7 +39,7 @@ def _with_gradient(name, options):
 
     def forward(*operands):
         if symbolic:
-            operands = tuple(operand.value for operand in operands)
+            operands = jax.tree.map(lambda operand: operand.value, operands)
         results = function(*operands)
         return results, (operands, results[:reused])
 
@@ -144,7 +145,7 @@ def _quantile_product(operands, cotangents, *, q, method, hard):
 
 def _entmax_loss_product(operands, cotangents, *, alpha):
     rows, target = operands
-    as_it_is = jnp.zeros(5, jnp.uint32), jnp.ones((), rows.dtype)
+    as_it_is = nowhere(), jnp.ones((), rows.dtype)
     p = call("entmax", rows, *as_it_is, samples=1, alpha=alpha, noisy=False)[0][0]
     y = target if target.ndim == 2 else jax.nn.one_hot(target, rows.shape[1], dtype=rows.dtype)
     return (p - y) * _whole(cotangents[0])[:, None]

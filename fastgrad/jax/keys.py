@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,11 @@ from jax.custom_batching import custom_vmap
 from fastgrad import _validate
 from fastgrad.random import Key, as_key
 
-__all__ = ["JaxKey", "address", "to_key"]
+__all__ = ["Address", "JaxKey", "address", "nowhere", "to_key"]
+
+#: What names the noise of a call: the two words of a key; then the first row, as two words, and the
+#: first sample, apart from it, since they are mostly constants of the program.
+Address: TypeAlias = tuple[jax.Array, jax.Array]
 
 #: What `key` may be: a key of JAX, an integer that is known when traced, or a key of fastgrad.
 JaxKey = Any
@@ -73,8 +77,8 @@ def words(key: JaxKey) -> jax.Array:
 
 def address(
     x: Any, key: JaxKey, rows: int, row: Any, sample: Any, count: int, row_name: str = "row_offset"
-) -> jax.Array:
-    """Return the five words that name the noise of a call for so many rows of x.
+) -> Address:
+    """Return the words that name the noise of a call for so many rows of x.
 
     Under vmap over x alone, every x has the rows that follow those of the one before it, as in one
     large call; under vmap over keys, each starts where the call says.
@@ -91,7 +95,12 @@ def address(
     sample = _traced(sample, "sample_offset").astype(jnp.uint32)
     key = words(key)
     row = _follow(max(rows, 1))(jax.lax.stop_gradient(x), key, row)
-    return jnp.concatenate([key, row, sample[None]])
+    return key, jnp.concatenate([row, sample[None]])
+
+
+def nowhere() -> Address:
+    """Return words for an operation that is to draw no noise."""
+    return jnp.zeros(2, jnp.uint32), jnp.zeros(3, jnp.uint32)
 
 
 def _traced(x, name):

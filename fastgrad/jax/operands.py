@@ -12,7 +12,7 @@ import numpy as np
 from jax.core import Tracer
 
 from fastgrad import _validate
-from fastgrad.jax.keys import JaxKey, address
+from fastgrad.jax.keys import Address, JaxKey, address
 
 JaxArray: TypeAlias = Any  # what jnp.asarray takes
 
@@ -36,7 +36,7 @@ def logits_of(logits: JaxArray, name: str = "logits") -> tuple[jax.Array, Any]:
 
 def placed(
     x: jax.Array, key: JaxKey, row_offset: Any, sample_offset: Any, count: int
-) -> tuple[jax.Array, jax.Array]:
+) -> tuple[jax.Array, Address]:
     """Return logits as rows, and the words that name their noise."""
     rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
     return rows, address(rows, key, len(rows), row_offset, sample_offset, count)

@@ -187,7 +187,7 @@ def _map_of(options):
     return options[0] & NOISY != 0, options[0] & NUMBER, a
 
 
-@body("entmax", 3, 1)
+@body("entmax", 4, 1)
 def _entmax(real):
     fill, check = running(_entmax_kernels.entmax), checking()
 
@@ -198,7 +198,7 @@ def _entmax(real):
         none = read_only(np.empty((0, shape[0], shape[1]), real))
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
-            noise, misplaced = place(array(ins[1], g, (5,), np.uint32), samples)
+            noise, misplaced = place(ins, g, samples)
             scale = array(ins[2], g, (1,), real)[0]
             wrong = misplaced or check(rows)
             if wrong or not fits(scale):
@@ -212,7 +212,7 @@ def _entmax(real):
     return run
 
 
-@body("entmax_vjp", 4, 1)
+@body("entmax_vjp", 5, 1)
 def _entmax_vjp(real):
     multiply = running(_entmax_kernels.entmax)
 
@@ -222,7 +222,7 @@ def _entmax_vjp(real):
         noisy, mode, a = _map_of(options)
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
-            noise, wrong = place(array(ins[1], g, (5,), np.uint32), samples)
+            noise, wrong = place(ins, g, samples)
             scale = array(ins[2], g, (1,), real)[0]
             if wrong or not fits(scale):
                 return wrong or TEMPERATURE

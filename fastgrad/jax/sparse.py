@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from fastgrad import _validate
 from fastgrad.jax.gradients import differentiable
-from fastgrad.jax.keys import JaxKey
+from fastgrad.jax.keys import JaxKey, nowhere
 from fastgrad.jax.operands import JaxArray, inverse, known, logits_of, placed, real
 from fastgrad.sparse.entmax import curve
 
@@ -61,7 +61,7 @@ def entmax(logits: JaxArray, *, alpha: float) -> jax.Array:
     """
     x, own = logits_of(logits)
     rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
-    as_it_is = jnp.zeros(5, jnp.uint32), jnp.ones((), x.dtype)
+    as_it_is = nowhere(), jnp.ones((), x.dtype)
     function = differentiable("entmax", samples=1, alpha=_checked(alpha), noisy=False)
     return function(rows, *as_it_is)[0].reshape(x.shape).astype(own)
 
