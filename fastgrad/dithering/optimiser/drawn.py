@@ -26,8 +26,11 @@ def codes_of(colors: Array) -> npt.NDArray[np.int32]:
     >>> int(codes_of(np.uint8([1, 2, 3]))) == 0x010203
     True
     """
-    wide = colors.astype(np.int32)
-    return (wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2]
+    codes = colors[..., 0].astype(np.int32)
+    for channel in (1, 2):
+        codes <<= 8
+        codes |= colors[..., channel]
+    return codes
 
 
 def rgb_of(codes: Array) -> ByteArray:
