@@ -72,7 +72,7 @@ LAYERS = {
     ],
     "kernels.dithering": [("eye",), ("metrics",), ("optimiser",)],
     "estimators": [
-        ("by_options", "examples_in_parts", "lazy_check"),
+        ("by_options", "draws", "examples_in_parts", "lazy_check"),
         ("base", "sums", "score_sums"),
         ("listed",),
         ("score_functions",),

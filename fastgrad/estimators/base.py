@@ -6,14 +6,13 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
-import numpy as np
-
 from fastgrad import _validate
 from fastgrad._array_api import answered, foreign, ndarray
 from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.distributions.categorical import as_distribution
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.by_options import by_options as by_options
+from fastgrad.estimators.draws import checked, with_samples
 from fastgrad.estimators.examples_in_parts import in_parts
 from fastgrad.estimators.lazy_check import lazily_checked
 from fastgrad.objectives import Objective, as_objective
@@ -140,6 +139,12 @@ class Estimator:
     probes: ClassVar[int] = 0
     asks: ClassVar[tuple[str, ...]] = ("one_hot",)
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if not cls.__module__.startswith("fastgrad."):
+            for name in {"draw", "nodes"} & vars(cls).keys():
+                setattr(cls, name, checked(vars(cls)[name]))
+
     def __call__(
         self,
         f: Callable[[Array], Any] | Objective,
@@ -250,7 +255,7 @@ class Estimator:
             return self.combine(distribution, map(block, range(0, num_samples, size)), state)
 
         found = lazily_checked(estimate, objective) if "grad" in self.needs else estimate(objective)
-        return _with_samples(found, kept) if return_samples else found
+        return with_samples(found, kept) if return_samples else found
 
     def check(self, distribution: Any) -> None:
         """Refuse a distribution that the estimator is not for: see `refusal`."""
@@ -331,17 +336,6 @@ class Estimator:
     ) -> Estimate:
         """Make the estimate of an iterable of pairs (draws, answers), one for each block."""
         raise NotImplementedError
-
-
-def _with_samples(found: Estimate, kept: list[tuple[FloatArray, FloatArray | None]]) -> Estimate:
-    """Return the estimate with the samples of its blocks, and weights that sum to 1 over all."""
-    total, shape = sum(len(x) for x, _ in kept), np.shape(found.value)
-    parts = []
-    for x, weights in kept:
-        share = np.full((len(x), *shape), 1 / total, found.value.dtype)
-        parts.append(share if weights is None else (weights * (len(x) / total)).astype(share.dtype))
-    samples = np.concatenate([x for x, _ in kept])
-    return found._replace(samples=samples, weights=np.concatenate(parts))
 
 
 def estimate(value: Any, grad: Array, state: dict[str, Any] | None, evaluations: int) -> Estimate:

@@ -50,12 +50,10 @@ class Mean:
     def add(self, x: Array) -> None:
         """Take the next block, shape (S, *shape)."""
         flat = _validate.real_array(x, "x").reshape(len(x), -1)
-        if not self.count:
-            self.shape = x.shape[1:]
-            self.first = _validate.frozen(flat[0].copy())
-            self.total = np.zeros(flat.shape[1])
-        self.count += len(flat)
-        _sums.accumulate(flat, self.first, self.total)
+        self.hold(flat, x.shape[1:])
+        self.settle()
+        if self.count == len(flat):  # what the first block was may be written to
+            self.first = _validate.frozen(self.first.copy())
 
     def hold(self, x: FloatArray, shape: tuple[int, ...]) -> None:
         """Do as `add`, but when it is needed: x, (S, M), is read-only and stays as it is."""
@@ -129,7 +127,7 @@ class CentredScores:
         """Take the last block into the sums, which pays where more than one result is wanted."""
         n, k = self.logits.shape
         if not len(self.sums):
-            self.sums = np.zeros((n, 2 * max(k, 2)), self.logits.dtype)
+            self.sums = np.zeros((n, 2 * _outcomes.width.py_func(k)), self.logits.dtype)
         z, x, first, _ = self._last_block()
         _outcomes.scatter(k, z, x, first, self.sums)
         self.mean.settle()
@@ -178,9 +176,15 @@ def outcomes(distribution: Discrete, z: IntArray) -> IntArray:
     """Return outcomes (S, *batch) as kernels take them, (S, N): of a single feature, its value."""
     single = distribution.num_outcomes == 1
     if single or not z.flags.c_contiguous or z.dtype != INDEX:
-        z = np.ones(z.shape, INDEX) if single else np.array(z, INDEX, order="C")
+        z = np.ones(z.shape, INDEX) if single else _indices(z, distribution.num_outcomes)
     z = z if z.ndim == 2 else z.reshape(len(z), distribution.matrix_shape[0])
     return _validate.frozen(z)
+
+
+def _indices(z: Array, below: int) -> IntArray:
+    """Return outcomes of another dtype or layout as indices, which kernels trust, in C order."""
+    with np.errstate(invalid="ignore"):  # NaN is no outcome
+        return _validate.whole_numbers(np.array(z, INDEX, order="C"), below)
 
 
 def mean_features(distribution: Discrete) -> FloatArray:

@@ -7,6 +7,7 @@ import pytest
 
 import fastgrad as fg
 from fastgrad.estimators import ESTIMATORS
+from fastgrad.estimators.score_functions.reinforce import RLOO
 from fastgrad.kernels.compiler import jit
 
 BINARY = ("arm", "disarm", "arms")
@@ -75,6 +76,23 @@ def test_samples_are_those_of_the_key(name, draw):
         objective_of(fg.Categorical(logits), 0), logits, num_samples=4, rng=5, return_samples=True
     )
     np.testing.assert_array_equal(found.samples.argmax(axis=-1), draw(logits))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "dtype"), [(-1, np.int32), (3, np.int32), (2**31 - 1, np.int64), (np.nan, float)]
+)
+def test_outcomes_of_ones_own_estimator_are_in_range(outcome, dtype):
+    """Kernels use outcomes as indices: one out of range would be written beyond the sums."""
+
+    class Own(RLOO):
+        def draw(self, distribution, num_samples, key, **options):
+            z = super().draw(distribution, num_samples, key, **options).astype(dtype)
+            z[-1, -1] = outcome
+            return z
+
+    d = distribution_of("own", (3,))
+    with pytest.raises(ValueError, match=r"must be from 0 to 2, got -?\d+"):
+        Own()(fg.objective(index=lambda z: np.zeros(len(z))), d, num_samples=4, rng=0)
 
 
 def test_weights_of_vimco_are_the_derivative_of_the_bound():

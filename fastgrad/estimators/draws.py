@@ -1,0 +1,44 @@
+"""Draws: those of a user's own estimator are checked, and those of all blocks handed back."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fastgrad import _validate
+from fastgrad._array_api import ndarray
+from fastgrad._typing import FloatArray
+
+
+def checked(draw: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method `draw` or `nodes` whose outcomes are known to be such before kernels run.
+
+    Kernels use an outcome as an index, and trust it: what this package draws is in range.
+    """
+
+    @functools.wraps(draw)
+    def checking(self: Any, distribution: Any, *args: Any, **options: Any) -> Any:
+        found = draw(self, distribution, *args, **options)
+        if getattr(distribution, "one_hot", False):
+            draws = found[0] if draw.__name__ == "nodes" and found else found
+            name = f"what {type(self).__name__}.{draw.__name__} returns"
+            for z in (draws, *(getattr(draws, field, None) for field in ("z", "sample"))):
+                if type(z) is ndarray and z.dtype.kind in "iu":
+                    _validate.whole_numbers(z, distribution.num_outcomes, name)
+        return found
+
+    return checking
+
+
+def with_samples(found: Any, kept: list[tuple[FloatArray, FloatArray | None]]) -> Any:
+    """Return the estimate with the samples of its blocks, and weights that sum to 1 over all."""
+    total, shape = sum(len(x) for x, _ in kept), np.shape(found.value)
+    parts = []
+    for x, weights in kept:
+        share = np.full((len(x), *shape), 1 / total, found.value.dtype)
+        parts.append(share if weights is None else (weights * (len(x) / total)).astype(share.dtype))
+    samples = np.concatenate([x for x, _ in kept])
+    return found._replace(samples=samples, weights=np.concatenate(parts))
