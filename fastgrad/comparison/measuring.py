@@ -10,11 +10,12 @@ import numpy as np
 
 from fastgrad import _validate, exact
 from fastgrad._typing import Array, ArrayLike
-from fastgrad.comparison.replicas import as_discrete, as_estimator
+from fastgrad.comparison.replicas import as_discrete
 from fastgrad.comparison.runs import REFUSALS, Counter, Problem, Run
 from fastgrad.comparison.table import Comparison
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators import ESTIMATORS, Estimator, EstimatorName, estimator
+from fastgrad.estimators.registry import as_estimator
 from fastgrad.objectives import Objective, as_objective
 from fastgrad.random import RNG, Key, as_key
 

@@ -18,7 +18,7 @@ from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.distributions.categorical import as_distribution
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators import Estimator, EstimatorName
-from fastgrad.estimators.registry import named
+from fastgrad.estimators.registry import as_estimator
 from fastgrad.objectives import Objective, as_objective
 from fastgrad.random import RNG, Key, as_key
 
@@ -188,15 +188,6 @@ def sample_moments(
         ).grad
         tally.add(grad.reshape(count, -1).astype(np.float64))
     return tally.moments(distribution.logits.shape)
-
-
-def as_estimator(estimator: Any, argument: str = "estimator") -> Estimator:
-    """Return the estimator that a user means: itself, or the one of that name."""
-    if isinstance(estimator, str):
-        return named(estimator, argument)()
-    if not isinstance(estimator, Estimator):
-        raise TypeError(f"{argument} must be an Estimator or a name, got {estimator!r}")
-    return estimator
 
 
 def as_discrete(distribution: Any) -> Discrete:

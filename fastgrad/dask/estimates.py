@@ -30,7 +30,7 @@ from fastgrad.dask.blocks import (
 from fastgrad.distributions.bernoulli import Bernoulli
 from fastgrad.distributions.categorical import Categorical
 from fastgrad.estimators.base import Estimate, Estimator
-from fastgrad.estimators.registry import estimator as by_name
+from fastgrad.estimators.registry import as_estimator
 from fastgrad.objectives import Objective, as_objective
 from fastgrad.random import RNG, as_key
 
@@ -121,10 +121,7 @@ def estimate(
     >>> fgd.tree_sum(e.grad).compute().shape
     (5, 3)
     """
-    given_as: Any = estimator
-    run = by_name(given_as) if isinstance(estimator, str) else estimator
-    if not isinstance(run, Estimator):
-        raise TypeError(f"estimator must be a name or an Estimator, got {run!r}")
+    run = as_estimator(estimator)
     objective, key = as_objective(f), as_key(rng)
     objective.require(run.name, run.needs)
     if objective.compiled is not None and data:

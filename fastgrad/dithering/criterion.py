@@ -10,7 +10,7 @@ from fastgrad import _validate
 from fastgrad._typing import ByteArray
 from fastgrad.dithering.metrics.structure import cssim
 from fastgrad.dithering.optimiser.problem import Problem
-from fastgrad.dithering.optimiser.refinement import as_estimator
+from fastgrad.estimators.registry import as_estimator
 from fastgrad.objectives import Objective
 
 if TYPE_CHECKING:

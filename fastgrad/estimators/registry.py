@@ -324,6 +324,15 @@ def estimator(name: str, **options: Any) -> Estimator:
     return cls(**options)
 
 
+def as_estimator(estimator: Any, argument: str = "estimator") -> Estimator:
+    """Return the estimator that a user means: itself, or the one of that name."""
+    if isinstance(estimator, str):
+        return named(estimator, argument)()
+    if not isinstance(estimator, Estimator):
+        raise TypeError(f"{argument} must be an Estimator or a name, got {estimator!r}")
+    return estimator
+
+
 def named(name: Any, argument: str = "name") -> type[Estimator]:
     """Return the class of that name, which the user gave as an argument of another."""
     cls = _find(name)

@@ -134,7 +134,7 @@ CALL = {"num_samples": 4, "rng": 0}
     ("call", "error", "words"),
     [
         (lambda: fgd.estimate("rlo", value, LAZY, **CALL), ValueError, "did you mean 'rloo'"),
-        (lambda: fgd.estimate(3, value, LAZY, **CALL), TypeError, "estimator must be a name"),
+        (lambda: fgd.estimate(3, value, LAZY, **CALL), TypeError, "estimator must be an Estimator"),
         (lambda: fgd.estimate("rebar", value, LAZY, **CALL), TypeError, "gradient of f"),
         (lambda: fgd.estimate("rloo", 3, LAZY, **CALL), TypeError, "f must be a function"),
         (

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgrad import _validate, estimators, random
+from fastgrad import _validate, random
 from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.distributions.categorical import log_softmax
 from fastgrad.dithering.eye import colour
@@ -21,14 +21,14 @@ from fastgrad.dithering.optimiser.descent import descend, total
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.palette import spacing
 from fastgrad.dithering.optimiser.residual import check_indices
-from fastgrad.estimators.registry import named
+from fastgrad.estimators.registry import as_estimator
 from fastgrad.objectives import Objective, as_objective, objective
 from fastgrad.random import RNG
 
 if TYPE_CHECKING:
     from fastgrad.estimators import Estimator, EstimatorName
 
-__all__ = ["Refinement", "as_estimator", "of_picture", "refine"]
+__all__ = ["Refinement", "of_picture", "refine"]
 
 RATE, MOMENTUM = 0.65, 0.8
 HOT, COLD = 0.3, 0.01  # temperatures, over the squared distance between neighbouring colours
@@ -243,13 +243,6 @@ class Refinement:
     def argmax(self) -> Array:
         """Return the indices of the most probable colours, shape (height, width)."""
         return self.logits.argmax(axis=-1)
-
-
-def as_estimator(estimator: EstimatorName | Estimator) -> Estimator:
-    """Return an estimator that is given itself or by its name in `fastgrad.estimator`."""
-    if isinstance(estimator, estimators.Estimator):
-        return estimator
-    return named(estimator, "estimator")()
 
 
 def of_picture(

@@ -548,6 +548,8 @@ def test_bad_arguments_of_refine():
             refine(loss=loss, palette=palette, **arguments)
     with pytest.raises(TypeError, match="indices must be integers"):
         refine(indices * 1.0, loss, palette, objective=f)
+    with pytest.raises(TypeError, match="estimator must be an Estimator or a name, got 3"):
+        refine(indices, loss, palette, objective=f, estimator=3)
     blind = fg.objective(index=f.index)
     with pytest.raises(TypeError, match="gumbel_softmax needs"):
         refine(indices, loss, palette, objective=blind, estimator="gumbel_softmax")
