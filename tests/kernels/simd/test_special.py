@@ -3,13 +3,20 @@
 import platform
 import re
 
+import llvmlite.binding as llvm
 import numba
 import numpy as np
 import pytest
 from strategies import DTYPES
 
 from fastgrad.kernels.compiler import jit
-from fastgrad.kernels.distributions import concrete, concrete_ratios, concrete_ratios_given
+from fastgrad.kernels.distributions import (
+    categorical,
+    concrete,
+    concrete_ratios,
+    concrete_ratios_given,
+)
+from fastgrad.kernels.distributions import categorical_inverse as inverse
 from fastgrad.kernels.random import noise
 from fastgrad.kernels.random.bits import fill_bits
 from fastgrad.kernels.simd import special
@@ -307,22 +314,36 @@ LIBM = r"\b(?:log|log1p|log2|exp|exp2|expm1|cos|sin|pow|fma|sqrt|round|floor)f?\
 WIDENING = ("cvtps2pd", "cvtss2sd", "cvtsd2ss", "cvtpd2ps")
 
 
+# Those whose instructions are read, whatever the processor of this machine is.
+PROCESSORS = {"AVX2": "haswell", "AVX-512": "skylake-avx512"}
+
+
 def assembly(block, *args):
-    """Return the instructions of a block and what it calls, without the wrappers for Python."""
+    """Return what a block and what it calls are compiled to, by kind of processor.
+
+    Wrappers for Python are left out.
+    """
     alone = jit.standalone(block.py_func)  # parts have no instructions of their own
     signature = tuple(numba.typeof(a) for a in args)
     alone.compile(signature)
-    text = alone.inspect_asm(signature)
+    module = llvm.parse_assembly(alone.inspect_llvm(signature))
+    target = llvm.Target.from_triple(module.triple)
+    machines = (target.create_target_machine(cpu=cpu, opt=3) for cpu in PROCESSORS.values())
+    return dict(zip(PROCESSORS, (kept(machine.emit_assembly(module)) for machine in machines)))
+
+
+def kept(text):
+    """Return the instructions of an assembly without directives and wrappers."""
     text = re.sub(r"^\s*\.(?:section|asci[iz]|quad|long|file|type|size).*$", "", text, flags=re.M)
     parts = re.split(r"^([\w.$]+):", text, flags=re.M)
     wrappers = ("_ZN7cpython", "cfunc._ZN", "NRT_")
-    kept, inside = [], True
+    found, inside = [], True
     for label, body in zip(parts[1::2], parts[2::2], strict=True):
         if not label.startswith("."):  # a local label belongs to the function before it
             inside = not label.startswith(wrappers)
         if inside:
-            kept.append(f"{label}:{body}" if label.startswith(".") else body)
-    return "".join(kept)
+            found.append(f"{label}:{body}" if label.startswith(".") else body)
+    return "".join(found)
 
 
 def spills(text):
@@ -330,21 +351,22 @@ def spills(text):
     parts = re.split(r"^(\.L\w+):", text, flags=re.M)
     loops = [b for a, b in zip(parts[1::2], parts[2::2]) if re.search(rf"\bj\w+\s+{a}\b", b)]
     assert loops, "no loops"
-    return max(len(re.findall(r"\bv?mov\w+\s+%[xyz]mm\d+, \d*\(%rsp\)", b)) for b in loops)
+    return max(len(re.findall(r"\bv?mov\w+\s+%[xyz]mm\d+, -?\d*\(%rsp\)", b)) for b in loops)
 
 
-def check_assembly(block, *args, real, most=None):
-    """Check a block, which puts so many vectors on the stack at `most` without AVX-512."""
-    text = assembly(block, *args)
-    if most is not None:
-        assert spills(text) <= (0 if "zmm" in text else most)
-    assert re.search(r"\b[zy]mm\d+", text), "no vector registers"
-    assert not re.search(LIBM, text), f"calls {re.search(LIBM, text)[0]}"
-    if real == np.float32:
-        found = [name for name in WIDENING if name in text]
-        assert not found, f"float64 inside float32 code: {found}"
-    packed = "ps" if real == np.float32 else "pd"
-    assert re.search(rf"\bvfn?m(?:add|sub)\d+{packed}\b.*[zy]mm", text), "no vector arithmetic"
+def check_assembly(block, *args, real, most=(0, 0), fused=True):
+    """Check a block, which puts at most so many vectors on the stack, by kind of processor."""
+    for (processor, text), allowed in zip(assembly(block, *args).items(), most, strict=True):
+        what = f"{block.py_func.__name__} of {np.dtype(real)} for {processor}"
+        assert spills(text) <= allowed, f"{what} puts {spills(text)} vectors on the stack"
+        assert re.search(r"%[zy]mm\d+", text), f"{what} has no vector registers"
+        assert not re.search(LIBM, text), f"{what} calls {re.search(LIBM, text)[0]}"
+        if real == np.float32:
+            found = [name for name in WIDENING if name in text]
+            assert not found, f"{what} has float64 inside: {found}"
+        packed = "ps" if real == np.float32 else "pd"
+        fma = rf"\bvfn?m(?:add|sub)\d+{packed}\b.*%[zy]mm"
+        assert not fused or re.search(fma, text), f"{what} has no vector arithmetic"
 
 
 needs_x86 = pytest.mark.skipif(not X86, reason="reads x86 assembly")
@@ -355,7 +377,8 @@ needs_x86 = pytest.mark.skipif(not X86, reason="reads x86 assembly")
 @by_name
 def test_elementary_functions_vectorise(name, dtype):
     x = np.full(64, 0.5, dtype)
-    check_assembly(LOOPS[name], x, x.copy(), real=dtype)
+    unlimited = np.inf, np.inf  # loops that LLVM itself makes vectors of, for this processor
+    check_assembly(LOOPS[name], x, x.copy(), real=dtype, most=unlimited)
 
 
 @needs_x86
@@ -364,27 +387,39 @@ def test_elementary_functions_vectorise(name, dtype):
 def test_philox_vectorises(planes, dtype):
     bits = np.empty((planes, 4, 64), np.uint32)
     word = np.uint32(0)
-    text = assembly(fill_bits, bits, 0, 1, 16, word, word, (word, word))
-    assert re.search(r"\bvpmuludq\b.*[zy]mm", text)
-    assert spills(text) == 0
+    for text in assembly(fill_bits, bits, 0, 1, 16, word, word, (word, word)).values():
+        assert re.search(r"\bvpmuludq\b.*[zy]mm", text)
+        assert spills(text) == 0
 
 
 @needs_x86
 @by_dtype
 def test_tile_blocks_vectorise(dtype):
-    """The blocks which the time goes to: noise, perturbation, conditioning and softmax."""
+    """The blocks which the time goes to: noise, perturbation, conditioning, softmax, sampling.
+
+    AVX2 has 16 registers, of which 16 numbers fill two, of float64 four; AVX-512 has 32.
+    """
     t = np.full((4, 64), 0.5, dtype)
     s, arg = np.full(64, 0.5, dtype), np.zeros(64, np.int32)
     bits = np.ones((t.itemsize // 4, 4, 64), np.uint32)
-    scale = dtype(0.5)
-    # 16 numbers of float64 fill four of the 16 registers that there are without AVX-512.
-    few, most = ({"most": 1}, {"most": 10}) if dtype == np.float32 else ({}, {})
-    check_assembly(noise.fill_exponential, t.copy(), bits, real=dtype, **few)
-    check_assembly(concrete.perturb, t.copy(), t, bits, s.copy(), arg, False, s[:0], real=dtype)
-    check_assembly(concrete.race, t.copy(), bits, s, s.copy(), arg, s, False, s[:0], real=dtype)
-    check_assembly(concrete.condition, t.copy(), t, t, s, s, arg, s[:0], real=dtype)
+    scale, single = dtype(0.5), dtype == np.float32
+
+    def check(block, *args, most, **options):
+        of_type = (most[0], 0) if single else most[1:]
+        check_assembly(block, *args, real=dtype, most=of_type, **options)
+
+    # Limits: of float32 with AVX2; of float64 with AVX2 and with AVX-512.
+    check(noise.fill_exponential, t.copy(), bits, most=(1, 17, 0))
+    check(concrete.perturb, t.copy(), t, bits, s.copy(), arg, False, s[:0], most=(7, 31, 3))
+    check(concrete.race, t.copy(), bits, s, s.copy(), arg, s, False, s[:0], most=(2, 17, 0))
+    check(concrete.condition, t.copy(), t, t, s, s, arg, s[:0], most=(2, 11, 0))
     found = s, s.copy(), arg, s.copy(), 2, False, s[:0]
-    check_assembly(concrete_ratios.race, t.copy(), t, bits, *found, real=dtype, **most)
+    check(concrete_ratios.race, t.copy(), t, bits, *found, most=(10, 46, 0))
     found = s, s.copy(), s.copy(), arg, s.copy(), 2, False, s[:0]
-    check_assembly(concrete_ratios_given.race, t.copy(), t, bits, *found, real=dtype, **most)
-    check_assembly(columns.exponentiate, t.copy(), s, scale, s.copy(), False, real=dtype)
+    check(concrete_ratios_given.race, t.copy(), t, bits, *found, most=(9, 40, 8))
+    check(columns.exponentiate, t.copy(), s, scale, s.copy(), False, most=(0, 14, 0))
+    check(categorical.take_log1p, s.copy(), most=(3, 11, 1))
+    check(concrete.score_tile, t.copy(), arg, t, arg, s, most=(0, 0, 0), fused=False)
+    sums = np.ones((4, 64)), np.ones(64)  # of float64, whatever the logits are
+    for block, *args in ((inverse.cumulate, *sums, t), (inverse.invert, arg, *sums, bits[:, :1])):
+        check_assembly(block, *args, real=np.float64, fused=False)
