@@ -6,9 +6,9 @@ Oracle: tests/estimators/score_functions/test_reinforce.py, `test_reinforce_is_i
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, inline, kernel, wide_vectors
-from fastgrad.kernels.distributions.concrete import sum_others
+from fastgrad.kernels.distributions.concrete import PART
 from fastgrad.kernels.estimators.sums_by_outcome import begin, last_row, load_cells, take, width
-from fastgrad.kernels.simd.intrinsics import like, where
+from fastgrad.kernels.simd.intrinsics import bits, like, where
 from fastgrad.kernels.simd.pairs import load_pairs
 from fastgrad.kernels.simd.special import sigmoid
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
@@ -42,50 +42,79 @@ def centre_rows(y, own, mean, samples, inverse):
         store(y, i, centred(total, n, load(mean, i), s, inverse))
 
 
+@inline
+def marked(p):
+    """Return whether p is the `mark` of the likeliest outcome, -(1 - p)."""
+    sign = bits(p)
+    return sign < like(0, sign)
+
+
 @block
 def score_rows(y, own, mean, shift, samples, inverse, p):
-    """y = the `centred` sums of pairs + shift (count - samples p) inverse."""
+    """y = the `centred` sums of pairs + shift (count - samples p) inverse; p has a `mark`."""
     wide_vectors()
     s = filled(like(samples, y))
     for i in range(0, y.size, LANES):
         total, n = load_pairs(own, i)
-        x = centred(total, n, load(mean, i), s, inverse)
-        store(y, i, x + load(shift, i) * inverse * (n - s * load(p, i)))
+        x, each = centred(total, n, load(mean, i), s, inverse), load(p, i)
+        seen = where(marked(each), n - s, n) - s * each
+        store(y, i, x + load(shift, i) * inverse * seen)
 
 
 @block
-def mean_features(p, logits, row, m, s, single, fold):
-    """p = the mean features: the softmax of rows of logits, (N, K), or the sigmoid."""
+def share(p, s, likeliest, rest, fold):
+    """Divide columns by s, and find rest = 1 - p of the likeliest, as the sum of the others."""
+    wide_vectors()
+    zero = like(0, p)
+    for c in range(0, p.shape[1], LANES):
+        inverse, top, total = like(1, p) / load(s, c), load(likeliest, c), filled(zero)
+        for start in range(0, p.shape[0], PART):
+            part = filled(zero)
+            for i in range(start, min(start + PART, p.shape[0])):
+                x = load(p, (i, c)) * inverse
+                store(p, (i, c), x)
+                part = part + where(top == np.int32(i), zero, x)
+            total = total + part
+        store(rest, c, total)
+    if fold:
+        col.fold_sum(rest)
+
+
+@block
+def sites(p, likeliest, rest):
+    """Do as `share` for log odds of sites, of which 1 is the likeliest where p > 1 / 2."""
+    wide_vectors()
+    flat = p.reshape(p.size)
+    for c in range(0, flat.size, LANES):
+        x = load(flat, c)
+        here = sigmoid(x)
+        store(likeliest, c, where(here > like(0.5, p), np.int32(0), np.int32(-1)))
+        store(rest, c, sigmoid(-x))
+        store(flat, c, here)
+
+
+@block
+def mean_features(p, logits, row, s, likeliest, rest, single, fold):
+    """p = the mean features: the softmax of rows of logits, (N, K), or the sigmoid.
+
+    The likeliest outcome of each column is found, and rest = 1 - p of it; s is room.
+    """
     wide_vectors()
     tile.load(p, logits, row, like(0 if single else -np.inf, p))
     if single:
-        flat = p.reshape(p.size)
-        for c in range(0, flat.size, LANES):
-            store(flat, c, sigmoid(load(flat, c)))
+        sites(p, likeliest, rest)
     else:
-        col.maximum(p, m, fold)
-        col.softmax(p, m, s, fold)
+        col.argmax(p, rest, likeliest, fold)
+        col.exponentiate(p, rest, like(1, p), s, fold)
+        share(p, s, likeliest, rest, fold)
 
 
 @block
-def sum_other(p, likeliest, rest, scratch, logits, row):
-    """Do as `sum_others` for sites of one logit, of which 1 is the likeliest where p > 1 / 2."""
-    wide_vectors()
-    tile.load(scratch, logits, row, like(0, scratch))
-    flat, sites = scratch.reshape(scratch.size), p.reshape(p.size)
-    for c in range(0, flat.size, LANES):
-        above = load(sites, c) > like(0.5, p)
-        store(likeliest, c, where(above, np.int32(0), np.int32(-1)))
-        store(rest, c, sigmoid(-load(flat, c)))
-
-
-@inline
-def sum_rest(p, s, likeliest, rest, scratch, logits, row, single, fold):
-    """Do as `sum_others` for either kind of tile; s and scratch are room."""
-    if single:
-        sum_other(p, likeliest, rest, scratch, logits, row)
-    else:
-        sum_others(p, s, likeliest, rest, fold)
+def mark(p, likeliest, rest):
+    """Replace p of the likeliest outcomes by -(1 - p), whose digits 1 - p would lack."""
+    for c in range(likeliest.size):
+        if likeliest[c] >= 0:
+            p[likeliest[c], c] = -rest[c]
 
 
 @inline
@@ -109,28 +138,15 @@ def optimum(n, p, q, s):
 
 @block
 def optimal_rows(y, own, mean, samples, inverse, p):
-    """y = the `centred` sums of pairs times `optimum`."""
+    """y = the `centred` sums of pairs times `optimum`; p has a `mark`."""
     wide_vectors()
-    s = filled(like(samples, y))
+    s, one = filled(like(samples, y)), like(1, y)
     for i in range(0, y.size, LANES):
         total, n = load_pairs(own, i)
         x, each = centred(total, n, load(mean, i), s, inverse), load(p, i)
-        store(y, i, x * optimum(n, each, like(1, p) - each, s))
-
-
-@block
-def finish_likeliest(y, own, mean, shift, samples, inverse, p, likeliest, rest, optimal):
-    """Set y of the likeliest outcomes, one a row, of which 1 - p is given as rest."""
-    s, k = like(samples, y), y.size // max(likeliest.size, 1)
-    for row in range(likeliest.size):
-        if likeliest[row] >= 0:
-            i = row * k + likeliest[row]
-            n, gap = own[2 * i + 1], rest[row]
-            x = centred(own[2 * i], n, mean[i], s, inverse)
-            if optimal:
-                y[i] = x * optimum(n, p[i], gap, s)
-            else:
-                y[i] = x + shift[i] * inverse * ((n - s) + s * gap)
+        top = marked(each)
+        here, gap = where(top, one + each, each), where(top, like(0, y) - each, one - each)
+        store(y, i, x * optimum(n, here, gap, s))
 
 
 @block
@@ -171,10 +187,9 @@ def centre(chunk, chunks, sums, last, samples, over, about, distribution, value,
     own, flat = tile.empty((2 * max(size, height * width(k)),), real), out.reshape(n * k)
     room, d = tile.empty((4, size), real), np.empty(columns, real)
     spare, m, q, moved = room[0], room[1], room[2], room[3]
-    p, scratch = tile.scratch(layout, 2, real)
-    s, best = tile.statistics(layout, 2, real)
+    (p,) = tile.scratch(layout, 1, real)
+    s, rest = tile.statistics(layout, 2, real)
     (arg,) = tile.statistics(layout, 1, np.int32)
-    top, rest = np.empty(columns, np.int32), np.empty(columns, real)
     cells = value.size
     deviation, origin = np.empty(cells), np.zeros(cells)
     shift = np.empty(cells if baseline.size > 0 else 0)
@@ -194,18 +209,14 @@ def centre(chunk, chunks, sums, last, samples, over, about, distribution, value,
             keep_second(own, end - row)
         spread(m[here], deviation, origin, row * k, per * k)
         if weighed:
-            mean_features(p, logits, row, best, s, single, fold)
-            sum_rest(p, best, arg, s, scratch, logits, row, single, fold)
+            mean_features(p, logits, row, s, arg, rest, single, fold)
+            mark(p, arg, rest)
             tile.store(q[: height * k].reshape((height, k)), p, 0)
-            tile.store_categories(top, arg, 0, fold)
-            tile.store_statistics(rest, s, 0, fold)
             if optimal:
                 optimal_rows(y, own, m, samples, inverse, q)
             else:
                 spread(moved[here], shift, origin, row * k, per * k)
                 score_rows(y, own, m, moved, samples, inverse, q)
-            given = samples, inverse, q, top[: end - row], rest, optimal
-            finish_likeliest(y[here], own, m, moved, *given)
         else:
             centre_rows(y, own, m, samples, inverse)
         if target.size % LANES:
@@ -257,8 +268,8 @@ def weighted(chunk, chunks, z, weights, total, logits, single, out):
     n, k = out.shape
     layout, real = tile.layout(n, k), out.dtype
     fold = layout.fold
-    t, p, scratch = tile.scratch(layout, 3, real)
-    s, m, rest = tile.statistics(layout, 3, real)
+    t, p = tile.scratch(layout, 2, real)
+    s, rest = tile.statistics(layout, 2, real)
     start, arg = tile.statistics(layout, 2, np.int32)
     d = tile.empty((1, layout.columns), real)
     origin = np.zeros(weights.shape[1])
@@ -274,8 +285,7 @@ def weighted(chunk, chunks, z, weights, total, logits, single, out):
                 tile.load_categories(arg, z[i], row, fold)
                 add_change(t, start, arg, d[0])
         if total.size > 0:
-            mean_features(p, logits, row, m, s, single, fold)
-            sum_rest(p, s, arg, rest, scratch, logits, row, single, fold)
+            mean_features(p, logits, row, s, arg, rest, single, fold)
             load_cells(d, s, total.reshape((1, total.size)), origin, row, last, n)
             if k == 1:
                 start -= np.int32(1)  # the feature is 1 at outcome 1
