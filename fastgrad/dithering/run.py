@@ -292,9 +292,9 @@ class Run:
         for _ in range(steps):
             if self.pace.late("search", 3 * self._taken):
                 break
-            search.steer(steering.more(search.indices))
+            steering.steer(search)
             self._sweep(search, self._snapshot)
-        search.recolor(search.colors)
+        steering.end(search)
         self._sweeping(search, after)
 
     def _settled(self, search):

@@ -181,6 +181,7 @@ TO_OPPONENT = np.array(
         [-CHROMA * 6**-0.5, -CHROMA * 6**-0.5, CHROMA * (2 / 3) ** 0.5],
     ]
 )
+FROM_CONES, FROM_OKLAB, FROM_OPPONENT = map(np.linalg.inv, (TO_CONES, TO_OKLAB, TO_OPPONENT))
 
 
 class Space(NamedTuple):
@@ -216,7 +217,7 @@ def _oklab(linear):
 
 def _from_oklab(colors):
     """Convert Oklab to linear light."""
-    return (colors @ np.linalg.inv(TO_OKLAB).T) ** 3 @ np.linalg.inv(TO_CONES).T
+    return (colors @ FROM_OKLAB.T) ** 3 @ FROM_CONES.T
 
 
 def _opponent(linear):
@@ -232,7 +233,7 @@ def _opponent(linear):
 
 def _from_opponent(colors):
     """Convert luminance and two differences to linear light."""
-    return colors @ np.linalg.inv(TO_OPPONENT).T
+    return colors @ FROM_OPPONENT.T
 
 
 def _unchanged(linear):

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad._typing import Array, FloatArray
-from fastgrad.dithering.eye.blur import autocorrelation, gaussian, nasanen, separated
+from fastgrad.dithering.eye.blur import autocorrelation, gaussian, of_the_eye
 from fastgrad.dithering.eye.colour import SPACES, SpaceName
 from fastgrad.dithering.eye.lightness import sensitivity
 
@@ -114,7 +114,7 @@ class Viewing:
         """
         if self.ppd is None:
             return np.tile(autocorrelation(gaussian(float(self.sigma))), (1, 2, 1))
-        return separated(nasanen(float(self.ppd)))
+        return of_the_eye(float(self.ppd))
 
     def weighted(self, linear: FloatArray, weights: Array | None) -> Array | None:
         """Return the weights of the pixels, times the eye's sensitivity if it is asked for.

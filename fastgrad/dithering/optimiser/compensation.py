@@ -17,16 +17,19 @@ from fastgrad.dithering.eye.blur import convolve, gaussian, terms_of
 from fastgrad.dithering.optimiser.diffusion import diffuse_rows, limits_of
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.residual import laid
-from fastgrad.dithering.optimiser.search import in_vectors
-from fastgrad.kernels.dithering.optimiser.loss_rows import AIMED
+from fastgrad.dithering.optimiser.search import Search, in_vectors
+from fastgrad.kernels.dithering.optimiser import compensation as kernels
+from fastgrad.kernels.dithering.optimiser.loss_rows import AIMED, COUNTED
 
-__all__ = ["RADIUS", "Steering", "aimed", "blurred", "compensated", "missed"]
+__all__ = ["RADIUS", "Steering", "aimed", "blurred", "compensated"]
 
 SIGMA = 2.0  # pixels over which colours are to be right
 SHARE = 0.5  # of what is missing: all of it would be made up for by grain
 SLOW = 4.0  # pixels over which the colours of a fixed palette are to be right in the mean
 KEPT = 0.7  # share of what was added up before a sweep that stays for the next
 MOST = 0.15  # of the way from a pixel to the nearest colour: as much may be added up
+ASLEEP = 0.3  # of that: where less comes to the sum at once, hardly a pixel moves for it
+EVERY = 2  # rows and columns, of which one tells how far the nearest colours are
 RADIUS = len(gaussian(SIGMA)) // 2  # pixels as far as which it is handed back
 
 
@@ -66,36 +69,13 @@ def compensated(loss: BlurredError, indices: ByteArray, palette: FloatArray) -> 
     return target
 
 
-def missed(loss: BlurredError, indices: ByteArray, palette: FloatArray) -> FloatArray:
-    """Return by how much a picture is too bright over some pixels' width.
-
-    Parameters
-    ----------
-    loss, indices, palette
-        As in `compensated`.
-
-    Returns
-    -------
-    array, shape (channels, height, width)
-        The blurred residual.
-
-    Examples
-    --------
-    >>> loss = BlurredError(np.full((60, 60, 1), 0.3))
-    >>> off = missed(loss, np.zeros((60, 60), np.uint8), np.array([[0.2], [1.0]]))
-    >>> round(float(off[0, 30, 30]), 3)
-    -0.1
-    """
-    return convolve(loss.unweighted().error(indices, palette), gaussian(SLOW))
-
-
 class Steering:
     """What a picture misses over some pixels' width, added up from sweep to sweep.
 
     With few colours a single move is too large for a small error that many pixels share, so that a
-    search leaves it. Added up before each sweep, `Search.steer` makes up for it. In nearly black
-    places, though, it would take a dot for so many pixels that the eye sees dots and no tone: what
-    is added up fades, and is never more than a share of what is to be mixed there.
+    search leaves it. Added up before each sweep, `steer` makes up for it. In nearly black places,
+    though, it would take a dot for so many pixels that the eye sees dots and no tone: what is added
+    up fades, and is never more than a share of what is to be mixed there.
 
     Parameters
     ----------
@@ -106,22 +86,19 @@ class Steering:
 
     Examples
     --------
-    >>> loss = BlurredError(np.full((60, 60, 1), 0.3))
-    >>> steering = Steering(loss, np.array([[0.2], [1.0]]))
+    >>> loss = BlurredError(np.full((60, 60, 1), 0.3, np.float32))
+    >>> steering = Steering(loss, np.float32([[0.2], [1.0]]))
     >>> more = steering.more(np.zeros((60, 60), np.uint8))
     >>> round(float(more[0, 30, 30]), 3)
     -0.015
     """
 
     def __init__(self, loss: BlurredError, palette: FloatArray) -> None:
-        self._loss, self._palette = loss, np.asarray(palette, loss.dtype)
-        nearest: ByteArray = np.empty(loss.shape, np.uint8)
-        colours = in_vectors(self._palette), limits_of(self._palette)
-        nothing = np.zeros(loss.shape, loss.dtype)  # no error is handed on
-        diffuse_rows(nearest, loss.planes, nothing, colours, loss.shape[1])
-        apart = np.square(loss.unweighted().error(nearest, self._palette)).sum(axis=0)
-        self._most = convolve(MOST * np.sqrt(apart)[None], gaussian(SLOW))
-        self._sum = np.zeros_like(loss.planes)
+        self._loss, self._palette = loss, np.ascontiguousarray(palette, loss.dtype)
+        self._most = _limits(loss, self._palette)
+        self._asleep = loss.dtype(ASLEEP) * self._most
+        self._taps = terms_of(gaussian(SLOW), loss.dtype)
+        self._sum, self._off = np.zeros_like(loss.planes), np.empty_like(loss.planes)
 
     def more(self, indices: ByteArray) -> FloatArray:
         """Return what comes to the sum before the next sweep.
@@ -134,12 +111,41 @@ class Steering:
         Returns
         -------
         array, shape (channels, height, width)
-            By how much less than before the search is to aim at.
+            By how much less than before the search is to aim at; it is overwritten by the next.
         """
-        before = self._sum
-        self._sum = KEPT * before + missed(self._loss, indices, self._palette)
-        np.clip(self._sum, -self._most, self._most, out=self._sum)
-        return self._sum - before
+        loss, off = self._loss, self._off
+        given = (loss.weights, loss.planes), (self._taps, 0.0)
+        laid(indices, self._palette, *given, what=COUNTED, out=off)
+        kernels.add_up(self._sum, off, self._most, loss.dtype(KEPT))
+        return off
+
+    def steer(self, search: Search) -> None:
+        """Have a search aim at the picture and what it has missed until now."""
+        search.steer(self.more(search.indices), self._asleep)
+
+    def end(self, search: Search) -> None:
+        """Have a search aim at the picture again, and visit every pixel."""
+        np.negative(self._sum, out=self._off)
+        search.steer(self._off)
+
+
+def _limits(loss: BlurredError, palette: FloatArray) -> FloatArray:
+    """Return how much may be added up, (height, width): a share of the way to the nearest colour.
+
+    Since that is blurred, a few of the pixels are enough.
+    """
+    planes = np.ascontiguousarray(loss.planes[:, ::EVERY, ::EVERY])
+    height, width = planes.shape[1:]
+    nearest: ByteArray = np.empty((height, width), np.uint8)
+    nothing = np.zeros((height, width), loss.dtype)  # no error is handed on
+    diffuse_rows(nearest, planes, nothing, (in_vectors(palette), limits_of(palette)), width)
+    apart = np.zeros((height, width), loss.dtype)
+    for plane, colours in zip(planes, palette.T):
+        apart += np.square(colours[nearest] - plane)
+    apart *= loss.weights[::EVERY, ::EVERY] > 0
+    most = convolve(loss.dtype(MOST) * np.sqrt(apart)[None], gaussian(SLOW / EVERY))[0]
+    rows, columns = loss.shape
+    return np.ascontiguousarray(most.repeat(EVERY, 0).repeat(EVERY, 1)[:rows, :columns])
 
 
 def blurred(error: FloatArray) -> FloatArray:

@@ -90,17 +90,12 @@ def _write(
     entry: int,
 ) -> None:
     """Change a part of a picture and of its labels, for one ink."""
-    from scipy import ndimage
-
-    off = np.zeros(rgb.shape[:2], np.uint8)
-    for channel, x in enumerate(ink):
-        plane = rgb[..., channel]
-        np.maximum(off, np.where(plane > x, plane - x, x - plane), out=off)
-    ground = ndimage.grey_closing(off, size=(WIDE, WIDE))
+    off = (np.maximum(rgb, ink) - np.minimum(rgb, ink)).max(axis=2)
+    ground = _over(np.minimum, _over(np.maximum, off, WIDE, WIDE), WIDE, WIDE)
     clear = ground >= CONTRAST
     half = clear & (2 * off.astype(np.int16) <= ground)
-    thin = half & ~np.asarray(ndimage.binary_opening(half, np.ones((BOLD, BOLD))), bool)
-    areas, count = pieces(ndimage.binary_dilation(thin, np.ones((3, 7))))
+    thin = half & ~_bold(half)
+    areas, count = pieces(_over(np.maximum, thin, 3, 7))
     if not count:
         return
     areas = np.where(thin, areas, 0)
@@ -115,7 +110,7 @@ def _write(
     if not strokes.any():
         return
     labels[strokes] = entry
-    near = np.asarray(ndimage.binary_dilation(strokes, np.ones((3, 3))), bool)
+    near = _over(np.maximum, strokes, 3, 3)
     edges = np.stack(np.nonzero(near & clear & (labels == FREE) & (off < ground)))
     # The ground is what most pixels at some distance are, those of the ink left out.
     y, x = _around(edges, labels.shape)
@@ -129,6 +124,33 @@ def _write(
     paper = others.max(axis=0, initial=FREE)
     settled = ((others == paper) & (paper != FREE)).sum(axis=0) >= len(RING) / 4
     labels[tuple(edges[:, settled])] = paper[settled]
+
+
+def _over(pick: np.ufunc, x: Array, rows: int, columns: int) -> Array:
+    """Return the greatest or least numbers, as `pick` has it, of a box of odd sides around each.
+
+    Beyond its border the array is its mirror image.
+    """
+    return _runs(
+        pick, np.pad(x, ((rows // 2,) * 2, (columns // 2,) * 2), "symmetric"), rows, columns
+    )
+
+
+def _bold(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return what squares of `BOLD` pixels cover that are wholly in a mask."""
+    corners = _runs(np.minimum, np.pad(mask, BOLD - 1), BOLD, BOLD)
+    return _runs(np.maximum, corners, BOLD, BOLD)
+
+
+def _runs(pick: np.ufunc, x: Array, rows: int, columns: int) -> Array:
+    """Return the greatest or least numbers of each box that is wholly in an array."""
+    for axis, size in enumerate((rows, columns)):
+        x, known = x.swapaxes(0, axis), 1
+        while known < size:
+            step = min(known, size - known)
+            x, known = pick(x[:-step], x[step:]), known + step
+        x = x.swapaxes(0, axis)
+    return x
 
 
 def _around(places: Array, shape: tuple[int, ...]) -> tuple[Array, ...]:

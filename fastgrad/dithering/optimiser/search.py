@@ -7,7 +7,7 @@ import numpy as np
 from fastgrad import threads
 from fastgrad._typing import ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.optimiser.loss import BlurredError
-from fastgrad.kernels.dithering.optimiser import loss_rows
+from fastgrad.kernels.dithering.optimiser import compensation, loss_rows
 from fastgrad.kernels.dithering.optimiser import palette as palette_kernels
 from fastgrad.kernels.dithering.optimiser import search as kernels
 
@@ -97,18 +97,23 @@ class Search:
             self._wake()
         return self.loss.errors(self.indices, colors, out=self._field, margin=self._margin)
 
-    def steer(self, off: FloatArray) -> None:
-        """Aim next at less than the picture, until `recolor` is called: all pixels are visited.
+    def steer(self, off: FloatArray, least: FloatArray | None = None) -> None:
+        """Aim next at less than the picture, or at more, until `recolor` is called.
 
         Parameters
         ----------
         off : array, shape (channels, height, width)
             By how much less, which changes slowly from pixel to pixel: it is not blurred again.
+        least : array, shape (height, width), optional
+            The next sweep visits the pixels with more than that in any channel, beside those around
+            moves; by default all.
         """
-        (height, across), margin = self.loss.shape, self._margin
-        inside = slice(margin, margin + height), slice(margin, margin + across)
-        self._field[:, inside[0], inside[1]] += self.loss.weights * off
-        self._wake()
+        if least is None:
+            self._wake()
+            least = np.full(self.loss.shape, np.inf, self.loss.dtype)
+        self._first = True
+        margins = self._margin, kernels.AROUND
+        compensation.steer(self._field, self._awake, self.loss.weights, off, least, *margins)
 
     def sweep(self) -> int:
         """Visit the pixels around which something has changed, and make moves that lower the loss.

@@ -7,8 +7,9 @@ from scipy.ndimage import gaussian_filter
 from fastgrad.dithering import dither, fit_tones
 from fastgrad.dithering.metrics.s_cielab_and_flip import s_cielab
 from fastgrad.dithering.optimiser import compensation
-from fastgrad.dithering.optimiser.compensation import compensated, missed
+from fastgrad.dithering.optimiser.compensation import Steering, compensated
 from fastgrad.dithering.optimiser.loss import BlurredError
+from fastgrad.dithering.optimiser.search import Search
 from fastgrad.dithering.pictures.presets import PRESETS
 from fastgrad.dithering.run import Run
 
@@ -33,13 +34,46 @@ def test_half_of_the_blurred_residual_is_added(masked):
     assert target.of(indices, palette) != loss.of(indices, palette)
 
 
-def test_what_is_missed_is_the_blurred_residual():
-    image, palette = RNG.random((40, 50, 3)).astype(np.float32), RNG.random((5, 3))
-    indices = RNG.integers(0, 5, (40, 50)).astype(np.uint8)
-    off = missed(BlurredError(image), indices, palette)
-    for plane, values, colours in zip(off, image.transpose(2, 0, 1), palette.T):
-        blurred = gaussian_filter(colours[indices] - values, 4, mode="constant", truncate=3)
-        np.testing.assert_allclose(plane, blurred, atol=1e-5)
+def added_up(before, most, loss, indices, palette):
+    """Return the sum after another sweep, (channels, height, width)."""
+    missed = [
+        (colours[indices] - values) * (loss.weights > 0)
+        for values, colours in zip(loss.planes, palette.T)
+    ]
+    blurred = [gaussian_filter(m, 4, mode="constant", truncate=3) for m in missed]
+    return np.clip(0.7 * before + np.array(blurred), -most, most)
+
+
+def test_what_is_missed_adds_up_and_wakes_pixels_where_it_is_much():
+    y, x = np.mgrid[:61, :90]
+    image = np.stack([x / 90, y / 61, 0.5 + 0 * x], axis=-1).astype(np.float32)
+    weights, palette = np.ones(x.shape), RNG.random((5, 3)).astype(np.float32)
+    weights[:12], weights[:, 70:] = 0, 3
+    loss = BlurredError(image, weights=weights, ppd=20.0)
+    indices = np.full(x.shape, 3, np.uint8)
+    search, steering = Search(loss, indices, palette), Steering(loss, palette)
+    while search.sweep():
+        pass
+    steps = palette[:, None, None] - loss.planes.transpose(1, 2, 0)
+    apart = np.sqrt(np.square(steps).sum(axis=-1)).min(axis=0) * (weights > 0)
+    exact, most = 0.15 * gaussian_filter(apart, 4, mode="constant", truncate=3), steering._most
+    assert np.abs(most - exact).mean() < 0.02 * exact.max()  # it is that of every second pixel
+    expected, field, moved = 0, search._field.copy(), False
+    for _ in range(2):
+        before = expected
+        expected = added_up(before, most, loss, search.indices, palette)
+        search._awake[:] = 0
+        steering.steer(search)
+        np.testing.assert_allclose(steering._sum, expected, atol=1e-6)
+        asleep = search._awake[2:-2, 2:-2] == 0
+        off = np.abs(expected - before).max(axis=0)
+        assert asleep[off < 0.29 * most].all()
+        assert not asleep[off > 0.31 * most].any()
+        moved |= not asleep.all()
+    assert moved
+    steering.end(search)
+    np.testing.assert_allclose(search._field, field, atol=1e-5)
+    assert search._awake.all()
 
 
 @pytest.mark.parametrize(("preset", "dark"), [("grey4", False), ("bwry", False), ("bw", True)])

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from fastgrad.dithering import dither
+from fastgrad.dithering.optimiser import lettering as strokes
 from fastgrad.dithering.optimiser.solid import lettered, settled
 from fastgrad.dithering.pictures.presets import PRESETS
 
@@ -25,6 +27,17 @@ def test_every_ink_is_solid_in_a_chart_and_beside_a_photograph(name, kind):
     for i, color in enumerate(getattr(preset, kind).tolist()):
         ink = calls.index(tuple(color)) if tuple(color) in calls else i  # greys look like others
         assert (result.indices[4 + 3 * i : 7 + 3 * i, 4:40] == ink).all()
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (40, 61)])
+def test_shapes_of_text_are_those_of_morphology(shape):
+    grey = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    closed = strokes._over(np.minimum, strokes._over(np.maximum, grey, 9, 9), 9, 9)
+    np.testing.assert_array_equal(closed, ndimage.grey_closing(grey, (9, 9)))
+    mask = grey < 200
+    wide, bold = strokes._over(np.maximum, mask, 3, 7), strokes._bold(mask)
+    np.testing.assert_array_equal(wide, ndimage.binary_dilation(mask, np.ones((3, 7))))
+    np.testing.assert_array_equal(bold, ndimage.binary_opening(mask, np.ones((4, 4))))
 
 
 def test_a_photograph_is_dithered_without_what_is_solid():
