@@ -271,8 +271,9 @@ class Run:
     @property
     def _steering(self):
         """Sweeps before a search is steered, those that are, and those after."""
-        count = self._sweeps
-        return (2 if count > 2 else 1), min(count + count // 3, STEERED), max(1, 2 * count // 3)
+        count, more = self._sweeps, 2 if len(self.loss.planes) == 1 else 1  # greys take less time
+        steps = min(more * (count + count // 3), STEERED)
+        return (2 if count > 2 else 1), steps, max(1, 2 * count // 3)
 
     def _sweeping(self, search, count):
         """Search until hardly a pixel moves."""

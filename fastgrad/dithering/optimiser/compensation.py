@@ -96,7 +96,8 @@ class Steering:
     def __init__(self, loss: BlurredError, palette: FloatArray) -> None:
         self._loss, self._palette = loss, np.ascontiguousarray(palette, loss.dtype)
         self._most = _limits(loss, self._palette)
-        self._asleep = loss.dtype(ASLEEP) * self._most
+        # Of greys all is visited: they move for less, and take little time.
+        self._asleep = loss.dtype(ASLEEP) * self._most if len(loss.planes) > 1 else None
         self._taps = terms_of(gaussian(SLOW), loss.dtype)
         self._sum, self._off = np.zeros_like(loss.planes), np.empty_like(loss.planes)
 

@@ -41,6 +41,7 @@ TRUE = 1.0  # weight of a colour's own difference; that of a contrast is 1
 SMOOTH = 0.02  # weight of the curve's bends
 GENTLE = 0.25  # least slope of the curve where there is room for it, and no grain hides it
 PASSES = 3  # over the curve: each knows what grain there is in the tones of the one before
+CLOSED = 0.01  # what it costs, beside contrasts and grain, if shadows stay as dark as they are
 LEVELS = 33  # of lightness, at which grain is known
 ROWS = 1 << 16  # pixels that are mapped at once
 
@@ -135,9 +136,10 @@ def fit_tones(
     of the squared difference between their contrast after and before, divided by the contrast; and
     with less weight the squared difference of lightness itself. That is a least-squares problem
     with bounds: the slope is no less than a quarter of an even one, unless dots that stand apart
-    would hide what contrast that keeps, see `fastgrad.dithering.eye.grain.grain`. The scale of each
-    hue minimises the same of colours, after what is beyond the palette's reach has gone to the
-    nearest colour there.
+    would hide what contrast that keeps, see `fastgrad.dithering.eye.grain.grain`. Of a picture that
+    is nearly black, such a curve may make a field of dots: where these weigh clearly more than the
+    contrasts, tones stay as they are. The scale of each hue minimises the same of colours, after
+    what is beyond the palette's reach has gone to the nearest colour there.
 
     References
     ----------
@@ -283,7 +285,21 @@ def _curve(light: FloatArray, levels: FloatArray, grain: FloatArray) -> FloatArr
         wanted = whole.T @ np.concatenate([*right, np.zeros(KNOTS - 1)])
         found = _shares(normal, wanted, white - black - least.sum())
         curve = black + found[0] + np.concatenate([[0], np.cumsum(found[1:-1] + least)])
-    return curve
+    plain = np.linspace(0, 1, KNOTS + 1)
+    cost, its = (_seen(light, c, levels, grain) for c in (curve, plain))
+    return curve if cost < its + CLOSED else plain
+
+
+def _seen(
+    light: FloatArray, curve: FloatArray, levels: FloatArray, grain: FloatArray
+) -> np.floating:
+    """Return the mean cost of pairs of pixels, (N, 2), after a curve: of contrasts and of grain."""
+    made = np.interp(light, np.linspace(0, 1, KNOTS + 1), curve)
+    made = np.clip(made, levels[0], levels[-1])
+    dots, off = np.interp(made, levels, grain), np.square(made[:, 0] - light[:, 0])
+    step, other = light[:, 0] - light[:, 1], made[:, 0] - made[:, 1]
+    apart = (np.square(other - step) + dots.sum(axis=1)) / (np.abs(step) + FAINT)
+    return (apart + TRUE * (off + dots[:, 0])).mean()
 
 
 def _shares(normal: FloatArray, right: FloatArray, room: float) -> FloatArray:

@@ -94,12 +94,22 @@ def test_shadows_are_closed_where_dots_would_stand_apart():
     noise = rng.normal(13, 2, (60, 60)).clip(0, 255).astype(np.uint8)
     picture = np.repeat(noise[..., None], 3, axis=2)
     picture[:20] = 200
-    for preset, (least, most) in {"bwr": (0.1, 0.7), "acep7": (0.9, 2.0)}.items():
+    for preset, (least, most) in {"bwr": (-1e-9, 0.7), "acep7": (0.9, 2.0)}.items():
+        light = lightness(PRESETS[preset].colors)
         curve = fit_tones(picture, PRESETS[preset].colors, "tone").curve
-        gentle = tones.GENTLE * (lightness(PRESETS[preset].colors).max() - curve[0]) / tones.KNOTS
-        rises = np.diff(curve)[:2] / gentle
+        gentle = tones.GENTLE * np.ptp(light) / tones.KNOTS
+        rises = np.diff(np.maximum(curve, light.min()))[:2] / gentle
         assert least < rises.min()
         assert rises.max() < most
+
+
+def test_a_nearly_black_picture_has_no_field_of_dots():
+    stars = rng.normal(14, 3, (96, 96, 3))
+    stars[8::16, 8::16] = stars[8::16, 9::16] = 220
+    sky = stars.clip(0, 255).astype(np.uint8)
+    shown = dither(sky, preset="spectra6", speed=8)
+    assert (shown.indices == 0).mean() > 0.97  # black; of other inks are the stars, 1 % of it
+    assert (shown.indices[8::16, 8::16] != 0).all()
 
 
 def test_hue_is_kept_and_chroma_gives_way():
