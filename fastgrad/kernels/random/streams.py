@@ -22,7 +22,7 @@ from fastgrad.kernels.simd.special import cos_2pi, log_normal
 from fastgrad.kernels.simd.vectors import LANES, load, store
 from fastgrad.kernels.tiles import tile
 from fastgrad.kernels.tiles.elementwise import assign
-from fastgrad.kernels.tiles.memory import reshaped
+from fastgrad.kernels.tiles.memory import empty, reshaped
 
 UNIFORM, EXPONENTIAL, GUMBEL, LOGISTIC, NORMAL = range(5)
 DEPTH = tile.TILE // tile.FOLD
@@ -100,8 +100,8 @@ def filler(kind):
         """Fill flat out with the elements of a stream from `offset` on."""
         first = offset // tile.TILE
         blocks = (offset + out.size + tile.TILE - 1) // tile.TILE - first
-        noise = np.empty(tile.TILE, out.dtype)
-        bits = np.empty((out.itemsize // 4, DEPTH, tile.FOLD), np.uint32)
+        noise = empty(tile.TILE, out.dtype)
+        bits = empty((out.itemsize // 4, DEPTH, tile.FOLD), np.uint32)
         flat_bits = reshaped(bits, (out.itemsize // 4, tile.TILE))
         for b in chunk_range(blocks, chunk, chunks):
             begin = (first + b) * tile.TILE - offset

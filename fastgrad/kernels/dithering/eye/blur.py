@@ -12,14 +12,15 @@ from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wi
 from fastgrad.kernels.simd.intrinsics import fma, like
 from fastgrad.kernels.simd.vectors import LANES, load, store
 from fastgrad.kernels.tiles.elementwise import assign
+from fastgrad.kernels.tiles.memory import empty, zeros
 
 
 @inline
 def room(width, taps):
     """Return the rows to hold for a blur, all zero, and scratch for `blur_row`."""
     rows, whole = taps.shape[2], -(-width // LANES) * LANES
-    held, line = np.zeros((rows, whole), taps.dtype), np.empty(whole, taps.dtype)
-    return held, np.empty(rows, np.int64), np.zeros(whole + rows + LANES, taps.dtype), line
+    held, line = zeros((rows, whole), taps.dtype), empty(whole, taps.dtype)
+    return held, empty(rows, np.int64), zeros(whole + rows + LANES, taps.dtype), line
 
 
 @inline

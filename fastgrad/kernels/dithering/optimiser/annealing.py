@@ -19,6 +19,7 @@ from fastgrad.kernels.dithering.optimiser.annealing_response import (
     variance,
 )
 from fastgrad.kernels.simd.intrinsics import fma, like, where
+from fastgrad.kernels.tiles.memory import empty, zeros
 
 
 @block
@@ -98,14 +99,14 @@ def sweep(chunk, chunks, state, picture, colours, blur, beta, rate, energies, si
     radius = taps.shape[2] // 2
     margin = radius // PHASES + 1
     bands = (-(-height // size) - turn + 1) // 2
-    middle = np.zeros((channels, taps.shape[0], PHASES, width + 2 * margin), image.dtype)
-    field = np.empty(width, image.dtype)
-    energy = np.empty(width, image.dtype)
-    logits = np.empty((colours.shape[0], SEGMENT), image.dtype)
-    theta = np.empty((channels, SEGMENT), image.dtype)
-    mean = np.empty((channels + 1, SEGMENT), image.dtype)
-    high = np.empty(SEGMENT, image.dtype)
-    total = np.empty(SEGMENT, image.dtype)
+    middle = zeros((channels, taps.shape[0], PHASES, width + 2 * margin), image.dtype)
+    field = empty(width, image.dtype)
+    energy = empty(width, image.dtype)
+    logits = empty((colours.shape[0], SEGMENT), image.dtype)
+    theta = empty((channels, SEGMENT), image.dtype)
+    mean = empty((channels + 1, SEGMENT), image.dtype)
+    high = empty(SEGMENT, image.dtype)
+    total = empty(SEGMENT, image.dtype)
     bias = -beta * colours[:, channels]
     for b in chunk_range(bands, chunk, chunks):
         top = (2 * b + turn) * size

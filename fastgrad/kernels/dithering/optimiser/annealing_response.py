@@ -13,6 +13,7 @@ from fastgrad.kernels.simd.intrinsics import fma, like, where
 from fastgrad.kernels.simd.lanes import first_of
 from fastgrad.kernels.simd.special import exp_normal
 from fastgrad.kernels.simd.vectors import LANES, filled, load
+from fastgrad.kernels.tiles.memory import empty
 
 PHASES = 4
 SEGMENT = 64  # pixels whose numbers for all K colours stay in the nearest caches
@@ -126,11 +127,11 @@ def draw(chunk, chunks, labels, target, colours, beta, chance):
     """Draw each label from the probabilities of its pixel, with a uniform number `chance`."""
     height, phases, width = labels.shape
     channels = target.shape[0]
-    logits = np.empty((colours.shape[0], SEGMENT), target.dtype)
-    theta = np.empty((channels, SEGMENT), target.dtype)
-    high = np.empty(SEGMENT, target.dtype)
-    total = np.empty(SEGMENT, target.dtype)
-    label = np.empty(SEGMENT, np.int32)
+    logits = empty((colours.shape[0], SEGMENT), target.dtype)
+    theta = empty((channels, SEGMENT), target.dtype)
+    high = empty(SEGMENT, target.dtype)
+    total = empty(SEGMENT, target.dtype)
+    label = empty(SEGMENT, np.int32)
     bias = -beta * colours[:, channels]
     for y in chunk_range(height, chunk, chunks):
         for p in range(phases):

@@ -9,6 +9,7 @@ from fastgrad.kernels.compiler.jit import BORROWED, block, chunk_range, inline, 
 from fastgrad.kernels.simd.intrinsics import fma, like, where
 from fastgrad.kernels.simd.lanes import entry, first_of, least_of
 from fastgrad.kernels.simd.vectors import LANES, filled, load
+from fastgrad.kernels.tiles.memory import empty
 
 BAND = 128  # rows between which no error passes: bands are worked on side by side
 AHEAD, BEHIND, BELOW = 7 / 16, 4 / 16, 5 / 16  # Floyd and Steinberg's, but for serpentines
@@ -72,7 +73,7 @@ def diffuse(chunk, chunks, labels, planes, weights, colours):
     """
     height, width = labels.shape
     real, channels = planes.dtype, len(colours[2])
-    goal, errors = np.empty(channels, real), np.empty((2, channels, width + 2), real)
+    goal, errors = empty(channels, real), empty((2, channels, width + 2), real)
     for b in chunk_range((height + BAND - 1) // BAND, chunk, chunks):
         rows = b * BAND, min((b + 1) * BAND, height)
         diffuse_band(labels, planes, weights, colours, *rows, goal, errors)

@@ -3,14 +3,13 @@
 Oracle: tests/support/reference_dithering.py, `loss`.
 """
 
-import numpy as np
-
 from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.dithering.eye.blur import blur_row, newest, room
 from fastgrad.kernels.simd.intrinsics import fma, like, to_float64
 from fastgrad.kernels.simd.lanes import entry
 from fastgrad.kernels.simd.vectors import LANES, filled, load
 from fastgrad.kernels.tiles.elementwise import assign
+from fastgrad.kernels.tiles.memory import zeros
 
 WEIGHTED, COUNTED, AIMED = range(3)  # what `lay` does
 
@@ -97,7 +96,7 @@ def energies(chunk, chunks, sums, labels, weights, planes, colours, field, margi
     """sums[y] = what `lay` says of row y, of a field that is laid out; weights as they are."""
     width = labels.shape[1]
     whole_width = -(-width // LANES) * LANES
-    error, line = np.zeros(whole_width, planes.dtype), np.zeros(whole_width, planes.dtype)
+    error, line = zeros(whole_width, planes.dtype), zeros(whole_width, planes.dtype)
     for y in chunk_range(len(labels), chunk, chunks):
         sums[y] = 0.0
         for channel in range(len(planes)):

@@ -8,6 +8,7 @@ import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.simd.intrinsics import fma, like, where
+from fastgrad.kernels.tiles.memory import empty
 
 BLOCKS = 4  # sums over the picture are taken per block of rows, whatever the number of threads
 
@@ -71,9 +72,9 @@ def seed(palette, locked, pixels, chances, distance, label):
 def cluster(chunk, chunks, palettes, locked, pixels, chances, iterations):
     """Make palettes of pixels by k-means++ and k-means; the first `locked` colours stay."""
     trials, channels, colors = palettes.shape
-    distance = np.empty(pixels.shape[1], pixels.dtype)
-    label = np.empty(pixels.shape[1], np.int32)
-    sums = np.empty((colors, channels + 1))
+    distance = empty(pixels.shape[1], pixels.dtype)
+    label = empty(pixels.shape[1], np.int32)
+    sums = empty((colors, channels + 1))
     for trial in chunk_range(trials, chunk, chunks):
         palette = palettes[trial]
         seed(palette, locked, pixels, chances[trial], distance, label)
@@ -162,7 +163,7 @@ def fit(chunk, chunks, palette, gram, right, locked, low, high, iterations):
 
     A channel is a problem of its own; the first `locked` colours stay.
     """
-    slope = np.empty(palette.shape[1])
+    slope = empty(palette.shape[1])
     for channel in chunk_range(palette.shape[0], chunk, chunks):
         x = palette[channel]
         for k in range(x.size):

@@ -12,6 +12,7 @@ from fastgrad.kernels.compiler.jit import BORROWED, block, chunk_range, inline, 
 from fastgrad.kernels.simd.intrinsics import fma, like
 from fastgrad.kernels.simd.lanes import first_of, least_of
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
+from fastgrad.kernels.tiles.memory import empty
 
 NEIGHBOURS = ((0, 1), (1, 0), (1, -1), (1, 1))  # the others have met the pixel before
 MARGIN = 1e-4  # a move must gain this share of its own square, not just rounding errors
@@ -205,7 +206,7 @@ def descend(
     """
     rows, columns = moves.shape
     down, across = (rows - odd + 1) // 2, 1 if turn == BOTH else (columns - turn + 1) // 2
-    goal = np.empty(colours[0].shape[0], colours[0].dtype)
+    goal = empty(colours[0].shape[0], colours[0].dtype)
     for t in chunk_range(across * down, chunk, chunks):
         i, first = 2 * (t // across) + odd, 2 * (t % across) + turn
         for place in range(0, columns + 1) if turn == BOTH else range(first, first + 1):
