@@ -89,8 +89,9 @@ class _Applied(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Tensor) -> Any:
-        grad = _Product.apply(ctx.call, *ctx.saved_tensors, *cotangents)
-        return None, grad, *(None for _ in ctx.saved_tensors[1:])
+        saved = ctx.saved_tensors  # once: `torch.utils.checkpoint` allows no more
+        grad = _Product.apply(ctx.call, *saved, *cotangents)
+        return None, grad, *(None for _ in saved[1:])
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
