@@ -13,7 +13,7 @@ from fastgrad.distributions.sinkhorn import Sinkhorn
 from fastgrad.jax import structured_operations as structured_operations  # fills the table
 from fastgrad.jax.gradients import differentiable
 from fastgrad.jax.keys import Address, JaxKey, address, nowhere
-from fastgrad.jax.operands import JaxArray, inverse, known, logits_of, placed, real
+from fastgrad.jax.operands import JaxArray, flag, inverse, known, logits_of, placed, real
 
 __all__ = ["gumbel_sinkhorn", "k_hot", "marginals", "relaxed_top_k", "sinkhorn", "soft_permute"]
 
@@ -309,7 +309,7 @@ def _limits(tolerance: Any, max_iterations: Any, newton: Any) -> dict[str, Any]:
     return {
         "tolerance": _validate.not_negative(known(tolerance, "tolerance"), "tolerance"),
         "max_iterations": _validate.integer(max_iterations, "max_iterations", 1),
-        "newton": bool(newton),
+        "newton": flag(newton, "newton"),
     }
 
 

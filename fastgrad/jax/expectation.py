@@ -21,7 +21,7 @@ from fastgrad.interop.families import Family, built, named
 from fastgrad.interop.replay import Answers, Points, record, rehearse, replay
 from fastgrad.jax.calls import varying
 from fastgrad.jax.keys import JaxKey, words
-from fastgrad.jax.operands import JaxArray, real
+from fastgrad.jax.operands import JaxArray, answers, real
 from fastgrad.random import Key
 
 __all__ = ["Expectation", "expectation", "initial_state"]
@@ -66,7 +66,7 @@ def expectation(
         A function of samples that JAX can trace: of x, shape (P, *batch, K), one-hot or relaxed, or
         (P, *batch) for Bernoulli variables, or the features of structures. It returns values
         (P, *examples), or values and credit, as in `fastgrad.objective`, and treats each of the P
-        points by itself.
+        points by itself. These are floats; for estimators that take no gradient of f, also counts.
     logits : array, shape (*batch, K), or (*batch) for Bernoulli variables
         float16 and bfloat16 are computed in float32.
     key : jax.random.key, int or fastgrad.Key
@@ -93,7 +93,7 @@ def expectation(
     Raises
     ------
     TypeError, ValueError
-        When it is traced, for a wrong option, or an f whose values have a wrong shape.
+        When it is traced, for a wrong option, or an f whose values have a wrong shape or type.
     jax.errors.JaxRuntimeError
         When it runs, if the logits or the values of f are not finite.
 
@@ -126,8 +126,7 @@ def expectation(
     names, leaves = _state_leaves(plan, state)
     most = plan.most
     asked = [most.plain.shape, most.sloped.shape, (num_samples, *plan.features)]
-    traced = [_closed(plan, f, kind) for kind in _kinds(x, asked)]
-    functions = [function for function, _ in traced]
+    functions, constants = zip(*(_closed(plan, kind) for kind in _kinds(x, asked)))
 
     @jax.custom_vjp
     def mean(x, words, leaves, constants):
@@ -155,7 +154,7 @@ def expectation(
 
     mean.defvjp(forward, backward)
     leaves = [jax.lax.stop_gradient(leaf) for leaf in leaves]
-    value, new = mean(x, words(key), leaves, [list(constants) for _, constants in traced])
+    value, new = mean(x, words(key), leaves, list(map(list, constants)))
     return Expectation(value.astype(own), dict(zip(plan.state, new)) if plan.state else None)
 
 
@@ -198,6 +197,7 @@ def initial_state(
 class _Plan(NamedTuple):
     """All that is fixed: how to draw, at how many points at most, and the shapes of results."""
 
+    f: Callable[..., Any]  # of floats
     estimator: Estimator
     kind: Any  # makes a distribution of logits
     features: tuple[int, ...]  # shape of those of one sample
@@ -230,7 +230,7 @@ def _plan(f, x, chosen, num_samples, distribution, options):
     zeros = built(kind, np.zeros(x.shape, x.dtype), "distribution")
     made.check(zeros)
     made, features = made.for_distribution(zeros), zeros.feature_shape
-    shape = num_samples, *zeros.batch_shape
+    f, shape = answers(f, x.dtype, made), (num_samples, *zeros.batch_shape)
     answer = jax.eval_shape(f, jax.ShapeDtypeStruct((num_samples, *features), x.dtype))
     value = _value(answer)
     if value.ndim == 0 or value.shape != shape[: value.ndim]:
@@ -241,7 +241,7 @@ def _plan(f, x, chosen, num_samples, distribution, options):
     examples = value.shape[1:]
     most, state = rehearse(made, zeros, num_samples=num_samples, examples=examples)
     state = {k: np.asarray(v) for k, v in state.items()} if state else None
-    return _Plan(made, kind, features, num_samples, examples, answer, most, state)
+    return _Plan(f, made, kind, features, num_samples, examples, answer, most, state)
 
 
 def _state_leaves(plan, state):
@@ -260,14 +260,13 @@ def _state_leaves(plan, state):
 
 def _kinds(x, shapes):
     """Return what arrays of these shapes are to a tracer, on the devices of x."""
-    make = lambda x: varying(tuple(jnp.zeros(shape, x.dtype) for shape in shapes), (x,))  # noqa: E731
-    return jax.eval_shape(make, x)
+    return jax.eval_shape(lambda x: varying(tuple(jnp.zeros(s, x.dtype) for s in shapes), (x,)), x)
 
 
-def _closed(plan, f, x):
+def _closed(plan, x):
     """Return f for points of that shape as a function of its parameters too, and these."""
     if x.shape[0]:
-        return jax.closure_convert(f, x)
+        return jax.closure_convert(plan.f, x)
     none = jax.tree.map(lambda a: jnp.zeros((0, *a.shape[1:]), a.dtype), plan.answer)
     return lambda x: none, []
 
@@ -293,7 +292,7 @@ def _mean(plan, answer):
 
 
 def _shapes(arrays):
-    """Return the shapes of NumPy arrays, in the types that JAX gives them."""
+    """Return the shapes of NumPy arrays, in JAX's types."""
     return [jax.ShapeDtypeStruct(a.shape, jax.dtypes.canonicalize_dtype(a.dtype)) for a in arrays]
 
 

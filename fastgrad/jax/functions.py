@@ -13,7 +13,7 @@ from fastgrad.distributions.concrete import Relaxation
 from fastgrad.jax.calls import call
 from fastgrad.jax.gradients import differentiable
 from fastgrad.jax.keys import JaxKey
-from fastgrad.jax.operands import JaxArray, inverse, logits_of, placed, real
+from fastgrad.jax.operands import JaxArray, flag, inverse, logits_of, placed, real
 from fastgrad.kernels.distributions.concrete import HARD, LOG, SOFT
 
 __all__ = ["entropy", "gumbel_softmax", "kl_divergence", "log_prob", "relax", "sample"]
@@ -116,6 +116,7 @@ def gumbel_softmax(
     >>> slope(jnp.zeros((4, 3))).shape
     (4, 3)
     """
+    hard, log = flag(hard, "hard"), flag(log, "log")
     if hard and log:
         raise ValueError(
             "log=True does not go with hard=True: a one-hot sample has no finite logarithm"
@@ -173,7 +174,8 @@ def relax(
     count, lead = _validate.samples(num_samples)
     rows, where = placed(x, key, row_offset, sample_offset, count)
     scale = inverse(temperature, x.dtype)
-    function = differentiable("relax", samples=count, coupled=bool(coupled), log=bool(log))
+    options = {"coupled": flag(coupled, "coupled"), "log": flag(log, "log")}
+    function = differentiable("relax", samples=count, **options)
     z, *others = function(rows, where, scale)
     others = (y.reshape(*lead, *x.shape).astype(own) for y in others)
     return Relaxation(z.reshape(*lead, *x.shape[:-1]), *others)  # pyright: ignore

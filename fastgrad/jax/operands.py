@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import jax
@@ -12,6 +13,7 @@ import numpy as np
 from jax.core import Tracer
 
 from fastgrad import _validate
+from fastgrad.estimators.base import Estimator
 from fastgrad.jax.keys import Address, JaxKey, address
 
 JaxArray: TypeAlias = Any  # what jnp.asarray takes
@@ -19,7 +21,12 @@ JaxArray: TypeAlias = Any  # what jnp.asarray takes
 
 def real(x: JaxArray, name: str) -> tuple[jax.Array, Any]:
     """Return an array as float32 or float64, and the type in which results are wanted."""
-    x = jnp.asarray(x)
+    try:
+        x = jnp.asarray(x)
+    except (TypeError, ValueError) as error:  # whose words do not name the argument
+        raise TypeError(f"{name} must be real numbers, got {x!r}") from error
+    if not all(isinstance(n, int) for n in x.shape):
+        raise TypeError(f"{name} must have a shape that is known, got {x.shape}")
     if not (jnp.issubdtype(x.dtype, jnp.floating) or jnp.issubdtype(x.dtype, jnp.integer)):
         raise TypeError(f"{name} must be real, got dtype {x.dtype}")
     own = x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else jnp.asarray(0.0).dtype
@@ -60,3 +67,33 @@ def known(value: Any, name: str) -> Any:
     if isinstance(value, Tracer):
         raise TypeError(f"{name} must be known when the program is traced, got a tracer")
     return value
+
+
+def flag(value: Any, name: str) -> bool:
+    """Return whether an option is on."""
+    return bool(known(value, name))
+
+
+def answers(f: Callable[..., Any], dtype: Any, estimator: Estimator) -> Callable[..., Any]:
+    """Return f as a function of floats, in that dtype where it counts or says yes and no."""
+    if not callable(f):
+        raise TypeError(f"f must be a function that JAX can trace, got {f!r}")
+    kind = "floating" if "grad" in estimator.needs else "real"
+
+    def checked(part: Any) -> Any:
+        if not isinstance(part, (jax.Array, np.ndarray, np.generic)):
+            got = type(part).__name__
+            raise TypeError(f"f must return an array of values, or values and credit, got {got}")
+        if jnp.issubdtype(part.dtype, jnp.floating):
+            return part
+        if kind == "floating" or jnp.issubdtype(part.dtype, jnp.complexfloating):
+            raise TypeError(f"f must return {kind} values for {estimator.name}, got {part.dtype}")
+        return part.astype(dtype)
+
+    def call(x: Any) -> Any:
+        found = f(x)
+        if isinstance(found, tuple) and len(found) == 2:
+            return checked(found[0]), checked(found[1])
+        return checked(found)
+
+    return call

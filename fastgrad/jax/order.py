@@ -13,7 +13,7 @@ from jax.core import Tracer
 
 from fastgrad import _validate
 from fastgrad.jax.gradients import differentiable
-from fastgrad.jax.operands import JaxArray, known, logits_of
+from fastgrad.jax.operands import JaxArray, flag, known, logits_of
 from fastgrad.kernels.order.sorting import RANK, SORT, TOP_K
 from fastgrad.order.methods import METHODS, Method
 
@@ -187,7 +187,7 @@ def soft_quantile(
     method = _validate.named(method, "method", METHODS)
     x, own = logits_of(values, "values")
     levels = levels_of(known(q, "q"))
-    options = {"q": tuple(levels.ravel().tolist()), "method": method, "hard": bool(hard)}
+    options = {"q": tuple(levels.ravel().tolist()), "method": method, "hard": flag(hard, "hard")}
     rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
     found = differentiable("quantile", **options)(rows, _parts(temperature))[0]
     return found.reshape(*levels.shape, *x.shape[:-1]).astype(own)
@@ -225,7 +225,8 @@ def _order(
     """Return order statistics of a kind, by the operation that has the method."""
     method = _validate.named(method, "method", METHODS)
     name = "laplace_order" if method == "laplace" else "isotonic_order"
-    options = {"kind": kind, "k": k, "descending": bool(descending), "method": method}
+    falls, hard = flag(descending, "descending"), flag(hard, "hard")
+    options = {"kind": kind, "k": k, "descending": falls, "method": method}
     x, own = logits_of(values, "values")
     rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
     function = differentiable("hard_order" if hard else name, **options)

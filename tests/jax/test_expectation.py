@@ -236,10 +236,30 @@ def test_an_estimator_with_options():
         loss(logits, w, KEY, "pathwise")
 
 
+@pytest.mark.parametrize("kind", [int, bool])
+def test_values_may_be_counts_or_truths(kind):
+    logits, _ = problem()
+    options = {"estimator": "rloo", "num_samples": 4}
+    counted = lambda x: (x.argmax(-1) == 0).sum(-1).astype(kind)  # noqa: E731
+    grad = jax.grad(lambda x: fj.expectation(counted, x, KEY, **options).value)(logits)
+    floats = lambda x: counted(x).astype(np.float32)  # noqa: E731
+    own = jax.grad(lambda x: fj.expectation(floats, x, KEY, **options).value)(logits)
+    np.testing.assert_array_equal(grad, own)
+    assert np.abs(own).max() > 0
+
+
 def test_errors():
     logits, w = problem()
     with pytest.raises(ValueError, match="f must return values whose shape"):
         fj.expectation(lambda x: x.sum(), logits, KEY)
+    for answer in (None, {"value": 1}, [1.0], 3 * (np.zeros(8),)):
+        with pytest.raises(TypeError, match="f must return an array of values"):
+            fj.expectation(lambda x, answer=answer: answer, logits, KEY)
+    for kind in (int, complex):
+        with pytest.raises(TypeError, match="f must return floating values for rebar"):
+            fj.expectation(lambda x, kind=kind: x[:, 0, 0].astype(kind), logits, KEY)
+    with pytest.raises(TypeError, match="f must be a function that JAX can trace, got 3"):
+        fj.expectation(3, logits, KEY)
     with pytest.raises(ValueError, match="distribution must be one of"):
         fj.expectation(lambda x: f(x, w), logits, KEY, distribution="normal")
     with pytest.raises(ValueError, match="state must have the arrays"):

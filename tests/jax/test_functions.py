@@ -303,8 +303,16 @@ def test_errors_when_it_is_traced():
         fj.gumbel_softmax(LOGITS, KEY, temperature=1.0, hard=True, log=True)
     with pytest.raises(ValueError, match="logits must have shape"):
         fj.entropy(np.float32(0))
-    with pytest.raises(TypeError, match="logits must be real"):
-        fj.entropy(np.zeros(3, complex))
+    for bad in (np.zeros(3, complex), np.zeros(3, bool), None, "one"):
+        with pytest.raises(TypeError, match="logits must be real"):
+            fj.entropy(bad)
+    with pytest.raises(TypeError, match="hard must be known when the program is traced"):
+        jax.jit(lambda hard: fj.gumbel_softmax(LOGITS, KEY, temperature=1.0, hard=hard))(True)
+    with pytest.raises(TypeError, match="coupled must be known when the program is traced"):
+        jax.jit(lambda c: fj.relax(LOGITS, KEY, temperature=1.0, coupled=c))(True)
+    symbolic = jax.ShapeDtypeStruct(jax.export.symbolic_shape("n, 3"), np.float32)
+    with pytest.raises(TypeError, match=r"logits must have a shape that is known, got \(n, 3\)"):
+        jax.export.export(jax.jit(fj.entropy))(symbolic)
     with pytest.raises(ValueError, match="num_samples must be"):
         fj.sample(LOGITS, KEY, num_samples=0)
     with pytest.raises(ValueError, match="method must be one of"):
