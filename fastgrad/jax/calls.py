@@ -6,6 +6,7 @@ not one that handlers can read, are callbacks in pure NumPy, with the same bits.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -20,7 +21,7 @@ from fastgrad.jax import row_operations as row_operations  # likewise
 from fastgrad.jax.operations import OPERATIONS
 from fastgrad.jax.shared import while_used
 
-__all__ = ["call", "varying"]
+__all__ = ["call", "first_order", "varying"]
 
 
 def call(name: str, *operands: Any, **options: Any) -> tuple[Any, ...]:
@@ -45,6 +46,27 @@ def call(name: str, *operands: Any, **options: Any) -> tuple[Any, ...]:
     callback = _callback(name, tuple(sorted(options.items())))
     found = jax.pure_callback(callback, results, *operands, vmap_method=route)
     return varying(tuple(found), operands)
+
+
+def first_order(name: str, values: Any) -> Any:
+    """Return what a gradient is made of, as it is; to differentiate that is refused."""
+    return _undifferentiable(name)(values)
+
+
+@functools.cache
+def _undifferentiable(name):
+    @jax.custom_jvp
+    def same(values):
+        return values
+
+    @same.defjvp
+    def _(primals, tangents):
+        raise NotImplementedError(
+            f"fastgrad.jax has first derivatives only: the gradient of {name} can not be "
+            "differentiated"
+        )
+
+    return same
 
 
 def varying(results, operands):

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-from fastgrad.jax.calls import call
+from fastgrad.jax.calls import call, first_order
 from fastgrad.jax.keys import nowhere
 from fastgrad.jax.shared import while_used
 from fastgrad.kernels.distributions.concrete import LOG, SOFT
@@ -41,7 +41,7 @@ def _with_gradient(name, options):
         if symbolic:
             operands = jax.tree.map(lambda operand: operand.value, operands)
         results = function(*operands)
-        return results, (operands, results[:reused])
+        return results, first_order(name, (operands, results[:reused]))
 
     def backward(kept, cotangents):
         operands, results = kept

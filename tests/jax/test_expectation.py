@@ -260,6 +260,8 @@ def test_errors():
             fj.expectation(lambda x, kind=kind: x[:, 0, 0].astype(kind), logits, KEY)
     with pytest.raises(TypeError, match="f must be a function that JAX can trace, got 3"):
         fj.expectation(3, logits, KEY)
+    with pytest.raises(NotImplementedError, match="expectation can not be differentiated"):
+        jax.hessian(lambda x: loss(x, w, KEY, "rebar"))(logits)
     with pytest.raises(ValueError, match="distribution must be one of"):
         fj.expectation(lambda x: f(x, w), logits, KEY, distribution="normal")
     with pytest.raises(ValueError, match="state must have the arrays"):

@@ -327,7 +327,7 @@ def test_second_derivatives_are_refused():
     def loss(x):
         return (fj.gumbel_softmax(x, KEY, temperature=0.5) ** 2).sum()
 
-    with pytest.raises((ValueError, TypeError, NotImplementedError), match=r"JVP|differentiate"):
+    with pytest.raises(NotImplementedError, match="gumbel_softmax can not be differentiated"):
         jax.grad(lambda x: jax.grad(loss)(x).sum())(LOGITS)
 
 
