@@ -69,6 +69,8 @@ def test_losses_have_the_bits_of_the_numpy_api(name, problem_ndim):
         alone = [getattr(fg.perturbed, name)(best, *one, **options, **rng) for one in zip(X, right)]
         np.testing.assert_array_equal(rows, [one for one, _ in alone])
         check_grads(layer, (X,), 1, "rev", rtol=1e-2, eps=1e-3)
+        with pytest.raises(NotImplementedError, match=f"{name} can not be differentiated"):
+            jax.grad(lambda theta: found(theta).sum())(X)
 
 
 def test_losses_refuse():
