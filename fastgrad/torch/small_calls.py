@@ -79,10 +79,9 @@ def _multiplying(dtype: torch.dtype) -> tuple[Any, int]:
     return _addresses.gumbel_softmax_product(real).dispatcher, code
 
 
-def _plain(x: Tensor) -> bool:
-    """Return whether the numbers of a tensor lie side by side at its address."""
-    strided = x.layout is torch.strided and x.is_contiguous()
-    return strided and not x.is_neg() and x.data_ptr() != 0
+def _address(x: Tensor) -> int:
+    """Return where the numbers of a dense tensor lie side by side, or 0 if they do not."""
+    return x.data_ptr() if x.is_contiguous() and not x.is_neg() else 0
 
 
 def _gumbel_softmax(
@@ -105,7 +104,8 @@ def _gumbel_softmax(
         return None
     if not 0 <= sample_offset <= 2**32 - samples or not (hard is log is False):
         return None
-    if not _plain(logits):
+    given = _address(logits)
+    if not given:
         return None
     if key_1 == SEEDED:
         key_0, key_1 = key_of(key_0, key_1).words
@@ -114,20 +114,22 @@ def _gumbel_softmax(
     out = torch.empty_like(logits) if num_samples is None else empty((samples,), logits)
     where = key_0, key_1, sample_offset, row_offset, scale, _concrete.SOFT
     rows = size // k
-    done = draw(code, logits.data_ptr(), out.data_ptr(), rows, k, samples, *where)
+    done = draw(code, given, out.data_ptr(), rows, k, samples, *where)
     return (out, (num_samples is None, rows, k, samples, inverse)) if done else None
 
 
 def _gumbel_softmax_product(cotangent: Tensor, x: Tensor, call: Any) -> Tensor | None:
     if x.dtype is not cotangent.dtype or x.shape != cotangent.shape:  # by hooks of what is saved
         return None
-    if not _plain(cotangent) or not _plain(x):
+    if cotangent.layout is not torch.strided or x.layout is not torch.strided:
+        return None
+    at, given = _address(x), _address(cotangent)
+    if not at or not given:
         return None
     multiply, code = _multiplying(x.dtype)
     alike, *sizes = call
     grad = torch.empty_like(cotangent if alike else cotangent[0])
-    addresses = code, x.data_ptr(), cotangent.data_ptr(), grad.data_ptr()
-    return grad if multiply(*addresses, *sizes) else None
+    return grad if multiply(code, at, given, grad.data_ptr(), *sizes) else None
 
 
 GUMBEL_SOFTMAX = SmallCall(_gumbel_softmax, _gumbel_softmax_product)
