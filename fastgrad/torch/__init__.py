@@ -1,4 +1,9 @@
-"""fastgrad for torch: tensors in, tensors out, differentiable, on the CPU."""
+"""fastgrad for torch: tensors in, tensors out, differentiable, on the CPU.
+
+Under `torch.func.vmap` over logits, rows have the noise that one large call would give them. With
+its ``chunk_size`` every chunk is a call of its own, which is not told its place: all chunks have
+the noise of the first. To map in parts, call `torch.func.vmap` for each, with a key of its own.
+"""
 
 from fastgrad.torch import (
     bernoulli,

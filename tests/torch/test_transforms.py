@@ -103,6 +103,14 @@ def test_plain_parameters_get_their_gradient_through_a_map():
     torch.testing.assert_close(w.grad, slopes()[2], rtol=1e-12, atol=1e-12)
 
 
+def test_chunks_of_vmap_share_their_noise():
+    """As the docstring of the module says: a chunk does not know its place."""
+    draw = lambda x: fgt.sample(x, num_samples=5, rng=0)  # noqa: E731
+    x = torch.zeros(4, 2, 3)
+    whole, chunked = (torch.func.vmap(draw, chunk_size=size)(x) for size in (None, 2))
+    assert torch.equal(chunked, torch.cat([whole[:2], whole[:2]]))
+
+
 def test_halves_and_negative_views():
     x = LOGITS.to(torch.bfloat16)
     own = vmap(grad(lambda x: estimate(x, W.to(torch.bfloat16))))(x)
