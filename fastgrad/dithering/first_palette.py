@@ -38,15 +38,16 @@ def palettes(problem: Problem, pace: Pace, *, rng: Key) -> Iterator[tuple[FloatA
     began, deadline = time.perf_counter(), pace.deadline("palette")
     plan = pace.plan if deadline is None else PLANS[-1]
 
-    def trials() -> Trials:
-        return Trials(problem, plan.trials_for(problem.colors), steps=plan.tries, rng=rng)
+    def trials(count: int) -> Trials:
+        return Trials(problem, count, steps=plan.tries, rng=rng)
 
-    first = trials()
+    size = problem.colors, problem.image.shape[0] * problem.image.shape[1]
+    first = trials(plan.trials_for(*size) if deadline is None else 1)
     yield first.palette(0), pace
     best = first.best(deadline)
     if deadline is not None:
         pace = pace.after_trial(time.perf_counter() - began, PIXELS, problem.colors)
         if pace.plan != plan:
             plan = pace.plan
-            best = trials().best(deadline)
+            best = trials(plan.trials_for(*size)).best(deadline)
     yield best, pace

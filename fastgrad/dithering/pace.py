@@ -48,14 +48,20 @@ class Plan(NamedTuple):
         """Return the steps of annealing with so many colours: it pays most where they are few."""
         return max(LEAST_STEPS, self.steps // 4 * 2, min(self.steps, self.steps * FEW // colors))
 
-    def trials_for(self, colors: int) -> int:
-        """Return the palettes to try out of so many colours: many differ little in the end."""
-        return max(1, self.trials * BITS // max(BITS, (colors - 1).bit_length()))
+    def trials_for(self, colors: int, pixels: int = 0) -> int:
+        """Return the palettes to try out for a picture: those of many colours differ little.
+
+        A trial takes as long whatever the size of the picture, so large ones have some in any case.
+        """
+        trials = max(self.trials, min(TRIED, 1 + pixels // LARGE))
+        return max(1, trials * BITS // max(BITS, (colors - 1).bit_length()))
 
 
 FEW = 8  # colours
 LEAST_STEPS = 2  # of annealing
 BITS = 4  # that say which colour: with more of them, there are fewer trials
+LARGE = 1 << 20  # pixels of a picture, for each of which there is a trial more at the fastest
+TRIED = 4  # speeds, up to so many
 PLANS = (  # of speed 1, 2, ... 10
     Plan(16, 10, 24, 1 << 17, 12, 6, 24),
     Plan(12, 10, 20, 1 << 17, 9, 5, 12),
@@ -66,7 +72,7 @@ PLANS = (  # of speed 1, 2, ... 10
     Plan(4, 3, 8, 1 << 16, 4, 2, 2),
     Plan(3, 3, 8, 1 << 15, 4, 2, 2),
     Plan(2, 3, 8, 1 << 15, 4, 2, 1),
-    Plan(1, 3, 8, 1 << 15, 4, 1, 1),
+    Plan(2, 3, 8, 1 << 15, 2, 1, 1),
 )
 Stage: TypeAlias = Literal["palette", "annealing", "rounds", "search"]
 SHARES: dict[Stage, float] = {"palette": 0.2, "annealing": 0.45, "rounds": 0.65, "search": 1.0}

@@ -35,7 +35,8 @@ def test_a_budget_is_shared_out():
     assert pace.after_trial(0.1, 1 << 14, 256).deadline("search") == pace.deadline("search")
 
 
-def test_with_many_colours_less_is_tried_and_annealed():
+def test_with_many_colours_less_is_tried_and_annealed_and_more_is_tried_for_large_pictures():
+    assert [PLANS[-1].trials_for(16, n << 20) for n in (0, 1, 2, 3, 9)] == [2, 2, 3, 4, 4]
     for plan in PLANS:
         assert plan.steps_for(2) == plan.steps_for(8) == plan.steps
         assert plan.trials_for(2) == plan.trials_for(16) == plan.trials
