@@ -336,14 +336,14 @@ class Categorical(Discrete):
         return concrete.relax_vjp(self.logits, *cotangents, **options)
 
 
-def as_distribution(distribution: Any) -> Any:
+def as_distribution(distribution: Any, *, check: bool = True) -> Any:
     """Return the distribution that a user means: itself, or categoricals of an array of logits.
 
-    The array is not copied: the distribution is for the duration of one call.
+    The array is not copied: it is for one call. Without `check`, `drawn` looks at its numbers.
     """
     if type(distribution) is not ndarray and hasattr(distribution, "batch_shape"):
         return distribution
-    rows, batch = _validate.rows(distribution)
+    rows, batch = _validate.rows(distribution, check=check)
     made = object.__new__(Categorical)  # as Categorical(..., copy=False), in fewer steps
     logits = rows if len(batch) == 1 else rows.reshape(*batch, rows.shape[1])
     vars(made).update(logits=logits, row_offset=0)

@@ -98,6 +98,8 @@ class Estimator:
         Number of points at which f is evaluated before it is at the samples.
     asks : tuple of str
         Capabilities without which a distribution is refused: see `Discrete`.
+    draws_first : bool
+        Whether all begins with `Discrete.drawn`, which refuses invalid logits by the way.
 
     Notes
     -----
@@ -138,12 +140,14 @@ class Estimator:
     reduction: ClassVar[Reduction] = "mean"
     probes: ClassVar[int] = 0
     asks: ClassVar[tuple[str, ...]] = ("one_hot",)
+    draws_first: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if not cls.__module__.startswith("fastgrad."):
             for name in {"draw", "nodes"} & vars(cls).keys():
                 setattr(cls, name, checked(vars(cls)[name]))
+                cls.draws_first = False
 
     def __call__(
         self,
@@ -216,7 +220,9 @@ class Estimator:
             options |= {"row_offset": row_offset, "return_samples": return_samples}
             x = _validate.array(distribution, "logits")
             return answered(self(f, x, num_samples=num_samples, **options), distribution)
-        objective, variables = as_objective(f), as_distribution(distribution)
+        objective = as_objective(f)
+        check = not self.draws_first or objective.compiled is not None
+        variables = as_distribution(distribution, check=check)
         self.check(variables)
         if (form := self.for_distribution(variables)) is not self:
             options = {"num_samples": num_samples, "rng": rng, "state": state}

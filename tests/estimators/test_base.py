@@ -1,5 +1,6 @@
 """What all estimators share: the samples that an estimate was made of, on request."""
 
+import re
 import sys
 
 import numpy as np
@@ -76,6 +77,19 @@ def test_samples_are_those_of_the_key(name, draw):
         objective_of(fg.Categorical(logits), 0), logits, num_samples=4, rng=5, return_samples=True
     )
     np.testing.assert_array_equal(found.samples.argmax(axis=-1), draw(logits))
+
+
+@pytest.mark.parametrize("name", [name for name in ESTIMATORS if name not in BINARY])
+def test_logits_are_refused_before_f_is_asked(name):
+    """Also where they are looked at by what draws."""
+    f = fg.objective(lambda x: pytest.fail("f was called"), grad=lambda x: pytest.fail("so was f'"))
+    for logits, message in (
+        ([[0.0, np.nan, 1.0]], "logits must be below infinity, got nan at index (0, 1)"),
+        ([[0.0, np.inf, 1.0]], "logits must be below infinity, got inf at index (0, 1)"),
+        ([[-np.inf] * 3], "logits has only -inf in row (0,): no category is possible"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            fg.estimator(name)(f, np.array(logits), num_samples=4, rng=0)
 
 
 @pytest.mark.parametrize(

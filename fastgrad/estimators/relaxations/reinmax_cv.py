@@ -128,6 +128,7 @@ class ReinMaxCV(GumbelRao):
     scale: float = 1.0
 
     name = "reinmax_cv"
+    draws_first = False  # but relaxations
     min_samples: ClassVar[int] = by_options(lambda run: 1 + run._leaves_out)
     paper = "Wang and Bui, 'Beyond ReinMax: low-variance gradient estimators', 2026"
 

@@ -32,6 +32,8 @@ __all__ = ["RLOO", "Reinforce"]
 class ScoreFunction(Estimator):
     """Base class: draws outcomes and evaluates f there."""
 
+    draws_first = True
+
     def nodes(self, distribution: Discrete, num_samples: int) -> tuple[Any, FloatArray] | None:
         """Return all tuples of S joint outcomes, shape (S, C, *batch, ...), and probabilities."""
         if "outcomes" in distribution.lacks:
