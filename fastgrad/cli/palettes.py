@@ -18,6 +18,7 @@ from fastgrad.dithering.pictures import (
     png,
     presets,
 )
+from fastgrad.dithering.pictures.images import of_option
 from fastgrad.dithering.pictures.presets import PRESETS, Preset
 
 PALETTE: dict[str, tuple[Option, ...]] = {
@@ -116,14 +117,16 @@ def _check(given: argparse.Namespace) -> None:
     """Refuse outputs that cannot be written, or would be one file or the one that is read."""
     source = given.palette or given.measured
     chart = device_files.ENDINGS[given.format] if given.format else indexed.ENDINGS[:1]
-    places = {given.patches: chart, given.form: (".json",), given.output: palette_files.WRITERS}
-    names = [name for name in (given.patches, given.form, given.output) if name is not None]
-    if len({output_files.identity(Path(name)) for name in names}) < len(names):
+    places = {"--patches": (given.patches, chart), "--form": (given.form, (".json",))}
+    places["--output"] = (given.output, palette_files.WRITERS)
+    places = {asked: place for asked, place in places.items() if place[0] is not None}
+    if len({output_files.identity(Path(name)) for name, _ in places.values()}) < len(places):
         given.refuse("each output must have a name of its own")
-    for name in names:
-        output_files.check_targets(
-            [Path(name)], None if source is None else Path(source), endings=places[name]
-        )
+    for asked, (name, endings) in places.items():
+        with of_option(asked, name):
+            output_files.check_targets(
+                [Path(name)], None if source is None else Path(source), endings=endings
+            )
 
 
 def _found(given: argparse.Namespace) -> tuple[Preset, str]:
@@ -131,9 +134,11 @@ def _found(given: argparse.Namespace) -> tuple[Preset, str]:
     if given.preset:
         return PRESETS[given.preset], given.preset
     if given.measured:
-        found = presets.measured(given.measured)
+        with of_option("--measured", given.measured):
+            found = presets.measured(given.measured)
         return found, found.summary
-    colors, device = palette_files.read(Path(given.palette))
+    with of_option("--palette", given.palette):
+        colors, device = palette_files.read(Path(given.palette))
     name = Path(given.palette).stem
     return Preset(name, colors, device), name
 

@@ -22,7 +22,7 @@ from fastgrad.dithering.files.outcome import Settings, failure
 from fastgrad.dithering.optimiser.tile_limits import Tiles
 from fastgrad.dithering.pictures import masks, palette_files
 from fastgrad.dithering.pictures.dot_gains import EXCLUDES, dot_gain_for
-from fastgrad.dithering.pictures.images import FileError
+from fastgrad.dithering.pictures.images import FileError, of_option
 from fastgrad.dithering.pictures.inputs import Swatches
 from fastgrad.dithering.pictures.presets import PRESETS, measured
 from fastgrad.dithering.pictures.transparent_entry import key_of
@@ -178,7 +178,8 @@ def _regions(given: argparse.Namespace) -> dict[str, Any]:
     """Read the masks of regions that have a mode of their own."""
     regions: dict[str, Any] = {"text": True} if given.threshold else {}
     for name, mode in given.mask or ():
-        mask = masks.read(Path(name))
+        with of_option("--mask", name):
+            mask = masks.read(Path(name))
         regions[mode] = mask | regions[mode] if mode in regions else mask
     return {mode: np.asarray(mask, bool) for mode, mask in regions.items()}
 
@@ -212,9 +213,11 @@ def _settings(given: argparse.Namespace) -> Settings:
     tiles = _tiles(given)
     options: dict[str, Any] = {}
     if given.palette:
-        palette, device = palette_files.read(Path(given.palette))
+        with of_option("--palette", given.palette):
+            palette, device = palette_files.read(Path(given.palette))
     elif given.preset or given.measured:
-        preset = PRESETS[given.preset] if given.preset else measured(given.measured)
+        with of_option("--measured", given.measured or ""):
+            preset = PRESETS[given.preset] if given.preset else measured(given.measured)
         palette, device, options = preset.colors, preset.device, dict(preset.options)
         codes = preset.codes
     if given.choose and (palette is None or given.lock_colors):
@@ -278,7 +281,8 @@ def _settings(given: argparse.Namespace) -> Settings:
         if palette is None or len(palette) != 2:
             given.refuse("--dot-gain goes with two colours given, such as --preset bw")
         gain = Path(given.dot_gain) if isinstance(given.dot_gain, str) else given.dot_gain
-        asked["dot_gain"] = dot_gain_for(gain, palette, None)
+        with of_option("--dot-gain", str(given.dot_gain)):
+            asked["dot_gain"] = dot_gain_for(gain, palette, None)
     if given.hidden and alpha == "blend":
         given.refuse("--hidden goes with --alpha keep or key")
     if given.hidden and given.output and given.output.lower().endswith(".gif"):

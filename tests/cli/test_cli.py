@@ -423,13 +423,20 @@ def test_colours_that_do_not_go_together(picture, capsys):
     assert "not allowed with" in refused(capsys, "dither", "picture.png", *given, "--preset", "bw")
     assert "invalid choice: 'none'" in refused(capsys, "dither", "picture.png", "--preset", "none")
     line = refused(capsys, "dither", "picture.png", "--palette", "none.gpl")
-    assert "cannot read none.gpl: No such file" in line
+    assert "dither: --palette none.gpl: cannot read: No such file" in line
     Path("bad.gpl").write_text("GIMP\n")
-    assert "not a palette: bad.gpl" in refused(
-        capsys, "dither", "picture.png", "--palette", "bad.gpl"
-    )
-    assert "must end in" in refused(capsys, "dither", "picture.png", "--swatches", "p.gif")
-    assert "must end in .json" in refused(capsys, "dither", "picture.png", "--report", "r.txt")
+    for name, option, said in (
+        ("bad.gpl", "--palette", "not a palette: the first line"),
+        ("none.json", "--measured", "cannot read: No such"),
+        ("p.gif", "--swatches", "the output's name must end in .gpl"),
+        ("r.txt", "--report", "the output's name must end in .json\n"),
+        ("no/r.json", "--report", "no such directory: no\n"),
+        ("no/p.html", "--compare", "no such directory: no\n"),
+    ):
+        line = refused(capsys, "dither", "picture.png", option, name)
+        assert line.startswith(f"fastgrad dither: {option} {name}: {said}")
+    line = refused(capsys, "dither", "picture.png", *given, "--mask", "none.png:photo")
+    assert line == "fastgrad dither: --mask none.png: no such file\n"
 
 
 # -- pictures of all kinds ------------------------------------------------------------------------

@@ -206,7 +206,7 @@ def test_dot_gain_of_a_printer(folder):
     ("arguments", "said"),
     [
         ("--dot-gain 60", "must be percent from 0 to 50, or a file that ends in .json, got 60"),
-        ("--dot-gain no.json", "cannot read no.json"),
+        ("--dot-gain no.json", "--dot-gain no.json: cannot read: No such"),
         ("--dot-gain 20 --preset bwr", "--dot-gain goes with two colours given"),
         ("--dot-gain 20 -k 2", "--dot-gain goes with two colours given"),
         ("--dot-gain 20 --pattern ordered", "--pattern goes without --dot-gain"),

@@ -45,16 +45,31 @@ def refused(capsys, *arguments):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("photo.png -o out.png --swatches photo.png", "replace the input: photo.png"),
-        ("photo.png -o out.png --swatches ./photo.png", "replace the input: photo.png"),
+        (
+            "photo.png -o out.png --swatches photo.png",
+            "photo.png: the output would replace the input",
+        ),
+        (
+            "photo.png -o out.png --swatches ./photo.png",
+            "photo.png: the output would replace the input",
+        ),
         ("photo.png -o sw.png --swatches sw.png", "two files would be written to sw.png"),
-        ("photo.png --palette p.gpl --swatches p.gpl", "replace the palette: p.gpl"),
+        (
+            "photo.png --palette p.gpl --swatches p.gpl",
+            "p.gpl: the output would replace the palette",
+        ),
         ("photo.png --palette colours.png -o colours.png", "replace the palette: colours.png"),
-        ("photo.png --palette p.json --report p.json", "replace the palette: p.json"),
+        (
+            "photo.png --palette p.json --report p.json",
+            "p.json: the output would replace the palette",
+        ),
         ("photo.png --swatches r.json --report r.json", "two files would be written to r.json"),
         ("photo.png --swatches photo-dithered.png", "would be written to photo-dithered.png"),
         ("photo.png -o link.png", "replace the input: link.png"),
-        ("photo.png -o out.png --swatches hard.png", "replace the input: hard.png"),
+        (
+            "photo.png -o out.png --swatches hard.png",
+            "hard.png: the output would replace the input",
+        ),
         ("link.png -o photo.png", "replace the input: photo.png"),
     ],
 )
@@ -102,7 +117,9 @@ def test_links_that_lead_nowhere(folder, capsys):
     Path("loop.png").symlink_to("loop.png")
     assert "not a file: loop.png" in refused(capsys, "loop.png")
     assert "is a link to itself: loop.png" in refused(capsys, "photo.png", "-o", "loop.png")
-    assert "cannot read loop.gpl" in refused(capsys, "photo.png", "--palette", "loop.gpl")
+    assert "--palette loop.gpl: cannot read: " in refused(
+        capsys, "photo.png", "--palette", "loop.gpl"
+    )
 
 
 def test_names_that_are_too_long(folder, capsys):

@@ -245,14 +245,15 @@ def plan(
     """
     made = Plan([], [], [], [], [])
     names = Names(sources, naming.palette, naming.masks)
-    for name, endings in (
-        (naming.report, (".json",)),
-        (naming.swatches, palette_files.WRITERS),
-        (naming.page, (".html", ".htm")),
-        (naming.plot, PLOTS),
+    for option, name, endings in (
+        ("--report", naming.report, (".json",)),
+        ("--swatches", naming.swatches, palette_files.WRITERS),
+        ("--compare", naming.page, (".html", ".htm")),
+        ("--frontier", naming.plot, PLOTS),
     ):
         if name is not None:
-            names.claim(Path(name), tuple(endings))
+            with images.of_option(option, name):
+                names.claim(Path(name), tuple(endings))
     for source in sources:
         try:
             zarr = isinstance(source, Path) and is_zarr(source)

@@ -42,6 +42,27 @@ class TooManyPixels(FileError):
     """A picture that is larger than was allowed."""
 
 
+@contextlib.contextmanager
+def of_option(option: str, path: str | os.PathLike[str]) -> Iterator[None]:
+    """Say of a `FileError` which option named the file, at the beginning, and the file there.
+
+    Examples
+    --------
+    >>> with of_option("--mask", "m.png"):
+    ...     raise FileError("no such file: m.png")
+    Traceback (most recent call last):
+    fastgrad.dithering.pictures.images.FileError: --mask m.png: no such file
+    """
+    try:
+        yield
+    except FileError as error:
+        name = os.fspath(path)
+        said = str(error).replace(f"cannot read {Path(name)}:", "cannot read:", 1)
+        before, _, after = said.partition(f": {Path(name)}")
+        said = before + after if after[:1] in ("", ":") else said
+        raise type(error)(f"{option} {name}: {said}") from None
+
+
 class Picture:
     """A picture file. Its pixels are decoded while `frames` is iterated over.
 

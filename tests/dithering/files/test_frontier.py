@@ -78,7 +78,10 @@ def few(function):
     [
         ("b.png -o . --frontier p.png", "--frontier goes with one picture"),
         ("--preset bw --frontier p.png", "--frontier goes with colours that are learned"),
-        ("--frontier p.gif", "the output's name must end in .png, .svg or .pdf: p.gif"),
+        (
+            "--frontier p.gif",
+            "--frontier p.gif: the output's name must end in .png, .svg or .pdf\n",
+        ),
         ("-o p.png --frontier p.png", "two files would be written to p.png"),
     ],
 )
