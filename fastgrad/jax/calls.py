@@ -42,7 +42,7 @@ def call(name: str, *operands: Any, **options: Any) -> tuple[Any, ...]:
         operands = (*heads, *[x[1] for x in operands if isinstance(x, tuple)])
         found = tuple(function(*operands, options=handlers.packed(options)))
         return varying(found, operands)
-    operands = [jnp.concatenate(x) if isinstance(x, tuple) else x for x in operands]
+    operands = tuple(jnp.concatenate(x) if isinstance(x, tuple) else x for x in operands)
     callback = _callback(name, tuple(sorted(options.items())))
     found = jax.pure_callback(callback, results, *operands, vmap_method=route)
     return varying(tuple(found), operands)
