@@ -174,7 +174,7 @@ def test_regions_are_settled_in_any_division(small):
 
 def test_what_only_whole_pictures_have_is_done_as_before(small):
     plain = fg.dither(IMAGE[:90], palette=["#000", "#fff"], speed=10)
-    timed = fg.dither(IMAGE[:90], palette=["#000", "#fff"], time_budget=0.1)
+    timed = fg.dither(IMAGE[:90], palette=["#000", "#fff"], time_budget=1)
     assert len(plain.loss) == 1  # nothing was learned, and each row was finished at once
     assert len(timed.loss) > 1
 
