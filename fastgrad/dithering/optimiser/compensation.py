@@ -28,7 +28,7 @@ SHARE = 0.5  # of what is missing: all of it would be made up for by grain
 SLOW = 4.0  # pixels over which the colours of a fixed palette are to be right in the mean
 KEPT = 0.7  # share of what was added up before a sweep that stays for the next
 MOST = 0.15  # of the way from a pixel to the nearest colour: as much may be added up
-ASLEEP = 0.3  # of that: where less comes to the sum at once, hardly a pixel moves for it
+ASLEEP = 0.1  # of that: where less comes to the sum at once, few pixels move for it
 EVERY = 2  # rows and columns, of which one tells how far the nearest colours are
 RADIUS = len(gaussian(SIGMA)) // 2  # pixels as far as which it is handed back
 

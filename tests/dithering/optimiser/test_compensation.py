@@ -67,8 +67,8 @@ def test_what_is_missed_adds_up_and_wakes_pixels_where_it_is_much():
         np.testing.assert_allclose(steering._sum, expected, atol=1e-6)
         asleep = search._awake[2:-2, 2:-2] == 0
         off = np.abs(expected - before).max(axis=0)
-        assert asleep[off < 0.29 * most].all()
-        assert not asleep[off > 0.31 * most].any()
+        assert asleep[off < 0.09 * most].all()
+        assert not asleep[off > 0.11 * most].any()
         moved |= not asleep.all()
     assert moved
     steering.end(search)
