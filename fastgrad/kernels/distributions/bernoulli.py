@@ -18,6 +18,7 @@ from fastgrad.kernels.random.philox import NOISE
 from fastgrad.kernels.simd.intrinsics import where
 from fastgrad.kernels.simd.special import sigmoid, softplus
 from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.memory import empty
 
 
 @kernel(cost=lambda out: out.size)
@@ -26,8 +27,8 @@ def sample(chunk, chunks, logits, noise, out):
     key, first_sample, offset = noise
     n = logits.size
     blocks, depth = lg.layout(n, offset)
-    bits = np.empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
-    w, scratch = np.empty(bits[0].size, logits.dtype), np.empty(bits[0].size, logits.dtype)
+    bits = empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
+    w, scratch = empty(bits[0].size, logits.dtype), empty(bits[0].size, logits.dtype)
     for b in chunk_range(blocks, chunk, chunks):
         start, head, tail, low = lg.span(b, depth, n, offset)
         z, odds = scratch[: tail - head], w[low : low + tail - head]

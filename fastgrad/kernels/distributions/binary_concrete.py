@@ -13,6 +13,7 @@ from fastgrad.kernels.random.philox import CONDITIONAL, NOISE
 from fastgrad.kernels.simd.intrinsics import like
 from fastgrad.kernels.tiles import elementwise, tile
 from fastgrad.kernels.tiles.factors import part
+from fastgrad.kernels.tiles.memory import empty
 
 SOFT, HARD, LOG = 0, 1, 2
 
@@ -23,8 +24,8 @@ def gumbel_softmax(chunk, chunks, logits, noise, scale, mode, out):
     key, first_sample, offset = noise
     n = logits.size
     blocks, depth = lg.layout(n, offset)
-    bits = np.empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
-    w, own = np.empty(bits[0].size, logits.dtype), np.empty(bits[0].size, logits.dtype)
+    bits = empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
+    w, own = empty(bits[0].size, logits.dtype), empty(bits[0].size, logits.dtype)
     for b in chunk_range(blocks, chunk, chunks):
         start, head, tail, low = lg.span(b, depth, n, offset)
         odds, at = w[low : low + tail - head], own[: tail - head]
@@ -47,10 +48,10 @@ def relax(chunk, chunks, logits, noise, scale, coupled, log, x, others):
     n = logits.size
     blocks, depth = lg.layout(n, offset)
     real = logits.dtype
-    bits = np.empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
+    bits = empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
     size = bits[0].size
-    w, own = np.empty(size, real), np.empty(size, real)
-    p_all, q_all = np.empty(size, real), np.empty(size, real)
+    w, own = empty(size, real), empty(size, real)
+    p_all, q_all = empty(size, real), empty(size, real)
     for b in chunk_range(blocks, chunk, chunks):
         start, head, tail, low = lg.span(b, depth, n, offset)
         t, odds = logits[head:tail], w[low : low + tail - head]
@@ -84,8 +85,8 @@ def relax_vjp(chunk, chunks, logits, cotangents, noise, scale, coupled, log, gra
     n = logits.size
     blocks, depth = lg.layout(n, offset)
     real = logits.dtype
-    bits = np.empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
-    w, scratch = np.empty(bits[0].size, real), np.empty((6, bits[0].size), real)
+    bits = empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
+    w, scratch = empty(bits[0].size, real), empty((6, bits[0].size), real)
     for b in chunk_range(blocks, chunk, chunks):
         start, head, tail, low = lg.span(b, depth, n, offset)
         size = tail - head

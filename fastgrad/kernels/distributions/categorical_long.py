@@ -18,6 +18,7 @@ from fastgrad.kernels.distributions.concrete_noise import draw
 from fastgrad.kernels.simd.intrinsics import like
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import elementwise, tile
+from fastgrad.kernels.tiles.memory import empty
 
 SEGMENT = 4096  # categories; a multiple of tile.FOLD
 
@@ -31,9 +32,9 @@ def partials(chunk, chunks, logits, maximum, rest):
     n, segments = maximum.shape
     items = n * segments
     real = logits.dtype
-    e = np.empty((SEGMENT // tile.FOLD, tile.FOLD), real)
-    m, s = np.empty(tile.FOLD, real), np.empty(tile.FOLD, real)
-    sums, arg = np.empty(tile.FOLD), np.empty(tile.FOLD, np.int32)
+    e = empty((SEGMENT // tile.FOLD, tile.FOLD), real)
+    m, s = empty(tile.FOLD, real), empty(tile.FOLD, real)
+    sums, arg = empty(tile.FOLD), empty(tile.FOLD, np.int32)
     for item in chunk_range(items, chunk, chunks):
         row, segment = item // segments, item % segments
         tile.load_flat(e, logits[row, segment * SEGMENT :], like(-np.inf, e))
@@ -57,9 +58,9 @@ def sample_inverse(chunk, chunks, logits, maximum, weight, noise, z):
     n, segments = weight.shape
     items = z.size
     real = logits.dtype
-    e = np.empty((SEGMENT // tile.FOLD, tile.FOLD), real)
-    m, s = np.empty(tile.FOLD, real), np.empty(tile.FOLD, real)
-    sums = np.empty(tile.FOLD)
+    e = empty((SEGMENT // tile.FOLD, tile.FOLD), real)
+    m, s = empty(tile.FOLD, real), empty(tile.FOLD, real)
+    sums = empty(tile.FOLD)
     for item in chunk_range(items, chunk, chunks):
         i, row = item // n, item % n
         whole = weight[row].sum()
@@ -90,9 +91,9 @@ def sample_gumbel(chunk, chunks, logits, maximum, noise, best, arg):
     row_depth = (logits.shape[1] + tile.FOLD - 1) // tile.FOLD
     shape = (SEGMENT // tile.FOLD, tile.FOLD)
     real = logits.dtype
-    t, w = np.empty(shape, real), np.empty(shape, real)
-    bits = np.empty((logits.itemsize // 4, *shape), np.uint32)
-    top, winner = np.empty(tile.FOLD, real), np.empty(tile.FOLD, np.int32)
+    t, w = empty(shape, real), empty(shape, real)
+    bits = empty((logits.itemsize // 4, *shape), np.uint32)
+    top, winner = empty(tile.FOLD, real), empty(tile.FOLD, np.int32)
     for item in chunk_range(items, chunk, chunks):
         row, segment = item // segments, item % segments
         tile.load_flat(t, logits[row, segment * SEGMENT :], like(-np.inf, t))
