@@ -16,7 +16,7 @@ AT_ONCE = 4096  # pixels
 BEYOND = np.float32(1e6)  # what it costs to be beyond the limit, beside squared errors
 
 
-def limit(planes: FloatArray, palette: FloatArray, full: float) -> float:
+def limit(planes: FloatArray, palette: FloatArray, full: float | np.floating) -> float:
     """Return how far a pixel's opacity may be off, in the space of the loss.
 
     That is no further than the opacity of any pixel is from its nearest entry, nor than a share of
@@ -52,7 +52,7 @@ def limit(planes: FloatArray, palette: FloatArray, full: float) -> float:
     steps = steps[(seen > 0) & (seen < full)]
     slow = np.count_nonzero(steps < SLOW * full) / max(1, steps.size)
     most = full * min(MOST, EVEN * len(palette) ** POWER)
-    return min(most, float(off) * (1 + GRAIN * slow))
+    return min(float(most), float(off) * (1 + GRAIN * slow))
 
 
 def nearest(image: FloatArray, palette: FloatArray) -> ByteArray:

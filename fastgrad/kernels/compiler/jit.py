@@ -12,6 +12,7 @@ import math
 import operator
 import os
 import threading
+from typing import Any
 
 import numba
 import numpy as np
@@ -68,21 +69,21 @@ def _name_of(content):
     return getattr(getattr(content, "py_func", content), "__qualname__", type(content).__qualname__)
 
 
-def inline(function=None, **options):
+def inline(function=None, **options) -> Any:
     """Compile a scalar function that every caller inlines (what lets LLVM vectorise its loop)."""
     if function is None:
         return functools.partial(inline, **options)
     return kept(numba.njit(forceinline=True, **options, **PART, **OPTIONS)(named(function)))
 
 
-def block(function=None, **options):
+def block(function=None, **options) -> Any:
     """Compile the serial work on one block of rows, called from kernels."""
     if function is None:
         return functools.partial(block, **options)
     return kept(numba.njit(**options, **PART, **OPTIONS)(named(function)))
 
 
-def standalone(function):
+def standalone(function) -> Any:
     """Compile a serial function that is called from Python."""
     return numba.njit(**CALLED)(named(function))
 
@@ -182,14 +183,14 @@ class Kernel(Compiled):
         pick = [slice(places[0], places[0] + 1)] if one else places
         self._of_cost = operator.itemgetter(*pick)
 
-    def __call__(self, *args):
+    def __call__(self, *args) -> Any:
         chunks = plan(self.cost(*self._of_cost(args)))
         if chunks == 1:
             (self._dispatcher or self.dispatcher)(0, 1, *args)
         else:
             self.run(chunks, *args)
 
-    def run(self, chunks, *args):
+    def run(self, chunks, *args) -> Any:
         """Run the chunks in parallel."""
         threading_layer()  # compiling the runner would start the threads as Numba does
         runner = _runner.address(0, 0, 0)
