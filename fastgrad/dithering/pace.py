@@ -108,20 +108,20 @@ class Pace:
         speed = DEFAULT if speed is None else _validate.integer(speed, "speed", 1, len(PLANS))
         self.plan = PLANS[speed - 1]
 
-    def one_of(self, runs: int) -> Pace:
-        """Return the pace of the first of so many runs: a share of the time left, or of trials.
+    def one_of(self, runs: int, done: int = 0) -> Pace:
+        """Return the pace of the next of so many runs: a share of the time left, or of trials.
 
         Examples
         --------
-        >>> Pace().plan.trials, Pace().one_of(3).plan.trials
-        (8, 2)
+        >>> Pace().plan.trials, Pace().one_of(3).plan.trials, Pace().one_of(3, done=2).plan.trials
+        (8, 2, 2)
         """
         if self._budget is None:
             made = copy.copy(self)
             made.plan = self.plan._replace(trials=max(1, self.plan.trials // runs))
             return made
         left = self.began + self._budget - time.perf_counter()
-        return Pace(time_budget=max(0.0, left / runs))
+        return Pace(time_budget=max(0.0, left / (runs - done)))
 
     def after_trial(self, seconds: float, pixels: int, colors: int) -> Pace:
         """Return the pace of the slowest speed whose least work fits the budget.

@@ -160,9 +160,9 @@ def dither_tiles(
     judged = _judged(values, weights) if len(viewings) > 1 else None
     best, most, done = None, -np.inf, 0
     for i, viewing in enumerate(viewings):
-        left = len(viewings) - i
-        call = None if callback is None else _counted(callback, done, left)
-        work = _Work(values, tiles, viewing, weights, pace.one_of(left), rng, call)
+        call = None if callback is None else _counted(callback, done, len(viewings) - i)
+        share = pace.one_of(len(viewings), i)
+        work = _Work(values, tiles, viewing, weights, share, rng, call)
         work.start()
         work.learn()
         work.finish()

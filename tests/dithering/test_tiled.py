@@ -59,7 +59,8 @@ def test_more_palettes_are_better(picture):
 
 def test_of_several_viewing_conditions_the_best_picture_is_taken(picture):
     viewings = [Viewing(**suited) for suited in SUITED]
-    alone = [dither_tiles(picture, LIMITS, viewings=[v], pace=Pace(10)) for v in viewings]
+    share = Pace(10).one_of(len(viewings))
+    alone = [dither_tiles(picture, LIMITS, viewings=[v], pace=share) for v in viewings]
     judge = Ssimulacra2(picture)
     scores = [judge.score(found.image) for found in alone]
     assert max(scores) > min(scores) + 1
@@ -76,8 +77,8 @@ def test_of_several_viewing_conditions_the_best_picture_is_taken(picture):
     weights = np.ones((30, 40))
     weights[:, 20:] = 0  # what is hidden has no say
     parts = []
-    for some in (viewings, *([viewing] for viewing in viewings)):
-        part = dither_tiles(picture, LIMITS, viewings=some, weights=weights, pace=Pace(10))
+    for some, pace in (viewings, Pace(10)), *(([viewing], share) for viewing in viewings):
+        part = dither_tiles(picture, LIMITS, viewings=some, weights=weights, pace=pace)
         parts.append(judge.score(np.where(weights[..., None] > 0, part.image, picture)))
     assert parts[0] == max(parts[1:])
 

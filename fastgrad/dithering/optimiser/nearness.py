@@ -52,7 +52,7 @@ def limit(planes: FloatArray, palette: FloatArray, full: float | np.floating) ->
     steps = steps[(seen > 0) & (seen < full)]
     slow = np.count_nonzero(steps < SLOW * full) / max(1, steps.size)
     most = full * min(MOST, EVEN * len(palette) ** POWER)
-    return min(float(most), float(off) * (1 + GRAIN * slow))
+    return float(min(most, off * (1 + GRAIN * slow)))
 
 
 def nearest(image: FloatArray, palette: FloatArray) -> ByteArray:

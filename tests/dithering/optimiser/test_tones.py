@@ -6,7 +6,7 @@ from scipy.optimize import nnls
 
 from fastgrad.dithering import dither, fit_tones
 from fastgrad.dithering.eye.colour import SPACES, decode, to_linear
-from fastgrad.dithering.optimiser import tones
+from fastgrad.dithering.optimiser import tone_curve, tones
 from fastgrad.dithering.pictures.presets import PRESETS
 
 rng = np.random.default_rng(3)
@@ -25,7 +25,7 @@ def test_shares_are_those_of_another_solver():
         rows, wanted = rng.normal(size=(20, 14)), rng.normal(size=20)
         heavy = np.vstack([rows, np.full(14, 1e4)])
         expected = nnls(heavy, np.append(wanted, 0.7e4))[0]
-        found = tones._shares(rows.T @ rows, rows.T @ wanted, 0.7)
+        found = tone_curve._shares(rows.T @ rows, rows.T @ wanted, 0.7)
         np.testing.assert_allclose(found, expected, atol=1e-5)
         assert found.min() >= 0
         assert found.sum() == pytest.approx(0.7)
@@ -97,7 +97,7 @@ def test_shadows_are_closed_where_dots_would_stand_apart():
     for preset, (least, most) in {"bwr": (-1e-9, 0.7), "acep7": (0.9, 2.0)}.items():
         light = lightness(PRESETS[preset].colors)
         curve = fit_tones(picture, PRESETS[preset].colors, "tone").curve
-        gentle = tones.GENTLE * np.ptp(light) / tones.KNOTS
+        gentle = tone_curve.GENTLE * np.ptp(light) / tone_curve.KNOTS
         rises = np.diff(np.maximum(curve, light.min()))[:2] / gentle
         assert least < rises.min()
         assert rises.max() < most
