@@ -120,7 +120,7 @@ class Wavefront:
         below = [2 * (sweep + 1) if begin else 0 for sweep in range(sweeps)]
         self._evens, self._odds = [top + n for n in below], [top + 1 + n for n in below]
         # Ends of the rows that have come, are within the limit, and gone.
-        self._given, self._near, self._taken = begin, begin, first
+        self._given, self._near, self._taken = begin, max(begin, first - self._radius), first
         channels, width, radius = len(loss.planes), self._width, self._radius
         how = channels, width, loss.dtype
         self._fields = BlurredRows(loss.field, radius, *how, begin, self._height)
@@ -192,7 +192,7 @@ class Wavefront:
     def take(self) -> Settled:
         """Return the rows that have settled since they were last asked for; there may be none."""
         done = self._left_by(self._sweeps)
-        if self._limit is not None:
+        if self._limit is not None and done > self._near:
             labels, moving, planes = self._cut(self._near, done)
             planes = planes[:, : len(labels)]
             brought_near(labels, planes, self._palette, self._limit, moving > 0)

@@ -32,8 +32,9 @@ def whole(loss, palette, sweeps, last=0):
     return indices
 
 
-def in_parts(loss, palette, sweeps, rows, first=0, labels=None, last=0):
-    front = Wavefront(loss, palette, loss.shape, sweeps, first=first, compensated=last)
+def in_parts(loss, palette, sweeps, rows, first=0, labels=None, last=0, limit=None):
+    how = {"first": first, "compensated": last, "limit": limit}
+    front = Wavefront(loss, palette, loss.shape, sweeps, **how)
     assert front.begin % BAND == 0
     taken = []
     for top in range(front.begin, loss.shape[0], rows):
@@ -80,12 +81,12 @@ def test_all_is_as_if_the_rows_had_come_at_once(shape, sigma, sweeps, last, rows
     np.testing.assert_allclose(sums[:, 1:3].sum(axis=0) / loss.pixels, plain, rtol=1e-5)
 
 
-@pytest.mark.parametrize("last", [0, 1])
+@pytest.mark.parametrize(("sweeps", "how"), [(2, {}), (2, {"last": 1}), (5, {"limit": 0.05})])
 @pytest.mark.parametrize("first", [1, 150, 333, 640, 699])
-def test_rows_further_down_need_none_from_far_above(first, last):
+def test_rows_further_down_need_none_from_far_above(first, sweeps, how):
     loss, palette = problem((700, 60))
-    indices, sums = in_parts(loss, palette, 2, BAND, last=last)
-    again, its_sums = in_parts(loss, palette, 2, BAND, first, last=last)
+    indices, sums = in_parts(loss, palette, sweeps, BAND, **how)
+    again, its_sums = in_parts(loss, palette, sweeps, BAND, first, **how)
     np.testing.assert_array_equal(again, indices[first:])
     np.testing.assert_array_equal(its_sums, sums[first:])
     begin = Wavefront(loss, palette, loss.shape, 2, first=first).begin
