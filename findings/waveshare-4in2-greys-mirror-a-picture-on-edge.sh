@@ -4,8 +4,8 @@
 # getbuffer and getbuffer_4Gray put the same picture's rows in opposite orders. A picture of the panel's
 # own shape is right in both, and so are the nine other panels with four greys, on edge too.
 #
-# Why it matters here: fastgrad writes greys for these panels. Its --rotate makes a file of the panel's
-# own shape, which the driver does not turn.
+# Why it matters here: these panels get their greys from files that our users make. A file that is turned
+# into the panel's own shape first (--rotate) is one that the driver leaves as it is.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
