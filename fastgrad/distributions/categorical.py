@@ -17,7 +17,7 @@ from fastgrad.distributions.categorical_entropy import (
     kl_divergence,
     kl_divergence_vjp,
 )
-from fastgrad.distributions.categorical_inverse import draw
+from fastgrad.distributions.categorical_inverse import draw, drawn
 from fastgrad.distributions.concrete import Relaxation
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.distributions.normalisation import normaliser, partials
@@ -298,10 +298,11 @@ class Categorical(Discrete):
 
     def drawn(self, num_samples: int, key: Key, sample_offset: int) -> IntArray:
         """Return what `sample` does, of arguments that need no look."""
-        rows, shape = self.matrix, self.logits.shape
-        z = np.empty((num_samples, len(rows)), np.int32)
-        draw(rows, self.place(key, sample_offset), z, shape)
-        return z if len(shape) == 2 else z.reshape(num_samples, *shape[:-1])
+        return drawn(self, num_samples, self.place(key, sample_offset))
+
+    def drawn_for_scores(self, num_samples: int, key: Key, sample_offset: int) -> IntArray:
+        """Return what `drawn` does, and keep the softmax of the logits."""
+        return drawn(self, num_samples, self.place(key, sample_offset), keep=True)
 
     def log_prob(self, z: ArrayLike) -> FloatArray:
         """Log probability of categories: see `fastgrad.log_prob`."""
@@ -344,7 +345,6 @@ def as_distribution(distribution: Any, *, check: bool = True) -> Any:
     if type(distribution) is not ndarray and hasattr(distribution, "batch_shape"):
         return distribution
     rows, batch = _validate.rows(distribution, check=check)
-    made = object.__new__(Categorical)  # as Categorical(..., copy=False), in fewer steps
-    logits = rows if len(batch) == 1 else rows.reshape(*batch, rows.shape[1])
-    vars(made).update(logits=logits, row_offset=0)
+    made, shape = object.__new__(Categorical), (*batch, rows.shape[1])  # not checked
+    vars(made).update(logits=rows if len(batch) == 1 else rows.reshape(shape), row_offset=0)
     return made

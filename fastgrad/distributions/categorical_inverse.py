@@ -8,21 +8,35 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad._typing import FloatArray, IntArray
+from fastgrad.distributions.discrete import Discrete
 from fastgrad.distributions.normalisation import partials
 from fastgrad.kernels.compiler.jit import MAX_CHUNKS
 from fastgrad.kernels.distributions import categorical_inverse as _inverse
 from fastgrad.kernels.distributions import categorical_long as _segments
+from fastgrad.kernels.distributions import categorical_marked as _marked
+
+LARGE = 1 << 10  # logits
 
 
-def draw(rows: FloatArray, noise: Any, z: IntArray, shape: tuple[int, ...]) -> None:
+def draw(
+    rows: FloatArray,
+    noise: Any,
+    z: IntArray,
+    shape: tuple[int, ...],
+    softmax: FloatArray | None = None,
+) -> None:
     """Fill z, (S, N), with categories of the rows, (N, K), of logits of a shape.
 
-    Logits are refused as `fastgrad.sample` refuses them.
+    Logits are refused as `fastgrad.sample` refuses them. With up to SEGMENT categories the marked
+    softmax, (N, K), can be kept: see `fastgrad.kernels.distributions.categorical_marked`.
     """
     if rows.shape[1] <= _segments.SEGMENT:
         # The kernel sees invalid rows by the way: a pass of their own would cost it a sixth.
         bad = np.zeros(MAX_CHUNKS, np.bool_)
-        _inverse.sample(rows, noise, z, bad)
+        if softmax is None:
+            _inverse.sample(rows, noise, z, bad)
+        else:
+            _marked.sample(rows, noise, z, bad, softmax)
         if 1 in bad.tobytes():  # a few hundred bytes: `any` of an array takes ten times as long
             _validate.check_logits(rows, "logits", shape)
         return
@@ -30,3 +44,19 @@ def draw(rows: FloatArray, noise: Any, z: IntArray, shape: tuple[int, ...]) -> N
     maximum, rest = partials(rows)
     weight = (1 + rest) * np.exp(maximum - maximum.max(axis=1, keepdims=True), dtype=np.float64)
     _segments.sample_inverse(rows, maximum, weight, noise, z)
+
+
+def drawn(distribution: Discrete, num_samples: int, place: Any, *, keep: bool = False) -> IntArray:
+    """Return categories of logits that `draw` looks at, (S, *batch).
+
+    The softmax can be kept for `Discrete.softmax_of`, if that takes less than to find it again.
+    """
+    rows, shape = distribution.matrix, distribution.logits.shape
+    z, softmax = np.empty((num_samples, len(rows)), np.int32), None
+    if keep and rows.size >= LARGE and shape[-1] <= _segments.SEGMENT:
+        softmax = np.empty_like(rows)
+    draw(rows, place, z, shape, softmax)
+    z = z if len(shape) == 2 else z.reshape(num_samples, *shape[:-1])
+    if softmax is not None:
+        vars(distribution)["_kept"] = z, softmax
+    return z

@@ -148,6 +148,18 @@ class Discrete:
         """Return samples number `sample_offset` and on: `sample` as estimators call it."""
         return self.sample(num_samples=num_samples, rng=key, sample_offset=sample_offset)
 
+    def drawn_for_scores(self, num_samples: int, key: Key, sample_offset: int) -> Any:
+        """Return what `drawn` does, and keep the softmax of the logits where drawing finds it."""
+        return self.drawn(num_samples, key, sample_offset)
+
+    def softmax_of(self, z: Any) -> FloatArray | None:
+        """Return what `drawn_for_scores` kept of the draws z, and forget it; None if it did not.
+
+        It is (N, K), marked: see `fastgrad.kernels.distributions.categorical_marked`.
+        """
+        drawn, softmax = vars(self).pop("_kept", (None, None))
+        return softmax if drawn is z else None
+
     def shown(self, z: Any) -> FloatArray:
         """Return the features of samples that were drawn: `features` as estimators call it."""
         return self.features(z)

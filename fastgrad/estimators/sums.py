@@ -17,6 +17,7 @@ from fastgrad.kernels.tiles import features as _features
 from fastgrad.kernels.tiles import sums as _sums
 
 NO_BASELINE: FloatArray = np.empty(0)
+NO_SOFTMAX = {dtype: np.empty((0, 0), dtype) for dtype in _validate.REALS}
 NO_SUMS = {dtype: np.empty((0, 4), dtype) for dtype in _validate.REALS}
 INDEX = np.dtype(np.int32)
 
@@ -103,16 +104,19 @@ class CentredScores:
     sums: FloatArray
     mean: Mean
     last: tuple[Any, Any, Any, Any] | None
+    softmax: FloatArray | None
     value: FloatArray | None
 
     def __init__(self, distribution: Discrete) -> None:
         self.distribution = distribution
         self.logits = distribution.matrix
-        self.sums = NO_SUMS[self.logits.dtype]
+        self.sums, self.softmax = NO_SUMS[self.logits.dtype], None
         self.mean, self.last, self.value = Mean(), None, None
 
     def add(self, z: IntArray, signal: Array) -> None:
         """Take outcomes (S, *batch) and their signal, whose shape is a leading part of theirs."""
+        if self.softmax is None:
+            self.softmax = self.distribution.softmax_of(z)
         z = outcomes(self.distribution, z)
         if self.last is not None:
             self.settle()
@@ -163,7 +167,8 @@ class CentredScores:
         logits, d = self.logits, self.distribution
         seen = self.sums, self._last_block(), self.mean.count
         out, self.value = np.empty_like(logits), np.empty(self.mean.total.size, logits.dtype)
-        about = (baseline, optimal), (logits, d.single_logit)
+        softmax = NO_SOFTMAX[logits.dtype] if self.softmax is None else self.softmax
+        about = (baseline, optimal), (logits, d.single_logit, softmax)
         _scores.centre(*seen, over, *about, self.value, out)
         return out if out.shape == d.logits.shape else out.reshape(d.logits.shape)
 

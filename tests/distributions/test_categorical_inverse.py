@@ -18,6 +18,30 @@ def test_estimators_draw_what_sample_does(k):
     np.testing.assert_array_equal(z, wanted)
 
 
+@pytest.mark.parametrize(("n", "k"), [(101, 17), (2, 600)])
+def test_a_kept_softmax_changes_no_bit_of_what_is_made_of_it(monkeypatch, n, k):
+    logits = np.random.default_rng(0).normal(size=(n, 1, k)).astype(np.float32)
+    logits[0, 0, 1:], logits[1, 0, 3] = -30.0, -np.inf
+    d, options = fg.Categorical(logits), {"num_samples": 6, "rng": 1}
+    names, found = ("reinforce", "vimco"), []
+    for _ in range(2):
+        for name in names:
+            for size in (None, 2):
+                found.append(fg.estimator(name)(size_of, d, block_size=size, **options).grad)
+                assert "_kept" not in vars(d)
+        monkeypatch.setattr(fg.Categorical, "drawn_for_scores", fg.Categorical.drawn)
+    kept, not_kept = found[:4], found[4:]
+    np.testing.assert_array_equal(kept, not_kept)
+    assert np.all(kept[0][0, 0, 1:] < 0)  # 1 - p of a certain outcome has its digits
+    z = d.drawn(4, fg.Key(1), 2)
+    assert d.softmax_of(z) is None
+
+
+def size_of(x):
+    """Return an f of all variables together."""
+    return (x * np.arange(x.shape[-1])).sum(axis=(1, 2, 3)) / 100
+
+
 def test_logits_that_have_become_invalid_since_are_refused():
     logits = np.zeros((5, 3), np.float32)
     d = fg.Categorical(logits, copy=False)

@@ -33,6 +33,7 @@ class ScoreFunction(Estimator):
     """Base class: draws outcomes and evaluates f there."""
 
     draws_first = True
+    weighs: ClassVar[bool] = False  # whether scores are summed about what is not their mean
 
     def nodes(self, distribution: Discrete, num_samples: int) -> tuple[Any, FloatArray] | None:
         """Return all tuples of S joint outcomes, shape (S, C, *batch, ...), and probabilities."""
@@ -68,7 +69,9 @@ class ScoreFunction(Estimator):
         state: dict[str, Any] | None = None,
     ) -> Any:
         """Draw outcomes z, shape (S, *batch)."""
-        z = distribution.drawn(num_samples, key, offset)
+        keep = self.weighs and offset == 0
+        draw = distribution.drawn_for_scores if keep else distribution.drawn
+        z = draw(num_samples, key, offset)
         z.setflags(write=False)
         return z
 
@@ -136,6 +139,7 @@ class Reinforce(ScoreFunction):
 
     name = "reinforce"
     unbiased = True
+    weighs = True
     asks: ClassVar[tuple[str, ...]] = ("score",)
     min_samples: ClassVar[int] = by_options(lambda run: run.baseline.min_samples)
     pools: ClassVar[bool] = by_options(lambda run: run.baseline.pools)

@@ -63,6 +63,7 @@ class VIMCO(ScoreFunction):
 
     name = "vimco"
     unbiased = False
+    weighs = True
     asks: ClassVar[tuple[str, ...]] = ("score",)
     min_samples = 2
     reduction: ClassVar[Reduction] = "log_mean_exp"

@@ -106,6 +106,19 @@ def uniform_at(row, sample, key):
     return np.float64(a) * HIGH + np.float64(b) * UNIT
 
 
+@inline
+def draw_rows(z, row, first_sample, offset, key, e, total, sums, arg, bits, fold):
+    """Draw all samples of the rows of a tile, given weights e and their sums."""
+    for i in range(z.shape[0]):
+        sample = np.uint32(first_sample + i)
+        if fold:
+            z[i, row] = invert_folded(e, total, uniform_at(row + offset, sample, key))
+        else:
+            fill_bits(bits, (row + offset) // 4, 1, 0, sample, UNIFORM, key)
+            invert(arg, sums, total, bits)
+            tile.store_categories(z[i], arg, row, fold)
+
+
 @kernel(cost=lambda logits, z: logits.size + z.size)
 def sample(chunk, chunks, logits, noise, z, bad):
     """Draw z, shape (S, N), by inverse CDF: one uniform a row and sample.
@@ -130,11 +143,4 @@ def sample(chunk, chunks, logits, noise, z, bad):
         else:
             cumulate(sums, total, e)
         bad[chunk] |= any_nan(total)
-        for i in range(z.shape[0]):
-            sample = np.uint32(first_sample + i)
-            if fold:
-                z[i, row] = invert_folded(e, total, uniform_at(row + offset, sample, key))
-            else:
-                fill_bits(bits, (row + offset) // 4, 1, 0, sample, UNIFORM, key)
-                invert(arg, sums, total, bits)
-                tile.store_categories(z[i], arg, row, fold)
+        draw_rows(z, row, first_sample, offset, key, e, total, sums, arg, bits, fold)

@@ -6,9 +6,9 @@ Oracle: tests/estimators/score_functions/test_reinforce.py, `test_reinforce_is_i
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, inline, kernel, wide_vectors
-from fastgrad.kernels.distributions.concrete import PART
+from fastgrad.kernels.distributions.categorical_marked import mark, marked, share
 from fastgrad.kernels.estimators.sums_by_outcome import begin, last_row, load_cells, take, width
-from fastgrad.kernels.simd.intrinsics import bits, like, where
+from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.pairs import load_pairs
 from fastgrad.kernels.simd.special import sigmoid
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
@@ -42,13 +42,6 @@ def centre_rows(y, own, mean, samples, inverse):
         store(y, i, centred(total, n, load(mean, i), s, inverse))
 
 
-@inline
-def marked(p):
-    """Return whether p is the `mark` of the likeliest outcome, -(1 - p)."""
-    sign = bits(p)
-    return sign < like(0, sign)
-
-
 @block
 def score_rows(y, own, mean, shift, samples, inverse, p):
     """y = the `centred` sums of pairs + shift (count - samples p) inverse; p has a `mark`."""
@@ -59,25 +52,6 @@ def score_rows(y, own, mean, shift, samples, inverse, p):
         x, each = centred(total, n, load(mean, i), s, inverse), load(p, i)
         seen = where(marked(each), n - s, n) - s * each
         store(y, i, x + load(shift, i) * inverse * seen)
-
-
-@block
-def share(p, s, likeliest, rest, fold):
-    """Divide columns by s, and find rest = 1 - p of the likeliest, as the sum of the others."""
-    wide_vectors()
-    zero = like(0, p)
-    for c in range(0, p.shape[1], LANES):
-        inverse, top, total = like(1, p) / load(s, c), load(likeliest, c), filled(zero)
-        for start in range(0, p.shape[0], PART):
-            part = filled(zero)
-            for i in range(start, min(start + PART, p.shape[0])):
-                x = load(p, (i, c)) * inverse
-                store(p, (i, c), x)
-                part = part + where(top == np.int32(i), zero, x)
-            total = total + part
-        store(rest, c, total)
-    if fold:
-        col.fold_sum(rest)
 
 
 @block
@@ -107,14 +81,6 @@ def mean_features(p, logits, row, s, likeliest, rest, single, fold):
         col.argmax(p, rest, likeliest, fold)
         col.exponentiate(p, rest, like(1, p), s, fold)
         share(p, s, likeliest, rest, fold)
-
-
-@block
-def mark(p, likeliest, rest):
-    """Replace p of the likeliest outcomes by -(1 - p), whose digits 1 - p would lack."""
-    for c in range(likeliest.size):
-        if likeliest[c] >= 0:
-            p[likeliest[c], c] = -rest[c]
 
 
 @inline
@@ -172,13 +138,14 @@ def centre(chunk, chunks, sums, last, samples, over, about, distribution, value,
 
     about is (baseline, optimal). With a baseline, (M,) or one for all, out is the sum of
     (x - baseline) score; if optimal, that of (x - optimum of each coordinate) score, both given the
-    logits. distribution is (logits, whether each is alone). last are samples z with signals x that
-    are not in the sums yet, (z, x, the signal from which sums count, the sum of those that are in
-    the sums, less that): a tile is finished while it is in L1.
+    logits. distribution is (logits, whether each is alone, their marked softmax, or nothing where
+    that is to be found). last are samples z with signals x that are not in the sums yet, (z, x, the
+    signal from which sums count, the sum of those that are in the sums, less that): a tile is
+    finished while it is in L1.
     """
     z, x, first, _ = last
     baseline, optimal = about
-    logits, single = distribution
+    logits, single, softmax = distribution
     n, k = out.shape
     layout, real = tile.layout(n, k), out.dtype
     fold, columns, weighed = layout.fold, layout.columns, optimal or baseline.size > 0
@@ -194,6 +161,7 @@ def centre(chunk, chunks, sums, last, samples, over, about, distribution, value,
     deviation, origin = np.empty(cells), np.zeros(cells)
     shift = np.empty(cells if baseline.size > 0 else 0)
     inverse, per, head, tail = like(1.0 / over, out), n // max(cells, 1), 0, 0
+    ready = False
     if n == 0:
         settle_means(deviation, shift, value, last, 0, cells, samples, baseline)
     for row in tile.rows(layout, chunk, chunks):
@@ -207,18 +175,28 @@ def centre(chunk, chunks, sums, last, samples, over, about, distribution, value,
         take(own, row, end, k, z, x, first, d)
         if k == 1:
             keep_second(own, end - row)
-        spread(m[here], deviation, origin, row * k, per * k)
+        if not ready:
+            spread(m[here], deviation, origin, row * k, per * k)
         if weighed:
-            mean_features(p, logits, row, s, arg, rest, single, fold)
-            mark(p, arg, rest)
-            tile.store(q[: height * k].reshape((height, k)), p, 0)
-            if optimal:
-                optimal_rows(y, own, m, samples, inverse, q)
+            shares = q
+            if len(softmax):
+                shares = tile.flattened(softmax)[row * k : end * k]
+                if target.size % LANES:
+                    assign(q[here], shares)
+                    shares = q
             else:
-                spread(moved[here], shift, origin, row * k, per * k)
-                score_rows(y, own, m, moved, samples, inverse, q)
+                mean_features(p, logits, row, s, arg, rest, single, fold)
+                mark(p, arg, rest)
+                tile.store(q[: height * k].reshape((height, k)), p, 0)
+            if optimal:
+                optimal_rows(y, own, m, samples, inverse, shares)
+            else:
+                if not ready:
+                    spread(moved[here], shift, origin, row * k, per * k)
+                score_rows(y, own, m, moved, samples, inverse, shares)
         else:
             centre_rows(y, own, m, samples, inverse)
+        ready = cells == 1 and end - row == height  # what belongs to the cell is there already
         if target.size % LANES:
             assign(target, y[here])
 

@@ -42,7 +42,8 @@ def categories(chunk, chunks, where, first, logits, noise, samples, width, about
         draw(0, 1, rows, (key, first_sample, offset + low), own, bad)
         evaluate(where, first + head, (f, own))
         last, centres = (own, f, f[0], zeros), (of_cells(baseline, head, tail), optimal)
-        centre(0, 1, none, last, samples, over, centres, (rows, False), means, out[low:high])
+        of = rows, False, none
+        centre(0, 1, none, last, samples, over, centres, of, means, out[low:high])
 
 
 @kernel(cost=lambda samples, out: 8 * samples * out.size)
@@ -61,4 +62,5 @@ def sites(chunk, chunks, where, first, logits, noise, samples, width, about, val
         draw_sites(0, 1, flat[low:high], (key, first_sample, offset + low), own)
         evaluate(where, first + head, (f, own))
         last, centres = (own, f, f[0], zeros), (of_cells(baseline, head, tail), optimal)
-        centre(0, 1, none, last, samples, over, centres, (rows, True), means, out[low:high])
+        of = rows, True, none
+        centre(0, 1, none, last, samples, over, centres, of, means, out[low:high])

@@ -1,0 +1,79 @@
+"""Probabilities that are marked: in place of the likeliest outcome's, p, stands -(1 - p).
+
+The difference from 1 has digits that 1 - p would lack; a sum of scores needs both. Samples drawn
+here are those of `categorical_inverse`, and what they are drawn from is kept.
+
+Oracle: tests/distributions/test_categorical_inverse.py, `test_estimators_draw_what_sample_does`.
+"""
+
+import numpy as np
+
+from fastgrad.kernels.compiler.jit import block, inline, kernel, wide_vectors
+from fastgrad.kernels.distributions.categorical_inverse import accumulate, cumulate, draw_rows
+from fastgrad.kernels.distributions.concrete import PART
+from fastgrad.kernels.simd.intrinsics import bits, like, where
+from fastgrad.kernels.simd.vectors import LANES, filled, load, store
+from fastgrad.kernels.tiles import columns as col
+from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.check import any_nan
+
+
+@inline
+def marked(p):
+    """Return whether p is the `mark` of the likeliest outcome, -(1 - p)."""
+    sign = bits(p)
+    return sign < like(0, sign)
+
+
+@block
+def share(p, s, likeliest, rest, fold):
+    """Divide columns by s, and find rest = 1 - p of the likeliest, as the sum of the others."""
+    wide_vectors()
+    zero = like(0, p)
+    for c in range(0, p.shape[1], LANES):
+        inverse, top, total = like(1, p) / load(s, c), load(likeliest, c), filled(zero)
+        for start in range(0, p.shape[0], PART):
+            part = filled(zero)
+            for i in range(start, min(start + PART, p.shape[0])):
+                x = load(p, (i, c)) * inverse
+                store(p, (i, c), x)
+                part = part + where(top == np.int32(i), zero, x)
+            total = total + part
+        store(rest, c, total)
+    if fold:
+        col.fold_sum(rest)
+
+
+@block
+def mark(p, likeliest, rest):
+    """Replace p of the likeliest outcomes by -(1 - p)."""
+    for c in range(likeliest.size):
+        if likeliest[c] >= 0:
+            p[likeliest[c], c] = -rest[c]
+
+
+@kernel(cost=lambda logits, z: 2 * logits.size + z.size)
+def sample(chunk, chunks, logits, noise, z, bad, p):
+    """Draw z, shape (S, N), as `categorical_inverse.sample`; p, (N, K), = the marked softmax."""
+    key, first_sample, offset = noise
+    layout = tile.layout(*logits.shape, offset)
+    fold, real = layout.fold, logits.dtype
+    (e,) = tile.scratch(layout, 1, real)
+    m, s = tile.statistics(layout, 2, real)
+    arg, likeliest = tile.statistics(layout, 2, np.int32)
+    total = tile.empty((layout.columns,), np.float64)
+    sums = tile.empty((1 if fold else layout.depth, layout.columns), np.float64)
+    words = tile.empty((logits.itemsize // 4, 1, layout.columns), np.uint32)
+    for row in tile.rows(layout, chunk, chunks):
+        tile.load(e, logits, row, like(-np.inf, e))
+        col.argmax(e, m, likeliest, fold)
+        col.exponentiate(e, m, like(1, e), s, fold)
+        if fold:
+            accumulate(total, e)
+        else:
+            cumulate(sums, total, e)
+        bad[chunk] |= any_nan(total)
+        draw_rows(z, row, first_sample, offset, key, e, total, sums, arg, words, fold)
+        share(e, s, likeliest, m, fold)
+        mark(e, likeliest, m)
+        tile.store(p, e, row)
