@@ -8,7 +8,7 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad._typing import FloatArray, IntArray
-from fastgrad.distributions.discrete import Discrete
+from fastgrad.distributions.discrete import Discrete, Softmax
 from fastgrad.distributions.normalisation import partials
 from fastgrad.kernels.compiler.jit import MAX_CHUNKS
 from fastgrad.kernels.distributions import categorical_inverse as _inverse
@@ -23,12 +23,12 @@ def draw(
     noise: Any,
     z: IntArray,
     shape: tuple[int, ...],
-    softmax: FloatArray | None = None,
+    softmax: Softmax | None = None,
 ) -> None:
     """Fill z, (S, N), with categories of the rows, (N, K), of logits of a shape.
 
     Logits are refused as `fastgrad.sample` refuses them. With up to SEGMENT categories the marked
-    softmax, (N, K), can be kept: see `fastgrad.kernels.distributions.categorical_marked`.
+    softmax can be kept: see `Discrete.softmax_of`.
     """
     if rows.shape[1] <= _segments.SEGMENT:
         # The kernel sees invalid rows by the way: a pass of their own would cost it a sixth.
@@ -36,7 +36,7 @@ def draw(
         if softmax is None:
             _inverse.sample(rows, noise, z, bad)
         else:
-            _marked.sample(rows, noise, z, bad, softmax)
+            _marked.sample(rows, noise, z, bad, *softmax)
         if 1 in bad.tobytes():  # a few hundred bytes: `any` of an array takes ten times as long
             _validate.check_logits(rows, "logits", shape)
         return
@@ -54,7 +54,8 @@ def drawn(distribution: Discrete, num_samples: int, place: Any, *, keep: bool = 
     rows, shape = distribution.matrix, distribution.logits.shape
     z, softmax = np.empty((num_samples, len(rows)), np.int32), None
     if keep and rows.size >= LARGE and shape[-1] <= _segments.SEGMENT:
-        softmax = np.empty_like(rows)
+        n = len(rows)
+        softmax = np.empty_like(rows), np.empty(n, np.int32), np.empty(n, rows.dtype)
     draw(rows, place, z, shape, softmax)
     z = z if len(shape) == 2 else z.reshape(num_samples, *shape[:-1])
     if softmax is not None:

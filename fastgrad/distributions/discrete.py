@@ -12,7 +12,7 @@ import copy
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from fastgrad._typing import ArrayLike, FloatArray, IntArray
 from fastgrad.random import RNG, Key
 
 D = TypeVar("D", bound="Discrete")
+Softmax: TypeAlias = tuple[FloatArray, IntArray, FloatArray]
 
 
 class Discrete:
@@ -152,12 +153,13 @@ class Discrete:
         """Return what `drawn` does, and keep the softmax of the logits where drawing finds it."""
         return self.drawn(num_samples, key, sample_offset)
 
-    def softmax_of(self, z: Any) -> FloatArray | None:
-        """Return what `drawn_for_scores` kept of the draws z, and forget it; None if it did not.
+    def softmax_of(self, z: Any, *, forget: bool = True) -> Softmax | None:
+        """Return what `drawn_for_scores` kept of the draws z, if it did.
 
-        It is (N, K), marked: see `fastgrad.kernels.distributions.categorical_marked`.
+        That is the softmax, (N, K), the likeliest outcomes, (N,), and 1 less their softmax.
         """
-        drawn, softmax = vars(self).pop("_kept", (None, None))
+        own = vars(self)
+        drawn, softmax = (own.pop if forget else own.get)("_kept", (None, None))
         return softmax if drawn is z else None
 
     def shown(self, z: Any) -> FloatArray:

@@ -10,14 +10,18 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad._typing import Array, FloatArray, IntArray
-from fastgrad.distributions.discrete import Discrete
+from fastgrad.distributions.discrete import Discrete, Softmax
 from fastgrad.kernels.estimators import sums_by_outcome as _outcomes
 from fastgrad.kernels.estimators import sums_of_scores as _scores
 from fastgrad.kernels.tiles import features as _features
 from fastgrad.kernels.tiles import sums as _sums
 
 NO_BASELINE: FloatArray = np.empty(0)
-NO_SOFTMAX = {dtype: np.empty((0, 0), dtype) for dtype in _validate.REALS}
+ZERO: FloatArray = np.zeros(1)
+NO_SOFTMAX = {
+    dtype: (np.empty((0, 0), dtype), np.empty(0, np.int32), np.empty(0, dtype))
+    for dtype in _validate.REALS
+}
 NO_SUMS = {dtype: np.empty((0, 4), dtype) for dtype in _validate.REALS}
 INDEX = np.dtype(np.int32)
 
@@ -58,7 +62,8 @@ class Mean:
 
     def hold(self, x: FloatArray, shape: tuple[int, ...]) -> None:
         """Do as `add`, but when it is needed: x, (S, M), is read-only and stays as it is."""
-        self.settle()
+        if self.held is not None:
+            self.settle()
         if not self.count:
             self.shape, self.first, self.total = shape, x[0], np.zeros(x.shape[1])
         self.count, self.held = self.count + len(x), x
@@ -104,7 +109,7 @@ class CentredScores:
     sums: FloatArray
     mean: Mean
     last: tuple[Any, Any, Any, Any] | None
-    softmax: FloatArray | None
+    softmax: Softmax | None
     value: FloatArray | None
 
     def __init__(self, distribution: Discrete) -> None:
@@ -121,11 +126,12 @@ class CentredScores:
         if self.last is not None:
             self.settle()
         # A copy: f may return the same array again.
-        x = np.array(signal, order="C")
+        x, mean = np.array(signal, order="C"), self.mean
         x.setflags(write=False)
-        x = x.reshape(len(x), -1)
-        self.mean.hold(x, signal.shape[1:])
-        self.last = z, x, self.mean.first, self.mean.total
+        if x.ndim != 2:
+            x = x.reshape(len(x), -1)
+        mean.hold(x, signal.shape[1:])
+        self.last = z, x, mean.first, mean.total
 
     def settle(self) -> None:
         """Take the last block into the sums, which pays where more than one result is wanted."""
@@ -154,6 +160,8 @@ class CentredScores:
 
         The baseline is one number, or one for each example: of the shape of the mean.
         """
+        if type(baseline) is float and baseline == 0.0:
+            return self._finish(over, ZERO)
         return self._finish(over, np.array(baseline, np.float64).reshape(-1))
 
     def optimum(self) -> FloatArray:
@@ -167,7 +175,7 @@ class CentredScores:
         logits, d = self.logits, self.distribution
         seen = self.sums, self._last_block(), self.mean.count
         out, self.value = np.empty_like(logits), np.empty(self.mean.total.size, logits.dtype)
-        softmax = NO_SOFTMAX[logits.dtype] if self.softmax is None else self.softmax
+        softmax = self.softmax or NO_SOFTMAX[logits.dtype]
         about = (baseline, optimal), (logits, d.single_logit, softmax)
         _scores.centre(*seen, over, *about, self.value, out)
         return out if out.shape == d.logits.shape else out.reshape(d.logits.shape)
@@ -192,8 +200,13 @@ def _indices(z: Array, below: int) -> IntArray:
         return _validate.whole_numbers(np.array(z, INDEX, order="C"), below)
 
 
-def mean_features(distribution: Discrete) -> FloatArray:
-    """Return the mean of the features, (N, num_features): softmax or sigmoid of the logits."""
+def mean_features(distribution: Discrete, softmax: Softmax | None = None) -> FloatArray:
+    """Return the mean of the features, (N, num_features): softmax or sigmoid of the logits.
+
+    If that has been kept, it is not found again.
+    """
+    if softmax is not None:
+        return softmax[0]
     p = np.empty_like(distribution.matrix)
     kernel = _features.sigmoids if distribution.single_logit else _features.softmax
     kernel(distribution.matrix, p)

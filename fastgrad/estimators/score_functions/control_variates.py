@@ -15,7 +15,7 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad._typing import FloatArray, IntArray
-from fastgrad.distributions.discrete import Discrete
+from fastgrad.distributions.discrete import Discrete, Softmax
 from fastgrad.estimators.base import Estimate, estimate
 from fastgrad.estimators.score_functions.gradient_controls import (
     Expansion,
@@ -56,6 +56,7 @@ class MuProp(ScoreFunction):
 
     name = "muprop"
     unbiased = True
+    weighs = True
     needs: ClassVar[tuple[str, ...]] = ("f", "grad")
     asks: ClassVar[tuple[str, ...]] = ("score", "mean")
     evaluations = "S + 1"
@@ -67,7 +68,8 @@ class MuProp(ScoreFunction):
         """Evaluate f at the outcomes and, the first time, f and its gradient at the mean."""
         expansion = None
         if offset == 0:
-            mu = _validate.frozen(mean_of(distribution))
+            softmax = distribution.softmax_of(draws, forget=False)
+            mu = _validate.frozen(mean_of(distribution, softmax))
             x = mu.reshape(1, *distribution.feature_shape)
             values, gradient = objective.relaxed_and_gradient(distribution, x)
             expansion = mu, values.signal[0].copy(), gradient  # f may reuse its buffer
@@ -138,11 +140,13 @@ class DoubleCV(ScaledControls):
         z: IntArray,
         shape: tuple[int, ...],
         gradient: FloatArray,
+        softmax: Softmax | None,
         out: FloatArray,
     ) -> None:
         """Fill out[0] with J mean(f') less RLOO of the linear terms."""
-        kind = Linear if distribution.one_hot else StructuredLinear
-        linear, scores = kind(distribution, z, gradient, shape), score_sums(distribution)
+        given, scores = (distribution, z, gradient, shape), score_sums(distribution)
+        linear = Linear(*given, softmax) if distribution.one_hot else StructuredLinear(*given)
         scores.add(z, linear.sums)
         product = linear.product.reshape(out[0].shape)
-        np.subtract(product / len(z), scores.total(len(z) - 1), out=out[0, ...])
+        np.divide(product, len(z), out=out[0, ...])
+        out[0] -= scores.total(len(z) - 1)

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad._typing import FloatArray, IntArray
-from fastgrad.distributions.discrete import Discrete
+from fastgrad.distributions.discrete import Discrete, Softmax
 from fastgrad.estimators.base import Estimate, by_options, estimate
 from fastgrad.estimators.score_functions.baselines import Regression
 from fastgrad.estimators.score_functions.reinforce import ScoreFunction
@@ -38,6 +38,7 @@ class ScaledControls(ScoreFunction):
 
     weights: ClassVar[tuple[float, ...]]
     unbiased = True
+    weighs = True
     needs: ClassVar[tuple[str, ...]] = ("grad",)
     min_samples = 2
     pools: ClassVar[bool] = by_options(lambda run: run.scale is None)
@@ -67,6 +68,7 @@ class ScaledControls(ScoreFunction):
     ) -> Estimate:
         """Make the estimate of one pair (outcomes, (`Values`, gradients of f))."""
         ((z, (f_z, gradient)),) = blocks
+        softmax = distribution.softmax_of(z)
         value, scores = Mean(), score_sums(distribution)
         value.add(f_z.value)
         scores.add(z, f_z.signal)
@@ -74,7 +76,8 @@ class ScaledControls(ScoreFunction):
         count, shape = len(self.weights), distribution.logits.shape
         # Controls, and then the estimate: as rows, what regression learns from.
         rows = np.empty((count + 1, math.prod(shape)), distribution.logits.dtype)
-        self.controls(distribution, z, signal.shape, gradient, rows[:count].reshape(count, *shape))
+        given = distribution, z, signal.shape, gradient, softmax
+        self.controls(*given, rows[:count].reshape(count, *shape))
         grad = rows[count]
         grad[:] = scores.total(len(z) - 1).reshape(-1)
         weights = np.array(self.weights) * (1.0 if self.scale is None else self.scale)
@@ -94,9 +97,13 @@ class ScaledControls(ScoreFunction):
         z: IntArray,
         shape: tuple[int, ...],
         gradient: FloatArray,
+        softmax: Softmax | None,
         out: FloatArray,
     ) -> None:
-        """Fill out with control variates, each of the shape of the logits; `shape` is (S, M)."""
+        """Fill out with control variates, each of the shape of the logits; `shape` is (S, M).
+
+        The softmax is what `Discrete.softmax_of` returns of z.
+        """
         raise NotImplementedError
 
 
@@ -127,9 +134,14 @@ class Linear:
     total: FloatArray
 
     def __init__(
-        self, distribution: Discrete, z: IntArray, gradient: FloatArray, shape: tuple[int, ...]
+        self,
+        distribution: Discrete,
+        z: IntArray,
+        gradient: FloatArray,
+        shape: tuple[int, ...],
+        softmax: Softmax | None = None,
     ) -> None:
-        self.mu = _validate.frozen(mean_features(distribution))
+        self.mu = _validate.frozen(mean_features(distribution, softmax))
         self.z = outcomes(distribution, z)
         self.gradient = _validate.frozen(gradient.reshape(len(z), *self.mu.shape))
         self.total = np.empty_like(self.mu)
@@ -177,9 +189,9 @@ class StructuredLinear:
         self.product = distribution.mean_vjp(gradient.sum(axis=0))
 
 
-def mean_of(distribution: Any) -> FloatArray:
+def mean_of(distribution: Any, softmax: Softmax | None = None) -> FloatArray:
     """Return the mean of the features, as `Expansion` takes it."""
-    return mean_features(distribution) if distribution.one_hot else distribution.mean()
+    return mean_features(distribution, softmax) if distribution.one_hot else distribution.mean()
 
 
 class Expansion:

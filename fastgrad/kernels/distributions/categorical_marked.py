@@ -52,21 +52,31 @@ def mark(p, likeliest, rest):
             p[likeliest[c], c] = -rest[c]
 
 
+@block
+def mark_rows(p, k, likeliest, rest):
+    """Do as `mark` for rows of K, flat."""
+    for r in range(likeliest.size):
+        p[r * k + np.int64(likeliest[r])] = -rest[r]
+
+
 @kernel(cost=lambda logits, z: 2 * logits.size + z.size)
-def sample(chunk, chunks, logits, noise, z, bad, p):
-    """Draw z, shape (S, N), as `categorical_inverse.sample`; p, (N, K), = the marked softmax."""
+def sample(chunk, chunks, logits, noise, z, bad, p, likeliest, rest):
+    """Draw z, shape (S, N), as `categorical_inverse.sample`.
+
+    p, (N, K), = the softmax, and what marks it: the likeliest outcomes, and 1 - p of these, (N,).
+    """
     key, first_sample, offset = noise
     layout = tile.layout(*logits.shape, offset)
     fold, real = layout.fold, logits.dtype
     (e,) = tile.scratch(layout, 1, real)
     m, s = tile.statistics(layout, 2, real)
-    arg, likeliest = tile.statistics(layout, 2, np.int32)
+    arg, top = tile.statistics(layout, 2, np.int32)
     total = tile.empty((layout.columns,), np.float64)
     sums = tile.empty((1 if fold else layout.depth, layout.columns), np.float64)
     words = tile.empty((logits.itemsize // 4, 1, layout.columns), np.uint32)
     for row in tile.rows(layout, chunk, chunks):
         tile.load(e, logits, row, like(-np.inf, e))
-        col.argmax(e, m, likeliest, fold)
+        col.argmax(e, m, top, fold)
         col.exponentiate(e, m, like(1, e), s, fold)
         if fold:
             accumulate(total, e)
@@ -74,6 +84,7 @@ def sample(chunk, chunks, logits, noise, z, bad, p):
             cumulate(sums, total, e)
         bad[chunk] |= any_nan(total)
         draw_rows(z, row, first_sample, offset, key, e, total, sums, arg, words, fold)
-        share(e, s, likeliest, m, fold)
-        mark(e, likeliest, m)
+        share(e, s, top, m, fold)
         tile.store(p, e, row)
+        tile.store_categories(likeliest, top, row, fold)
+        tile.store_statistics(rest, m, row, fold)

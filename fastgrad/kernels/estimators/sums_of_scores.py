@@ -6,7 +6,7 @@ Oracle: tests/estimators/score_functions/test_reinforce.py, `test_reinforce_is_i
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, inline, kernel, wide_vectors
-from fastgrad.kernels.distributions.categorical_marked import mark, marked, share
+from fastgrad.kernels.distributions.categorical_marked import mark, mark_rows, marked, share
 from fastgrad.kernels.estimators.sums_by_outcome import begin, last_row, load_cells, take, width
 from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.pairs import load_pairs
@@ -138,14 +138,14 @@ def centre(chunk, chunks, sums, last, samples, over, about, distribution, value,
 
     about is (baseline, optimal). With a baseline, (M,) or one for all, out is the sum of
     (x - baseline) score; if optimal, that of (x - optimum of each coordinate) score, both given the
-    logits. distribution is (logits, whether each is alone, their marked softmax, or nothing where
-    that is to be found). last are samples z with signals x that are not in the sums yet, (z, x, the
-    signal from which sums count, the sum of those that are in the sums, less that): a tile is
-    finished while it is in L1.
+    logits. distribution is (logits, whether each is alone, what `categorical_marked.sample` has
+    kept of them, or nothing). last are samples z with signals x that are not in the sums yet,
+    (z, x, the signal from which sums count, the sum of those that are in the sums, less that): a
+    tile is finished while it is in L1.
     """
     z, x, first, _ = last
     baseline, optimal = about
-    logits, single, softmax = distribution
+    logits, single, (whole, likeliest, gaps) = distribution
     n, k = out.shape
     layout, real = tile.layout(n, k), out.dtype
     fold, columns, weighed = layout.fold, layout.columns, optimal or baseline.size > 0
@@ -178,22 +178,19 @@ def centre(chunk, chunks, sums, last, samples, over, about, distribution, value,
         if not ready:
             spread(m[here], deviation, origin, row * k, per * k)
         if weighed:
-            shares = q
-            if len(softmax):
-                shares = tile.flattened(softmax)[row * k : end * k]
-                if target.size % LANES:
-                    assign(q[here], shares)
-                    shares = q
+            if len(whole):
+                assign(q[here], tile.flattened(whole)[row * k : end * k])
+                mark_rows(q, k, likeliest[row:end], gaps[row:end])
             else:
                 mean_features(p, logits, row, s, arg, rest, single, fold)
                 mark(p, arg, rest)
                 tile.store(q[: height * k].reshape((height, k)), p, 0)
             if optimal:
-                optimal_rows(y, own, m, samples, inverse, shares)
+                optimal_rows(y, own, m, samples, inverse, q)
             else:
                 if not ready:
                     spread(moved[here], shift, origin, row * k, per * k)
-                score_rows(y, own, m, moved, samples, inverse, shares)
+                score_rows(y, own, m, moved, samples, inverse, q)
         else:
             centre_rows(y, own, m, samples, inverse)
         ready = cells == 1 and end - row == height  # what belongs to the cell is there already

@@ -60,19 +60,21 @@ class PooledScores:
 
     distribution: Discrete
     mean: Mean
-    p: FloatArray
+    p: FloatArray | None
     squares: FloatArray
 
     def __init__(self, distribution: Discrete) -> None:
         self.distribution = distribution
         self.mean = Mean()
         self.kept: list[tuple[IntArray, FloatArray, FloatArray]] = []
-        self.p = mean_features(distribution)
-        self.squares = squared_scores(distribution, self.p)
+        self.p = None
 
     def add(self, z: IntArray, signal: FloatArray) -> None:
         """Take outcomes (S, *batch) and their signal, whose shape is a leading part of theirs."""
         d = self.distribution
+        if self.p is None:
+            self.p = mean_features(d, d.softmax_of(z))
+            self.squares = squared_scores(d, self.p)
         flat, _ = _validate.categories(z, d.batch_shape, d.num_outcomes)
         self.mean.add(signal)
         x = np.array(signal, np.float64).reshape(len(signal), -1)

@@ -40,6 +40,8 @@ class Regression:
     def solve(self, ridge: FloatArray) -> FloatArray:
         """Return the coefficients, each with its ridge penalty: zero before any call."""
         gram = self.past["gram"]
+        if len(ridge) == 1 and (square := gram[0, 0] + ridge[0]) > np.finfo(np.float64).tiny:
+            return gram[:1, -1] * (1 / square)  # as `lstsq`, which takes twenty times as long
         return np.linalg.lstsq(gram[:-1, :-1] + np.diag(ridge), gram[:-1, -1], rcond=None)[0]
 
     def learn(self, rows: FloatArray, decay: float) -> dict[str, FloatArray]:

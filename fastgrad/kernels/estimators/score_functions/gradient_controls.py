@@ -105,34 +105,38 @@ def linear_terms(chunk, chunks, g, p, z, total, product, out):
 
 
 @block
-def surrogates(y, x, t, scale, arg, s, whole, fold):
-    """y = scale (t - x); y + s = w with the variable at each category: whole, plus y less its own.
+def find_rest(s, x, t, scale, arg, whole, fold):
+    """s = whole less scale (t - x) at the outcome: what w has of the other variables.
 
-    What w has of the mean features is the same at all of them.
+    What w has of the mean features is the same at all categories.
     """
     wide_vectors()
-    for c in range(0, y.shape[1], LANES):
-        mine, winner = filled(like(0, y)), load(arg, c)
-        for i in range(y.shape[0]):
-            v = scale * (load(t, (i, c)) - load(x, (i, c)))
-            store(y, (i, c), v)
-            mine = where(winner == np.int32(i), v, mine)
-        store(s, c, mine)
+    columns = s.size
+    first, second = t.reshape(t.size), x.reshape(x.size)
+    for c in range(columns):
+        # Unsigned: no wraparound to test.
+        i = np.uint64(max(arg[c], 0)) * np.uint64(columns) + np.uint64(c)
+        mine = scale * (first[i] - second[i])
+        s[c] = where(arg[c] >= 0, mine, like(0, s))
     if fold:
         col.fold_sum(s)
-    for c in range(0, y.shape[1], LANES):
+    for c in range(0, columns, LANES):
         store(s, c, load(whole, c) - load(s, c))
 
 
 @block
-def add_steps(a, b, y, q, s, size, arg, fold):
-    """Add p w to a and p |w| to b, less their sums over categories at the outcome: of |w|, size."""
+def add_steps(a, b, x, t, scale, q, s, size, arg, fold):
+    """Add p w to a and p |w| to b, less their sums over categories at the outcome: of |w|, size.
+
+    With the variable at each category, w is scale (t - x) + s.
+    """
     wide_vectors()
-    zero = filled(like(0, y))
-    for c in range(0, y.shape[1], LANES):
+    zero = filled(like(0, x))
+    for c in range(0, x.shape[1], LANES):
         base, sums, sizes = load(s, c), zero, zero
-        for i in range(y.shape[0]):
-            v = load(q, (i, c)) * (load(y, (i, c)) + base)
+        for i in range(x.shape[0]):
+            y = scale * (load(t, (i, c)) - load(x, (i, c)))
+            v = load(q, (i, c)) * (y + base)
             store(a, (i, c), load(a, (i, c)) + v)
             store(b, (i, c), load(b, (i, c)) + abs(v))
             sums, sizes = sums + v, sizes + abs(v)
@@ -159,10 +163,10 @@ def stein(chunk, chunks, g, p, z, total, w, size, linear, rectified):
     (N, K). w is (S, M); size becomes the E|w| of variables: (S, N).
     """
     samples, n, k = g.shape
-    layout = tile.layout(n, k, 0, tile.FOLD)  # the fewest columns: six tiles stay in L1
+    layout = tile.layout(n, k, 0, tile.FOLD)  # the fewest columns: five tiles stay in L1
     fold, real = layout.fold, p.dtype
     zero, scale = like(0, p), like(1.0 / (samples - 1), p)
-    t, y, q, x, a, b = tile.scratch(layout, 6, real)
+    t, q, x, a, b = tile.scratch(layout, 5, real)
     s, sizes = tile.statistics(layout, 2, real)
     shape = samples, layout.columns
     sums, arg = tile.empty(shape, real), tile.empty(shape, np.int32)
@@ -176,8 +180,8 @@ def stein(chunk, chunks, g, p, z, total, w, size, linear, rectified):
         b[:] = zero
         for i in range(samples):
             tile.load(x, g[i], row, zero)
-            surrogates(y, x, t, scale, arg[i], s, sums[i], fold)
-            add_steps(a, b, y, q, s, sizes, arg[i], fold)
+            find_rest(s, x, t, scale, arg[i], sums[i], fold)
+            add_steps(a, b, x, t, scale, q, s, sizes, arg[i], fold)
             tile.store_statistics(size[i], sizes, row, fold)
         tile.store(linear, a, row)
         tile.store(rectified, b, row)

@@ -34,6 +34,7 @@ def categories(chunk, chunks, where, first, logits, noise, samples, width, about
     cells, n = value.size, len(logits)
     z, x = np.empty(samples * width * (n // max(cells, 1)), np.int32), np.empty(samples * width)
     zeros, none = np.zeros(width), np.empty((0, 4), out.dtype)
+    unknown = none, np.empty(0, np.int32), none.reshape(0)
     bad = np.zeros(1, np.bool_)
     for b in chunk_range(bands.count(cells, width), chunk, chunks):
         head, tail, low, high = bands.bounds(b, width, cells, n)
@@ -42,7 +43,7 @@ def categories(chunk, chunks, where, first, logits, noise, samples, width, about
         draw(0, 1, rows, (key, first_sample, offset + low), own, bad)
         evaluate(where, first + head, (f, own))
         last, centres = (own, f, f[0], zeros), (of_cells(baseline, head, tail), optimal)
-        of = rows, False, none
+        of = rows, False, unknown
         centre(0, 1, none, last, samples, over, centres, of, means, out[low:high])
 
 
@@ -54,6 +55,7 @@ def sites(chunk, chunks, where, first, logits, noise, samples, width, about, val
     cells, n = value.size, len(logits)
     z, x = np.empty(samples * width * (n // max(cells, 1)), np.int32), np.empty(samples * width)
     zeros, none = np.zeros(width), np.empty((0, 4), out.dtype)
+    unknown = none, np.empty(0, np.int32), none.reshape(0)
     flat = logits.reshape(n)
     for b in chunk_range(bands.count(cells, width), chunk, chunks):
         head, tail, low, high = bands.bounds(b, width, cells, n)
@@ -62,5 +64,5 @@ def sites(chunk, chunks, where, first, logits, noise, samples, width, about, val
         draw_sites(0, 1, flat[low:high], (key, first_sample, offset + low), own)
         evaluate(where, first + head, (f, own))
         last, centres = (own, f, f[0], zeros), (of_cells(baseline, head, tail), optimal)
-        of = rows, True, none
+        of = rows, True, unknown
         centre(0, 1, none, last, samples, over, centres, of, means, out[low:high])
