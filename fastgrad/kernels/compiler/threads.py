@@ -51,7 +51,8 @@ def limit():
 
 def count():
     """Return how many threads a call from this thread may use: Numba can mask some of its own."""
-    return min(limit(), numba.get_num_threads()) if parallel._is_initialized else limit()
+    # `numba.get_num_threads` locks out other processes first, to see that threads have started.
+    return min(limit(), parallel._get_num_threads()) if parallel._is_initialized else limit()
 
 
 @contextlib.contextmanager
