@@ -109,19 +109,20 @@ class CentredScores:
     sums: FloatArray
     mean: Mean
     last: tuple[Any, Any, Any, Any] | None
-    softmax: Softmax | None
+    drawn: Any  # the first block's outcomes
+    softmax: Softmax | None  # kept of them
     value: FloatArray | None
 
     def __init__(self, distribution: Discrete) -> None:
         self.distribution = distribution
         self.logits = distribution.matrix
-        self.sums, self.softmax = NO_SUMS[self.logits.dtype], None
+        self.sums, self.drawn, self.softmax = NO_SUMS[self.logits.dtype], None, None
         self.mean, self.last, self.value = Mean(), None, None
 
     def add(self, z: IntArray, signal: Array) -> None:
         """Take outcomes (S, *batch) and their signal, whose shape is a leading part of theirs."""
-        if self.softmax is None:
-            self.softmax = self.distribution.softmax_of(z)
+        if self.drawn is None:
+            self.drawn = z
         z = outcomes(self.distribution, z)
         if self.last is not None:
             self.settle()
@@ -175,6 +176,9 @@ class CentredScores:
         logits, d = self.logits, self.distribution
         seen = self.sums, self._last_block(), self.mean.count
         out, self.value = np.empty_like(logits), np.empty(self.mean.total.size, logits.dtype)
+        weighed = optimal or baseline is not NO_BASELINE
+        if weighed and self.softmax is None:
+            self.softmax = d.softmax_of(self.drawn)
         softmax = self.softmax or NO_SOFTMAX[logits.dtype]
         about = (baseline, optimal), (logits, d.single_logit, softmax)
         _scores.centre(*seen, over, *about, self.value, out)
