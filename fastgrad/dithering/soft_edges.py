@@ -182,8 +182,8 @@ def _exact(values: Array, alpha: ByteArray, colors: int) -> tuple[ByteArray, Byt
     """Return all colours and degrees of opacity of a picture, if they are no more than so many."""
     if values.dtype != np.uint8:
         return None
-    whole = np.dstack([np.where(alpha[..., None] > 0, values, 0), alpha]).astype(np.uint8)
-    codes = whole.view(np.uint32).ravel()
+    whole = np.dstack([np.where(alpha[..., None] > 0, values, 0), alpha])
+    codes = whole.astype(np.uint8, order="C").view(np.uint32).ravel()
     if len(np.unique(codes[:: 1 + len(codes) // SAMPLE])) > colors:
         return None
     found = np.unique(codes)

@@ -7,13 +7,16 @@ from fastgrad.dithering.pictures import transparency
 from fastgrad.dithering.soft_edges import dither_soft, is_soft
 
 
+def photo(side):
+    Image, resources = pytest.importorskip("PIL.Image"), pytest.importorskip("importlib.resources")
+    with resources.as_file(resources.files("fastgrad") / "data" / "astronaut.jpg") as path:
+        return np.asarray(Image.open(path).convert("RGB").resize((side, side)))
+
+
 @pytest.fixture
 def vignette():
     """A photo whose edges fade, as in the report on which the bounds are set."""
-    Image, resources = pytest.importorskip("PIL.Image"), pytest.importorskip("importlib.resources")
-    photo = resources.files("fastgrad") / "data" / "astronaut.jpg"
-    with resources.as_file(photo) as path:
-        values = np.asarray(Image.open(path).convert("RGB").resize((256, 256)))
+    values = photo(256)
     y, x = np.mgrid[:256, :256]
     alpha = np.clip((128 - np.hypot(x - 128, y - 128)) / 64 * 255, 0, 255)
     return values, alpha.astype(np.uint8)
@@ -50,6 +53,38 @@ def test_a_vignette_is_better_than_pngquants(vignette, colors, off, mean):
     assert (found.opacity[found.indices][alpha == 0] == 0).all()
 
 
+@pytest.mark.parametrize(
+    ("kind", "colors", "off", "mean", "opacity"),
+    [
+        ("fade", 4, 128, 28.26, 29.49),
+        ("half", 3, 100, 38.32, 27.02),
+        ("half", 4, 110, 34.48, 29.21),
+        ("glow", 3, 81, 12.84, 13.10),
+        ("glow", 4, 63, 9.17, 9.35),
+        ("shadow", 4, 130, 19.63, 13.31),
+    ],
+)
+def test_few_entries_are_as_good_as_pngquants(kind, colors, off, mean, opacity):
+    """Beside the best that pngquant 2.17 and imagequant 1.1.5 have of each."""
+    y, x = np.mgrid[:64, :64]
+    far = np.hypot(x - 32, y - 32)
+    values, alpha = photo(64), np.linspace(0, 255, 64)[None]
+    if kind == "half":
+        alpha = np.linspace(60, 255, 64)[:, None]
+    elif kind == "glow":
+        values, alpha = np.uint8([250, 180, 40]), np.rint(255 * np.exp(-((far / 12.5) ** 2)))
+    elif kind == "shadow":
+        values = np.where(far[..., None] < 20, values, 0).astype(np.uint8)
+        alpha = np.where(far < 20, 255, np.clip((30 - far) * 15, 0, 255))
+    values = np.broadcast_to(values, (64, 64, 3))
+    alpha = np.broadcast_to(alpha, (64, 64)).astype(np.uint8)
+    found = dither_soft(values, alpha, colors)
+    most, average = errors(found, values, alpha)
+    assert most <= off
+    assert average <= mean
+    assert np.abs(found.opacity[found.indices].astype(int) - alpha).mean() <= opacity
+
+
 @pytest.mark.parametrize("colors", [2, 3, 16])
 def test_no_more_entries_than_asked_for(colors):
     rng = np.random.default_rng(colors)
@@ -83,7 +118,8 @@ def test_a_solid_stays_solid(colors):
 def test_few_entries_are_exact():
     entries = np.uint8([[0, 0, 0, 0], [255, 0, 0, 51], [0, 255, 0, 102], [10, 20, 30, 255]])
     picture = entries[np.random.default_rng(0).integers(0, 4, (16, 16))]
-    found = dither_soft(picture[..., :3], picture[..., 3], 8)
+    planar = np.asfortranarray(picture)  # as other libraries lay pictures out
+    found = dither_soft(planar[..., :3], planar[..., 3], 8)
     whole = np.column_stack([found.palette, found.opacity])
     np.testing.assert_array_equal(whole[found.indices], picture)
     real = dither_soft(np.float32(picture[..., :3] / 255), picture[..., 3], 8)

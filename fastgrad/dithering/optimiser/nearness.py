@@ -12,6 +12,8 @@ SAMPLE = 1 << 16  # pixels, approximately
 MOST, EVEN, POWER = 0.65, 1.45, -0.6  # of all opacity a pixel's may be off MOST or EVEN K^POWER
 SLOW = 1 / 16  # of all opacity: a step from a pixel to the next that is no edge
 GRAIN = 0.5  # how much further off than from the nearest entry, where there are only such steps
+SPARE, ROOT = 0.97, 0.25  # SPARE K^ROOT times as far as the degree that is farthest from an entry
+SLIGHT = 1 / 20  # of all opacity: to be off by less is no matter
 AT_ONCE = 4096  # pixels
 BEYOND = np.float32(1e6)  # what it costs to be beyond the limit, beside squared errors
 
@@ -21,7 +23,9 @@ def limit(planes: FloatArray, palette: FloatArray, full: float | np.floating) ->
 
     That is no further than the opacity of any pixel is from its nearest entry, nor than a share of
     all opacity that falls with the number of entries. Where opacity changes slowly, grain between
-    degrees is better than steps, and it may be more than from the nearest entry, by half.
+    degrees is better than steps, and it may be more than from the nearest entry, by half. Nor is it
+    much further than any pixel must be off: with few entries what is won by grain is little, with
+    many the nearest in colour often has not the nearest opacity.
 
     Parameters
     ----------
@@ -51,8 +55,12 @@ def limit(planes: FloatArray, palette: FloatArray, full: float | np.floating) ->
     steps[1:] = np.maximum(steps[1:], np.abs(np.diff(seen, axis=0)))
     steps = steps[(seen > 0) & (seen < full)]
     slow = np.count_nonzero(steps < SLOW * full) / max(1, steps.size)
-    most = full * min(MOST, EVEN * len(palette) ** POWER)
-    return float(min(most, off * (1 + GRAIN * slow)))
+    degrees = np.flatnonzero(np.bincount(np.rint(seen.ravel() * (255 / full)).astype(np.intp)))
+    apart = np.abs(degrees[:, None] / 255 - palette[:, -1] / full).min(axis=1)
+    colors = len(palette)
+    must = SPARE * colors**ROOT * float(apart.max())
+    most = min(MOST, EVEN * colors**POWER, max(SLIGHT, must))
+    return float(min(full * most, off * (1 + GRAIN * slow)))
 
 
 def nearest(image: FloatArray, palette: FloatArray) -> ByteArray:
