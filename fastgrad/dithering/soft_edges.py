@@ -31,7 +31,7 @@ from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.result import Dithering, Progress, metrics
 from fastgrad.random import RNG
 
-__all__ = ["SWEEPS", "dither_soft", "is_soft", "viewed"]
+__all__ = ["SWEEPS", "dither_soft", "is_soft", "opacity_limit", "viewed"]
 
 OPAQUE = 250 / 255  # opacity of an entry from which on it is opaque
 ITERATIONS = 20  # of k-means
@@ -67,6 +67,7 @@ def dither_soft(
     viewing: Viewing | None = None,
     pace: Pace | None = None,
     rate: float = 0.0,
+    most: float | None = None,
     rng: RNG = 0,
     callback: Callable[[Progress], object] | None = None,
 ) -> Dithering:
@@ -92,6 +93,8 @@ def dither_soft(
         How long to work.
     rate : float, optional
         What a bit per pixel of the file costs, as a loss.
+    most : float, optional
+        How far a pixel's opacity may be off; by default `opacity_limit` of this picture.
     rng : int, Key, SeedSequence or Generator, optional
         Source of randomness.
     callback : callable, optional
@@ -135,7 +138,8 @@ def dither_soft(
             for share in RISING:
                 search.renew(rate * share)
                 search.sweep()
-        brought_near(picture, loss.planes, rounded, limit(loss.planes, rounded, OPACITY), alpha > 0)
+        allowed = limit(loss.planes, rounded, OPACITY) if most is None else most
+        brought_near(picture, loss.planes, rounded, allowed, alpha > 0)
         errors = loss.errors(picture, rounded)
         losses, measured = (*history, errors[0]), metrics(loss, picture, rounded, errors)
         if entries is None:
@@ -150,6 +154,8 @@ def dither_soft(
         palette = premultiplied_entries(*given)
     frame: dict[str, Any] = {"previous": previous, "gap": np.multiply(flicker, spacing(palette))}
     indices, sample, taken = nearest(image, palette), Sample(loss), 0.0
+    if previous is not None:  # what is still begins as it was
+        indices = np.where(np.asarray(flicker) > 0, previous, indices)
     history: list[float] = []
     for i in range(ROUNDS):
         began, search = time.perf_counter(), Search(loss, indices, palette, **frame)
@@ -164,6 +170,25 @@ def dither_soft(
         palette = sample.fit(tiles, palette, locked=len(clear), bounds=(-float(MIDDLE), 1.0))
         palette = _entries(_firm(palette, indices, image))[2]
     return finished()
+
+
+def opacity_limit(
+    values: Array, alpha: ByteArray | None, entries: tuple[ByteArray, ByteArray]
+) -> float:
+    """Return how far a pixel's opacity may be off in given entries, in the space of the loss.
+
+    Frames of an animation have the largest of theirs: what is still would else change with it.
+
+    Examples
+    --------
+    >>> values, degrees = np.zeros((1, 3, 3), np.uint8), np.uint8([[0, 102, 255]])
+    >>> limit = opacity_limit(values, degrees, (np.zeros((2, 3), np.uint8), np.uint8([0, 255])))
+    >>> round(limit / float(OPACITY), 2)
+    0.4
+    """
+    alpha = np.full(values.shape[:2], 255, np.uint8) if alpha is None else alpha
+    planes = premultiplied(values, alpha).transpose(2, 0, 1)
+    return limit(planes, premultiplied_entries(*entries), OPACITY)
 
 
 def viewed(viewing: Viewing) -> Viewing:

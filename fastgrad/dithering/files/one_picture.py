@@ -21,7 +21,7 @@ from fastgrad.dithering.metrics.ssimulacra2 import Ssimulacra2
 from fastgrad.dithering.optimiser.tones import ToneMap, fit_tones
 from fastgrad.dithering.pictures import animation, images, own_palettes, transparency
 from fastgrad.dithering.pictures.inputs import Swatches
-from fastgrad.dithering.soft_edges import dither_soft, is_soft
+from fastgrad.dithering.soft_edges import dither_soft, is_soft, opacity_limit
 
 CHOOSING = {"max_bytes", "quality"}  # options that choose the number of colours
 QUICK = 1.0  # seconds of work after which an interrupt leaves a quick picture, if no better one
@@ -256,7 +256,8 @@ class _Work:
         options: dict[str, Any] = {"flicker": animation.FLICKER} | self.options
         asked = {name: options[name] for name in Viewing.__dataclass_fields__ if name in options}
         viewing = Viewing(**asked)
-        previous, before = None, np.empty(0)
+        previous, before, entries = None, np.empty(0), (palette, opacity)
+        most = max(opacity_limit(f.values, f.alpha, entries) for f in self.prepared())
         for frame in self.prepared():
             values = _with_opacity(frame)
             still = 0 if previous is None else (values == before).all(axis=-1)
@@ -264,7 +265,8 @@ class _Work:
                 frame.values,
                 np.full(values.shape[:2], 255, np.uint8) if frame.alpha is None else frame.alpha,
                 len(palette),
-                entries=(palette, opacity),
+                entries=entries,
+                most=most,
                 previous=previous,
                 flicker=options["flicker"] * still,
                 viewing=viewing,

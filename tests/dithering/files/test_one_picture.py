@@ -10,6 +10,7 @@ from fastgrad.dithering.files import one_picture, outcome
 from fastgrad.dithering.pictures import images
 
 Image = pytest.importorskip("PIL.Image")
+ImageSequence = pytest.importorskip("PIL.ImageSequence")
 y, x = np.mgrid[:16, :24]
 VALUES = np.stack([9 * x, 15 * y, 255 - 9 * x], axis=-1).astype(np.uint8)
 SETTINGS = outcome.Settings(None, None, False, 4, "keep", None, {"speed": 9})
@@ -54,6 +55,20 @@ def test_an_animation_with_soft_edges_has_no_more_entries_than_asked_for(tmp_pat
             assert np.abs(premultiplied[0] - premultiplied[1]).mean() < 6
     entries = np.unique(np.concatenate([_rgba(tmp_path / "b.png", i) for i in range(4)]), axis=0)
     assert len(entries) <= 24
+
+
+def test_what_is_still_stays_where_opacity_is_soft(tmp_path):
+    """Also where another part of the first frame is off by more than any of the second."""
+    alpha = np.tile(np.linspace(165, 242, 48).astype(np.uint8), (2, 32, 1))
+    alpha[0, 28:, 40:] = 89
+    values = np.random.default_rng(0).integers(0, 256, (4, 6, 3)).repeat(8, 0).repeat(8, 1)
+    first, second = (Image.fromarray(np.dstack([values, a]).astype(np.uint8)) for a in alpha)
+    first.save(tmp_path / "a.png", save_all=True, append_images=[second], duration=80)
+    (done,) = fg.dither_files(tmp_path / "a.png", output=tmp_path / "b.png", colors=8)
+    assert done.error is None
+    with Image.open(tmp_path / "b.png") as found:
+        shown = [np.asarray(frame.convert("RGBA")) for frame in ImageSequence.Iterator(found)]
+    assert (shown[0] != shown[1])[:20].any(axis=-1).mean() < 0.04
 
 
 def _rgba(path, i):
