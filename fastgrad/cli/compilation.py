@@ -12,7 +12,7 @@ from fastgrad import precompile
 from fastgrad.cli.messages import printable
 from fastgrad.cli.options import Option, option
 from fastgrad.cli.values import number
-from fastgrad.dithering.pictures.images import FileError
+from fastgrad.dithering.pictures.file_errors import FileError
 
 
 def group(text: str) -> str:

@@ -18,7 +18,7 @@ from fastgrad.dithering.pictures import (
     png,
     presets,
 )
-from fastgrad.dithering.pictures.images import of_option
+from fastgrad.dithering.pictures.file_errors import of_option
 from fastgrad.dithering.pictures.presets import PRESETS, Preset
 
 PALETTE: dict[str, tuple[Option, ...]] = {

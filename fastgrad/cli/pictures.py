@@ -22,7 +22,7 @@ from fastgrad.dithering.files.outcome import Settings, failure
 from fastgrad.dithering.optimiser.tile_limits import Tiles
 from fastgrad.dithering.pictures import masks, palette_files
 from fastgrad.dithering.pictures.dot_gains import EXCLUDES, dot_gain_for
-from fastgrad.dithering.pictures.images import FileError, of_option
+from fastgrad.dithering.pictures.file_errors import FileError, of_option
 from fastgrad.dithering.pictures.inputs import Swatches
 from fastgrad.dithering.pictures.presets import PRESETS, measured
 from fastgrad.dithering.pictures.transparent_entry import key_of
@@ -174,14 +174,19 @@ def _note(errors: list[dict[str, str]], job: plan.Job, error: BaseException | No
     messages.complain("dither", message)
 
 
-def _regions(given: argparse.Namespace) -> dict[str, Any]:
-    """Read the masks of regions that have a mode of their own."""
+def _regions(given: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str]]:
+    """Read the masks of regions that have a mode of their own, and say what named each."""
     regions: dict[str, Any] = {"text": True} if given.threshold else {}
+    named: dict[str, str] = {}
     for name, mode in given.mask or ():
         with of_option("--mask", name):
             mask = masks.read(Path(name))
-        regions[mode] = mask | regions[mode] if mode in regions else mask
-    return {mode: np.asarray(mask, bool) for mode, mask in regions.items()}
+            other = regions.get(mode, mask)
+            if np.ndim(other) and other.shape != mask.shape:
+                raise FileError(f"not of the size of {named[mode]}:", name)
+        regions[mode] = mask | other
+        named.setdefault(mode, f"--mask {name}")
+    return {mode: np.asarray(mask, bool) for mode, mask in regions.items()}, named
 
 
 def _tiles(given: argparse.Namespace) -> Tiles | None:
@@ -233,7 +238,7 @@ def _settings(given: argparse.Namespace) -> Settings:
         given.refuse("--colors goes with --palette or --preset only when there is --lock-colors")
     if given.fit not in (None, "none") and (palette is None or given.lock_colors):
         given.refuse("--fit needs --palette or --preset, without --lock-colors")
-    regions = _regions(given)
+    regions, named = _regions(given)
     if (given.threshold or given.dot_gain is not None) and palette is None and not given.colors:
         palette = device = PRESETS["bw"].colors
     if (given.solid not in (None, False) or regions) and (palette is None or given.lock_colors):
@@ -325,4 +330,5 @@ def _settings(given: argparse.Namespace) -> Settings:
         given.choose,
         key=key,
         transparent_index=given.transparent_index,
+        masks=named,
     )

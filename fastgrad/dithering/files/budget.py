@@ -20,7 +20,7 @@ from fastgrad.dithering.files import one_picture, prepared, processes
 from fastgrad.dithering.files.outcome import Settings
 from fastgrad.dithering.files.plan import Job, Plan
 from fastgrad.dithering.files.processes import Answer
-from fastgrad.dithering.pictures.images import FileError
+from fastgrad.dithering.pictures.file_errors import FileError
 from fastgrad.dithering.pictures.large import LargePicture
 from fastgrad.dithering.rates import FIRST, NEAR
 

@@ -20,7 +20,7 @@ from fastgrad.dithering.optimiser.problem import Problem
 from fastgrad.dithering.optimiser.rate import RowModel
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures import other_tools
-from fastgrad.dithering.pictures.images import FileError
+from fastgrad.dithering.pictures.file_errors import FileError
 from fastgrad.dithering.pictures.report import size_of
 from fastgrad.dithering.rates import FIRST
 from fastgrad.dithering.thrifty_run import ThriftyRun

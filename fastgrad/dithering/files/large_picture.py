@@ -20,7 +20,7 @@ from fastgrad.dithering.files.outcome import Settings
 from fastgrad.dithering.files.side_file import SideFile
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures import animation, images
-from fastgrad.dithering.pictures.images import FileError
+from fastgrad.dithering.pictures.file_errors import FileError
 from fastgrad.dithering.pictures.inputs import Swatches
 from fastgrad.dithering.pictures.large import LargePicture
 from fastgrad.dithering.pictures.png_rows import png_rows
@@ -113,13 +113,10 @@ def run(
     if settings.key is not None or settings.transparent_index is not None:
         why = "the entry that is transparent stands where it is"
         raise _unknown(picture, "a key colour or a transparent index", why)
-    for name, mask in (settings.options.get("regions") or {}).items():
-        if name == "text":
-            why = "its words are told from paper by all of the region at once"
-            raise _unknown(picture, "a region of text", why)
-        if np.ndim(mask) and np.shape(mask) != (picture.height, picture.width):
-            size = f"{picture.width} x {picture.height}"
-            raise FileError(f"{picture.name}: the mask for {name} is not {size} pixels")
+    if "text" in (settings.options.get("regions") or {}):
+        why = "its words are told from paper by all of the region at once"
+        raise _unknown(picture, "a region of text", why)
+    settings.check_masks(picture.name, (picture.width, picture.height))
     if settings.size is not None or settings.turn:
         raise _unknown(picture, "another size")
     if settings.format is not None:

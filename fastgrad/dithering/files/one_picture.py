@@ -90,10 +90,7 @@ class _Work:
         size = size_of(picture, settings)
         self.given = None if settings.lock else settings.palette
         self.colors = settings.colors if self.given is None else len(self.given)
-        for name, mask in (settings.options.get("regions") or {}).items():
-            if np.ndim(mask) and np.shape(mask) != size[::-1]:
-                said = " x ".join(map(str, size))
-                raise images.FileError(f"{picture.name}: the mask for {name} is not {said} pixels")
+        settings.check_masks(picture.name, size)
         self.runs = picture.count  # of the optimiser; one more if the palette is learned apart
         self.runs += picture.count > 1 and self.given is None
         self.options = {**settings.options, "callback": self.show}

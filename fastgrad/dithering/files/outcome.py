@@ -20,6 +20,7 @@ from fastgrad.dithering.pictures import (
     png_chunks,
     transparency,
 )
+from fastgrad.dithering.pictures.file_errors import FileError
 from fastgrad.dithering.pictures.transparent_entry import Entries, KeyColor, moved
 
 __all__ = ["Outcome", "Settings", "failure", "larger"]
@@ -61,6 +62,8 @@ class Settings:
         The colour that stands for transparent pixels; it is not among the given ones.
     transparent_index : int or None
         Where the transparent entry stands.
+    masks : dict
+        What named the mask of each region, such as "--mask m.png".
     """
 
     palette: Array | None
@@ -80,6 +83,16 @@ class Settings:
     apart: bool = False
     key: KeyColor | None = None
     transparent_index: int | None = None
+    masks: dict[str, str] = field(default_factory=dict)
+
+    def check_masks(self, picture: str, size: tuple[int, int]) -> None:
+        """Refuse masks of regions that are not of a picture's width and height."""
+        for name, mask in (self.options.get("regions") or {}).items():
+            if np.ndim(mask) and np.shape(mask) != size[::-1]:
+                asked = self.masks.get(name, f"the mask for {name}")
+                here, wanted = np.shape(mask)[::-1], " x ".join(map(str, size))
+                reason = f"{asked} is of {' x '.join(map(str, here))} pixels, not of {wanted}"
+                raise FileError(f"{picture}: {reason}")
 
     @property
     def ordered(self) -> bool:
@@ -221,7 +234,7 @@ class Outcome:
             if settings.transparent_index is not None:
                 return moved(entries, settings.transparent_index)
         except ValueError as error:
-            raise images.FileError(f"{picture.name}: {error}") from None
+            raise FileError(f"{picture.name}: {error}") from None
         return entries
 
     def swatches(self, settings: Settings) -> ByteArray:
@@ -241,7 +254,7 @@ class Outcome:
         """Return the content of a file for a device."""
         assert settings.format is not None
         if len(self.frames) > 1:
-            raise images.FileError(f"{picture.name}: --format {settings.format} holds no animation")
+            raise FileError(f"{picture.name}: --format {settings.format} holds no animation")
         return device_files.encode(
             self.frames[0],
             self.device,
@@ -300,7 +313,7 @@ def failure(error: Exception, name: str) -> str:
     >>> failure(KeyError(3), "a.png")
     'unexpected error with a.png: KeyError: 3'
     """
-    if isinstance(error, images.FileError):
+    if isinstance(error, FileError):
         return str(error)
     if isinstance(error, MemoryError):
         return f"not enough memory for {name}"

@@ -18,7 +18,7 @@ from fastgrad.dithering.pictures import (
     output_files,
     palette_files,
 )
-from fastgrad.dithering.pictures.images import FileError
+from fastgrad.dithering.pictures.file_errors import FileError, of_option
 from fastgrad.dithering.pictures.tiff_and_zarr import is_zarr
 
 SUFFIX, COMPARISON = "-dithered", "-comparison"
@@ -126,7 +126,7 @@ class Names:
         output_files.check_targets([path], endings=endings)
         key = output_files.identity(path)
         if key in self.read:
-            raise FileError(f"the output would replace the {self.read[key]}: {path}")
+            raise FileError(f"the output would replace the {self.read[key]}:", path)
         if key in self.written:
             both = what if self.written[key] == what else "files"
             of = "" if source is None else f": {source}"
@@ -169,7 +169,7 @@ def _inside(folder: Path, suffix: str) -> list[Path]:
     try:
         found = sorted(folder.iterdir())
     except OSError as error:
-        raise FileError(f"cannot read the directory {folder}: {error.strerror}") from None
+        raise FileError("cannot read the directory", folder, error.strerror) from None
     made = tuple({SUFFIX, COMPARISON, suffix.rpartition("}")[2]} - {""})
     return [
         path
@@ -208,7 +208,7 @@ def folder(path: Path | None) -> Iterator[None]:
     try:
         os.mkdir(path)
     except OSError as error:
-        raise FileError(f"cannot make the directory {path}: {error.strerror}") from None
+        raise FileError("cannot make the directory", path, error.strerror) from None
     try:
         yield
     finally:
@@ -252,7 +252,7 @@ def plan(
         ("--frontier", naming.plot, PLOTS),
     ):
         if name is not None:
-            with images.of_option(option, name):
+            with of_option(option, name):
                 names.claim(Path(name), tuple(endings))
     for source in sources:
         try:
@@ -315,7 +315,7 @@ def _open(
     width, height = target_size(size, picture.width, picture.height)
     all_frames = width * height * picture.count
     if width * height > images.MAX_PIXELS or all_frames > images.MAX_ANIMATED:
-        raise FileError(f"too many pixels after --resize: {picture.name}")
+        raise FileError("too many pixels after --resize:", picture.name)
     return picture
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from fastgrad._typing import ByteArray, FloatArray
 from fastgrad.dithering.optimiser.wavefront import Settled
-from fastgrad.dithering.pictures.images import FileError
+from fastgrad.dithering.pictures.file_errors import FileError
 from fastgrad.dithering.strips.learned import Learned
 
 __all__ = ["SideFile", "beside"]

@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from fastgrad._typing import ByteArray
-from fastgrad.dithering.pictures.images import FileError
+from fastgrad.dithering.pictures.file_errors import FileError
 from fastgrad.dithering.pictures.png import compress, pack
 from fastgrad.dithering.pictures.png_chunks import SIGNATURE, chunk
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from fastgrad import _validate
 from fastgrad.dithering.optimiser.dot_gain import DotGain
-from fastgrad.dithering.pictures.images import FileError
+from fastgrad.dithering.pictures.file_errors import FileError
 from fastgrad.dithering.pictures.inputs import Colors, Swatches, swatches_of
 from fastgrad.dithering.pictures.presets import Preset
 
@@ -95,7 +95,7 @@ def read(path: Path) -> DotGain:
         with open(path, "rb") as file:
             data = file.read(LARGEST + 1)
     except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror or error}") from None
+        raise FileError("cannot read", path, error.strerror or error) from None
     try:
         told = json.loads(data.decode("utf-8-sig")) if len(data) <= LARGEST else None
     except (ValueError, RecursionError):
@@ -104,9 +104,9 @@ def read(path: Path) -> DotGain:
     kinds = [kind for kind in KINDS if kind in found]
     if len(kinds) != 1 or set(found) - {*kinds, "dots"}:
         wanted = "JSON with one of percent, radius and table, and maybe dots"
-        raise FileError(f"not a dot gain: {path}: {wanted}")
+        raise FileError("not a dot gain:", path, wanted)
     make = {"percent": DotGain.grown, "radius": DotGain.round, "table": DotGain}[kinds[0]]
     try:
         return make(found[kinds[0]], found.get("dots", "dark"))
     except (TypeError, ValueError) as error:
-        raise FileError(f"not a dot gain: {path}: {error}") from None
+        raise FileError("not a dot gain:", path, error) from None

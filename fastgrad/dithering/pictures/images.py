@@ -14,6 +14,7 @@ import numpy as np
 
 from fastgrad._typing import Array, ByteArray
 from fastgrad.dithering.pictures import compositing, frames, png_chunks
+from fastgrad.dithering.pictures.file_errors import FileError, TooManyPixels
 from fastgrad.dithering.pictures.frames import Frame
 
 MAX_PIXELS = 1 << 25  # of a picture that is dithered, which then takes some 3 GB
@@ -32,35 +33,6 @@ ENDINGS = (".png", ".apng", ".jpg", ".jpeg", ".jfif", ".gif", ".webp", ".avif", 
 ENDINGS += (".bmp", ".ppm", ".pgm", ".pbm", ".jp2", ".tga", ".qoi")
 DRAWINGS = {b"%PDF-": "a PDF", b"%!PS": "PostScript", b"<svg": "an SVG"}
 STANDARD_INPUT = "standard input"
-
-
-class FileError(ValueError):
-    """A file that cannot be read or written; the message says in one line which and why."""
-
-
-class TooManyPixels(FileError):
-    """A picture that is larger than was allowed."""
-
-
-@contextlib.contextmanager
-def of_option(option: str, path: str | os.PathLike[str]) -> Iterator[None]:
-    """Say of a `FileError` which option named the file, at the beginning, and the file there.
-
-    Examples
-    --------
-    >>> with of_option("--mask", "m.png"):
-    ...     raise FileError("no such file: m.png")
-    Traceback (most recent call last):
-    fastgrad.dithering.pictures.images.FileError: --mask m.png: no such file
-    """
-    try:
-        yield
-    except FileError as error:
-        name = os.fspath(path)
-        said = str(error).replace(f"cannot read {Path(name)}:", "cannot read:", 1)
-        before, _, after = said.partition(f": {Path(name)}")
-        said = before + after if after[:1] in ("", ":") else said
-        raise type(error)(f"{option} {name}: {said}") from None
 
 
 class Picture:
@@ -126,9 +98,9 @@ class Picture:
         self.name = STANDARD_INPUT if isinstance(source, bytes) else str(source)
         if isinstance(source, Path):
             if not os.path.lexists(source):
-                raise FileError(f"no such file: {source}")
+                raise FileError("no such file:", source)
             if not os.path.isfile(source):
-                raise FileError(f"not a file: {source}")
+                raise FileError("not a file:", source)
         with self.opened() as image:
             self.metadata = png_chunks.kept(image)
             self.entries = _entries(image)
@@ -145,10 +117,10 @@ class Picture:
                 self.width, self.height = self.height, self.width
                 self.metadata = png_chunks.turned(self.metadata)
             if self.count > MAX_FRAMES:
-                raise FileError(f"more than {MAX_FRAMES} frames: {self.name}")
+                raise FileError(f"more than {MAX_FRAMES} frames:", self.name)
             most = max(MAX_ANIMATED, largest) if self.count == 1 else MAX_ANIMATED
             if self.width * self.height * self.count > most:
-                raise FileError(f"more than {most} pixels in all frames: {self.name}")
+                raise FileError(f"more than {most} pixels in all frames:", self.name)
 
     def frames(self, size: tuple[int, int] | None = None) -> Iterator[Frame]:
         """Decode the frames, one after the other.
@@ -228,14 +200,14 @@ class Picture:
         except FileError:
             raise
         except Image.DecompressionBombError:
-            raise TooManyPixels(f"more than {self.largest} pixels: {self.name}") from None
+            raise TooManyPixels(f"more than {self.largest} pixels:", self.name) from None
         except Image.UnidentifiedImageError:
-            hint = self._drawing()
-            raise FileError(f"not an image that Pillow can read: {self.name}{hint}") from None
+            what = "not an image that Pillow can read:"
+            raise FileError(what, self.name, self._drawing()) from None
         except Exception as error:  # decoders meet bad data in many ways
             reason = getattr(error, "strerror", None) or " ".join(str(error).split())
             reason = reason or type(error).__name__
-            raise FileError(f"cannot read {self.name}: {reason}") from None
+            raise FileError("cannot read", self.name, reason) from None
         finally:
             Image.MAX_IMAGE_PIXELS = limit
 
@@ -252,21 +224,21 @@ class Picture:
             bits = 24 if image.mode.startswith("RGB") and kind == "PNG" else 1
             most = size * 8 * DEFLATED // bits
         elif pixels > MAX_DECODED:  # nothing is known of other formats
-            raise TooManyPixels(f"more than {MAX_DECODED} pixels: {self.name}")
+            raise TooManyPixels(f"more than {MAX_DECODED} pixels:", self.name)
         else:
             return
         if pixels > most:
             reason = f"{size} bytes cannot hold {image.width} x {image.height} pixels"
-            raise FileError(f"cannot read {self.name}: {reason}")
+            raise FileError("cannot read", self.name, reason)
 
-    def _drawing(self) -> str:
-        """Return a hint if the file is a drawing, of which a program must first make pixels."""
+    def _drawing(self) -> str | None:
+        """Return a hint, if the file is a drawing, of which a program must first make pixels."""
         start = self.source[:1024] if isinstance(self.source, bytes) else b""
         if isinstance(self.source, Path):
             with open(self.source, "rb") as file:
                 start = file.read(1024)
         kind = next((kind for sign, kind in DRAWINGS.items() if sign in start), None)
-        return "" if kind is None else f" (it is {kind}: export it as a PNG)"
+        return None if kind is None else f"it is {kind}: export it as a PNG"
 
 
 def _entries(image: Any) -> tuple[ByteArray, ByteArray] | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastgrad._typing import ByteArray
 from fastgrad.dithering.pictures import animation
-from fastgrad.dithering.pictures.images import FileError
+from fastgrad.dithering.pictures.file_errors import FileError
 
 if TYPE_CHECKING:
     from PIL.Image import Image

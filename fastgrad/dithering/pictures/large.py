@@ -113,7 +113,7 @@ def find(source: Path | bytes, largest: int = images.MAX_LARGE) -> LargePicture:
         picture = images.Picture(source, largest=largest)
         if picture.count > 1:
             most = images.MAX_PIXELS
-            raise images.TooManyPixels(f"more than {most} pixels in a frame: {picture.name}")
+            raise images.TooManyPixels(f"more than {most} pixels in a frame:", picture.name)
         made = LargePicture(
             source,
             picture.name,
@@ -124,7 +124,7 @@ def find(source: Path | bytes, largest: int = images.MAX_LARGE) -> LargePicture:
             picture,
         )
     if made.width * made.height > largest:
-        raise images.TooManyPixels(f"more than {largest} pixels: {made.name}")
+        raise images.TooManyPixels(f"more than {largest} pixels:", made.name)
     return made
 
 

@@ -30,7 +30,7 @@ def read(path: Path) -> npt.NDArray[np.bool_]:
 
     Raises
     ------
-    fastgrad.dithering.pictures.images.FileError
+    fastgrad.dithering.pictures.file_errors.FileError
         If it cannot be read.
     """
     try:

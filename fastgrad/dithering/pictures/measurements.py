@@ -14,7 +14,7 @@ from fastgrad import _validate
 from fastgrad._typing import ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.eye.colour import LUMINANCE, decode, to_linear, to_srgb
 from fastgrad.dithering.pictures import colour_profiles, palette_texts
-from fastgrad.dithering.pictures.images import FileError
+from fastgrad.dithering.pictures.file_errors import FileError
 
 __all__ = ["Measured", "form", "patches", "read"]
 
@@ -53,15 +53,15 @@ def read(given: str | os.PathLike[str] | Mapping[str, Any]) -> Measured:
             raise ValueError("no object with 'patches'")
         return _checked(found)
     except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror or error}") from None
+        raise FileError("cannot read", path, error.strerror or error) from None
     except UnicodeDecodeError:
-        raise FileError(f"not a measurement: {path}: no text in UTF-8") from None
+        raise FileError("not a measurement:", path, "no text in UTF-8") from None
     except RecursionError:
-        raise FileError(f"not a measurement: {path}: lists in lists without end") from None
+        raise FileError("not a measurement:", path, "lists in lists without end") from None
     except json.JSONDecodeError as error:
-        raise FileError(f"not a measurement: {path}: no JSON: {error}") from None
+        raise FileError("not a measurement:", path, f"no JSON: {error}") from None
     except (TypeError, ValueError) as error:
-        raise FileError(f"not a measurement: {path}: {error}") from None
+        raise FileError("not a measurement:", path, error) from None
 
 
 def form(

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from fastgrad.dithering.pictures.images import FileError
+from fastgrad.dithering.pictures.file_errors import FileError
 
 
 def check_targets(
@@ -37,29 +37,29 @@ def check_targets(
     for target in targets:
         if target.suffix.lower() not in endings:
             wanted = " or ".join([", ".join(endings[:-1]), endings[-1]]).removeprefix(" or ")
-            raise FileError(f"the output's name must end in {wanted}: {target}")
+            raise FileError(f"the output's name must end in {wanted}:", target)
         path = resolved(target)
         if not os.path.isdir(path.parent):
-            raise FileError(f"no such directory: {path.parent}")
+            raise FileError("no such directory:", path.parent)
         if not os.access(path.parent, os.W_OK):
-            raise FileError(f"cannot write to the directory {target.parent}")
+            raise FileError("cannot write to the directory", target.parent)
         if os.path.isdir(path):
-            raise FileError(f"the output is a directory: {target}")
+            raise FileError("the output is a directory:", target)
         if os.path.islink(path):
-            raise FileError(f"the output is a link to itself: {target}")
+            raise FileError("the output is a link to itself:", target)
         try:
             regular = stat.S_ISREG(os.stat(path).st_mode)
         except FileNotFoundError:
             continue
         except (OSError, ValueError) as error:  # a name that is too long
             reason = getattr(error, "strerror", None) or error
-            raise FileError(f"cannot write {target}: {reason}") from None
+            raise FileError("cannot write", target, reason) from None
         if not regular:
-            raise FileError(f"the output is a pipe or a device, to which -o - can write: {target}")
+            raise FileError("the output is a pipe or a device, to which -o - can write:", target)
         if not os.access(path, os.W_OK):
-            raise FileError(f"the output is read-only: {target}")
+            raise FileError("the output is read-only:", target)
         if source is not None and identity(target) == identity(source):
-            raise FileError(f"the output would replace the input: {target}")
+            raise FileError("the output would replace the input:", target)
 
 
 def resolved(path: Path) -> Path:
@@ -138,7 +138,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             os.chmod(part, stat.S_IMODE(old.st_mode))
         os.replace(part, goal)
     except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror or error}") from None
+        raise FileError("cannot write", path, error.strerror or error) from None
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ import numpy as np
 from fastgrad._typing import Array, ByteArray
 from fastgrad.dithering.pictures import frames
 from fastgrad.dithering.pictures.colour_profiles import to_srgb
-from fastgrad.dithering.pictures.images import FileError
+from fastgrad.dithering.pictures.file_errors import FileError
 from fastgrad.dithering.pictures.swatch_colours import SPACES, to_values
 
 __all__ = ["READERS", "WRITERS", "recognise"]

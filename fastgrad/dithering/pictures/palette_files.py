@@ -11,7 +11,7 @@ import numpy as np
 
 from fastgrad._typing import Array, ArrayLike
 from fastgrad.dithering.pictures import output_files, palette_binaries, palette_texts
-from fastgrad.dithering.pictures.images import FileError
+from fastgrad.dithering.pictures.file_errors import FileError
 
 __all__ = ["READERS", "WRITERS", "encode", "read", "write"]
 
@@ -81,16 +81,16 @@ def read(path: str | os.PathLike[str]) -> tuple[Array, Array]:
         if len(colors) != len(device):
             raise ValueError(f"{len(colors)} colours but {len(device)} of the device")
     except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror or error}") from None
+        raise FileError("cannot read", path, error.strerror or error) from None
     except FileError:
         raise
     except struct.error:
-        raise FileError(f"not a palette: {path}: it breaks off") from None
+        raise FileError("not a palette:", path, "it breaks off") from None
     except ValueError as error:
-        raise FileError(f"not a palette: {path}: {error}") from None
+        raise FileError("not a palette:", path, error) from None
     first = np.sort(np.unique(colors, axis=0, return_index=True)[1])
     if not 2 <= len(first) <= 256:
-        raise FileError(f"a palette must have 2 to 256 colours, got {len(first)}: {path}")
+        raise FileError(f"a palette must have 2 to 256 colours, got {len(first)}:", path)
     return colors[first], device[first]
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from fastgrad._typing import ByteArray
 from fastgrad.dithering.pictures import output_files, png_chunks
-from fastgrad.dithering.pictures.images import FileError
+from fastgrad.dithering.pictures.file_errors import FileError
 from fastgrad.dithering.pictures.png_rows import png_rows
 from fastgrad.dithering.pictures.sources import ROWS
 
@@ -82,7 +82,7 @@ def _write_tiff(path, strips, shape, palette, opacity):
     except ImportError:
         raise FileError("tifffile is needed: pip install fastgrad[large]") from None
     if opacity is not None and opacity.min() < 255:
-        raise FileError(f"cannot write {path}: its palette has no opacity: use --alpha blend")
+        raise FileError("cannot write", path, "its palette has no opacity: use --alpha blend")
     table = np.zeros((3, 256), np.uint16)
     table[:, : len(palette)] = palette.T.astype(np.uint16) * 257
     big = shape[0] * shape[1] >= BIG
@@ -159,7 +159,7 @@ def new_zarr(
     except ImportError:
         raise FileError("zarr is needed: pip install fastgrad[large]") from None
     if path.exists():
-        raise FileError(f"cannot write {path}: it is there already")
+        raise FileError("cannot write", path, "it is there already")
     part = path.with_name(f".{path.name[:32]}.{os.getpid()}.part")
     said: dict[str, Any] = {"palette": palette.tolist()}
     if opacity is not None:
@@ -175,7 +175,7 @@ def new_zarr(
         yield array
         os.rename(part, path)
     except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror or error}") from None
+        raise FileError("cannot write", path, error.strerror or error) from None
     finally:
         with contextlib.suppress(OSError):
             shutil.rmtree(part)

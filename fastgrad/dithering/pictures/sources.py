@@ -12,7 +12,7 @@ import numpy as np
 
 from fastgrad._typing import Array
 from fastgrad.dithering.pictures import frames, images, inputs, sixteen_bits
-from fastgrad.dithering.pictures.images import FileError
+from fastgrad.dithering.pictures.file_errors import FileError
 from fastgrad.dithering.pictures.inputs import Pixels
 
 __all__ = [
@@ -204,7 +204,7 @@ class Stamp(NamedTuple):
         try:
             same = Stamp.of(path) == self
         except OSError as error:
-            raise FileError(f"cannot read {path}: {error.strerror}") from None
+            raise FileError("cannot read", path, error.strerror) from None
         if not same:
             raise Changed(f"{path} has changed while it was read")
 
@@ -243,7 +243,7 @@ class PillowSource(Source):
         self._hidden = image.info.get("transparency")
         self.opaque = self._hidden is None and image.mode not in ("RGBA", "RGBa", "LA", "La", "PA")
         if image.mode == "F":
-            raise FileError(f"cannot read {self.name}: floating-point values")
+            raise FileError("cannot read", self.name, "floating-point values")
         if image.mode.startswith("I"):
             upright = np.asarray(ImageOps.exif_transpose(image))
             self._deep = sixteen_bits.greys(image, upright)[..., None]

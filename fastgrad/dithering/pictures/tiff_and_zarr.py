@@ -13,7 +13,7 @@ import numpy as np
 from fastgrad._typing import Array
 from fastgrad.dithering.pictures import frames
 from fastgrad.dithering.pictures.colour_profiles import to_srgb
-from fastgrad.dithering.pictures.images import FileError
+from fastgrad.dithering.pictures.file_errors import FileError
 from fastgrad.dithering.pictures.inputs import Pixels
 from fastgrad.dithering.pictures.sources import (
     TURNS,
@@ -67,14 +67,13 @@ class TiffSource(Source):
         depth = page.dtype
         self.eight_bits = depth in (np.uint8, np.bool_) and self._kind != "PALETTE"
         if self._kind not in GREYS | COLOURS or self._samples not in (colours, colours + 1):
-            raise FileError(f"cannot read {self.name}: its colours are {self._kind}")
+            raise FileError("cannot read", self.name, f"its colours are {self._kind}")
         bits = {np.dtype(np.uint8): 8, np.dtype(np.uint16): 16, np.dtype(np.bool_): 1}.get(depth)
         if bits != page.bitspersample:
-            raise FileError(
-                f"cannot read {self.name}: its values are {page.bitspersample} bits of {depth}"
-            )
+            reason = f"its values are {page.bitspersample} bits of {depth}"
+            raise FileError("cannot read", self.name, reason)
         if int(page.planarconfig) != CONTIGUOUS and self._samples > 1:
-            raise FileError(f"cannot read {self.name}: a plane for each colour")
+            raise FileError("cannot read", self.name, "a plane for each colour")
         if self._kind == "PALETTE":
             table = np.asarray(page.colormap).T
             self._colours = np.ascontiguousarray(table)
@@ -83,7 +82,7 @@ class TiffSource(Source):
         self._tile: tuple[int, int] = tile
         self._across = -(-width // tile[1])
         if tile[0] * tile[1] * self._samples * depth.itemsize > UNIT:
-            raise FileError(f"cannot read {self.name}: a part of {tile[1]} x {tile[0]} pixels")
+            raise FileError("cannot read", self.name, f"a part of {tile[1]} x {tile[0]} pixels")
         self._decoded: dict[int, Array] = {}
 
     def read(self, top: int, bottom: int, left: int = 0, right: int | None = None) -> Pixels:
@@ -128,13 +127,13 @@ class TiffSource(Source):
         file.seek(offset)
         data = file.read(size)
         if len(data) != size:
-            raise FileError(f"cannot read {self.name}: it is cut short")
+            raise FileError("cannot read", self.name, "it is cut short")
         tables = {"jpegtables": page.jpegtables} if page.jpegtables is not None else {}
         try:
             found, *_ = page.decode(data, index, **tables)
         except Exception as error:  # decoders meet bad data in many ways
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise FileError(f"cannot read {self.name}: {reason}") from None
+            raise FileError("cannot read", self.name, reason) from None
         tile = None if found is None else found[0]
         if tile is not None:
             self._decoded[index] = tile
@@ -198,16 +197,16 @@ def opened_tiff(path: Path) -> Iterator[TiffSource]:
     try:
         file = tifffile.TiffFile(path)
     except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror or error}") from None
+        raise FileError("cannot read", path, error.strerror or error) from None
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise FileError(f"cannot read {path}: {reason}") from None
+        raise FileError("cannot read", path, reason) from None
     with file:
         try:
             page = file.pages[0].aspage()
         except Exception as error:
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise FileError(f"cannot read {path}: {reason}") from None
+            raise FileError("cannot read", path, reason) from None
         yield TiffSource(path, page)
 
 
@@ -229,7 +228,7 @@ class _ZarrSource(ArraySource):
         try:
             super().__init__(array, str(path))
         except (TypeError, ValueError) as error:
-            raise FileError(f"cannot read {path}: {error}") from None
+            raise FileError("cannot read", path, error) from None
         self._path, self._stamp = path, Stamp.of(path)
         chunks = getattr(array, "shards", None) or array.chunks
         self._rows: int = chunks[0]  # of a chunk: all of it is decoded at once
@@ -254,7 +253,7 @@ class _ZarrSource(ArraySource):
             return super().read(0, bottom - top)
         except Exception as error:  # of a chunk that is damaged, or of a value out of range
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise FileError(f"cannot read {self.name}: {reason}") from None
+            raise FileError("cannot read", self.name, reason) from None
 
 
 @contextlib.contextmanager
@@ -286,5 +285,5 @@ def opened_zarr(path: Path) -> Iterator[Source]:
             found = found["0"]
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise FileError(f"cannot read {path}: {reason}") from None
+        raise FileError("cannot read", path, reason) from None
     yield _ZarrSource(path, found)

@@ -90,7 +90,7 @@ def test_a_mask_goes_with_a_large_picture(folder, capsys):
     Image.fromarray(mask[:90]).save("m.png")
     capsys.readouterr()
     assert cli.main([*panel, "--mask", "m.png:line"]) == 2
-    assert "a.png: the mask for line is not 60 x 700 pixels" in capsys.readouterr().err
+    assert "a.png: --mask m.png is of 60 x 90 pixels, not of 60 x 700" in capsys.readouterr().err
     assert cli.main([*panel, "--threshold"]) == 2
     assert "a region of text goes with pictures of no more than" in capsys.readouterr().err
 

@@ -206,7 +206,7 @@ def test_only_raster_formats_are_read(form):
 def test_drawings_get_a_sentence(start, kind, tmp_path):
     (tmp_path / "a.png").write_bytes(start)
     for source in (start, tmp_path / "a.png"):
-        with pytest.raises(images.FileError, match=rf"\(it is {kind}: export it as a PNG\)$"):
+        with pytest.raises(images.FileError, match=rf": it is {kind}: export it as a PNG$"):
             images.Picture(source)
 
 
