@@ -5,7 +5,7 @@
 #
 # Why it matters here: fastgrad writes and reads such palettes, and so do the archives of pixel art. A palette that went
 # through colourswatch both ways looks unharmed; one that went through once has other colours and no error. Take .gpl
-# or .pal between the two, which agree.
+# between the two, in which they agree.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

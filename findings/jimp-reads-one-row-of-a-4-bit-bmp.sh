@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # jimp 1.6.1 (npm; its reader is bmp-ts 1.0.9): of an indexed BMP of 4 bits whose width is odd it reads the bottom row
 # and leaves all others black, without an error. The pixel that is missing beside the last one of a row ends the
-# reading of the picture, not of the row. Even widths, and 1 and 8 bits, are right; bmp-js 0.1.0, from which
-# bmp-ts was made, reads all.
+# reading of the picture, not of the row. Even widths, and 1 and 8 bits, are right; bmp-js 0.1.0 reads all.
 #
 # Why it matters here: 4 bits is what pictures in up to sixteen colours have, those for colour panels too, and
 # fastgrad writes them with --format bmp. Where they go through jimp, in a test or a web service, keep the width even.
