@@ -3,9 +3,9 @@
 # comment says that it writes into the same file. So opaque red, FFFF0000, is read as yellow that is wholly
 # transparent, black as red, every opaque colour gets 255 red, and what it writes as red is blue to Paint.NET.
 #
-# Why it matters here: fastgrad writes and reads such palettes, and so do the archives of pixel art. A palette that went
-# through colourswatch both ways looks unharmed; one that went through once has other colours and no error. Take .gpl
-# between the two, in which they agree.
+# Why it matters here: such palettes are written and read here, and archives of pixel art hand them out. A palette
+# that went through colourswatch both ways looks unharmed; one that went through once has other colours and no
+# error. Take .gpl between the two, in which they agree.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # @aitjcize/epaper-image-convert 0.1.20 (npm), palette grayscale16: never prints the fifth of a panel's sixteen greys.
 # The search for the nearest colour skips index 4, a place that six-colour panels leave free and that is a real
-# level of a grey panel. A flat area of that very grey becomes dots of its two neighbours; the other fifteen stay flat.
+# level of a grey panel. A flat area of that grey becomes dots of its two neighbours; the other fifteen stay flat.
 #
-# Why it matters here: fastgrad has presets of such panels. The fifth level lies in the shadows, where dots are seen
-# best, and a comparison there is one of sixteen greys with fifteen. Count the levels in a result before you judge it.
+# Why it matters here: there are presets of such panels here. The fifth level lies in the shadows, where dots are
+# seen best, and a comparison there is one of sixteen greys with fifteen. Count the levels of a result first.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

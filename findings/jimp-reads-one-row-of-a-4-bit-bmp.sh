@@ -4,7 +4,7 @@
 # reading of the picture, not of the row. Even widths, and 1 and 8 bits, are right; bmp-js 0.1.0 reads all.
 #
 # Why it matters here: 4 bits is what pictures in up to sixteen colours have, those for colour panels too, and
-# fastgrad writes them with --format bmp. Where they go through jimp, in a test or a web service, keep the width even.
+# --format bmp writes them. Where they go through jimp, in a test or a web service, keep the width even.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
