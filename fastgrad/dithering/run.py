@@ -28,7 +28,7 @@ from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.result import Dithering, Progress, Stage, metrics
 from fastgrad.random import RNG
 
-__all__ = ["Run"]
+__all__ = ["SEEN", "TILE", "Run"]
 
 SETTLED = 2e-4  # share of pixels: when fewer move in a sweep, there is no other
 SETTLINGS = 8  # times that entries of the palette change places, at most

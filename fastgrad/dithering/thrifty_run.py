@@ -10,17 +10,18 @@ import numpy as np
 
 from fastgrad._typing import ByteArray, FloatArray
 from fastgrad.dithering.eye.viewing import NU
+from fastgrad.dithering.optimiser.learning import fitted
 from fastgrad.dithering.optimiser.palette import Fit, Sample
 from fastgrad.dithering.optimiser.rate import RatedSearch
 from fastgrad.dithering.rates import FIRST, NEAR, Rates, ScoreRates, between
 from fastgrad.dithering.result import Dithering
-from fastgrad.dithering.run import Run
+from fastgrad.dithering.run import SEEN, TILE, Run
 
 __all__ = ["ThriftyRun"]
 
 ROUNDS = 7  # of search with a rate; the prices are renewed between them
-LAST = 1 << 20  # pixels, at most, to which the palette is fitted
 RISE, LAST_ROUNDS = 2.0, 3  # the rate rises, and stays in the last rounds
+SWAPPED = 2  # of the last rounds, in which neighbours swap indices, too
 FITS = 2  # the palette is fitted after every second round, the last but one among them
 ENTRY = 32  # bits that an entry of the palette takes in a file
 PAGE = 2  # colours of a page
@@ -169,20 +170,21 @@ class ThriftyRun(Run):
 
         The rate rises slowly: what is merged in haste is seldom parted again.
         """
-        indices, fit = indices.copy(), self._whole_fit()
+        indices, fit = indices.copy(), self._present_fit()
         search = self._rated(indices, colors, rate)
         rising = ROUNDS - LAST_ROUNDS
         if since > 0:
             rising = min(rising, max(0, math.ceil(math.log(rate / since) / math.log(RISE)) - 1))
         for i in range(-rising, LAST_ROUNDS):
-            search.renew(rate * RISE ** min(i, 0))
-            self._sweep(search, self._snapshot)
             left = LAST_ROUNDS - 1 - i
+            search.renew(rate * RISE ** min(i, 0))
+            search.swapping = left < SWAPPED
+            self._sweep(search, self._snapshot)
             if fit is not None and left and (left - 1) % FITS == 0:
-                colors = fit(fit.sample.cut(indices[None])[:, 0], colors)
+                colors = fitted(search, fit, colors, self.history[-1])
                 if left == 1:
                     colors = self.problem.from_srgb(self._rounded(colors))
-                search.recolor(colors)
+                    search.recolor(colors)
         self._merge(search)
         return indices, colors
 
@@ -193,18 +195,18 @@ class ThriftyRun(Run):
         own = {"previous": self.problem.previous, "gap": self._gap, "hidden": hidden}
         return RatedSearch(self.loss, indices, colors, rate, **own)
 
-    def _whole_fit(self) -> Fit | None:
+    def _present_fit(self) -> Fit | None:
         """Return how to fit the palette; None where it is given, or has pinned colours."""
         if self._fit is None or self.problem.pins is not None:
             return None
-        return self._fit._replace(sample=Sample(self.loss, LAST))
+        return self._fit._replace(sample=Sample(self.loss, SEEN, TILE))
 
     def _merge(self, search: RatedSearch) -> None:
         """Do without those learned entries that do not pay for their place in the file."""
         if self.problem.fixed is not None:
             return
         search.renew()
-        room = search.rate * ENTRY
+        search.swapping, room = False, search.rate * ENTRY
         regrets = search.regrets()
         uses = np.bincount(search.indices.ravel(), minlength=len(regrets))
         learned = np.arange(len(regrets)) >= len(self.problem.locked)

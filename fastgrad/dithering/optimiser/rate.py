@@ -8,6 +8,8 @@ the model itself costs: a colour that is seldom used, or a context that occurs o
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +18,7 @@ from fastgrad._typing import Array, ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.search import Search
 from fastgrad.kernels.dithering.optimiser import rate as kernels
+from fastgrad.kernels.dithering.optimiser.search import NEIGHBOURS
 
 __all__ = ["RatedSearch", "RowModel"]
 
@@ -23,6 +26,7 @@ PRIOR = 0.06  # count of each index in each context before any is seen
 FEW = 32  # colours up to which contexts of two indices occur often enough to be counted
 OF_TWO, OF_ONE = (0.85, 0.27), (1.03, 0.08)  # shares of both codes in a file, by its context
 ROWS = 1 << 20  # pixels that are counted at once
+BEYOND = 4  # columns to the right of a picture, where nothing is paid
 
 
 class RowModel(NamedTuple):
@@ -90,19 +94,11 @@ class RowModel(NamedTuple):
         array of int64, shape (M,) * (order + 1)
             How often each symbol, the last axis, follows those before it.
         """
-        number, order = self.symbols, self.order
-        height, width = symbols.shape
-        counts = np.zeros(number ** (order + 1), np.int64)
-        step = max(1, ROWS // width)
-        for top in range(0, height, step):
-            rows = symbols[top : top + step]
-            wide = np.zeros((len(rows), width + order), np.int64)
-            wide[:, order:] = rows
-            codes = np.zeros(rows.shape, np.int64)
-            for i in range(order + 1):
-                codes = codes * number + wide[:, i : i + width]
+        shape = (self.symbols,) * (self.order + 1)
+        counts = np.zeros(math.prod(shape), np.int64)
+        for _, codes in self._codes(symbols):
             counts += np.bincount(codes.ravel(), minlength=counts.size)
-        return counts.reshape((number,) * (order + 1))
+        return counts.reshape(shape)
 
     def bits(self, counts: Array) -> float:
         """Return the bits that symbols with these counts take in a file."""
@@ -115,6 +111,25 @@ class RowModel(NamedTuple):
         """Return the bits of one more symbol, by its context, in the shape of the counts."""
         parts = [share * _price(part) for share, part in zip(self.shares, (counts, counts.sum(0)))]
         return parts[0] + parts[1]
+
+    def bill(self, prices: Array, symbols: Array, out: FloatArray) -> None:
+        """Write the price of each symbol of a picture, by its context, to the left of ``out``."""
+        for rows, codes in self._codes(symbols):
+            out[rows, : symbols.shape[1]] = prices.ravel()[codes]
+
+    def _codes(self, symbols: Array) -> Iterator[tuple[slice, Array]]:
+        """Yield rows, and the places of their symbols in an array of counts, as if it was flat."""
+        number, order = self.symbols, self.order
+        height, width = symbols.shape
+        step = max(1, ROWS // width)
+        for top in range(0, height, step):
+            rows = slice(top, min(top + step, height))
+            wide = np.zeros((rows.stop - top, width + order), np.int64)
+            wide[:, order:] = symbols[rows]
+            codes = wide[:, :width]
+            for i in range(1, order + 1):
+                codes = codes * number + wide[:, i : i + width]
+            yield rows, codes
 
 
 def _code_length(counts: Array) -> float:
@@ -147,9 +162,16 @@ class RatedSearch(Search):
         What a bit per pixel costs, as a loss.
     hidden : array of bool, shape (height, width), optional
         Pixels that are not seen: they have a symbol of their own, whatever their indices are.
+
+    Attributes
+    ----------
+    swapping : bool
+        Whether pixels swap indices with their neighbours, too, as at first. That takes most of the
+        time of a sweep, and serves only where there is little left for single pixels to gain.
     """
 
     rate: float
+    swapping: bool
     model: RowModel
     counts: Array
 
@@ -165,6 +187,7 @@ class RatedSearch(Search):
         hidden: Array | None = None,
     ) -> None:
         super().__init__(loss, indices, palette, previous=previous, gap=gap)
+        self.swapping = True
         colors, keeping = len(np.asarray(palette)), self._previous.size > 0
         self._hidden = hidden if hidden is not None and hidden.any() else None
         self.model = RowModel(colors, keeping or self._hidden is not None)
@@ -196,6 +219,9 @@ class RatedSearch(Search):
         if model.order == 2:
             turned.append(np.moveaxis(price, 0, -1))
         width = max(self._palette.shape[1], model.symbols)
+        height, across = self._symbols.shape
+        self._bills = np.zeros((height, across + BEYOND), self.loss.dtype)
+        model.bill(price, self._symbols, self._bills)
         shape = (price.size // model.symbols + 1, width)
         self._prices = tuple(np.zeros(shape, self.loss.dtype) for _ in range(3))
         for table, one in zip(self._prices, turned):
@@ -213,9 +239,11 @@ class RatedSearch(Search):
         loss = self.loss
         moves = np.zeros([-(-n // self._size) for n in loss.shape], np.int64)
         kept, blurred = (self._previous, self._gaps), (self._field, self._table, loss.nu)
-        seen = self.indices, self._symbols, self._awake, loss.weights
+        seen = self.indices, (self._symbols, self._bills), self._awake, loss.weights
+        swaps = len(NEIGHBOURS) if self.swapping else 0
         for phase in range(4):
-            kernels.descend(moves, *seen, kept, blurred, *self._rated(), self._size, phase)
+            work = *seen, kept, blurred, self._rated()
+            kernels.descend(moves, *work, self._size, phase, swaps)
         return int(moves.sum())
 
     def drop(self, color: int) -> None:
@@ -261,4 +289,6 @@ class RatedSearch(Search):
     def _rated(self):
         """Return what kernels take of colours and prices."""
         model = self.model
-        return (self._palette, model.colors, model.symbols), self._prices, model.order
+        channels = (0,) * len(self._planar)
+        palette = self._palette, model.colors, model.symbols, channels
+        return palette, self._prices, model.order

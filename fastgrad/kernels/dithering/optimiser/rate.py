@@ -16,7 +16,6 @@ from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wi
 from fastgrad.kernels.dithering.optimiser.search import (
     AROUND,
     MARGIN,
-    NEIGHBOURS,
     relabel,
     swap_gain,
     wake,
@@ -61,27 +60,29 @@ def rows_of(symbols, count, order, y, c, none):
 
 
 @inline
-def cheapest(palette, prices, rows, goal, scale):
-    """Return the label of least cost, and this: its prices, and scale |colour - goal|^2."""
-    best, least = np.int64(0), like(np.inf, goal)
+def cheapest(palette, prices, rows, goal, scale, best, least, channels):
+    """Return the label of least cost, and this: its prices, and scale |colour - goal|^2.
+
+    `best` is one of cost `least`, to which another is preferred only if it costs less.
+    """
     for first in range(0, palette.shape[1], LANES):
         distance = filled(like(0, goal))
-        for channel in range(goal.size):
+        for channel in range(len(channels)):
             x = load(palette, (channel, first)) - goal[channel]
             distance = fma(x, x, distance)
         cost = load(prices[0], (rows[0], first)) + load(prices[1], (rows[1], first))
         cost = fma(filled(scale), distance, cost + load(prices[2], (rows[2], first)))
-        low = least_of(cost)
-        if low < least:
-            least, best = low, np.int64(first + first_of(cost == low) % LANES)
+        if first_of(cost < least) < LANES:
+            least = least_of(cost)
+            best = np.int64(first + first_of(cost == least) % LANES)
     return best, least
 
 
 @inline
-def cost_of(palette, prices, rows, goal, scale, k, symbol):
+def cost_of(palette, prices, rows, goal, scale, k, symbol, channels):
     """Return what `cheapest` minimises, of label k as a symbol."""
     distance = like(0, goal)
-    for channel in range(goal.size):
+    for channel in range(len(channels)):
         x = palette[channel, k] - goal[channel]
         distance = fma(x, x, distance)
     cost = prices[0][rows[0], symbol] + prices[1][rows[1], symbol]
@@ -98,12 +99,26 @@ def row_price(symbols, price, count, order, y, first, last):
 
 
 @inline
-def price_around(symbols, price, count, order, y, c, dy, dx, here):
+def billed(bills, order, y, c):
+    """Return the prices of a pixel and of those whose contexts it is in, as they are."""
+    row, column = np.uint64(y), np.uint64(c)
+    total = bills[row, column] + bills[row, column + np.uint64(1)]
+    return total if order == 1 else total + bills[row, column + np.uint64(2)]
+
+
+@inline
+def bill(bills, symbols, price, count, order, y, c):
+    """Bring the prices that depend on a pixel up to date."""
+    for i in range(c, min(c + order + 1, symbols.shape[1])):
+        bills[y, i] = price[context(symbols, count, order, y, i), symbols[y, i]]
+
+
+@inline
+def price_around(bills, order, y, c, dy, dx, here):
     """Return all prices that depend on a pixel or its neighbour; `here` are those in its row."""
     if dy == 0:
-        return row_price(symbols, price, count, order, y, c, c + dx + order + 1)
-    below = c + dx
-    return here + row_price(symbols, price, count, order, y + dy, below, below + order + 1)
+        return here + bills[y, c + order + 1]
+    return here + billed(bills, order, y + dy, c + dx)
 
 
 @inline
@@ -112,35 +127,38 @@ def price_if_swapped(labels, previous, symbols, price, count, order, y, c, dy, d
     mine, other = symbols[y, c], symbols[y + dy, c + dx]
     symbols[y, c] = symbol_of(previous, count, y, c, labels[y + dy, c + dx])
     symbols[y + dy, c + dx] = symbol_of(previous, count, y + dy, c + dx, labels[y, c])
-    here = row_price(symbols, price, count, order, y, c, c + order + 1)
-    total = price_around(symbols, price, count, order, y, c, dy, dx, here)
+    total = row_price(symbols, price, count, order, y, c, c + order + (1 if dy else 2))
+    if dy:
+        below = c + dx
+        total += row_price(symbols, price, count, order, y + dy, below, below + order + 1)
     symbols[y, c], symbols[y + dy, c + dx] = mine, other
     return total
 
 
 @inline
-def cheapest_but(palette, colors, prices, rows, goal, scale, k):
+def cheapest_but(palette, prices, rows, goal, scale, k, colors, channels):
     """Return what `cheapest` does, of all labels but k."""
     best, least = np.int64(k), like(np.inf, goal)
     for other in range(colors):
         if other != k:
-            cost = cost_of(palette, prices, rows, goal, scale, other, other)
+            cost = cost_of(palette, prices, rows, goal, scale, other, other, channels)
             if cost < least:
                 least, best = cost, np.int64(other)
     return best, least
 
 
 @block
-def descend_tile(
-    labels, symbols, awake, weights, kept, blurred, palette, prices, order, corner, size, goal
-):
+def descend_tile(labels, written, awake, weights, kept, blurred, rated, corner, size, goal, swaps):
     """Make every relabelling and swap in a tile that lowers error and price; return their number.
 
-    `palette` is (colours, K, M), the colours padded with infinite ones, and the numbers of labels
-    and of symbols.
+    `written` is (symbols, bills): what is written of each pixel, and its price. `rated` is
+    ((colours, K, M, channels), prices, order): the colours padded with infinite ones, the numbers
+    of labels and of symbols, and a tuple as long as there are channels. Pixels swap with the first
+    `swaps` of their `NEIGHBOURS`.
     """
     wide_vectors()
-    colours, colors, count = palette
+    (colours, colors, count, channels), prices, order = rated
+    symbols, bills = written
     previous, gaps = kept
     field, table, nu = blurred
     top, left = corner
@@ -161,26 +179,29 @@ def descend_tile(
             if weight == like(0, own):
                 continue
             old = np.int64(labels[y, c])
-            for channel in range(goal.size):
+            for channel in range(len(channels)):
                 shift = -(inverse / weight) * field[channel, y + radius, c + radius]
                 goal[channel] = colours[channel, old] + shift
             scale = own * (weight * weight)
             rows = rows_of(symbols, count, order, y, c, none)
-            present = cost_of(colours, prices, rows, goal, scale, old, np.int64(symbols[y, c]))
-            new, least = cheapest(colours, prices, rows, goal, scale)
+            near, now = (colours, prices, rows, goal, scale), np.int64(symbols[y, c])
+            present = cost_of(*near, old, now, channels)
+            bound = like(np.inf, own) if paid else present
+            new, least = cheapest(*near, old, bound, channels)
             if paid:
                 same, gap = np.int64(previous[y, c]), scale * gaps[y, c]
-                kept_cost = cost_of(colours, prices, rows, goal, scale, same, count - 1) - gap
+                kept_cost = cost_of(*near, same, count - 1, channels) - gap
                 if new == same and kept_cost > least:  # which is no symbol here
-                    new, least = cheapest_but(colours, colors, prices, rows, goal, scale, same)
+                    new, least = cheapest_but(*near, same, colors, channels)
                 if kept_cost <= least:
                     new, least = same, kept_cost
                 present -= gap if old == same else like(0, gap)
             gain, best_y, best_x, best = like(0, own), y, c, old
             if new != old and present - least > like(MARGIN, own) * abs(present):
                 gain, best = least - present, new
-            here = row_price(symbols, prices[0], count, order, y, c, c + order + 1)
-            for dy, dx in NEIGHBOURS:
+            here = billed(bills, order, y, c)
+            for i in range(swaps):
+                dy, dx = min(i, 1), 1 - i % 3  # NEIGHBOURS[i], sooner than by a table
                 if (
                     y + dy < bottom
                     and left <= c + dx < right
@@ -188,9 +209,9 @@ def descend_tile(
                     and weights[y + dy, c + dx] > like(0, own)
                 ):
                     pair = y, c, dy, dx
-                    g = swap_gain(labels, weights, field, colours, table, own, *pair, goal)
+                    g = swap_gain(labels, weights, field, colours, table, own, *pair, channels)
                     g += g
-                    before = price_around(symbols, prices[0], count, order, y, c, dy, dx, here)
+                    before = price_around(bills, order, y, c, dy, dx, here)
                     if not paid and g - before >= gain:  # no price is below 0
                         continue
                     work = labels, previous, symbols, prices[0], count, order
@@ -209,10 +230,12 @@ def descend_tile(
             if gain < like(0, own):
                 relabel(labels, weights, field, colours, table, nu, y, c, best)
                 symbols[y, c] = symbol_of(previous, count, y, c, best)
+                bill(bills, symbols, prices[0], count, order, y, c)
                 wake(awake, y, c)
                 if best_y != y or best_x != c:
                     relabel(labels, weights, field, colours, table, nu, best_y, best_x, old)
                     symbols[best_y, best_x] = symbol_of(previous, count, best_y, best_x, old)
+                    bill(bills, symbols, prices[0], count, order, best_y, best_x)
                     wake(awake, best_y, best_x)
                 moves += 1
     return moves
@@ -224,30 +247,30 @@ def descend(
     chunks,
     moves,
     labels,
-    symbols,
+    written,
     awake,
     weights,
     kept,
     blurred,
-    palette,
-    prices,
-    order,
+    rated,
     size,
     phase,
+    swaps,
 ):
     """Lower error and price over every second tile, every second row of tiles: a phase of four.
 
     It is `search.descend`, in whose tiles nothing changes that another of the phase reads: neither
-    the field, nor the symbols in contexts.
+    the field, nor the symbols in contexts. written, rated and swaps are as in
+    `descend_tile`.
     """
     rows, columns = moves.shape
     across, down = (columns - phase % 2 + 1) // 2, (rows - phase // 2 + 1) // 2
-    goal = np.empty(palette[0].shape[0], palette[0].dtype)
+    goal = np.empty(rated[0][0].shape[0], rated[0][0].dtype)
     for t in chunk_range(across * down, chunk, chunks):
         i, j = 2 * (t // across) + phase // 2, 2 * (t % across) + phase % 2
         corner = i * size, j * size
-        work = labels, symbols, awake, weights, kept, blurred, palette, prices, order
-        moves[i, j] = descend_tile(*work, corner, size, goal)
+        work = labels, written, awake, weights, kept, blurred, rated
+        moves[i, j] = descend_tile(*work, corner, size, goal, swaps)
 
 
 @kernel(cost=lambda labels, prices: labels.size * prices[0].shape[1])
@@ -256,7 +279,7 @@ def regrets(
 ):
     """sums[y, k] = what it costs row y to do without label k, each pixel by itself."""
     height, width = labels.shape
-    colours, _, count = palette
+    colours, _, count, channels = palette
     radius = table.shape[0] // 2
     own = table[radius, radius] + nu
     none = np.int64(prices[0].shape[0] - 1)
@@ -269,17 +292,18 @@ def regrets(
             if weight == like(0, own):
                 continue
             old = np.int64(labels[y, c])
-            for channel in range(goal.size):
+            for channel in range(len(channels)):
                 shift = field[channel, y + radius, c + radius] / (own * weight)
                 goal[channel] = colours[channel, old] - shift
                 there[channel] = colours[channel, old]
                 others[channel, old] = like(np.inf, own)
             scale = own * (weight * weight)
             rows = rows_of(symbols, count, order, y, c, none)
-            least = cheapest(others, prices, rows, goal, scale)[1]
-            for channel in range(goal.size):
+            most = like(np.inf, own)
+            least = cheapest(others, prices, rows, goal, scale, old, most, channels)[1]
+            for channel in range(len(channels)):
                 others[channel, old] = there[channel]
             now = np.int64(symbols[y, c])
             sums[y, old] += np.float64(
-                least - cost_of(colours, prices, rows, goal, scale, old, now)
+                least - cost_of(colours, prices, rows, goal, scale, old, now, channels)
             )
