@@ -176,8 +176,8 @@ def dither(
         Nasanen's model of the eye at this distance instead of a Gaussian.
     nu : float, optional
         Weight of the squared error without blur, 0 to 1e9. More of it gives less grain, and tones
-        that are less true. By default 0.05, or 0.055 where all of a palette is learned, and less
-        for fewer colours than 16.
+        that are less true. By default 0.05, 0.055 where all of a palette is learned, or 0.3 beside
+        flat fields that have their own colours; and less for fewer colours than 16, or there 64.
     weights : array_like, shape (height, width), optional
         Weights of the pixels' errors, 0 to 1e6, or a boolean mask. Pixels of weight 0 do not count
         and get an arbitrary index; others weigh at least a thousandth of the largest weight.

@@ -17,6 +17,7 @@ __all__ = ["Blur", "Viewing"]
 
 NU = 0.05  # for 16 colours or more; with fewer, grain is all there is to make tones of
 LEARNED = 0.055  # where all of a palette is learned: in the end tones are made up for
+DRAWN = 0.3  # beside flat fields that are as they were: grain at their edges looks rough
 LIGHT = ("linear", "opponent")  # spaces whose numbers are light, not its lightness
 MOST_SIGMA, MOST_PPD, MOST_NU = 8, 200, 1e9
 
@@ -43,8 +44,9 @@ class Viewing:
         Pixels per degree of the visual field, 1 to 200: the blur is then Nasanen's model of the eye
         instead of a Gaussian.
     nu : float, optional
-        Weight of the squared error without blur, 0 to 1e9; by default 0.05, or 0.055 where all of
-        a palette is learned, and less for fewer colours than 16.
+        Weight of the squared error without blur, 0 to 1e9; by default 0.05, 0.055 where all of a
+        palette is learned, or 0.3 for the rest of a drawn picture whose flat fields have their
+        own colours; and less for fewer colours than 16, or 64 in a drawn one.
     local_weights : bool, optional
         Whether errors are multiplied by the eye's local sensitivity to light; by default in the
         linear spaces, "linear" and "opponent".
@@ -58,6 +60,8 @@ class Viewing:
     --------
     >>> Viewing(space="oklab").settled(4)
     Viewing(space='oklab', sigma=1.0, ppd=None, nu=0.0275, local_weights=False)
+    >>> Viewing().settled(16, drawn=True).nu, Viewing().settled(64, drawn=True).nu
+    (0.15, 0.3)
     """
 
     space: SpaceName = "opponent"
@@ -76,7 +80,7 @@ class Viewing:
             _validate.number(self.nu, "nu", 0, MOST_NU)
         _validate.choice(self.local_weights, "local_weights", (None, True, False))
 
-    def settled(self, colors: int, *, learned: bool = True) -> Viewing:
+    def settled(self, colors: int, *, learned: bool = True, drawn: bool = False) -> Viewing:
         """Return the same conditions with ``nu`` and ``local_weights`` set to their defaults.
 
         Parameters
@@ -84,7 +88,9 @@ class Viewing:
         colors : int
             Size of the palette.
         learned : bool, optional
-            Whether all of it is learned.
+            Whether all of it is learned,
+        drawn : bool, optional
+            or what is left beside the colours of all flat fields.
 
         Returns
         -------
@@ -94,8 +100,8 @@ class Viewing:
         local = self.space in LIGHT if self.local_weights is None else self.local_weights
         if self.nu is not None:
             return replace(self, local_weights=local)
-        nu = (LEARNED if learned else NU) * min(1.0, (colors / 16) ** 0.5)
-        return replace(self, nu=nu, local_weights=local)
+        full, many = (DRAWN, 64) if drawn else (LEARNED if learned else NU, 16)
+        return replace(self, nu=full * min(1.0, (colors / many) ** 0.5), local_weights=local)
 
     @property
     def blur(self) -> Blur:

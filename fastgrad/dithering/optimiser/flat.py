@@ -44,7 +44,7 @@ CORE = 4  # least number of such pixels in a colour's fields
 ROOM = 8  # one entry in so many is left for what is not flat
 NEAR = 1  # in each channel: a difference of 1/255 that nobody sees
 SEEDS = 3  # of the clusterings for a smooth picture
-COVERED = 0.99  # share of a smooth picture's pixels that must be near their entries
+COVERED = 0.99  # share of the pixels, smooth or flat, that must be near their entries
 CONTRAST, SPREAD = 144, 24  # in lightness: least between paper and ink, most of either
 PAPER, INK, BOTH = 0.5, 0.005, 0.85  # shares of the pixels of a page
 EDGES = 0.75  # of its pixels that are neither, the share which lies at edges
@@ -61,11 +61,14 @@ class Pins(NamedTuple):
         The index of each pinned pixel, `FREE` elsewhere.
     whole : bool
         Whether these are all colours of the palette.
+    covering : bool
+        Whether nearly all that is flat is pinned, so that grain has no tones to make there.
     """
 
     palette: ByteArray
     labels: npt.NDArray[np.int16]
     whole: bool = False
+    covering: bool = False
 
     @property
     def free(self) -> npt.NDArray[np.bool_]:
@@ -117,14 +120,15 @@ def fields(
     >>> pins = fields(image, None, 4, kept=np.empty((0, 3), np.uint8))
     >>> pins.palette.tolist()
     [[200, 200, 200], [0, 0, 0]]
-    >>> pins.labels[0, 10:13].tolist()
-    [0, 0, 0]
+    >>> pins.labels[0, 10:13].tolist(), pins.covering
+    ([0, 0, 0], True)
     """
     codes = codes_of(image)
     if seen is not None:
         codes = np.where(seen, codes, FREE)
     counted = codes.size if seen is None else np.count_nonzero(seen)
-    amid = codes[amid_their_own(codes) & (codes != FREE)]
+    flat = amid_their_own(codes) & (codes != FREE)
+    amid = codes[flat]
     if amid.size < DRAWN * counted or not counted:
         return None
     chosen = kept
@@ -137,7 +141,7 @@ def fields(
     labels = near(image, chosen, 0 if fixed else NEAR)
     if seen is not None:
         labels[~seen] = FREE
-    return Pins(chosen, labels, fixed)
+    return Pins(chosen, labels, fixed, float(np.mean(labels[flat] != FREE)) >= COVERED)
 
 
 def near(image: ByteArray, palette: ByteArray, most: int = NEAR) -> npt.NDArray[np.int16]:

@@ -130,7 +130,10 @@ class Problem:
             fixed = self.pins.palette
         elif self.pins is not None:
             kept = self.pins.palette
-        self.viewing = viewing.settled(self.colors, learned=fixed is None and self.pins is None)
+        pins = self.pins if fixed is None else None
+        how = {"learned": fixed is None and pins is None}
+        how |= {"drawn": pins is not None and pins.covering}
+        self.viewing = viewing.settled(self.colors, **how)
         self.fixed = fixed
         self._channels = slice(0, pixels.shape[2])
         self._kept = kept
