@@ -83,8 +83,8 @@ class _Shipped(NullCache):
     """What came with the package: all there is where no place is writable."""
 
     def __init__(self, dispatcher):
-        self.sources = source_digest(dispatcher.py_func.__code__.co_filename)
-        self._prebuilt = Prebuilt(dispatcher.py_func, self.sources)
+        sources = source_digest(dispatcher.py_func.__code__.co_filename)
+        self._prebuilt = Prebuilt(dispatcher.py_func, sources)
 
     def load_overload(self, sig, target_context):
         args, _ = sigutils.normalize_signature(sig)
