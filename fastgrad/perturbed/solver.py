@@ -74,6 +74,6 @@ def call(solver: Callable[[Any], Any], theta: FloatArray) -> FloatArray:
     y = _validate.array(solver(theta), "the solver's result")
     if y.shape != theta.shape:
         raise ValueError(f"solver must return solutions of shape {theta.shape}, got {y.shape}")
-    if y.dtype.kind not in "iufb" or not np.isfinite(y).all():
-        raise ValueError(f"solver must return finite real numbers, got dtype {y.dtype}")
-    return y.astype(theta.dtype, copy=False)
+    if y.dtype.kind not in "iufb":
+        raise ValueError(f"solver must return real numbers, got dtype {y.dtype}")
+    return _validate.finite(y, "the solver's result").astype(theta.dtype, copy=False)

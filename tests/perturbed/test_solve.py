@@ -143,7 +143,7 @@ def test_errors():
     theta = np.zeros(3)
     with pytest.raises(ValueError, match=r"solver must return solutions of shape \(2, 3\)"):
         solve(lambda t: t[:, :2], theta, num_samples=2, rng=0)
-    with pytest.raises(ValueError, match="solver must return finite real numbers"):
+    with pytest.raises(ValueError, match="the solver's result must be finite, got nan"):
         solve(lambda t: t * np.nan, theta, num_samples=2, rng=0)
     with pytest.raises(ValueError, match="noise must be one of"):
         solve(identity, theta, num_samples=2, rng=0, noise="cauchy")

@@ -229,5 +229,5 @@ def test_errors():
         fgt.perturbed.solve(solver, x, num_samples=2, rng=0)
     with pytest.raises(ValueError, match="solver must return solutions of shape"):
         fgt.perturbed.solve(lambda theta: theta[0], x, num_samples=2, rng=0)
-    with pytest.raises(ValueError, match="solver must return finite real numbers"):
+    with pytest.raises(ValueError, match="the solver's result must be finite, got nan"):
         fgt.perturbed.solve(lambda theta: theta * torch.nan, x, num_samples=2, rng=0)
