@@ -28,6 +28,7 @@ from fastgrad.random import RNG, Key, replayed_key
 __all__ = ["Sinkhorn", "gumbel_sinkhorn", "gumbel_sinkhorn_vjp", "sinkhorn", "sinkhorn_vjp"]
 
 _NO_KEY = Key(0)  # where no noise is drawn
+TOLD_4, TOLD_8 = 23, 52  # powers of 2 beyond which numbers of a type do not tell differences of 1
 
 
 class Sinkhorn(NamedTuple):
@@ -87,7 +88,9 @@ def sinkhorn(
     ------
     ValueError
         If log_alpha holds NaN or +inf, or a row or column that must sum to 1 has only -inf; if a
-        temperature is out of its range, or temperatures do not broadcast to the batch shape.
+        temperature is out of its range, or temperatures do not broadcast to the batch shape; if
+        scores are above 2**52 temperatures in size (2**23 for float32 without Newton's method):
+        rounding them is all that the matrix would show.
 
     Examples
     --------
@@ -282,12 +285,16 @@ def gumbel_sinkhorn_vjp(
     return _product(log_alpha, cotangent, temperature, noise_scale, key, *options)
 
 
+def told_apart(x, scales, newton):
+    """Refuse scores (B, n, m) so large that the potentials of a solution can not be told."""
+    single = x.dtype == np.float32 and not newton  # Newton's method computes in float64
+    in_range(x, scales, TOLD_4 if single else TOLD_8, "log_alpha")
+
+
 def _limits(problem, temperature, tolerance, max_iterations, newton):
     """Return what bounds the iterations, as kernels take it."""
-    dtype = problem.logits.dtype
-    scale = _validate.row_scales(dtype, temperature, problem.batch)
-    working = np.dtype(np.float64) if newton else dtype  # Newton's method computes in float64
-    in_range(problem.logits, scale, working, "log_alpha")
+    scale = _validate.row_scales(problem.logits.dtype, temperature, problem.batch)
+    told_apart(problem.logits, scale, newton)
     tolerance = _validate.not_negative(tolerance, "tolerance")
     return scale, tolerance, _validate.integer(max_iterations, "max_iterations", 1), bool(newton)
 

@@ -16,6 +16,9 @@ from fastgrad._typing import Array, ArrayLike, FloatArray, IntArray
 from fastgrad.distributions.assignment import in_range
 from fastgrad.kernels.distributions import transport as _kernels
 
+#: Powers of 2 that bound scores over temperatures: beyond, sums and squares overflow.
+MOST = {np.dtype(np.float32): 96, np.dtype(np.float64): 768}
+
 __all__ = ["Transport", "TransportGradient", "sinkhorn", "sinkhorn_vjp"]
 
 
@@ -241,7 +244,7 @@ def _solved(problem: Problem, start: Any, tolerance: float, max_iterations: int)
     else:
         g = _validate.like(start, (*batch, m), dtype, "start", (b, m))
         _validate.finite(g, "start")
-        in_range(g[:, None], problem.scales, dtype, "start")
+        in_range(g[:, None], problem.scales, MOST[dtype], "start")
     tolerance = _validate.not_negative(tolerance, "tolerance")
     limits = tolerance, _validate.integer(max_iterations, "max_iterations", 1)
     out, potentials = np.empty((b, n, m), dtype), (np.empty((b, n), dtype), np.empty((b, m), dtype))
@@ -292,7 +295,7 @@ def _problem(
     if np.isneginf(flat).any():
         _require_reach(flat, a, b)
     scales = _validate.row_scales(dtype, temperature, batch)
-    in_range(flat, scales, dtype, "scores")
+    in_range(flat, scales, MOST[dtype], "scores")
     rates = np.array([1 / (p * scales.astype(np.float64)) for p in penalties], dtype).T
     with np.errstate(divide="ignore"):
         logs = _validate.frozen(np.log(a)), _validate.frozen(np.log(b))

@@ -39,11 +39,13 @@ MESSAGES = (
     "values must be from -2**900 to 2**900, or -inf",
     "target must be from 0 to the number of categories less 1",
     "target must hold probabilities, at least 0 and of sum 1 in every row",
+    "log_alpha / temperature must be from -2**52 to 2**52 (2**23 for float32 without Newton's "
+    "method), or -inf",
     "the operands of a fastgrad call are not those that it was compiled for",
 )
 BAD, EMPTY, TEMPERATURE, ROW, SAMPLE, CATEGORY, MEMORY = range(1, 8)
 SIZE, BAD_PAIR, ALONE, UNMATCHED, PROBLEM = range(8, 13)
-BAD_VALUE, FLAT, FEW, LARGE, TARGET, TARGETS = range(13, 19)
+BAD_VALUE, FLAT, FEW, LARGE, TARGET, TARGETS, ROUNDED = range(13, 20)
 COUPLED, LOG = 1, 2  # bits of the first option; LOG is also the mode of `gumbel_softmax`
 # Of others, above the number of a task or mode.
 NUMBER, DESCENDING, ENTROPIC, NOISY = 7, 8, 16, 32

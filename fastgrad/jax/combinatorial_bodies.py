@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from fastgrad.distributions.sinkhorn import TOLD_4, TOLD_8
 from fastgrad.jax.bodies import (
     ALONE,
     BAD,
     BAD_PAIR,
     MEMORY,
     PROBLEM,
+    ROUNDED,
     ROW,
     SIZE,
     TEMPERATURE,
@@ -256,6 +258,16 @@ def _checking_pairs() -> Any:
 
 
 @compiled
+def _told_apart(problems, scale, newton):
+    """Return whether scores are as `told_apart` of `distributions/sinkhorn.py` wants them."""
+    bound = np.float64(2.0 ** (TOLD_8 if newton or problems.itemsize == 8 else TOLD_4)) / scale
+    beyond = 0
+    for x in problems.flat:
+        beyond += np.inf > abs(np.float64(x)) > bound
+    return beyond == 0
+
+
+@compiled
 def _problem_operands(ins, g, shape, samples, options, real):
     """Return the problems of a group, how they are perturbed and solved, and what is wrong."""
     problems = read_only(array(ins[0], g, shape, real))
@@ -265,6 +277,8 @@ def _problem_operands(ins, g, shape, samples, options, real):
         wrong = PROBLEM
     elif not fits(scale):
         wrong = TEMPERATURE
+    elif not wrong and not _told_apart(problems, scale, options[3] != 0):
+        wrong = ROUNDED
     scales = repeated(scale, shape[0], real)
     limits = scales, options[4:5].view(np.float64)[0], options[2], options[3] != 0
     return problems, noise, noise_scale, limits, wrong

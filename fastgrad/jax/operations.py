@@ -24,6 +24,7 @@ from fastgrad.distributions import (
 )
 from fastgrad.distributions.assignment import canonical, require_matching
 from fastgrad.distributions.plackett_luce import size
+from fastgrad.distributions.sinkhorn import told_apart
 from fastgrad.kernels.compiler.jit import MAX_CHUNKS
 from fastgrad.kernels.distributions import concrete_choice as _choice
 from fastgrad.kernels.distributions import concrete_products as _at_hand
@@ -201,6 +202,7 @@ def _sinkhorn_operands(log_alpha, address, scale, noise_scale, samples, limits):
     problem = canonical(log_alpha)
     x, (tolerance, max_iterations, newton) = problem.logits, limits
     limits = scales_of(x, scale), float(tolerance), int(max_iterations), bool(newton)
+    told_apart(x, limits[0], newton)
     return problem, (noise_of(address, samples), x.dtype.type(noise_scale), limits)
 
 

@@ -347,8 +347,10 @@ def test_scores_too_large_to_compute_with_are_refused():
     for call in (sinkhorn, lambda x, **options: sinkhorn_vjp(x, x, **options)):
         with pytest.raises(ValueError, match=r"log_alpha / temperature .* 1e\+308 / .* problem 1"):
             call(x, temperature=1e-3)  # which went on for ever
-    with pytest.raises(ValueError, match=r"from -2\*\*96 to 2\*\*96"):
-        sinkhorn(np.float32([[3e38, 0], [0, 0]]), newton=False)
+    with pytest.raises(ValueError, match=r"from -2\*\*52 to 2\*\*52"):  # ended in errors of 1
+        sinkhorn(np.float32([[1e30, 0], [0, 0]]))
+    with pytest.raises(ValueError, match=r"from -2\*\*23 to 2\*\*23"):  # ended in -inf
+        sinkhorn(np.float32([[1e20, 0], [0, 0]]), newton=False)
 
 
 @pytest.mark.parametrize(
@@ -404,9 +406,8 @@ def test_a_mask_without_a_matching_has_no_products(dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_scores_further_apart_than_numbers_reach(dtype):
-    """It was cooled for ever: the first temperature was infinite."""
-    far = min(0.95 * float(np.finfo(dtype).max), 2.0**768)
+def test_scores_as_far_apart_as_is_allowed(dtype):
+    far = 2.0**52
     x = np.diag(np.array([far, -far, 0.0], dtype))
     found = fg.permutation.sinkhorn(x)
     np.testing.assert_array_equal(found.matrix, np.eye(3)[[0, 2, 1]])

@@ -190,6 +190,7 @@ SLOPE = jax.grad(lambda x: fj.sinkhorn(x, max_iterations=5, newton=False).matrix
         (lambda x: fj.sinkhorn(x), np.where(np.arange(4) > 0, X[0], -np.inf), "only -inf"),
         (lambda x: fj.gumbel_sinkhorn(x, 0, **HEAT), X - np.inf, "only -inf"),
         (lambda x: fj.sinkhorn(x, temperature=x[0, 0, 0] * 0), X, "temperature must be from"),
+        (lambda x: fj.sinkhorn(x, newton=False), X * 1e9, r"log_alpha / temperature must be"),
         (SLOPE, UNMATCHED, "log_alpha admits no matching"),
     ],
 )
