@@ -18,7 +18,7 @@ from torch import Tensor
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators import Estimator
 from fastgrad.objectives import Objective
-from fastgrad.torch.tensors import real
+from fastgrad.torch.tensors import REALS, real
 from fastgrad.torch.transforms import Mapped, active, array_of, tensor_of
 
 
@@ -171,8 +171,14 @@ class Evaluations:
     def _ask(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         answer = self.f(x)
         if isinstance(answer, tuple) and len(answer) == 2:
-            return real(answer[0], "the value of f"), real(answer[1], "credit")
-        return real(answer, "the value of f"), None
+            return self._real(answer[0], "the value of f"), self._real(answer[1], "credit")
+        return self._real(answer, "the value of f"), None
+
+    def _real(self, x: Any, name: str) -> Tensor:
+        """Return numbers as `real` does, counts and truths as well."""
+        if isinstance(x, Tensor) and not (x.is_floating_point() or x.is_complex()):
+            x = x.to(self.dtype if self.dtype in REALS else torch.float32)
+        return real(x, name)
 
     def _require(self, differentiable: bool) -> None:
         if not differentiable:

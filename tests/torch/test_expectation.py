@@ -290,6 +290,15 @@ def test_values_must_be_finite_tensors():
         ask(lambda x: x[..., 0].to("meta"))
     with pytest.raises(ValueError, match="leading part"):
         ask(lambda x: x[0])
+    with pytest.raises(TypeError, match=r"the value of f must be .* got torch\.complex64"):
+        ask(lambda x: x[..., 0].to(torch.complex64))
+
+
+@pytest.mark.parametrize("of", [lambda x: x.argmax(dim=-1), lambda x: x[..., 0] > 0])
+def test_counts_and_truths_are_values_as_in_the_numpy_api(of):
+    expected = ask(lambda x: of(x).to(x.dtype), "rloo")
+    assert torch.equal(ask(of, "rloo"), expected)
+    assert torch.equal(ask(lambda x: (of(x), of(x)), "rloo"), expected)
 
 
 @pytest.mark.parametrize("name", ["rebar", "muprop", "double_cv", "straight_through"])
