@@ -79,12 +79,15 @@ def names_of(row: Operator) -> list[str]:
 def dispatched(row: Operator) -> Callable[[Sequence[Any]], Sequence[Any]]:
     """Return what makes of the arguments after the operands those that operators take."""
     names = names_of(row)
-    if "temperature" not in names:
-        return lambda args: args
-    at = names.index("temperature")
+    at = names.index("temperature") if "temperature" in names else -1
 
     def convert(args: Sequence[Any]) -> Sequence[Any]:
-        if type(args[at]) is not float:
+        for i, x in enumerate(args):
+            if isinstance(x, Tensor) and i != at:  # the dispatcher's words for it name no argument
+                raise TypeError(
+                    f"{names[i]} must be a number, got a tensor: torch.func.vmap does not map it"
+                )
+        if at < 0 or type(args[at]) is not float:
             return args
         number = torch.tensor(args[at], dtype=torch.float64, device=CPU)
         return (*args[:at], number, *args[at + 1 :])

@@ -20,7 +20,7 @@ from torch._C._functorch import is_legacy_batchedtensor
 from torch.autograd import forward_ad
 from torch.nn import Parameter
 
-from fastgrad.torch.arguments import Operator, dispatched, lead_of, names_of, shapes_of
+from fastgrad.torch.arguments import KEY, Operator, dispatched, lead_of, names_of, shapes_of
 from fastgrad.torch.calls import Call, forward_of, one_or_all, product_of
 
 # Operators cannot be defined twice, and graphs go on calling them: what they are is kept in a place
@@ -51,7 +51,8 @@ def build(row: Operator) -> Callable[..., Any]:
     # Operands come after these here, and it is the first operand that axes are counted from.
     given += [row.results[i][0] for i in row.reuses]
     axes = [*given, *row.operands], row.operands[: row.gradients]
-    rule = _vmap(*axes, first=len(given), summed=True)
+    drawn = KEY[0] in names_of(row)
+    rule = _vmap(*axes, first=len(given), summed=True, drawn=drawn)
     fake = _fake_product(row)
     product = _define(f"{row.name}_vjp", arguments, row.gradients, multiply, fake, rule)
     return _differentiable(row, forward, product, compute, multiply)
@@ -105,15 +106,19 @@ def _vmap(
     *,
     first: int = 0,
     summed: bool = False,
+    drawn: bool = False,
 ) -> Callable[..., Any]:
     """Return the rule of vmap: the new axis goes before the batch, and rows are counted on.
 
     So each row has the randomness that one large call would give it. `first` is the operand from
-    which axes are counted; results that are `summed` have no axis of samples.
+    which axes are counted; results that are `summed` have no axis of samples. Where only cotangents
+    are mapped, as for Jacobians, products that have `drawn` are of the same rows: one by one.
     """
 
     def rule(rowwise: Any, info: Any, dims: Any, *args: Any) -> Any:
         count = len(operands)
+        if drawn and all(dim is None for dim in dims[first:count]):
+            return one_by_one(rowwise, info.batch_size, dims, args)
         if any(isinstance(dim, int) for dim in dims[count:]):  # that of a list is a list
             raise ValueError("temperature must be one number for all rows: vmap over it is refused")
         base = args[first].ndim - (dims[first] is not None)
@@ -134,6 +139,19 @@ def _vmap(
         return (found, tuple(places)) if isinstance(found, tuple) else (found, places[0])
 
     return rule
+
+
+def one_by_one(
+    call: Callable[..., Any], size: int, dims: Sequence[int | None], args: Sequence[Any]
+) -> Any:
+    """Return results of calls with each entry of what is mapped, and where their new axis is."""
+    found = [
+        call(*[x if dim is None else x.select(dim, i) for x, dim in zip(args, dims, strict=True)])
+        for i in range(size)
+    ]
+    if not isinstance(found[0], tuple):
+        return torch.stack(found), 0
+    return tuple([torch.stack(each) for each in zip(*found)]), (0,) * len(found[0])
 
 
 def _alone(*tensors: Tensor) -> bool:

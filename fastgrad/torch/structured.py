@@ -19,7 +19,7 @@ from fastgrad import _validate
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.interop import families
 from fastgrad.random import as_key
-from fastgrad.torch.operators import FIRST_ORDER
+from fastgrad.torch.operators import FIRST_ORDER, one_by_one
 from fastgrad.torch.tensors import (
     HALVES,
     TorchRNG,
@@ -116,6 +116,8 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
         call, *tensors = args
+        if "rng" in call.options and in_dims[1] is None:  # cotangents of the same rows
+            return one_by_one(_Product.apply, info.batch_size, in_dims, args)
         moved, _ = call.placed(info, in_dims[1:], *tensors)
         return _Product.apply(call, *moved), 0
 

@@ -115,6 +115,10 @@ def test_rows_of_vmap_are_those_of_one_call(name):
         options = {"temperature": 0.7, "rng": KEY}
         call = functools.partial(module.gumbel_softmax, family, **options)
         same(vmap(call)(rows), both.gumbel_softmax(**options))
+        y, back = torch.func.vjp(call, rows)
+        r = torch.linspace(-1, 1, 2 * y.numel(), dtype=y.dtype).reshape(2, *y.shape)
+        for found, one in zip(vmap(back)(r)[0], r, strict=True):  # as `jacrev` maps them
+            same(found, back(one)[0].numpy())
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -335,6 +335,19 @@ def test_vmap_counts_rows_as_one_large_call(name):
         assert torch.equal(x, y)
 
 
+@pytest.mark.parametrize("name", SMOOTH)
+def test_products_that_are_mapped_are_those_one_by_one(name):
+    """As `torch.func.jacrev` maps them: noise of rows further on had made its rows wrong."""
+    function, real = smooth(name)
+    y, back = torch.func.vjp(function, *real)
+    generator = torch.Generator().manual_seed(0)
+    given = [torch.randn((2, *each.shape), generator=generator).to(each.dtype) for each in y]
+    both = torch.func.vmap(lambda *r: back(r))(*given)
+    for i in range(2):
+        for x, one in zip(both, back(tuple(r[i] for r in given)), strict=True):
+            torch.testing.assert_close(x[i], one, rtol=1e-12, atol=1e-12)
+
+
 def test_vmap_of_grad():
     weights = torch.from_numpy(RNG.normal(size=LOGITS.shape[1:]))
 
@@ -352,6 +365,15 @@ def test_vmap_over_temperatures_is_refused():
     call = torch.func.vmap(lambda t: fgt.gumbel_softmax(x, temperature=t, rng=0))
     with pytest.raises(ValueError, match="temperature must be one number for all rows: vmap"):
         call(temperatures)
+
+
+def test_vmap_over_numbers_is_refused_by_their_name():
+    x = torch.zeros(2, 3)
+    for draw, name in [(fgt.gumbel_softmax, "row_offset"), (fgt.sample, "num_samples")]:
+        heat = HEAT if draw is fgt.gumbel_softmax else {}
+        call = torch.func.vmap(lambda x, i: draw(x, rng=0, **{name: i}, **heat))  # noqa: B023
+        with pytest.raises(TypeError, match=f"{name} must be a number, got a tensor"):
+            call(x, torch.arange(2))
 
 
 def by_backward(function, real):
