@@ -123,6 +123,8 @@ def _gumbel_softmax_product(cotangent: Tensor, x: Tensor, call: Any) -> Tensor |
         return None
     if cotangent.layout is not torch.strided or x.layout is not torch.strided:
         return None
+    if not cotangent.is_contiguous():  # as that of a sum, whose strides are 0
+        cotangent = cotangent.contiguous()
     at, given = _address(x), _address(cotangent)
     if not at or not given:
         return None

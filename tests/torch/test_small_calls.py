@@ -43,12 +43,14 @@ def test_bits_of_values_and_products(dtype, options, request):
     expected = fg.gumbel_softmax(logits, **HEAT, **options)
     w = np.random.default_rng(1).normal(size=expected.shape).astype(dtype)
     place = {name: x for name, x in options.items() if name != "num_samples"}
-    product = fg.gumbel_softmax_vjp(logits, w, **HEAT, **place)
+    product, of_sum = (fg.gumbel_softmax_vjp(logits, r, **HEAT, **place) for r in (w, w * 0 + 1))
     x = torch.tensor(logits, requires_grad=True)
     fgt.gumbel_softmax(x, **HEAT, rng=0).sum().backward()  # compiled once
     request.getfixturevalue("alone")
     y = fgt.gumbel_softmax(x, **HEAT, **options)
-    (grad,) = torch.autograd.grad(y, x, torch.from_numpy(w))
+    (grad,) = torch.autograd.grad(y, x, torch.from_numpy(w), retain_graph=True)
+    (of_ones,) = torch.autograd.grad(y.sum(), x)  # whose strides are 0
+    np.testing.assert_array_equal(of_ones.numpy(), of_sum)
     assert y.dtype == grad.dtype == x.dtype
     np.testing.assert_array_equal(y.detach().numpy(), expected)
     np.testing.assert_array_equal(grad.numpy(), product)
