@@ -7,7 +7,7 @@ import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, wide_vectors
 from fastgrad.kernels.random.bits import fill_bits
-from fastgrad.kernels.random.noise import exponential
+from fastgrad.kernels.random.noise import exponential_at, strip_ahead
 from fastgrad.kernels.random.philox import NOISE
 from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.special import log_normal
@@ -32,12 +32,12 @@ def perturb(w, t, bits, best, arg, fold, ahead):
     )
     for c in range(0, columns, LANES):
         high, winner = filled(like(-np.inf, t)), filled(np.int32(0))
+        strip_ahead(perturbed, first, second, c, w.size, columns)
         for i in range(t.shape[0]):
             prefetch(ahead, at)
             at += LANES
             j = i * columns + c
-            e = exponential(load(first, j), load(second, j), t)
-            x = load(logits, j) - log_normal(e)
+            x = load(logits, j) - log_normal(exponential_at(perturbed, first, second, j))
             store(perturbed, j, x)
             larger = x > high
             winner = where(larger, np.int32(i), winner)

@@ -21,11 +21,10 @@ Oracle: tests/distributions/test_concrete_ratios.py.
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, inline, wide_vectors
-from fastgrad.kernels.distributions.concrete_noise import perturb
-from fastgrad.kernels.random.noise import exponential
+from fastgrad.kernels.random.noise import exponential, exponential_at, strip_ahead
 from fastgrad.kernels.simd.intrinsics import fma, like, where
 from fastgrad.kernels.simd.lanes import first_of
-from fastgrad.kernels.simd.special import elementary, exp_raised
+from fastgrad.kernels.simd.special import elementary, exp_raised, log_normal
 from fastgrad.kernels.simd.vectors import LANES, filled, load, prefetch, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
@@ -138,13 +137,14 @@ def race(y, w, bits, best, second, arg, total, exponent, fold, ahead):
     for c in range(0, columns, LANES):
         high, after, winner = filled(like(-1, w)), filled(zero), filled(np.int32(0))
         sums = filled(zero)
+        strip_ahead(terms, first, low, c, w.size, columns)
         for start in range(0, w.shape[0], PART):
             part = filled(zero)
             for i in range(start, min(start + PART, w.shape[0])):
                 prefetch(ahead, at)
                 at += LANES
                 j = i * columns + c
-                r = load(weights, j) / exponential(load(first, j), load(low, j), w)
+                r = load(weights, j) / exponential_at(terms, first, low, j)
                 x = term(r, how)
                 store(terms, j, x)
                 part = part + x
@@ -196,6 +196,11 @@ def crown(y, best, inverse, arg, exponent):
 @block
 def settle(w, logits, row, bits, best, arg, fold):
     """arg = winners by the perturbed logits; w and best are overwritten."""
+    wide_vectors()
     tile.load(w, logits, row, like(-np.inf, w))
     col.subtract_maximum(w, best, fold)
-    perturb(w, w, bits, best, arg, fold, best[:0])
+    flat, first, low = flattened(w), flattened(bits[0]), flattened(bits[-1])
+    for j in range(0, flat.size, LANES):  # as `perturb` does, in place
+        e = exponential(load(first, j), load(low, j), w)
+        store(flat, j, load(flat, j) - log_normal(e))
+    col.argmax(w, best, arg, fold)

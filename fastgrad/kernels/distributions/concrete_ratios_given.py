@@ -10,7 +10,7 @@ import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, wide_vectors
 from fastgrad.kernels.distributions.concrete_ratios import invert, shape, term
-from fastgrad.kernels.random.noise import exponential
+from fastgrad.kernels.random.noise import exponential, exponential_at, strip_ahead
 from fastgrad.kernels.simd.intrinsics import fma, like, where
 from fastgrad.kernels.simd.special import exp_raised
 from fastgrad.kernels.simd.vectors import LANES, filled, load, prefetch, store
@@ -110,13 +110,14 @@ def race(y, w, bits, time, best, second, arg, total, exponent, fold, ahead):
     for c in range(0, columns, LANES):
         mine, winner = load(time, c), load(arg, c)
         top, after, sums = like(1, w) / mine, filled(zero), filled(zero)
+        strip_ahead(terms, first, low, c, w.size, columns)
         for start in range(0, w.shape[0], PART):
             part = filled(zero)
             for i in range(start, min(start + PART, w.shape[0])):
                 prefetch(ahead, at)
                 at += LANES
                 j = i * columns + c
-                e = exponential(load(first, j), load(low, j), w)
+                e = exponential_at(terms, first, low, j)
                 x, own = load(weights, j), winner == np.int32(i)
                 r = x / fma(mine, x, e)
                 lesser = where(own, zero, r)

@@ -8,6 +8,7 @@ Oracle: tests/support/reference.py, `variates`.
 """
 
 import numpy as np
+from numba import types
 from numba.extending import overload
 
 from fastgrad.kernels.compiler.jit import block, inline, wide_vectors
@@ -102,6 +103,44 @@ def odds(form, word, half, unit):
         return fma(real(k), unit, half) / fma(real(complement), unit, half)
 
     return implementation
+
+
+def strip_ahead(out, high, low, start, stop, step):
+    """Fill a vector of exponentials at each step of flat arrays, for `exponential_at`: float32.
+
+    A loop of its own: beside other work, constants and halves of vectors would not fit in 16
+    registers, and to put them on the stack takes longer than to read exponentials again. Those of
+    float64 do not fit alone either: they are made where they are used.
+    """
+    raise NotImplementedError("for compiled code only")
+
+
+def exponential_at(out, high, low, i):
+    """Return the vector of exponentials at i of flat arrays, which `strip_ahead` may have made."""
+    raise NotImplementedError("for compiled code only")
+
+
+@overload(strip_ahead, jit_options=INLINE)
+def _strip_ahead(out, high, low, start, stop, step):
+    def made(out, high, low, start, stop, step):
+        for i in range(start, stop, step):
+            store(out, i, exponential(load(high, i), load(low, i), out))
+
+    def left(out, high, low, start, stop, step):
+        pass
+
+    return made if out.dtype == types.float32 else left
+
+
+@overload(exponential_at, jit_options=INLINE)
+def _exponential_at(out, high, low, i):
+    def made(out, high, low, i):
+        return load(out, i)
+
+    def left(out, high, low, i):
+        return exponential(load(high, i), load(low, i), out)
+
+    return made if out.dtype == types.float32 else left
 
 
 @block

@@ -15,7 +15,13 @@ from fastgrad.kernels.compiler.jit import (
     wide_vectors,
 )
 from fastgrad.kernels.random.bits import fill_bits
-from fastgrad.kernels.random.noise import exponential, fill_exponential, odds, uniform
+from fastgrad.kernels.random.noise import (
+    exponential_at,
+    fill_exponential,
+    odds,
+    strip_ahead,
+    uniform,
+)
 from fastgrad.kernels.random.philox import ANGLE, KEYS, NOISE, philox
 from fastgrad.kernels.simd.intrinsics import sqrt
 from fastgrad.kernels.simd.special import cos_2pi, log_normal
@@ -68,8 +74,9 @@ def to_gumbel(out, bits):
     """Turn bits into Gumbel noise."""
     wide_vectors()
     high, low = bits[0], bits[-1]
+    strip_ahead(out, high, low, 0, out.size, LANES)
     for i in range(0, out.size, LANES):
-        store(out, i, -log_normal(exponential(load(high, i), load(low, i), out)))
+        store(out, i, -log_normal(exponential_at(out, high, low, i)))
 
 
 @block
