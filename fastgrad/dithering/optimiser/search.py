@@ -226,7 +226,8 @@ def table_of(loss: BlurredError, *, least: int = 1) -> tuple[FloatArray, int]:
     """
     radius = max(least, loss.radius)
     side = 2 * radius + 1
-    table = np.zeros((side, kernels.LANES * -(-side // kernels.LANES)), loss.dtype)
+    width = kernels.LANES * -(-side // kernels.LANES)
+    table = np.zeros((2 + side + 1, width), loss.dtype)[2:-1]  # kernels read the zeros, too
     inside = slice(radius - loss.radius, radius + loss.radius + 1)
     table[inside, inside] = loss.table
     return table, max(32, table.shape[1])

@@ -70,6 +70,42 @@ def give(labels, weights, field, palette, table, nu, y, c, new, channels):
         plane[np.uint64(y + side // 2), np.uint64(c + side // 2)] += nu * change
 
 
+@inline(**BORROWED)
+def exchange(labels, weights, field, palette, table, nu, y, c, dy, dx, changes, channels):
+    """Do what `give` does for a pixel and its neighbour, one after the other, in one pass.
+
+    changes has room for two numbers of each channel.
+    """
+    side, width = table.shape
+    radius, count = side // 2, len(channels)
+    row, column, below, beside = np.uint64(y), np.uint64(c), np.uint64(y + dy), np.uint64(c + dx)
+    mine, other = labels[row, column], labels[below, beside]
+    labels[row, column], labels[below, beside] = other, mine
+    weight, its = weights[row, column], weights[below, beside]
+    here = np.uint64(y + radius), np.uint64(c + radius)
+    there = np.uint64(y + dy + radius), np.uint64(c + dx + radius)
+    own, shared = table[radius, radius], table[np.uint64(radius - dy), np.uint64(radius - dx)]
+    for channel in range(count):
+        apart = palette[channel, other] - palette[channel, mine]
+        first, second = weight * apart, -its * apart
+        before = fma(first, own, field[channel, here[0], here[1]]) + nu * first
+        changes[channel], changes[count + channel] = first, second
+        changes[2 * count + channel] = fma(second, shared, before)
+    # The tables of both begin at the left one of them; zeros are around a table in memory.
+    left, right = min(dx, 0), max(dx, 0)
+    for i in range(side + dy):
+        for j in range(0, width, LANES):
+            place = np.uint64(y + i), np.uint64(c + left + j)
+            mine_there, its_there = load(table, (i, j + left)), load(table, (i - dy, j - right))
+            for channel in range(count):
+                plane = field[channel]
+                x = fma(changes[channel], mine_there, load(plane, place))
+                store(plane, place, fma(changes[count + channel], its_there, x))
+    for channel in range(count):
+        field[channel, here[0], here[1]] = changes[2 * count + channel]
+        field[channel, there[0], there[1]] += nu * changes[count + channel]
+
+
 @block(**BORROWED)
 def relabel(labels, weights, field, palette, table, nu, y, c, new):
     """Do what `give` does, as a function of its own."""
@@ -103,7 +139,9 @@ def swap_gain(labels, weights, field, palette, table, own, y, c, dy, dx, channel
 
 
 @block(**BORROWED)
-def descend_tile(labels, awake, weights, kept, blurred, colours, corner, size, goal, swaps):
+def descend_tile(
+    labels, awake, weights, kept, blurred, colours, corner, size, goal, changes, swaps
+):
     """Make every relabelling and swap inside a tile that lowers the error; return their number.
 
     Pixels swap with the first `swaps` of their `NEIGHBOURS`.
@@ -176,13 +214,13 @@ def descend_tile(labels, awake, weights, kept, blurred, colours, corner, size, g
                         gain, best_y, best_x = g, y + dy, c + dx
                         best = np.int64(labels[below, beside])
             if gain < like(0, own):
-                at, now = (y, c), best
-                while True:  # once or twice, so that `give` is there once
-                    give(labels, weights, field, palette, table, nu, *at, now, channels)
-                    wake(awake, *at)
-                    if at == (best_y, best_x):
-                        break
-                    at, now = (best_y, best_x), old
+                wake(awake, y, c)
+                if best_y == y and best_x == c:
+                    give(labels, weights, field, palette, table, nu, y, c, best, channels)
+                else:
+                    wake(awake, best_y, best_x)
+                    pair = y, c, best_y - y, best_x - c
+                    exchange(labels, weights, field, palette, table, nu, *pair, changes, channels)
                 moves += 1
     return moves
 
@@ -207,6 +245,7 @@ def descend(
     rows, columns = moves.shape
     down, across = (rows - odd + 1) // 2, 1 if turn == BOTH else (columns - turn + 1) // 2
     goal = empty(colours[0].shape[0], colours[0].dtype)
+    changes = empty(3 * colours[0].shape[0], colours[0].dtype)
     for t in chunk_range(across * down, chunk, chunks):
         i, first = 2 * (t // across) + odd, 2 * (t % across) + turn
         for place in range(0, columns + 1) if turn == BOTH else range(first, first + 1):
@@ -215,4 +254,4 @@ def descend(
                 j += 2 * (place % 2) - 1
             if j < columns:
                 work = labels, awake, weights, kept, blurred, colours
-                moves[i, j] = descend_tile(*work, (i * size, j * size), size, goal, swaps)
+                moves[i, j] = descend_tile(*work, (i * size, j * size), size, goal, changes, swaps)
