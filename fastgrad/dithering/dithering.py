@@ -139,7 +139,7 @@ def dither(
         seen covered, beyond the half, where every second pixel has a dot, 0 to 50. Or any response
         of a pixel to the nine dots around it, or its file of JSON: see
         `fastgrad.dithering.DotGain`. The picture is such that what is seen of it is right. It needs
-        a palette of two colours, and a space of light, "opponent" or "linear".
+        a palette of two colours, and a space of light: "opponent", "linear" or "yycxcz".
     alpha : {"keep", "key", "blend"} or str, optional
         What becomes of opacity: it stays as far as the palette has room, turns into all or
         nothing, or the picture is laid on white. By default "keep", and "blend" with a preset.
@@ -165,10 +165,10 @@ def dither(
         and "untouched" have the nearest colour of the palette or the device, and "photo" is
         dithered. True alone stands for all pixels: so is a scan made black and white by
         ``regions={"text": True}``. See `fastgrad.dithering.optimiser.solid.settled`.
-    space : {"opponent", "linear", "srgb", "oklab"}, optional
+    space : {"opponent", "linear", "srgb", "oklab", "yycxcz"}, optional
         Colour space in which errors are measured and blurred: luminance and two differences of
-        linear light with half its weight, linear light itself, sRGB values, or Oklab. By default
-        "opponent", or what suits the preset.
+        linear light with half its weight, linear light itself, sRGB values, Oklab, or the slopes of
+        CIE L*a*b* at white. By default "opponent", or what suits the preset.
     sigma : float, optional
         Standard deviation of the eye's Gaussian blur in pixels, 0 to 8; by default 1.
     ppd : float, optional
@@ -184,7 +184,7 @@ def dither(
     local_weights : bool, optional
         Multiply errors by the eye's local sensitivity to light, see
         `fastgrad.dithering.eye.lightness.sensitivity`. By default True in the linear spaces,
-        "opponent" and "linear".
+        "opponent", "linear" and "yycxcz".
     previous : Dithering or array_like of uint8, shape (height, width), optional
         The previous frame, or its indices, with the same palette.
     flicker : float or array_like, shape (height, width), optional

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -11,9 +12,10 @@ import numpy.typing as npt
 from fastgrad import _validate
 from fastgrad._typing import ArrayLike, ByteArray, FloatArray
 
-__all__ = ["SPACES", "Space", "SpaceName", "decode", "encode", "to_linear", "to_srgb", "unit_srgb"]
+__all__ = ["SPACES", "Space", "SpaceName", "decode", "encode", "space_of", "to_linear", "to_srgb"]
+__all__ += ["unit_srgb"]
 
-SpaceName: TypeAlias = Literal["opponent", "linear", "srgb", "oklab"]
+SpaceName: TypeAlias = Literal["opponent", "linear", "srgb", "oklab", "yycxcz"]
 
 
 def to_linear(image: ArrayLike) -> npt.NDArray[np.float32]:
@@ -181,7 +183,19 @@ TO_OPPONENT = np.array(
         [-CHROMA * 6**-0.5, -CHROMA * 6**-0.5, CHROMA * (2 / 3) ** 0.5],
     ]
 )
-FROM_CONES, FROM_OKLAB, FROM_OPPONENT = map(np.linalg.inv, (TO_CONES, TO_OKLAB, TO_OPPONENT))
+# CIE L*a*b* without its cube roots, which is its slope at white (T. J. Flohr and others,
+# "Model-based color image quantization", 1993). Colours count for less than light, since the eye
+# blurs them more.
+TO_XYZ = np.array([[0.4339, 0.3762, 0.1899], LUMINANCE, [0.0178, 0.1095, 0.8727]])  # over white's
+BLURRED = 0.3  # weight of a* and b* beside L*
+TO_YYCXCZ = 3**0.5 * np.array(
+    [
+        TO_XYZ[1],
+        BLURRED * 500 / 116 * (TO_XYZ[0] - TO_XYZ[1]),
+        BLURRED * 200 / 116 * (TO_XYZ[1] - TO_XYZ[2]),
+    ]
+)
+FROM_CONES, FROM_OKLAB = map(np.linalg.inv, (TO_CONES, TO_OKLAB))
 
 
 class Space(NamedTuple):
@@ -220,9 +234,9 @@ def _from_oklab(colors):
     return (colors @ FROM_OKLAB.T) ** 3 @ FROM_CONES.T
 
 
-def _opponent(linear):
+def _differences(mixing, linear):
     """Convert linear light to luminance and two differences; pictures lie in planes then."""
-    mixing = TO_OPPONENT.astype(linear.dtype)
+    mixing = mixing.astype(linear.dtype)
     if linear.ndim != 3:
         return linear @ mixing.T
     planes = np.empty((3, *linear.shape[:2]), linear.dtype)
@@ -231,9 +245,14 @@ def _opponent(linear):
     return planes.transpose(1, 2, 0)
 
 
-def _from_opponent(colors):
+def _from_differences(unmixing, colors):
     """Convert luminance and two differences to linear light."""
-    return colors @ FROM_OPPONENT.T
+    return colors @ unmixing.T
+
+
+def _space(mixing):
+    """Make a space of luminance and two differences of linear light."""
+    return Space(partial(_differences, mixing), partial(_from_differences, np.linalg.inv(mixing)))
 
 
 def _unchanged(linear):
@@ -241,8 +260,20 @@ def _unchanged(linear):
 
 
 SPACES: dict[SpaceName, Space] = {
-    "opponent": Space(_opponent, _from_opponent),
+    "opponent": _space(TO_OPPONENT),
     "linear": Space(_unchanged, _unchanged, (0.0, 1.0), mixed=False),
     "srgb": Space(encode, decode, (0.0, 1.0), mixed=False),
     "oklab": Space(_oklab, _from_oklab),
+    "yycxcz": _space(TO_YYCXCZ),
 }
+
+
+def space_of(name: SpaceName, *, grey: bool) -> Space:
+    """Return the space of a name; of greys, luminance is all there is of light.
+
+    Examples
+    --------
+    >>> space_of("opponent", grey=True) is SPACES["linear"]
+    True
+    """
+    return SPACES["linear" if grey and name in ("opponent", "yycxcz") else name]

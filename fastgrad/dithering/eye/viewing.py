@@ -18,7 +18,7 @@ __all__ = ["Blur", "Viewing"]
 NU = 0.05  # for 16 colours or more; with fewer, grain is all there is to make tones of
 LEARNED = 0.055  # where all of a palette is learned: in the end tones are made up for
 DRAWN = 0.3  # beside flat fields that are as they were: grain at their edges looks rough
-LIGHT = ("linear", "opponent")  # spaces whose numbers are light, not its lightness
+LIGHT = ("linear", "opponent", "yycxcz")  # spaces whose numbers are light, not its lightness
 MOST_SIGMA, MOST_PPD, MOST_NU = 8, 200, 1e9
 
 
@@ -36,7 +36,7 @@ class Viewing:
 
     Parameters
     ----------
-    space : {"opponent", "linear", "srgb", "oklab"}, optional
+    space : {"opponent", "linear", "srgb", "oklab", "yycxcz"}, optional
         Colour space in which errors are measured and blurred.
     sigma : float, optional
         Standard deviation of the Gaussian blur in pixels, 0 to 8.
@@ -49,7 +49,7 @@ class Viewing:
         own colours; and less for fewer colours than 16, or 64 in a drawn one.
     local_weights : bool, optional
         Whether errors are multiplied by the eye's local sensitivity to light; by default in the
-        linear spaces, "linear" and "opponent".
+        spaces of light, "linear", "opponent" and "yycxcz".
 
     Raises
     ------

@@ -25,7 +25,8 @@ __all__ = ["RADIUS", "Steering", "aimed", "blurred", "compensated"]
 
 SIGMA = 2.0  # pixels over which colours are to be right
 SHARE = 0.5  # of what is missing: all of it would be made up for by grain
-SLOW = 4.0  # pixels over which the colours of a fixed palette are to be right in the mean
+SLOW = 4.0  # pixels over which the colours of a fixed palette are to be right in the mean, or less:
+WIDER = 2.0  # times as many as those over which the eye, twice, blurs
 KEPT = 0.7  # share of what was added up before a sweep that stays for the next
 MOST = 0.15  # of the way from a pixel to the nearest colour: as much may be added up
 ASLEEP = 0.1  # of that: where less comes to the sum at once, few pixels move for it
@@ -95,10 +96,11 @@ class Steering:
 
     def __init__(self, loss: BlurredError, palette: FloatArray) -> None:
         self._loss, self._palette = loss, np.ascontiguousarray(palette, loss.dtype)
-        self._most = _limits(loss, self._palette)
+        slow = min(SLOW, max(1.0, WIDER * _spread(loss)))
+        self._most = _limits(loss, self._palette, slow)
         # Of greys all is visited: they move for less, and take little time.
         self._asleep = loss.dtype(ASLEEP) * self._most if len(loss.planes) > 1 else None
-        self._taps = terms_of(gaussian(SLOW), loss.dtype)
+        self._taps = terms_of(gaussian(slow), loss.dtype)
         self._sum, self._off = np.zeros_like(loss.planes), np.empty_like(loss.planes)
 
     def more(self, indices: ByteArray) -> FloatArray:
@@ -130,7 +132,14 @@ class Steering:
         search.steer(self._off)
 
 
-def _limits(loss: BlurredError, palette: FloatArray) -> FloatArray:
+def _spread(loss: BlurredError) -> float:
+    """Return the standard deviation, in pixels, of what a loss blurs by."""
+    across = loss.table.sum(axis=0, dtype=np.float64)
+    square = np.square(np.arange(across.size) - across.size // 2) @ across
+    return float(np.sqrt(square / across.sum()))
+
+
+def _limits(loss: BlurredError, palette: FloatArray, slow: float) -> FloatArray:
     """Return how much may be added up, (height, width): a share of the way to the nearest colour.
 
     Since that is blurred, a few of the pixels are enough.
@@ -144,7 +153,7 @@ def _limits(loss: BlurredError, palette: FloatArray) -> FloatArray:
     for plane, colours in zip(planes, palette.T):
         apart += np.square(colours[nearest] - plane)
     apart *= loss.weights[::EVERY, ::EVERY] > 0
-    most = convolve(loss.dtype(MOST) * np.sqrt(apart)[None], gaussian(SLOW / EVERY))[0]
+    most = convolve(loss.dtype(MOST) * np.sqrt(apart)[None], gaussian(slow / EVERY))[0]
     rows, columns = loss.shape
     return np.ascontiguousarray(most.repeat(EVERY, 0).repeat(EVERY, 1)[:rows, :columns])
 

@@ -52,7 +52,7 @@ class Problem:
     viewing : Viewing
         The viewing conditions, without any that are left to their defaults.
     space : Space
-        The colour space of the loss: linear light in place of "opponent" for grey pictures.
+        The colour space of the loss: of grey pictures linear light, not differences of it.
     colors : int
         Size K of the palette.
     fixed : array of uint8, shape (K, 3), or None
@@ -107,11 +107,9 @@ class Problem:
         self.previous = None if previous is None else _indices(previous, size, self.colors)
 
         pixels = pixels if pixels.ndim == 3 else pixels[..., None]
-        self.space = colour.SPACES[viewing.space]
         given = kept if fixed is None else fixed
         grey = _is_grey(given) and _is_grey(pixels)
-        if grey and viewing.space == "opponent":
-            self.space = colour.SPACES["linear"]  # luminance is all there is
+        self.space = colour.space_of(viewing.space, grey=grey)
         if grey and not self.space.mixed:
             pixels = pixels[..., :1]
         elif pixels.shape[2] == 1:

@@ -33,13 +33,16 @@ INKS = {
 }
 
 
+FEW: dict[str, Any] = {"solid": True, "nu": 0.0}
 # Inks are few: they mix in an eye that is far enough away, whose model has longer tails than a
 # Gaussian, so that tones are true; closer to the picture's own colours they would hide less.
-FEW: dict[str, Any] = {"solid": True, "ppd": 50.0, "nu": 0.0}
+FAR: dict[str, Any] = {**FEW, "ppd": 50.0}
 # Many colours of a picture are beyond coloured inks, so it is fitted to them first; then every
-# colour can be met, and errors of colour need not count less than those of light.
-AFAR: dict[str, Any] = {**FEW, "fit": "all", "space": "linear"}
-GREY: dict[str, Any] = {**FEW, "fit": "clip"}  # colours become greys that look as light
+# colour can be met, and errors are weighed as differences of colour are.
+AFAR: dict[str, Any] = {**FAR, "fit": "all", "space": "yycxcz"}
+# Several greys mix from nearer, so that details may be finer; colours become those that look as
+# light.
+GREY: dict[str, Any] = {**FEW, "sigma": 1.1, "fit": "clip"}
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,8 @@ def _panel(summary, source, codes=None, **inks):
 def _greys(count, summary):
     """Make a preset of evenly spaced sRGB values."""
     colors = _steps(count)
-    return Preset(summary, colors, colors, GREY, source="the definition of sRGB")
+    options = {**FAR, "fit": "clip"} if count == 2 else GREY
+    return Preset(summary, colors, colors, options, source="the definition of sRGB")
 
 
 def _steps(count):
@@ -130,7 +134,11 @@ PRESETS: dict[str, Preset] = {
         "16 greys of a Kindle DX, whose black is a grey",
         _reader(0.0260, 0.3826, 2.0),  # L* of 18.5 and 68.2
         _steps(16),
-        {**AFAR, "solid": False},  # a grey of the file looks like another one of the file
+        {
+            **GREY,
+            "fit": "all",
+            "solid": False,
+        },  # a grey of the file looks like another one of the file
         source="black and white by spectrophotometer: B. Wilson at ireaderreview.com/tag/"
         "kindle-screen; gamma 2: kolmogolovi.blogspot.com/2011/06",
     ),

@@ -79,8 +79,7 @@ class Learned:
     @property
     def space(self) -> colour.Space:
         """The colour space of the loss."""
-        grey = self.grey and self.viewing.space == "opponent"
-        return colour.SPACES["linear" if grey else self.viewing.space]
+        return colour.space_of(self.viewing.space, grey=self.grey)
 
     @property
     def colors(self) -> FloatArray:

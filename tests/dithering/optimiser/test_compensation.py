@@ -49,7 +49,7 @@ def test_what_is_missed_adds_up_and_wakes_pixels_where_it_is_much():
     image = np.stack([x / 90, y / 61, 0.5 + 0 * x], axis=-1).astype(np.float32)
     weights, palette = np.ones(x.shape), RNG.random((5, 3)).astype(np.float32)
     weights[:12], weights[:, 70:] = 0, 3
-    loss = BlurredError(image, weights=weights, ppd=20.0)
+    loss = BlurredError(image, weights=weights, ppd=50.0)
     indices = np.full(x.shape, 3, np.uint8)
     search, steering = Search(loss, indices, palette), Steering(loss, palette)
     while search.sweep():
