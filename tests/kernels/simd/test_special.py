@@ -153,12 +153,30 @@ def test_within_2_ulp_float32(name):
     check_ulp(name, domain(name, np.concatenate([patterns32(1, PRIME), moderate])))
 
 
+# Magnitudes beyond which a function of float32 is a limit, x itself, or as near to a line; and the
+# least x of which it is a number. The patterns there are many, and tried at a sixteenth of the
+# density.
+BUSY = dict.fromkeys(("exp", "exp_normal", "exp_raised", "expm1"), (2.0**-30, 2.0**8))
+BUSY |= dict.fromkeys(("sigmoid", "softplus"), (2.0**-30, 2.0**8))
+BUSY |= {"log1p": (2.0**-30, INF), "cos_2pi": (2.0**-16, 1.0)}
+LEAST = {"log": 0, "log_normal": 0, "log1p": -1, "cos_2pi": 0}
+
+
+def is_busy(name, x):
+    """Return whether some of a block of patterns, which follow each other, is not beyond."""
+    ends = x[[0, -1]]
+    first, last = np.abs(ends)
+    low, high = BUSY.get(name, (0, INF))
+    return not (last < low or first > high or ends.max() < LEAST.get(name, -INF))  # NaNs are busy
+
+
 @pytest.mark.slow
 @by_name
 def test_within_2_ulp_float32_dense(name):
     for start in range(16):
         for x in blocks(patterns32(start, 16 * 29)):
-            check_ulp(name, domain(name, x))
+            if start == 0 or is_busy(name, x):
+                check_ulp(name, domain(name, x))
 
 
 @pytest.mark.skipif(not LONG, reason="no type wider than float64 to compare with")
