@@ -17,7 +17,7 @@ from matplotlib.figure import Figure  # pip install fastgrad[plot]
 
 import fastgrad as fg
 
-RUNS, STEPS, WINDOW = 200, 500, 25
+RUNS, STEPS, WINDOW = 200, 250, 10
 SAMPLES = {"reinforce": 2, "rloo": 2, "arm": 2, "disarm": 2, "rebar": 1, "relax": 2}
 TOYS = [(0.45, 1), (0.45, 8), (0.499, 1), (0.499, 8)]
 
@@ -32,7 +32,7 @@ def toy(t):
 def train(name, t, bits):
     """Return, at each step, the variance per bit and the mean probability of a 1."""
     f, estimator, key = toy(t), fg.estimator(name), fg.Key(0)
-    adam, state, memory = fg.optim.Adam(learning_rate=0.02), None, None
+    adam, state, memory = fg.optim.Adam(learning_rate=0.04), None, None
     logits, variance, ones = np.zeros((RUNS, bits)), np.empty(STEPS), np.empty(STEPS)
     for step in range(STEPS):
         estimate = estimator(
