@@ -334,6 +334,7 @@ def test_no_cycles_hold_arrays_and_graphs(name):
 
     gc.disable()
     try:
-        assert min(found() for _ in range(4)) == 0  # other garbage comes once, as by compilers
+        gc.freeze()  # what is there is not looked through again
+        assert any(found() == 0 for _ in range(4))  # other garbage comes once, as by compilers
     finally:
         gc.enable()
