@@ -70,7 +70,7 @@ def _length(item):
     return 10 if item.get_closest_marker("optional") else 1
 
 
-# What XLA calls is on no disk: each process that needs it compiles it.
+# What XLA calls is compiled when it is first needed: nobody waits for another who compiles it.
 TOGETHER = tuple(f"tests/jax/test_{name}.py" for name in ("functions", "calls", "jax", "keys"))
 
 
