@@ -285,10 +285,13 @@ def test_files_of_other_sources_and_of_numba_s_own_index_are_removed(overloads, 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Python 3.12 on: fork with threads
-def test_500_pairs_of_processes_save_at_once(overloads, place):
-    """Two processes meet 500 times, each time in front of an empty folder."""
+def test_200_pairs_of_processes_save_at_once(overloads, place):
+    """Two processes meet 200 times, each time in front of an empty folder.
+
+    Numba's own cache loses an entry of a third of such pairs, and mixes up those of a twentieth.
+    """
     dispatcher, compiled = overloads
-    rounds, met, children = 500, mmap.mmap(-1, 2 * 500), []
+    rounds, met, children = 200, mmap.mmap(-1, 2 * 200), []
     for mine in range(2):
         child = os.fork()
         if child == 0:
@@ -311,8 +314,11 @@ def test_500_pairs_of_processes_save_at_once(overloads, place):
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_pairs_of_cold_processes_leave_no_wrong_entry(tmp_path):
-    """Each compiles, and saves when the other does; FASTGRAD_PAIRS=500 makes it thorough."""
-    pairs = os.environ.get("FASTGRAD_PAIRS", "100")
+    """Each compiles, and saves when the other does; FASTGRAD_PAIRS=500 makes it thorough.
+
+    Forty would miss what Numba's own cache does, which fails a third, once in ten million times.
+    """
+    pairs = os.environ.get("FASTGRAD_PAIRS", "40")
     script = [sys.executable, cold_pairs.__file__, str(tmp_path), pairs]
     settings = {"env": {**os.environ, "PYTHONPATH": str(ROOT)}, "capture_output": True}
     result = subprocess.run(script, text=True, timeout=900, **settings)
