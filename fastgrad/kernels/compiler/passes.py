@@ -4,6 +4,7 @@ Numba asks of every function whether it has closures, blocks of `with`, loops to
 to put in place; and of every pass, how long it took and whether it kept to the rules.
 """
 
+from numba.core import compiler
 from numba.core import untyped_passes as untyped
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import PassManager
@@ -38,10 +39,31 @@ class _Passes(PassManager):
             step(state)
 
 
+class Flags(compiler.Flags):
+    """Numba's, which are part of the key of every call that it looks up: told apart at once.
+
+    Numba lists all of them anew for each hash, which is one of their names only, and comparison.
+    """
+
+    _hash = hash(compiler.Flags())
+
+    def __hash__(self):
+        return self._hash
+
+    def __eq__(self, other):
+        if isinstance(other, compiler.Flags) and self._values == other._values:
+            return True
+        return super().__eq__(other)
+
+
 class LeanCompiler(CompilerBase):
     """Compiles functions for the processor, by a pass of its own where they are lowered."""
 
     lowering = NativeLowering
+
+    def __init__(self, typingctx, targetctx, library, args, return_type, flags, locals):
+        flags = Flags(flags)
+        super().__init__(typingctx, targetctx, library, args, return_type, flags, locals)
 
     def define_pipelines(self):
         """Return the passes."""
