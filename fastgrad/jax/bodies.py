@@ -19,6 +19,7 @@ from fastgrad.kernels.distributions import categorical as _categorical
 from fastgrad.kernels.distributions import categorical_entropy as _entropies
 from fastgrad.kernels.distributions import categorical_inverse as _inverse
 from fastgrad.kernels.tiles import check as _check
+from fastgrad.kernels.tiles.memory import empty, flattened, zeros
 
 MESSAGES = (
     "logits must be below infinity, got nan or inf",
@@ -74,11 +75,11 @@ def checking() -> Any:
     @compiled
     def check(rows):
         """Return BAD, EMPTY, or 0 for logits that are as they must be."""
-        flat = rows.reshape(-1)
+        flat = flattened(rows)
         if chunks_for(flat.size) == 1:
             worst = _check.flags(flat)
         else:
-            found = np.zeros((flat.size - 1) // _check.BLOCK + 1, np.uint8)
+            found = zeros((flat.size - 1) // _check.BLOCK + 1, np.uint8)
             if scan(flat.size, (flat, found)):
                 return MEMORY
             worst = np.int64(found.max())
@@ -136,7 +137,7 @@ def _sample(real):
             if wrong:
                 return wrong
             z = array(outs[0], g, (samples, shape[0]), np.int32)
-            bad = np.zeros(MAX_CHUNKS, np.bool_)
+            bad = zeros(MAX_CHUNKS, np.bool_)
             if draw(rows.size + z.size, (rows, noise, z, bad)):
                 return MEMORY
             if bad.any():
@@ -158,12 +159,12 @@ def _log_prob(real):
             rows = read_only(array(ins[0], g, shape, real))
             z = read_only(array(ins[1], g, (samples, shape[0]), np.int32))
             wrong = check(rows)
-            for index in z.flat:
+            for index in flattened(z):
                 if index < 0 or index >= shape[1]:
                     wrong = wrong or CATEGORY
             if wrong:
                 return wrong
-            top, log_sum = np.empty(shape[0], real), np.empty(shape[0], real)
+            top, log_sum = empty(shape[0], real), empty(shape[0], real)
             out = array(outs[0], g, (samples, shape[0]), real)
             failed = reduce(rows.size, (rows, top, log_sum))
             if failed or take(out.size, (rows, top, log_sum, z, out)):

@@ -30,6 +30,7 @@ from fastgrad.jax.frames import DTYPES, array, compiled, dtype_of, groups, read_
 from fastgrad.kernels.distributions import sinkhorn_batch as _sinkhorns
 from fastgrad.kernels.distributions import subset_sums as _sums
 from fastgrad.kernels.distributions import subset_top_k as _top_k
+from fastgrad.kernels.tiles.memory import empty, flattened, reshaped
 
 DOUBLE = DTYPES["float64"]
 
@@ -57,7 +58,7 @@ def add_up(out, x):
 @compiled
 def repeated(number, count, real):
     """Return an array of one number, as kernels take the temperatures of rows."""
-    out = np.empty(count, real)
+    out = empty(count, real)
     for i in range(count):
         out[i] = number
     return read_only(out)
@@ -97,7 +98,7 @@ def _marginals(real):
             wrong = check(rows, k)
             if wrong:
                 return wrong
-            out, log_sum = array(outs[0], g, shape, real), np.empty(shape[0], real)
+            out, log_sum = array(outs[0], g, shape, real), empty(shape[0], real)
             if reduce(2 * rows.size * k, (rows, k, out, log_sum)):
                 return MEMORY
         return 0
@@ -114,7 +115,7 @@ def _marginals_vjp(real):
         shape, k = rows_of(ins), options[1]
         for g in range(groups(ins[0], 2)):  # what was wrong has ended the forward call
             rows = read_only(array(ins[0], g, shape, real))
-            r = np.empty(shape)
+            r = empty(shape)
             copy(r, array(ins[1], g, shape, real))
             out = array(outs[0], g, shape, real)
             if multiply(4 * rows.size * k, (rows, read_only(r), k, out)):
@@ -206,8 +207,8 @@ def matches(pairs):
             masked = masked or pairs[i, j] == -np.inf
     if not masked:
         return True
-    owner, via, seen = np.empty(m, np.int64), np.empty(m, np.int64), np.empty(m, np.int64)
-    column, queue = np.empty(n, np.int64), np.empty(n, np.int64)
+    owner, via, seen = empty(m, np.int64), empty(m, np.int64), empty(m, np.int64)
+    column, queue = empty(n, np.int64), empty(n, np.int64)
     for j in range(m):
         owner[j], seen[j] = -1, -1
     for start in range(n):
@@ -242,7 +243,7 @@ def _checking_pairs() -> Any:
     def check_pairs(problems):
         """Return what is wrong with scores of pairs (B, n, m), n <= m."""
         batch, n, m = problems.shape
-        wrong = check(problems.reshape((batch * n, m)))
+        wrong = check(reshaped(problems, (batch * n, m)))
         if wrong:
             return BAD_PAIR if wrong == BAD else (MEMORY if wrong == MEMORY else ALONE)
         for b in range(batch if n == m else 0):
@@ -300,7 +301,7 @@ def _sinkhorn(real):
             if wrong:
                 return wrong
             out = array(outs[0], g, (samples, shape[0], shape[1], shape[2]), real)
-            errors, counts = np.empty(few), array(outs[2], g, few, np.int32)
+            errors, counts = empty(few), array(outs[2], g, few, np.int32)
             if solve(8 * out.size, (problems, noise, noise_scale, limits, out, errors, counts)):
                 return MEMORY
             if dtype_of(outs[1]) == DOUBLE:
@@ -331,11 +332,11 @@ def _sinkhorn_vjp(real):
                     return UNMATCHED
             w, implicit = read_only(array(ins[4], g, full, real)), samples >= 0
             grad = array(outs[0], g, shape, real)
-            each = np.empty(full, real)
+            each = empty(full, real)
             args = (problems, w, noise, noise_scale, limits, implicit, each)
             if multiply(8 * each.size, args):
                 return MEMORY
-            add_up(grad.reshape(-1), each.reshape((samples, grad.size)))
+            add_up(flattened(grad), reshaped(each, (samples, grad.size)))
         return 0
 
     return run

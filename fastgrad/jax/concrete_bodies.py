@@ -25,6 +25,7 @@ from fastgrad.kernels.distributions import concrete_vjp as _products
 from fastgrad.kernels.distributions import concrete_vjp_by_ratios as _products_by_ratios
 from fastgrad.kernels.distributions.concrete import HARD, SOFT
 from fastgrad.kernels.tiles.factors import power
+from fastgrad.kernels.tiles.memory import zeros
 
 
 @body("gumbel_softmax", 4, 1)
@@ -105,7 +106,7 @@ def _relax(real):
                 array(outs[2], g, full, real),
                 array(outs[3], g, full, real),
             )
-            bad = np.zeros(MAX_CHUNKS, np.bool_)
+            bad = zeros(MAX_CHUNKS, np.bool_)
             coupled, log = options[0] & COUPLED != 0, options[0] & LOG != 0
             operands = rows, noise, scale, coupled, log, z, others, bad
             if power(scale[0]) and not log:

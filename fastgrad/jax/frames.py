@@ -27,12 +27,13 @@ from typing import Any
 import jax
 import numpy as np
 from llvmlite import ir
-from numba import carray, types  # pyright: ignore
+from numba import types
 from numba.core import cgutils
 
-from fastgrad.kernels.compiler.addresses import WORD, call_kernel, instruction, linked, pointer
+from fastgrad.kernels.compiler.addresses import WORD, call_kernel, instruction, linked
 from fastgrad.kernels.compiler.addresses import read_only as read_only
 from fastgrad.kernels.compiler.jit import Kernel, block
+from fastgrad.kernels.tiles.memory import array_at
 
 # XLA holds addresses for ever, and names that cannot be given again: what they mean is kept in a
 # place that outlives this module, which a process may import anew.
@@ -131,7 +132,7 @@ def texts(messages: tuple[str, ...]) -> Any:
 @compiled
 def words(address, n):
     """Return n words at an address."""
-    return carray(pointer(address), n, np.int64)
+    return array_at(address, n, np.int64)
 
 
 @compiled
@@ -159,7 +160,8 @@ def groups(buffer, rank):
 @compiled
 def array(buffer, group, shape, dtype):
     """Return the array of one group in a buffer, of a shape that is known, to be written to."""
-    return carray(pointer(words(buffer, 6)[3]), (group + 1, *shape), dtype)[group]
+    data = words(buffer, 6)[3]
+    return array_at(data + group * array_at(data, shape, dtype).nbytes, shape, dtype)
 
 
 @compiled

@@ -36,6 +36,7 @@ from fastgrad.kernels.order import sorting_lapsum as _lapsum
 from fastgrad.kernels.order.sorting import RANK, TOP_K
 from fastgrad.kernels.sparse import entmax as _entmax_kernels
 from fastgrad.kernels.sparse import losses as _losses
+from fastgrad.kernels.tiles.memory import empty
 from fastgrad.order.methods import LARGEST
 from fastgrad.sparse.losses import TOLERANCE
 
@@ -195,7 +196,7 @@ def _entmax(real):
     def run(ins, outs, options):
         shape, samples = rows_of(ins), sizes(outs[0])[-3]
         noisy, mode, a = _map_of(options)
-        none = read_only(np.empty((0, shape[0], shape[1]), real))
+        none = read_only(empty((0, shape[0], shape[1]), real))
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
             noise, misplaced = place(ins, g, samples)
@@ -259,7 +260,7 @@ def _entmax_loss(real):
     def run(ins, outs, options):
         shape = rows_of(ins)
         _, mode, a = _map_of(options)
-        none = read_only(np.empty((0, shape[1]), real))
+        none = read_only(empty((0, shape[1]), real))
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
             z = read_only(array(ins[1], g, (shape[0],), np.int32))
@@ -284,7 +285,7 @@ def _entmax_loss_of_probabilities(real):
     def run(ins, outs, options):
         shape = rows_of(ins)
         _, mode, a = _map_of(options)
-        none = read_only(np.empty(0, np.int32))
+        none = read_only(empty(0, np.int32))
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
             y = read_only(array(ins[1], g, shape, real))

@@ -1,4 +1,4 @@
-"""Arrays and kernels by their addresses, in compiled code that is called without any array.
+"""Kernels by their addresses, in compiled code that is called without any array.
 
 So do the handlers that XLA calls, and the small calls of `fastgrad.torch`, to which making arrays
 of memory that is known costs more than what is computed.
@@ -10,11 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import binding, ir
-from numba import carray, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
-
-from fastgrad.kernels.compiler.jit import block
 
 WORD = ir.IntType(64)
 
@@ -22,16 +20,6 @@ WORD = ir.IntType(64)
 def instruction(function: Callable[..., Any]) -> Any:
     """Make what emits machine code callable from compiled functions."""
     return intrinsic(function)
-
-
-@instruction
-def pointer(typingctx, address):
-    """Return an address as a pointer."""
-
-    def codegen(context, builder, signature, args):
-        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
-
-    return types.voidptr(types.int64), codegen
 
 
 @instruction
@@ -43,12 +31,6 @@ def read_only(typingctx, array):
         return args[0]
 
     return array.copy(readonly=True)(array), codegen
-
-
-@block
-def array_at(address, shape, dtype):
-    """Return the array at an address, to be written to."""
-    return carray(pointer(address), shape, dtype)
 
 
 def _link(module, name, kinds):

@@ -9,10 +9,10 @@ import functools
 
 import numpy as np
 
-from fastgrad.kernels.compiler.addresses import array_at, read_only, run
+from fastgrad.kernels.compiler.addresses import read_only, run
 from fastgrad.kernels.compiler.jit import Compiled
 from fastgrad.kernels.tiles import check
-from fastgrad.kernels.tiles.memory import flattened
+from fastgrad.kernels.tiles.memory import array_at, flattened
 
 
 @functools.cache

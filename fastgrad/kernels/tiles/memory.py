@@ -11,6 +11,7 @@ from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
+from fastgrad.kernels.compiler.addresses import instruction
 from fastgrad.kernels.simd.vectors import LINE
 
 WORD = ir.IntType(64)
@@ -18,7 +19,9 @@ DEFAULT = types.Omitted(None)  # float64, as in NumPy
 
 
 def _words(context, builder, kind, shape):
-    """Return the numbers of a tuple as words."""
+    """Return the numbers of a tuple, or a single one, as words."""
+    if not isinstance(kind, types.BaseTuple):
+        return [context.cast(builder, shape, kind, types.int64)]
     values = cgutils.unpack_tuple(builder, shape)
     return [context.cast(builder, *pair, types.int64) for pair in zip(values, kind.types)]
 
@@ -30,17 +33,21 @@ def _product(builder, sizes):
     return n
 
 
+def _itemsize(kind):
+    return getattr(kind, "bitwidth", 8) // 8  # a truth takes a byte
+
+
 def _allocated(context, builder, kind, number):
     """Return new memory for numbers of a kind, from the start of a line, and its first number."""
-    itemsize = WORD(kind.bitwidth // 8)
-    memory = context.nrt.meminfo_alloc_aligned(builder, builder.mul(number, itemsize), LINE)
+    whole = builder.mul(number, WORD(_itemsize(kind)))
+    memory = context.nrt.meminfo_alloc_aligned(builder, whole, LINE)
     data = context.nrt.meminfo_data(builder, memory)
     return memory, builder.bitcast(data, context.get_data_type(kind).as_pointer())
 
 
-def _array(context, builder, kind, data, sizes, memory, parent=None):
+def _array(context, builder, kind, data, sizes, memory=None, parent=None):
     """Return a contiguous array at an address."""
-    itemsize = kind.dtype.bitwidth // 8
+    itemsize = _itemsize(kind.dtype)
     strides = [WORD(itemsize)]
     for size in reversed(sizes[1:]):
         strides.insert(0, builder.mul(strides[0], size))
@@ -49,42 +56,57 @@ def _array(context, builder, kind, data, sizes, memory, parent=None):
     return array._getvalue()
 
 
+def _kind(shape, dtype):
+    """Return the type of a contiguous array whose shape, a tuple or a number, is of this type."""
+    rank = len(shape) if isinstance(shape, types.BaseTuple) else 1
+    return types.Array(types.float64 if dtype == DEFAULT else dtype.dtype, rank, "C")
+
+
 def _new(shape, dtype, clear):
     """Return the type, and the code, of a new array."""
-    whole = shape if isinstance(shape, types.BaseTuple) else types.UniTuple(shape, 1)
-    number = types.float64 if dtype == DEFAULT else dtype.dtype
-    kind = types.Array(number, len(whole), "C")
+    kind = _kind(shape, dtype)
 
     def codegen(context, builder, signature, args):
-        given = args[0] if whole is shape else cgutils.pack_array(builder, [args[0]])
-        sizes = _words(context, builder, whole, given)
+        sizes = _words(context, builder, shape, args[0])
         size = _product(builder, sizes)
         memory, data = _allocated(context, builder, kind.dtype, size)
         with cgutils.if_unlikely(builder, cgutils.is_null(builder, memory)):
             context.call_conv.return_user_exc(builder, MemoryError, ("no memory for an array",))
         if clear:
-            count = builder.mul(size, WORD(kind.dtype.bitwidth // 8))
+            count = builder.mul(size, WORD(_itemsize(kind.dtype)))
             cgutils.memset(builder, data, count, 0)
         return _array(context, builder, kind, data, sizes, memory)
 
     return kind, codegen
 
 
-@intrinsic
+@instruction
 def empty(typingctx, shape, dtype=DEFAULT):
     """Return an uninitialised array whose vectors do not straddle lines of the cache."""
     kind, codegen = _new(shape, dtype, clear=False)
     return kind(shape, dtype), codegen
 
 
-@intrinsic
+@instruction
 def zeros(typingctx, shape, dtype=DEFAULT):
     """Return such an array of zeros."""
     kind, codegen = _new(shape, dtype, clear=True)
     return kind(shape, dtype), codegen
 
 
-@intrinsic
+@instruction
+def array_at(typingctx, address, shape, dtype):
+    """Return the array at an address, a word, to be written to."""
+    kind = _kind(shape, dtype)
+
+    def codegen(context, builder, signature, args):
+        data = builder.inttoptr(args[0], context.get_data_type(kind.dtype).as_pointer())
+        return _array(context, builder, kind, data, _words(context, builder, shape, args[1]))
+
+    return kind(types.int64, shape, dtype), codegen
+
+
+@instruction
 def reshaped(typingctx, array, shape):
     """Return a contiguous array in another shape, which must be of as many entries."""
     if array.layout != "C":
@@ -100,7 +122,7 @@ def reshaped(typingctx, array, shape):
     return kind(array, shape), codegen
 
 
-@intrinsic
+@instruction
 def flattened(typingctx, array):
     """Return a contiguous array in one dimension: tiles of one shape then share an index."""
     if array.layout != "C":
