@@ -28,7 +28,7 @@ from fastgrad.kernels.random.philox import NOISE
 from fastgrad.kernels.simd.intrinsics import fma, like, where
 from fastgrad.kernels.simd.special import exp, log_normal
 from fastgrad.kernels.tiles import tile
-from fastgrad.kernels.tiles.memory import reshaped
+from fastgrad.kernels.tiles.memory import empty, reshaped, zeros
 
 CHAINS = 32  # sums side by side, to hide the latency of additions
 
@@ -79,7 +79,7 @@ def move(out, u, p, cost, taken):
 def land(out, taken, cost):
     """Add what is taken where it leads to; return its sum."""
     wide_vectors()
-    left, partial = taken[min(cost, taken.size) :], np.zeros(CHAINS)
+    left, partial = taken[min(cost, taken.size) :], zeros(CHAINS)
     for r in range(left.size):
         out[r] += left[r]
     whole = left.size // CHAINS * CHAINS
@@ -94,8 +94,8 @@ def land(out, taken, cost):
 def marginals(chunk, chunks, logits, costs, budget, lead, out, log_sum):
     """out = probability that each item is taken; log_sum = log of the sum over sets."""
     n, items = logits.shape
-    p, b = np.empty((items, budget + 1)), np.empty((2, lead + budget + 1))
-    u, following, taken = np.empty(budget + 1), np.empty(budget + 1), np.empty(budget + 1)
+    p, b = empty((items, budget + 1)), empty((2, lead + budget + 1))
+    u, following, taken = empty(budget + 1), empty(budget + 1), empty(budget + 1)
     for row in chunk_range(n, chunk, chunks):
         log_sum[row] = odds(p, b, logits[row], costs)
         u[:] = 0.0
@@ -132,8 +132,8 @@ def marginals_vjp(chunk, chunks, logits, cotangent, costs, budget, lead, out):
     """
     n, items = logits.shape
     rooms = budget + 1
-    p, dp, b = np.empty((items, rooms)), np.empty((items, rooms)), np.empty((2, lead + rooms))
-    u, du, taken = np.empty((2, rooms)), np.empty((2, rooms)), np.empty(rooms)
+    p, dp, b = empty((items, rooms)), empty((items, rooms)), empty((2, lead + rooms))
+    u, du, taken = empty((2, rooms)), empty((2, rooms)), empty(rooms)
     for row in chunk_range(n, chunk, chunks):
         odds(p, b, logits[row], costs)
         b[:] = 0.0
@@ -180,8 +180,8 @@ def sample(chunk, chunks, logits, costs, budget, lead, noise, out):
     key, first_sample, offset = noise
     n, items = logits.shape
     depth = columns(items)
-    p, b = np.empty((items, budget + 1)), np.empty((2, lead + budget + 1))
-    bits, u = np.empty((2, depth, tile.FOLD), np.uint32), np.empty(depth * tile.FOLD)
+    p, b = empty((items, budget + 1)), empty((2, lead + budget + 1))
+    bits, u = empty((2, depth, tile.FOLD), np.uint32), empty(depth * tile.FOLD)
     flat = reshaped(bits, (2, u.size))
     for row in chunk_range(n, chunk, chunks):
         odds(p, b, logits[row], costs)

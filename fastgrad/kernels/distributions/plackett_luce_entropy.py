@@ -9,6 +9,7 @@ from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vecto
 from fastgrad.kernels.distributions.plackett_luce import column_sum, columns_for, gather, log_left
 from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.special import exp, log
+from fastgrad.kernels.tiles.memory import empty
 
 
 @block
@@ -47,9 +48,9 @@ def entropy_given(chunk, chunks, logits, z, out):
     columns, k = columns_for(out.size), z.shape[2]
     blocks = (out.size + columns - 1) // columns
     real = logits.dtype
-    w = np.empty((logits.shape[1], columns), real)
-    g, levels = np.empty((k, columns), real), np.empty((k, columns), real)
-    best, (s, h) = np.empty(columns, real), np.empty((2, columns), real)
+    w = empty((logits.shape[1], columns), real)
+    g, levels = empty((k, columns), real), empty((k, columns), real)
+    best, (s, h) = empty(columns, real), empty((2, columns), real)
     for b in chunk_range(blocks, chunk, chunks):
         first = b * columns
         gather(w, g, logits, z, first)
@@ -93,6 +94,6 @@ def entropy_of_row(row, k, reach):
 def entropy(chunk, chunks, logits, k, out):
     """out = entropy of k choices from each row, exactly: time and memory grow as 2^K."""
     n = logits.shape[0]
-    reach = np.empty(1 << logits.shape[1])
+    reach = empty(1 << logits.shape[1])
     for row in chunk_range(n, chunk, chunks):
         out[row] = entropy_of_row(logits[row], k, reach)

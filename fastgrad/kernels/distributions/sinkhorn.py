@@ -21,6 +21,7 @@ from fastgrad.kernels.simd.intrinsics import fma, like, where
 from fastgrad.kernels.simd.special import exp, exp_normal, log
 from fastgrad.kernels.simd.vectors import LANES
 from fastgrad.kernels.tiles.elementwise import assign
+from fastgrad.kernels.tiles.memory import zeros
 
 REACH = 5e8  # of scalings: what exp_normal flushes to 0 stays negligible times two of them
 
@@ -53,8 +54,8 @@ def padded(n):
 @block
 def problem(n, m, real):
     """Return the arrays for problems of n rows and m columns."""
-    a, at = np.zeros((2, n, padded(m)), real), np.zeros((2, m, padded(n)), real)
-    b, bt = np.zeros((3, padded(n)), real), np.zeros((4, padded(m)), real)
+    a, at = zeros((2, n, padded(m)), real), zeros((2, m, padded(n)), real)
+    b, bt = zeros((3, padded(n)), real), zeros((4, padded(m)), real)
     return Problem(a[0], at[0], a[1], at[1], b[0], b[1], b[2], bt[0], bt[1], bt[2], bt[3])
 
 
@@ -219,7 +220,7 @@ def error(a, clip):
 
     It is infinite if a is not finite, as where logits overflowed.
     """
-    worst, whole, columns = 0.0, 0.0, np.zeros(a.shape[1])
+    worst, whole, columns = 0.0, 0.0, zeros(a.shape[1])
     for i in range(a.shape[0]):
         total = 0.0
         for j in range(a.shape[1]):

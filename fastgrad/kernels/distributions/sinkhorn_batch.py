@@ -20,7 +20,7 @@ from fastgrad.kernels.simd.intrinsics import like
 from fastgrad.kernels.simd.special import log_normal
 from fastgrad.kernels.tiles import tile
 from fastgrad.kernels.tiles.elementwise import assign
-from fastgrad.kernels.tiles.memory import flattened
+from fastgrad.kernels.tiles.memory import empty, flattened, zeros
 
 PATIENCE = 50  # iterations, or as many as columns, before Newton's method
 
@@ -58,8 +58,8 @@ def perturb(chunk, chunks, logits, noise, noise_scale, out):
     key, first_sample, offset = noise
     samples, batch, n, m = out.shape
     shape, work = (depth_of(n, m), tile.FOLD), samples * batch
-    e = np.empty(shape, out.dtype)
-    bits = np.empty((out.itemsize // 4, *shape), np.uint32)
+    e = empty(shape, out.dtype)
+    bits = empty((out.itemsize // 4, *shape), np.uint32)
     for w in chunk_range(work, chunk, chunks):
         s, b = w // batch, w % batch
         sample = np.uint32(first_sample + s)
@@ -103,9 +103,9 @@ def solve(chunk, chunks, logits, noise, noise_scale, limits, out, errors, counts
     scales, tolerance, most, use_newton = limits
     samples, batch, n, m = out.shape
     shape, work = (depth_of(n, m), tile.FOLD), samples * batch
-    e, y = np.empty(shape, out.dtype), np.empty((n, m), out.dtype)
-    bits = np.empty((out.itemsize // 4, *shape), np.uint32)
-    p, past = sinkhorn.problem(n, m, out.dtype), np.empty((0, 0), out.dtype)
+    e, y = empty(shape, out.dtype), empty((n, m), out.dtype)
+    bits = empty((out.itemsize // 4, *shape), np.uint32)
+    p, past = sinkhorn.problem(n, m, out.dtype), empty((0, 0), out.dtype)
     exact, s = sinkhorn.problem(n, m, np.float64), sinkhorn_newton.system(m)
     for w in chunk_range(work, chunk, chunks):
         i, b = w // batch, w % batch
@@ -141,14 +141,14 @@ def vjp(chunk, chunks, logits, cotangent, noise, noise_scale, limits, implicit, 
     samples, batch, n, m = out.shape
     shape, work = (depth_of(n, m), tile.FOLD), samples * batch
     kept = 0 if implicit else patience(most, m, use_newton)
-    e, y = np.empty(shape, out.dtype), np.empty((n, m), out.dtype)
-    bits = np.empty((out.itemsize // 4, *shape), np.uint32)
+    e, y = empty(shape, out.dtype), empty((n, m), out.dtype)
+    bits = empty((out.itemsize // 4, *shape), np.uint32)
     p = sinkhorn.problem(n, m, out.dtype)
-    a, total = np.zeros(p.x.shape, out.dtype), np.zeros(p.x.shape, out.dtype)
-    past_f = np.empty((kept, p.f.size), out.dtype)
-    past_g = np.empty((kept, p.g.size), out.dtype)
+    a, total = zeros(p.x.shape, out.dtype), zeros(p.x.shape, out.dtype)
+    past_f = empty((kept, p.f.size), out.dtype)
+    past_g = empty((kept, p.g.size), out.dtype)
     exact, s = sinkhorn.problem(n, m, np.float64), sinkhorn_newton.system(m)
-    result = np.empty((n, m))
+    result = empty((n, m))
     for w in chunk_range(work, chunk, chunks):
         i, b = w // batch, w % batch
         sample, scale = np.uint32(first_sample + i), scales[b]

@@ -18,6 +18,7 @@ from fastgrad.kernels.compiler.jit import block, wide_vectors
 from fastgrad.kernels.distributions.sinkhorn import add_products, log_sums, padded, scaled
 from fastgrad.kernels.simd.intrinsics import fma
 from fastgrad.kernels.tiles.elementwise import assign, subtract
+from fastgrad.kernels.tiles.memory import zeros
 
 SEPARATE = 1e-15  # weight below which a part is its own: rounding would decide its potential
 COOLING = 3.0  # ratio of one temperature to the next
@@ -38,8 +39,8 @@ class System(NamedTuple):
 @block
 def system(m):
     """Return the arrays for problems of m columns."""
-    a = np.zeros((3, padded(m)))
-    return System(np.zeros((m, padded(m))), a[0], a[1], a[2], np.ones(padded(m), np.bool_))
+    a = zeros((3, padded(m)))
+    return System(zeros((m, padded(m))), a[0], a[1], a[2], np.ones(padded(m), np.bool_))
 
 
 @block
@@ -65,7 +66,7 @@ def add_outer(weights, p, inverse):
 def connect(s, p, r):
     """Set the graph of p, (n, wide), whose row sums are r: the slack columns of p become 0."""
     n, m = p.shape[0], s.weights.shape[0]
-    inverse, slack = 1.0 / r[:n], np.zeros(n)
+    inverse, slack = 1.0 / r[:n], zeros(n)
     s.weights[:] = 0.0
     s.ground[:] = 0.0
     for j in range(m):
@@ -92,7 +93,7 @@ def eliminate_from(row, pivot_row, factor):
 def solve(s):
     """Solve for the step: its Laplacian is the right side, up to a constant for each part."""
     m = s.weights.shape[0]
-    pivots = np.zeros(m)
+    pivots = zeros(m)
     for k in range(m):
         pivot = s.ground[k]
         for j in range(k + 1, m):
@@ -143,7 +144,7 @@ def descend(p, s, tolerance, most, clip):
     """
     m = p.xt.shape[0]
     value, previous, count = evaluate(p), np.inf, 0
-    old, side = np.zeros(m), np.zeros(m)
+    old, side = zeros(m), zeros(m)
     while True:
         worst = residual(s, p, clip)
         if worst <= tolerance or count >= most or not worst < np.inf:
@@ -231,7 +232,7 @@ def differentiate(out, p, s, w, clip):
     slack ones, sum to 0.
     """
     n, m = w.shape
-    mean = np.zeros(n)
+    mean = zeros(n)
     for i in range(n):
         p.r[i] = 0.0
         for j in range(m):

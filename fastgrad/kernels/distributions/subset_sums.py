@@ -17,7 +17,7 @@ from fastgrad.kernels.random.philox import NOISE
 from fastgrad.kernels.simd.intrinsics import fma, like
 from fastgrad.kernels.simd.special import log, sigmoid, softplus
 from fastgrad.kernels.tiles import tile
-from fastgrad.kernels.tiles.memory import reshaped
+from fastgrad.kernels.tiles.memory import empty, reshaped
 
 CHAINS = 32  # sums side by side, to hide the latency of additions
 CLOSE = 0.25  # of the mean number to k
@@ -156,8 +156,8 @@ def marginals(chunk, chunks, logits, k, out, log_sum):
     """out = probability that each item is chosen; log_sum = log of the sum over subsets."""
     n, items = logits.shape
     size = entries(k)
-    x, q, b = np.empty(items), np.empty((2, items)), np.empty((items + 1, size))
-    a, following, partial = np.empty(size), np.empty(size), np.empty(CHAINS)
+    x, q, b = empty(items), empty((2, items)), empty((items + 1, size))
+    a, following, partial = empty(size), empty(size), empty(CHAINS)
     for row in chunk_range(n, chunk, chunks):
         c = tilt(q, x, logits[row], k)
         tables(b, q, k)
@@ -201,9 +201,9 @@ def marginals_vjp(chunk, chunks, logits, cotangent, k, out):
     """
     n, items = logits.shape
     size = entries(k)
-    x, q, r = np.empty(items), np.empty((2, items)), np.empty(items)
-    b, d = np.empty((items + 1, size)), np.empty((items + 1, size))
-    slope, a, partial = np.empty((2, size)), np.empty((2, size)), np.empty(CHAINS)
+    x, q, r = empty(items), empty((2, items)), empty(items)
+    b, d = empty((items + 1, size)), empty((items + 1, size))
+    slope, a, partial = empty((2, size)), empty((2, size)), empty(CHAINS)
     for row in chunk_range(n, chunk, chunks):
         tilt(q, x, logits[row], k)
         tables(b, q, k)
@@ -227,8 +227,8 @@ def sample(chunk, chunks, logits, k, noise, out):
     n, items = logits.shape
     depth = (items + tile.FOLD - 1) // tile.FOLD
     size = entries(k)
-    x, q, b = np.empty(items), np.empty((2, items)), np.empty((items + 1, size))
-    bits, u = np.empty((2, depth, tile.FOLD), np.uint32), np.empty(depth * tile.FOLD)
+    x, q, b = empty(items), empty((2, items)), empty((items + 1, size))
+    bits, u = empty((2, depth, tile.FOLD), np.uint32), empty(depth * tile.FOLD)
     flat = reshaped(bits, (2, u.size))
     for row in chunk_range(n, chunk, chunks):
         tilt(q, x, logits[row], k)

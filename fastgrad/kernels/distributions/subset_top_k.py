@@ -17,6 +17,7 @@ from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.special import log, log1p, log_normal
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import elementwise, tile
+from fastgrad.kernels.tiles.memory import empty
 
 
 @block
@@ -129,7 +130,7 @@ def relaxed_top_k_vjp(chunk, chunks, logits, cotangent, k, noise, scale, grad):
     t, e, g, r, total = tile.scratch(layout, 5, real)
     best, s, rest, scratch, left, lost, at = tile.statistics(layout, 7, real)
     (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
-    past = np.empty((k + 1, layout.depth, layout.columns), real)
+    past = empty((k + 1, layout.depth, layout.columns), real)
     for row in tile.rows(layout, chunk, chunks):
         tile.load_statistics(at, scale, row, like(1, at), fold)
         tile.load(t, logits, row, like(-np.inf, t))

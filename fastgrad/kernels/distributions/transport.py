@@ -31,6 +31,7 @@ from fastgrad.kernels.distributions import sinkhorn, sinkhorn_newton
 from fastgrad.kernels.simd.intrinsics import like
 from fastgrad.kernels.simd.special import exp, log
 from fastgrad.kernels.tiles.elementwise import assign
+from fastgrad.kernels.tiles.memory import empty, zeros
 
 LEAST = 1e-30  # of sums whose logarithm is taken: below it only logarithms are added
 
@@ -49,7 +50,7 @@ class Side(NamedTuple):
 @block
 def side(n, real):
     """Return the arrays for n rows or columns."""
-    a = np.zeros((3, sinkhorn.padded(n)), real)
+    a = zeros((3, sinkhorn.padded(n)), real)
     return Side(a[0], a[1], a[2])
 
 
@@ -234,7 +235,7 @@ def error_of(out, f, g, log_rows, log_columns, rates):
     It is infinite if the plan is not finite, as where scores overflowed.
     """
     n, m = out.shape
-    off, aims, count = np.zeros(m), np.zeros(m), 0
+    off, aims, count = zeros(m), zeros(m), 0
     worst, total, whole = 0.0, 0.0, 0.0
     for i in range(n):
         if log_rows[i] > -np.inf:
@@ -265,10 +266,10 @@ def solve(chunk, chunks, scores, scales, masses, start, rates, limits, out, pote
     """
     tolerance, most = limits
     batch, n, m = scores.shape
-    at_row, at_column = np.empty(n, np.int64), np.empty(m, np.int64)
+    at_row, at_column = empty(n, np.int64), empty(m, np.int64)
     p = sinkhorn.problem(n, m, out.dtype)
     rows, columns = side(n, out.dtype), side(m, out.dtype)
-    damping, one = np.empty(2, out.dtype), like(1, out)
+    damping, one = empty(2, out.dtype), like(1, out)
     for b in chunk_range(batch, chunk, chunks):
         few, narrow = places(masses[0][b], at_row), places(masses[1][b], at_column)
         if few != p.x.shape[0] or narrow != p.xt.shape[0]:
@@ -293,7 +294,7 @@ def differentiate(grad, f_grad, g_grad, plan, w, p, s, rates):
             whole += plan[i, j]
     unit = m / whole  # columns have a mass of about 1
     lean = 1.0 + rates[0]
-    sums, inverse, mean = np.zeros(n), np.zeros(n), np.zeros(n)
+    sums, inverse, mean = zeros(n), zeros(n), zeros(n)
     s.side[:], s.ground[:], s.weights[:] = 0.0, 0.0, 0.0
     for i in range(n):
         for j in range(m):
@@ -328,6 +329,6 @@ def differentiate(grad, f_grad, g_grad, plan, w, p, s, rates):
 def vjp(chunk, chunks, plan, cotangent, rates, grad, f_grad, g_grad):
     """Fill grad, (B, n, m), f_grad, (B, n), and g_grad, (B, m), with products of the cotangent."""
     batch, n, m = plan.shape
-    p, s = np.zeros((n, sinkhorn.padded(m))), sinkhorn_newton.system(m)
+    p, s = zeros((n, sinkhorn.padded(m))), sinkhorn_newton.system(m)
     for b in chunk_range(batch, chunk, chunks):
         differentiate(grad[b], f_grad[b], g_grad[b], plan[b], cotangent[b], p, s, rates[b])

@@ -17,6 +17,7 @@ from fastgrad.kernels.simd.pairs import add_pair
 from fastgrad.kernels.simd.vectors import LANES, filled, store
 from fastgrad.kernels.tiles import tile
 from fastgrad.kernels.tiles.elementwise import assign
+from fastgrad.kernels.tiles.memory import empty
 from fastgrad.kernels.tiles.sums import cell_of, spread
 
 
@@ -85,7 +86,7 @@ def scatter(chunk, chunks, k, z, x, first, sums):
     """Take the samples z with their signals x into the sums of all variables."""
     n, pairs = sums.shape
     layout = tile.layout(n, k)
-    d = np.empty(layout.columns, sums.dtype)
+    d = empty(layout.columns, sums.dtype)
     for row in tile.rows(layout, chunk, chunks):
         end = last_row(row, k, layout.columns, n)
         take(sums[row:end].reshape((end - row) * pairs), row, end, k, z, x, first, d)

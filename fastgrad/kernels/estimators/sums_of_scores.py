@@ -15,6 +15,7 @@ from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
 from fastgrad.kernels.tiles.elementwise import assign
+from fastgrad.kernels.tiles.memory import empty, zeros
 from fastgrad.kernels.tiles.sums import add_deviations, spread
 
 
@@ -152,14 +153,14 @@ def centre(chunk, chunks, sums, last, samples, over, about, distribution, value,
     height = 1 if fold else columns
     size = (height * k + LANES - 1) // LANES * LANES
     own, flat = tile.empty((2 * max(size, height * width(k)),), real), out.reshape(n * k)
-    room, d = tile.empty((4, size), real), np.empty(columns, real)
+    room, d = tile.empty((4, size), real), empty(columns, real)
     spare, m, q, moved = room[0], room[1], room[2], room[3]
     (p,) = tile.scratch(layout, 1, real)
     s, rest = tile.statistics(layout, 2, real)
     (arg,) = tile.statistics(layout, 1, np.int32)
     cells = value.size
-    deviation, origin = np.empty(cells), np.zeros(cells)
-    shift = np.empty(cells if baseline.size > 0 else 0)
+    deviation, origin = empty(cells), zeros(cells)
+    shift = empty(cells if baseline.size > 0 else 0)
     inverse, per, head, tail = like(1.0 / over, out), n // max(cells, 1), 0, 0
     ready = False
     if n == 0:
@@ -247,7 +248,7 @@ def weighted(chunk, chunks, z, weights, total, logits, single, out):
     s, rest = tile.statistics(layout, 2, real)
     start, arg = tile.statistics(layout, 2, np.int32)
     d = tile.empty((1, layout.columns), real)
-    origin = np.zeros(weights.shape[1])
+    origin = zeros(weights.shape[1])
     for row in tile.rows(layout, chunk, chunks):
         last = last_row(row, k, layout.columns, n)
         tile.load_categories(start, z[0], row, fold)

@@ -24,6 +24,7 @@ from fastgrad.kernels.order.sorting_radix import DIGITS, FEW, sort_by_bits
 from fastgrad.kernels.simd.intrinsics import bits, like, where
 from fastgrad.kernels.simd.lanes import entry
 from fastgrad.kernels.simd.vectors import LANES, filled, load
+from fastgrad.kernels.tiles.memory import empty
 
 RANK, TOP_K, SORT = 0, 1, 2  # what is asked of the order
 WIDEST = 12  # bits of a digit
@@ -230,8 +231,8 @@ def hard(chunk, chunks, values, task, sign, k, out):
     Ranks are ascending where sign is -1: so is the order of values.
     """
     n = values.shape[1]
-    words, spare = np.empty(n, np.uint64), np.empty(n, np.uint64)
-    counts, s = np.empty(COUNTS, np.uint32), np.empty(n)
+    words, spare = empty(n, np.uint64), empty(n, np.uint64)
+    counts, s = empty(COUNTS, np.uint32), empty(n)
     for row in chunk_range(len(values), chunk, chunks):
         x, y = values[row], out[row]
         real = order(x, sign, s, words, spare, counts)

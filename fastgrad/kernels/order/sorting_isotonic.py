@@ -33,6 +33,7 @@ from fastgrad.kernels.order.sorting_pools import (
 )
 from fastgrad.kernels.simd.intrinsics import like
 from fastgrad.kernels.simd.special import exp, log
+from fastgrad.kernels.tiles.memory import empty
 
 REACH = 600.0  # exponentials of differences up to it, and products with sums of weights, are normal
 
@@ -241,9 +242,9 @@ def isotonic(chunk, chunks, values, task, sign, k, scale, entropic, out):
     Ranks ascend where sign is 1, sorts where it is -1.
     """
     n = values.shape[1]
-    words, spare = np.empty(n, np.uint64), np.empty(n, np.uint64)
-    counts, starts = np.empty(COUNTS, np.uint32), np.empty(n + 1, np.int64)
-    s, e, a, b = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    words, spare = empty(n, np.uint64), empty(n, np.uint64)
+    counts, starts = empty(COUNTS, np.uint32), empty(n + 1, np.int64)
+    s, e, a, b = empty(n), empty(n), empty(n), empty(n)
     inner = 1.0 if task == SORT else scale
     for row in chunk_range(len(values), chunk, chunks):
         x, y = values[row], out[row]
@@ -268,9 +269,9 @@ def isotonic(chunk, chunks, values, task, sign, k, scale, entropic, out):
 def isotonic_vjp(chunk, chunks, values, cotangent, task, sign, k, scale, entropic, grad):
     """grad = product of cotangents (N, n) with the Jacobian of `isotonic`."""
     n = values.shape[1]
-    words, spare = np.empty(n, np.uint64), np.empty(n, np.uint64)
-    counts, starts = np.empty(COUNTS, np.uint32), np.empty(n + 1, np.int64)
-    s, e, a, b, c = np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    words, spare = empty(n, np.uint64), empty(n, np.uint64)
+    counts, starts = empty(COUNTS, np.uint32), empty(n + 1, np.int64)
+    s, e, a, b, c = empty(n), empty(n), empty(n), empty(n), empty(n)
     inner = 1.0 if task == SORT else scale
     outer = 1.0 if task == SORT else sign * scale
     for row in chunk_range(len(values), chunk, chunks):

@@ -17,6 +17,7 @@ from fastgrad.kernels.order.sorting import COUNTS, RANK, SORT, first_place, orde
 from fastgrad.kernels.order.sorting_isotonic import below_first
 from fastgrad.kernels.simd.intrinsics import like
 from fastgrad.kernels.simd.special import exp, log
+from fastgrad.kernels.tiles.memory import empty
 
 
 @block
@@ -167,8 +168,8 @@ def lapsum(chunk, chunks, values, task, sign, k, scale, out):
     Ranks ascend where sign is 1, sorts where it is -1.
     """
     n = values.shape[1]
-    words, spare = np.empty(n, np.uint64), np.empty(n, np.uint64)
-    counts, arrays = np.empty(COUNTS, np.uint32), np.empty((7, n))
+    words, spare = empty(n, np.uint64), empty(n, np.uint64)
+    counts, arrays = empty(COUNTS, np.uint32), empty((7, n))
     u, e, near, behind, ahead = arrays[0], arrays[1], arrays[2], arrays[3], arrays[4]
     signs, steps = arrays[5], arrays[6]
     for row in chunk_range(len(values), chunk, chunks):
@@ -202,8 +203,8 @@ def lapsum(chunk, chunks, values, task, sign, k, scale, out):
 def lapsum_vjp(chunk, chunks, values, cotangent, task, sign, k, scale, grad):
     """grad = product of cotangents (N, n) with the Jacobian of `lapsum`."""
     n = values.shape[1]
-    words, spare = np.empty(n, np.uint64), np.empty(n, np.uint64)
-    counts, arrays = np.empty(COUNTS, np.uint32), np.empty((9, n))
+    words, spare = empty(n, np.uint64), empty(n, np.uint64)
+    counts, arrays = empty(COUNTS, np.uint32), empty((9, n))
     u, e, near, behind, ahead = arrays[0], arrays[1], arrays[2], arrays[3], arrays[4]
     c, b, signs, steps = arrays[5], arrays[6], arrays[7], arrays[8]
     outer = 1.0 if task == SORT else sign * scale

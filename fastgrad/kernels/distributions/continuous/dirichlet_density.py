@@ -9,8 +9,6 @@ Oracle: tests/distributions/continuous/test_asymptotics.py: mpmath.
 
 import math
 
-import numpy as np
-
 from fastgrad.kernels.compiler.jit import block, chunk_bounds, kernel, wide_vectors
 from fastgrad.kernels.distributions.continuous.stirling import (
     WORK,
@@ -22,7 +20,7 @@ from fastgrad.kernels.distributions.continuous.stirling import (
 from fastgrad.kernels.random.rejection import ROWS
 from fastgrad.kernels.simd.intrinsics import where
 from fastgrad.kernels.simd.special import exp, expm1, log, log1p, log_normal
-from fastgrad.kernels.tiles.memory import flattened
+from fastgrad.kernels.tiles.memory import empty, flattened
 
 HALF_LOG_2PI = 0.9189385332046727
 
@@ -66,7 +64,7 @@ def log_prob(chunk, chunks, log_x, a, log_p, constant, out):
     begin, end = chunk_bounds(out.size, chunk, chunks)
     most, n = max(ROWS // k, 1), constant.size
     a, log_p = repeated(a), repeated(log_p)
-    terms, flat = np.empty(most * k), flattened(log_x)
+    terms, flat = empty(most * k), flattened(log_x)
     while begin < end:
         first = begin * k % a.size
         last = min(first + min(most, end - begin) * k, a.size)
@@ -131,7 +129,7 @@ def constants(chunk, chunks, log_a, a, out):
     n, k = a.shape
     begin, end = chunk_bounds(n, chunk, chunks)
     most = max(ROWS // k, 1)
-    terms, totals = np.empty(most * k), np.empty(most)
+    terms, totals = empty(most * k), empty(most)
     flat, flat_log = flattened(a), flattened(log_a)
     for first in range(begin, end, most):
         rows = min(most, end - first)
@@ -152,7 +150,7 @@ def gaps(chunk, chunks, a, out):
     n, k = a.shape
     begin, end = chunk_bounds(n, chunk, chunks)
     most = max(ROWS // k, 1)
-    totals, of_totals = np.empty(most), np.empty(most)
+    totals, of_totals = empty(most), empty(most)
     flat, flat_out = flattened(a), flattened(out)
     for first in range(begin, end, most):
         rows = min(most, end - first)
@@ -195,7 +193,7 @@ def shares(chunk, chunks, x, logs, complement, out):
     With complement, x stands for 1 - x.
     """
     begin, end = chunk_bounds(x.size, chunk, chunks)
-    pair = np.empty((2, ROWS))
+    pair = empty((2, ROWS))
     for first in range(begin, end, ROWS):
         n = min(ROWS, end - first)
         fill_shares(x[first : first + n], pair[0], pair[1], logs)

@@ -33,6 +33,7 @@ from fastgrad.kernels.random.rejection import (
 from fastgrad.kernels.simd.intrinsics import sqrt, where
 from fastgrad.kernels.simd.quadrature import NODES, SIZE, WEIGHTS, total
 from fastgrad.kernels.simd.special import cos_2pi, exp, expm1, log_normal
+from fastgrad.kernels.tiles.memory import empty
 
 WORK = 16  # numbers whose making would take as long as one of these
 SERIES_X, SERIES_SHAPE = 1.0, 8.0  # the series serves x up to the one, lower tails up to the other
@@ -99,7 +100,7 @@ def draw(chunk, chunks, d, log_d, boost, key, offset, out):
     is 1 / a (or 0), each of shape (N,).
     """
     blocks = (out.size + ROWS - 1) // ROWS
-    scratch, bits = np.empty((4, ROWS)), np.empty((4, ROWS), np.uint32)
+    scratch, bits = empty((4, ROWS)), empty((4, ROWS), np.uint32)
     c, own_d, own_boost, radius = scratch[0], scratch[1], scratch[2], scratch[3]
     for b in chunk_range(blocks, chunk, chunks):
         begin = b * ROWS
@@ -192,7 +193,7 @@ def slope(chunk, chunks, log_x, a, digamma_next, out):
     a and digamma_next = digamma(a + 1) are (N,).
     """
     blocks = (out.size + ROWS - 1) // ROWS
-    scratch, own = np.empty((2, SIZE)), np.empty((2, ROWS))
+    scratch, own = empty((2, SIZE)), empty((2, ROWS))
     for b in chunk_range(blocks, chunk, chunks):
         begin = b * ROWS
         rows = slice(begin, min(begin + ROWS, out.size))

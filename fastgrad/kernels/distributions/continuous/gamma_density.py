@@ -11,13 +11,12 @@ Oracle: tests/distributions/continuous/test_asymptotics.py: mpmath.
 
 import math
 
-import numpy as np
-
 from fastgrad.kernels.compiler.jit import block, chunk_bounds, kernel, wide_vectors
 from fastgrad.kernels.distributions.continuous.stirling import WORK, exp_remainder, repeated
 from fastgrad.kernels.random.rejection import ROWS
 from fastgrad.kernels.simd.intrinsics import where
 from fastgrad.kernels.simd.special import exp, log, log1p
+from fastgrad.kernels.tiles.memory import empty
 
 
 @block
@@ -97,7 +96,7 @@ def log_prob(chunk, chunks, x, logs, a, log_a, rate, log_rate, constant, out):
     begin, end = chunk_bounds(out.size, chunk, chunks)
     a, log_a, rate = repeated(a), repeated(log_a), repeated(rate)
     log_rate, constant = repeated(log_rate), repeated(constant)
-    points = np.empty((3, ROWS))
+    points = empty((3, ROWS))
     while begin < end:
         first = begin % a.size
         last = min(first + min(ROWS, end - begin), a.size)
@@ -124,7 +123,7 @@ def score(chunk, chunks, x, logs, a, log_a, rate, log_rate, gap, by_shape, by_ra
     begin, end = chunk_bounds(x.size, chunk, chunks)
     a, log_a, rate = repeated(a), repeated(log_a), repeated(rate)
     log_rate, gap = repeated(log_rate), repeated(gap)
-    points = np.empty((3, ROWS))
+    points = empty((3, ROWS))
     while begin < end:
         first = begin % a.size
         last = min(first + min(ROWS, end - begin), a.size)

@@ -14,12 +14,11 @@ Oracle: tests/distributions/continuous/test_stirling.py: mpmath.
 
 import math
 
-import numpy as np
-
 from fastgrad.kernels.compiler.jit import block, chunk_bounds, inline, kernel, wide_vectors
 from fastgrad.kernels.random.rejection import ROWS, gather
 from fastgrad.kernels.simd.intrinsics import polynomial, where
 from fastgrad.kernels.simd.special import expm1, log_normal
+from fastgrad.kernels.tiles.memory import empty
 
 LARGE = 10.0  # from here on the series are exact to the last digit
 SMALL, SCALE = 2.0**-900, 2.0**60  # below the one, a is multiplied by the other before a division
@@ -90,7 +89,7 @@ def repeated(x):
     """Return mutable flat x, as often after itself as makes ROWS numbers at least."""
     if x.size >= ROWS or not x.size:
         return x
-    out = np.empty((ROWS + x.size - 1) // x.size * x.size)
+    out = empty((ROWS + x.size - 1) // x.size * x.size)
     gather(out, x, 0)
     return out
 

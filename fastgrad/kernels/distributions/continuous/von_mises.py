@@ -29,6 +29,7 @@ from fastgrad.kernels.random.rejection import (
 from fastgrad.kernels.simd.intrinsics import sqrt, where
 from fastgrad.kernels.simd.quadrature import NODES, SIZE, WEIGHTS, total
 from fastgrad.kernels.simd.special import cos_2pi, exp, log_normal
+from fastgrad.kernels.tiles.memory import empty
 
 WORK = 16  # numbers whose making would take as long as one of these
 DEPTH = 36.0  # integrands are cut where they have fallen by e^-DEPTH
@@ -84,7 +85,7 @@ def draw(chunk, chunks, ratio, scale, inverse, key, offset, out):
     concentration, ratio = sqrt((r - 1) / (r + 1)), scale = k (r + 1) and inverse = 1 / (r - 1).
     """
     blocks = (out.size + ROWS - 1) // ROWS
-    own, bits = np.empty((3, ROWS)), np.empty((4, ROWS), np.uint32)
+    own, bits = empty((3, ROWS)), empty((4, ROWS), np.uint32)
     for b in chunk_range(blocks, chunk, chunks):
         begin = b * ROWS
         target = out[begin : begin + ROWS]
@@ -137,7 +138,7 @@ def slope_block(out, y, k, b, values):
 def slope(chunk, chunks, y, k, b, out):
     """out = dt / dk at flat draws y; number e has concentration k[e % N] and B b[e % N]."""
     blocks = (out.size + ROWS - 1) // ROWS
-    values, own = np.empty(SIZE), np.empty((2, ROWS))
+    values, own = empty(SIZE), empty((2, ROWS))
     for j in chunk_range(blocks, chunk, chunks):
         begin = j * ROWS
         rows = slice(begin, min(begin + ROWS, out.size))

@@ -10,6 +10,7 @@ Oracle: tests/distributions/counts/test_counts.py, by the quantiles of SciPy.
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, kernel
+from fastgrad.kernels.tiles.memory import empty
 
 NEGLIGIBLE = 1e-60  # of the probability of the mode: where the tables end
 
@@ -61,7 +62,7 @@ def invert(chunk, chunks, laws, left, right, z):
         a, b, mode, p_mode, most = laws[row]
         low, high = ends(a, b, mode, most)
         size = np.int64(high - low) + 1
-        below, above = np.empty(size), np.empty(size)
+        below, above = empty(size), empty(size)
         tabulate(a, b, mode, p_mode, low, below, above)
         for s in range(z.shape[0]):
             first, last = 0, size - 1

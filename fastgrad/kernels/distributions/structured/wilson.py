@@ -7,6 +7,7 @@ import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, kernel
 from fastgrad.kernels.random.philox import NOISE, philox
+from fastgrad.kernels.tiles.memory import empty
 
 STEPS = 1 << 22  # of the walks of one tree, at most
 ROOM = np.uint64(STEPS)  # addresses of a row, each of which has two variates
@@ -40,7 +41,7 @@ def trees(chunk, chunks, lists, shares, noise, root, out, failed):
     first, edge, other = lists
     key, first_sample, offset = noise
     nodes, rows = len(first) - 1, shares.shape[0]
-    taken, inside = np.empty(nodes, np.int64), np.empty(nodes, np.bool_)
+    taken, inside = empty(nodes, np.int64), np.empty(nodes, np.bool_)
     for item in chunk_range(rows * out.shape[0], chunk, chunks):
         row, s = item // out.shape[0], item % out.shape[0]
         sample, place = np.uint32(first_sample + s), np.uint64(row + offset) * ROOM

@@ -13,6 +13,7 @@ import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.simd.intrinsics import fma, like
+from fastgrad.kernels.tiles.memory import empty
 
 MARGIN = 6  # the radius of a window, and one
 
@@ -74,7 +75,7 @@ def moments(chunk, chunks, maps, planes, reference, fixed, taps, c2):
     radius = taps.size // 2
     rows = height - 2 * radius
     first, last = MARGIN + radius, MARGIN + width - radius
-    sums = np.empty((3, width), planes.dtype)
+    sums = empty((3, width), planes.dtype)
     for i in chunk_range(samples * rows, chunk, chunks):
         s, y = i // rows, i % rows
         sum_rows(sums[0], sums[2], sums[1], planes[s], reference, taps, y)
@@ -129,7 +130,7 @@ def spread_row(out, windows, y, taps, sums):
 def spread(chunk, chunks, out, windows, taps):
     """out (samples, height, width) = what windows give their pixels."""
     height, lines = out.shape[1], out.shape[0] * out.shape[1]
-    sums = np.empty(windows.shape[2], out.dtype)
+    sums = empty(windows.shape[2], out.dtype)
     for i in chunk_range(lines, chunk, chunks):
         s, y = i // height, i % height
         spread_row(out[s, y], windows[s], y, taps, sums)
@@ -160,7 +161,7 @@ def slopes_row(m, q, v, mx, weights, c1, scale, slope):
 def slopes(chunk, chunks, maps, fixed, c1):
     """Turn maps (samples, 3, ...) into derivatives, in place."""
     samples, _, rows, columns = maps.shape
-    scratch = np.empty((2, columns), maps.dtype)
+    scratch = empty((2, columns), maps.dtype)
     for i in chunk_range(samples * rows, chunk, chunks):
         s, y = i // rows, i % rows
         m, q, v = maps[s, 0, y], maps[s, 1, y], maps[s, 2, y]
@@ -181,8 +182,8 @@ def gradient(chunk, chunks, out, slopes, planes, reference, taps):
     """out = the gradient of the loss by the pixels, (samples, height, width)."""
     samples, height, width = planes.shape
     lines = samples * height
-    sums = np.empty(slopes.shape[3], planes.dtype)
-    parts = np.empty((3, width), planes.dtype)
+    sums = empty(slopes.shape[3], planes.dtype)
+    parts = empty((3, width), planes.dtype)
     for i in chunk_range(lines, chunk, chunks):
         s, y = i // height, i % height
         for j in range(3):
@@ -223,8 +224,8 @@ def changed(chunk, chunks, out, change, maps, planes, reference, fixed, taps, c1
     """
     samples, alternatives, height, width = out.shape
     lines, start = samples * alternatives * height, MARGIN - taps.size // 2
-    square = np.empty(width, planes.dtype)
-    product = np.empty(width, planes.dtype)
+    square = empty(width, planes.dtype)
+    product = empty(width, planes.dtype)
     for i in chunk_range(lines, chunk, chunks):
         s, j, y = i // (alternatives * height), i // height % alternatives, i % height
         row, by = out[s, j, y], change[s, j, y]

@@ -14,6 +14,7 @@ import numpy as np
 from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.dithering.metrics.similarity import MARGIN
 from fastgrad.kernels.simd.intrinsics import fma, like
+from fastgrad.kernels.tiles.memory import empty
 
 ROWS, COLUMNS = 2 * MARGIN + 1, 16
 NEIGHBOURS = ((0, 1), (1, -1), (1, 0), (1, 1), (0, -1), (-1, -1), (-1, 0), (-1, 1))
@@ -129,7 +130,7 @@ def descend_tile(labels, weights, blurred, structure, top, left, size):
     bottom, right = min(top + size, height), min(left + size, width)
     radius = blur.shape[0] // 2
     own, two = blur[radius, radius] + nu, like(2, nu)
-    sums = np.empty(COLUMNS, maps.dtype)
+    sums = empty(COLUMNS, maps.dtype)
     moves = 0
     for y in range(top, bottom):
         for c in range(left, right):

@@ -10,6 +10,7 @@ import numpy as np
 from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.simd.intrinsics import fma, like, where
 from fastgrad.kernels.simd.special import exp_normal
+from fastgrad.kernels.tiles.memory import empty
 
 SEGMENT = 128  # pixels whose numbers for all K colours stay in the nearest caches
 BLOCKS = 16  # sums over the picture are taken per block of rows, whatever the number of threads
@@ -75,11 +76,11 @@ def expect(mean, variance, total, d, low, palette):
 def moments(chunk, chunks, mean, variances, logits, palette, weights):
     """mean (channels, height, width), variances = sums over rows of weights^2 variance."""
     height, width, k = logits.shape
-    d = np.empty((k, SEGMENT), logits.dtype)
-    row = np.empty((palette.shape[1], SEGMENT), logits.dtype)
-    variance = np.empty(SEGMENT, logits.dtype)
-    low = np.empty(SEGMENT, logits.dtype)
-    total = np.empty(SEGMENT, logits.dtype)
+    d = empty((k, SEGMENT), logits.dtype)
+    row = empty((palette.shape[1], SEGMENT), logits.dtype)
+    variance = empty(SEGMENT, logits.dtype)
+    low = empty(SEGMENT, logits.dtype)
+    total = empty(SEGMENT, logits.dtype)
     for y in chunk_range(height, chunk, chunks):
         variances[y] = 0.0
         for first in range(0, width, SEGMENT):
@@ -137,10 +138,10 @@ def gradient(chunk, chunks, out, sums, logits, palette, squares, slope, own, sca
     channel, sum of p squares) of colour k.
     """
     height, width, k = logits.shape
-    d = np.empty((k, SEGMENT), logits.dtype)
-    q = np.empty((k, SEGMENT), logits.dtype)
-    low = np.empty(SEGMENT, logits.dtype)
-    total = np.empty(SEGMENT, logits.dtype)
+    d = empty((k, SEGMENT), logits.dtype)
+    q = empty((k, SEGMENT), logits.dtype)
+    low = empty(SEGMENT, logits.dtype)
+    total = empty(SEGMENT, logits.dtype)
     for b in chunk_range(BLOCKS, chunk, chunks):
         for y in range(b * height // BLOCKS, (b + 1) * height // BLOCKS):
             for first in range(0, width, SEGMENT):

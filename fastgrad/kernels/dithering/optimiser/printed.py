@@ -14,6 +14,7 @@ from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wi
 from fastgrad.kernels.dithering.optimiser.search import AROUND, MARGIN, NEIGHBOURS, wake
 from fastgrad.kernels.simd.intrinsics import fma, like
 from fastgrad.kernels.simd.vectors import LANES, load, store
+from fastgrad.kernels.tiles.memory import empty
 
 MOST = 16  # pixels around two that swap
 
@@ -142,7 +143,7 @@ def descend(chunk, chunks, moves, labels, awake, codes, weights, response, blurr
     """
     rows, columns = moves.shape
     across, down = (columns - phase % 2 + 1) // 2, (rows - phase // 2 + 1) // 2
-    places, steps = np.empty((MOST, 2), np.int64), np.empty(MOST, weights.dtype)
+    places, steps = empty((MOST, 2), np.int64), empty(MOST, weights.dtype)
     for t in chunk_range(across * down, chunk, chunks):
         i, j = 2 * (t // across) + phase // 2, 2 * (t % across) + phase % 2
         corner = i * size, j * size

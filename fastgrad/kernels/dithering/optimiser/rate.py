@@ -23,6 +23,7 @@ from fastgrad.kernels.dithering.optimiser.search import (
 from fastgrad.kernels.simd.intrinsics import fma, like
 from fastgrad.kernels.simd.lanes import first_of, least_of
 from fastgrad.kernels.simd.vectors import LANES, filled, load
+from fastgrad.kernels.tiles.memory import empty
 
 
 @inline
@@ -265,7 +266,7 @@ def descend(
     """
     rows, columns = moves.shape
     across, down = (columns - phase % 2 + 1) // 2, (rows - phase // 2 + 1) // 2
-    goal = np.empty(rated[0][0].shape[0], rated[0][0].dtype)
+    goal = empty(rated[0][0].shape[0], rated[0][0].dtype)
     for t in chunk_range(across * down, chunk, chunks):
         i, j = 2 * (t // across) + phase // 2, 2 * (t % across) + phase % 2
         corner = i * size, j * size
@@ -283,7 +284,7 @@ def regrets(
     radius = table.shape[0] // 2
     own = table[radius, radius] + nu
     none = np.int64(prices[0].shape[0] - 1)
-    goal, there = np.empty(colours.shape[0], colours.dtype), np.empty_like(colours[:, 0])
+    goal, there = empty(colours.shape[0], colours.dtype), np.empty_like(colours[:, 0])
     others = colours.copy()
     for y in chunk_range(height, chunk, chunks):
         sums[y] = 0

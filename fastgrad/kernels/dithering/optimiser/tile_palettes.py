@@ -19,6 +19,7 @@ from fastgrad.kernels.dithering.optimiser.search import (
     wake,
 )
 from fastgrad.kernels.simd.intrinsics import fma, like
+from fastgrad.kernels.tiles.memory import empty
 
 PASSES = 3  # over the pixels of a tile that is tried with another palette
 
@@ -148,8 +149,8 @@ def exchange_block(
     radius = table.shape[0] // 2
     own = table[radius, radius]
     down, across = tile[0] + table.shape[0] - 1, tile[1] + table.shape[1] - 1
-    window = np.empty((3, len(field), down, across), field.dtype)  # as it was, and the best
-    kept = np.empty((2, tile[0], tile[1]), np.uint8)
+    window = empty((3, len(field), down, across), field.dtype)  # as it was, and the best
+    kept = empty((2, tile[0], tile[1]), np.uint8)
     moves = 0
     for top in range(corner[0], bottom, tile[0]):
         for left in range(corner[1], right, tile[1]):
@@ -203,7 +204,7 @@ def descend(chunk, chunks, moves, labels, awake, weights, blurred, colours, colo
     """
     rows, columns = moves.shape
     across, down = (columns - phase % 2 + 1) // 2, (rows - phase // 2 + 1) // 2
-    goal = np.empty(colours[0].shape[0], colours[0].dtype)
+    goal = empty(colours[0].shape[0], colours[0].dtype)
     for t in chunk_range(across * down, chunk, chunks):
         i, j = 2 * (t // across) + phase // 2, 2 * (t % across) + phase % 2
         corner = i * size[0], j * size[1]
@@ -218,7 +219,7 @@ def exchange(
     """Give tiles others of the `count` palettes where that lowers the error, in a phase of four."""
     rows, columns = moves.shape
     across, down = (columns - phase % 2 + 1) // 2, (rows - phase // 2 + 1) // 2
-    goal = np.empty(palette.shape[0], palette.dtype)
+    goal = empty(palette.shape[0], palette.dtype)
     for t in chunk_range(across * down, chunk, chunks):
         i, j = 2 * (t // across) + phase // 2, 2 * (t % across) + phase % 2
         corner = i * size[0], j * size[1]

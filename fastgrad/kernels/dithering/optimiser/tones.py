@@ -7,6 +7,7 @@ import numpy as np
 
 from fastgrad.kernels.compiler.jit import chunk_range, kernel
 from fastgrad.kernels.simd.intrinsics import like
+from fastgrad.kernels.tiles.memory import empty
 
 
 @kernel(cost=lambda values: 8 * values.size)
@@ -16,7 +17,7 @@ def look_up(chunk, chunks, out, values, table):
     table is (nodes, nodes, nodes, 3).
     """
     last = table.shape[0] - 1
-    low, share = np.empty(3, np.int64), np.empty((2, 3), values.dtype)
+    low, share = empty(3, np.int64), empty((2, 3), values.dtype)
     for i in chunk_range(len(values), chunk, chunks):
         for channel in range(3):
             place = values[i, channel] * like(last, values)

@@ -12,6 +12,7 @@ from fastgrad.kernels.random.philox import NOISE
 from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.memory import empty
 
 
 @block
@@ -103,7 +104,7 @@ def swap_products(chunk, chunks, shares, x, total):
     """
     samples, n, k = shares.shape
     per = n // max(x.shape[1], 1)
-    h = np.empty(k)
+    h = empty(k)
     for row in chunk_range(n, chunk, chunks):
         for i in range(samples):
             share, signal = shares[i, row], x[i, row // per]

@@ -13,6 +13,7 @@ from fastgrad.kernels.random.noise import fill_exponential
 from fastgrad.kernels.random.philox import NOISE, UNIFORM
 from fastgrad.kernels.simd.intrinsics import where
 from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.memory import empty, zeros
 
 SIGN = np.uint32(2**31)
 
@@ -76,8 +77,8 @@ def sample_pairs(chunk, chunks, planes, rest, reach, order, noise, z):
     k, lead = order.shape[1], offset % 4
     columns = tile.FOLD
     blocks = (lead + n + columns - 1) // columns if n else 0
-    bits = np.empty((planes, 2, columns), np.uint32)
-    u, v, first = np.empty(columns), np.empty(columns), np.empty(columns, np.bool_)
+    bits = empty((planes, 2, columns), np.uint32)
+    u, v, first = empty(columns), empty(columns), np.empty(columns, np.bool_)
     for b in chunk_range(blocks, chunk, chunks):
         head = b * columns - lead
         for i in range(0, samples, 2):
@@ -116,10 +117,10 @@ def sample_groups(chunk, chunks, threshold, order, size, noise, z):
     columns = width(lead + n, size)
     blocks = (lead + n + columns - 1) // max(columns, 1) if n else 0
     real = threshold.dtype
-    bits = np.empty((threshold.itemsize // 4, 1, columns), np.uint32)
-    e, after = np.empty((size, columns), real), np.empty((size, columns), real)
-    hit, rank = np.empty((size, columns), np.int32), np.empty((size, columns), np.int32)
-    before, limit = tile.empty((columns,), real), np.zeros(columns, real)
+    bits = empty((threshold.itemsize // 4, 1, columns), np.uint32)
+    e, after = empty((size, columns), real), empty((size, columns), real)
+    hit, rank = empty((size, columns), np.int32), empty((size, columns), np.int32)
+    before, limit = tile.empty((columns,), real), zeros(columns, real)
     for b in chunk_range(blocks, chunk, chunks):
         head = b * columns - lead
         rows = range(max(-head, 0), min(columns, n - head))

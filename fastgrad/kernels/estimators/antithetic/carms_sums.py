@@ -11,6 +11,7 @@ import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, kernel
 from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.memory import empty, zeros
 from fastgrad.kernels.tiles.sums import spread
 
 
@@ -60,7 +61,7 @@ def group_scores(chunk, chunks, order, ratios, z, x, size, total):
     per = n // max(x.shape[1], 1)
     rows = max(1, 2 * tile.TILE // k)
     blocks = (n + rows - 1) // rows
-    mass, count, scratch = np.zeros((rows, k)), np.zeros((rows, k)), np.empty(rows)
+    mass, count, scratch = zeros((rows, k)), zeros((rows, k)), empty(rows)
     for b in chunk_range(blocks, chunk, chunks):
         head, tail = b * rows, min((b + 1) * rows, n)
         d = scratch[: tail - head]

@@ -10,6 +10,7 @@ from fastgrad.kernels.compiler.jit import block, chunk_bounds, chunk_range, kern
 from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.special import exp, expm1, softplus
 from fastgrad.kernels.tiles import elementwise
+from fastgrad.kernels.tiles.memory import empty
 from fastgrad.kernels.tiles.sums import ROWS
 
 LOG_2 = np.log(2.0)
@@ -42,7 +43,7 @@ def limits(out, t, others):
 def thresholds(chunk, chunks, t, size, out):
     """out = p**(-1 / (size - 1)) - 1."""
     blocks = (t.size + ROWS - 1) // ROWS
-    scratch = np.empty(ROWS)
+    scratch = empty(ROWS)
     for b in chunk_range(blocks, chunk, chunks):
         part = slice(b * ROWS, min((b + 1) * ROWS, t.size))
         own = scratch[: t[part].size]
@@ -91,7 +92,7 @@ def correct(chunk, chunks, t, size, total):
     P over p is max(0, 2 - p**(-1 / (size - 1)))**(size - 1), and 0 for pairs.
     """
     blocks = (t.size + ROWS - 1) // ROWS
-    scratch = np.empty((3, ROWS))
+    scratch = empty((3, ROWS))
     for b in chunk_range(blocks, chunk, chunks):
         part = slice(b * ROWS, min((b + 1) * ROWS, t.size))
         n = t[part].size

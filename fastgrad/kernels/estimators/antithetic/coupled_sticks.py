@@ -15,6 +15,7 @@ from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vecto
 from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.special import exp, expm1, log
 from fastgrad.kernels.tiles import elementwise
+from fastgrad.kernels.tiles.memory import empty
 
 
 @block
@@ -33,7 +34,7 @@ def count_before(rank, x):
 def sort(chunk, chunks, logits, order):
     """Fill the order of each row: for few categories, counting beats sorting."""
     n, k = order.shape
-    rank = np.empty(k, np.int32)
+    rank = empty(k, np.int32)
     for row in chunk_range(n, chunk, chunks):
         count_before(rank, logits[row])
         for i in range(k):
@@ -64,7 +65,7 @@ def break_stick(p, rest, w, logits, order):
 def pair_tables(chunk, chunks, logits, order, rest, reach):
     """rest as above; reach[i] = probability that the twins part at place i or before it."""
     n, k = order.shape
-    p, w = np.empty(k), np.empty(k)
+    p, w = empty(k), empty(k)
     for row in chunk_range(n, chunk, chunks):
         break_stick(p, rest[row], w, logits[row], order[row])
         together, parted = 1.0, 0.0
@@ -97,7 +98,7 @@ def fill_overlaps(out, t, size):
 def thresholds(chunk, chunks, logits, order, size, out):
     """out = the thresholds of all places, as `disarm.exceed` takes them."""
     n, k = order.shape
-    p, rest, w = np.empty(k), np.empty(k), np.empty(k)
+    p, rest, w = empty(k), empty(k), empty(k)
     for row in chunk_range(n, chunk, chunks):
         break_stick(p, rest, w, logits[row], order[row])
         fill_thresholds(w, p, size)
@@ -109,7 +110,7 @@ def thresholds(chunk, chunks, logits, order, size, out):
 def pair_ratios(chunk, chunks, logits, order, size, out):
     """out[c] = ratio for two of `size` coupled draws, of which category c comes first."""
     n, k = order.shape
-    p, rest, w, t = np.empty(k), np.empty(k), np.empty(k), np.empty(k)
+    p, rest, w, t = empty(k), empty(k), empty(k), empty(k)
     for row in chunk_range(n, chunk, chunks):
         break_stick(p, rest, w, logits[row], order[row])
         w[:] = 0.0  # p <= 1/2: of two draws, not both take a place

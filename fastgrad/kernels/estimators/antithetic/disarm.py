@@ -19,6 +19,7 @@ from fastgrad.kernels.simd.special import log_normal
 from fastgrad.kernels.simd.vectors import LANES, load, store
 from fastgrad.kernels.tiles import tile
 from fastgrad.kernels.tiles.elementwise import assign
+from fastgrad.kernels.tiles.memory import empty, zeros
 from fastgrad.kernels.tiles.sums import ROWS, spread
 
 # -- draws -------------------------------------------------------------------------------------
@@ -50,8 +51,8 @@ def sample_pairs(chunk, chunks, logits, noise, z, uniform):
     key, first_pair, offset = noise
     n = logits.size
     blocks, depth = lg.layout(n, offset)
-    bits = np.empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
-    odds = np.empty(bits[0].size, logits.dtype)
+    bits = empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
+    odds = empty(bits[0].size, logits.dtype)
     for b in chunk_range(blocks, chunk, chunks):
         start, head, tail, low = lg.span(b, depth, n, offset)
         w = odds[low : low + tail - head]
@@ -119,10 +120,10 @@ def sample_groups(chunk, chunks, logits, threshold, size, noise, z):
     columns = width(lead + n, size)
     blocks = (lead + n + columns - 1) // max(columns, 1) if n else 0
     real = logits.dtype
-    bits = np.empty((logits.itemsize // 4, columns // tile.FOLD, tile.FOLD), np.uint32)
-    e, after = np.empty((size, columns), real), np.empty((size, columns), real)
-    hit, before = np.empty((size, columns), np.int32), tile.empty((columns,), real)
-    limit = np.zeros(columns, real)
+    bits = empty((logits.itemsize // 4, columns // tile.FOLD, tile.FOLD), np.uint32)
+    e, after = empty((size, columns), real), empty((size, columns), real)
+    hit, before = empty((size, columns), np.int32), tile.empty((columns,), real)
+    limit = zeros(columns, real)
     for b in chunk_range(blocks, chunk, chunks):
         begin = b * columns - lead
         head, tail = max(begin, 0), min(begin + columns, n)
@@ -207,7 +208,7 @@ def group_scores(chunk, chunks, z, x, size, total):
     samples, n = z.shape
     per = n // max(x.shape[1], 1)
     blocks = (n + ROWS - 1) // ROWS
-    scratch, weights, weighed = np.empty((2, ROWS)), np.empty(samples), -1
+    scratch, weights, weighed = empty((2, ROWS)), empty(samples), -1
     for b in chunk_range(blocks, chunk, chunks):
         head, tail = b * ROWS, min((b + 1) * ROWS, n)
         d, means, cell = scratch[0, : tail - head], scratch[1, : tail - head], head // per
@@ -234,7 +235,7 @@ def pair_products(chunk, chunks, x, noise, total):
     pairs, n = noise.shape
     per = n // max(x.shape[1], 1)
     blocks = (n + ROWS - 1) // ROWS
-    scratch, weights, weighed = np.empty(ROWS), np.empty(pairs), -1
+    scratch, weights, weighed = empty(ROWS), empty(pairs), -1
     for b in chunk_range(blocks, chunk, chunks):
         head, tail = b * ROWS, min((b + 1) * ROWS, n)
         d, cell = scratch[: tail - head], head // per

@@ -9,6 +9,7 @@ from fastgrad.kernels.compiler.jit import block, chunk_range, kernel
 from fastgrad.kernels.estimators.antithetic import coupled_log_odds, disarm
 from fastgrad.kernels.objectives import compiled_bands as bands
 from fastgrad.kernels.objectives.compiled import evaluate
+from fastgrad.kernels.tiles.memory import empty
 
 draw = bands.serial(disarm.sample_pairs)
 group_scores = bands.serial(disarm.group_scores)
@@ -34,11 +35,11 @@ def pairs(chunk, chunks, where, first, logits, noise, samples, width, arm, value
     cells, n = value.size, logits.size
     size, halves = width * (n // max(cells, 1)), samples // 2
     z, x, deviations = (
-        np.empty(samples * size, np.int32),
-        np.empty(samples * width),
-        np.empty(width),
+        empty(samples * size, np.int32),
+        empty(samples * width),
+        empty(width),
     )
-    u, sums = np.empty(halves * size if arm else 0, logits.dtype), np.empty(size)
+    u, sums = empty(halves * size if arm else 0, logits.dtype), empty(size)
     for b in chunk_range(bands.count(cells, width), chunk, chunks):
         head, tail, low, high = bands.bounds(b, width, cells, n)
         own, f = bands.shaped(z, samples, high - low), bands.shaped(x, samples, tail - head)

@@ -27,6 +27,7 @@ from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.special import exp_normal, expm1, log, log1p, logaddexp
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import elementwise, tile
+from fastgrad.kernels.tiles.memory import empty, zeros
 
 NEGLIGIBLE = 60.0  # exp(-60) is nothing to 1
 
@@ -213,11 +214,11 @@ def beams(chunk, chunks, logits, noise, noisy, z, log_p, rest, last):
     (t,) = tile.scratch(layout, 1, real)
     (best,) = tile.statistics(layout, 1, real)
     (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
-    w = np.empty((most, layout.depth, layout.columns), real)
-    x, e, h, score = np.empty((4, k))
-    g, phi, values, mass = np.empty((4, most))
-    sources, held = np.empty((most, 2), np.int64), np.empty((most, 2), np.int64)
-    up = np.zeros((most, per), np.int32)
+    w = empty((most, layout.depth, layout.columns), real)
+    x, e, h, score = empty((4, k))
+    g, phi, values, mass = empty((4, most))
+    sources, held = empty((most, 2), np.int64), empty((most, 2), np.int64)
+    up = zeros((most, per), np.int32)
     for first in tile.rows(layout, 0, 1):
         tile.load(t, logits[begin:end], first, like(-np.inf, t))
         col.subtract_maximum(t, best, fold)

@@ -9,13 +9,12 @@ and multiply positive numbers. Cells stand in columns, worked on together.
 Oracle: tests/estimators/rao_blackwell/test_unordered_set.py, `precise_weights`.
 """
 
-import numpy as np
-
 from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.simd.intrinsics import sqrt, where
 from fastgrad.kernels.simd.special import exp_normal, expm1, log
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 from fastgrad.kernels.tiles.elementwise import assign
+from fastgrad.kernels.tiles.memory import empty
 
 SUBSETS = 11  # largest k for which 2^k subsets take less time than an integral
 CELLS = 64  # columns at most
@@ -84,7 +83,7 @@ def find_peak(rho, low, peak, high):
     """Bisect the slope of the integrand's logarithm, 1 - u + sum of y / (exp(y) - 1), y = rho u."""
     wide_vectors()
     k, n = rho.shape
-    u, slope = np.empty((2, n))
+    u, slope = empty((2, n))
     for c in range(n):
         low[c], high[c] = 0.0, log(1.0 + k)
     for _ in range(HALVINGS):
@@ -110,7 +109,7 @@ def find_start(rho, low, peak, there, arrived):
     """
     wide_vectors()
     k, n = rho.shape
-    x, u, high, share, height, least, second = np.empty((7, n))
+    x, u, high, share, height, least, second = empty((7, n))
     for c in range(n):
         low[c], high[c], u[c] = peak[c] - 1.5 * DROP, peak[c], exp_normal(peak[c])
     for s in range(k):
@@ -144,8 +143,8 @@ def integrate(log_p, log_q, rho, a, log_set, weight, pair):
     """
     wide_vectors()
     k, n = log_p.shape
-    low, peak, x, u, total, w, share, arrived = np.empty((8, n))
-    there = np.empty((k, n))
+    low, peak, x, u, total, w, share, arrived = empty((8, n))
+    there = empty((k, n))
     for s in range(k):
         for c in range(n):
             rho[s, c] = exp_normal(log_p[s, c] - log_q[c])
@@ -222,9 +221,9 @@ def unordered(chunk, chunks, log_p, log_q, signal, log_set, weight, coefficient)
     columns = min(CELLS, (m + LANES - 1) // LANES * LANES)
     blocks = (m + columns - 1) // max(columns, 1)
     few = k <= SUBSETS
-    table, pair = np.empty((1 << k if few else 1, columns)), np.empty((k, k, columns))
-    x, y, a, b, w = np.empty((5, k, columns))
-    lq, ls = np.empty(columns), np.empty(columns if log_set.size else 0)
+    table, pair = empty((1 << k if few else 1, columns)), empty((k, k, columns))
+    x, y, a, b, w = empty((5, k, columns))
+    lq, ls = empty(columns), empty(columns if log_set.size else 0)
     for i in chunk_range(blocks, chunk, chunks):
         begin, end = i * columns, min((i + 1) * columns, m)
         for c in range(columns):  # the last set again where sets end

@@ -8,13 +8,12 @@ one outcome out are those before and after it. Cells stand in columns, worked on
 Oracle: tests/estimators/rao_blackwell/test_unordered_set.py, `by_inclusion`.
 """
 
-import numpy as np
-
 from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.simd.intrinsics import where
 from fastgrad.kernels.simd.special import exp, expm1
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 from fastgrad.kernels.tiles.elementwise import assign
+from fastgrad.kernels.tiles.memory import empty
 
 CELLS = 64  # columns at most
 CERTAIN = 40.0  # exp(-40) is nothing to 1: the outcome is among the first
@@ -130,8 +129,8 @@ def by_inclusion(chunk, chunks, log_p, last, signal, f, how, mean, coefficient):
     k, m = log_p.shape
     per = signal.shape[1] // max(m, 1)
     columns = min(CELLS, (m + LANES - 1) // LANES * LANES)
-    x, p, w, rest, own, y = np.empty((6, k, columns))
-    at, whole, sums = np.empty((3, columns))
+    x, p, w, rest, own, y = empty((6, k, columns))
+    at, whole, sums = empty((3, columns))
     for i in chunk_range((m + columns - 1) // max(columns, 1), chunk, chunks):
         begin, end = i * columns, min((i + 1) * columns, m)
         gather(x, log_p, begin, end, 1, 0)

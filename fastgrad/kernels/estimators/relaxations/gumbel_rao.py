@@ -21,6 +21,7 @@ from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
 from fastgrad.kernels.tiles.features import add_softmax_product
+from fastgrad.kernels.tiles.memory import empty
 
 
 @block
@@ -78,8 +79,8 @@ def site_products(chunk, chunks, logits, x, w, scale, rarity, weight, inner, noi
     n = logits.size
     blocks, depth = lg.layout(n, offset)
     real = logits.dtype
-    bits = np.empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
-    odds, scratch = np.empty(bits[0].size, real), np.empty((6, bits[0].size), real)
+    bits = empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
+    odds, scratch = empty(bits[0].size, real), empty((6, bits[0].size), real)
     for b in chunk_range(blocks, chunk, chunks):
         start, head, tail, low = lg.span(b, depth, n, offset)
         size = tail - head

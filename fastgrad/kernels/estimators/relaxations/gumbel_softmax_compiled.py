@@ -3,8 +3,6 @@
 Oracle: tests/estimators/test_examples_in_parts.py, `test_estimates_are_those_of_one_call`.
 """
 
-import numpy as np
-
 from fastgrad.kernels.compiler.jit import chunk_range, kernel
 from fastgrad.kernels.distributions import binary_concrete, concrete, concrete_by_ratios
 from fastgrad.kernels.objectives import compiled_bands as bands
@@ -12,6 +10,7 @@ from fastgrad.kernels.objectives.compiled import evaluate
 from fastgrad.kernels.simd.intrinsics import like
 from fastgrad.kernels.tiles import features
 from fastgrad.kernels.tiles.factors import power
+from fastgrad.kernels.tiles.memory import empty
 
 draw = bands.serial(concrete.gumbel_softmax)
 draw_by_ratios = bands.serial(concrete_by_ratios.gumbel_softmax)
@@ -29,8 +28,8 @@ def categories(chunk, chunks, where, first, logits, noise, samples, width, scale
     key, first_sample, offset = noise
     cells, (n, k) = value.size, logits.shape
     size = samples * width * (n // max(cells, 1)) * k
-    x, r = np.empty(size, total.dtype), np.empty(size, total.dtype)
-    values, deviations = np.empty(samples * width), np.empty(width)
+    x, r = empty(size, total.dtype), empty(size, total.dtype)
+    values, deviations = empty(samples * width), empty(width)
     for b in chunk_range(bands.count(cells, width), chunk, chunks):
         head, tail, low, high = bands.bounds(b, width, cells, n)
         shape, f = (samples, high - low, k), bands.shaped(values, samples, tail - head)
@@ -55,8 +54,8 @@ def sites(chunk, chunks, where, first, logits, noise, samples, width, scales, va
     key, first_sample, offset = noise
     cells, n = value.size, logits.size
     size = samples * width * (n // max(cells, 1))
-    x, r = np.empty(size, total.dtype), np.empty(size, total.dtype)
-    values, deviations = np.empty(samples * width), np.empty(width)
+    x, r = empty(size, total.dtype), empty(size, total.dtype)
+    values, deviations = empty(samples * width), empty(width)
     for b in chunk_range(bands.count(cells, width), chunk, chunks):
         head, tail, low, high = bands.bounds(b, width, cells, n)
         own, grad = bands.shaped(x, samples, high - low), bands.shaped(r, samples, high - low)

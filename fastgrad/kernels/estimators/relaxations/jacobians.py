@@ -15,6 +15,7 @@ from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vecto
 from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import elementwise, tile
+from fastgrad.kernels.tiles.memory import zeros
 from fastgrad.kernels.tiles.sums import ROWS
 
 
@@ -45,7 +46,7 @@ def straight_through(chunk, chunks, logits, w, factor, scale, total):
     fold, real = layout.fold, logits.dtype
     t, p = tile.scratch(layout, 2, real)
     (s,) = tile.statistics(layout, 1, real)
-    zero = np.zeros(layout.columns, real)
+    zero = zeros(layout.columns, real)
     for row in tile.rows(layout, chunk, chunks):
         tile.load(t, logits, row, like(-np.inf, t))
         col.subtract_maximum(t, s, fold)
@@ -114,7 +115,7 @@ def reinmax(chunk, chunks, logits, z, w, scale, total):
     a, p, p1, r, g = tile.scratch(layout, 5, real)
     s, s1, at = tile.statistics(layout, 3, real)
     (arg,) = tile.statistics(layout, 1, np.int32)
-    zero = np.zeros(layout.columns, real)
+    zero = zeros(layout.columns, real)
     for row in tile.rows(layout, chunk, chunks):
         tile.load(a, logits, row, like(-np.inf, a))
         col.subtract_maximum(a, s, fold)
@@ -174,7 +175,7 @@ def gapped_straight_through(chunk, chunks, logits, z, w, gap, scale, total):
     e, r, g = tile.scratch(layout, 3, real)
     sums, s, mine, at = tile.statistics(layout, 4, real)
     (arg,) = tile.statistics(layout, 1, np.int32)
-    zero = np.zeros(layout.columns, real)
+    zero = zeros(layout.columns, real)
     for row in tile.rows(layout, chunk, chunks):
         tile.load(e, logits, row, like(-np.inf, e))
         col.subtract_maximum(e, s, fold)

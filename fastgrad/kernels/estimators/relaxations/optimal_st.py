@@ -6,6 +6,7 @@ Oracle: tests/estimators/relaxations/test_optimal_st.py, `by_least_squares`.
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
+from fastgrad.kernels.tiles.memory import empty
 
 
 @block
@@ -27,7 +28,7 @@ def draw_from_others(drawn, flow, p, slope, outcome):
 def add(chunk, chunks, p, z, w, direct, flow):
     """Add gradients w, (S, N, K), at outcomes z, (S, N), to the sums of both, (N, K)."""
     samples, n, k = w.shape
-    drawn = np.empty(k)
+    drawn = empty(k)
     for row in chunk_range(n, chunk, chunks):
         for s in range(samples):
             outcome = z[s, row]
@@ -78,7 +79,7 @@ def solve(a, x):
 def product(chunk, chunks, p, direct, flow, out):
     """out = J(p) (direct / p + the potential of the flow) / 2, all (N, K)."""
     n, k = p.shape
-    a, r, x = np.empty((k, k)), np.empty(k), np.empty(k)
+    a, r, x = empty((k, k)), empty(k), empty(k)
     for row in chunk_range(n, chunk, chunks):
         for i in range(k):
             r[i] = np.sqrt(p[row, i])

@@ -14,6 +14,7 @@ from fastgrad.kernels.random.philox import NOISE
 from fastgrad.kernels.simd.intrinsics import like
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.memory import empty
 
 
 @kernel(cost=lambda x: x.size)
@@ -52,8 +53,8 @@ def draw_sites(chunk, chunks, forward, backward, coupled, scale, noise, x, y):
     key, first_sample, offset = noise
     n = forward.size
     blocks, depth = lg.layout(n, offset)
-    bits = np.empty((forward.itemsize // 4, depth, tile.FOLD), np.uint32)
-    w = np.empty(bits[0].size, forward.dtype)
+    bits = empty((forward.itemsize // 4, depth, tile.FOLD), np.uint32)
+    w = empty(bits[0].size, forward.dtype)
     for b in chunk_range(blocks, chunk, chunks):
         start, head, tail, low = lg.span(b, depth, n, offset)
         odds = w[low : low + tail - head]

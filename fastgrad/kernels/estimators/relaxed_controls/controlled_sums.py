@@ -22,6 +22,7 @@ from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.special import exp_normal, log_normal
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import elementwise, tile
+from fastgrad.kernels.tiles.memory import empty, zeros
 
 
 @block
@@ -169,10 +170,10 @@ def categorical(
     p, total, t, u, a, e, keep, w = tile.scratch(layout, 8, real)
     s, at, inverse, scale, signal, control, rest = tile.statistics(layout, 7, real)
     arg, likeliest = tile.statistics(layout, 2, np.int32)
-    top = np.zeros(layout.columns, real)
+    top = zeros(layout.columns, real)
     zero, per = like(0, grad), n // max(d.shape[1], 1)
-    sums = np.zeros((3, layout.columns))
-    rows, cells = np.empty(layout.columns, np.int64), np.empty(layout.columns, np.int64)
+    sums = zeros((3, layout.columns))
+    rows, cells = empty(layout.columns, np.int64), empty(layout.columns, np.int64)
     for row in tile.rows(layout, chunk, chunks):
         tile.load(p, logits, row, like(-np.inf, p))
         col.maximum(p, top, fold)

@@ -15,6 +15,7 @@ from fastgrad.kernels.estimators.relaxed_controls.controlled_sums import accumul
 from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.special import exp_normal, log_normal
 from fastgrad.kernels.tiles import elementwise
+from fastgrad.kernels.tiles.memory import empty
 
 SITES = 512  # of a block: its arrays stay in L1
 
@@ -120,7 +121,7 @@ def bernoulli(
     coupled = y.shape[0] == 0
     real, per = logits.dtype, n // max(d.shape[1], 1)
     blocks = (n + SITES - 1) // SITES
-    scratch = np.empty((8, SITES), real)
+    scratch = empty((8, SITES), real)
     for block_ in chunk_range(blocks, chunk, chunks):
         row = block_ * SITES
         sites = slice(row, min(row + SITES, n))

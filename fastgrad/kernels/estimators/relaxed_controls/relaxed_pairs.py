@@ -19,6 +19,7 @@ from fastgrad.kernels.simd.intrinsics import like
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
 from fastgrad.kernels.tiles.factors import fill, room
+from fastgrad.kernels.tiles.memory import empty
 
 
 @inline
@@ -67,9 +68,9 @@ def bernoulli(chunk, chunks, logits, inverse, noise, x, relaxed, conditional):
     n = logits.size
     blocks, depth = lg.layout(n, offset)
     real = logits.dtype
-    bits = np.empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
+    bits = empty((logits.itemsize // 4, depth, tile.FOLD), np.uint32)
     size = bits[0].size
-    w, p_all, q_all = np.empty(size, real), np.empty(size, real), np.empty(size, real)
+    w, p_all, q_all = empty(size, real), empty(size, real), empty(size, real)
     for b in chunk_range(blocks, chunk, chunks):
         start, head, tail, low = lg.span(b, depth, n, offset)
         t, scale, odds = logits[head:tail], inverse[head:tail], w[low : low + tail - head]

@@ -11,7 +11,7 @@ from fastgrad.kernels.simd.lanes import entry
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import elementwise, tile
-from fastgrad.kernels.tiles.memory import flattened
+from fastgrad.kernels.tiles.memory import empty, flattened
 
 BLOCK = 4096  # numbers that are summed together, whatever the threads
 PART = 2048  # numbers of a sample at a time: with their sums and their means they stay in L1
@@ -39,7 +39,7 @@ def squares(chunk, chunks, p, out):
     Sums leave an entry out by adding up those on either side.
     """
     n, k = p.shape
-    rest = np.empty(k)
+    rest = empty(k)
     for row in chunk_range(n, chunk, chunks):
         total, square = 0.0, 0.0
         for i in range(k):

@@ -15,6 +15,7 @@ from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.memory import zeros
 
 
 @inline
@@ -170,7 +171,7 @@ def stein(chunk, chunks, g, p, z, total, w, size, linear, rectified):
     s, sizes = tile.statistics(layout, 2, real)
     shape = samples, layout.columns
     sums, arg = tile.empty(shape, real), tile.empty(shape, np.int32)
-    origin = np.zeros(w.shape[1])
+    origin = zeros(w.shape[1])
     for row in tile.rows(layout, chunk, chunks):
         load_cells(sums, s, w, origin, row, last_row(row, k, layout.columns, n), n)
         load_outcomes(arg, z, row, fold)

@@ -13,6 +13,7 @@ import numpy as np
 from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
 from fastgrad.kernels.simd.intrinsics import where
 from fastgrad.kernels.simd.special import exp, log_normal
+from fastgrad.kernels.tiles.memory import empty, zeros
 
 COLUMNS = 64  # at most, which are worked on together
 
@@ -106,10 +107,10 @@ def bounds(chunk, chunks, x, size, log_size, bound, signal):
     columns = min(COLUMNS, (m + 7) // 8 * 8)
     blocks = (m + columns - 1) // max(columns, 1)
     items = groups * blocks
-    y, e = np.zeros((size, columns)), np.empty((size, columns))
-    rest, sums = np.empty((size, columns)), np.empty((size, columns))
-    best, second, total = np.empty(columns), np.empty(columns), np.empty(columns)
-    scratch, arg = np.empty(columns), np.empty(columns, np.int64)
+    y, e = zeros((size, columns)), empty((size, columns))
+    rest, sums = empty((size, columns)), empty((size, columns))
+    best, second, total = empty(columns), empty(columns), empty(columns)
+    scratch, arg = empty(columns), empty(columns, np.int64)
     for item in chunk_range(items, chunk, chunks):
         group, begin = item // blocks, item % blocks * columns
         width = min(columns, m - begin)
