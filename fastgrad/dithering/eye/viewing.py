@@ -88,9 +88,9 @@ class Viewing:
         colors : int
             Size of the palette.
         learned : bool, optional
-            Whether all of it is learned,
+            Whether all of it is learned.
         drawn : bool, optional
-            or what is left beside the colours of all flat fields.
+            Whether the picture has flat fields, and an entry for the colour of each.
 
         Returns
         -------

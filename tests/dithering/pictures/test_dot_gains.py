@@ -118,7 +118,7 @@ def test_what_is_refused():
         fg.dither(image, preset="bw", dot_gain=70)
     with pytest.raises(TypeError, match="dot_gain must be a number"):
         fg.dither(image, preset="bw", dot_gain="much")
-    with pytest.raises(ValueError, match="space must be 'linear' or 'opponent' with dot_gain"):
+    with pytest.raises(ValueError, match="space must be 'linear' or 'opponent' or 'yycxcz' with"):
         fg.dither(image, preset="bw", dot_gain=20, space="oklab")
     with pytest.raises(ValueError, match="dot_gain must be left out with tiles"):
         fg.dither(image, tiles="gbc", dot_gain=20)
