@@ -36,12 +36,17 @@ def palettes(problem: Problem, pace: Pace, *, rng: Key) -> Iterator[tuple[FloatA
         How long to work from then on.
     """
     began, deadline = time.perf_counter(), pace.deadline("palette")
-    plan = pace.plan if deadline is None else PLANS[-1]
+    pixels = problem.image.shape[0] * problem.image.shape[1]
+    size, small = (problem.colors, pixels), PIXELS
+    if deadline is None:
+        plan = pace.plan.for_picture(pixels)
+        small = plan.of(PIXELS, pixels)
+    else:
+        plan = PLANS[-1]
 
     def trials(count: int) -> Trials:
-        return Trials(problem, count, steps=plan.tries, rng=rng)
+        return Trials(problem, count, steps=plan.tries, rng=rng, pixels=small)
 
-    size = problem.colors, problem.image.shape[0] * problem.image.shape[1]
     first = trials(plan.trials_for(*size) if deadline is None else 1)
     yield first.palette(0), pace
     best = first.best(deadline)

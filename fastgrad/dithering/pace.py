@@ -21,7 +21,7 @@ class Plan(NamedTuple):
     trials : int
         Palettes that are tried out on a small copy of the picture.
     tries : int
-        Steps of annealing of each of them.
+        Steps of annealing of each of them; with none, only errors are diffused with it.
     steps : int
         Steps of annealing with `FEW` colours; with more, they are fewer in proportion, down to
         half of them, about.
@@ -34,6 +34,8 @@ class Plan(NamedTuple):
     sweeps : int
         Sweeps of search in the final palette; a palette that is given has as many as there are
         rounds in the whole picture beside.
+    share : float
+        Share of the pixels that is in the part, and in the small copy, at most.
     """
 
     trials: int
@@ -43,6 +45,28 @@ class Plan(NamedTuple):
     rounds: int
     whole: int
     sweeps: int
+    share: float = 1.0
+
+    def for_picture(self, pixels: int) -> Plan:
+        """Return the plan for so many pixels: trials would take longest in a small picture.
+
+        Examples
+        --------
+        >>> PLANS[-1].for_picture(1 << 18).tries, PLANS[-1].for_picture(1 << 20).tries
+        (0, 3)
+        """
+        small = self.share < 1 and pixels < LARGE
+        return self._replace(trials=TRIED, tries=0) if small else self
+
+    def of(self, most: int, pixels: int) -> int:
+        """Return how many of the pixels of a picture are looked at, where `most` would do.
+
+        Examples
+        --------
+        >>> PLANS[-1].of(1 << 14, 1 << 20), PLANS[-1].of(1 << 14, 1 << 16)
+        (16384, 8192)
+        """
+        return min(most, max(LEAST, int(pixels * self.share)))
 
     def steps_for(self, colors: int) -> int:
         """Return the steps of annealing with so many colours: it pays most where they are few."""
@@ -59,9 +83,10 @@ class Plan(NamedTuple):
 
 FEW = 8  # colours
 LEAST_STEPS = 2  # of annealing
+LEAST = 1 << 12  # pixels of a part, or of a small copy
 BITS = 4  # that say which colour: with more of them, there are fewer trials
 LARGE = 1 << 20  # pixels of a picture, for each of which there is a trial more at the fastest
-TRIED = 4  # speeds, up to so many
+TRIED = 4  # speeds, up to so many; as many as a small picture has at the very fastest
 PLANS = (  # of speed 1, 2, ... 10
     Plan(16, 10, 24, 1 << 17, 12, 6, 24),
     Plan(12, 10, 20, 1 << 17, 9, 5, 12),
@@ -72,7 +97,7 @@ PLANS = (  # of speed 1, 2, ... 10
     Plan(4, 3, 8, 1 << 16, 4, 2, 2),
     Plan(3, 3, 8, 1 << 15, 4, 2, 2),
     Plan(2, 3, 8, 1 << 15, 4, 2, 1),
-    Plan(2, 3, 8, 1 << 15, 2, 1, 1),
+    Plan(2, 3, 8, 1 << 15, 2, 1, 1, share=1 / 8),
 )
 Stage: TypeAlias = Literal["palette", "annealing", "rounds", "search"]
 SHARES: dict[Stage, float] = {"palette": 0.2, "annealing": 0.45, "rounds": 0.65, "search": 1.0}

@@ -148,7 +148,7 @@ class Run:
         """
         if self.problem.fixed is not None:
             return
-        size = self.pace.plan.part
+        size = self.pace.plan.of(self.pace.plan.part, self.loss.planes[0].size)
         part = tiled(self.loss, size)
         fit = Fit(Sample(part, 2 * size), self.problem.space, len(self.problem.locked))
         self._fit = fit._replace(sample=Sample(part, SEEN, TILE))

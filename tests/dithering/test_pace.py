@@ -37,7 +37,9 @@ def test_a_budget_is_shared_out():
 
 def test_with_many_colours_less_is_tried_and_annealed_and_more_is_tried_for_large_pictures():
     assert [PLANS[-1].trials_for(16, n << 20) for n in (0, 1, 2, 3, 9)] == [2, 2, 3, 4, 4]
+    assert [PLANS[-1].for_picture(1 << n).tries for n in (18, 20)] == [0, PLANS[-1].tries]
     for plan in PLANS:
+        assert plan is PLANS[-1] or plan.for_picture(1) == plan
         assert plan.steps_for(2) == plan.steps_for(8) == plan.steps
         assert plan.trials_for(2) == plan.trials_for(16) == plan.trials
         for few, many in ((16, 64), (64, 256)):

@@ -36,17 +36,21 @@ class Trials:
     trials : int
         Number of palettes.
     steps : int
-        Steps of annealing of each.
+        Steps of annealing of each; with none the palettes stay as they are.
     rng : Key, int, SeedSequence or Generator
         Source of randomness.
+    pixels : int, optional
+        Pixels of the small copy, about.
     """
 
-    def __init__(self, problem: Problem, trials: int, *, steps: int, rng: RNG) -> None:
+    def __init__(
+        self, problem: Problem, trials: int, *, steps: int, rng: RNG, pixels: int = PIXELS
+    ) -> None:
         key = random.as_key(rng)
-        small, weights = box_means(problem.linear, PIXELS), problem.weights
+        small, weights = box_means(problem.linear, pixels), problem.weights
         if weights is not None:
-            share = box_means(weights[..., None], PIXELS)
-            small = box_means(problem.linear * weights[..., None], PIXELS)
+            share = box_means(weights[..., None], pixels)
+            small = box_means(problem.linear * weights[..., None], pixels)
             small /= np.maximum(share, 1e-9)
             weights = np.where(share >= share.mean() / 2, share, 0)[..., 0]
         self._space, self._keys, self._steps = problem.space, key.split(trials), steps
@@ -79,6 +83,8 @@ class Trials:
             The palette in the space of the loss.
         """
         best, least = self.palette(0), np.inf
+        if not self._steps and len(self._encoded) == 1:
+            return best
         for trial in range(len(self._encoded)):
             palette, value = self._learned(trial)
             if value < least:
@@ -89,6 +95,10 @@ class Trials:
 
     def _learned(self, trial):
         """Return the palette that a trial learns, and how good it is: low is good."""
+        if not self._steps:
+            palette = self.palette(trial)
+            indices = diffuse(self._loss, palette)
+            return palette, self._badness(indices, palette, self._loss.of(indices, palette))
         state = Annealing(self._loss, self.palette(trial), rng=self._keys[trial])
         for _ in anneal(state, schedule(self._steps), fit=self._fit):
             pass
@@ -98,11 +108,15 @@ class Trials:
         for _ in range(ROUNDS):
             search.sweep()
             palette = fitted(search, self._fit, palette)
+        return palette, self._badness(indices, palette, search.errors()[0])
+
+    def _badness(self, indices, palette, error):
+        """Return how bad a picture is whose error in the space of the loss is known."""
         # Tones near black hardly count in linear light, but the eye tells them apart: the palette
         # to take is good for the sRGB values too. Both are squares, for a palette that is near in
         # the mean may lack a tone altogether, and structure with it.
         values = colour.encode(np.clip(self._space.back(palette), 0, 1))
-        return palette, search.errors()[0] * self._seen.of(indices, values)
+        return error * self._seen.of(indices, values)
 
 
 def box_means(image: FloatArray, pixels: int) -> FloatArray:
