@@ -24,7 +24,8 @@ from fastgrad.kernels.dithering.optimiser.loss_rows import AIMED, COUNTED
 __all__ = ["RADIUS", "Steering", "aimed", "blurred", "compensated"]
 
 SIGMA = 2.0  # pixels over which colours are to be right
-SHARE = 0.5  # of what is missing: all of it would be made up for by grain
+SHARE = 0.5  # of what is missing: all of it would be made up for by grain,
+FEW = 8  # which is coarser with fewer colours, so that the share is less in proportion
 SLOW = 4.0  # pixels over which the colours of a fixed palette are to be right in the mean, or less:
 WIDER = 2.0  # times as many as those over which the eye, twice, blurs
 KEPT = 0.7  # share of what was added up before a sweep that stays for the next
@@ -49,7 +50,8 @@ def compensated(loss: BlurredError, indices: ByteArray, palette: FloatArray) -> 
     Returns
     -------
     BlurredError
-        The loss whose picture has half of the blurred residual added, where pixels count.
+        The loss whose picture has half of the blurred residual added, or less if there are few
+        colours, where pixels count.
 
     References
     ----------
@@ -60,12 +62,12 @@ def compensated(loss: BlurredError, indices: ByteArray, palette: FloatArray) -> 
     --------
     >>> loss = BlurredError(np.full((30, 30, 1), 0.3))
     >>> target = compensated(loss, np.zeros((30, 30), np.uint8), np.array([[0.2], [1.0]]))
-    >>> round(float(target.planes[0, 15, 15]), 3)
-    0.35
+    >>> round(float(target.planes[0, 15, 15]), 4)
+    0.3125
     """
     target = copy.copy(loss)
-    target.planes, taps = np.empty_like(loss.planes), SHARE**0.5 * gaussian(SIGMA)
-    given = (loss.weights, loss.planes), (terms_of(taps, loss.dtype), 0.0)
+    target.planes = np.empty_like(loss.planes)
+    given = (loss.weights, loss.planes), (terms_of(_taps(len(palette)), loss.dtype), 0.0)
     laid(indices, palette, *given, what=AIMED, out=target.planes)
     return target
 
@@ -158,9 +160,14 @@ def _limits(loss: BlurredError, palette: FloatArray, slow: float) -> FloatArray:
     return np.ascontiguousarray(most.repeat(EVERY, 0).repeat(EVERY, 1)[:rows, :columns])
 
 
-def blurred(error: FloatArray) -> FloatArray:
+def _taps(colors: int) -> FloatArray:
+    """Return the taps, for rows and columns alike, of a blur times the share handed back."""
+    return (SHARE * min(1.0, colors / FEW)) ** 0.5 * gaussian(SIGMA)
+
+
+def blurred(error: FloatArray, colors: int) -> FloatArray:
     """Return the share of an error, (channels, height, width), that is handed back."""
-    return convolve(error, SHARE**0.5 * gaussian(SIGMA))
+    return convolve(error, _taps(colors))
 
 
 def aimed(planes: FloatArray, counted: FloatArray, shared: FloatArray) -> FloatArray:

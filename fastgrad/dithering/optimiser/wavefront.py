@@ -16,6 +16,7 @@ searched in parts of some columns each, with more on both sides, and memory is b
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -126,7 +127,8 @@ class Wavefront:
         self._fields = BlurredRows(loss.field, radius, *how, begin, self._height)
         # Rows whose first sweeps are right, and so their errors.
         how += min(begin + 2 * self._plain * self._size, self._height) if begin else 0, self._height
-        self._shared = BlurredRows(compensation.blurred, compensation.RADIUS, *how)
+        blurred = partial(compensation.blurred, colors=len(colors))
+        self._shared = BlurredRows(blurred, compensation.RADIUS, *how)
         self._aimed = BlurredRows(loss.field, radius, *how)
         self._planes = HeldRows(channels, width, loss.dtype, begin)
         self._weights = HeldRows(1, width, loss.dtype, begin)

@@ -16,20 +16,20 @@ from fastgrad.dithering.run import Run
 RNG = np.random.default_rng(0)
 
 
-@pytest.mark.parametrize("masked", [False, True])
-def test_half_of_the_blurred_residual_is_added(masked):
-    image, palette = RNG.random((40, 50, 3)).astype(np.float32), RNG.random((5, 3))
-    indices = RNG.integers(0, 5, (40, 50)).astype(np.uint8)
+@pytest.mark.parametrize(("colors", "masked"), [(12, False), (5, True)])
+def test_half_of_the_blurred_residual_is_added_or_less_of_few_colours(colors, masked):
+    image, palette = RNG.random((40, 50, 3)).astype(np.float32), RNG.random((colors, 3))
+    indices = RNG.integers(0, colors, (40, 50)).astype(np.uint8)
     weights = np.ones((40, 50))
     if masked:
         weights[:12], weights[:, 30:] = 0, 3
     loss = BlurredError(image, weights=weights)
     target = compensated(loss, indices, palette)
-    seen = weights > 0
+    seen, share = weights > 0, min(0.5, colors / 16)
     for plane, values, colours in zip(target.planes, image.transpose(2, 0, 1), palette.T):
         missing = (values - colours[indices]) * seen
         blurred = gaussian_filter(missing, 2, mode="constant", truncate=3)
-        np.testing.assert_allclose(plane, (values + blurred / 2) * seen, atol=1e-5)
+        np.testing.assert_allclose(plane, (values + share * blurred) * seen, atol=1e-5)
     np.testing.assert_array_equal(target.weights, loss.weights)
     assert target.of(indices, palette) != loss.of(indices, palette)
 
