@@ -125,14 +125,17 @@ def test_so_are_estimates_in_one_pass(name, options, kind, monkeypatch):
 def test_the_parts_are_small(monkeypatch):
     """What f is asked at once has about so many numbers, with one example, too."""
     sizes, (d, f) = [], problem("rloo")
-    draw = fg.Categorical.drawn_for_scores
 
-    def watched(self, *how):
-        z = draw(self, *how)
-        sizes.append(z.size)
-        return z
+    def watching(draw):
+        def watched(self, *how):
+            z = draw(self, *how)
+            sizes.append(z.size)
+            return z
 
-    monkeypatch.setattr(fg.Categorical, "drawn_for_scores", watched)
+        return watched
+
+    for name in ("drawn", "drawn_for_scores"):
+        monkeypatch.setattr(fg.Categorical, name, watching(getattr(fg.Categorical, name)))
     monkeypatch.setattr(examples_in_parts, "NUMBERS", 200)
     run = fg.estimator("reinforce", baseline="optimal_pooled")
     run(f, d, num_samples=8, rng=0)
