@@ -116,7 +116,7 @@ def sinkhorn(
     torch.Size([2, 2])
     """
     x = real(scores, "scores")
-    shape = x.shape if x.ndim > 1 else torch.Size((1, 1))  # which is refused below
+    shape = x.shape if x.ndim > 1 and x.shape[-2:].numel() else torch.Size((1, 1))  # refused below
     masses = []
     for given, name, n in ((rows, "rows", shape[-2]), (columns, "columns", shape[-1])):
         mass = x.new_full((n,), 1 / n) if given is None else real(given, name)

@@ -97,8 +97,9 @@ def test_rows_of_vmap_are_those_of_one_call():
 
 
 def test_what_is_refused():
-    with pytest.raises(ValueError, match=r"scores must have shape \(\*batch, N, M\)"):
-        fgt.transport.sinkhorn(torch.zeros(3))
+    for shape in ((3,), (3, 0), (0, 3)):
+        with pytest.raises(ValueError, match=r"scores must have shape \(\*batch, N, M\)"):
+            fgt.transport.sinkhorn(torch.zeros(shape))
     with pytest.raises(TypeError, match="rows must be a tensor, got ndarray"):
         fgt.transport.sinkhorn(torch.zeros(3, 3), ROWS)
     with pytest.raises(ValueError, match="rows and columns must have the same sum, or a penalty"):
