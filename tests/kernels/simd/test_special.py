@@ -17,6 +17,7 @@ from fastgrad.kernels.distributions import (
     concrete_ratios_given,
 )
 from fastgrad.kernels.distributions import categorical_inverse as inverse
+from fastgrad.kernels.estimators.score_functions import vimco
 from fastgrad.kernels.random import noise
 from fastgrad.kernels.random.bits import fill_bits
 from fastgrad.kernels.simd import special
@@ -441,3 +442,6 @@ def test_tile_blocks_vectorise(dtype):
     sums = np.ones((4, 64)), np.ones(64)  # of float64, whatever the logits are
     for block, *args in ((inverse.cumulate, *sums, t), (inverse.invert, arg, *sums, bits[:, :1])):
         check_assembly(block, *args, real=np.float64, fused=False)
+    if not single:
+        for block, *args in ((vimco.replace, t, t), (vimco.worth, *(t,) * 4, s)):
+            check_assembly(block, *args, real=dtype, most=(12, 0))
