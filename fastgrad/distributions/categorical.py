@@ -300,9 +300,11 @@ class Categorical(Discrete):
         """Return what `sample` does, of arguments that need no look."""
         return drawn(self, num_samples, self.place(key, sample_offset))
 
-    def drawn_for_scores(self, num_samples: int, key: Key, sample_offset: int) -> IntArray:
-        """Return what `drawn` does, and keep the softmax of the logits."""
-        return drawn(self, num_samples, self.place(key, sample_offset), keep=True)
+    def keeping(self) -> Categorical:
+        """Return the same variables, apart from the caller's own: see `Discrete.keeping`."""
+        own = object.__new__(type(self))
+        vars(own).update(vars(self), kept_softmax=None)
+        return own
 
     def log_prob(self, z: ArrayLike) -> FloatArray:
         """Log probability of categories: see `fastgrad.log_prob`."""

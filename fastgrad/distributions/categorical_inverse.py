@@ -28,7 +28,7 @@ def draw(
     """Fill z, (S, N), with categories of the rows, (N, K), of logits of a shape.
 
     Logits are refused as `fastgrad.sample` refuses them. With up to SEGMENT categories the marked
-    softmax can be kept: see `Discrete.softmax_of`.
+    softmax can be kept: see `Discrete.keeping`.
     """
     if rows.shape[1] <= _segments.SEGMENT:
         # The kernel sees invalid rows by the way: a pass of their own would cost it a sixth.
@@ -46,18 +46,19 @@ def draw(
     _segments.sample_inverse(rows, maximum, weight, noise, z)
 
 
-def drawn(distribution: Discrete, num_samples: int, place: Any, *, keep: bool = False) -> IntArray:
+def drawn(distribution: Discrete, num_samples: int, place: Any) -> IntArray:
     """Return categories of logits that `draw` looks at, (S, *batch).
 
-    The softmax can be kept for `Discrete.softmax_of`, if that takes less than to find it again.
+    The softmax is kept where that is wanted and takes less than to find it again.
     """
-    rows, shape = distribution.matrix, distribution.logits.shape
+    rows, shape, own = distribution.matrix, distribution.logits.shape, vars(distribution)
     z, softmax = np.empty((num_samples, len(rows)), np.int32), None
-    if keep and rows.size >= LARGE and shape[-1] <= _segments.SEGMENT:
+    wanted = own.get("kept_softmax", ()) is None
+    if wanted and rows.size >= LARGE and shape[-1] <= _segments.SEGMENT:
         n = len(rows)
         softmax = np.empty_like(rows), np.empty(n, np.int32), np.empty(n, rows.dtype)
     draw(rows, place, z, shape, softmax)
     z = z if len(shape) == 2 else z.reshape(num_samples, *shape[:-1])
     if softmax is not None:
-        vars(distribution)["_kept"] = z, softmax
+        own["kept_softmax"] = softmax
     return z

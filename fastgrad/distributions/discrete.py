@@ -60,6 +60,8 @@ class Discrete:
 
     logits: FloatArray
     row_offset: int = 0
+    # The softmax, (N, K), the likeliest outcomes, (N,), and 1 less their softmax: see `keeping`.
+    kept_softmax: ClassVar[Softmax | None] = None
     single_logit: ClassVar[bool] = False
     lacks: ClassVar[Mapping[str, str]] = {
         "weak_derivative": "local_expectation is that estimator of variables with categories"
@@ -149,18 +151,9 @@ class Discrete:
         """Return samples number `sample_offset` and on: `sample` as estimators call it."""
         return self.sample(num_samples=num_samples, rng=key, sample_offset=sample_offset)
 
-    def drawn_for_scores(self, num_samples: int, key: Key, sample_offset: int) -> Any:
-        """Return what `drawn` does, and keep the softmax of the logits where drawing finds it."""
-        return self.drawn(num_samples, key, sample_offset)
-
-    def softmax_of(self, z: Any, *, forget: bool = True) -> Softmax | None:
-        """Return what `drawn_for_scores` kept of the draws z, if it did.
-
-        That is the softmax, (N, K), the likeliest outcomes, (N,), and 1 less their softmax.
-        """
-        own = vars(self)
-        drawn, softmax = (own.pop if forget else own.get)("_kept", (None, None))
-        return softmax if drawn is z else None
+    def keeping(self: D) -> D:
+        """Return the variables for one call, which keep the softmax if `drawn` finds it."""
+        return self
 
     def shown(self, z: Any) -> FloatArray:
         """Return the features of samples that were drawn: `features` as estimators call it."""

@@ -100,6 +100,8 @@ class Estimator:
         Capabilities without which a distribution is refused: see `Discrete`.
     draws_first : bool
         Whether all begins with `Discrete.drawn`, which refuses invalid logits by the way.
+    weighs : bool
+        Whether sums of scores need the softmax that `Discrete.drawn` finds.
 
     Notes
     -----
@@ -141,6 +143,7 @@ class Estimator:
     probes: ClassVar[int] = 0
     asks: ClassVar[tuple[str, ...]] = ("one_hot",)
     draws_first: ClassVar[bool] = False
+    weighs: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -229,6 +232,8 @@ class Estimator:
             options |= {"block_size": block_size, "return_samples": return_samples}
             return form(f, variables, row_offset=row_offset, **options)
         distribution = variables if row_offset == 0 else variables.from_row(row_offset)
+        if self.weighs:
+            distribution = distribution.keeping()
         objective.require(self.name, self.needs)
         num_samples = _validate.integer(num_samples, "num_samples", 1, 2**24)
         if num_samples < self.min_samples:

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad._typing import Array, FloatArray, IntArray
-from fastgrad.distributions.discrete import Discrete, Softmax
+from fastgrad.distributions.discrete import Discrete
 from fastgrad.kernels.estimators import sums_by_outcome as _outcomes
 from fastgrad.kernels.estimators import sums_of_scores as _scores
 from fastgrad.kernels.tiles import features as _features
@@ -109,20 +109,16 @@ class CentredScores:
     sums: FloatArray
     mean: Mean
     last: tuple[Any, Any, Any, Any] | None
-    drawn: Any  # the first block's outcomes
-    softmax: Softmax | None  # kept of them
     value: FloatArray | None
 
     def __init__(self, distribution: Discrete) -> None:
         self.distribution = distribution
         self.logits = distribution.matrix
-        self.sums, self.drawn, self.softmax = NO_SUMS[self.logits.dtype], None, None
+        self.sums = NO_SUMS[self.logits.dtype]
         self.mean, self.last, self.value = Mean(), None, None
 
     def add(self, z: IntArray, signal: Array) -> None:
         """Take outcomes (S, *batch) and their signal, whose shape is a leading part of theirs."""
-        if self.drawn is None:
-            self.drawn = z
         z = outcomes(self.distribution, z)
         if self.last is not None:
             self.settle()
@@ -176,10 +172,7 @@ class CentredScores:
         logits, d = self.logits, self.distribution
         seen = self.sums, self._last_block(), self.mean.count
         out, self.value = np.empty_like(logits), np.empty(self.mean.total.size, logits.dtype)
-        weighed = optimal or baseline is not NO_BASELINE
-        if weighed and self.softmax is None:
-            self.softmax = d.softmax_of(self.drawn)
-        softmax = self.softmax or NO_SOFTMAX[logits.dtype]
+        softmax = d.kept_softmax or NO_SOFTMAX[logits.dtype]
         about = (baseline, optimal), (logits, d.single_logit, softmax)
         _scores.centre(*seen, over, *about, self.value, out)
         return out if out.shape == d.logits.shape else out.reshape(d.logits.shape)
@@ -204,13 +197,13 @@ def _indices(z: Array, below: int) -> IntArray:
         return _validate.whole_numbers(np.array(z, INDEX, order="C"), below)
 
 
-def mean_features(distribution: Discrete, softmax: Softmax | None = None) -> FloatArray:
+def mean_features(distribution: Discrete) -> FloatArray:
     """Return the mean of the features, (N, num_features): softmax or sigmoid of the logits.
 
     If that has been kept, it is not found again.
     """
-    if softmax is not None:
-        return softmax[0]
+    if distribution.kept_softmax is not None:
+        return distribution.kept_softmax[0]
     p = np.empty_like(distribution.matrix)
     kernel = _features.sigmoids if distribution.single_logit else _features.softmax
     kernel(distribution.matrix, p)

@@ -134,8 +134,7 @@ def test_the_parts_are_small(monkeypatch):
 
         return watched
 
-    for name in ("drawn", "drawn_for_scores"):
-        monkeypatch.setattr(fg.Categorical, name, watching(getattr(fg.Categorical, name)))
+    monkeypatch.setattr(fg.Categorical, "drawn", watching(fg.Categorical.drawn))
     monkeypatch.setattr(examples_in_parts, "NUMBERS", 200)
     run = fg.estimator("reinforce", baseline="optimal_pooled")
     run(f, d, num_samples=8, rng=0)

@@ -50,7 +50,7 @@ def of_gradients(estimator: ScaledControls) -> Callable[[Case], Sequence[FloatAr
         z, f, logits = case.draws.sample, case.answers.values, case.distribution.logits
         shape = f.signal.reshape(len(z), -1).shape
         out = np.empty((len(estimator.weights), *logits.shape), logits.dtype)
-        estimator.controls(case.distribution, z, shape, case.answers.gradient, None, out)
+        estimator.controls(case.distribution, z, shape, case.answers.gradient, out)
         return [out[i] for i in range(len(out))]
 
     return terms

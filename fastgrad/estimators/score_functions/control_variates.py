@@ -15,7 +15,7 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad._typing import FloatArray, IntArray
-from fastgrad.distributions.discrete import Discrete, Softmax
+from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.base import Estimate, estimate
 from fastgrad.estimators.score_functions.gradient_controls import (
     Expansion,
@@ -68,8 +68,7 @@ class MuProp(ScoreFunction):
         """Evaluate f at the outcomes and, the first time, f and its gradient at the mean."""
         expansion = None
         if offset == 0:
-            softmax = distribution.softmax_of(draws, forget=False)
-            mu = _validate.frozen(mean_of(distribution, softmax))
+            mu = _validate.frozen(mean_of(distribution))
             x = mu.reshape(1, *distribution.feature_shape)
             values, gradient = objective.relaxed_and_gradient(distribution, x)
             expansion = mu, values.signal[0].copy(), gradient  # f may reuse its buffer
@@ -140,12 +139,11 @@ class DoubleCV(ScaledControls):
         z: IntArray,
         shape: tuple[int, ...],
         gradient: FloatArray,
-        softmax: Softmax | None,
         out: FloatArray,
     ) -> None:
         """Fill out[0] with J mean(f') less RLOO of the linear terms."""
         given, scores = (distribution, z, gradient, shape), score_sums(distribution)
-        linear = Linear(*given, softmax) if distribution.one_hot else StructuredLinear(*given)
+        linear = Linear(*given) if distribution.one_hot else StructuredLinear(*given)
         scores.add(z, linear.sums)
         product = linear.product.reshape(out[0].shape)
         np.divide(product, len(z), out=out[0, ...])

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad._typing import FloatArray, IntArray
-from fastgrad.distributions.discrete import Discrete, Softmax
+from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.base import Estimate, by_options, estimate
 from fastgrad.estimators.score_functions.baselines import Regression
 from fastgrad.estimators.score_functions.reinforce import ScoreFunction
@@ -68,7 +68,6 @@ class ScaledControls(ScoreFunction):
     ) -> Estimate:
         """Make the estimate of one pair (outcomes, (`Values`, gradients of f))."""
         ((z, (f_z, gradient)),) = blocks
-        softmax = distribution.softmax_of(z)
         value, scores = Mean(), score_sums(distribution)
         value.add(f_z.value)
         scores.add(z, f_z.signal)
@@ -76,7 +75,7 @@ class ScaledControls(ScoreFunction):
         count, shape = len(self.weights), distribution.logits.shape
         # Controls, and then the estimate: as rows, what regression learns from.
         rows = np.empty((count + 1, math.prod(shape)), distribution.logits.dtype)
-        given = distribution, z, signal.shape, gradient, softmax
+        given = distribution, z, signal.shape, gradient
         self.controls(*given, rows[:count].reshape(count, *shape))
         grad = rows[count]
         grad[:] = scores.total(len(z) - 1).reshape(-1)
@@ -97,13 +96,9 @@ class ScaledControls(ScoreFunction):
         z: IntArray,
         shape: tuple[int, ...],
         gradient: FloatArray,
-        softmax: Softmax | None,
         out: FloatArray,
     ) -> None:
-        """Fill out with control variates, each of the shape of the logits; `shape` is (S, M).
-
-        The softmax is what `Discrete.softmax_of` returns of z.
-        """
+        """Fill out with control variates, each of the shape of the logits; `shape` is (S, M)."""
         raise NotImplementedError
 
 
@@ -139,9 +134,8 @@ class Linear:
         z: IntArray,
         gradient: FloatArray,
         shape: tuple[int, ...],
-        softmax: Softmax | None = None,
     ) -> None:
-        self.mu = _validate.frozen(mean_features(distribution, softmax))
+        self.mu = _validate.frozen(mean_features(distribution))
         self.z = outcomes(distribution, z)
         self.gradient = _validate.frozen(gradient.reshape(len(z), *self.mu.shape))
         self.total = np.empty_like(self.mu)
@@ -189,9 +183,9 @@ class StructuredLinear:
         self.product = distribution.mean_vjp(gradient.sum(axis=0))
 
 
-def mean_of(distribution: Any, softmax: Softmax | None = None) -> FloatArray:
+def mean_of(distribution: Any) -> FloatArray:
     """Return the mean of the features, as `Expansion` takes it."""
-    return mean_features(distribution, softmax) if distribution.one_hot else distribution.mean()
+    return mean_features(distribution) if distribution.one_hot else distribution.mean()
 
 
 class Expansion:

@@ -33,7 +33,6 @@ class ScoreFunction(Estimator):
     """Base class: draws outcomes and evaluates f there."""
 
     draws_first = True
-    weighs: ClassVar[bool] = False  # whether scores are summed about what is not their mean
 
     def nodes(self, distribution: Discrete, num_samples: int) -> tuple[Any, FloatArray] | None:
         """Return all tuples of S joint outcomes, shape (S, C, *batch, ...), and probabilities."""
@@ -69,9 +68,7 @@ class ScoreFunction(Estimator):
         state: dict[str, Any] | None = None,
     ) -> Any:
         """Draw outcomes z, shape (S, *batch)."""
-        keep = self.weighs and offset == 0
-        draw = distribution.drawn_for_scores if keep else distribution.drawn
-        z = draw(num_samples, key, offset)
+        z = distribution.drawn(num_samples, key, offset)
         z.setflags(write=False)
         return z
 

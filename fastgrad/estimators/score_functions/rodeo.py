@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastgrad._typing import FloatArray, IntArray
-from fastgrad.distributions.discrete import Discrete, Softmax
+from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.base import Estimator
 from fastgrad.estimators.listed import Listed
 from fastgrad.estimators.score_functions.gradient_controls import Linear, ScaledControls, of_cells
@@ -63,17 +63,15 @@ class RODEO(ScaledControls):
         z: IntArray,
         shape: tuple[int, ...],
         gradient: FloatArray,
-        softmax: Softmax | None,
         out: FloatArray,
     ) -> None:
         """Fill out with the terms of g = w and abs(w), then with those of h = w and abs(w)."""
-        linear = Linear(distribution, z, gradient, shape, softmax)
+        linear = Linear(distribution, z, gradient, shape)
         w, (*local, size) = linear.sums, linear.steps()
         per = size.shape[1] // max(w.shape[1], 1)
         steps = -w, of_cells(size, shape) - per * abs(w)
         for i, (step, own) in enumerate(zip(steps, local, strict=True)):
             scores = CentredScores(distribution)
-            scores.softmax = softmax
             scores.add(z, step)
             scores.settle()
             mean = scores.about(0.0, len(z))

@@ -107,8 +107,24 @@ def uniform_at(row, sample, key):
 
 
 @inline
-def draw_rows(z, row, first_sample, offset, key, e, total, sums, arg, bits, fold):
-    """Draw all samples of the rows of a tile, given weights e and their sums."""
+def room(layout, logits):
+    """Return arrays for what `draw_rows` finds of a tile: sums over categories, and random bits."""
+    total = tile.empty((layout.columns,), np.float64)
+    sums = tile.empty((1 if layout.fold else layout.depth, layout.columns), np.float64)
+    return total, sums, tile.empty((logits.itemsize // 4, 1, layout.columns), np.uint32)
+
+
+@inline
+def draw_rows(z, row, first_sample, offset, key, e, given, arg, fold):
+    """Draw all samples of the rows of a tile with weights e; return whether a sum of these is NaN.
+
+    given is `room`, arg room for categories.
+    """
+    total, sums, bits = given
+    if fold:
+        accumulate(total, e)
+    else:
+        cumulate(sums, total, e)
     for i in range(z.shape[0]):
         sample = np.uint32(first_sample + i)
         if fold:
@@ -117,6 +133,7 @@ def draw_rows(z, row, first_sample, offset, key, e, total, sums, arg, bits, fold
             fill_bits(bits, (row + offset) // 4, 1, 0, sample, UNIFORM, key)
             invert(arg, sums, total, bits)
             tile.store_categories(z[i], arg, row, fold)
+    return any_nan(total)
 
 
 @kernel(cost=lambda logits, z: logits.size + z.size)
@@ -131,16 +148,9 @@ def sample(chunk, chunks, logits, noise, z, bad):
     (e,) = tile.scratch(layout, 1, real)
     m, s = tile.statistics(layout, 2, real)
     (arg,) = tile.statistics(layout, 1, np.int32)
-    total = tile.empty((layout.columns,), np.float64)
-    sums = tile.empty((1 if fold else layout.depth, layout.columns), np.float64)
-    bits = tile.empty((logits.itemsize // 4, 1, layout.columns), np.uint32)
+    given = room(layout, logits)
     for row in tile.rows(layout, chunk, chunks):
         tile.load(e, logits, row, like(-np.inf, e))
         col.maximum(e, m, fold)
         col.exponentiate(e, m, like(1, e), s, fold)
-        if fold:
-            accumulate(total, e)
-        else:
-            cumulate(sums, total, e)
-        bad[chunk] |= any_nan(total)
-        draw_rows(z, row, first_sample, offset, key, e, total, sums, arg, bits, fold)
+        bad[chunk] |= draw_rows(z, row, first_sample, offset, key, e, given, arg, fold)

@@ -9,13 +9,12 @@ Oracle: tests/distributions/test_categorical_inverse.py, `test_estimators_draw_w
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, inline, kernel, wide_vectors
-from fastgrad.kernels.distributions.categorical_inverse import accumulate, cumulate, draw_rows
-from fastgrad.kernels.distributions.concrete import PART
-from fastgrad.kernels.simd.intrinsics import bits, like, where
-from fastgrad.kernels.simd.vectors import LANES, filled, load, store
+from fastgrad.kernels.distributions.categorical_inverse import draw_rows, room
+from fastgrad.kernels.distributions.concrete import total_but
+from fastgrad.kernels.simd.intrinsics import bits, like
+from fastgrad.kernels.simd.vectors import LANES, load, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
-from fastgrad.kernels.tiles.check import any_nan
 
 
 @inline
@@ -29,17 +28,9 @@ def marked(p):
 def share(p, s, likeliest, rest, fold):
     """Divide columns by s, and find rest = 1 - p of the likeliest, as the sum of the others."""
     wide_vectors()
-    zero = like(0, p)
     for c in range(0, p.shape[1], LANES):
-        inverse, top, total = like(1, p) / load(s, c), load(likeliest, c), filled(zero)
-        for start in range(0, p.shape[0], PART):
-            part = filled(zero)
-            for i in range(start, min(start + PART, p.shape[0])):
-                x = load(p, (i, c)) * inverse
-                store(p, (i, c), x)
-                part = part + where(top == np.int32(i), zero, x)
-            total = total + part
-        store(rest, c, total)
+        inverse = like(1, p) / load(s, c)
+        store(rest, c, total_but(p, c, load(likeliest, c), inverse, True))
     if fold:
         col.fold_sum(rest)
 
@@ -71,19 +62,12 @@ def sample(chunk, chunks, logits, noise, z, bad, p, likeliest, rest):
     (e,) = tile.scratch(layout, 1, real)
     m, s = tile.statistics(layout, 2, real)
     arg, top = tile.statistics(layout, 2, np.int32)
-    total = tile.empty((layout.columns,), np.float64)
-    sums = tile.empty((1 if fold else layout.depth, layout.columns), np.float64)
-    words = tile.empty((logits.itemsize // 4, 1, layout.columns), np.uint32)
+    given = room(layout, logits)
     for row in tile.rows(layout, chunk, chunks):
         tile.load(e, logits, row, like(-np.inf, e))
         col.argmax(e, m, top, fold)
         col.exponentiate(e, m, like(1, e), s, fold)
-        if fold:
-            accumulate(total, e)
-        else:
-            cumulate(sums, total, e)
-        bad[chunk] |= any_nan(total)
-        draw_rows(z, row, first_sample, offset, key, e, total, sums, arg, words, fold)
+        bad[chunk] |= draw_rows(z, row, first_sample, offset, key, e, given, arg, fold)
         share(e, s, top, m, fold)
         tile.store(p, e, row)
         tile.store_categories(likeliest, top, row, fold)

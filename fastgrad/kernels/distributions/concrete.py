@@ -134,6 +134,25 @@ def gumbel_softmax(chunk, chunks, logits, noise, scale, mode, out):
             tile.store(out[i], w, row)
 
 
+@inline
+def total_but(p, c, likeliest, scale, keep):
+    """Return the sums of p scale down 16 columns but for the likeliest entry of each.
+
+    With keep, p becomes p scale.
+    """
+    zero = like(0, p)
+    total = filled(zero)
+    for start in range(0, p.shape[0], PART):
+        part = filled(zero)
+        for i in range(start, min(start + PART, p.shape[0])):
+            x = load(p, (i, c)) * scale
+            if keep:
+                store(p, (i, c), x)
+            part = part + where(likeliest == np.int32(i), zero, x)
+        total = total + part
+    return total
+
+
 @block
 def sum_others(p, s, likeliest, rest, fold):
     """Find the likeliest category of each column, and rest = 1 - p of it, as the sum of the others.
@@ -142,15 +161,8 @@ def sum_others(p, s, likeliest, rest, fold):
     """
     wide_vectors()
     col.argmax(p, s, likeliest, fold)
-    zero = like(0, p)
     for c in range(0, p.shape[1], LANES):
-        top, total = load(likeliest, c), filled(zero)
-        for start in range(0, p.shape[0], PART):
-            part = filled(zero)
-            for i in range(start, min(start + PART, p.shape[0])):
-                part = part + where(top == np.int32(i), zero, load(p, (i, c)))
-            total = total + part
-        store(rest, c, total)
+        store(rest, c, total_but(p, c, load(likeliest, c), like(1, p), False))
     if fold:
         col.fold_sum(rest)
 

@@ -9,6 +9,7 @@ Oracle: tests/distributions/test_concrete_ratios.py.
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, wide_vectors
+from fastgrad.kernels.distributions.concrete import total_but
 from fastgrad.kernels.distributions.concrete_ratios import invert, shape, term
 from fastgrad.kernels.random.noise import exponential, exponential_at, strip_ahead
 from fastgrad.kernels.simd.intrinsics import fma, like, where
@@ -44,15 +45,8 @@ def weigh(w, best, inverse, fold):
 def sum_others(w, likeliest, inverse, rest, fold):
     """rest = 1 - p of the likeliest category, as the sum of the others' p."""
     wide_vectors()
-    zero = like(0, w)
     for c in range(0, w.shape[1], LANES):
-        share, top, total = load(inverse, c), load(likeliest, c), filled(zero)
-        for start in range(0, w.shape[0], PART):
-            part = filled(zero)
-            for i in range(start, min(start + PART, w.shape[0])):
-                part = part + where(top == np.int32(i), zero, load(w, (i, c)) * share)
-            total = total + part
-        store(rest, c, total)
+        store(rest, c, total_but(w, c, load(likeliest, c), load(inverse, c), False))
     if fold:
         col.fold_sum(rest)
 

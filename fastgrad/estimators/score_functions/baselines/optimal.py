@@ -73,7 +73,7 @@ class PooledScores:
         """Take outcomes (S, *batch) and their signal, whose shape is a leading part of theirs."""
         d = self.distribution
         if self.p is None:
-            self.p = mean_features(d, d.softmax_of(z))
+            self.p = mean_features(d)
             self.squares = squared_scores(d, self.p)
         flat, _ = _validate.categories(z, d.batch_shape, d.num_outcomes)
         self.mean.add(signal)
