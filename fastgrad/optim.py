@@ -205,8 +205,8 @@ class Adam:
                     f"epsilon must be at least {least:.2g} in {p.dtype}, got {self.epsilon!r}"
                 )
             keep, keep_square = ((real(b), real(1 - b)) for b in (self.beta1, self.beta2))
-            rates = _rate(rate, p.dtype), real(scale), real(self.epsilon)
-            _kernels.adam(p, g, mean, square, keep, keep_square, *rates, *new)
+            how = keep, keep_square, _rate(rate, p.dtype), real(scale), real(self.epsilon)
+            _kernels.adam(p, g, mean, square, how, *new)
             return new
 
         params, new = _update(params, grads, state, ("mean", "square"), step)

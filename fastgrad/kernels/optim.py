@@ -5,8 +5,11 @@ What a step makes goes into new arrays. An infinite parameter, as of a masked lo
 Oracle: tests/test_optim.py, `reference`.
 """
 
-from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
+import numpy as np
+
+from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.simd.intrinsics import fma, sqrt
+from fastgrad.kernels.tiles.memory import empty
 
 PART = 1024  # elements: the seven arrays of Adam fill 28 kB in float32
 
@@ -53,15 +56,50 @@ def sgd(chunk, chunks, p, g, velocity, momentum, rate, new_p, new_velocity):
         accumulate(new_p[part], -rate, new_velocity[part], p[part])
 
 
+@inline
+def step(part, p, g, mean, square, how, new_p, new_m, new_v):
+    """Take a step of Adam with a part of the parameters, whose gradient is g."""
+    keep, keep_square, rate, scale, epsilon = how
+    m, v = new_m[part], new_v[part]
+    mix(m, keep[0], mean[part], keep[1], g)
+    mix_squares(v, keep_square[0], square[part], keep_square[1], g)
+    descend(new_p[part], p[part], rate, m, scale, v, epsilon)
+
+
 @kernel(cost=lambda p: p.size)
-def adam(
-    chunk, chunks, p, g, mean, square, keep, keep_square, rate, scale, epsilon, new_p, new_m, new_v
-):
-    """Take a step of Adam: keep and keep_square are pairs (beta, 1 - beta)."""
+def adam(chunk, chunks, p, g, mean, square, how, new_p, new_m, new_v):
+    """Take a step of Adam: how = (beta, 1 - beta) twice, rate, scale and epsilon."""
     parts = (p.size + PART - 1) // PART
     for b in chunk_range(parts, chunk, chunks):
         part = slice(b * PART, min((b + 1) * PART, p.size))
-        m, v, gradient = new_m[part], new_v[part], g[part]
-        mix(m, keep[0], mean[part], keep[1], gradient)
-        mix_squares(v, keep_square[0], square[part], keep_square[1], gradient)
-        descend(new_p[part], p[part], rate, m, scale, v, epsilon)
+        step(part, p, g[part], mean, square, how, new_p, new_m, new_v)
+
+
+@block
+def add_scaled(g, slopes, unit):
+    """g += slopes unit."""
+    wide_vectors()
+    for i in range(g.size):
+        g[i] += np.float64(slopes[i]) * unit
+
+
+@kernel(cost=lambda p: p.size)
+def adam_of_cells(chunk, chunks, p, slopes, unit, mean, square, how, new_p, new_m, new_v):
+    """Do as `adam` for M cells of weights, whose gradient is unit (M,) times the sum of slopes.
+
+    Slopes are (C, n), and may be of another type.
+    """
+    parts, per = (p.size + PART - 1) // PART, p.size // max(unit.size, 1)
+    g = empty(PART)
+    for b in chunk_range(parts, chunk, chunks):
+        first, last = b * PART, min((b + 1) * PART, p.size)
+        gradient = g[: last - first]
+        gradient[:] = 0.0
+        for row in slopes:
+            begin = first
+            while begin < last:
+                cell = begin // per
+                end = min(last, (cell + 1) * per)
+                add_scaled(gradient[begin - first : end - first], row[begin:end], unit[cell])
+                begin = end
+        step(slice(first, last), p, gradient, mean, square, how, new_p, new_m, new_v)

@@ -16,6 +16,7 @@ from fastgrad._typing import Array, FloatArray
 from fastgrad.kernels import optim
 
 MOMENTS, DECAYS = ("first_moment", "second_moment"), (0.9, 0.999)  # of Adam
+ONE: FloatArray = np.ones(1)
 TINY = 1e-154  # in place of its epsilon: below it, squares underflow and steps must not grow
 
 
@@ -46,12 +47,17 @@ def recall(state: dict[str, Any] | None, name: str, shape: tuple[int, ...], init
 
 
 def adam_step(
-    x: FloatArray, gradient: FloatArray, state: dict[str, Any] | None, learning_rate: float
+    x: FloatArray,
+    slopes: FloatArray,
+    state: dict[str, Any] | None,
+    learning_rate: float,
+    unit: FloatArray = ONE,
 ) -> tuple[FloatArray, dict[str, Any]]:
     """Take a step of Adam; return x and the state: both moments and the number of steps.
 
-    There is no epsilon: the step does not depend on the unit of the gradient, and is 0 where all
-    gradients have been 0.
+    The gradient is the sum of slopes, (C, *x.shape), times the unit, (M,), of each of the M cells
+    of which x consists, one after the other. There is no epsilon: the step does not depend on the
+    unit of the gradient, and is 0 where all gradients have been 0.
 
     References
     ----------
@@ -59,11 +65,12 @@ def adam_step(
     """
     past = (recall(state, name, x.shape, 0.0) for name in MOMENTS)
     steps = recall(state, "steps", (), 0) + 1
-    arrays = [_validate.real_array(np.asarray(a, np.float64), "x") for a in (x, gradient, *past)]
-    flat, new = [a.reshape(-1) for a in arrays], [np.empty(x.size) for _ in range(3)]
+    arrays = (_validate.real_array(np.asarray(a, np.float64), "x") for a in (x, *past))
+    (flat, *moments), new = (a.reshape(-1) for a in arrays), [np.empty(x.size) for _ in range(3)]
+    g = _validate.real_array(slopes, "slopes").reshape(len(slopes), x.size)
     decay, slow = DECAYS
     rate, scale = learning_rate / (1 - decay**steps), (1 - slow**steps) ** -0.5
-    keep = (decay, 1 - decay), (slow, 1 - slow)
-    optim.adam(*flat, *keep, float(rate), float(scale), TINY, *new)
+    how = (decay, 1 - decay), (slow, 1 - slow), float(rate), float(scale), TINY
+    optim.adam_of_cells(flat, g, _validate.frozen(unit), *moments, how, *new)
     x, *moments = (a.reshape(x.shape) for a in new)
     return x, dict(zip(MOMENTS, moments)) | {"steps": steps}

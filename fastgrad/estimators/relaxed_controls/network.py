@@ -201,12 +201,3 @@ class CellNetworks:
         else:  # two sums, so that both take the samples in order, whatever the blocks
             add(self.weights, x, np.zeros_like(score), u, self.slopes[0])
             add(self.weights, y, -score, -v, self.slopes[1])
-
-    def slope(self, count: int, size: FloatArray) -> FloatArray:
-        """Return the gradient of the mean of g . g / size**2, which has no unit."""
-        slopes = self.slopes.reshape(len(self.slopes), *self.kept.shape)
-        unit = np.divide(2 / count, size, out=np.zeros(size.shape), where=size > 0)[..., None]
-        slope = slopes[0] * unit
-        for other in slopes[1:]:
-            slope += other * unit
-        return slope

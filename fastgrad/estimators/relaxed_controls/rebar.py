@@ -157,6 +157,6 @@ class REBAR(RelaxedControl):
             new["scale"] = np.divide(*past, out=scale.copy(), where=past[1] > 0)
         if self.adapt_temperature:
             slope = (products[1][2] - gg) / self.probe(state)
-            log, moments = adam_step(np.log(temperature), slope, state, self.learning_rate)
+            log, moments = adam_step(np.log(temperature), slope[None], state, self.learning_rate)
             new |= moments | {"temperature": np.clip(np.exp(log), LOWEST, HIGHEST)}
         return {name: np.array(x) for name, x in new.items()}

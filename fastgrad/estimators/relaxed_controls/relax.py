@@ -120,8 +120,10 @@ class RELAX(RelaxedControl):
         grad = total.total / value.count
         now = size.result.reshape(cells.shape)
         size = recall(state, "size", cells.shape, now)
-        slope = cells.slope(value.count, size)
-        weights, new = adam_step(cells.kept, slope, state, self.learning_rate)
+        # The gradient of the mean of g . g / size**2, which has no unit.
+        unit = np.divide(2 / value.count, size, out=np.zeros(size.shape), where=size > 0)
+        given = cells.kept, cells.slopes, state, self.learning_rate
+        weights, new = adam_step(*given, unit.reshape(-1))
         new |= {"weights": weights, "size": DECAY * size + (1 - DECAY) * now}
         state = {name: np.asarray(x) for name, x in new.items()}
         return estimate(value.result, grad, state, value.count * points)

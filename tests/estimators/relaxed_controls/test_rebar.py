@@ -642,7 +642,7 @@ def test_no_step_is_longer_than_the_learning_rate(size):
     """Nor where squares of the gradient underflow; above that, it is the same in any unit."""
     x, state = np.zeros(3), None
     for _ in range(3):
-        y, state = adam_step(x, size * np.array([1.0, -2.0, 0.0]), state, 0.01)
+        y, state = adam_step(x, size * np.array([[1.0, -2.0, 0.0]]), state, 0.01)
         assert np.all(np.abs(y - x) <= 0.01 * (1 + 1e-9))
         assert y[2] == x[2]
         if size >= 1e-100:
