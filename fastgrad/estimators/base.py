@@ -351,5 +351,6 @@ class Estimator:
 
 def estimate(value: Any, grad: Array, state: dict[str, Any] | None, evaluations: int) -> Estimate:
     """Return an estimate whose value, an array or number, has the dtype of the gradient."""
-    fits = value.dtype == grad.dtype
-    return Estimate(value if fits else value.astype(grad.dtype), grad, state, evaluations)
+    if value.dtype != grad.dtype:  # a number takes as long as a small kernel by `astype`
+        value = value.astype(grad.dtype) if value.ndim else grad.dtype.type(value)
+    return Estimate(value, grad, state, evaluations)

@@ -85,7 +85,7 @@ class Mean:
     @property
     def flat(self) -> FloatArray:
         """The mean, flat."""
-        return self.first + self.deviation
+        return self.first + (ZERO if self.count == 1 else self.deviation)
 
     @property
     def result(self) -> Any:

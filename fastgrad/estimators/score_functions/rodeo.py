@@ -76,4 +76,5 @@ class RODEO(ScaledControls):
             scores.settle()
             mean = scores.about(0.0, len(z))
             np.subtract(scores.total(len(z) - 1), mean, out=out[i, ...])
-            np.add(mean, own.reshape(mean.shape) / len(z), out=out[2 + i, ...])
+            np.divide(own.reshape(mean.shape), len(z), out=out[2 + i, ...])
+            out[2 + i] += mean
