@@ -168,15 +168,13 @@ def as_key(rng: RNG) -> Key:
     >>> fg.random.as_key(7) == fg.Key(7)
     True
     """
-    if type(rng) is int and rng >= 0:
-        return _seeded(rng)
     if isinstance(rng, Key):
         return rng
     if isinstance(rng, np.random.Generator):
         return Key._from_words(rng.integers(0, 2**32, 2, np.uint32))
     if isinstance(rng, np.random.SeedSequence):
         return Key(rng)
-    if isinstance(rng, numbers.Integral) and not isinstance(rng, bool):
+    if type(rng) is int or (isinstance(rng, numbers.Integral) and not isinstance(rng, bool)):
         return _seeded(_validate.integer(rng, "rng", 0, np.inf))
     raise _validate.no_randomness(rng)
 

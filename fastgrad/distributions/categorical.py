@@ -261,6 +261,7 @@ class Categorical(Discrete):
     logits: FloatArray
     copy: dataclasses.InitVar[bool] = dataclasses.field(default=True, kw_only=True)
     row_offset: int = dataclasses.field(default=0, kw_only=True)
+    draws_by_softmax = True
 
     def __post_init__(self, copy: bool) -> None:
         rows, batch = _validate.rows(self.logits)
@@ -299,12 +300,6 @@ class Categorical(Discrete):
     def drawn(self, num_samples: int, key: Key, sample_offset: int) -> IntArray:
         """Return what `sample` does, of arguments that need no look."""
         return drawn(self, num_samples, self.place(key, sample_offset))
-
-    def keeping(self) -> Categorical:
-        """Return the same variables, apart from the caller's own: see `Discrete.keeping`."""
-        own = object.__new__(type(self))
-        vars(own).update(vars(self), kept_softmax=None)
-        return own
 
     def log_prob(self, z: ArrayLike) -> FloatArray:
         """Log probability of categories: see `fastgrad.log_prob`."""

@@ -62,6 +62,7 @@ class Discrete:
     row_offset: int = 0
     # The softmax, (N, K), the likeliest outcomes, (N,), and 1 less their softmax: see `keeping`.
     kept_softmax: ClassVar[Softmax | None] = None
+    draws_by_softmax: ClassVar[bool] = False  # whether `drawn` may find it
     single_logit: ClassVar[bool] = False
     lacks: ClassVar[Mapping[str, str]] = {
         "weak_derivative": "local_expectation is that estimator of variables with categories"
@@ -153,7 +154,11 @@ class Discrete:
 
     def keeping(self: D) -> D:
         """Return the variables for one call, which keep the softmax if `drawn` finds it."""
-        return self
+        if not self.draws_by_softmax:
+            return self
+        own = object.__new__(type(self))
+        vars(own).update(vars(self), kept_softmax=None)
+        return own
 
     def shown(self, z: Any) -> FloatArray:
         """Return the features of samples that were drawn: `features` as estimators call it."""

@@ -12,7 +12,7 @@ from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.distributions.categorical import as_distribution
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.by_options import by_options as by_options
-from fastgrad.estimators.draws import checked, with_samples
+from fastgrad.estimators.draws import checked, in_groups, with_samples
 from fastgrad.estimators.examples_in_parts import in_parts
 from fastgrad.estimators.lazy_check import lazily_checked
 from fastgrad.objectives import Objective, as_objective
@@ -235,13 +235,7 @@ class Estimator:
         if self.weighs:
             distribution = distribution.keeping()
         objective.require(self.name, self.needs)
-        num_samples = _validate.integer(num_samples, "num_samples", 1, 2**24)
-        if num_samples < self.min_samples:
-            least = f"{self.name} needs at least {self.min_samples} samples"
-            raise ValueError(f"{least}, got num_samples={num_samples}")
-        if num_samples % (group := self.group(num_samples)):
-            rule = f"{self.name} draws its samples in groups: num_samples must be a multiple of"
-            raise ValueError(f"{rule} {group}, got {num_samples}")
+        num_samples, group = in_groups(self, num_samples)
         key, kept = as_key(rng), []
         size = num_samples if block_size is None else _validate.integer(block_size, "block_size", 1)
         size = max(1, size // group) * group

@@ -1,4 +1,4 @@
-"""Draws: those of a user's own estimator are checked, and those of all blocks handed back."""
+"""Draws: their number and, of a user's own estimator, their values are checked; all handed back."""
 
 from __future__ import annotations
 
@@ -31,6 +31,18 @@ def checked(draw: Callable[..., Any]) -> Callable[..., Any]:
         return found
 
     return checking
+
+
+def in_groups(run: Any, num_samples: Any) -> tuple[int, int]:
+    """Return the number of samples of an estimator, if it works with so many, and of a group."""
+    num_samples = _validate.integer(num_samples, "num_samples", 1, 2**24)
+    if num_samples < run.min_samples:
+        least = f"{run.name} needs at least {run.min_samples} samples"
+        raise ValueError(f"{least}, got num_samples={num_samples}")
+    if num_samples % (group := run.group(num_samples)):
+        rule = f"{run.name} draws its samples in groups: num_samples must be a multiple of"
+        raise ValueError(f"{rule} {group}, got {num_samples}")
+    return num_samples, group
 
 
 def with_samples(found: Any, kept: list[tuple[FloatArray, FloatArray | None]]) -> Any:
