@@ -231,9 +231,9 @@ class Estimator:
             options = {"num_samples": num_samples, "rng": rng, "state": state}
             options |= {"block_size": block_size, "return_samples": return_samples}
             return form(f, variables, row_offset=row_offset, **options)
-        distribution = variables if row_offset == 0 else variables.from_row(row_offset)
         if self.weighs:
-            distribution = distribution.keeping()
+            variables = variables.keeping()
+        distribution = variables if row_offset == 0 else variables.from_row(row_offset)
         objective.require(self.name, self.needs)
         num_samples, group = in_groups(self, num_samples)
         key, kept = as_key(rng), []
