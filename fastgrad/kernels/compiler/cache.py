@@ -14,7 +14,7 @@ import numba
 from numba.core import sigutils
 from numba.core.caching import FunctionCache, NullCache
 
-from fastgrad.kernels.compiler import interrupts
+from fastgrad.kernels.compiler import blas, interrupts
 from fastgrad.kernels.compiler.cache_files import Files
 from fastgrad.kernels.compiler.prebuilt import Prebuilt
 
@@ -212,6 +212,7 @@ def cached(dispatcher, mark=None):
 
     def compile_and_release(signature):
         with release(), _without_collector():
+            blas.take_for_granted()
             return compile_(signature)
 
     dispatcher.compile = interrupts.held()(compile_and_release)
