@@ -10,7 +10,6 @@ from fastgrad import _validate
 from fastgrad._typing import ByteArray
 from fastgrad.dithering.metrics.structure import cssim
 from fastgrad.dithering.optimiser.problem import Problem
-from fastgrad.estimators.registry import as_estimator
 from fastgrad.objectives import Objective
 
 if TYPE_CHECKING:
@@ -44,6 +43,8 @@ class Criterion:
         if not (given is None or isinstance(given, Objective) or callable(given)):
             raise TypeError(f"objective must be an Objective or callable, got {given!r}")
         if self.estimator is not None:
+            from fastgrad.estimators.registry import as_estimator  # late: it imports all of them
+
             estimator = as_estimator(self.estimator)
             if isinstance(given, Objective):
                 given.require(estimator.name, estimator.needs)

@@ -21,7 +21,6 @@ from fastgrad.dithering.optimiser.parts import tiled
 from fastgrad.dithering.optimiser.patterns import PatternName, patterned
 from fastgrad.dithering.optimiser.printed import PrintedError, diffused, searching
 from fastgrad.dithering.optimiser.problem import Problem
-from fastgrad.dithering.optimiser.refinement import refine
 from fastgrad.dithering.optimiser.search import Search
 from fastgrad.dithering.optimiser.spare import successors
 from fastgrad.dithering.pace import Pace
@@ -43,8 +42,7 @@ def _reward(flicker: ArrayLike, shape: tuple[int, ...]) -> float | FloatArray:
     if not np.ndim(flicker):
         return _validate.number(flicker, "flicker", 0, 1e9)
     rewards = _validate.like(flicker, shape, np.dtype(np.float64), "flicker")
-    outside = ~((rewards >= 0) & (rewards <= 1e9))
-    if outside.any():
+    if (outside := ~((rewards >= 0) & (rewards <= 1e9))).any():
         raise ValueError(f"flicker must be from 0 to 1e+09, got {rewards[outside][0]}")
     return rewards
 
@@ -194,6 +192,8 @@ class Run:
 
     def refine(self, criterion: Criterion) -> None:
         """Lower a criterion beside the blurred error, with the palette as it is."""
+        from fastgrad.dithering.optimiser.refinement import refine  # late: it needs all estimators
+
         palette = self._rounded(self.colors)
         self.indices = refine(
             self.indices,
