@@ -157,13 +157,15 @@ def test_gradients_are_those_of_the_oracle(k):
     """Differences of the oracle's functions."""
     rng = np.random.default_rng(k)
     x, y, w = rng.normal(size=(3, k)), rng.normal(size=(3, k)), rng.normal(size=3)
-    want = reference.gradient(lambda a: (w * reference.entropy(a)).sum(), x)
-    np.testing.assert_allclose(fg.entropy_vjp(x, w), want, atol=1e-8)
-    got = fg.kl_divergence_vjp(x, y, w)
-    want = reference.gradient(lambda a: (w * reference.kl_divergence(a, y)).sum(), x)
-    np.testing.assert_allclose(got[0], want, atol=1e-8)
-    want = reference.gradient(lambda a: (w * reference.kl_divergence(x, a)).sum(), y)
-    np.testing.assert_allclose(got[1], want, atol=1e-8)
+    entropy, (by_p, by_q) = fg.entropy_vjp(x, w), fg.kl_divergence_vjp(x, y, w)
+    for row, (p, q) in enumerate(zip(x, y)):
+        for got, function, at in (
+            (entropy, reference.entropy, p),
+            (by_p, lambda a, q=q: reference.kl_divergence(a, q), p),
+            (by_q, lambda a, p=p: reference.kl_divergence(p, a), q),
+        ):
+            want = w[row] * reference.gradient(function, at)
+            np.testing.assert_allclose(got[row], want, atol=1e-8)
 
 
 @by_dtype

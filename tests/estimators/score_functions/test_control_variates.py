@@ -167,7 +167,7 @@ def _double_cv(f, g, x, mu, jacobian):
 def _rodeo(f, g, x, mu):
     """Shi et al.'s estimate with surrogates w and w / 2 of as many variables, written out."""
     count, n, k = x.shape
-    total = np.zeros((n, k))
+    total, outcomes = np.zeros((n, k)), np.eye(k)
     others = [[j for j in range(count) if j != s] for s in range(count)]
 
     def w(s, y):
@@ -175,11 +175,11 @@ def _rodeo(f, g, x, mu):
 
     def steps(s, h):
         """The sum over variables of E[h] with one drawn afresh, less h."""
-        result = 0.0
+        result, here = 0.0, h(s, x[s])
         for v, c in itertools.product(range(n), range(k)):
             y = x[s].copy()
-            y[v] = np.eye(k)[c]
-            result = result + mu[v, c] * (h(s, y) - h(s, x[s]))
+            y[v] = outcomes[c]
+            result = result + mu[v, c] * (h(s, y) - here)
         return result
 
     for s in range(count):
