@@ -13,12 +13,15 @@ def take_for_granted():
 
     It would import that for a flag which says whether `np.dot` can be had, and which is true, since
     this package requires SciPy: half of the time of the first call of a process went into that.
-    Whoever calls `np.dot` has Numba ask again.
+    Whoever calls `np.dot` has Numba ask again. A Numba that asks in another way is left alone.
     """
     linalg = importlib.import_module("numba.np.linalg")
-    ask = linalg.ensure_blas
+    ask = getattr(linalg, "ensure_blas", None)
+    if ask is None:
+        return
     linalg.ensure_blas = lambda: None
     try:
-        importlib.import_module("numba.np.arraymath").ensure_blas = ask
+        arrays = importlib.import_module("numba.np.arraymath")
     finally:
         linalg.ensure_blas = ask
+    arrays.ensure_blas = ask
