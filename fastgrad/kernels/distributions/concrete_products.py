@@ -15,9 +15,8 @@ from fastgrad.kernels.simd.intrinsics import like, sqrt, where
 from fastgrad.kernels.simd.special import exp_normal, log_normal
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 from fastgrad.kernels.tiles import columns as col
-from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles import features, tile
 from fastgrad.kernels.tiles.factors import power
-from fastgrad.kernels.tiles.features import add_softmax_product
 
 TINY_4, TINY_8 = 2.0**-126, 2.0**-1022  # the least normal numbers of either size
 
@@ -25,18 +24,11 @@ TINY_4, TINY_8 = 2.0**-126, 2.0**-1022  # the least normal numbers of either siz
 @kernel(cost=lambda x: x.size)
 def gumbel_softmax(chunk, chunks, x, r, scale, grad):
     """grad = sum over samples of scale x (r - <x, r>): x and r are (S, N, K)."""
-    layout = tile.layout(*grad.shape)
-    fold, real = layout.fold, grad.dtype
-    y, w, g = tile.scratch(layout, 3, real)
-    (s,) = tile.statistics(layout, 1, real)
-    zero = like(0, grad)
+    layout = features.products_layout(grad.shape)
+    room = features.products_room(layout, grad.dtype)
     for row in tile.rows(layout, chunk, chunks):
-        g[:] = zero
-        for i in range(x.shape[0]):
-            tile.load(y, x[i], row, zero)
-            tile.load(w, r[i], row, zero)
-            add_softmax_product(g, y, w, scale, s, fold)
-        tile.store(grad, g, row)
+        out = tile.extent(grad, row, layout)
+        features.add_softmax_products(out, x, r, scale, True, row, layout, room)
 
 
 @block

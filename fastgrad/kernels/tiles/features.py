@@ -8,13 +8,13 @@ Oracle: tests/support/reference.py, `softmax` and `one_hot`; tests/estimators/te
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
+from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.simd.intrinsics import like
 from fastgrad.kernels.simd.special import sigmoid
-from fastgrad.kernels.simd.vectors import LANES, load, store
+from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
-from fastgrad.kernels.tiles.memory import flattened
+from fastgrad.kernels.tiles.memory import empty, flattened
 from fastgrad.kernels.tiles.sums import ROWS
 
 
@@ -49,21 +49,76 @@ def sigmoid_products(chunk, chunks, x, r, scale, total):
             add_sigmoid_product(total[sites], x[i, sites], r[i, sites], scale)
 
 
+@inline
+def products_layout(shape):
+    """Return the layout of tiles half as large: what they are made of lies beside them in L1."""
+    n, k = shape
+    return tile.layout(n, k, widest=max(tile.TILE // 2 // k // tile.FOLD, 1) * tile.FOLD)
+
+
+@inline
+def products_room(layout, real):
+    """Return room for the products of a tile: as they lie in memory, in a tile, and their sums."""
+    (w,) = tile.scratch(layout, 1, real)
+    rows = 2 if layout.fold else layout.columns + LANES  # `spread` fills a bit more
+    return empty((rows, layout.k), real), w, tile.statistics(layout, 2, real)
+
+
+@block
+def multiply(out, x, r):
+    """out = x r, on flat arrays."""
+    wide_vectors()
+    for i in range(x.size):
+        out[i] = x[i] * r[i]
+
+
+@block
+def spread(out, s, rows, k):
+    """Fill so many rows of out, flat, with their entry of s; the 15 numbers after them are lost."""
+    wide_vectors()
+    for row in range(rows):
+        x = filled(s[row])
+        for i in range(row * k, (row + 1) * k, LANES):
+            store(out, i, x)
+
+
+@block
+def add_centred(out, x, r, mean, scale, anew):
+    """out += scale x (r - mean), on flat arrays; anew, whatever out held."""
+    wide_vectors()
+    for i in range(x.size):
+        before = like(0, out) if anew else out[i]
+        out[i] = before + scale * (x[i] * (r[i] - mean[i]))
+
+
+@inline
+def add_softmax_products(out, x, r, scale, anew, row, layout, room):
+    """out += sum over samples of scale x (r - <x, r>), for the rows of a tile, which out holds.
+
+    There is one sample or more; anew, they do not count what out held. Of large arrays memory
+    takes most of the time. So all is read and written in the order in which it lies there; only
+    products go through a tile, for the sums of its columns.
+    """
+    products, w, (s, mean) = room
+    flat, zero = flattened(products), like(0, w)
+    for i in range(x.shape[0]):
+        y, q = tile.extent(x[i], row, layout), tile.extent(r[i], row, layout)
+        multiply(flat, y, q)
+        tile.load(w, products, 0, zero)
+        col.total(w, s, layout.fold)
+        tile.store_statistics(mean, s, 0, layout.fold)
+        spread(flat, mean, out.size // layout.k, layout.k)
+        add_centred(out, y, q, flat, scale, anew and i == 0)
+
+
 @kernel(cost=lambda x: x.size)
 def softmax_products(chunk, chunks, x, r, scale, total):
     """total += sum over samples of scale x (r - <x, r>): x and r are (S, N, K)."""
-    layout = tile.layout(*total.shape)
-    fold, real = layout.fold, total.dtype
-    y, w, g = tile.scratch(layout, 3, real)
-    (s,) = tile.statistics(layout, 1, real)
-    zero = like(0, total)
+    layout = products_layout(total.shape)
+    room = products_room(layout, total.dtype)
     for row in tile.rows(layout, chunk, chunks):
-        tile.load(g, total, row, zero)
-        for i in range(x.shape[0]):
-            tile.load(y, x[i], row, zero)
-            tile.load(w, r[i], row, zero)
-            add_softmax_product(g, y, w, scale, s, fold)
-        tile.store(total, g, row)
+        out = tile.extent(total, row, layout)
+        add_softmax_products(out, x, r, scale, False, row, layout, room)
 
 
 @kernel(cost=lambda logits: logits.size)
