@@ -90,8 +90,8 @@ def expectation(
     Notes
     -----
     Under `torch.func.vmap` over the logits all rows are one call: the estimate of row r is that of
-    example r where f returns values of shape (S, B), whose gradients do not mix. A graph of
-    `torch.compile` does not go through, as the estimator runs in NumPy.
+    example r where f returns values of shape (S, B), whose gradients do not mix. `torch.compile`
+    breaks the graph here, as the estimator runs in NumPy; what comes before and after is compiled.
 
     See Also
     --------
@@ -165,6 +165,21 @@ def expectation_and_state(
     >>> sorted(state)
     ['products', 'scale', 'temperature']
     """
+    run = _outside_graphs if torch.compiler.is_compiling() else _estimated
+    return run(f, distribution, estimator, num_samples, rng, state, index, family, options)
+
+
+def _estimated(
+    f: Any,
+    distribution: Any,
+    estimator: Any,
+    num_samples: int,
+    rng: TorchRNG,
+    state: Any,
+    index: bool,
+    family: Any,
+    options: dict[str, Any],
+) -> tuple[Tensor, dict[str, Any] | None]:
     if not callable(f) or isinstance(f, Objective):
         raise TypeError(f"f must be a function of tensors, got {f!r}")
     if not isinstance(estimator, Estimator):
@@ -194,6 +209,9 @@ def expectation_and_state(
     # `apply` without its binding of defaults, which takes long.
     apply: Any = super(torch.autograd.Function, _Direct).apply  # pyright: ignore
     return apply(logits, mean, (value, grad)), estimate.state
+
+
+_outside_graphs: Any = torch.compiler.disable(_estimated)  # it takes microseconds to call
 
 
 class _Joined(torch.autograd.Function):

@@ -338,3 +338,13 @@ def test_no_cycles_hold_arrays_and_graphs(name):
         assert any(found() == 0 for _ in range(4))  # other garbage comes once, as by compilers
     finally:
         gc.enable()
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # at which Dynamo looks
+def test_graphs_are_broken_around_it():
+    """Dynamo must not trace the estimator: it fails inside of Numba, which no caller can catch."""
+    x = torch.tensor(LOGITS, requires_grad=True)
+    loss = lambda x: fgt.expectation(lambda z: z[..., 0].sum(-1), x, rng=KEY) * 3  # noqa: E731
+    compiled = torch.compile(loss, backend="eager", dynamic=True)
+    (found,), (expected,) = (torch.autograd.grad(f(x), x) for f in (compiled, loss))
+    torch.testing.assert_close(found, expected)
