@@ -55,7 +55,8 @@ def inverse(temperature: Any, dtype: Any) -> jax.Array:
     if not traced and (isinstance(temperature, numbers.Real) or np.ndim(temperature) == 0):
         return jnp.asarray(_validate.scale(np.dtype(dtype), np.asarray(temperature).item()))
     t = jnp.asarray(temperature)
-    if t.shape != () or not jnp.issubdtype(t.dtype, jnp.floating):
+    kinds = (jnp.floating, jnp.integer)
+    if t.shape != () or not any(jnp.issubdtype(t.dtype, kind) for kind in kinds):
         raise ValueError(
             f"temperature must be one number for all rows, got {t.dtype} of shape {t.shape}"
         )
