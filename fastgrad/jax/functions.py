@@ -43,6 +43,7 @@ def sample(
     row_offset, sample_offset : int or integer array of no axes
         Index of the first row and of the first sample in a larger batch. A row offset of
         ``jax.lax.axis_index(name) * rows`` makes shards of one batch draw what one device would.
+        Under `jax.vmap` a row offset that is mapped says where the rows of its logits begin.
 
     Returns
     -------

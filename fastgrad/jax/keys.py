@@ -81,20 +81,21 @@ def address(
     """Return the words that name the noise of a call for so many rows of x.
 
     Under vmap over x alone, every x has the rows that follow those of the one before it, as in one
-    large call; under vmap over keys, each starts where the call says.
+    large call; under vmap over keys or first rows, each starts where the call says.
     """
-    if isinstance(row, numbers.Integral):
+    row, sample = _offset(row, row_name), _offset(sample, "sample_offset")
+    if isinstance(row, int):
         row = _validate.offsets(row, 0, 1, row_name)[0]
         row = jnp.asarray(divmod(row, 2**32), jnp.uint32)
     else:
-        row = _traced(row, row_name)
-        sign = jnp.where(row < 0, jnp.uint32(2**32 - 1), jnp.uint32(0))  # refused when it runs
-        row = jnp.stack([sign, row.astype(jnp.uint32)])
-    if isinstance(sample, numbers.Integral):
-        sample = np.uint32(_validate.offsets(0, sample, count)[1])
-    sample = _traced(sample, "sample_offset").astype(jnp.uint32)
+        row = jnp.stack(_words(row))
     key = words(key)
     row = _follow(max(rows, 1))(jax.lax.stop_gradient(x), key, row)
+    if isinstance(sample, int):
+        sample = jnp.asarray(_validate.offsets(0, sample, count)[1], jnp.uint32)
+    else:  # what is not one word is refused when it runs: of the row these words say so
+        high, sample = _words(sample)
+        row = jnp.where(high == 0, row, jnp.uint32(2**31))
     return key, jnp.concatenate([row, sample[None]])
 
 
@@ -103,11 +104,21 @@ def nowhere() -> Address:
     return jnp.zeros(2, jnp.uint32), jnp.zeros(3, jnp.uint32)
 
 
-def _traced(x, name):
+def _offset(x, name):
+    """Return an offset as an int where it is known, else as an array of no axes."""
+    if isinstance(x, numbers.Integral):
+        return int(x)
     x = jnp.asarray(x)
     if x.shape != () or not jnp.issubdtype(x.dtype, jnp.integer):
         raise TypeError(f"{name} must be an integer, got {x.dtype} of shape {x.shape}")
-    return x
+    return x if isinstance(x, Tracer) else int(x)
+
+
+def _words(x):
+    """Return an integer as two words; the first of a negative one has its sign."""
+    if x.dtype.itemsize > 4:
+        return (x >> 32).astype(jnp.uint32), x.astype(jnp.uint32)
+    return jnp.where(x < 0, jnp.uint32(2**32 - 1), jnp.uint32(0)), x.astype(jnp.uint32)
 
 
 def _follow(span):
@@ -120,7 +131,7 @@ def _follow(span):
     @follow.def_vmap
     def _(axis_size, in_batched, x, key, row):
         x_moves, key_moves, row_moves = in_batched
-        if key_moves or not x_moves:
+        if key_moves or row_moves or not x_moves:
             return _follow(span)(x, key, row), row_moves
         row = _follow(span * axis_size)(x, key, row)
         steps = np.arange(axis_size, dtype=np.uint64) * np.uint64(span)

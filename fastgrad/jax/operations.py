@@ -57,7 +57,10 @@ class Operation(NamedTuple):
 def place(address: Array) -> tuple[Key, int, int]:
     """Return the key, the first row and the first sample that an address names."""
     first, second, high, low, sample = (int(word) for word in address)
-    return Key._from_words((first, second)), high * WORD + low, sample
+    if high == low == WORD // 2:  # see `keys.address`
+        raise ValueError("sample_offset must be from 0 to 2**32 less the number of samples")
+    row = high * WORD + low - (WORD**2 if high >= WORD // 2 else 0)
+    return Key._from_words((first, second)), row, sample
 
 
 def noise_of(address, count):

@@ -1,5 +1,7 @@
 """What may be a key, and which key of NumPy's API it stands for."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -51,5 +53,35 @@ def test_offsets_must_be_integers():
     for bad in (1.5, np.zeros(2, int)):
         with pytest.raises(TypeError, match="row_offset must be an integer"):
             fj.sample(np.zeros(3, np.float32), 0, row_offset=bad)
-    with pytest.raises(ValueError, match="row_offset must be"):
-        fj.sample(np.zeros(3, np.float32), 0, row_offset=-1)
+    for name in ("row_offset", "sample_offset"):
+        draw = jax.jit(lambda i, name=name: fj.sample(np.zeros(3, np.float32), 0, **{name: i}))
+        with pytest.raises(ValueError, match=f"{name} must be .* got -1"):
+            fj.sample(np.zeros(3, np.float32), 0, **{name: -1})
+        with pytest.raises(ValueError, match=f"{name} must be .* got -1"):
+            fj.sample(np.zeros(3, np.float32), 0, **{name: jnp.int32(-1)})
+        with pytest.raises(jax.errors.JaxRuntimeError, match=f"{name} must be"):
+            draw(-1).block_until_ready()
+        with (
+            jax.enable_x64(True),
+            pytest.raises(jax.errors.JaxRuntimeError, match=f"{name} must be"),
+        ):
+            draw(2**41).block_until_ready()
+
+
+def test_offsets_of_64_bits_are_taken_whole():
+    draw = functools.partial(fj.sample, np.zeros((9, 3), np.float32), 0)
+    with jax.enable_x64(True):
+        found = jax.jit(lambda i: draw(row_offset=i))(2**33 + 5)
+    np.testing.assert_array_equal(found, draw(row_offset=2**33 + 5))
+
+
+def test_mapped_offsets_say_where_their_rows_begin():
+    x, rows = np.zeros((3, 2, 3), np.float32), np.array([0, 10, 4])
+    draw = jax.vmap(lambda x, i: fj.sample(x, 0, num_samples=9, row_offset=i))
+    expected = [fg.sample(y, num_samples=9, rng=0, row_offset=i) for y, i in zip(x, rows)]
+    np.testing.assert_array_equal(draw(x, rows), expected)
+    samples = np.array([2, 0, 7])  # rows follow each other, as where nothing but x is mapped
+    draw = jax.vmap(lambda x, i: fj.sample(x, 0, num_samples=9, sample_offset=i))
+    for i, found in enumerate(draw(x, samples)):
+        options = {"row_offset": 2 * i, "sample_offset": samples[i], "rng": 0}
+        np.testing.assert_array_equal(found, fg.sample(x[i], num_samples=9, **options))
