@@ -13,7 +13,7 @@ from fastgrad.dithering.criterion import Criterion
 from fastgrad.dithering.first_palette import palettes
 from fastgrad.dithering.optimiser.annealing import Annealing, anneal, schedule
 from fastgrad.dithering.optimiser.compensation import Steering, compensated
-from fastgrad.dithering.optimiser.diffusion import begin, diffuse
+from fastgrad.dithering.optimiser.diffusion import FEW, begin, diffuse
 from fastgrad.dithering.optimiser.learning import fitted
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.palette import Fit, Sample, spacing
@@ -31,7 +31,6 @@ __all__ = ["SEEN", "TILE", "Run"]
 
 SETTLED = 2e-4  # share of pixels: when fewer move in a sweep, there is no other
 SETTLINGS = 8  # times that entries of the palette change places, at most
-FEW = 16  # colours of a fixed palette: with more, single moves are small
 STEERED = 16  # sweeps of a steered search, at most
 SEEN = 1 << 15  # pixels that tell how the colours depend on each other,
 TILE = 16  # in tiles of so many rows and columns
@@ -100,7 +99,7 @@ class Run:
         self._target: BlurredError | None = None  # what the last sweeps lower instead
         self.history = []
         self._fit: Fit | None = None
-        self._gap, self._taken, self._value = np.zeros(()), 0.0, float("nan")
+        self._kept, self._taken, self._value = {}, 0.0, float("nan")
         self._picture: ByteArray | None = None
         self._whole = True  # the palette is learned on all pixels
         plan = pace.plan
@@ -218,7 +217,8 @@ class Run:
 
     def _begin_with(self, colors):
         """Take a palette to begin with; its spacing says what `flicker` is a share of."""
-        self.colors, self._gap = colors, self._flicker * spacing(colors)
+        self.colors, gap = colors, self._flicker * spacing(colors)
+        self._kept = {"previous": self.problem.previous, "gap": gap}
 
     def _rounded(self, colors):
         """Return colours in sRGB."""
@@ -230,13 +230,12 @@ class Run:
         colors = self.colors if colors is None else colors
         if isinstance(self.loss, PrintedError):  # what is pinned is seen beside the rest
             return self.problem.pinned(diffused(self.loss, colors))
-        return begin(self.loss, colors, previous=self.problem.previous, gap=self._gap)
+        return begin(self.loss, colors, given=self.problem.fixed is not None, **self._kept)
 
     def _searched(self, indices, colors):
         """Return the search that changes a picture in place."""
-        kept = {"previous": self.problem.previous, "gap": self._gap}
         loss = self.loss if self._target is None else self._target
-        return searching(loss, indices, colors, **kept)
+        return searching(loss, indices, colors, **self._kept)
 
     def _error(self, search):
         """Return the loss of a search's picture, whatever it lowers."""
@@ -264,16 +263,16 @@ class Run:
     @property
     def _steers(self):
         """Whether a search is steered: where a few fixed colours are all there is to be true by."""
-        problem = self.problem
-        few = problem.fixed is not None and len(problem.fixed) <= FEW
-        return few and problem.previous is None and self.loss.nu == 0
+        fixed, previous = self.problem.fixed, self.problem.previous
+        few = fixed is not None and len(fixed) <= FEW  # else moves are small
+        return few and previous is None and self.loss.nu == 0
 
     @property
     def _steering(self):
         """Sweeps before a search is steered, those that are, and those after."""
         count, more = self._sweeps, 2 if len(self.loss.planes) == 1 else 1  # greys take less time
         steps = min(more * (count + count // 3), STEERED)
-        return (2 if count > 2 else 1), steps, max(1, 2 * count // 3)
+        return (more if count > 2 else 1), steps, max(1, 2 * count // 3)
 
     def _sweeping(self, search, count):
         """Search until hardly a pixel moves."""

@@ -192,7 +192,7 @@ class ThriftyRun(Run):
         """Return the search that changes a picture in place."""
         weights = self.problem.weights
         hidden = None if weights is None else weights == 0
-        own = {"previous": self.problem.previous, "gap": self._gap, "hidden": hidden}
+        own = {**self._kept, "hidden": hidden}
         return RatedSearch(self.loss, indices, colors, rate, **own)
 
     def _present_fit(self) -> Fit | None:

@@ -7,7 +7,7 @@ from dithering_problems import WEIGHTED, problem, some_weights
 from numba import get_num_threads, set_num_threads
 
 from fastgrad.dithering import BlurredError
-from fastgrad.dithering.optimiser.diffusion import LIMIT, begin, diffuse
+from fastgrad.dithering.optimiser.diffusion import FEW, LIMIT, WIDE_LIMIT, begin, diffuse
 from fastgrad.kernels.dithering.optimiser.diffusion import BAND
 
 
@@ -18,9 +18,12 @@ def test_against_a_loop_over_pixels(shape, colors, weighted):
     image, _, colours = problem(2, *shape, colors)
     weights = some_weights(*shape) if weighted else None
     loss = BlurredError(image, weights=weights)
-    expected = reference.diffused(image, colours, loss.weights, BAND, LIMIT)
     counting = loss.weights > 0
-    np.testing.assert_array_equal(diffuse(loss, colours)[counting], expected[counting])
+    for given in (False, True):
+        limit = WIDE_LIMIT if given and colors <= FEW else LIMIT
+        expected = reference.diffused(image, colours, loss.weights, BAND, limit)
+        made = diffuse(loss, colours, given=given)
+        np.testing.assert_array_equal(made[counting], expected[counting])
 
 
 def test_the_picture_before_stays_where_it_will_do():
@@ -42,6 +45,17 @@ def test_tones_are_kept(tone):
     loss = BlurredError(np.full((3 * BAND, 300, 1), tone, np.float32))
     mean = diffuse(loss, [[0.0], [1.0]]).mean()
     assert mean == pytest.approx(tone, abs=1 / BAND)  # what is lost at the end of a band
+
+
+def test_mixtures_of_inks_that_lie_askew_are_true():
+    inks = np.array([[0.0, 0, 0], [1, 0, 0], [0.53, 0.05, 0.3], [0.06, 0.18, 0.05]])  # yellow, red
+    shares = np.array([0.45, 0.35, 0.1, 0.1])
+    loss = BlurredError(np.tile(shares @ inks, (BAND, 200, 1)))
+    off = [
+        np.abs(inks[diffuse(loss, inks, given=given)].mean(axis=(0, 1)) - shares @ inks).max()
+        for given in (False, True)
+    ]
+    assert off[1] < 0.01 < off[0]
 
 
 def test_what_no_colour_can_show_is_not_handed_on_for_long():
