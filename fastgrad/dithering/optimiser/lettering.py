@@ -8,7 +8,7 @@ get it where it covers half of a pixel or more, and what is left beside them is 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,14 +21,36 @@ __all__ = ["pieces", "written"]
 WIDE = 9  # pixels across: the ground is seen on both sides of a stroke that is thinner
 CONTRAST = 64  # of 255, least between ink and ground
 FAINT = 0.06  # cover of a pixel that is ground
-FULL, MOSTLY = 0.85, 0.5  # cover of a pixel that is ink, and the share of strokes that is
-EXACT = 0.01  # share of strokes that is the very ink, with ground around
-LEAST = 12  # pixels of a piece of text
+FULL = 0.85  # cover of a pixel that is ink
 BOLD = 4  # pixels across: what holds such a square is no stroke
 SEEDS = 4  # pixels of the very ink amid ground, in all
 REACH = 48  # pixels around one of the very ink in which its text is
+UPRIGHT = 9, 3  # rows and columns around a part of a stroke that the whole may fill
 RING = ((-4, 0), (-3, 3), (0, 4), (3, 3), (4, 0), (3, -3), (0, -4), (-3, -3), (-5, 2), (5, -2))
 RING += ((2, 5), (-2, -5))  # where the ground of a pixel is looked for
+
+
+class Kind(NamedTuple):
+    """Limits to what a piece of text has: its pixels, and shares of them.
+
+    Attributes
+    ----------
+    size : int
+        Pixels at least.
+    full : float
+        Share of those that are ink, at least.
+    exact, most : float
+        Share of those that are the very ink: with ground around, at least; and at most.
+    """
+
+    size: int
+    full: float
+    exact: float
+    most: float
+
+
+CRISP = Kind(12, 0.5, 0.01, 1.0)
+SOFT = Kind(40, 0.45, 0.04, 0.2)  # hardly a pixel is filled, but of pictures' lines fewer yet
 
 
 def written(
@@ -94,19 +116,12 @@ def _write(
     ground = _over(np.minimum, _over(np.maximum, off, WIDE, WIDE), WIDE, WIDE)
     clear = ground >= CONTRAST
     half = clear & (2 * off.astype(np.int16) <= ground)
-    thin = half & ~_bold(half)
-    areas, count = pieces(_over(np.maximum, thin, 3, 7))
-    if not count:
-        return
-    areas = np.where(thin, areas, 0)
-    cover = 1 - off / np.maximum(ground, 1)
-    size, full, exact, seen = (
-        np.bincount(areas[of], minlength=count + 1)
-        for of in (thin, thin & (cover > FULL), thin & (off == 0), thin & seeds)
-    )
-    text = (size >= LEAST) & (full >= MOSTLY * size) & (seen >= EXACT * size)
-    text &= 2 * seen > exact  # else it is the ground that is seen between the letters
-    strokes = thin & text[areas] & (labels == FREE)
+    thin, cover = half & ~_bold(half), 1 - off / np.maximum(ground, 1)
+    marks = cover > FULL, off == 0, seeds
+    # Faint lines of a picture touch its letters, so only what is next to ink is looked at.
+    core = thin & _over(np.maximum, thin & marks[0], 3, 3)
+    found = _over(np.maximum, _text(core, *marks, SOFT), *UPRIGHT) | _text(thin, *marks, CRISP)
+    strokes = thin & found & (labels == FREE)
     if not strokes.any():
         return
     labels[strokes] = entry
@@ -124,6 +139,27 @@ def _write(
     paper = others.max(axis=0, initial=FREE)
     settled = ((others == paper) & (paper != FREE)).sum(axis=0) >= len(RING) / 4
     labels[tuple(edges[:, settled])] = paper[settled]
+
+
+def _text(
+    mask: npt.NDArray[np.bool_],
+    full: npt.NDArray[np.bool_],
+    exact: npt.NDArray[np.bool_],
+    seeds: npt.NDArray[np.bool_],
+    kind: Kind,
+) -> npt.NDArray[np.bool_]:
+    """Return the pixels of a mask that are in pieces of text of a kind."""
+    areas, count = pieces(_over(np.maximum, mask, 3, 7))
+    areas = np.where(mask, areas, 0)
+    size, ink, very, seen = (
+        np.bincount(areas[mask & of], minlength=count + 1)
+        for of in (mask, full, exact, exact & seeds)
+    )
+    text = (size >= kind.size) & (ink >= kind.full * size)
+    text &= (seen >= kind.exact * size) & (very <= kind.most * size)
+    text &= 2 * seen > very  # else it is the ground that is seen between the letters
+    text[0] = False
+    return text[areas]
 
 
 def _over(pick: np.ufunc, x: Array, rows: int, columns: int) -> Array:

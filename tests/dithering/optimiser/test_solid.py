@@ -69,19 +69,19 @@ def test_listed_colours_become_their_entries():
     np.testing.assert_array_equal(result.indices[:5], labels[:5])
 
 
-def lettering(size=12, ink=(0, 0, 0), paper=None):
+def lettering(size=12, ink=(0, 0, 0), paper=None, at=(6, 22), grown=1):
     """Return a photograph with text on it as Pillow draws it, and the mask of its lines."""
     Image = pytest.importorskip("PIL.Image")
     from PIL import ImageDraw, ImageFont
 
-    picture = PHOTO.copy()
+    picture = PHOTO.repeat(grown, 0).repeat(grown, 1)
     mask = np.zeros(picture.shape[:2], bool)
-    mask[20:40, 4:92] = True
+    mask[20 * grown : 40 * grown, 4 * grown : 92 * grown] = True
     if paper is not None:
         picture[mask] = paper
     image = Image.fromarray(picture)
     font = ImageFont.load_default(size)
-    ImageDraw.Draw(image).text((6, 22), "Wind 12 km/h", fill=ink, font=font)
+    ImageDraw.Draw(image).text(at, "Wind 12 km/h", fill=ink, font=font)
     return np.asarray(image), mask
 
 
@@ -133,6 +133,20 @@ def test_text_without_a_mask_is_solid_and_has_no_fringes(name, ink, paper):
     else:
         strange = mask & ~text & (result.indices != calls.index(paper))
         assert np.count_nonzero(strange) == 0
+
+
+@pytest.mark.parametrize("ink", [BLACK, WHITE])
+def test_thin_text_on_a_busy_photograph_is_solid(ink):
+    drawn, mask = lettering(size=48, ink=WHITE, paper=BLACK, at=(26, 86), grown=4)
+    cover = (mask * (drawn[..., 0] / 255)).reshape(64, 4, 96, 4).mean(axis=(1, 3))[..., None]
+    assert 0.02 < np.mean(cover[cover > 0.5] == 1) < 0.2  # strokes lie between pixels
+    noise = np.random.default_rng(0).normal(size=PHOTO.shape[:2]) * 90
+    ground = np.clip(PHOTO + ndimage.gaussian_filter(noise, 1)[..., None], 70, 190)
+    picture = np.rint(cover * ink + (1 - cover) * ground).astype(np.uint8)
+    labels, _ = lettered(picture, None, INKS, solid=True)
+    text = labels == INKS.tolist().index(list(ink))
+    assert text[cover[..., 0] > 0.6].mean() > 0.95
+    assert not text[ndimage.maximum_filter(cover[..., 0], (15, 9)) == 0].any()
 
 
 def test_what_is_no_text_stays_a_photograph():
