@@ -112,12 +112,13 @@ def _write(
     entry: int,
 ) -> None:
     """Change a part of a picture and of its labels, for one ink."""
-    off = (np.maximum(rgb, ink) - np.minimum(rgb, ink)).max(axis=2)
+    apart = np.maximum(rgb, ink) - np.minimum(rgb, ink)
+    off = np.maximum(np.maximum(apart[..., 0], apart[..., 1]), apart[..., 2])
     ground = _over(np.minimum, _over(np.maximum, off, WIDE, WIDE), WIDE, WIDE)
     clear = ground >= CONTRAST
     half = clear & (2 * off.astype(np.int16) <= ground)
-    thin, cover = half & ~_bold(half), 1 - off / np.maximum(ground, 1)
-    marks = cover > FULL, off == 0, seeds
+    thin = half & ~_bold(half)
+    marks = off < np.float32(1 - FULL) * ground, off == 0, seeds
     # Faint lines of a picture touch its letters, so only what is next to ink is looked at.
     core = thin & _over(np.maximum, thin & marks[0], 3, 3)
     found = _over(np.maximum, _text(core, *marks, SOFT), *UPRIGHT) | _text(thin, *marks, CRISP)
@@ -133,7 +134,8 @@ def _write(
     colors = np.where(inside[..., None], rgb[y, x].astype(np.float32), np.nan)
     known = inside.any(axis=0)
     edges, around, colors = edges[:, known], around[:, known], colors[:, known]
-    soft = cover[tuple(edges)] > FAINT
+    y, x = edges
+    soft = off[y, x] < np.float32(1 - FAINT) * ground[y, x]
     rgb[tuple(edges[:, soft])] = np.rint(np.nanmedian(colors[:, soft], axis=0))
     others = np.where(around == entry, FREE, around)
     paper = others.max(axis=0, initial=FREE)

@@ -159,7 +159,8 @@ def lettered(
         barred |= _mask(given, found.shape, name)
     made, shown = written(rgb, np.where(barred, BARRED, found), wanted[first], np.array(entries))
     made = np.where(barred, found, made).astype(np.int16)
-    changed = (shown != rgb).any(axis=2)
+    other = shown != rgb
+    changed = other[..., 0] | other[..., 1] | other[..., 2]
     if changed.any():
         image = image.copy() if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
         image[changed] = shown[changed] / (1 if image.dtype == np.uint8 else 255)
