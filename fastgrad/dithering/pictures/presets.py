@@ -241,8 +241,8 @@ def find(name: str | Preset) -> Preset:
 def measured(given: str | os.PathLike[str] | Mapping[str, Any]) -> Preset:
     """Return a preset of a panel or a printer whose patches have been measured.
 
-    ``fastgrad palette --patches chart.png`` writes the patches, and a file to fill in. That is a
-    JSON object with
+    ``fastgrad palette --patches chart.png --form panel.json`` writes the patches, and the file to
+    fill in. That is a JSON object with
 
     - ``"patches"``, a list of an object for each colour: its ``"device"`` is what the driver
       expects in a file, such as ``"#ff0000"``; ``"measured"`` are three numbers, or a list of
