@@ -333,6 +333,7 @@ def dither(
                 weights=given.weights,
                 previous=given.previous,
                 settled=given.settled,
+                fitted=given.fit != "none",
                 dot_gain=gain,
             )
             how = {"flicker": flicker, "rng": rng, "callback": call}

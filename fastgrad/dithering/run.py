@@ -230,7 +230,7 @@ class Run:
         colors = self.colors if colors is None else colors
         if isinstance(self.loss, PrintedError):  # what is pinned is seen beside the rest
             return self.problem.pinned(diffused(self.loss, colors))
-        return begin(self.loss, colors, given=self.problem.fixed is not None, **self._kept)
+        return begin(self.loss, colors, fitted=self.problem.fitted, **self._kept)
 
     def _searched(self, indices, colors):
         """Return the search that changes a picture in place."""

@@ -15,12 +15,12 @@ __all__ = ["SPAN", "WIDE", "begin", "diffuse", "diffuse_rows", "limits_of"]
 WIDE = 8192  # columns beyond which a picture is worked on in parts
 SPAN = 512  # columns of such a picture between which no error passes, as none does between bands
 LIMIT = 0.5  # share of a channel's range that an error handed on may have,
-WIDE_LIMIT = 8.0  # and amid few colours that are given: they lie anywhere, and an error goes far
-FEW = 16  # colours, before the one is nearest that makes up for it
+WIDE_LIMIT = 8.0  # and where a picture is fitted to few colours: mixtures of them may have that
+FEW = 16  # colours
 AROUND = 2.0  # pixels over which two pictures are compared
 
 
-def diffuse(loss: BlurredError, palette: ArrayLike, *, given: bool = False) -> ByteArray:
+def diffuse(loss: BlurredError, palette: ArrayLike, *, fitted: bool = False) -> ByteArray:
     """Dither by error diffusion, in the space of a loss.
 
     Rows are scanned in alternating directions. No errors pass from one band of 128 rows to the
@@ -33,8 +33,8 @@ def diffuse(loss: BlurredError, palette: ArrayLike, *, given: bool = False) -> B
         The loss, which holds the image and the weights of its pixels.
     palette : array_like, shape (K, channels)
         The colours in the space of the loss.
-    given : bool, optional
-        Whether the palette is given, not learned: see `limits_of`.
+    fitted : bool, optional
+        Whether the picture has been brought into the palette's range: see `limits_of`.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def diffuse(loss: BlurredError, palette: ArrayLike, *, given: bool = False) -> B
     """
     palette = np.asarray(palette, loss.dtype)
     indices = np.empty(loss.shape, np.uint8)
-    colours = in_vectors(palette), limits_of(palette, given=given)
+    colours = in_vectors(palette), limits_of(palette, fitted=fitted)
     diffuse_rows(indices, loss.planes, loss.weights, colours, loss.shape[1])
     return indices
 
@@ -116,14 +116,14 @@ def diffuse_rows(
     labels[:] = found.reshape(bands * kernels.BAND, -1)[:rows, :columns]
 
 
-def limits_of(palette: FloatArray, *, given: bool = False) -> FloatArray:
+def limits_of(palette: FloatArray, *, fitted: bool = False) -> FloatArray:
     """Return the greatest errors that are handed on, for each channel of a palette.
 
-    A learned palette lies around the picture's colours, and errors beyond the limit are those that
-    nothing can make up for. Few colours that are given, such as inks, may lie in such a way that
-    the errors of mixtures are larger than that: cut off, they would leave a cast.
+    Errors beyond the limit are mostly those that nothing can make up for. A picture that has been
+    fitted to few colours, such as inks, has none of these. But mixtures may have as large ones,
+    since inks lie anywhere: cut off, they would leave a cast.
     """
-    limit = WIDE_LIMIT if given and len(palette) <= FEW else LIMIT
+    limit = WIDE_LIMIT if fitted and len(palette) <= FEW else LIMIT
     return palette.dtype.type(limit) * np.ptp(palette, axis=0)
 
 
@@ -131,7 +131,7 @@ def begin(
     loss: BlurredError,
     palette: ArrayLike,
     *,
-    given: bool = False,
+    fitted: bool = False,
     previous: ByteArray | None = None,
     gap: ArrayLike = 0.0,
 ) -> ByteArray:
@@ -139,7 +139,7 @@ def begin(
 
     Parameters
     ----------
-    loss, palette, given
+    loss, palette, fitted
         As in `diffuse`, which makes the new picture.
     previous : array of uint8, shape (height, width), optional
         The previous frame's indices.
@@ -161,7 +161,7 @@ def begin(
     >>> begin(loss, [[0.0], [1.0], [1.0]], previous=white)[::29, 0]
     array([1, 1], dtype=uint8)
     """
-    fresh = diffuse(loss, palette, given=given)
+    fresh = diffuse(loss, palette, fitted=fitted)
     if previous is None:
         return fresh
     kept, new = (_around(loss, indices, palette) for indices in (previous, fresh))

@@ -39,6 +39,8 @@ class Problem:
         Options of `fastgrad.dither`.
     settled : array of int16, shape (height, width), optional
         Indices of pixels that have them already, of a fixed palette; -1 elsewhere.
+    fitted : bool, optional
+        Whether the picture has been brought into the range of a fixed palette.
     dot_gain : DotGain, optional
         What is seen of the dots of a printer, which has a fixed palette of two colours.
 
@@ -59,6 +61,8 @@ class Problem:
         The palette in sRGB, if it need not be learned.
     locked : array of float32, shape (L, channels)
         The colours in linear light with which a learned palette begins.
+    fitted : bool
+        Whether mixtures of the palette's colours have the colours of the picture.
     pins : flat.Pins or None
         The pixels whose index is settled before the work begins.
     weights : array of float32, shape (height, width), or None
@@ -81,6 +85,7 @@ class Problem:
     locked: FloatArray
     weights: FloatArray | None
     previous: ByteArray | None
+    fitted: bool
     pins: flat.Pins | None
 
     def __init__(
@@ -94,6 +99,7 @@ class Problem:
         weights: ArrayLike | None = None,
         previous: object = None,
         settled: Labels | None = None,
+        fitted: bool = False,
         dot_gain: DotGain | None = None,
     ) -> None:
         self.image = pixels = _picture(image)
@@ -102,7 +108,7 @@ class Problem:
         if dot_gain is not None and viewing.space not in LIGHT:
             known = " or ".join(map(repr, LIGHT))
             raise ValueError(f"space must be {known} with dot_gain, got {viewing.space!r}")
-        self._gain = dot_gain
+        self._gain, self.fitted = dot_gain, fitted
         self.weights = None if weights is None else check_weights(weights, size).astype(np.float32)
         self.previous = None if previous is None else _indices(previous, size, self.colors)
 

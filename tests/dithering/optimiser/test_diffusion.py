@@ -19,10 +19,10 @@ def test_against_a_loop_over_pixels(shape, colors, weighted):
     weights = some_weights(*shape) if weighted else None
     loss = BlurredError(image, weights=weights)
     counting = loss.weights > 0
-    for given in (False, True):
-        limit = WIDE_LIMIT if given and colors <= FEW else LIMIT
+    for fitted in (False, True):
+        limit = WIDE_LIMIT if fitted and colors <= FEW else LIMIT
         expected = reference.diffused(image, colours, loss.weights, BAND, limit)
-        made = diffuse(loss, colours, given=given)
+        made = diffuse(loss, colours, fitted=fitted)
         np.testing.assert_array_equal(made[counting], expected[counting])
 
 
@@ -52,8 +52,8 @@ def test_mixtures_of_inks_that_lie_askew_are_true():
     shares = np.array([0.45, 0.35, 0.1, 0.1])
     loss = BlurredError(np.tile(shares @ inks, (BAND, 200, 1)))
     off = [
-        np.abs(inks[diffuse(loss, inks, given=given)].mean(axis=(0, 1)) - shares @ inks).max()
-        for given in (False, True)
+        np.abs(inks[diffuse(loss, inks, fitted=fitted)].mean(axis=(0, 1)) - shares @ inks).max()
+        for fitted in (False, True)
     ]
     assert off[1] < 0.01 < off[0]
 
