@@ -80,6 +80,8 @@ def block(function=None, **options) -> Any:
     """Compile the serial work on one block of rows, called from kernels."""
     if function is None:
         return functools.partial(block, **options)
+    # Said, or it would be put into its callers where the first one that asks for it is `inline`.
+    options["forceinline"] = False
     return kept(numba.njit(**options, **PART, **OPTIONS)(named(function)))
 
 

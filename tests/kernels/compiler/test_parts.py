@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from fastgrad.kernels.compiler import cache, jit, parts
+from fastgrad.kernels.tiles.memory import flattened, zeros
 
 
 @jit.inline
@@ -66,6 +67,45 @@ def test_python_cannot_call_a_part():
         _half(1.0)
     with pytest.raises(TypeError):
         _halve(np.ones(4))
+
+
+@jit.block
+def _without_last(n):
+    """Make an array of which all but the last is returned."""
+    x = zeros(n)
+    return x[:-1]
+
+
+@jit.block
+def _count(x):
+    """Count zeros, by views of x that nobody else has."""
+    count = 0
+    for i in range(x.size):
+        y = flattened(x)[i:]
+        count += y[0] == 0.0
+    return count
+
+
+@jit.inline
+def _count_inside(x):
+    return _count(x)
+
+
+@jit.standalone
+def _made_and_counted(n):
+    return _count_inside(_without_last(n))
+
+
+def code(part):
+    """Return the only overload of a part, as LLVM has it."""
+    (overload,) = part.overloads.values()
+    return overload.library._final_module.get_function(overload.fndesc.llvm_func_name)
+
+
+def test_blocks_stay_apart_where_what_calls_them_does_not():
+    assert _made_and_counted(5) == 4
+    assert b"alwaysinline" in set(code(_count_inside).attributes)
+    assert b"alwaysinline" not in set(code(_count).attributes)
 
 
 # -- on disk -----------------------------------------------------------------------------------
