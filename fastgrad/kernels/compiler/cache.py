@@ -17,6 +17,7 @@ from numba.core.caching import FunctionCache, NullCache
 from fastgrad.kernels.compiler import blas, interrupts
 from fastgrad.kernels.compiler.cache_files import Files
 from fastgrad.kernels.compiler.prebuilt import Prebuilt
+from fastgrad.kernels.compiler.registries import refreshed_where_new
 
 ROOT = pathlib.Path(__file__).parents[1]  # the folder of all kernels
 IMPORT = re.compile(r"^from fastgrad([.\w]*) import (\([^)]*\)|.*)", re.MULTILINE)
@@ -211,8 +212,8 @@ def cached(dispatcher, mark=None):
         release = functools.partial(contextlib.closing, cache)
 
     def compile_and_release(signature):
-        with release(), _without_collector():
-            blas.take_for_granted()
+        blas.take_for_granted()
+        with release(), _without_collector(), refreshed_where_new(dispatcher):
             return compile_(signature)
 
     dispatcher.compile = interrupts.held()(compile_and_release)
