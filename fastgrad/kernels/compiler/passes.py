@@ -4,16 +4,22 @@ Numba asks of every function whether it has closures, blocks of `with`, loops to
 to put in place; and of every pass, how long it took and whether it kept to the rules.
 """
 
-from numba.core import compiler
+import operator
+
+import numpy as np
+from numba.core import compiler, ir, types
 from numba.core import untyped_passes as untyped
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
-from numba.core.compiler_machinery import PassManager
+from numba.core.compiler_machinery import FunctionPass, PassManager, register_pass
 from numba.core.typed_passes import (
     AnnotateTypes,
     DumpParforDiagnostics,
     NativeLowering,
+    NopythonRewrites,
     NoPythonSupportedFeatureValidation,
 )
+from numba.cpython.builtins import do_minmax
+from numba.extending import intrinsic
 
 UNUSED = {
     untyped.WithLifting,
@@ -37,6 +43,83 @@ class _Passes(PassManager):
         one.analysis = self._analysis
         for step in (one.run_initialization, one.run_pass, one.run_finalizer):
             step(state)
+
+
+def _extreme(comparison):
+    """Return what compares two numbers as Python's `max` or `min`, in compiled code only."""
+
+    @intrinsic
+    def extreme(typingctx, a, b):
+        if not all(isinstance(kind, (types.Number, types.Boolean)) for kind in (a, b)):
+            return None
+
+        def codegen(context, builder, signature, args):
+            return do_minmax(context, builder, signature.args, args, comparison)
+
+        return typingctx.unify_types(a, b)(a, b), codegen
+
+    return extreme
+
+
+# What gives a view of an array, or of what holds it, and makes none.
+VIEWS = {"getitem", "static_getitem", "getattr", "build_tuple", "exhaust_iter", "cast", "phi"}
+EXTREMES = {"max": (max, _extreme(operator.gt)), "min": (min, _extreme(operator.lt))}
+
+
+@register_pass(mutates_CFG=False, analysis_only=False)
+class _Extremes(FunctionPass):
+    """Lets `max` and `min` of two numbers be a comparison.
+
+    Numba compiles a function of its own for each pair of types, to machine code and in every
+    process, and a kernel has several.
+    """
+
+    _name = "fastgrad_extremes"
+
+    def __init__(self):
+        super().__init__()
+
+    def run_pass(self, state):
+        """Put what is shorter in place of the functions."""
+        loaded, copied, pairs = {}, {}, set()
+        for block in state.func_ir.blocks.values():
+            for assignment in block.find_insts(ir.Assign):
+                value = assignment.value
+                if isinstance(value, ir.Global) and value.name in EXTREMES:
+                    loaded[assignment.target.name] = value
+                elif isinstance(value, ir.Expr) and value.op == "call" and len(value.args) == 2:
+                    pairs.add(value.func.name)
+                elif isinstance(value, ir.Var):  # from block to block
+                    copied[assignment.target.name] = value.name
+        for name in {copied.get(name, name) for name in pairs} & loaded.keys():
+            function, shorter = EXTREMES[loaded[name].name]
+            if loaded[name].value is function:
+                loaded[name].value = shorter
+        return True
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _Rewrites(NopythonRewrites):
+    """Puts one loop in place of operations on whole arrays, where there are any."""
+
+    _name = "fastgrad_rewrites"
+
+    def run_pass(self, state):
+        """Look for such operations, and do as Numba does if there is one."""
+        typemap, blocks = state.typemap, state.func_ir.blocks.values()
+
+        def computed(assignment):
+            value = assignment.value
+            if not isinstance(value, ir.Expr) or value.op in VIEWS:
+                return False
+            if not isinstance(typemap[assignment.target.name], types.Array):
+                return False
+            if value.op != "call":
+                return True
+            return isinstance(getattr(typemap[value.func.name], "typing_key", None), np.ufunc)
+
+        found = any(computed(one) for block in blocks for one in block.find_insts(ir.Assign))
+        return found and super().run_pass(state)
 
 
 class Flags(compiler.Flags):
@@ -68,8 +151,11 @@ class LeanCompiler(CompilerBase):
     def define_pipelines(self):
         """Return the passes."""
         manager = _Passes("fastgrad")
+        ours = {NativeLowering: self.lowering, NopythonRewrites: _Rewrites}
         for kind, text in DefaultPassBuilder.define_nopython_pipeline(self.state).passes:
             if kind not in UNUSED:
-                manager.add_pass(self.lowering if kind is NativeLowering else kind, text)
+                manager.add_pass(ours.get(kind, kind), text)
+            if kind is untyped.IRProcessing:
+                manager.add_pass(_Extremes, "comparisons of two numbers")
         manager.finalize()
         return [manager]

@@ -6,6 +6,7 @@ the same type counts as a vector of equal entries; comparisons give masks for `w
 """
 
 import operator
+from typing import ClassVar
 
 from llvmlite import ir
 from numba import types
@@ -93,6 +94,9 @@ def _operation(function, returns, emit):
 
     @infer_global(function)
     class Operation(AbstractTemplate):
+        # Looked at before all that Numba has for any target.
+        metadata: ClassVar[dict[str, str]] = {"target": "cpu"}
+
         def generic(self, args, kws):
             vector = common(*args)
             return vector and signature(returns or vector, *(vector for _ in args))
