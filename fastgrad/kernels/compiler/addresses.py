@@ -12,6 +12,7 @@ from typing import Any
 from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
+from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
 
 WORD = ir.IntType(64)
@@ -22,13 +23,22 @@ def instruction(function: Callable[..., Any]) -> Any:
     return intrinsic(function)
 
 
-@instruction
+VIEWING: set[Any] = {"array.reshape"}
+
+
+def viewing(function: Callable[..., Any]) -> Any:
+    """Do as `instruction`, and remember that what it returns is a view of what it is given."""
+    made = instruction(function)
+    VIEWING.add(made)
+    return made
+
+
+@viewing
 def read_only(typingctx, array):
     """Return an array as kernels take what they only read."""
 
     def codegen(context, builder, signature, args):
-        context.nrt.incref(builder, signature.args[0], args[0])
-        return args[0]
+        return impl_ret_borrowed(context, builder, signature.return_type, args[0])
 
     return array.copy(readonly=True)(array), codegen
 

@@ -37,9 +37,6 @@ OPTIONS = {"error_model": "numpy", "nogil": True}
 CALLED = OPTIONS | {"no_cfunc_wrapper": True}
 PART = {"pipeline_class": PartCompiler, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 PARALLEL_WORK = 1 << 15  # below so many elements, waking threads costs more than it saves
-# What makes no array need not count references to those that it is given: each count is atomic, and
-# costs as much as a small loop.
-BORROWED = {"_nrt": False}
 CHUNKS_PER_THREAD = 4
 MAX_CHUNKS = 512
 

@@ -30,8 +30,9 @@ from numba.core.typed_passes import NativeLowering
 from numba.core.types import Dispatcher
 
 from fastgrad.kernels.compiler import cache
+from fastgrad.kernels.compiler.addresses import VIEWING
 from fastgrad.kernels.compiler.cache_files import digest
-from fastgrad.kernels.compiler.passes import LeanCompiler
+from fastgrad.kernels.compiler.passes import VIEWS, LeanCompiler
 
 _PROCESS = uuid.uuid4().hex[:12]
 
@@ -88,6 +89,37 @@ class _Lower(Lower):
         return super().lower_assign(ty, inst)
 
 
+def _only_borrows(state):
+    """Return whether no array is made or returned by a part: it need not count any then.
+
+    Whoever calls it holds those that it is given. Each count is atomic, and costs as much as a
+    small loop; and a sixth of all instructions that `fg.relax` is compiled from would be for that.
+    """
+    manager, typemap = state.targetctx.data_model_manager, state.typemap
+
+    def counted(kind):
+        return manager[kind].contains_nrt_meminfo()
+
+    def borrows(instruction):
+        if isinstance(instruction, (ir.SetItem, ir.StaticSetItem)):  # from one that may overlap
+            return not counted(typemap[instruction.value.name])
+        value = getattr(instruction, "value", None)
+        if not isinstance(instruction, ir.Assign) or not isinstance(value, ir.Expr):
+            return True
+        if not counted(typemap[instruction.target.name]):
+            return True
+        if value.op == "call":
+            return getattr(typemap[value.func.name], "typing_key", None) in VIEWING
+        if value.op == "getitem" and counted(typemap[value.index.name]):
+            return False
+        return value.op in VIEWS
+
+    blocks = state.func_ir.blocks.values()
+    return not counted(state.return_type) and all(
+        borrows(instruction) for block in blocks for instruction in block.body
+    )
+
+
 @register_pass(mutates_CFG=True, analysis_only=False)
 class _PartLowering(NativeLowering):
     """Lowers a part, and makes it known to its callers, without machine code."""
@@ -103,6 +135,7 @@ class _PartLowering(NativeLowering):
         flags, context = state.flags, state.targetctx
         state.library = _Unfinished(context.codegen(), state.func_id.func_qualname)
         flags.no_compile = True
+        context.enable_nrt = context.enable_nrt and not _only_borrows(state)
         try:
             super().run_pass(state)
         finally:

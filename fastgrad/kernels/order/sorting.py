@@ -13,7 +13,6 @@ Oracle: tests/order/test_sorting.py, `stable_order`.
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import (
-    BORROWED,
     block,
     chunk_range,
     inline,
@@ -46,7 +45,7 @@ def digit_width(n):
     return width
 
 
-@block(**BORROWED)
+@block
 def extremes(x):
     """Return the largest of x, the least that is not masked, and how many are not."""
     wide_vectors()
@@ -74,7 +73,7 @@ def extremes(x):
     return np.float64(most), np.float64(least), real
 
 
-@block(**BORROWED)
+@block
 def crowds(x, width, counts, most, least):
     """Return whether many of a sample of x share the upper of their digits."""
     size, sample = 1 << width, min(1 << (width - 1), SAMPLE)
@@ -93,7 +92,7 @@ def crowds(x, width, counts, most, least):
     return pairs * size > min(CROWDED, size // 16) * sample * sample
 
 
-@block(**BORROWED)
+@block
 def map_all(mapped, x, first, scale, last):
     """Set how far x is from the first, as an integer; masked values are the last."""
     wide_vectors()
@@ -102,7 +101,7 @@ def map_all(mapped, x, first, scale, last):
         mapped[i] = np.uint32(bits(where(t < last, t, last) + UNITS))
 
 
-@block(**BORROWED)
+@block
 def count_digits(mapped, width, counts):
     """Count the upper digits, and after them the lower ones."""
     size, shift = np.uint64(1) << np.uint64(width), np.uint64(width)
@@ -120,7 +119,7 @@ def count_digits(mapped, width, counts):
         before += count
 
 
-@block(**BORROWED)
+@block
 def sort_by_lower(mapped, width, counts, target):
     """Set target to upper digits, each above its index, in the order of the lower digits."""
     most, shift, up = np.uint64(counts.size - 1), np.uint64(width), np.uint64(32 - width)
@@ -131,7 +130,7 @@ def sort_by_lower(mapped, width, counts, target):
         target[place] = ((both >> shift) << up) | np.uint64(i)
 
 
-@block(**BORROWED)
+@block
 def sort_by_upper(source, width, counts, x, sign, s, words):
     """Put sign x into s, and indices into words, in the order of the upper digits."""
     up = np.uint64(32 - width)
@@ -152,7 +151,7 @@ def in_order(s, begin, end):
     return larger == 0
 
 
-@block(**BORROWED)
+@block
 def settle(s, words, exchanges):
     """Bring s, and words with it, into order, by insertion; return whether so few exchanges did."""
     wide_vectors()
@@ -172,7 +171,7 @@ def settle(s, words, exchanges):
     return True
 
 
-@block(**BORROWED)
+@block
 def sort_by_map(x, sign, s, words, spare, counts, most, least):
     """Bring x and its indices into order, into s and words; return whether it was short work."""
     n, width = x.size, digit_width(x.size)
@@ -189,7 +188,7 @@ def sort_by_map(x, sign, s, words, spare, counts, most, least):
     return True
 
 
-@block(**BORROWED)
+@block
 def order(x, sign, s, words, spare, counts):
     """Leave the indices of x in order in words: descending, or ascending where sign is -1.
 

@@ -16,7 +16,6 @@ Oracle: tests/support/reference_order.py, `projected` and `jacobian`.
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import (
-    BORROWED,
     block,
     chunk_range,
     inline,
@@ -38,7 +37,7 @@ from fastgrad.kernels.tiles.memory import empty
 REACH = 600.0  # exponentials of differences up to it, and products with sums of weights, are normal
 
 
-@block(**BORROWED)
+@block
 def below_first(s, real, scale):
     """s becomes (s - the first) scale; return what the first was."""
     wide_vectors()
@@ -48,7 +47,7 @@ def below_first(s, real, scale):
     return first
 
 
-@block(**BORROWED)
+@block
 def differences(e, s, real, task, k, scale):
     """e = s - w, or w - s for sorts."""
     wide_vectors()

@@ -11,7 +11,7 @@ Oracle: tests/order/test_sorting.py, `stable_order`.
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import BORROWED, block, inline
+from fastgrad.kernels.compiler.jit import block, inline
 from fastgrad.kernels.simd.intrinsics import bits, like
 
 FEW = 32  # words that are sorted by insertion
@@ -31,7 +31,7 @@ def key_of(x, i, sign):
     return ~np.uint64(0) if x[i] == like(-np.inf, x) else word
 
 
-@block(**BORROWED)
+@block
 def insert(words):
     """Sort a few words."""
     for i in range(1, words.size):
@@ -48,7 +48,7 @@ def passes_for(n):
     return (11, 3) if n >= MANY else (8, 4)
 
 
-@block(**BORROWED)
+@block
 def count_digits(words, counts):
     """Count the digits of all passes."""
     width, passes = passes_for(words.size)
@@ -70,7 +70,7 @@ def count_digits(words, counts):
             counts[np.uint64(3) * size + (word >> np.uint64(24))] += 1
 
 
-@block(**BORROWED)
+@block
 def sort_words(start, words, spare, counts):
     """Sort the words of `start`, which is words or spare, by their upper halves, into words."""
     n = start.size
@@ -100,7 +100,7 @@ def sort_words(start, words, spare, counts):
             words[i] = spare[i]
 
 
-@block(**BORROWED)
+@block
 def sort_run(x, sign, words, spare, counts):
     """Sort words of equal upper halves of keys by their lower halves."""
     n = words.size
@@ -114,7 +114,7 @@ def sort_run(x, sign, words, spare, counts):
         sort_words(start, words, spare, counts)
 
 
-@block(**BORROWED)
+@block
 def sort_by_bits(x, sign, words, spare, counts):
     """Leave the indices of x in order in words: descending, or ascending where sign is -1."""
     n = x.size

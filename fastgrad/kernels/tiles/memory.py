@@ -11,7 +11,7 @@ from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
-from fastgrad.kernels.compiler.addresses import instruction
+from fastgrad.kernels.compiler.addresses import instruction, viewing
 from fastgrad.kernels.simd.vectors import LINE
 
 WORD = ir.IntType(64)
@@ -106,7 +106,7 @@ def array_at(typingctx, address, shape, dtype):
     return kind(types.int64, shape, dtype), codegen
 
 
-@instruction
+@viewing
 def reshaped(typingctx, array, shape):
     """Return a contiguous array in another shape, which must be of as many entries."""
     if array.layout != "C":
@@ -122,7 +122,7 @@ def reshaped(typingctx, array, shape):
     return kind(array, shape), codegen
 
 
-@instruction
+@viewing
 def flattened(typingctx, array):
     """Return a contiguous array in one dimension: tiles of one shape then share an index."""
     if array.layout != "C":

@@ -5,6 +5,7 @@ import pathlib
 import numba
 import numpy as np
 import pytest
+from numba.core.runtime import _nrt_python, rtsys
 
 from fastgrad.kernels.compiler import cache, jit, parts
 from fastgrad.kernels.tiles.memory import flattened, zeros
@@ -106,6 +107,23 @@ def test_blocks_stay_apart_where_what_calls_them_does_not():
     assert _made_and_counted(5) == 4
     assert b"alwaysinline" in set(code(_count_inside).attributes)
     assert b"alwaysinline" not in set(code(_count).attributes)
+
+
+@pytest.fixture
+def counted():
+    """Let Numba count the arrays that are made and freed."""
+    _nrt_python.memsys_enable_stats()
+    yield rtsys.get_allocation_stats
+    _nrt_python.memsys_disable_stats()
+
+
+def test_parts_that_make_arrays_free_them_and_others_count_none(counted):
+    assert _made_and_counted(5) == 4
+    before = counted()
+    assert _made_and_counted(5) == 4
+    after = counted()
+    assert after.mi_alloc - before.mi_alloc == after.mi_free - before.mi_free == 1
+    assert "NRT_" not in str(code(_count))
 
 
 # -- on disk -----------------------------------------------------------------------------------

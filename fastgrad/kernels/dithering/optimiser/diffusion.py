@@ -5,7 +5,7 @@ Oracle: tests/support/reference_dithering.py, `diffused`.
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import BORROWED, block, chunk_range, inline, kernel
+from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel
 from fastgrad.kernels.simd.intrinsics import fma, like, where
 from fastgrad.kernels.simd.lanes import entry, first_of, least_of
 from fastgrad.kernels.simd.vectors import LANES, filled, load
@@ -15,7 +15,7 @@ BAND = 128  # rows between which no error passes: bands are worked on side by si
 AHEAD, BEHIND, BELOW = 7 / 16, 4 / 16, 5 / 16  # Floyd and Steinberg's, but for serpentines
 
 
-@inline(**BORROWED)
+@inline
 def nearest(palette, goal, channels):
     """Return the index of the colour nearest to a goal, and its squared distance.
 
@@ -36,7 +36,7 @@ def nearest(palette, goal, channels):
     return np.int64(entry(index, lane)) + lane, low
 
 
-@block(**BORROWED)
+@block
 def diffuse_band(labels, planes, weights, colours, top, bottom, goal, errors):
     """labels = the nearest colours in a band of rows, back and forth; colours is the kernel's."""
     palette, limits, channels = colours

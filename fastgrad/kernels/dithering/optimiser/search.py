@@ -8,7 +8,7 @@ Oracle: tests/dithering/optimiser/test_annealing.py, tests/support/reference_dit
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import BORROWED, block, chunk_range, inline, kernel, wide_vectors
+from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.simd.intrinsics import fma, like
 from fastgrad.kernels.simd.lanes import first_of, least_of
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
@@ -20,7 +20,7 @@ BOTH = 2  # turns
 AROUND = 2  # rows and columns around a pixel that moves in which others look again for a move
 
 
-@inline(**BORROWED)
+@inline
 def nearest_from(old, distance, near, goal, channels):
     """Return the colour nearest to a goal, and its squared distance; `old` has the given one.
 
@@ -45,7 +45,7 @@ def nearest_from(old, distance, near, goal, channels):
     return best, least
 
 
-@inline(**BORROWED)
+@inline
 def wake(awake, y, c):
     """Have the pixels around (y, c) visited; awake has a margin of AROUND."""
     for i in range(2 * AROUND + 1):
@@ -53,7 +53,7 @@ def wake(awake, y, c):
             awake[np.uint64(y + i), np.uint64(c + j)] = 1
 
 
-@inline(**BORROWED)
+@inline
 def give(labels, weights, field, palette, table, nu, y, c, new, channels):
     """Give pixel (y, c) the label `new` and keep the field, as long as channels, up to date."""
     row, column = np.uint64(y), np.uint64(c)
@@ -70,7 +70,7 @@ def give(labels, weights, field, palette, table, nu, y, c, new, channels):
         plane[np.uint64(y + side // 2), np.uint64(c + side // 2)] += nu * change
 
 
-@inline(**BORROWED)
+@inline
 def exchange(labels, weights, field, palette, table, nu, y, c, dy, dx, changes, channels):
     """Do what `give` does for a pixel and its neighbour, one after the other, in one pass.
 
@@ -106,14 +106,14 @@ def exchange(labels, weights, field, palette, table, nu, y, c, dy, dx, changes, 
         field[channel, there[0], there[1]] += nu * changes[count + channel]
 
 
-@block(**BORROWED)
+@block
 def relabel(labels, weights, field, palette, table, nu, y, c, new):
     """Do what `give` does, as a function of its own."""
     wide_vectors()
     give(labels, weights, field, palette, table, nu, y, c, new, field)
 
 
-@inline(**BORROWED)
+@inline
 def swap_gain(labels, weights, field, palette, table, own, y, c, dy, dx, channels):
     """Return half the change of the error if a pixel and its neighbour swap labels.
 
@@ -138,7 +138,7 @@ def swap_gain(labels, weights, field, palette, table, own, y, c, dy, dx, channel
     return fma(square, mean - shared + least, linear)
 
 
-@block(**BORROWED)
+@block
 def descend_tile(
     labels, awake, weights, kept, blurred, colours, corner, size, goal, changes, swaps
 ):
