@@ -63,6 +63,12 @@ class Ssimulacra2:
         sRGB values, uint8 or float in [0, 1]. With a side of less than 8 pixels it is continued to
         8 by its last row or column, as are pictures: the score is not defined for less.
 
+    Notes
+    -----
+    With a side of 224 pixels or less there are fewer than six scales, and as the authors' program
+    does, weights are then read one after the other, so that they fall on other maps: fine detail in
+    blue counts, which else has no weight.
+
     References
     ----------
     J. Sneyers, "SSIMULACRA 2 - Structural SIMilarity Unveiling Local And Compression Related
