@@ -217,8 +217,9 @@ class Run:
 
     def _begin_with(self, colors):
         """Take a palette to begin with; its spacing says what `flicker` is a share of."""
-        self.colors, gap = colors, self._flicker * spacing(colors)
-        self._kept = {"previous": self.problem.previous, "gap": gap}
+        self.colors, before = colors, self.problem.previous
+        if before is not None:
+            self._kept = {"previous": before, "gap": self._flicker * spacing(colors)}
 
     def _rounded(self, colors):
         """Return colours in sRGB."""
@@ -277,8 +278,7 @@ class Run:
     def _sweeping(self, search, count):
         """Search until hardly a pixel moves."""
         for _ in range(count):
-            # What follows the last sweep takes no longer than a sweep.
-            if self.pace.late("search", 2 * self._taken):
+            if self.pace.late("search", 2 * self._taken):  # what follows takes no longer than one
                 break
             moves = self._sweep(search, self._snapshot)
             if moves <= SETTLED * self.indices.size:

@@ -124,7 +124,9 @@ def spacing(palette: FloatArray) -> float:
     >>> spacing(np.array([[0.0, 0, 0], [0.5, 0, 0], [0.5, 0, 0]]))
     0.25
     """
-    distance = np.square(palette[:, None] - palette).sum(axis=-1)
+    distance = np.zeros((len(palette), len(palette)), palette.dtype)
+    for x in palette.T:
+        distance += np.square(x[:, None] - x)
     distance[distance == 0] = np.inf
     nearest = distance.min(axis=1)
     nearest = nearest[np.isfinite(nearest)]

@@ -41,14 +41,16 @@ def spare(
     needed = uses > 0
     needed[:kept] = True
     out = ~needed
-    wide = palette.astype(np.int16)
+    alike = np.ones((len(palette), len(palette)), bool)
+    for x in palette.astype(np.int16).T:
+        alike &= np.abs(x[:, None] - x) <= most
+    several = alike.sum(axis=1) > 1
     order = np.lexsort((-uses, np.arange(len(palette)) >= kept))
     taken = np.zeros(len(palette), bool)
     for k in order:
         if not needed[k]:
             continue
-        alike = taken & (np.abs(wide - wide[k]).max(axis=1) <= most)
-        out[k] = k >= kept and alike.any()
+        out[k] = k >= kept and several[k] and (taken & alike[k]).any()
         taken[k] = not out[k]
     return out
 

@@ -8,82 +8,92 @@ import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.simd.intrinsics import fma, like, where
+from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 from fastgrad.kernels.tiles.memory import empty
 
 BLOCKS = 4  # sums over the picture are taken per block of rows, whatever the number of threads
 
 
+@inline
+def apart(pixels, i, palette, k):
+    """Return the squared distances of 16 pixels, from i on, to colour k."""
+    channel = len(pixels) - 1
+    x = load(pixels, (channel, i)) - palette[channel, k]
+    total = x * x
+    while channel:
+        channel -= 1
+        x = load(pixels, (channel, i)) - palette[channel, k]
+        total = fma(x, x, total)
+    return total
+
+
 @block
-def meet(distance, label, pixels, colour, k):
-    """Lower the distances to that of colour k where it is nearer, and set the labels there."""
+def seed(palette, locked, pixels, count, chances, distance, sums):
+    """Choose colours from the pixels, each with a chance in proportion to its squared distance.
+
+    Only the first `count` pixels are there; sums has a place for those of each 16 distances.
+    """
     wide_vectors()
-    index = np.int32(k)
-    if pixels.shape[0] == 3:
-        red, green, blue = pixels[0], pixels[1], pixels[2]
-        r, g, b = colour[0], colour[1], colour[2]
-        for c in range(distance.size):
-            x, y, z = red[c] - r, green[c] - g, blue[c] - b
-            d = fma(x, x, fma(y, y, z * z))
-            near = d < distance[c]
-            distance[c] = where(near, d, distance[c])
-            label[c] = where(near, index, label[c])
-    elif pixels.shape[0] == 4:
-        red, green, blue, opacity = pixels[0], pixels[1], pixels[2], pixels[3]
-        r, g, b, a = colour[0], colour[1], colour[2], colour[3]
-        for c in range(distance.size):
-            x, y, z, w = red[c] - r, green[c] - g, blue[c] - b, opacity[c] - a
-            d = fma(x, x, fma(y, y, fma(z, z, w * w)))
-            near = d < distance[c]
-            distance[c] = where(near, d, distance[c])
-            label[c] = where(near, index, label[c])
-    else:
-        grey, r = pixels[0], colour[0]
-        for c in range(distance.size):
-            x = grey[c] - r
-            near = x * x < distance[c]
-            distance[c] = where(near, x * x, distance[c])
-            label[c] = where(near, index, label[c])
-
-
-@block
-def seed(palette, locked, pixels, chances, distance, label):
-    """Choose colours from the pixels, each with a chance in proportion to its squared distance."""
-    distance[:] = like(1e30, distance)
+    distance[:count] = like(1e30, distance)
+    distance[count:] = 0.0
     for k in range(palette.shape[1]):
         if k >= locked:
-            if k == 0:
-                chosen = np.int64(chances[0] * pixels.shape[1])
-            else:
-                total = 0.0
-                for i in range(distance.size):
-                    total += np.float64(distance[i])
-                rest, chosen = chances[k] * total, 0
-                while chosen < distance.size - 1:
+            chosen = np.int64(chances[0] * count)
+            if k:
+                rest, j = chances[k] * sums.sum(), 0
+                while j < sums.size - 1 and sums[j] <= rest:
+                    rest -= sums[j]
+                    j += 1
+                chosen = j * LANES
+                while chosen < count - 1:
                     rest -= np.float64(distance[chosen])
                     if rest < 0.0:
                         break
                     chosen += 1
-            for c in range(len(palette)):
-                palette[c, k] = pixels[c, chosen]
-        meet(distance, label, pixels, palette[:, k], k)
+            for channel in range(len(palette)):
+                palette[channel, k] = pixels[channel, chosen]
+        for j in range(sums.size):
+            i = j * LANES
+            before, d = load(distance, i), apart(pixels, i, palette, k)
+            store(distance, i, where(d < before, d, before))
+            total = 0.0
+            for c in range(i, i + LANES):
+                total += np.float64(distance[c])
+            sums[j] = total
+
+
+@block
+def assign(labels, pixels, palette):
+    """labels = the nearest colour of each pixel."""
+    wide_vectors()
+    for i in range(0, labels.size, LANES):
+        least, label = filled(like(np.inf, palette)), filled(np.int32(0))
+        for k in range(palette.shape[1]):
+            d = apart(pixels, i, palette, k)
+            near = d < least
+            least, label = where(near, d, least), where(near, filled(np.int32(k)), label)
+        store(labels, i, label)
 
 
 @kernel(cost=lambda palettes, pixels: len(palettes) * palettes.shape[2] * pixels.shape[1])
 def cluster(chunk, chunks, palettes, locked, pixels, chances, iterations):
     """Make palettes of pixels by k-means++ and k-means; the first `locked` colours stay."""
     trials, channels, colors = palettes.shape
-    distance = empty(pixels.shape[1], pixels.dtype)
-    label = empty(pixels.shape[1], np.int32)
-    sums = empty((colors, channels + 1))
+    count = pixels.shape[1]
+    vectors = (count + LANES - 1) // LANES
+    filled_up = empty((channels, vectors * LANES), pixels.dtype)  # by the last pixel
+    distance, label = empty(vectors * LANES, pixels.dtype), empty(vectors * LANES, np.int32)
+    sums, totals = empty((colors, channels + 1)), empty(vectors)
+    for channel in range(channels):
+        filled_up[channel, :count] = pixels[channel]
+        filled_up[channel, count:] = pixels[channel, count - 1]
     for trial in chunk_range(trials, chunk, chunks):
         palette = palettes[trial]
-        seed(palette, locked, pixels, chances[trial], distance, label)
+        seed(palette, locked, filled_up, count, chances[trial], distance, totals)
         for _ in range(iterations):
-            distance[:] = like(1e30, distance)
-            for k in range(colors):
-                meet(distance, label, pixels, palette[:, k], k)
+            assign(label, filled_up, palette)
             sums[:] = 0.0
-            for i in range(label.size):
+            for i in range(count):
                 sums[label[i], channels] += 1.0
                 for channel in range(channels):
                     sums[label[i], channel] += np.float64(pixels[channel, i])
