@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 from fastgrad._typing import FloatArray
@@ -35,7 +34,7 @@ def palettes(problem: Problem, pace: Pace, *, rng: Key) -> Iterator[tuple[FloatA
     pace : Pace
         How long to work from then on.
     """
-    began, deadline = time.perf_counter(), pace.deadline("palette")
+    deadline = pace.deadline("palette")
     pixels = problem.image.shape[0] * problem.image.shape[1]
     size, small = (problem.colors, pixels), PIXELS
     if deadline is None:
@@ -51,8 +50,8 @@ def palettes(problem: Problem, pace: Pace, *, rng: Key) -> Iterator[tuple[FloatA
     yield first.palette(0), pace
     best = first.best(deadline)
     if deadline is not None:
-        pace = pace.after_trial(time.perf_counter() - began, PIXELS, problem.colors)
-        if pace.plan != plan:
+        pace = pace.after_trial(first.last, pixels, problem.colors)
+        if not pace.late("palette", first.last.seconds):
             plan = pace.plan
             best = trials(plan.trials_for(*size)).best(deadline)
     yield best, pace

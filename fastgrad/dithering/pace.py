@@ -7,6 +7,7 @@ import time
 from typing import Literal, NamedTuple, TypeAlias
 
 from fastgrad import _validate
+from fastgrad.dithering.optimiser.start import Trial
 
 __all__ = ["Pace", "Plan"]
 
@@ -100,7 +101,10 @@ PLANS = (  # of speed 1, 2, ... 10
     Plan(2, 3, 8, 1 << 15, 2, 1, 1, share=1 / 8),
 )
 Stage: TypeAlias = Literal["palette", "annealing", "rounds", "search"]
-SHARES: dict[Stage, float] = {"palette": 0.2, "annealing": 0.45, "rounds": 0.65, "search": 1.0}
+SHARES: dict[Stage, float] = {"palette": 0.2, "annealing": 0.45}  # of a budget, at least
+ROUNDS = 0.5  # share of what is left after that in which the palette still changes
+SEARCH = 3.0  # times as long as in a trial, a search takes in all, about
+MOST = 0.8  # share of a budget after which a search begins at the latest
 
 
 class Pace:
@@ -126,7 +130,7 @@ class Pace:
         self.began = time.perf_counter()
         if speed is not None and time_budget is not None:
             raise ValueError(f"speed must be None with a time_budget, got {speed!r}")
-        self._budget = None
+        self._budget, self._search = None, float("inf")  # seconds; a search takes all it is given
         if time_budget is not None:
             self._budget = _validate.number(time_budget, "time_budget", 0, 1e9)
             speed = SLOWEST
@@ -148,30 +152,38 @@ class Pace:
         left = self.began + self._budget - time.perf_counter()
         return Pace(time_budget=max(0.0, left / (runs - done)))
 
-    def after_trial(self, seconds: float, pixels: int, colors: int) -> Pace:
+    def after_trial(self, trial: Trial, pixels: int, colors: int) -> Pace:
         """Return the pace of the slowest speed whose least work fits the budget.
+
+        A search goes on as long as pixels move and there is time. What it will not need, as the
+        trial lets it be guessed, the annealing is given.
 
         Parameters
         ----------
-        seconds : float
-            Time that a trial of the fastest speed took,
+        trial : Trial
+            What a trial of the fastest speed took.
         pixels : int
-            of so many pixels,
+            Pixels of the picture.
         colors : int
-            and colours.
+            Colours of the palette.
 
         Examples
         --------
-        >>> Pace(time_budget=60).after_trial(0.02, 1 << 14, 16).plan == PLANS[0]
+        >>> trial = Trial(pixels=1 << 14, seconds=0.02, search=0.005)
+        >>> Pace(time_budget=60).after_trial(trial, 1 << 20, 16).plan == PLANS[0]
         True
-        >>> Pace(time_budget=0).after_trial(0.02, 1 << 14, 16).plan == PLANS[-1]
+        >>> Pace(time_budget=0).after_trial(trial, 1 << 20, 16).plan.trials == PLANS[-1].trials
         True
         """
-        step, budget, made = seconds / PLANS[-1].tries, self._budget or 0.0, copy.copy(self)
+        step, budget, made = trial.seconds / PLANS[-1].tries, self._budget or 0.0, copy.copy(self)
+        most = {name: getattr(PLANS[0], name) for name in ("whole", "sweeps")}
         for plan in PLANS:
-            made.plan = plan
+            made.plan = plan._replace(**most)
+            part = min(plan.part, pixels)
             palette = plan.trials_for(colors) * plan.tries * step
-            annealing = LEAST_STEPS * step * plan.part / pixels
+            annealing = LEAST_STEPS * step * part / trial.pixels
+            searched = pixels if part == pixels else pixels + part
+            made._search = SEARCH * trial.search * searched / trial.pixels
             shares = SHARES["palette"], SHARES["annealing"] - SHARES["palette"]
             if palette <= shares[0] * budget and annealing <= shares[1] * budget:
                 break
@@ -179,7 +191,15 @@ class Pace:
 
     def deadline(self, stage: Stage) -> float | None:
         """Return when a stage must end, as `time.perf_counter` counts; None without a budget."""
-        return None if self._budget is None else self.began + SHARES[stage] * self._budget
+        budget = self._budget
+        if budget is None:
+            return None
+        if stage == "palette":
+            return self.began + SHARES[stage] * budget
+        most = min(MOST * budget, budget - self._search)
+        first = max(SHARES["annealing"] * budget, most)
+        share = {"annealing": 0.0, "rounds": ROUNDS, "search": 1.0}[stage]
+        return self.began + first + share * (budget - first)
 
     def late(self, stage: Stage, seconds: float = 0.0) -> bool:
         """Return whether work of so many seconds would end after the deadline of a stage."""

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from fastgrad.dithering.pace import PLANS, Pace
+from fastgrad.dithering.optimiser.start import Trial
+from fastgrad.dithering.pace import MOST, PLANS, SHARES, Pace
 
 
 def test_a_faster_speed_does_no_more_of_anything():
@@ -26,13 +27,33 @@ def test_a_budget_is_shared_out():
     assert Pace(time_budget=0).late("palette")
     assert not Pace(1).late("search", 1e9)
     assert pace.began <= time.perf_counter()
-    found = [Pace(time_budget=b).after_trial(0.1, 1 << 14, 256) for b in (0, 0.1, 1, 4, 100)]
-    places = [PLANS.index(each.plan) for each in found]
-    assert places == sorted(places, reverse=True)
-    assert places[0] == places[1] == len(PLANS) - 1
-    assert 0 < places[3] < places[2] < places[1]
-    assert places[-1] == 0
-    assert pace.after_trial(0.1, 1 << 14, 256).deadline("search") == pace.deadline("search")
+    trial = Trial(pixels=1 << 14, seconds=0.1, search=0.01)
+    found = [Pace(time_budget=b).after_trial(trial, 1 << 17, 256) for b in (0, 0.1, 1, 4, 100)]
+    parts = [each.plan.part for each in found]
+    trials = [each.plan.trials for each in found]
+    assert parts == sorted(parts)
+    assert trials == sorted(trials)
+    assert trials[0] == trials[1] == PLANS[-1].trials
+    assert trials[1] < trials[2] < trials[3] < trials[4]
+    assert found[-1].plan == PLANS[0]
+    assert all(each.plan.sweeps == PLANS[0].sweeps for each in found)
+
+
+def test_annealing_has_what_a_search_will_leave():
+    """A search is cut short where it must be, and never begins too late for most of it."""
+
+    def annealed(search, budget=100.0):
+        trial = Trial(pixels=1 << 14, seconds=0.1, search=search)
+        pace = Pace(time_budget=budget).after_trial(trial, 1 << 17, 16)
+        assert pace.deadline("search") == pytest.approx(pace.began + budget)
+        assert pace.deadline("annealing") < pace.deadline("rounds") < pace.deadline("search")
+        return (pace.deadline("annealing") - pace.began) / budget
+
+    shares = [annealed(search) for search in (1e-4, 1.5, 2.0, 9.0)]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[0] == pytest.approx(MOST)
+    assert shares[-1] == pytest.approx(SHARES["annealing"])
+    assert len(set(shares)) == 4
 
 
 def test_with_many_colours_less_is_tried_and_annealed_and_more_is_tried_for_large_pictures():

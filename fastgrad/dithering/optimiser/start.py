@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,12 +19,30 @@ from fastgrad.dithering.optimiser.problem import Problem
 from fastgrad.dithering.optimiser.search import Search
 from fastgrad.random import RNG
 
-__all__ = ["Trials", "box_means"]
+__all__ = ["Trial", "Trials", "box_means"]
 
 CLUSTERINGS = 5, 8  # rounds of k-means of few and many colours: more is left to the annealing
 FEW = 16  # colours
 ROUNDS = 2  # of descent and fit after that
 PIXELS = 1 << 14  # of the small copy of the picture on which the trials are run
+
+
+class Trial(NamedTuple):
+    """What a trial took.
+
+    Attributes
+    ----------
+    pixels : int
+        Pixels of the small copy of the picture.
+    seconds : float
+        Seconds in all,
+    search : float
+        and for all that follows the annealing, without palette fits.
+    """
+
+    pixels: int
+    seconds: float
+    search: float
 
 
 class Trials:
@@ -41,7 +60,14 @@ class Trials:
         Source of randomness.
     pixels : int, optional
         Pixels of the small copy, about.
+
+    Attributes
+    ----------
+    last : Trial
+        What the last trial took; there is none before `best`.
     """
+
+    last: Trial
 
     def __init__(
         self, problem: Problem, trials: int, *, steps: int, rng: RNG, pixels: int = PIXELS
@@ -95,6 +121,7 @@ class Trials:
 
     def _learned(self, trial):
         """Return the palette that a trial learns, and how good it is: low is good."""
+        began = time.perf_counter()
         if not self._steps:
             palette = self.palette(trial)
             indices = diffuse(self._loss, palette)
@@ -102,13 +129,18 @@ class Trials:
         state = Annealing(self._loss, self.palette(trial), rng=self._keys[trial])
         for _ in anneal(state, schedule(self._steps), fit=self._fit):
             pass
-        palette = state.palette
+        palette, annealed, fits = state.palette, time.perf_counter(), 0.0
         indices = diffuse(self._loss, palette)
         search = Search(self._loss, indices, palette)
         for _ in range(ROUNDS):
             search.sweep()
+            fits -= time.perf_counter()
             palette = fitted(search, self._fit, palette)
-        return palette, self._badness(indices, palette, search.errors()[0])
+            fits += time.perf_counter()
+        badness = self._badness(indices, palette, search.errors()[0])
+        now, pixels = time.perf_counter(), self._loss.planes[0].size
+        self.last = Trial(pixels, now - began, now - annealed - fits)
+        return palette, badness
 
     def _badness(self, indices, palette, error):
         """Return how bad a picture is whose error in the space of the loss is known."""
