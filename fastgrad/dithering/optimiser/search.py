@@ -92,7 +92,7 @@ class Search:
         colors = np.asarray(palette, self.loss.dtype)
         self.colors = colors
         self._planar = np.ascontiguousarray(colors.T)
-        self._palette, self._near = in_vectors(colors), outwards(colors)
+        self._palette, self._near = in_vectors(colors), None
         if wake:
             self._wake()
         return self.loss.errors(self.indices, colors, out=self._field, margin=self._margin)
@@ -126,6 +126,8 @@ class Search:
             Number of moves.
         """
         loss, kept = self.loss, (self._previous, self._gaps)
+        if self._near is None:  # not every palette is searched with
+            self._near = outwards(self.colors)
         blurred = self._field, self._table, loss.nu
         colours = self._palette, self._near, (0,) * len(loss.planes)
         moves = np.zeros([-(-n // self._size) for n in loss.shape], np.int64)
