@@ -85,25 +85,30 @@ def refilled(
     """
     palette = palette.copy()
     step = max(1, -(-len(rgb) // CANDIDATES))
-    wide, counts = rgb[::step].astype(np.float32), counts[::step]
-    distance = np.full(len(wide), np.inf, np.float32)
+    rgb, counts = rgb[::step], counts[::step]
+    planes = np.ascontiguousarray(rgb.T, np.float32)
+    distance = np.full(len(rgb), np.inf, np.float32)
     for colour in palette[~places]:
-        distance = np.minimum(distance, _squares(wide, colour))
+        np.minimum(distance, _squares(planes, colour), out=distance)
     for k in np.flatnonzero(places):
-        if not len(wide):
+        if not len(rgb):
             break
         score = np.minimum(distance, 3 * 255.0**2) * counts
         best = int(score.argmax())
         if score[best] <= 0:
             break
-        palette[k] = wide[best]
-        distance = np.minimum(distance, _squares(wide, palette[k]))
+        palette[k] = rgb[best]
+        np.minimum(distance, _squares(planes, palette[k]), out=distance)
     return palette
 
 
-def _squares(wide: FloatArray, colour: ByteArray) -> FloatArray:
-    """Return squared distances to a colour."""
-    return np.square(wide - colour.astype(np.float32)).sum(axis=1)
+def _squares(planes: FloatArray, colour: ByteArray) -> FloatArray:
+    """Return squared distances to a colour: whole numbers, so that they are exact."""
+    red, green, blue = planes - colour.astype(np.float32)[:, None]
+    total: FloatArray = red * red
+    total += np.square(green, out=green)
+    total += np.square(blue, out=blue)
+    return total
 
 
 def successors(before: ByteArray, after: ByteArray) -> ByteArray:
