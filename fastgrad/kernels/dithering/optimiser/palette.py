@@ -34,13 +34,14 @@ def seed(palette, locked, pixels, count, chances, distance, sums):
     Only the first `count` pixels are there; sums has a place for those of each 16 distances.
     """
     wide_vectors()
-    distance[:count] = like(1e30, distance)
-    distance[count:] = 0.0
+    for i in range(distance.size):
+        distance[i] = like(1e30 if i < count else 0.0, distance)
+    total = 0.0
     for k in range(palette.shape[1]):
         if k >= locked:
             chosen = np.int64(chances[0] * count)
             if k:
-                rest, j = chances[k] * sums.sum(), 0
+                rest, j = chances[k] * total, 0
                 while j < sums.size - 1 and sums[j] <= rest:
                     rest -= sums[j]
                     j += 1
@@ -52,14 +53,16 @@ def seed(palette, locked, pixels, count, chances, distance, sums):
                     chosen += 1
             for channel in range(len(palette)):
                 palette[channel, k] = pixels[channel, chosen]
+        total = 0.0
         for j in range(sums.size):
             i = j * LANES
             before, d = load(distance, i), apart(pixels, i, palette, k)
             store(distance, i, where(d < before, d, before))
-            total = 0.0
+            some = 0.0
             for c in range(i, i + LANES):
-                total += np.float64(distance[c])
-            sums[j] = total
+                some += np.float64(distance[c])
+            sums[j] = some
+            total += some
 
 
 @block
@@ -85,14 +88,16 @@ def cluster(chunk, chunks, palettes, locked, pixels, chances, iterations):
     distance, label = empty(vectors * LANES, pixels.dtype), empty(vectors * LANES, np.int32)
     sums, totals = empty((colors, channels + 1)), empty(vectors)
     for channel in range(channels):
-        filled_up[channel, :count] = pixels[channel]
-        filled_up[channel, count:] = pixels[channel, count - 1]
+        for i in range(filled_up.shape[1]):
+            filled_up[channel, i] = pixels[channel, min(i, count - 1)]
     for trial in chunk_range(trials, chunk, chunks):
         palette = palettes[trial]
         seed(palette, locked, filled_up, count, chances[trial], distance, totals)
         for _ in range(iterations):
             assign(label, filled_up, palette)
-            sums[:] = 0.0
+            for k in range(colors):
+                for channel in range(channels + 1):
+                    sums[k, channel] = 0.0
             for i in range(count):
                 sums[label[i], channels] += 1.0
                 for channel in range(channels):
