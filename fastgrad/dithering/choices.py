@@ -19,7 +19,6 @@ from fastgrad.dithering.eye.colour import SpaceName
 __all__ = [
     "SCORES",
     "STRENGTHS",
-    "UNUSED",
     "Choice",
     "Strength",
     "Trade",
@@ -35,7 +34,7 @@ FLATTEST, USUAL = 4.0, 30.0  # points for which bytes grow e-fold: at least, and
 LEFT = 0.15  # of the logarithm of bytes, beyond what is known: then a byte costs e times as much
 GAIN = 0.002  # by which a merit must be better
 SMALL = 8  # steps between greys that are whole numbers
-UNUSED = 1e3  # what a merit is less where bytes are left, or a quality is out of reach
+MISSED = 1e3  # what a merit is less where a quality is out of reach
 SCORES = (0, 15, 30, 45, 60, 72, 84)  # of 4, 8, ... 256 colours, about
 GREYS = (70, 84, 92, 96, 97.5, 98.5, 99)  # the same of grey pictures
 
@@ -221,7 +220,7 @@ class Trade(NamedTuple):
         True
         """
         size, best = self.bytes_at(score), self.plain[1]
-        return -math.log(size) if size < math.inf else best - UNUSED
+        return -math.log(size) if size < math.inf else best - MISSED
 
     @property
     def _steep(self) -> float:

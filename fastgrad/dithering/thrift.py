@@ -11,7 +11,7 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad._typing import Array
-from fastgrad.dithering.choices import UNUSED, Choice, Trade, climb, scores, ways
+from fastgrad.dithering.choices import Choice, Trade, climb, scores, ways
 from fastgrad.dithering.eye.colour import SpaceName
 from fastgrad.dithering.given import Given
 from fastgrad.dithering.metrics.ssimulacra2 import Ssimulacra2
@@ -247,11 +247,8 @@ class _Trials:
             return run
         pixels = given.values.shape[0] * given.values.shape[1]
         doublings = round(math.log(max(8 * most / pixels, 1e-3) / AT_32, DOUBLED))
-
-        def merit(trade: Trade) -> float:
-            return trade.score_at(most) - (0 if trade.plain[0] > NEAR * most else UNUSED)
-
-        choice, best, step = self._climb(4 + doublings, merit), None, OCTAVE
+        choice = self._climb(4 + doublings, lambda trade: trade.score_at(most))
+        best, highest, step = None, -math.inf, OCTAVE
         while True:
             run = self._run(choice)
             if (size := run.fit_into(most, self._size_of)) > most:
@@ -260,10 +257,14 @@ class _Trials:
                 if choice.colors == 0:
                     raise SizeError(size, most)
                 step = -OCTAVE
-            elif step < 0 or run.exact or size >= NEAR * most or choice.colors == len(COUNTS) - 1:
-                return run
-            else:  # bytes are left for more colours
-                best = run
+            else:
+                score = self._score_of(run.result())
+                if best is not None and score <= highest:
+                    return best
+                full = step < 0 or run.exact or size >= NEAR * most
+                if full or choice.colors == len(COUNTS) - 1:
+                    return run
+                best, highest = run, score  # bytes are left: more colours may serve
             choice = self._moved(choice, step)
 
     def of_quality(self, quality: float) -> ThriftyRun:

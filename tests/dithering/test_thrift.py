@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import fastgrad as fg
+from fastgrad.dithering.choices import levels
 from fastgrad.dithering.metrics.ssimulacra2 import Ssimulacra2
 from fastgrad.dithering.pictures import animation, images
 
@@ -218,3 +219,14 @@ def test_greys_at_equal_distances_are_small():
         # That is among what is tried; without libdeflate the first picture is smallest so.
         assert result.metrics["bytes"] <= learned.metrics["bytes"]
         assert not equal or result.metrics["bytes"] < learned.metrics["bytes"]
+
+
+def test_the_best_picture_within_a_size_may_leave_bytes():
+    noise = np.random.default_rng(0).standard_normal((64, 64))
+    image = np.uint8(np.rint(128 + 25 * noise))
+    even, judge = levels(image, 64), Ssimulacra2(np.dstack([image] * 3))
+    nearest = abs(image[..., None] - even[:, 0].astype(int)).argmin(axis=-1).astype(np.uint8)
+    most = round(1.04 * len(animation.encode([nearest], even)))
+    result = fg.dither(image, max_bytes=most, speed=10)
+    assert bytes_of(result) <= most
+    assert judge.score(result.image) >= judge.score(even[nearest]) - 0.01
