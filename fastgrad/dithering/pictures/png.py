@@ -2,7 +2,7 @@
 
 Rows of 1, 2 or 4 bits have fewer bytes, and rows of 8 bits have more regular ones; both are tried.
 Filters predict values from their neighbours. Indices of a dithered picture mostly say little about
-each other; but where a sorted palette is a ramp, as of a grey picture, a filter saves up to a
+each other; but where a sorted palette is a ramp, as of a grey picture, filters save up to a
 quarter.
 """
 
@@ -19,16 +19,15 @@ import numpy as np
 
 from fastgrad._typing import ByteArray
 from fastgrad.dithering.pictures.png_chunks import SIGNATURE, chunk
+from fastgrad.dithering.pictures.png_filters import mixed
 
-__all__ = ["LONGEST", "compress", "encode", "filtered", "pack"]
+__all__ = ["LONGEST", "compress", "encode", "pack"]
 
 LONGEST = 65_535_000  # milliseconds that a frame may be shown
 INDEXED = 3  # the colour type
 REPLACE, OVER = 0, 1  # how a frame is blended with what is there
-NONE, SUB, UP, AVERAGE, PAETH = range(5)  # filters
-RAMP = 4  # bits from which on neighbouring entries may be so alike that a filter helps
-HOPE = 1.05  # a filter is tried if a quick Deflate makes no more than so many times as much of it
-BLOCK = 1 << 20  # bytes of rows that are filtered at once
+RAMP = 4  # bits from which on neighbouring entries may be so alike that filters help
+HOPE = 1.05  # filters are tried if a quick Deflate makes no more than so many times as much of it
 
 
 def encode(
@@ -78,7 +77,7 @@ def encode(
     depths = (least, 8) if least in (2, 4) else (least,)
     choices = [_Depth(bits, frames, palette, alpha) for bits in depths]
     if len(frames) == 1 and least >= RAMP:
-        choices += _filtered_choices(choices)
+        choices += [other for depth in choices for other in depth.filtered()]
     best = min(choices, key=_Depth.size)  # the first of equals: fewer bits need less memory
     height, width = frames[0].shape
     header = struct.pack(">IIBBBBB", width, height, best.bits, INDEXED, 0, 0, 0)
@@ -128,30 +127,19 @@ class _Depth:
                     blend, data = OVER, other
             self.frames.append(((rows.start, columns.start), part.shape, blend, data))
 
-    def filtered(self, kind: int) -> _Depth:
-        """Return the same, of one frame, by way of a filter."""
-        other = copy.copy(self)
+    def filtered(self) -> list[_Depth]:
+        """Return the same, of one frame, by way of filters, unless there is no hope in them."""
         corner, shape, blend, _ = self.frames[0]
-        data = compress(filtered(self.rows, shape[0], kind))
-        other.frames = [(corner, shape, blend, data)]
-        return other
+        rows = mixed(self.rows, shape[0])
+        if len(zlib.compress(rows, 1)) > HOPE * len(zlib.compress(self.rows, 1)):
+            return []
+        other = copy.copy(self)
+        other.frames = [(corner, shape, blend, compress(rows))]
+        return [other]
 
     def size(self) -> int:
         """Return the number of bytes that depend on it."""
         return 4 * len(self.palette) + sum(len(data) for *_, data in self.frames)
-
-
-def _filtered_choices(plain: Sequence[_Depth]) -> list[_Depth]:
-    """Return what to try beside rows without a filter: the best one by a quick Deflate."""
-    quick = [(len(zlib.compress(depth.rows, 1)), depth, NONE) for depth in plain]
-    least = min(size for size, *_ in quick)
-    tried = []
-    for depth in plain:
-        height = depth.frames[0][1][0]
-        for kind in (SUB, UP, AVERAGE, PAETH):
-            tried.append((len(zlib.compress(filtered(depth.rows, height, kind), 1)), depth, kind))
-    size, depth, kind = min(tried, key=lambda one: one[0])
-    return [depth.filtered(kind)] if size <= HOPE * least else []
 
 
 def box(mask: ByteArray) -> tuple[slice, slice]:
@@ -209,61 +197,6 @@ def pack(indices: ByteArray, bits: int) -> bytes:
     for i in range(each):
         rows[:, 1:] |= padded[:, i::each] << np.uint8(8 - bits * (i + 1))
     return rows.tobytes()
-
-
-def filtered(rows: bytes, height: int, kind: int) -> bytes:
-    """Filter the rows of a picture, whose pixels take no more than a byte.
-
-    Parameters
-    ----------
-    rows : bytes
-        The rows as `pack` returns them.
-    height : int
-        Number of rows.
-    kind : {1, 2, 3, 4}
-        The number of the filter: sub, up, average or Paeth.
-
-    Returns
-    -------
-    bytes
-        As many, in which each row stands after the number of the filter.
-
-    References
-    ----------
-    W3C, "Portable Network Graphics (PNG) Specification (Third Edition)", 2025, section 9.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> filtered(pack(np.uint8([[5, 6, 8], [5, 7, 9]]), 8), 2, 1).hex(" ")
-    '01 05 01 02 01 05 02 02'
-    """
-    values = np.frombuffer(rows, np.uint8).reshape(height, -1)
-    out = np.empty_like(values)
-    out[:, 0] = kind
-    step = max(1, BLOCK // values.shape[1])
-    for top in range(0, height, step):
-        here = values[top : top + step].astype(np.int16)
-        here[:, 0] = 0  # the bytes to the left of the first
-        above = np.zeros_like(here)
-        above[1:] = here[:-1]
-        if top:
-            above[0, 1:] = values[top - 1, 1:]
-        here, left = here[:, 1:], here[:, :-1]
-        above, corner = above[:, 1:], above[:, :-1]
-        if kind == SUB:
-            guess = left
-        elif kind == UP:
-            guess = above
-        elif kind == AVERAGE:
-            guess = (left + above) >> 1
-        else:
-            plane = left + above - corner
-            to_left, to_above, to_corner = (abs(plane - x) for x in (left, above, corner))
-            nearer = np.where(to_above <= to_corner, above, corner)
-            guess = np.where((to_left <= to_above) & (to_left <= to_corner), left, nearer)
-        out[top : top + step, 1:] = (here - guess) & 255
-    return out.tobytes()
 
 
 def compress(data: bytes) -> bytes:

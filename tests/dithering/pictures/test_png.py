@@ -8,7 +8,8 @@ import zlib
 import numpy as np
 import pytest
 
-from fastgrad.dithering.pictures import png
+from fastgrad.dithering.pictures import png, png_filters
+from fastgrad.dithering.pictures.png_filters import AVERAGE, PAETH, SUB, UP, filtered, mixed
 
 RNG = np.random.default_rng(0)
 
@@ -87,14 +88,28 @@ def clip(count, colors, shape=(24, 32)):
     return frames
 
 
-@pytest.mark.parametrize("kind", [png.SUB, png.UP, png.AVERAGE, png.PAETH])
+@pytest.mark.parametrize("kind", [SUB, UP, AVERAGE, PAETH])
 @pytest.mark.parametrize("bits", [1, 4, 8])
 def test_rows_are_filtered(bits, kind, monkeypatch):
-    monkeypatch.setattr(png, "BLOCK", 16)  # a row or two at once
+    monkeypatch.setattr(png_filters, "BLOCK", 16)  # a row or two at once
     indices = RNG.integers(0, 1 << bits, (7, 9)).astype(np.uint8)
-    data = png.filtered(png.pack(indices, bits), 7, kind)
+    data = filtered(png.pack(indices, bits), 7, kind)
     assert set(np.frombuffer(data, np.uint8).reshape(7, -1)[:, 0]) == {kind}
     assert np.array_equal(unpacked(zlib.compress(data), 9, 7, bits), indices)
+
+
+def test_each_row_has_the_filter_that_suits_it():
+    steps = RNG.integers(0, 3, (40, 200))
+    steps[20] = RNG.integers(0, 256, 200)
+    indices = np.uint8(np.vstack([steps[:20].cumsum(axis=1), steps[20:].cumsum(axis=0)]) % 256)
+    packed = png.pack(indices, 8)
+    data = mixed(packed, 40)
+    kinds = np.frombuffer(data, np.uint8).reshape(40, -1)[:, 0]
+    assert (kinds[:20] == SUB).all()
+    assert np.isin(kinds[21:], (UP, PAETH)).all()  # which mostly are the same there
+    assert np.array_equal(unpacked(zlib.compress(data), 200, 40, 8), indices)
+    alone = [len(zlib.compress(filtered(packed, 40, kind))) for kind in (SUB, UP, AVERAGE, PAETH)]
+    assert len(zlib.compress(data)) < 0.95 * min(alone)
 
 
 @pytest.mark.parametrize("colors", [16, 64, 256])
