@@ -22,15 +22,12 @@ from fastgrad.dithering.optimiser.drawn import (
     lines_of,
     rgb_of,
 )
-from fastgrad.dithering.optimiser.palette import initial
-from fastgrad.dithering.optimiser.selection import nearest, selected
-from fastgrad.dithering.optimiser.spare import refilled, spare
+from fastgrad.dithering.optimiser.selection import selected
 
 __all__ = [
     "FREE",
     "Pins",
     "codes_of",
-    "covering",
     "fields",
     "joined",
     "near",
@@ -43,7 +40,6 @@ DRAWN = 0.25  # share of pixels amid their own colour from which on a picture is
 CORE = 4  # least number of such pixels in a colour's fields
 ROOM = 8  # one entry in so many is left for what is not flat
 NEAR = 1  # in each channel: a difference of 1/255 that nobody sees
-SEEDS = 3  # of the clusterings for a smooth picture
 COVERED = 0.99  # share of the pixels, smooth or flat, that must be near their entries
 CONTRAST, SPREAD = 144, 24  # in lightness: least between paper and ink, most of either
 PAPER, INK, BOTH = 0.5, 0.005, 0.85  # shares of the pixels of a page
@@ -231,67 +227,6 @@ def page(image: ByteArray) -> Pins | None:
     spread = [np.median(image[abs(lightness - end) <= SPREAD // 4], axis=0) for end in ends]
     light = (2 * lightness > sum(ends)).astype(np.int16)
     return Pins(np.rint(spread).astype(np.uint8), light, True)
-
-
-def covering(
-    image: ByteArray, seen: npt.NDArray[np.bool_] | None, colors: int, *, rng: int = 0
-) -> Pins | None:
-    """Pin a smooth picture in colours that are so dense that no grain is needed.
-
-    Parameters
-    ----------
-    image : array of uint8, shape (height, width, 3)
-        The picture in sRGB.
-    seen : array of bool, shape (height, width), or None
-        The pixels that count; None if all do.
-    colors : int
-        Number of colours K of the palette.
-    rng : int, optional
-        Source of randomness of the clustering.
-
-    Returns
-    -------
-    Pins or None
-        None where some pixels are further than 1/255 from all colours that clustering finds.
-
-    Examples
-    --------
-    >>> ramp = np.repeat(np.arange(60, dtype=np.uint8).reshape(1, -1, 1), 3, axis=2)
-    >>> pins = covering(np.repeat(ramp, 8, axis=0), None, 40)
-    >>> int(abs(pins.palette[pins.labels].astype(int) - ramp).max())
-    1
-    >>> covering(np.repeat(ramp, 8, axis=0), None, 15) is None
-    True
-    """
-    counted = image.reshape(-1, 3) if seen is None else image[seen]
-    most = (2 * NEAR + 1) ** 3 * colors
-    few = codes_of(counted[:: 1 + len(counted) // (4 * most)])
-    if not len(counted) or np.unique(few).size > most:
-        return None
-    codes = codes_of(counted)
-    found, counts = np.unique(codes, return_counts=True)
-    if found.size > most:
-        return None
-    rgb = rgb_of(found)
-    pixels = np.repeat(rgb, np.minimum(counts, 1 + counts * 65536 // codes.size), axis=0)
-    encoded = (pixels[None] / 255).astype(np.float32)
-    palettes = initial(encoded, colors, rng=rng, trials=SEEDS, iterations=30)
-    best, least = None, np.inf
-    for palette in np.rint(255 * palettes).astype(np.uint8):
-        places, _ = nearest(rgb, palette)
-        uses = np.bincount(places, counts, minlength=colors)
-        palette = refilled(palette, spare(palette, uses), rgb, counts)
-        places, squares = nearest(rgb, palette)
-        if (mean := float(counts @ squares)) < least:
-            best, least = (palette, places), mean
-    assert best is not None
-    palette, places = best
-    off = np.abs(palette[places].astype(int) - rgb).max(axis=1)
-    if counts[off <= NEAR].sum() < COVERED * codes.size or off.max() > 2 * NEAR:
-        return None
-    table = np.zeros(1 << 24, np.int16)
-    table[found] = places
-    return Pins(palette, table[codes_of(image)], True)
 
 
 def joined(pins: Pins | None, labels: npt.NDArray[np.int16], palette: ByteArray) -> Pins:

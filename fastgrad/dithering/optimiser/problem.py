@@ -12,7 +12,7 @@ from fastgrad import _validate
 from fastgrad._typing import Array, ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.eye import colour
 from fastgrad.dithering.eye.viewing import LIGHT, Viewing
-from fastgrad.dithering.optimiser import flat
+from fastgrad.dithering.optimiser import dense, flat
 from fastgrad.dithering.optimiser.dot_gain import DotGain
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.palette import distinct
@@ -247,12 +247,13 @@ class Problem:
         """Return the pixels to pin."""
         seen = None if self.weights is None else self.weights > 0
         if fixed is not None:
-            return flat.fields(rgb, seen, self.colors, kept=fixed, fixed=True)
+            pins = dense.near_greys(rgb, fixed) if seen is None and self.previous is None else None
+            return pins or flat.fields(rgb, seen, self.colors, kept=fixed, fixed=True)
         pins = None
         if self.colors == 2 and seen is None and not len(kept):
             pins = flat.page(rgb)
         if pins is None and not len(kept):
-            pins = flat.covering(rgb, seen, self.colors)
+            pins = dense.covering(rgb, seen, self.colors)
         return pins or flat.fields(rgb, seen, self.colors, kept=kept)
 
     def from_srgb(self, palette: ByteArray) -> FloatArray:
