@@ -31,6 +31,7 @@ __all__ = [
 
 TRIALS, FINER = 9, 2  # pictures at most that are tried, and more of them for each finer stride
 FLATTEST, USUAL = 4.0, 30.0  # points for which bytes grow e-fold: at least, and beyond the known
+BEND = 1.5  # exponent by which a score falls with the logarithm of bytes: the first cost little
 LEFT = 0.15  # of the logarithm of bytes, beyond what is known: then a byte costs e times as much
 GAIN = 0.002  # by which a merit must be better
 SMALL = 8  # steps between greys that are whole numbers
@@ -168,7 +169,8 @@ class Choice(NamedTuple):
 class Trade(NamedTuple):
     """What a picture gives up for bytes: its bytes and scores without a rate, and with one.
 
-    Beyond the rate, each further byte costs more: what is left are the shapes of the picture.
+    The first bytes that a rate saves cost least. Beyond the rate, each further byte costs more:
+    what is left are the shapes of the picture.
 
     Examples
     --------
@@ -176,7 +178,7 @@ class Trade(NamedTuple):
     >>> trade.score_at(12_000), trade.score_at(8_000)
     (80.0, 76.0)
     >>> round(trade.bytes_at(78.0)), trade.bytes_at(81.0)
-    (8944, inf)
+    (8689, inf)
     """
 
     plain: tuple[int, float]
@@ -198,7 +200,7 @@ class Trade(NamedTuple):
         if now >= log:
             return score
         if now >= least:
-            return score - (score - worse) * (log - now) / (log - least)
+            return score - (score - worse) * ((log - now) / (log - least)) ** BEND
         return worse - self._steep * LEFT * math.expm1((least - now) / LEFT)
 
     def bytes_at(self, score: float) -> float:
@@ -207,7 +209,8 @@ class Trade(NamedTuple):
         if score > best:
             return math.inf
         if score >= worse:
-            return math.exp(log - (log - least) * (best - score) / max(best - worse, 1e-9))
+            share = (best - score) / max(best - worse, 1e-9)
+            return math.exp(log - (log - least) * share ** (1 / BEND))
         return math.exp(least - LEFT * math.log1p((worse - score) / (self._steep * LEFT)))
 
     def smallness(self, score: float) -> float:

@@ -272,10 +272,11 @@ class _Trials:
         place = int(np.searchsorted(scores(self._given.values), quality)) + 1
         choice, highest = self._climb(place, lambda trade: trade.smallness(quality)), -math.inf
         while True:
-            run = self._run(choice)
-            highest = max(highest, run.lower_to(quality, self._score_of))
-            if highest >= quality:
-                return run
+            for quick in (False, True):  # a quick one told that it may be reached
+                run = self._run(choice, quick=quick)
+                highest = max(highest, run.lower_to(quality, self._score_of))
+                if highest >= quality:
+                    return run
             if choice.colors == self._places[-1]:
                 raise QualityError(highest, quality)
             choice = self._moved(choice, OCTAVE)

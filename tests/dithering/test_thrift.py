@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 
 import fastgrad as fg
-from fastgrad.dithering.choices import levels
+from fastgrad.dithering import thrift
+from fastgrad.dithering.choices import Choice, levels
+from fastgrad.dithering.given import Given
 from fastgrad.dithering.metrics.ssimulacra2 import Ssimulacra2
 from fastgrad.dithering.pictures import animation, images
 
 PHOTOGRAPH = Path(fg.__file__).parent / "data" / "astronaut.jpg"
+RNG = np.random.default_rng(0)
 BW = np.uint8([[0, 0, 0], [255, 255, 255]])
 
 
@@ -230,3 +233,27 @@ def test_the_best_picture_within_a_size_may_leave_bytes():
     result = fg.dither(image, max_bytes=most, speed=10)
     assert bytes_of(result) <= most
     assert judge.score(result.image) >= judge.score(even[nearest]) - 0.01
+
+
+def test_values_amid_two_greys_all_take_the_darker_one():
+    noise = np.uint8(RNG.integers(60, 180, (32, 32)))
+    result = fg.dither(noise, palette=levels(noise, 60), speed=10)
+    np.testing.assert_array_equal(result.image[..., 0], noise - noise % 2)
+
+
+def test_a_quality_that_only_a_quick_run_reaches_takes_that(photograph):
+    class Run:
+        exact = False
+
+        def __init__(self, score):
+            self.score = score
+
+        def lower_to(self, quality, score_of):
+            return self.score
+
+    full, quick = Run(69.0), Run(71.0)
+    trials = thrift._Trials(Given(photograph[:8, :8]), None, None, None, [{}])
+    trials._climb = lambda place, merit: Choice(8, 0)
+    trials._run = lambda choice, quick=False, runs=(full, quick): runs[quick]
+    assert trials.of_quality(65.0) is full
+    assert trials.of_quality(70.0) is quick
