@@ -25,6 +25,7 @@ rivals are left out where they are not installed: imagequant, pngquant, ssimulac
 """
 
 import argparse
+import heapq
 import itertools
 import json
 import shutil
@@ -45,6 +46,7 @@ from fastgrad.dithering.optimiser.rate import RowModel
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures import png
 from fastgrad.dithering.pictures.animation import arranged
+from fastgrad.dithering.pictures.png_filters import mixed
 from fastgrad.dithering.rates import FIRST
 from fastgrad.dithering.thrifty_run import ThriftyRun
 
@@ -53,6 +55,7 @@ IMAGES += ("motorcycle_left", "rocket")
 COLORS = (16, 64, 256)
 EXACT = 100  # the score of the original
 RATES = (1e-5, 1e-4, 1e-3)
+FEWER = 4  # colours up to which no filters are tried
 FRAME = 69  # bytes of a PNG beside its palette and its pixels, about
 
 
@@ -66,12 +69,45 @@ def load(name, side):
     return np.asarray(image)
 
 
-def size_of(indices, palette):
-    """Return the bytes of a file by the encoder that all share."""
+def arranged_by_luminance(indices, palette):
+    """Return a picture and its palette as they are written: what is used, by its luminance."""
     used, places = np.unique(indices, return_inverse=True)
     picture = places.reshape(indices.shape).astype(np.uint8)
     (picture,), colors, _ = arranged([picture], palette[used], None)
+    return picture, colors
+
+
+def size_of(indices, palette):
+    """Return the bytes of a file by the encoder that all share."""
+    picture, colors = arranged_by_luminance(indices, palette)
     return len(png.encode([picture], colors))
+
+
+def predicted_size(indices, palette):
+    """Return the bytes of a file as they are predicted without Deflate.
+
+    Rows without filters take what the model of a rate says. Filtered ones hardly repeat: they take
+    what a Huffman code of their bytes does. The encoder takes the shorter ones.
+    """
+    picture, colors = arranged_by_luminance(indices, palette)
+    model = RowModel(max(len(colors), 2))
+    bits = model.bits(model.counts(picture))
+    if len(colors) > FEWER:
+        rows = np.frombuffer(mixed(png.pack(picture, 8), len(picture)), np.uint8)
+        rows = rows.reshape(len(picture), -1)[:, 1:]
+        bits = min(bits, huffman_bits(np.bincount(rows.ravel())))
+    return bits / 8 + 3 * len(colors) + FRAME
+
+
+def huffman_bits(counts):
+    """Return the bits of symbols with these counts in a Huffman code."""
+    trees, bits = [count for count in counts.tolist() if count], 0
+    heapq.heapify(trees)
+    while len(trees) > 1:
+        both = heapq.heappop(trees) + heapq.heappop(trees)
+        heapq.heappush(trees, both)
+        bits += both
+    return bits
 
 
 # -- rivals: (picture, colours) -> indices and palette ---------------------------------------------
@@ -143,11 +179,8 @@ def ours(image, counts, rates):
             began = time.perf_counter()
             result = run.at(rate * run.first / FIRST) if rate else run.result()
             seconds = time.perf_counter() - began
-            used, places = np.unique(result.indices, return_inverse=True)
-            indices = places.reshape(result.indices.shape).astype(np.uint8)
-            model = RowModel(max(len(used), 2))
-            predicted = model.bits(model.counts(indices)) / 8 + 3 * len(used) + FRAME
-            point = measured(indices, result.palette[used], image)
+            point = measured(result.indices, result.palette, image)
+            predicted = predicted_size(result.indices, result.palette)
             yield colors, rate, plain, seconds, *point, predicted
 
 
