@@ -339,6 +339,7 @@ def dither(
             )
             how = {"flicker": flicker, "rng": rng, "callback": call}
             run = ThriftyRun(problem, Pace(QUICK) if quick else pace, **how)
+            run.filters = thrift.ending == ".png"
             run.all(pattern)
             return run
 

@@ -30,10 +30,17 @@ State: TypeAlias = "tuple[ByteArray, FloatArray]"  # indices and palette
 
 
 class ThriftyRun(Run):
-    """A `Run` whose picture can be made smaller after `search`: `thin`, `fit_into`, `lower_to`."""
+    """A `Run` whose picture can be made smaller after `search`: `thin`, `fit_into`, `lower_to`.
+
+    Attributes
+    ----------
+    filters : bool
+        Whether the file's rows may be filtered, as those of a PNG.
+    """
 
     indices: ByteArray
     colors: FloatArray
+    filters: bool = True
 
     @property
     def first(self) -> float:
@@ -192,7 +199,7 @@ class ThriftyRun(Run):
         """Return the search that changes a picture in place."""
         weights = self.problem.weights
         hidden = None if weights is None else weights == 0
-        own = {**self._kept, "hidden": hidden}
+        own = {**self._kept, "hidden": hidden, "filters": self.filters}
         return RatedSearch(self.loss, indices, colors, rate, **own)
 
     def _present_fit(self) -> Fit | None:

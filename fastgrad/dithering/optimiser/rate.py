@@ -3,7 +3,8 @@
 Deflate and LZW see a string: of the neighbours of a pixel they know those before it in its row. So
 the bits of an index are modelled by the indices before it, and a file is predicted by the lengths
 of two adaptive codes, of which one looks back further than the other. Adaptive counts charge what
-the model itself costs: a colour that is seldom used, or a context that occurs once, is dear.
+the model itself costs: a colour that is seldom used, or a context that occurs once, is dear. Rows
+of a PNG of greys may be filtered: then the bytes that filters leave are what is priced.
 """
 
 from __future__ import annotations
@@ -15,17 +16,18 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgrad._typing import Array, ArrayLike, ByteArray, FloatArray
+from fastgrad.dithering.optimiser.adaptive_codes import PRIOR, FilterModel, code_length, price
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.search import Search
 from fastgrad.kernels.dithering.optimiser import rate as kernels
 from fastgrad.kernels.dithering.optimiser.search import NEIGHBOURS
 
-__all__ = ["RatedSearch", "RowModel"]
+__all__ = ["PRIOR", "RatedSearch", "RowModel"]
 
-PRIOR = 0.06  # count of each index in each context before any is seen
 FEW = 32  # colours up to which contexts of two indices occur often enough to be counted
 OF_TWO, OF_ONE = (0.85, 0.27), (1.03, 0.08)  # shares of both codes in a file, by its context
 ROWS = 1 << 20  # pixels that are counted at once
+RAMP = 16  # greys from which on a PNG's rows may be filtered
 BEYOND = 4  # columns to the right of a picture, where nothing is paid
 
 
@@ -103,14 +105,22 @@ class RowModel(NamedTuple):
     def bits(self, counts: Array) -> float:
         """Return the bits that symbols with these counts take in a file."""
         return sum(
-            share * _code_length(part.reshape(-1, self.symbols))
+            share * code_length(part.reshape(-1, self.symbols))
             for share, part in zip(self.shares, (counts, counts.sum(axis=0)))
         )
 
     def prices(self, counts: Array) -> FloatArray:
         """Return the bits of one more symbol, by its context, in the shape of the counts."""
-        parts = [share * _price(part) for share, part in zip(self.shares, (counts, counts.sum(0)))]
+        parts = [share * price(part) for share, part in zip(self.shares, (counts, counts.sum(0)))]
         return parts[0] + parts[1]
+
+    def tables(self, counts: Array) -> list[FloatArray]:
+        """Return the prices of symbols in the three tables that kernels take, by their contexts."""
+        prices = self.prices(counts)
+        turned = [prices, prices.swapaxes(-1, -2), np.moveaxis(prices, 0, -1)]
+        if self.order == 1:
+            turned[2] = np.zeros_like(prices)
+        return [table.reshape(-1, self.symbols) for table in turned]
 
     def bill(self, prices: Array, symbols: Array, out: FloatArray) -> None:
         """Write the price of each symbol of a picture, by its context, to the left of ``out``."""
@@ -132,23 +142,6 @@ class RowModel(NamedTuple):
             yield rows, codes
 
 
-def _code_length(counts: Array) -> float:
-    """Return the bits of adaptive codes, one for each row of counts."""
-    totals = counts.sum(axis=1)
-    steps = np.arange(int(totals.max(initial=0)), dtype=np.float64)
-    seen, contexts = (
-        np.concatenate([[0.0], np.cumsum(np.log2(steps + prior))])
-        for prior in (PRIOR, PRIOR * counts.shape[1])
-    )
-    return float(contexts[totals].sum() - seen[counts].sum())
-
-
-def _price(counts: Array) -> FloatArray:
-    """Return the bits of each symbol, the last axis."""
-    whole = counts.sum(axis=-1, keepdims=True) + PRIOR * counts.shape[-1]
-    return np.log2(whole) - np.log2(counts + PRIOR)
-
-
 class RatedSearch(Search):
     """A search that lowers ``loss + rate * bits per pixel``.
 
@@ -162,6 +155,8 @@ class RatedSearch(Search):
         What a bit per pixel costs, as a loss.
     hidden : array of bool, shape (height, width), optional
         Pixels that are not seen: they have a symbol of their own, whatever their indices are.
+    filters : bool, optional
+        Whether rows may be filtered: greys that ascend are then priced by the shortest of models.
 
     Attributes
     ----------
@@ -172,7 +167,7 @@ class RatedSearch(Search):
 
     rate: float
     swapping: bool
-    model: RowModel
+    model: RowModel | FilterModel
     counts: Array
 
     def __init__(
@@ -185,12 +180,17 @@ class RatedSearch(Search):
         previous: ByteArray | None = None,
         gap: ArrayLike = 0.0,
         hidden: Array | None = None,
+        filters: bool = False,
     ) -> None:
         super().__init__(loss, indices, palette, previous=previous, gap=gap)
         self.swapping = True
         colors, keeping = len(np.asarray(palette)), self._previous.size > 0
         self._hidden = hidden if hidden is not None and hidden.any() else None
         self.model = RowModel(colors, keeping or self._hidden is not None)
+        self._models: list[RowModel | FilterModel] = [self.model]
+        ramp = filters and len(self._planar) == 1 and (np.diff(self._planar[0]) > 0).all()
+        if ramp and colors >= RAMP and not self.model.keeping:
+            self._models += [FilterModel(colors, order) for order in (1, kernels.MEAN, kernels.UP)]
         self.renew(rate)
 
     def symbols(self) -> Array:
@@ -210,22 +210,18 @@ class RatedSearch(Search):
         rate : float, optional
             A new rate.
         """
-        model = self.model
         self.rate = self.rate if rate is None else rate
         self._symbols = self.symbols()
-        self.counts = model.counts(self._symbols)
-        price = model.prices(self.counts) * self.rate
-        turned = [price, price.swapaxes(-1, -2)]
-        if model.order == 2:
-            turned.append(np.moveaxis(price, 0, -1))
-        width = max(self._palette.shape[1], model.symbols)
-        height, across = self._symbols.shape
+        self.model, self.counts, _ = self._shortest(self._symbols)
+        model, (height, across) = self.model, self._symbols.shape
+        tables = [self.rate * table for table in model.tables(self.counts)]
         self._bills = np.zeros((height, across + BEYOND), self.loss.dtype)
-        model.bill(price, self._symbols, self._bills)
-        shape = (price.size // model.symbols + 1, width)
-        self._prices = tuple(np.zeros(shape, self.loss.dtype) for _ in range(3))
-        for table, one in zip(self._prices, turned):
-            table[:-1, : model.symbols] = one.reshape(-1, model.symbols)
+        if isinstance(model, RowModel):
+            model.bill(tables[0], self._symbols, self._bills)
+        width, rows = max(self._palette.shape[1], model.symbols), max(map(len, tables))
+        self._prices = tuple(np.zeros((rows + 1, width), self.loss.dtype) for _ in range(3))
+        for prices, table in zip(self._prices, tables):
+            prices[: len(table), : model.symbols] = table
         self._awake[:] = 1
 
     def sweep(self) -> int:
@@ -240,7 +236,8 @@ class RatedSearch(Search):
         moves = np.zeros([-(-n // self._size) for n in loss.shape], np.int64)
         kept, blurred = (self._previous, self._gaps), (self._field, self._table, loss.nu)
         seen = self.indices, (self._symbols, self._bills), self._awake, loss.weights
-        swaps = len(NEIGHBOURS) if self.swapping else 0
+        billed = self.swapping and isinstance(self.model, RowModel)
+        swaps = len(NEIGHBOURS) if billed else 0
         for phase in range(4):
             work = *seen, kept, blurred, self._rated()
             kernels.descend(moves, *work, self._size, phase, swaps)
@@ -266,7 +263,13 @@ class RatedSearch(Search):
 
     def bits(self) -> float:
         """Return the bits that the picture takes in a file, by the model."""
-        return self.model.bits(self.model.counts(self.symbols()))
+        return self._shortest(self.symbols())[2]
+
+    def _shortest(self, symbols: Array) -> tuple[RowModel | FilterModel, Array, float]:
+        """Return the model by which a picture takes the fewest bits, its counts, and the bits."""
+        counted = [(model, model.counts(symbols)) for model in self._models]
+        every = [(model, counts, model.bits(counts)) for model, counts in counted]
+        return min(every, key=lambda one: one[2])
 
     def objective(self) -> float:
         """Return the loss plus the rate times the bits per pixel."""

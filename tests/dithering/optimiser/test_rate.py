@@ -1,13 +1,19 @@
 """The model of bits against an adaptive code, step by step; its search against brute force."""
 
+import itertools
+
 import numba
 import numpy as np
 import pytest
 
-from fastgrad.dithering.optimiser import rate
+from fastgrad.dithering.optimiser import adaptive_codes, rate
+from fastgrad.dithering.optimiser.adaptive_codes import FilterModel
 from fastgrad.dithering.optimiser.diffusion import diffuse
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.rate import RatedSearch, RowModel
+from fastgrad.dithering.pictures.png import pack
+from fastgrad.dithering.pictures.png_filters import AVERAGE, SUB, UP, filtered
+from fastgrad.kernels.dithering.optimiser import rate as kernels
 from fastgrad.kernels.dithering.optimiser.search import NEIGHBOURS
 
 RNG = np.random.default_rng(0)
@@ -105,6 +111,34 @@ def test_a_search_ends_where_no_move_helps(colors, order, frames):
                     other = indices.copy()
                     other[y, c], other[y + dy, c + dx] = indices[y + dy, c + dx], indices[y, c]
                     assert value(other) > least - tolerance
+
+
+@pytest.mark.parametrize("order", [1, kernels.MEAN, kernels.UP])
+def test_a_search_of_filtered_rows_ends_where_no_change_helps(order):
+    loss, _, _ = picture(20, (9, 11), channels=1)
+    palette = np.linspace(0, 1, 20, dtype=np.float32)[:, None]
+    search = RatedSearch(loss, diffuse(loss, palette), palette, 0.01, filters=True)
+    search._models = [model for model in search._models if model == FilterModel(20, order)]
+    search.renew()
+    kind = {1: SUB, kernels.MEAN: AVERAGE, kernels.UP: UP}[order]
+
+    def value(indices):
+        rows = np.frombuffer(filtered(pack(indices, 8), 9, kind), np.uint8).reshape(9, 12)[:, 1:]
+        bits = adaptive_codes.price(search.counts)[rows].sum()
+        return search.loss.of(indices, palette) * search.loss.pixels + search.rate * bits
+
+    rows = filtered(pack(search.indices, 8), 9, kind)
+    written = np.frombuffer(rows, np.uint8).reshape(9, 12)[:, 1:]
+    assert np.array_equal(np.bincount(written.ravel(), minlength=256), search.counts)
+    values = [value(search.indices)]
+    while search.sweep():
+        values.append(value(search.indices))
+    assert len(values) > 1
+    assert (np.diff(values) < 0).all()
+    for (y, c), k in itertools.product(np.argwhere(loss.weights > 0), range(20)):
+        other = search.indices.copy()
+        other[y, c] = k
+        assert value(other) > values[-1] - 1e-4 * values[0]
 
 
 @pytest.mark.parametrize(("colors", "order"), ORDERS)

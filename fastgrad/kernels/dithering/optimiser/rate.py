@@ -7,6 +7,12 @@ whose context it is; and of the one after that. Their last rows are zeros, for s
 are none of. A context of two symbols a, b has the number a M + b, of M symbols. Outside the picture
 they are 0.
 
+Where rows are filtered, what is written is each symbol less what is predicted of it: the one above
+it, or the mean of that and the one to the left. Then the context of a symbol x is its prediction,
+and it is in those of its right neighbour and of the one below, whose prices are in the third table.
+Where predictions are means, 2 x - y + M is their row, x being a neighbour and y the other one that
+predicts it; where they are symbols, x.
+
 Oracle: tests/dithering/optimiser/test_rate.py, `objective`.
 """
 
@@ -25,11 +31,33 @@ from fastgrad.kernels.simd.lanes import first_of, least_of
 from fastgrad.kernels.simd.vectors import LANES, filled, load
 from fastgrad.kernels.tiles.memory import empty
 
+MEAN, UP = 3, 4  # orders of models of filtered rows
+
 
 @inline
 def symbol(symbols, y, c):
     """Return the symbol of a pixel, 0 to the left of the picture."""
     return np.int64(symbols[y, c]) if c >= 0 else np.int64(0)
+
+
+@inline
+def above(symbols, y, c):
+    """Return the symbol above a pixel, 0 outside the picture."""
+    return np.int64(symbols[y - 1, c]) if y > 0 else np.int64(0)
+
+
+@inline
+def filtered_rows(symbols, count, order, y, c, none):
+    """Return what `rows_of` does where rows are filtered."""
+    height, width = symbols.shape
+    up, after, last = above(symbols, y, c), none, none
+    if order == MEAN and c + 1 < width:
+        after = 2 * np.int64(symbols[y, c + 1]) - above(symbols, y, c + 1) + count
+    if y + 1 < height:
+        last = np.int64(symbols[y + 1, c])
+        if order == MEAN:
+            last = 2 * last - symbol(symbols, y + 1, c - 1) + count
+    return (symbol(symbols, y, c - 1) + up) >> 1 if order == MEAN else up, after, last
 
 
 @inline
@@ -44,12 +72,14 @@ def symbol_of(previous, count, y, c, label):
 def context(symbols, count, order, y, c):
     """Return the number of the context of a pixel, and so the row of its prices."""
     before = symbol(symbols, y, c - 1)
-    return before if order == 1 else symbol(symbols, y, c - 2) * count + before
+    return before if order != 2 else symbol(symbols, y, c - 2) * count + before
 
 
 @inline
 def rows_of(symbols, count, order, y, c, none):
     """Return the rows of the three tables that hold the prices of symbols of a pixel."""
+    if order > 2:
+        return filtered_rows(symbols, count, order, y, c, none)
     width = symbols.shape[1]
     after, last = none, none
     if c + 1 < width:
@@ -104,12 +134,14 @@ def billed(bills, order, y, c):
     """Return the prices of a pixel and of those whose contexts it is in, as they are."""
     row, column = np.uint64(y), np.uint64(c)
     total = bills[row, column] + bills[row, column + np.uint64(1)]
-    return total if order == 1 else total + bills[row, column + np.uint64(2)]
+    return total if order != 2 else total + bills[row, column + np.uint64(2)]
 
 
 @inline
 def bill(bills, symbols, price, count, order, y, c):
-    """Bring the prices that depend on a pixel up to date."""
+    """Bring the prices that depend on a pixel up to date, unless no swap will ask for them."""
+    if order > 2:
+        return
     for i in range(c, min(c + order + 1, symbols.shape[1])):
         bills[y, i] = price[context(symbols, count, order, y, i), symbols[y, i]]
 
