@@ -35,7 +35,7 @@ BEND = 1.5  # exponent by which a score falls with the logarithm of bytes: the f
 LEFT = 0.15  # of the logarithm of bytes, beyond what is known: then a byte costs e times as much
 GAIN = 0.002  # by which a merit must be better
 SMALL = 8  # steps between greys that are whole numbers
-MISSED = 1e3  # what a merit is less where a quality is out of reach
+MISSED = 1e9  # what a merit is less where a quality is out of reach
 SCORES = (0, 15, 30, 45, 60, 72, 84)  # of 4, 8, ... 256 colours, about
 GREYS = (70, 84, 92, 96, 97.5, 98.5, 99)  # the same of grey pictures
 
@@ -241,7 +241,8 @@ def climb(
 ) -> Choice:
     """Return the choice of most merit, as far as it is found by going from neighbour to neighbour.
 
-    Where a step was good, the same is tried next. Finer strides change numbers of colours only.
+    Where a step was good, the same is tried next. Where the start cannot have the quality that is
+    asked for, it has more colours until it can. Finer strides change numbers of colours only.
 
     Parameters
     ----------
@@ -264,9 +265,16 @@ def climb(
     --------
     >>> climb(lambda c: -abs(c.colors - 5) - c.strength, Choice(3, 1), range(8), range(3))
     Choice(colors=5, strength=0)
+    >>> at_least_4 = lambda c: -c.colors - c.strength - MISSED * (c.colors < 4)
+    >>> climb(at_least_4, Choice(0, 1), range(8), range(3))
+    Choice(colors=4, strength=0)
     """
     best, most = start, merit(start)
     tried, steps = {start}, STEPS
+    while most < -MISSED / 2 and best.colors + strides[0] in colors:
+        best = best._replace(colors=best.colors + strides[0])
+        most = merit(best)
+        tried.add(best)
     for place, stride in enumerate(strides):
         limit, moved = TRIALS + FINER * place, True
         steps = STEPS if place == 0 else FINE
