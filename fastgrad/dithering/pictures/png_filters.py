@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastgrad._typing import ByteArray
+from fastgrad._typing import Array
 
 __all__ = ["AVERAGE", "NONE", "PAETH", "SUB", "UP", "filtered", "mixed"]
 
@@ -104,6 +104,6 @@ def mixed(rows: bytes, height: int) -> bytes:
     return values[chosen, each].tobytes()
 
 
-def _histograms(places: ByteArray, height: int) -> ByteArray:
+def _histograms(places: Array, height: int) -> Array:
     """Return how often each row has each byte; each has 256 places of its own."""
     return np.bincount(places.ravel(), minlength=256 * height).reshape(height, 256)
