@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastgrad._typing import Array
-
 __all__ = ["AVERAGE", "NONE", "PAETH", "SUB", "UP", "filtered", "mixed"]
 
 NONE, SUB, UP, AVERAGE, PAETH = range(5)
@@ -92,8 +90,7 @@ def mixed(rows: bytes, height: int) -> bytes:
     """
     ways = [rows, *(filtered(rows, height, kind) for kind in (SUB, UP, AVERAGE, PAETH))]
     values = np.stack([np.frombuffer(way, np.uint8).reshape(height, -1) for way in ways])
-    places = 256 * np.arange(height)[:, None]
-    counts = np.stack([_histograms(way[:, 1:] + places, height) for way in values])
+    counts = np.stack([[np.bincount(row[1:], minlength=256) for row in way] for way in values])
     lengths = -(counts * np.log2(np.maximum(counts, 1))).sum(axis=2)
     each, chosen = np.arange(height), lengths.argmin(axis=0)
     for _ in range(ROUNDS):
@@ -102,8 +99,3 @@ def mixed(rows: bytes, height: int) -> bytes:
         if (before == chosen).all():
             break
     return values[chosen, each].tobytes()
-
-
-def _histograms(places: Array, height: int) -> Array:
-    """Return how often each row has each byte; each has 256 places of its own."""
-    return np.bincount(places.ravel(), minlength=256 * height).reshape(height, 256)
