@@ -46,7 +46,7 @@ from fastgrad.dithering.optimiser.rate import RowModel
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures import png
 from fastgrad.dithering.pictures.animation import arranged
-from fastgrad.dithering.pictures.png_filters import mixed
+from fastgrad.dithering.pictures.png_filters import each_alone, mixed
 from fastgrad.dithering.rates import FIRST
 from fastgrad.dithering.thrifty_run import ThriftyRun
 
@@ -93,7 +93,8 @@ def predicted_size(indices, palette):
     model = RowModel(max(len(colors), 2))
     bits = model.bits(model.counts(picture))
     if len(colors) > FEWER:
-        rows = np.frombuffer(mixed(png.pack(picture, 8), len(picture)), np.uint8)
+        alone = each_alone(png.pack(picture, 8), len(picture))
+        rows = np.frombuffer(mixed(alone, len(picture)), np.uint8)
         rows = rows.reshape(len(picture), -1)[:, 1:]
         bits = min(bits, huffman_bits(np.bincount(rows.ravel())))
     return bits / 8 + 3 * len(colors) + FRAME

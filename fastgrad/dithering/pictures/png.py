@@ -19,7 +19,7 @@ import numpy as np
 
 from fastgrad._typing import ByteArray
 from fastgrad.dithering.pictures.png_chunks import SIGNATURE, chunk
-from fastgrad.dithering.pictures.png_filters import mixed
+from fastgrad.dithering.pictures.png_filters import each_alone, mixed
 
 __all__ = ["LONGEST", "compress", "encode", "pack"]
 
@@ -128,18 +128,28 @@ class _Depth:
             self.frames.append(((rows.start, columns.start), part.shape, blend, data))
 
     def filtered(self) -> list[_Depth]:
-        """Return the same, of one frame, by way of filters, unless there is no hope in them."""
+        """Return the same, of one frame, by way of filters: of those in which there is hope.
+
+        Rows with filters of their own are most regular, but repeat each other less than rows with
+        one filter do, which may be worth more.
+        """
         corner, shape, blend, _ = self.frames[0]
-        rows = mixed(self.rows, shape[0])
-        if len(zlib.compress(rows, 1)) > HOPE * len(zlib.compress(self.rows, 1)):
-            return []
-        other = copy.copy(self)
-        other.frames = [(corner, shape, blend, compress(rows))]
-        return [other]
+        plain, *alike = kinds = each_alone(self.rows, shape[0])
+        most, found = HOPE * _quick_size(plain), []
+        for rows in (mixed(kinds, shape[0]), min(alike, key=_quick_size)):
+            if _quick_size(rows) <= most:
+                other = copy.copy(self)
+                other.frames = [(corner, shape, blend, compress(rows))]
+                found.append(other)
+        return found
 
     def size(self) -> int:
         """Return the number of bytes that depend on it."""
         return 4 * len(self.palette) + sum(len(data) for *_, data in self.frames)
+
+
+def _quick_size(data: bytes) -> int:
+    return len(zlib.compress(data, 1))
 
 
 def box(mask: ByteArray) -> tuple[slice, slice]:

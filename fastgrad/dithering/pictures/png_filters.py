@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-__all__ = ["AVERAGE", "NONE", "PAETH", "SUB", "UP", "filtered", "mixed"]
+__all__ = ["AVERAGE", "NONE", "PAETH", "SUB", "UP", "each_alone", "filtered", "mixed"]
 
 NONE, SUB, UP, AVERAGE, PAETH = range(5)
 BLOCK = 1 << 20  # bytes of rows that are filtered at once
@@ -66,7 +68,28 @@ def filtered(rows: bytes, height: int, kind: int) -> bytes:
     return out.tobytes()
 
 
-def mixed(rows: bytes, height: int) -> bytes:
+def each_alone(rows: bytes, height: int) -> list[bytes]:
+    """Return the rows of a picture as they are, and then by each of the four filters.
+
+    Parameters
+    ----------
+    rows, height
+        As for `filtered`.
+
+    Returns
+    -------
+    list of bytes
+        In the order of the filters' numbers.
+
+    Examples
+    --------
+    >>> [way.hex(" ") for way in each_alone(bytes([0, 5, 6]), 1)]
+    ['00 05 06', '01 05 01', '02 05 06', '03 05 04', '04 05 01']
+    """
+    return [rows, *(filtered(rows, height, kind) for kind in (SUB, UP, AVERAGE, PAETH))]
+
+
+def mixed(ways: Sequence[bytes], height: int) -> bytes:
     """Filter each row of a picture in the way that makes all of them together most regular.
 
     That is least entropy of the bytes: each row begins with the filter by which it has the least of
@@ -74,8 +97,10 @@ def mixed(rows: bytes, height: int) -> bytes:
 
     Parameters
     ----------
-    rows, height
-        As for `filtered`.
+    ways : sequence of bytes
+        What `each_alone` returns.
+    height : int
+        Number of rows.
 
     Returns
     -------
@@ -85,10 +110,9 @@ def mixed(rows: bytes, height: int) -> bytes:
     Examples
     --------
     >>> ramp = bytes([0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 9, 1, 9, 1])
-    >>> mixed(ramp, 3)[::5].hex(" ")
+    >>> mixed(each_alone(ramp, 3), 3)[::5].hex(" ")
     '01 01 00'
     """
-    ways = [rows, *(filtered(rows, height, kind) for kind in (SUB, UP, AVERAGE, PAETH))]
     values = np.stack([np.frombuffer(way, np.uint8).reshape(height, -1) for way in ways])
     counts = np.stack([[np.bincount(row[1:], minlength=256) for row in way] for way in values])
     lengths = -(counts * np.log2(np.maximum(counts, 1))).sum(axis=2)
