@@ -7,7 +7,9 @@ not one that handlers can read, are callbacks in pure NumPy, with the same bits.
 from __future__ import annotations
 
 import functools
+import importlib
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -21,7 +23,12 @@ from fastgrad.jax import row_operations as row_operations  # likewise
 from fastgrad.jax.operations import OPERATIONS
 from fastgrad.jax.shared import while_used
 
-__all__ = ["call", "first_order", "varying"]
+__all__ = ["call", "first_order", "from_python", "varying"]
+
+try:
+    _buffers: Any = importlib.import_module("jax.experimental.buffer_callback").buffer_callback
+except (ImportError, AttributeError):  # an older JAX
+    _buffers = None
 
 
 def call(name: str, *operands: Any, **options: Any) -> tuple[Any, ...]:
@@ -44,8 +51,32 @@ def call(name: str, *operands: Any, **options: Any) -> tuple[Any, ...]:
         return varying(found, operands)
     operands = tuple(jnp.concatenate(x) if isinstance(x, tuple) else x for x in operands)
     callback = _callback(name, tuple(sorted(options.items())))
-    found = jax.pure_callback(callback, results, *operands, vmap_method=route)
-    return varying(tuple(found), operands)
+    found = from_python(callback, results, *operands, vmap_method=route)
+    return varying(found, operands)
+
+
+def from_python(
+    function: Callable[..., Sequence[Any]],
+    results: Sequence[jax.ShapeDtypeStruct],
+    *operands: Any,
+    vmap_method: str,
+) -> tuple[Any, ...]:
+    """Call a function of NumPy's arrays, in nested tuples, from inside a program.
+
+    `jax.pure_callback` hands on arrays of JAX. To look at one may wait for a copy that is made on
+    the thread which runs the program: a process with one processor stands still then
+    (jax-ml/jax#25861). Buffers are looked at where they are.
+    """
+    if _buffers is None:
+        found = jax.pure_callback(function, tuple(results), *operands, vmap_method=vmap_method)
+        return tuple(found)
+
+    def fill(context: Any, outs: Any, *buffers: Any) -> None:
+        found = function(*jax.tree.map(np.asarray, buffers))
+        for out, values in zip(outs, found, strict=True):
+            np.asarray(out)[...] = values
+
+    return tuple(_buffers(fill, tuple(results), vmap_method=vmap_method)(*operands))
 
 
 def first_order(name: str, values: Any) -> Any:

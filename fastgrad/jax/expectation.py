@@ -19,7 +19,7 @@ from fastgrad.estimators.base import Estimate, Estimator
 from fastgrad.estimators.registry import EstimatorName, estimator
 from fastgrad.interop.families import Family, built, named
 from fastgrad.interop.replay import Answers, Points, record, rehearse, replay
-from fastgrad.jax.calls import first_order, varying
+from fastgrad.jax.calls import first_order, from_python, varying
 from fastgrad.jax.keys import JaxKey, words
 from fastgrad.jax.operands import JaxArray, answers, real
 from fastgrad.random import Key
@@ -341,8 +341,8 @@ def _combine(plan, names, x, words, leaves, points, answers):
 def _called(function, shapes, *operands):
     """Call NumPy from a program; under vmap, once for each element."""
     operands = first_order("expectation", operands)
-    found = jax.pure_callback(function, tuple(shapes), *operands, vmap_method="sequential")
-    return varying(tuple(found), jax.tree.leaves(operands))
+    found = from_python(function, shapes, *operands, vmap_method="sequential")
+    return varying(found, jax.tree.leaves(operands))
 
 
 def jax_free(tree: Any) -> Any:

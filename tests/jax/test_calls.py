@@ -19,6 +19,7 @@ calls = pytest.importorskip("fastgrad.jax.calls")
 chunks = pytest.importorskip("fastgrad.jax.chunks")
 frames = pytest.importorskip("fastgrad.jax.frames")
 handlers = pytest.importorskip("fastgrad.jax.handlers")
+calls = pytest.importorskip("fastgrad.jax.calls")
 pytestmark = pytest.mark.optional
 
 KEY = jax.random.key(3)
@@ -46,9 +47,12 @@ def results(x):
     return calling(x), mapped(x), jax.jit(jax.grad(lambda x: loss(x)))(x)
 
 
-@pytest.fixture
-def without_handlers(monkeypatch):
+@pytest.fixture(params=["buffers", "arrays"])
+def without_handlers(request, monkeypatch):
+    """Callbacks for all, of either kind: older JAX has none that read buffers."""
     monkeypatch.setattr(handlers.frames, "version", lambda: None)
+    if request.param == "arrays":
+        monkeypatch.setattr(calls, "_buffers", None)
 
 
 def programs(x):
@@ -78,11 +82,25 @@ def test_callbacks_are_called_where_frames_are_unknown(without_handlers):
     assert "callback" in text
 
 
-def test_both_routes_agree(monkeypatch):
+def test_all_routes_agree(monkeypatch):
     native = jax.tree.leaves(results(X))
     monkeypatch.setattr(handlers.frames, "version", lambda: None)
-    for own, other in zip(native, jax.tree.leaves(results(X)), strict=True):
-        np.testing.assert_array_equal(own, other)
+    for _ in range(2):
+        for own, other in zip(native, jax.tree.leaves(results(X)), strict=True):
+            np.testing.assert_array_equal(own, other)
+        monkeypatch.setattr(calls, "_buffers", None)
+
+
+def test_expectation_is_the_same_by_both_kinds_of_callbacks(monkeypatch):
+    def slopes():
+        def f(z):
+            return (z * np.arange(3.0)).sum((-1, -2)) ** 2
+
+        return jax.jit(jax.grad(lambda x: fj.expectation(f, x, KEY, estimator="rloo").value.sum()))
+
+    by_buffers = slopes()(X)
+    monkeypatch.setattr(calls, "_buffers", None)
+    np.testing.assert_array_equal(by_buffers, slopes()(X))
 
 
 def test_errors_without_handlers(without_handlers):

@@ -168,3 +168,24 @@ def test_a_forked_child_uses_the_numpy_api(printed):
 
 def test_a_process_imports_and_traces_anew(printed):
     assert printed["anew"] == 3 * ["True"]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processors can not be chosen")
+def test_a_process_with_one_processor_goes_on():
+    """Where callbacks wait for a thread, that is the one which waits for them."""
+    code = """
+    import os
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    import jax, numpy as np
+    import fastgrad.jax as fj
+
+    def loss(x, key):
+        f = lambda z: (z * np.arange(16.0)).sum(-1)
+        return fj.expectation(f, x, key, estimator="rloo", num_samples=2).value.sum()
+
+    step, x = jax.jit(jax.grad(loss)), np.zeros((4096, 16), np.float32)
+    print(all(np.isfinite(step(x + i, jax.random.key(i))).all() for i in range(20)))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert run.stdout.split() == ["True"], run.stderr
