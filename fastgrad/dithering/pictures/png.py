@@ -135,9 +135,9 @@ class _Depth:
         """
         corner, shape, blend, _ = self.frames[0]
         plain, *alike = kinds = each_alone(self.rows, shape[0])
-        most, found = HOPE * _quick_size(plain), []
-        for rows in (mixed(kinds, shape[0]), min(alike, key=_quick_size)):
-            if _quick_size(rows) <= most:
+        most, found = HOPE * _quick(plain)[0], []
+        for size, rows in (_quick(mixed(kinds, shape[0])), min(map(_quick, alike))):
+            if size <= most:
                 other = copy.copy(self)
                 other.frames = [(corner, shape, blend, compress(rows))]
                 found.append(other)
@@ -148,8 +148,9 @@ class _Depth:
         return 4 * len(self.palette) + sum(len(data) for *_, data in self.frames)
 
 
-def _quick_size(data: bytes) -> int:
-    return len(zlib.compress(data, 1))
+def _quick(data: bytes) -> tuple[int, bytes]:
+    """Return the number of bytes that a quick Deflate makes of data, and the data."""
+    return len(zlib.compress(data, 1)), data
 
 
 def box(mask: ByteArray) -> tuple[slice, slice]:
