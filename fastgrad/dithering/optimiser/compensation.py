@@ -68,7 +68,7 @@ def compensated(loss: BlurredError, indices: ByteArray, palette: FloatArray) -> 
     target = copy.copy(loss)
     target.planes = np.empty_like(loss.planes)
     given = (loss.weights, loss.planes), (terms_of(_taps(len(palette)), loss.dtype), 0.0)
-    laid(indices, palette, *given, what=AIMED, out=target.planes)
+    laid(indices, palette, *given, what=AIMED, out=target.planes, summed=False)
     return target
 
 
@@ -120,7 +120,7 @@ class Steering:
         """
         loss, off = self._loss, self._off
         given = (loss.weights, loss.planes), (self._taps, 0.0)
-        laid(indices, self._palette, *given, what=COUNTED, out=off)
+        laid(indices, self._palette, *given, what=COUNTED, out=off, summed=False)
         kernels.add_up(self._sum, off, self._most, loss.dtype(KEPT))
         return off
 

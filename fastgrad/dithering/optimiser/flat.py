@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastgrad._typing import Array, ByteArray
+from fastgrad._typing import Array, ByteArray, FloatArray
 from fastgrad.dithering.optimiser.drawn import (
     FREE,
     amid_their_own,
@@ -39,6 +39,7 @@ __all__ = [
 DRAWN = 0.25  # share of pixels amid their own colour from which on a picture is a drawn one
 CORE = 4  # least number of such pixels in a colour's fields
 ROOM = 8  # one entry in so many is left for what is not flat
+ROUNDING = 1e-6  # of colours, at most
 NEAR = 1  # in each channel: a difference of 1/255 that nobody sees
 COVERED = 0.99  # share of the pixels, smooth or flat, that must be near their entries
 CONTRAST, SPREAD = 144, 24  # in lightness: least between paper and ink, most of either
@@ -74,6 +75,23 @@ class Pins(NamedTuple):
     def over(self, indices: ByteArray) -> ByteArray:
         """Return a picture's indices with those of the pinned pixels laid over."""
         return np.where(self.free, indices, self.labels).astype(np.uint8)
+
+    def exact(self, planes: FloatArray, colors: FloatArray) -> bool:
+        """Return whether pinned pixels have their entries' very colours, but for rounding.
+
+        Parameters
+        ----------
+        planes : array, shape (channels, height, width)
+            The picture.
+        colors : array, shape (K, channels)
+            The palette in the same space.
+        """
+        places = np.flatnonzero(~self.free)
+        chosen = colors[self.labels.reshape(-1)[places]]
+        return all(
+            np.allclose(plane.reshape(-1)[places], x, rtol=0, atol=ROUNDING)
+            for plane, x in zip(planes, chosen.T)
+        )
 
 
 def fields(

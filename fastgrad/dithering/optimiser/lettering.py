@@ -88,7 +88,7 @@ def written(
     labels, rgb = labels.copy(), rgb.copy()
     codes = codes_of(rgb)
     asked = codes_of(inks)
-    found = np.nonzero(np.isin(codes, asked))
+    found = _nonzero(np.isin(codes, asked))
     exact = codes[found]
     for code, ink, entry in zip(asked.tolist(), inks, entries):
         places = np.stack(found)[:, exact == code]
@@ -112,7 +112,8 @@ def _write(
     entry: int,
 ) -> None:
     """Change a part of a picture and of its labels, for one ink."""
-    apart = np.maximum(rgb, ink) - np.minimum(rgb, ink)
+    row, rows = np.tile(ink, rgb.shape[1]), rgb.reshape(len(rgb), -1)  # loops longer than three
+    apart = (np.maximum(rows, row) - np.minimum(rows, row)).reshape(rgb.shape)
     off = np.maximum(np.maximum(apart[..., 0], apart[..., 1]), apart[..., 2])
     ground = _over(np.minimum, _over(np.maximum, off, WIDE, WIDE), WIDE, WIDE)
     clear = ground >= CONTRAST
@@ -127,7 +128,7 @@ def _write(
         return
     labels[strokes] = entry
     near = _over(np.maximum, strokes, 3, 3)
-    edges = np.stack(np.nonzero(near & clear & (labels == FREE) & (off < ground)))
+    edges = np.stack(_nonzero(near & clear & (labels == FREE) & (off < ground)))
     # The ground is what most pixels at some distance are, those of the ink left out.
     y, x = _around(edges, labels.shape)
     around, inside = labels[y, x], labels[y, x] != entry
@@ -152,16 +153,21 @@ def _text(
 ) -> npt.NDArray[np.bool_]:
     """Return the pixels of a mask that are in pieces of text of a kind."""
     areas, count = pieces(_over(np.maximum, mask, 3, 7))
-    areas = np.where(mask, areas, 0)
-    size, ink, very, seen = (
-        np.bincount(areas[mask & of], minlength=count + 1)
-        for of in (mask, full, exact, exact & seeds)
-    )
+    places = np.flatnonzero(mask)
+    areas = areas.reshape(-1)[places]
+    marks = (of.reshape(-1)[places] for of in (mask, full, exact, exact & seeds))
+    size, ink, very, seen = (np.bincount(areas[of], minlength=count + 1) for of in marks)
     text = (size >= kind.size) & (ink >= kind.full * size)
     text &= (seen >= kind.exact * size) & (very <= kind.most * size)
     text &= 2 * seen > very  # else it is the ground that is seen between the letters
-    text[0] = False
-    return text[areas]
+    found = np.zeros(mask.shape, bool)
+    found.reshape(-1)[places] = text[areas]
+    return found
+
+
+def _nonzero(mask: npt.NDArray[np.bool_]) -> tuple[Array, ...]:
+    """Return rows and columns where a mask is true, as `numpy.nonzero` does, but sooner."""
+    return np.unravel_index(np.flatnonzero(mask), mask.shape)
 
 
 def _over(pick: np.ufunc, x: Array, rows: int, columns: int) -> Array:

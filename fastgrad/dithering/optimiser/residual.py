@@ -83,6 +83,7 @@ def laid(
     what: int = kernels.WEIGHTED,
     out: FloatArray | None = None,
     margin: int = 0,
+    summed: bool = True,
 ) -> npt.NDArray[np.float64]:
     """Lay out the blurred error of a picture, and return the sums of all rows.
 
@@ -102,6 +103,8 @@ def laid(
         Array for it, as in `fastgrad.dithering.eye.blur.convolve`; by default there are only sums.
     margin : int, optional
         Width of the margin of ``out``.
+    summed : bool, optional
+        Whether the sums are wanted; else they are 0.
 
     Returns
     -------
@@ -118,7 +121,7 @@ def laid(
     (weights, planes), (terms, nu) = image, blur
     real = planes.dtype
     colors = np.ascontiguousarray(np.asarray(palette, real).T)
-    sums = np.empty((len(weights), 2))
+    sums = np.empty((len(weights) if summed else 0, 2))
     margin = _validate.integer(margin, "margin", 0)
     seen = indices, weights, planes, colors
     if out is None:

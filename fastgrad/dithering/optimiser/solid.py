@@ -159,11 +159,11 @@ def lettered(
         barred |= _mask(given, found.shape, name)
     made, shown = written(rgb, np.where(barred, BARRED, found), wanted[first], np.array(entries))
     made = np.where(barred, found, made).astype(np.int16)
-    other = shown != rgb
-    changed = other[..., 0] | other[..., 1] | other[..., 2]
-    if changed.any():
+    places = np.flatnonzero(shown != rgb) // 3
+    if places.size:
         image = image.copy() if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
-        image[changed] = shown[changed] / (1 if image.dtype == np.uint8 else 255)
+        colors = shown.reshape(-1, 3)[places]
+        image.reshape(-1, 3)[places] = colors / (1 if image.dtype == np.uint8 else 255)
     return (made if (made != FREE).any() else None), image
 
 

@@ -206,7 +206,7 @@ def _looked_up(table: FloatArray, values: FloatArray) -> FloatArray:
     """Interpolate a table at sRGB values, (..., 3) or (..., 1), linearly in each channel."""
     values = np.ascontiguousarray(np.broadcast_to(values, (*values.shape[:-1], 3)))
     out = np.empty(values.shape, np.float32)
-    kernels.look_up(out.reshape(-1, 3), values.reshape(-1, 3), table)
+    kernels.look_up(out.reshape(-1, 3), values.reshape(-1, 3), np.ascontiguousarray(table))
     return out
 
 
@@ -243,14 +243,20 @@ def _in_oklab(pairs: Array) -> FloatArray:
 
 def _mapped(lab: FloatArray, curve: FloatArray, chroma: FloatArray) -> FloatArray:
     """Return colours in Oklab, (..., 3), after the map, as sRGB values in [0, 1]."""
+    shape, lab = lab.shape, lab.reshape(-1, 3)  # one product of matrices, not one for each row
     made = np.empty_like(lab)
     made[..., 0] = np.interp(lab[..., 0], np.linspace(0, 1, KNOTS + 1), curve)
     turn = np.arctan2(lab[..., 2], lab[..., 1]) / (2 * np.pi) * HUES
     scale = np.interp(turn, np.arange(HUES + 1), np.append(chroma, chroma[0]), period=HUES)
     made[..., 1:] = lab[..., 1:] * scale[..., None]
-    linear = SPACES["oklab"].back(made)
+    return _in_srgb(made).reshape(shape)
+
+
+def _in_srgb(lab: FloatArray) -> FloatArray:
+    """Return colours in Oklab, (N, 3), as sRGB values in [0, 1]: paler, where they are beyond."""
+    linear = SPACES["oklab"].back(lab)
     beyond = ((linear < -BEYOND) | (linear > 1 + BEYOND)).any(axis=-1)
-    linear[beyond] = paler(made[beyond])
+    linear[beyond] = paler(lab[beyond])
     return encode(linear).astype(np.float32)
 
 
@@ -264,9 +270,10 @@ def _chroma(pairs: FloatArray, curve: FloatArray, reach: FloatArray) -> FloatArr
     values = np.empty((HUES, len(SCALES)))
     toned = pairs.copy()
     toned[..., 0] = np.interp(pairs[..., 0], np.linspace(0, 1, KNOTS + 1), curve)
+    flat = toned.reshape(-1, 3)  # one product of matrices, not one for each pair
     for i, scale in enumerate(SCALES):
-        encoded = _mapped(pairs, curve, np.full(HUES, scale))
-        shown = SPACES["oklab"].into(decode(_looked_up(reach, encoded).astype(np.float64)))
+        encoded = _looked_up(reach, _in_srgb(flat * [1.0, scale, scale]))
+        shown = SPACES["oklab"].into(decode(encoded.astype(np.float64))).reshape(pairs.shape)
         off = np.square(shown[:, 0] - shown[:, 1] - step).sum(axis=1) / size
         off += TRUE * np.square(shown[:, 0] - toned[:, 0]).sum(axis=1)
         values[:, i] = np.bincount(low % HUES, (1 - part) * off, HUES)

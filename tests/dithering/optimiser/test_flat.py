@@ -229,6 +229,14 @@ def test_pixels_that_nobody_sees_are_not_pinned(flat20):
     assert flat.fields(flat20, np.zeros_like(seen), 20, kept=NONE) is None
 
 
+def test_pins_that_have_the_very_colours_add_nothing_to_the_loss():
+    colors = np.float32([[0.1], [0.7]])
+    labels = np.int16([[0, -1, 1]])
+    pins = flat.Pins(np.uint8([[9, 9, 9], [8, 8, 8]]), labels)
+    assert pins.exact(np.float32([[[0.1 + 1e-7, 0.4, 0.7]]]), colors)
+    assert not pins.exact(np.float32([[[0.1, 0.4, 0.71]]]), colors)
+
+
 def test_near_takes_the_nearest():
     rng = np.random.default_rng(1)
     image = rng.integers(0, 4, (30, 30, 3)).astype(np.uint8)

@@ -50,8 +50,8 @@ def lay(chunk, chunks, out, sums, labels, weights, planes, colours, taps, nu, ma
     """Lay out, inside its margin, the blurred error of a picture; colours is planar, (3, K).
 
     sums[y] = row y's sums of error * field and of error^2. What is WEIGHTED has the weights of the
-    pixels, and what is COUNTED 1 where they count. What is AIMED is the image minus this blur. An
-    empty `out` is left as it is.
+    pixels, and what is COUNTED 1 where they count. What is AIMED is the image minus this blur.
+    Empty `out` and `sums` are left as they are.
     """
     channels, height, width = planes.shape
     radius = taps.shape[2] // 2
@@ -68,9 +68,10 @@ def lay(chunk, chunks, out, sums, labels, weights, planes, colours, taps, nu, ma
                 else:
                     row[:] = like(0, nu)
             blur_row(line, held, y, places, middle, taps, nu)
-            whole, plain = energies_of(held[y % len(held)], line)
-            sums[y, 0] += whole
-            sums[y, 1] += plain
+            if sums.size > 0:
+                whole, plain = energies_of(held[y % len(held)], line)
+                sums[y, 0] += whole
+                sums[y, 1] += plain
             if out.size == 0:
                 continue
             row, image = out[channel, margin + y, margin : margin + width], planes[channel, y]

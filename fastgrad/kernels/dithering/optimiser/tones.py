@@ -5,9 +5,16 @@ Oracle: tests/dithering/optimiser/test_tones.py, `interpolated`.
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import chunk_range, kernel
+from fastgrad.kernels.compiler.jit import chunk_range, inline, kernel
 from fastgrad.kernels.simd.intrinsics import like
-from fastgrad.kernels.tiles.memory import empty
+
+
+@inline
+def between(value, last):
+    """Return the node below a value in [0, 1], and the share of the next one."""
+    place = value * like(last, value)
+    low = min(np.int64(place), last - 1)
+    return low, place - like(low, value)
 
 
 @kernel(cost=lambda values: 8 * values.size)
@@ -16,18 +23,25 @@ def look_up(chunk, chunks, out, values, table):
 
     table is (nodes, nodes, nodes, 3).
     """
-    last = table.shape[0] - 1
-    low, share = empty(3, np.int64), empty((2, 3), values.dtype)
+    nodes = table.shape[0]
+    flat, last = table.reshape(-1), nodes - 1
     for i in chunk_range(len(values), chunk, chunks):
-        for channel in range(3):
-            place = values[i, channel] * like(last, values)
-            low[channel] = min(np.int64(place), last - 1)
-            share[1, channel] = place - like(low[channel], values)
-            share[0, channel] = like(1, values) - share[1, channel]
-            out[i, channel] = like(0, values)
-        for corner in range(8):
-            r, g, b = corner >> 2, corner >> 1 & 1, corner & 1
-            part = share[r, 0] * share[g, 1] * share[b, 2]
-            node = table[low[0] + r, low[1] + g, low[2] + b]
-            for channel in range(3):
-                out[i, channel] += part * node[channel]
+        red, green, blue = values[i, 0], values[i, 1], values[i, 2]
+        r, red_high = between(red, last)
+        g, green_high = between(green, last)
+        b, blue_high = between(blue, last)
+        one, x, y, z = like(1, values), like(0, values), like(0, values), like(0, values)
+        for across in (0, 1):
+            red_part = red_high if across else one - red_high
+            for up in (0, 1):
+                share = red_part * (green_high if up else one - green_high)
+                node = np.uint64(3 * (((r + across) * nodes + g + up) * nodes + b))
+                part = share * (one - blue_high)
+                x = x + part * flat[node]
+                y = y + part * flat[node + np.uint64(1)]
+                z = z + part * flat[node + np.uint64(2)]
+                part = share * blue_high
+                x = x + part * flat[node + np.uint64(3)]
+                y = y + part * flat[node + np.uint64(4)]
+                z = z + part * flat[node + np.uint64(5)]
+        out[i, 0], out[i, 1], out[i, 2] = x, y, z
