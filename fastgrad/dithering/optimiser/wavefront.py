@@ -60,6 +60,8 @@ class Wavefront:
         How many of the sweeps, the last ones but fewer than all, aim at what is `compensated`.
     limit : float, optional
         How far the last channel of a pixel may be off in the end, see `nearness.brought_near`.
+    fitted : bool, optional
+        Whether the picture has been brought into the palette's range, as for `diffusion.diffuse`.
 
     Attributes
     ----------
@@ -98,6 +100,7 @@ class Wavefront:
         diffused: bool = True,
         compensated: int = 0,
         limit: float | None = None,
+        fitted: bool = False,
     ) -> None:
         self._limit, self._palette = limit, np.asarray(palette, loss.dtype)
         self._loss, self._sweeps, self._diffused = loss, sweeps, diffused
@@ -107,7 +110,7 @@ class Wavefront:
         self._radius = len(self._table) // 2
         self._kept = NO_PREVIOUS, np.empty((0, 0), loss.dtype)
         colors = self._palette
-        self._limits = limits_of(colors)
+        self._limits = limits_of(colors, fitted=fitted)
         self._planar = np.zeros((colors.shape[1], 256), loss.dtype)  # pins may have any label
         self._planar[:, : len(colors)] = colors.T
         self._colours = in_vectors(colors), outwards(colors), (0,) * colors.shape[1]

@@ -129,7 +129,7 @@ def _front(
     """Return the search that settles the rows of a picture from a certain one on."""
     how: dict[str, Any] = {"first": first, "columns": columns}
     how |= {"diffused": learned.opacity is None, "compensated": learned.compensated}
-    how["limit"] = learned.limit
+    how |= {"limit": learned.limit, "fitted": learned.tones is not None}
     return Wavefront(learned.loss(), learned.colors, shape, learned.sweeps, **how)
 
 

@@ -7,10 +7,13 @@ import pytest
 
 import fastgrad as fg
 from fastgrad.dithering.metrics.s_cielab_and_flip import s_cielab
+from fastgrad.dithering.optimiser.diffusion import diffuse_rows, limits_of
+from fastgrad.dithering.optimiser.search import in_vectors
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures import images
 from fastgrad.dithering.pictures.sources import ArraySource
 from fastgrad.dithering.run import Run
+from fastgrad.dithering.strips.conversion import Conversion
 from fastgrad.dithering.strips.learning import learn
 from fastgrad.dithering.strips.strips import dither_strips, settled
 from fastgrad.dithering.strips.weights import WeightSource
@@ -278,3 +281,18 @@ def test_a_value_out_of_range_is_refused():
     image[200, 3] = 2
     with pytest.raises(ValueError, match="image must be from 0 to 1"):
         dither_strips(ArraySource(image))
+
+
+def test_errors_of_a_picture_that_is_fitted_to_inks_are_handed_on_whole():
+    image = np.full((40, 60, 3), [150, 120, 60], np.uint8)
+    learned = replace(learn(ArraySource(image), preset="bwry"), sweeps=0, compensated=0)
+    found, part = (
+        whole(image, learned)[0],
+        Conversion(ArraySource(image), learned).rows(0, 40, 0, 60),
+    )
+    started = np.empty((2, 40, 60), np.uint8)
+    for fitted, labels in enumerate(started):
+        colours = in_vectors(learned.colors), limits_of(learned.colors, fitted=bool(fitted))
+        diffuse_rows(labels, part.planes, part.weights, colours, 60)
+    np.testing.assert_array_equal(found, started[1])
+    assert (started[0] != started[1]).any()
