@@ -91,11 +91,15 @@ def test_bmp(colors, size, tmp_path):
 
 
 # What these drivers send, from one number a pixel in their order of colours: see waveshareteam/
-# e-Paper, epd7in3e.py (4 bits, orange left out), epd3in0g.py (2 bits), epd2in13b_V4.py (planes).
-def test_four_bits_as_the_driver_of_spectra_6_packs_them():
-    preset = PRESETS["spectra6"]
-    driver = {"000000": 0, "ffffff": 1, "ffff00": 2, "ff0000": 3, "0000ff": 5, "00ff00": 6}
-    indices = picture(6, (4, 10))
+# e-Paper, epd7in3e.py and epd7in3f.py (4 bits), epd3in0g.py (2 bits), epd2in13b_V4.py (planes).
+SPECTRA_6 = {"000000": 0, "ffffff": 1, "ffff00": 2, "ff0000": 3, "0000ff": 5, "00ff00": 6}
+ACEP = {"000000": 0, "ffffff": 1, "00ff00": 2, "0000ff": 3, "ff0000": 4, "ffff00": 5, "ff8c00": 6}
+
+
+@pytest.mark.parametrize(("name", "driver"), [("spectra6", SPECTRA_6), ("acep7", ACEP)])
+def test_four_bits_as_the_drivers_of_colour_panels_pack_them(name, driver):
+    preset = PRESETS[name]
+    indices = picture(len(driver), (4, 10))
     codes = [driver[bytes(c).hex()] for c in preset.device[indices].reshape(-1, 3)]
     expected = bytes((codes[i] << 4) + codes[i + 1] for i in range(0, len(codes), 2))
     assert encode(indices, preset.device, "raw", codes=preset.codes) == expected
