@@ -43,7 +43,7 @@ def near_greys(image: ByteArray, palette: ByteArray) -> Pins | None:
     >>> near_greys(ramp, ramp[0, ::2]).labels.tolist(), near_greys(ramp, ramp[0, ::4])
     ([[0, 0, 1, 1, 2, 2]], None)
     """
-    if not all((x == x[..., :1]).all() for x in (palette, image)):
+    if any((x[..., 0] != x[..., i]).any() for x in (palette, image) for i in (1, 2)):
         return None
     order = np.argsort(palette[:, 0], kind="stable")
     off = abs(np.arange(256)[:, None] - palette[order, 0].astype(np.int16))
