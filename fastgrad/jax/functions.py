@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from fastgrad import _validate
 from fastgrad.distributions.concrete import Relaxation
 from fastgrad.jax.calls import call
-from fastgrad.jax.gradients import differentiable
+from fastgrad.jax.gradients import differentiable, scored
 from fastgrad.jax.keys import JaxKey
 from fastgrad.jax.operands import JaxArray, flag, inverse, logits_of, placed, real
 from fastgrad.kernels.distributions.concrete import HARD, LOG, SOFT
@@ -177,7 +177,8 @@ def relax(
     scale = inverse(temperature, x.dtype)
     options = {"coupled": flag(coupled, "coupled"), "log": flag(log, "log")}
     function = differentiable("relax", samples=count, **options)
-    z, *others = function(rows, where, scale)
+    z, *others, score = function(rows, where, scale)
+    others = (*others, scored(rows, score))
     others = (y.reshape(*lead, *x.shape).astype(own) for y in others)
     return Relaxation(z.reshape(*lead, *x.shape[:-1]), *others)  # pyright: ignore
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.custom_derivatives import SymbolicZero
 
 from fastgrad.jax.calls import call, first_order
 from fastgrad.jax.keys import nowhere
 from fastgrad.jax.shared import while_used
 from fastgrad.kernels.distributions.concrete import LOG, SOFT
 
-__all__ = ["differentiable"]
+__all__ = ["differentiable", "scored"]
 
 
 def differentiable(name: str, **options: Any) -> Callable[..., tuple[Any, ...]]:
@@ -35,11 +34,7 @@ def _with_gradient(name, options):
     def function(*operands):
         return call(name, *operands, **options)
 
-    symbolic = name == "relax"  # whose score is seldom used; but shard_map knows no symbolic zeros
-
     def forward(*operands):
-        if symbolic:
-            operands = jax.tree.map(lambda operand: operand.value, operands)
         results = function(*operands)
         return results, first_order(name, (operands, results[:reused]))
 
@@ -49,7 +44,7 @@ def _with_gradient(name, options):
         grads = found if isinstance(found, tuple) else (found,)
         return (*grads, *(None for _ in operands[len(grads) :]))
 
-    function.defvjp(forward, backward, symbolic_zeros=symbolic)
+    function.defvjp(forward, backward)
     return function
 
 
@@ -65,57 +60,55 @@ def _reused(name: str, options: dict[str, Any]) -> int:
     return 3 if name == "relax" and not options["log"] else 0
 
 
-def _whole(cotangent: Any) -> Any:
-    """Return a cotangent as an array: where nothing depends on the result, of zeros."""
-    if isinstance(cotangent, SymbolicZero):
-        kind: Any = cotangent
-        return jnp.zeros(kind.shape, kind.dtype)
-    return cotangent
+@jax.custom_vjp
+def scored(rows: jax.Array, score: jax.Array) -> jax.Array:
+    """Return the score of samples, of which `relax` gives no gradient, with its own.
+
+    Where nothing depends on it, as is mostly so, that gradient then takes no time.
+    """
+    return score
 
 
-class _Cotangents(NamedTuple):
-    """Of the results of `relax`."""
+def _scored(rows, score):
+    return scored(rows, score), first_order("relax", rows)
 
-    sample: Any
-    relaxed: jax.Array
-    conditional: jax.Array
-    score: jax.Array
+
+def _score_product(rows, cotangent):
+    p, total = jax.nn.softmax(rows, axis=-1), cotangent.sum(axis=0)
+    return p * ((p * total).sum(axis=-1, keepdims=True) - total), None
+
+
+scored.defvjp(_scored, _score_product)
 
 
 def _gumbel_softmax_product(operands, cotangents, *, samples, mode):
     if mode == SOFT:
         _, _, scale, relaxed = operands
-        return call("gumbel_softmax_product", relaxed, _whole(cotangents[0]), scale)[0]
-    return call("gumbel_softmax_vjp", *operands, _whole(cotangents[0]), log=mode == LOG)[0]
+        return call("gumbel_softmax_product", relaxed, cotangents[0], scale)[0]
+    return call("gumbel_softmax_vjp", *operands, cotangents[0], log=mode == LOG)[0]
 
 
 def _relax_product(operands, cotangents, *, samples, coupled, log):
-    r = _Cotangents(*cotangents)
-    pair = _whole(r.relaxed), _whole(r.conditional)
+    _, *pair, _ = cotangents  # of the score there is none: see `scored`
     if log:
         through, given = call("relax_vjp", *operands, *pair, coupled=coupled, log=log)
-        grad = through + given
-    else:
-        rows, _, scale, *results = operands
-        (grad,) = call("relax_product", rows, *results, *pair, scale)
-    if isinstance(r.score, SymbolicZero):  # nothing depends on it
-        return grad
-    p, total = jax.nn.softmax(operands[0], axis=-1), r.score.sum(axis=0)
-    return grad + p * ((p * total).sum(axis=-1, keepdims=True) - total)
+        return through + given
+    rows, _, scale, *results = operands
+    return call("relax_product", rows, *results, *pair, scale)[0]
 
 
 def _log_prob_product(operands, cotangents):
-    return (_whole(cotangents[0])[..., None] * call("score", *operands)[0]).sum(axis=0)
+    return (cotangents[0][..., None] * call("score", *operands)[0]).sum(axis=0)
 
 
 def _kl_divergence_product(operands, cotangents):
-    return call("kl_divergence_vjp", *operands, _whole(cotangents[0]))
+    return call("kl_divergence_vjp", *operands, cotangents[0])
 
 
 def _plain_product(name):
     def product(operands, cotangents, **options):
         options.pop("samples", None)
-        return call(name, *operands, _whole(cotangents[0]), **options)[0]
+        return call(name, *operands, cotangents[0], **options)[0]
 
     return product
 
@@ -124,23 +117,23 @@ def _several_product(name):
     """Return the product of an operation whose operands all have a gradient."""
 
     def product(operands, cotangents, **options):
-        return call(name, *operands, _whole(cotangents[0]), **options)
+        return call(name, *operands, cotangents[0], **options)
 
     return product
 
 
 def _k_hot_product(operands, cotangents, *, samples, k):
-    total = _whole(cotangents[0]).sum(axis=0)
+    total = cotangents[0].sum(axis=0)
     return call("marginals_vjp", operands[0], total, k=k)[0]
 
 
 def _order_product(operands, cotangents, *, method, **options):
     name = "laplace_order_vjp" if method == "laplace" else "isotonic_order_vjp"
-    return call(name, *operands, _whole(cotangents[0]), method=method, **options)[0]
+    return call(name, *operands, cotangents[0], method=method, **options)[0]
 
 
 def _quantile_product(operands, cotangents, *, q, method, hard):
-    return call("quantile_vjp", *operands, _whole(cotangents[0]), q=q, method=method)[0]
+    return call("quantile_vjp", *operands, cotangents[0], q=q, method=method)[0]
 
 
 def _entmax_loss_product(operands, cotangents, *, alpha):
@@ -148,13 +141,13 @@ def _entmax_loss_product(operands, cotangents, *, alpha):
     as_it_is = nowhere(), jnp.ones((), rows.dtype)
     p = call("entmax", rows, *as_it_is, samples=1, alpha=alpha, noisy=False)[0][0]
     y = target if target.ndim == 2 else jax.nn.one_hot(target, rows.shape[1], dtype=rows.dtype)
-    return (p - y) * _whole(cotangents[0])[:, None]
+    return (p - y) * cotangents[0][:, None]
 
 
 def _loss_product(operands, cotangents, **options):
     """Return the gradient that came with the losses, of which a problem's entries follow."""
     gradient = operands[-1]
-    per_problem = _whole(cotangents[0])[:, None]
+    per_problem = cotangents[0][:, None]
     return (per_problem * gradient.reshape(len(per_problem), -1)).reshape(gradient.shape)
 
 
