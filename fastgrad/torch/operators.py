@@ -174,6 +174,16 @@ def _alone(*tensors: Tensor) -> bool:
     )
 
 
+@torch.compiler.assume_constant_result
+def _transformed() -> bool:
+    """Return whether this is inside a transform of `torch.func`, also while it is compiled.
+
+    There Dynamo takes the forward pass of a Function for all of it: its operator has no gradient
+    (pytorch/pytorch#193279).
+    """
+    return _C._are_functorch_transforms_active()
+
+
 def _differentiable(
     row: Operator, forward: Any, product: Any, compute: Call, multiply: Call
 ) -> Callable[..., Any]:
@@ -272,6 +282,8 @@ def _differentiable(
     names = [argument.split()[1] for argument in row.arguments.split(", ")]
     parameters = [inspect.Parameter(x, inspect.Parameter.POSITIONAL_ONLY) for x in names]
     setattr(Function.forward, "__signature__", inspect.Signature(parameters))  # noqa: B010
+    # What Dynamo puts into its graph without looking inside.
+    whole = torch.compiler.allow_in_graph(lambda *args: Function.apply(*args))
     for kind in (Function, Direct):
         kind.__name__ = kind.__qualname__ = row.name
     Product.__name__ = Product.__qualname__ = f"{row.name}_vjp"
@@ -280,7 +292,8 @@ def _differentiable(
 
     def call(*args: Any) -> Any:
         if not _alone(*args[:operands]):
-            return Function.apply(*args[:operands], *convert(args[operands:]))
+            join = whole if _transformed() else Function.apply
+            return join(*args[:operands], *convert(args[operands:]))
         watched = args[0].requires_grad  # mostly the only one: a loop takes 2 microseconds
         if operands > 1 and not watched:
             watched = any([x.requires_grad for x in args[1:operands]])

@@ -532,6 +532,16 @@ def test_compiles_as_one_graph_for_all_seeds():
     assert counter.frame_count <= 3
 
 
+def test_transforms_within_a_graph_find_the_gradient():
+    """Dynamo by itself takes a Function there for its forward pass: pytorch/pytorch#193279."""
+    half, x = torch.tensor(0.5, dtype=torch.float64), torch.tensor(LOGITS)
+    slope = torch.func.grad(lambda x: both(x, KEY, half)[1])
+    call, _ = compiled(slope)
+    found, expected = call(x), slope(x)
+    assert expected.any()
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
+
+
 @each
 def test_every_function_compiles(name):
     function, _, operands, options = FUNCTIONS[name]
