@@ -31,7 +31,7 @@ def sample_gumbel(chunk, chunks, logits, noise, z):
     (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
     for row in tile.rows(layout, chunk, chunks):
         tile.load(w, logits, row, like(-np.inf, w))
-        ratios.weigh(w, best, fold)
+        ratios.weigh(w, best, fold, best[:0])
         place = addresses(layout, row)
         for i in range(z.shape[0]):
             fill_bits(bits, *place, np.uint32(first_sample + i), NOISE, key)

@@ -52,7 +52,7 @@ def gumbel_softmax(chunk, chunks, logits, noise, scale, mode, out):
     (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
     for row in tile.rows(layout, chunk, chunks):
         tile.load(t, logits, row, like(-np.inf, t))
-        ratios.weigh(t, best, fold)
+        ratios.weigh(t, best, fold, tile.ahead(logits, row, layout))
         place = addresses(layout, row)
         for i in range(out.shape[0]):
             sample, ahead = np.uint32(first_sample + i), tile.extent(out[i], row, layout)
@@ -89,7 +89,7 @@ def relax(chunk, chunks, logits, noise, scale, coupled, log, z, others, bad):
         place = addresses(layout, row)
         tile.load(t, logits, row, like(-np.inf, t))
         col.argmax(t, best, likeliest, fold)
-        given.weigh(t, best, total, fold)
+        given.weigh(t, best, total, fold, tile.ahead(logits, row, layout))
         given.sum_others(t, likeliest, total, rest, fold)
         bad[chunk] |= any_nan(total)
         for i in range(z.shape[0]):
@@ -107,7 +107,8 @@ def relax(chunk, chunks, logits, noise, scale, coupled, log, z, others, bad):
                 elementwise.assign(ahead, tile.extent(relaxed[i], row, layout))
             else:
                 fill_bits(bits, *place, sample, CONDITIONAL, key)
-                given.arrive(time, bits, arg, total, fold)
+                given.arrive(time, bits, arg, total, fold, ahead)
+                ahead = tile.extent(score[i], row, layout)
                 given.race(w, t, bits, time, best, second, arg, s, exponent, fold, ahead)
                 ratios.invert(s)
                 if ratios.near(best, second):

@@ -13,7 +13,7 @@ import numpy as np
 from fastgrad.kernels.compiler.jit import block, inline, kernel, wide_vectors
 from fastgrad.kernels.simd.intrinsics import like, sqrt, where
 from fastgrad.kernels.simd.special import exp_normal, log_normal
-from fastgrad.kernels.simd.vectors import LANES, filled, load, store
+from fastgrad.kernels.simd.vectors import LANES, filled, load, prefetch, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import features, tile
 from fastgrad.kernels.tiles.factors import power
@@ -32,13 +32,22 @@ def gumbel_softmax(chunk, chunks, x, r, scale, grad):
 
 
 @block
-def take_dots(x, r, y, q, arg, through, given, top, fold):
-    """through = <x, r>, given = <y, q>, top = y of the winner."""
+def take_dots(x, r, y, q, arg, through, given, top, fold, ahead):
+    """through = <x, r>, given = <y, q>, top = y of the winner.
+
+    By the way it fetches `ahead`, what is going to be loaded next.
+    """
     wide_vectors()
-    zero = like(0, x)
+    zero, at = like(0, x), 0
+    first_ahead, second_ahead, third_ahead, fourth_ahead = ahead
     for c in range(0, x.shape[1], LANES):
         first, second, mine, winner = filled(zero), filled(zero), filled(zero), load(arg, c)
         for i in range(x.shape[0]):
+            prefetch(first_ahead, at)
+            prefetch(second_ahead, at)
+            prefetch(third_ahead, at)
+            prefetch(fourth_ahead, at)
+            at += LANES
             first = first + load(x, (i, c)) * load(r, (i, c))
             here = load(y, (i, c))
             second = second + here * load(q, (i, c))
@@ -69,14 +78,18 @@ def _keeper(known):
     """Build what goes through the softmax of y and then through keep, for one kind of `share`."""
 
     @block
-    def keep(y, q, arg, given, top, scale, temperature, tiny, whole, fold):
+    def keep(y, q, arg, given, top, scale, temperature, tiny, whole, fold, ahead):
         """Replace q by a = keep scale y (q - <y, q>), 0 for the winner; whole = sum(a)."""
         wide_vectors()
-        zero = like(0, y)
+        zero, at = like(0, y), 0
+        first_ahead, second_ahead = ahead
         for c in range(0, y.shape[1], LANES):
             inverse, mean = like(1, y) / load(top, c), load(given, c)
             winner, total = load(arg, c), filled(zero)
             for i in range(y.shape[0]):
+                prefetch(first_ahead, at)
+                prefetch(second_ahead, at)
+                at += LANES
                 here = load(y, (i, c))
                 part = share(here * inverse, temperature, tiny, known)
                 a = scale * (here * (load(q, (i, c)) - mean)) * part
@@ -109,7 +122,7 @@ def relax(chunk, chunks, logits, z, pair, cotangents, scale, temperature, grad):
     """grad = products (N, K) of both relaxations (S, N, K), of samples z (S, N), summed over S."""
     x, y = pair
     r, q = cotangents
-    layout = tile.layout(*logits.shape)
+    layout = features.products_layout(grad.shape)
     fold, real, known = layout.fold, logits.dtype, power(scale)
     p, g, u, v, w, a = tile.scratch(layout, 6, real)
     through, given, top, whole = tile.statistics(layout, 4, real)
@@ -126,13 +139,20 @@ def relax(chunk, chunks, logits, z, pair, cotangents, scale, temperature, grad):
             tile.load(v, r[i], row, zero)
             tile.load(w, y[i], row, zero)
             tile.load(a, q[i], row, zero)
-            take_dots(u, v, w, a, arg, through, given, top, fold)
+            after = (
+                tile.ahead(x[i], row, layout),
+                tile.ahead(r[i], row, layout),
+                tile.ahead(y[i], row, layout),
+                tile.ahead(q[i], row, layout),
+            )
+            others = tile.ahead(logits, row, layout), tile.ahead(grad, row, layout)
+            take_dots(u, v, w, a, arg, through, given, top, fold, after)
             numbers = scale, temperature, tiny
             if known == 2:
-                _keep_root(w, a, arg, given, top, *numbers, whole, fold)
+                _keep_root(w, a, arg, given, top, *numbers, whole, fold, others)
             elif known == 1:
-                _keep_ratio(w, a, arg, given, top, *numbers, whole, fold)
+                _keep_ratio(w, a, arg, given, top, *numbers, whole, fold, others)
             else:
-                _keep(w, a, arg, given, top, *numbers, whole, fold)
+                _keep(w, a, arg, given, top, *numbers, whole, fold, others)
             add_both(g, u, v, through, scale, a, p, whole)
         tile.store(grad, g, row)

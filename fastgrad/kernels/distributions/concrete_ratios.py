@@ -62,13 +62,19 @@ def term(r, shape):
 
 
 @block
-def weigh(w, best, fold):
-    """w = exp(w - max), raised; best = maxima."""
+def weigh(w, best, fold, ahead):
+    """w = exp(w - max), raised; best = maxima.
+
+    By the way it fetches `ahead`, the logits of the next tile.
+    """
     wide_vectors()
     col.maximum(w, best, fold)
+    at = 0
     for c in range(0, w.shape[1], LANES):
         high = load(best, c)
         for i in range(w.shape[0]):
+            prefetch(ahead, at)
+            at += LANES
             store(w, (i, c), exp_raised(load(w, (i, c)) - high))
 
 

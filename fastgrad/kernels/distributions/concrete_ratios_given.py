@@ -22,15 +22,20 @@ PART = 128  # terms that are added one by one; sums of more are sums of such par
 
 
 @block
-def weigh(w, best, inverse, fold):
-    """w = exp(w - best), raised, best being column maxima; inverse = 1 / column sums."""
+def weigh(w, best, inverse, fold, ahead):
+    """w = exp(w - best), raised, best being column maxima; inverse = 1 / column sums.
+
+    By the way it fetches `ahead`, the logits of the next tile.
+    """
     wide_vectors()
-    zero = like(0, w)
+    zero, at = like(0, w), 0
     for c in range(0, w.shape[1], LANES):
         high, total = load(best, c), filled(zero)
         for start in range(0, w.shape[0], col.PART):
             part = filled(zero)
             for i in range(start, min(start + col.PART, w.shape[0])):
+                prefetch(ahead, at)
+                at += LANES
                 e = exp_raised(load(w, (i, c)) - high)
                 store(w, (i, c), e)
                 part = part + e
@@ -70,13 +75,18 @@ def score(y, w, arg, likeliest, rest, inverse, factor):
 
 
 @block
-def arrive(time, bits, arg, inverse, fold):
-    """time = T', from bits and the inverse sums of weights."""
+def arrive(time, bits, arg, inverse, fold, ahead):
+    """time = T', from bits and the inverse sums of weights.
+
+    By the way it fetches `ahead`, where results are going to be stored.
+    """
     wide_vectors()
-    first, low = bits[0], bits[-1]
+    at, first, low = 0, bits[0], bits[-1]
     for c in range(0, time.size, LANES):
         winner, high, rest = load(arg, c), filled(np.uint32(0)), filled(np.uint32(0))
         for i in range(first.shape[0]):
+            prefetch(ahead, at)
+            at += LANES
             mine = winner == np.int32(i)
             high = where(mine, load(first, (i, c)), high)
             rest = where(mine, load(low, (i, c)), rest)

@@ -89,7 +89,7 @@ def gumbel_softmax_vjp(chunk, chunks, logits, cotangent, noise, scale, log, grad
     (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
     for row in tile.rows(layout, chunk, chunks):
         tile.load(t, logits, row, like(-np.inf, t))
-        ratios.weigh(t, best, fold)
+        ratios.weigh(t, best, fold, best[:0])
         place = addresses(layout, row)
         g[:] = like(0, g)
         for i in range(cotangent.shape[0]):
@@ -120,7 +120,7 @@ def relax_vjp(chunk, chunks, logits, cotangents, noise, scale, coupled, log, gra
         place = addresses(layout, row)
         tile.load(t, logits, row, like(-np.inf, t))
         col.maximum(t, best, fold)
-        given.weigh(t, best, total, fold)
+        given.weigh(t, best, total, fold, best[:0])
         g[:] = like(0, g)
         h[:] = like(0, h)
         for i in range(max(relaxed.shape[0], conditional.shape[0])):
@@ -137,7 +137,7 @@ def relax_vjp(chunk, chunks, logits, cotangents, noise, scale, coupled, log, gra
             if conditional.shape[0]:
                 if not coupled:
                     fill_bits(bits, *place, sample, CONDITIONAL, key)
-                    given.arrive(time, bits, arg, total, fold)
+                    given.arrive(time, bits, arg, total, fold, best[:0])
                     ahead = best[:0]
                     given.race(w, t, bits, time, best, second, arg, s, exponent, fold, ahead)
                     ratios.invert(s)

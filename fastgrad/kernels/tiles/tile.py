@@ -88,6 +88,12 @@ def extent(out, row, layout):
     return flattened(out)[first * k : last * k]
 
 
+@inline
+def ahead(x, row, layout):
+    """Return those of the rows of x, flat, that the next tile is going to be loaded from."""
+    return extent(x, row + (1 if layout.fold else layout.columns), layout)
+
+
 # -- moves -------------------------------------------------------------------------------------
 
 
