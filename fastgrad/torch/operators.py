@@ -283,7 +283,7 @@ def _differentiable(
     parameters = [inspect.Parameter(x, inspect.Parameter.POSITIONAL_ONLY) for x in names]
     setattr(Function.forward, "__signature__", inspect.Signature(parameters))  # noqa: B010
     # What Dynamo puts into its graph without looking inside.
-    whole = torch.compiler.allow_in_graph(lambda *args: Function.apply(*args))
+    whole: Any = torch.compiler.allow_in_graph(lambda *args: Function.apply(*args))
     for kind in (Function, Direct):
         kind.__name__ = kind.__qualname__ = row.name
     Product.__name__ = Product.__qualname__ = f"{row.name}_vjp"
