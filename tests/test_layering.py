@@ -100,6 +100,7 @@ LAYERS = {
         ("result",),
         ("soft_edges",),
         ("choices", "given", "progress", "rates", "run", "tiled"),
+        ("timed_run",),
         ("thrifty_run",),
         ("chosen", "strips", "thrift"),
         ("dithering",),

@@ -207,8 +207,8 @@ def dither(
         From 1, slow and good, to 10, fast; by default 4.
     time_budget : float, optional
         Seconds to work, which excludes ``speed``: how much is done then depends on the speed of the
-        machine, and so does the result. Nothing is begun that would probably end too late. Where a
-        palette is given, a run ends sooner if hardly a pixel moves any more.
+        machine, and so does the result. What one picture leaves goes to another, and the better is
+        kept; with a given palette, or flat fields, a run ends when hardly a pixel moves any more.
     rate : float, optional
         Weight of the file's size, 0 to 1000: a further search lowers the loss plus ``rate`` times
         the bits per pixel that the indices take, see

@@ -104,7 +104,9 @@ Stage: TypeAlias = Literal["palette", "annealing", "rounds", "search"]
 SHARES: dict[Stage, float] = {"palette": 0.2, "annealing": 0.45}  # of a budget, at least
 ROUNDS = 0.5  # share of what is left after that in which the palette still changes
 SEARCH = 3.0  # times as long as in a trial, a search takes in all, about
-MOST = 0.8  # share of a budget after which a search begins at the latest
+TWICE = 0.3  # share of a budget: where a search takes less, there is time for another one,
+FIRST = 0.35  # and the first begins after this share, to tell how long it takes,
+LONGER = 1.1  # or a little less than the next one may
 
 
 class Pace:
@@ -130,9 +132,10 @@ class Pace:
         self.began = time.perf_counter()
         if speed is not None and time_budget is not None:
             raise ValueError(f"speed must be None with a time_budget, got {speed!r}")
-        self._budget, self._search = None, float("inf")  # seconds; a search takes all it is given
+        self._budget, self._annealing = None, 0.0  # seconds: all, and until annealing ends
         if time_budget is not None:
             self._budget = _validate.number(time_budget, "time_budget", 0, 1e9)
+            self._annealing = SHARES["annealing"] * self._budget
             speed = SLOWEST
         speed = DEFAULT if speed is None else _validate.integer(speed, "speed", 1, len(PLANS))
         self.plan = PLANS[speed - 1]
@@ -155,8 +158,8 @@ class Pace:
     def after_trial(self, trial: Trial, pixels: int, colors: int) -> Pace:
         """Return the pace of the slowest speed whose least work fits the budget.
 
-        A search goes on as long as pixels move and there is time. What it will not need, as the
-        trial lets it be guessed, the annealing is given.
+        A search goes on as long as pixels move and there is time. Where it takes a small part of
+        the budget, as the trial lets it be guessed, there is another one later, see `again`.
 
         Parameters
         ----------
@@ -183,10 +186,54 @@ class Pace:
             palette = plan.trials_for(colors) * plan.tries * step
             annealing = LEAST_STEPS * step * part / trial.pixels
             searched = pixels if part == pixels else pixels + part
-            made._search = SEARCH * trial.search * searched / trial.pixels
+            search = SEARCH * trial.search * searched / trial.pixels
+            made._annealing = (FIRST if search < TWICE * budget else SHARES["annealing"]) * budget
             shares = SHARES["palette"], SHARES["annealing"] - SHARES["palette"]
             if palette <= shares[0] * budget and annealing <= shares[1] * budget:
                 break
+        return made
+
+    def again(self, began: float, steps: int, ended: float) -> Pace | None:
+        """Return the pace of another annealing and search, if there is time for them.
+
+        Parameters
+        ----------
+        began, ended : float
+            When the annealing before began and ended, as `time.perf_counter` counts: all that has
+            followed it will take as long again, or a tenth more.
+        steps : int
+            How many steps it took.
+
+        Returns
+        -------
+        Pace or None
+            The pace by which annealing ends when what follows it has time; None without a budget.
+
+        Examples
+        --------
+        >>> pace = Pace(time_budget=60)
+        >>> [pace.again(pace.began - t, 2, pace.began) is None for t in (1, 100)]
+        [False, True]
+        """
+        if self._budget is None:
+            return None
+        made, now = copy.copy(self), time.perf_counter()
+        made._annealing = self._budget - LONGER * (now - ended)
+        left = self.began + made._annealing - now
+        return made if left >= LEAST_STEPS * (ended - began) / max(steps, 1) else None
+
+    def rest(self, seconds: float) -> Pace | None:
+        """Return the pace of a search in the time that is left; None if that is less, or no budget.
+
+        Examples
+        --------
+        >>> Pace(time_budget=60).rest(50.0) is None, Pace(time_budget=60).rest(70.0) is None
+        (False, True)
+        """
+        if self._budget is None or self.late("search", seconds):
+            return None
+        made = copy.copy(self)
+        made._annealing = time.perf_counter() - self.began
         return made
 
     def deadline(self, stage: Stage) -> float | None:
@@ -196,9 +243,7 @@ class Pace:
             return None
         if stage == "palette":
             return self.began + SHARES[stage] * budget
-        most = min(MOST * budget, budget - self._search)
-        first = max(SHARES["annealing"] * budget, most)
-        share = {"annealing": 0.0, "rounds": ROUNDS, "search": 1.0}[stage]
+        first, share = self._annealing, {"annealing": 0.0, "rounds": ROUNDS, "search": 1.0}[stage]
         return self.began + first + share * (budget - first)
 
     def late(self, stage: Stage, seconds: float = 0.0) -> bool:

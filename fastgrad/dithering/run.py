@@ -102,6 +102,7 @@ class Run:
         self._kept, self._taken, self._value = {}, 0.0, float("nan")
         self._picture: ByteArray | None = None
         self._whole = True  # the palette is learned on all pixels
+        self._annealed = 0.0, 1, 0.0  # when annealing began, its steps, and when it ended
         plan = pace.plan
         self._steps, self._sweeps = plan.steps_for(problem.colors), plan.sweeps
         self._reports, self._planned = 0, 1 + self._steps + plan.rounds + plan.whole + plan.sweeps
@@ -149,13 +150,13 @@ class Run:
         part = tiled(self.loss, size)
         fit = Fit(Sample(part, 2 * size), self.problem.space, len(self.problem.locked))
         self._fit = fit._replace(sample=Sample(part, SEEN, TILE))
-        state = Annealing(part, self.colors, rng=self._key.fold_in(1))
-        steps = self._steps
-        plan = schedule(steps, self.pace.deadline("annealing"))
-        for value, now in anneal(state, plan, fit=fit):
+        state = Annealing(part, self.colors, rng=self._key.fold_in(1 + 2 * len(self.history)))
+        steps, began = self._steps, time.perf_counter()
+        for value, now in anneal(state, schedule(steps, self.pace.deadline("annealing")), fit=fit):
             self._planned, steps = self._planned + now - steps, now
             self.colors = state.palette
             self._report("annealing", value, self._snapshot)
+        self._annealed = began, steps, time.perf_counter()
         if part is not self.loss:
             search = Search(part, diffuse(part, self.colors), self.colors)
             del state
@@ -163,13 +164,13 @@ class Run:
             self._whole = False
             self._fit = self._fit._replace(sample=Sample(self.loss, SEEN, TILE))
 
-    def search(self) -> None:
+    def search(self, begin: ByteArray | None = None) -> None:
         """Diffuse errors, search and fit the palette in turns, and search in the rounded palette.
 
-        Diffused errors look finer than the annealed picture, and a search makes up for the rest.
+        Diffused errors look finer than the annealed picture; but one to change may be given.
         """
-        pace, began = self.pace, time.perf_counter()
-        self.indices = self._picture = self._diffused()
+        pace, began, self._target = self.pace, time.perf_counter(), None
+        self.indices = self._picture = self._diffused() if begin is None else begin
         search = self._searched(self.indices, self.colors)
         self._taken = time.perf_counter() - began
         if self._fit is not None:

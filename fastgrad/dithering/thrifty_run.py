@@ -15,7 +15,8 @@ from fastgrad.dithering.optimiser.palette import Fit, Sample
 from fastgrad.dithering.optimiser.rate import RatedSearch
 from fastgrad.dithering.rates import FIRST, NEAR, Rates, ScoreRates, between
 from fastgrad.dithering.result import Dithering
-from fastgrad.dithering.run import SEEN, TILE, Run
+from fastgrad.dithering.run import SEEN, TILE
+from fastgrad.dithering.timed_run import TimedRun
 
 __all__ = ["ThriftyRun"]
 
@@ -29,8 +30,8 @@ TRIES = 8  # entries at most that are merged with others at a time
 State: TypeAlias = "tuple[ByteArray, FloatArray]"  # indices and palette
 
 
-class ThriftyRun(Run):
-    """A `Run` whose picture can be made smaller after `search`: `thin`, `fit_into`, `lower_to`.
+class ThriftyRun(TimedRun):
+    """A run whose picture can be made smaller after `search`: `thin`, `fit_into`, `lower_to`.
 
     Attributes
     ----------

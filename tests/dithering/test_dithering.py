@@ -17,7 +17,7 @@ from fastgrad.dithering.eye import colour
 from fastgrad.dithering.metrics.psnr_and_ssim import psnr
 from fastgrad.dithering.metrics.s_cielab_and_flip import flip, s_cielab
 from fastgrad.dithering.metrics.structure import cssim
-from fastgrad.dithering.optimiser import start
+from fastgrad.dithering.optimiser import annealing, search, start
 from fastgrad.dithering.pictures import images, other_tools
 from fastgrad.objectives import objective
 
@@ -190,12 +190,31 @@ def test_an_exact_colour_wins_over_the_previous_one(real):
     np.testing.assert_array_equal(result.indices, right)
 
 
-def test_a_time_budget_decides_how_much_is_done(photograph):
-    values = photograph[:128, :128]
-    dither(values, colors=8, time_budget=0.1)  # compiles
-    results = [dither(values, colors=8, time_budget=budget) for budget in (0.0, 2.0)]
-    assert len(results[0].loss) < len(results[1].loss)
-    assert results[1].loss[-1] < results[0].loss[-1]
+def test_a_time_budget_is_used_up(photograph, monkeypatch):
+    """By a clock that stands still but for the work that is done."""
+    values, clock = photograph[:128, :128], [0.0]
+
+    def timed(owner, name, seconds):
+        work = getattr(owner, name)
+
+        def slow(self, *args, **options):
+            clock[0] += seconds
+            return work(self, *args, **options)
+
+        monkeypatch.setattr(owner, name, slow)
+
+    monkeypatch.setattr("time.perf_counter", lambda: clock[0])
+    timed(annealing.Annealing, "step", 0.03)
+    timed(search.Search, "sweep", 0.01)
+    timed(search.Search, "recolor", 0.004)
+    results = {}
+    for budget in (0.0, 0.7, 2.0):
+        clock[0] = 0.0
+        results[budget] = dither(values, colors=8, time_budget=budget)
+        assert not budget or 0.9 * budget <= clock[0] <= budget
+    losses = [result.loss[-1] for result in results.values()]
+    assert losses == sorted(losses, reverse=True)
+    assert len(results[0.0].loss) < len(results[2.0].loss)
 
 
 def test_a_slower_speed_is_better(photograph):

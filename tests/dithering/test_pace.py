@@ -6,7 +6,7 @@ import time
 import pytest
 
 from fastgrad.dithering.optimiser.start import Trial
-from fastgrad.dithering.pace import MOST, PLANS, SHARES, Pace
+from fastgrad.dithering.pace import FIRST, LONGER, PLANS, SHARES, Pace
 
 
 def test_a_faster_speed_does_no_more_of_anything():
@@ -39,21 +39,23 @@ def test_a_budget_is_shared_out():
     assert all(each.plan.sweeps == PLANS[0].sweeps for each in found)
 
 
-def test_annealing_has_what_a_search_will_leave():
-    """A search is cut short where it must be, and never begins too late for most of it."""
+def test_another_annealing_has_what_its_search_will_leave():
+    """The first ends soon where a trial promises a short search, which says how long it takes."""
+    budget = 100.0
 
-    def annealed(search, budget=100.0):
+    def first(search):
         trial = Trial(pixels=1 << 14, seconds=0.1, search=search)
         pace = Pace(time_budget=budget).after_trial(trial, 1 << 17, 16)
         assert pace.deadline("search") == pytest.approx(pace.began + budget)
         assert pace.deadline("annealing") < pace.deadline("rounds") < pace.deadline("search")
         return (pace.deadline("annealing") - pace.began) / budget
 
-    shares = [annealed(search) for search in (1e-4, 1.5, 2.0, 9.0)]
-    assert shares == sorted(shares, reverse=True)
-    assert shares[0] == pytest.approx(MOST)
-    assert shares[-1] == pytest.approx(SHARES["annealing"])
-    assert len(set(shares)) == 4
+    assert [first(search) for search in (1e-4, 9.0)] == pytest.approx([FIRST, SHARES["annealing"]])
+    pace, now = Pace(time_budget=budget), time.perf_counter()
+    again = pace.again(now - 30, 10, now - 20)
+    assert again.deadline("annealing") == pytest.approx(now + budget - 20 * LONGER, abs=1)
+    assert pace.again(now - 110, 2, now - 80) is None  # 12 s for two steps of 15 s
+    assert Pace().again(now - 30, 10, now - 20) is None
 
 
 def test_with_many_colours_less_is_tried_and_annealed_and_more_is_tried_for_large_pictures():
