@@ -18,6 +18,7 @@ __all__ = ["Fit", "Sample", "distinct", "initial", "spacing"]
 
 NEAR = 0.05  # share of the greatest term of b that those of near pixels have
 TILE = 64  # rows and columns of the parts of a picture that stand for the whole
+PLANES = 8  # colours up to which a plane for each is blurred sooner than pairs of pixels are added
 
 
 def initial(
@@ -247,6 +248,8 @@ class Sample:
         right : array, shape (K, channels)
             Right-hand side: sums of the blurred image, by label.
         """
+        if colors <= PLANES:
+            return self._by_planes(labels, colors, self.blurred)
         return self._equations(labels, colors, self.blurred, self.loss.table)
 
     def _equations(self, labels, colors, blurred, table):
@@ -260,6 +263,24 @@ class Sample:
         half = gram.sum(axis=0)
         return half + half.T, right.sum(axis=0)
 
+    def _by_planes(self, labels, colors, blurred):
+        """Return the equations from the fields of a plane for each of a few colours.
+
+        The field of where a colour is, summed by labels, is a row of the matrix.
+        """
+        rows, columns = self.shape
+        weights, entries = self.cut(self.loss.weights[None]), np.arange(colors, dtype=np.uint8)
+        planes = weights * (labels[:, None] == entries[:, None, None])
+        fields = self.loss.field(planes.reshape(-1, rows, columns)).reshape(planes.shape)
+        fields = np.concatenate([fields, blurred], axis=1).swapaxes(0, 1)
+        fields = np.ascontiguousarray(fields).reshape(-1, len(labels) * rows, columns)
+        sums = np.zeros((kernels.BLOCKS, colors, len(fields) + 1))
+        labels = np.ascontiguousarray(labels).reshape(-1, columns)
+        kernels.slopes(sums, labels, weights.reshape(labels.shape), fields, 0)
+        total = sums.sum(axis=0)
+        half = total[:, :colors] / 2
+        return half + half.T, np.ascontiguousarray(total[:, colors:-1])
+
     def _of_the_whole(self, labels, squares):
         """Return the matrix of the whole picture, about, as the tiles let it be guessed.
 
@@ -270,7 +291,10 @@ class Sample:
         middle = self.loss.radius
         reach = np.count_nonzero(table[middle, middle:] > NEAR * table[middle, middle]) - 1
         inside = slice(middle - reach, middle + reach + 1)
-        gram, _ = self._equations(labels, len(squares), none, table[inside, inside])
+        if len(squares) <= PLANES // 2:  # as near ones are fewer pairs
+            gram, _ = self._by_planes(labels, len(squares), none)
+        else:
+            gram, _ = self._equations(labels, len(squares), none, table[inside, inside])
         weights = np.square(self._weights).ravel()
         tiles = np.bincount(labels.ravel(), weights, minlength=len(gram))
         unseen = tiles == 0

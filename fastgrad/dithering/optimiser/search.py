@@ -292,9 +292,11 @@ def outwards(palette: FloatArray) -> tuple[FloatArray, ByteArray, FloatArray]:
     """
     count, channels = palette.shape
     lanes, blocks = kernels.LANES, -(-(count - 1) // kernels.LANES)
-    distance = np.zeros((count, count))
+    distance, apart = np.zeros((count, count)), np.empty((count, count))
     for x in np.asarray(palette, np.float64).T:
-        distance += np.square(x[:, None] - x)
+        np.subtract(x[:, None], x, out=apart)
+        apart *= apart
+        distance += apart
     # As integers they have the same order, room for an index, and are sorted sooner.
     keys = distance.view(np.int64) & ~np.int64(MOST - 1) | np.arange(count)
     np.fill_diagonal(keys, -1)  # each colour comes first, and is then left out
