@@ -39,12 +39,13 @@ def palettes(problem: Problem, pace: Pace, *, rng: Key) -> Iterator[tuple[FloatA
     size, small = (problem.colors, pixels), PIXELS
     if deadline is None:
         plan = pace.plan.for_picture(pixels)
-        small = plan.of(PIXELS, pixels)
+        small = plan.of(PIXELS, pixels, problem.colors)
     else:
         plan = PLANS[-1]
 
     def trials(count: int) -> Trials:
-        return Trials(problem, count, steps=plan.tries, rng=rng, pixels=small)
+        how = {"steps": plan.tries, "kept": plan.kept_for(problem.colors)}
+        return Trials(problem, count, rng=rng, pixels=small, **how)
 
     first = trials(plan.trials_for(*size) if deadline is None else 1)
     yield first.palette(0), pace

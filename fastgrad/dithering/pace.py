@@ -20,7 +20,9 @@ class Plan(NamedTuple):
     Attributes
     ----------
     trials : int
-        Palettes that are tried out on a small copy of the picture.
+        Palettes that are tried out on a small copy of the picture,
+    kept : int
+        and how many of them are annealed: those that are best before.
     tries : int
         Steps of annealing of each of them; with none, only errors are diffused with it.
     steps : int
@@ -36,10 +38,13 @@ class Plan(NamedTuple):
         Sweeps of search in the final palette; a palette that is given has as many as there are
         rounds in the whole picture beside.
     share : float
-        Share of the pixels that is in the part, and in the small copy, at most.
+        Share of the pixels that is in the part, and in the small copy, at most,
+    each : int
+        unless these are fewer for each colour.
     """
 
     trials: int
+    kept: int
     tries: int
     steps: int
     part: int
@@ -47,6 +52,7 @@ class Plan(NamedTuple):
     whole: int
     sweeps: int
     share: float = 1.0
+    each: int = 1 << 10
 
     def for_picture(self, pixels: int) -> Plan:
         """Return the plan for so many pixels: trials would take longest in a small picture.
@@ -56,22 +62,29 @@ class Plan(NamedTuple):
         >>> PLANS[-1].for_picture(1 << 18).tries, PLANS[-1].for_picture(1 << 20).tries
         (0, 3)
         """
-        small = self.share < 1 and pixels < LARGE
+        small = not self.each and pixels < LARGE
         return self._replace(trials=TRIED, tries=0) if small else self
 
-    def of(self, most: int, pixels: int) -> int:
+    def of(self, most: int, pixels: int, colors: int) -> int:
         """Return how many of the pixels of a picture are looked at, where `most` would do.
 
         Examples
         --------
-        >>> PLANS[-1].of(1 << 14, 1 << 20), PLANS[-1].of(1 << 14, 1 << 16)
-        (16384, 8192)
+        >>> [PLANS[3].of(1 << 16, 1 << n, colors=16) for n in (20, 18)]
+        [65536, 32768]
+        >>> PLANS[3].of(1 << 16, 1 << 18, colors=256)
+        65536
         """
-        return min(most, max(LEAST, int(pixels * self.share)))
+        return min(most, max(LEAST, self.each * colors, int(pixels * self.share)))
 
     def steps_for(self, colors: int) -> int:
         """Return the steps of annealing with so many colours: it pays most where they are few."""
-        return max(LEAST_STEPS, self.steps // 4 * 2, min(self.steps, self.steps * FEW // colors))
+        return max(LEAST_STEPS, self.steps // 4, min(self.steps, self.steps * FEW // colors))
+
+    def kept_for(self, colors: int) -> int:
+        """Return how many palettes are annealed in trials: few colours, or many, differ little."""
+        bits = (colors - 1).bit_length()
+        return max(1, self.kept * min(bits, BITS) // max(bits, BITS))
 
     def trials_for(self, colors: int, pixels: int = 0) -> int:
         """Return the palettes to try out for a picture: those of many colours differ little.
@@ -89,16 +102,16 @@ BITS = 4  # that say which colour: with more of them, there are fewer trials
 LARGE = 1 << 20  # pixels of a picture, for each of which there is a trial more at the fastest
 TRIED = 4  # speeds, up to so many; as many as a small picture has at the very fastest
 PLANS = (  # of speed 1, 2, ... 10
-    Plan(16, 10, 24, 1 << 17, 12, 6, 24),
-    Plan(12, 10, 20, 1 << 17, 9, 5, 12),
-    Plan(10, 8, 16, 1 << 17, 7, 5, 6),
-    Plan(8, 4, 12, 1 << 16, 4, 3, 3),
-    Plan(6, 4, 10, 1 << 16, 4, 3, 3),
-    Plan(5, 3, 8, 1 << 16, 4, 3, 2),
-    Plan(4, 3, 8, 1 << 16, 4, 2, 2),
-    Plan(3, 3, 8, 1 << 15, 4, 2, 2),
-    Plan(2, 3, 8, 1 << 15, 4, 2, 1),
-    Plan(2, 3, 8, 1 << 15, 2, 1, 1, share=1 / 8),
+    Plan(16, 16, 10, 24, 1 << 17, 12, 6, 24),
+    Plan(12, 12, 10, 20, 1 << 17, 9, 5, 12),
+    Plan(10, 10, 8, 16, 1 << 17, 7, 5, 6),
+    Plan(8, 2, 4, 12, 1 << 16, 4, 3, 3, share=1 / 8),
+    Plan(6, 2, 4, 10, 1 << 16, 4, 3, 3, share=1 / 8),
+    Plan(5, 2, 3, 8, 1 << 16, 4, 3, 2, share=1 / 8),
+    Plan(4, 2, 3, 8, 1 << 16, 4, 2, 2, share=1 / 8),
+    Plan(3, 2, 3, 8, 1 << 15, 4, 2, 2, share=1 / 8),
+    Plan(2, 2, 3, 8, 1 << 15, 4, 2, 1, share=1 / 8),
+    Plan(2, 2, 3, 8, 1 << 15, 2, 1, 1, share=1 / 8, each=0),
 )
 Stage: TypeAlias = Literal["palette", "annealing", "rounds", "search"]
 SHARES: dict[Stage, float] = {"palette": 0.2, "annealing": 0.45}  # of a budget, at least
@@ -183,7 +196,7 @@ class Pace:
         for plan in PLANS:
             made.plan = plan._replace(**most)
             part = min(plan.part, pixels)
-            palette = plan.trials_for(colors) * plan.tries * step
+            palette = min(plan.kept_for(colors), plan.trials_for(colors)) * plan.tries * step
             annealing = LEAST_STEPS * step * part / trial.pixels
             searched = pixels if part == pixels else pixels + part
             search = SEARCH * trial.search * searched / trial.pixels

@@ -131,8 +131,7 @@ class Run:
             self._begin_with(problem.from_srgb(problem.fixed))
             self._report_first()
         else:
-            rng = self._key.fold_in(0)
-            found = palettes(overview or problem, self.pace, rng=rng)
+            found = palettes(overview or problem, self.pace, rng=self._key.fold_in(0))
             self._begin_with(next(found)[0])
             self._report_first()
             palette, self.pace = next(found)
@@ -146,7 +145,8 @@ class Run:
         """
         if self.problem.fixed is not None:
             return
-        size = self.pace.plan.of(self.pace.plan.part, self.loss.planes[0].size)
+        plan = self.pace.plan
+        size = plan.of(plan.part, self.loss.weights.size, self.problem.colors)
         part = tiled(self.loss, size)
         fit = Fit(Sample(part, 2 * size), self.problem.space, len(self.problem.locked))
         self._fit = fit._replace(sample=Sample(part, SEEN, TILE))
@@ -160,7 +160,7 @@ class Run:
         if part is not self.loss:
             search = Search(part, diffuse(part, self.colors), self.colors)
             del state
-            self._learn(search, self._fit, self.pace.plan.rounds)
+            self._learn(search, self._fit, plan.rounds)
             self._whole = False
             self._fit = self._fit._replace(sample=Sample(self.loss, SEEN, TILE))
 
@@ -236,8 +236,7 @@ class Run:
 
     def _searched(self, indices, colors):
         """Return the search that changes a picture in place."""
-        loss = self.loss if self._target is None else self._target
-        return searching(loss, indices, colors, **self._kept)
+        return searching(self._target or self.loss, indices, colors, **self._kept)
 
     def _error(self, search):
         """Return the loss of a search's picture, whatever it lowers."""
@@ -320,8 +319,7 @@ class Run:
         rounded = self._rounded(self.colors)
         colors = self.problem.from_srgb(rounded)
         indices = self._diffused(colors) if self._picture is None else self._picture.copy()
-        search = self._searched(indices, colors)
-        search.sweep()
+        (search := self._searched(indices, colors)).sweep()
         return self._result(indices, rounded, self._error(search))
 
     def _result(self, indices, rounded, value):

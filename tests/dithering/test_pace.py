@@ -58,13 +58,17 @@ def test_another_annealing_has_what_its_search_will_leave():
     assert Pace().again(now - 30, 10, now - 20) is None
 
 
-def test_with_many_colours_less_is_tried_and_annealed_and_more_is_tried_for_large_pictures():
+def test_with_few_or_many_colours_less_is_tried_and_more_for_large_pictures():
     assert [PLANS[-1].trials_for(16, n << 20) for n in (0, 1, 2, 3, 9)] == [2, 2, 3, 4, 4]
     assert [PLANS[-1].for_picture(1 << n).tries for n in (18, 20)] == [0, PLANS[-1].tries]
     for plan in PLANS:
         assert plan is PLANS[-1] or plan.for_picture(1) == plan
         assert plan.steps_for(2) == plan.steps_for(8) == plan.steps
         assert plan.trials_for(2) == plan.trials_for(16) == plan.trials
+        assert 1 <= plan.kept_for(2) <= plan.kept_for(16) == plan.kept >= plan.kept_for(256)
+        parts = [plan.of(plan.part, 1 << n, 16) for n in (10, 18, 20)]
+        assert parts == sorted(parts)
+        assert plan.of(plan.part, 1 << 18, 256) >= parts[1]
         for few, many in ((16, 64), (64, 256)):
             assert 2 <= plan.steps_for(many) <= plan.steps_for(few) <= plan.steps
             assert 1 <= plan.trials_for(many) <= plan.trials_for(few) <= plan.trials

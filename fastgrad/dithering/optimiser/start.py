@@ -60,6 +60,8 @@ class Trials:
         Source of randomness.
     pixels : int, optional
         Pixels of the small copy, about.
+    kept : int, optional
+        How many of them are annealed: those with which diffused errors are best. By default all.
 
     Attributes
     ----------
@@ -70,8 +72,16 @@ class Trials:
     last: Trial
 
     def __init__(
-        self, problem: Problem, trials: int, *, steps: int, rng: RNG, pixels: int = PIXELS
+        self,
+        problem: Problem,
+        trials: int,
+        *,
+        steps: int,
+        rng: RNG,
+        pixels: int = PIXELS,
+        kept: int | None = None,
     ) -> None:
+        self._kept = trials if kept is None or not steps else min(kept, trials)
         key = random.as_key(rng)
         small, weights = box_means(problem.linear, pixels), problem.weights
         if weights is not None:
@@ -111,7 +121,10 @@ class Trials:
         best, least = self.palette(0), np.inf
         if not self._steps and len(self._encoded) == 1:
             return best
-        for trial in range(len(self._encoded)):
+        order = list(range(len(self._encoded)))
+        if self._kept < len(order):
+            order.sort(key=lambda trial: self._diffused(self.palette(trial)))
+        for trial in order[: self._kept]:
             palette, value = self._learned(trial)
             if value < least:
                 best, least = palette, value
@@ -124,8 +137,7 @@ class Trials:
         began = time.perf_counter()
         if not self._steps:
             palette = self.palette(trial)
-            indices = diffuse(self._loss, palette)
-            return palette, self._badness(indices, palette, self._loss.of(indices, palette))
+            return palette, self._diffused(palette)
         state = Annealing(self._loss, self.palette(trial), rng=self._keys[trial])
         for _ in anneal(state, schedule(self._steps), fit=self._fit):
             pass
@@ -141,6 +153,11 @@ class Trials:
         now, pixels = time.perf_counter(), self._loss.planes[0].size
         self.last = Trial(pixels, now - began, now - annealed - fits)
         return palette, badness
+
+    def _diffused(self, palette):
+        """Return how bad the small copy is by error diffusion."""
+        indices = diffuse(self._loss, palette)
+        return self._badness(indices, palette, self._loss.of(indices, palette))
 
     def _badness(self, indices, palette, error):
         """Return how bad a picture is whose error in the space of the loss is known."""

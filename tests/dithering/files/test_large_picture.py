@@ -15,6 +15,7 @@ import pytest
 
 import fastgrad as fg
 from fastgrad import cli
+from fastgrad.dithering.eye.colour import to_linear
 from fastgrad.dithering.files import large_picture, plan
 from fastgrad.dithering.files.side_file import SideFile
 from fastgrad.dithering.pictures import images, png_rows
@@ -66,7 +67,8 @@ def test_the_command_writes_what_the_function_returns(folder, capsys):
     np.testing.assert_array_equal(shown("b.png"), result.image)
     with Image.open("b.png") as image:
         assert round(image.info["dpi"][0]) == 300
-        light = np.reshape(image.getpalette()[:12], (4, 3)) @ [0.2126, 0.7152, 0.0722]
+        colours = np.reshape(image.getpalette()[:12], (4, 3)).astype(np.uint8)
+    light = to_linear(colours) @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(light) > 0).all()
     assert names(folder) == ["a.png", "b.png", "r.json"]
 

@@ -19,12 +19,16 @@ def picture(height=60, width=70):
     )
 
 
-def test_the_best_trial_is_taken():
-    trials = Trials(Problem(picture(), Viewing(), colors=8), 5, steps=2, rng=3)
-    learned = [trials._learned(i) for i in range(5)]
-    palette, _ = min(learned, key=lambda one: one[1])
+@pytest.mark.parametrize("kept", [None, 2])
+def test_the_best_trial_is_taken(kept):
+    """Of all, or of those that are best before they are annealed."""
+    trials = Trials(Problem(picture(), Viewing(), colors=8), 5, steps=2, rng=3, kept=kept)
+    order = sorted(range(5), key=lambda i: trials._diffused(trials.palette(i)))
+    learned = [trials._learned(i) for i in order]
+    palette, value = min(learned[:kept], key=lambda one: one[1])
     assert np.array_equal(trials.best(), palette)
     assert len({value for _, value in learned}) > 1
+    assert kept is None or value > min(value for _, value in learned)
 
 
 def test_no_palette_is_taken_that_is_right_in_the_mean_and_lacks_a_tone():

@@ -66,14 +66,18 @@ def test_1_2_7_and_64_strips():
 def test_the_last_sweeps_aim_at_what_is_missing():
     y, x = np.mgrid[:300, :90]
     waves = np.stack([40 + 30 * np.sin(x / 9), 36 + 20 * np.sin(y / 11 + x / 30), 50 + y / 19], -1)
-    image = np.clip(waves + RNG.normal(0, 2, waves.shape), 0, 255).astype(np.uint8)
-    learned = learn(ArraySource(image), colors=16)
-    assert 0 < learned.compensated < learned.sweeps
-    truer, plain = (
-        learned.palette[whole(image, each, rows=128)[0]]
-        for each in (learned, replace(learned, compensated=0))
-    )
-    assert s_cielab(truer, image) < 0.95 * s_cielab(plain, image)
+    ratios = []
+    for seed in range(3):
+        noise = np.random.default_rng(seed).normal(0, 2, waves.shape)
+        image = np.clip(waves + noise, 0, 255).astype(np.uint8)
+        learned = learn(ArraySource(image), colors=16)
+        assert 0 < learned.compensated < learned.sweeps
+        truer, plain = (
+            learned.palette[whole(image, each, rows=128)[0]]
+            for each in (learned, replace(learned, compensated=0))
+        )
+        ratios.append(s_cielab(truer, image) / s_cielab(plain, image))
+    assert np.mean(ratios) < 0.95
     given = learn(ArraySource(image), palette=["#000", "#fff"])
     drawn = np.zeros((90, 90, 3), np.uint8)
     drawn[50:, :40] = 255, 0, 0
