@@ -1,18 +1,23 @@
 """How long dithering takes, and how good it is: fastgrad, libimagequant and Pillow side by side.
 
     python -m benchmarks.dither_pace [--images NAME ...] [--colors K ...] [--megapixels M ...]
-        [--rounds N] [--curve FILE.png]
+        [--rounds N] [--curve FILE.png] [--memory]
 
 Times are the medians of rounds in which the tools take turns, in one process, on all their threads
 (libimagequant's are OpenMP's: OMP_NUM_THREADS holds for both). With --curve, all speeds of fastgrad
 and of libimagequant are judged, and drawn against their times: of the pictures as they are, or in
-the first of the sizes that are given.
+the first of the sizes that are given. With --memory, each tool has a process of its own, which says
+by how much its peak rises above what it had with the picture, and a small one dithered.
 """
 
 import argparse
 import functools
+import multiprocessing
+import os
+import resource
 import statistics
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -85,10 +90,36 @@ def table(images, colors, megapixels, rounds):
                     print(f"{head} | {seconds[tool]:.2f} | {ratio:.2f} | {cells} |", flush=True)
 
 
+def taken(image, colors, tool):
+    """Return the megabytes by which a tool raises the peak of this process."""
+    run = tools(colors)[tool]
+    run(image[:64, :64])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    run(image)
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+
+
+def memory(images, colors, megapixels):
+    """Print the memory that each tool takes, in a fresh process each."""
+    print("| picture | K | tool | MB | bytes a pixel |\n|---|---|---|---|---|")
+    fresh = multiprocessing.get_context("spawn")
+    for name in images:
+        for size in megapixels:
+            image = scaled(name, size)
+            for count in colors:
+                for tool in tools(count):
+                    with ProcessPoolExecutor(1, fresh) as process:
+                        found = process.submit(taken, image, count, tool).result()
+                    head = f"| {name}, {size:g} MP | {count} | {tool}"
+                    print(f"{head} | {found:.0f} | {found * 2**20 / size / 1e6:.0f} |", flush=True)
+
+
 def curve(path, images, colors, rounds):
     """Draw quality against time for all speeds."""
     from matplotlib.figure import Figure
 
+    # Judges take longer than tools, so that they are asked on all processors, after the clock.
+    pool = ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn"))
     figure = Figure(figsize=(4 * len(CONTESTED), 3.6 * len(colors)), layout="constrained")
     axes = figure.subplots(len(colors), len(CONTESTED), squeeze=False)
     for row, count in enumerate(colors):
@@ -102,9 +133,10 @@ def curve(path, images, colors, rounds):
             found = {speed: [] for speed in chosen}
             for image in images:
                 seconds, pictures = timed(image, chosen, rounds)
-                for speed in chosen:
-                    values = judged(pictures[speed], image).values()
-                    found[speed].append((1e6 * seconds[speed] / image[..., 0].size, *values))
+                said = pool.map(judged, pictures.values(), [image] * len(pictures))
+                for speed, values in zip(pictures, said):
+                    pace = 1e6 * seconds[speed] / image[..., 0].size
+                    found[speed].append((pace, *values.values()))
             points = np.array([np.mean(found[speed], axis=0) for speed in chosen])
             for column, judge in enumerate(CONTESTED):
                 axis = axes[row, column]
@@ -119,6 +151,7 @@ def curve(path, images, colors, rounds):
                 one.invert_yaxis()  # up is good
     axes[0, 0].legend()
     figure.savefig(path, dpi=110)
+    pool.shutdown()
 
 
 def main():
@@ -129,7 +162,11 @@ def main():
     parser.add_argument("--megapixels", nargs="+", type=float, metavar="M")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--curve", type=Path, metavar="PNG")
+    parser.add_argument("--memory", action="store_true")
     given = parser.parse_args()
+    if given.memory:
+        memory(given.images, given.colors, given.megapixels or SIZES[1:])
+        return
     libimagequant.library()
     for count in given.colors:  # what is compiled, and loaded, does not count
         timed(load(given.images[0]), tools(count), 1)
