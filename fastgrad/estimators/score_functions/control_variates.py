@@ -18,10 +18,13 @@ from fastgrad._typing import FloatArray, IntArray
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.base import Estimate, estimate
 from fastgrad.estimators.score_functions.gradient_controls import (
+    NO_MEANS,
+    NO_SIZE,
     Expansion,
     Linear,
     ScaledControls,
     StructuredLinear,
+    Weights,
     mean_of,
 )
 from fastgrad.estimators.score_functions.reinforce import ScoreFunction
@@ -133,18 +136,37 @@ class DoubleCV(ScaledControls):
     asks: ClassVar[tuple[str, ...]] = ("score", "mean")
     paper = "Titsias and Shi, 'Double control variates', 2022"
 
-    def controls(
+    def sums(
         self,
         distribution: Discrete,
         z: IntArray,
+        signal: FloatArray,
+        gradient: FloatArray,
+        how: Weights,
+        rows: FloatArray,
+        grad: FloatArray,
+    ) -> FloatArray:
+        """Fill rows[0] with J mean(f') less RLOO of the linear terms."""
+        linear = Linear(distribution, z, gradient, signal.shape)
+        w, total = linear.sums, linear.total[None]
+        return linear.add(signal, w, NO_SIZE, total, NO_MEANS[total.dtype], how, rows, grad)
+
+    def controls(
+        self,
+        distribution: Discrete,
+        z: Any,
         shape: tuple[int, ...],
         gradient: FloatArray,
         out: FloatArray,
     ) -> None:
-        """Fill out[0] with J mean(f') less RLOO of the linear terms."""
-        given, scores = (distribution, z, gradient, shape), score_sums(distribution)
-        linear = Linear(*given) if distribution.one_hot else StructuredLinear(*given)
+        """Fill out with the control variate, of structures, too."""
+        if distribution.one_hot:
+            super().controls(distribution, z, shape, gradient, out)
+            return
+        linear, scores = (
+            StructuredLinear(distribution, z, gradient, shape),
+            score_sums(distribution),
+        )
         scores.add(z, linear.sums)
-        product = linear.product.reshape(out[0].shape)
-        np.divide(product, len(z), out=out[0, ...])
+        np.divide(linear.product.reshape(out[0].shape), len(z), out=out[0, ...])
         out[0] -= scores.total(len(z) - 1)

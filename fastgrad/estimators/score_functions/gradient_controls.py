@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from fastgrad.estimators.score_functions.baselines import Regression
 from fastgrad.estimators.score_functions.reinforce import ScoreFunction
 from fastgrad.estimators.score_sums import score_sums
 from fastgrad.estimators.sums import (
+    NO_SOFTMAX,
     Mean,
     exclusive_sums,
     last_joined,
@@ -24,10 +25,25 @@ from fastgrad.estimators.sums import (
     outcomes,
 )
 from fastgrad.kernels.estimators.score_functions import control_variates as _kernels
-from fastgrad.kernels.estimators.score_functions import gradient_controls as _stein
+from fastgrad.kernels.estimators.score_functions import gradient_controls as _linear
+from fastgrad.kernels.estimators.score_functions import gradient_controls_sums as _sums
+from fastgrad.kernels.tiles import tile
 from fastgrad.objectives import Objective
 
 DECAY = 0.99  # of what weights are learned from
+NO_PARTS: FloatArray = np.empty((0, 0, 0))
+NO_SIZE: FloatArray = np.empty((0, 0))
+NO_MEANS = {dtype: np.empty((0, 0, 0), dtype) for dtype in _validate.REALS}
+NO_ROWS = {dtype: np.empty((0, 0), dtype) for dtype in _validate.REALS}
+NO_GRAD = {dtype: np.empty(0, dtype) for dtype in _validate.REALS}
+
+
+class Weights(NamedTuple):
+    """What control variates are weighed with, its change, and whether it is to be learned."""
+
+    weights: FloatArray
+    change: FloatArray
+    learn: bool
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,37 +84,66 @@ class ScaledControls(ScoreFunction):
     ) -> Estimate:
         """Make the estimate of one pair (outcomes, (`Values`, gradients of f))."""
         ((z, (f_z, gradient)),) = blocks
-        value, scores = Mean(), score_sums(distribution)
+        value, count = Mean(), len(self.weights)
         value.add(f_z.value)
-        scores.add(z, f_z.signal)
-        signal = f_z.signal.reshape(len(z), -1)
-        count, shape = len(self.weights), distribution.logits.shape
-        # Controls, and then the estimate: as rows, what regression learns from.
-        rows = np.empty((count + 1, math.prod(shape)), distribution.logits.dtype)
-        given = distribution, z, signal.shape, gradient
-        self.controls(*given, rows[:count].reshape(count, *shape))
-        grad = rows[count]
-        grad[:] = scores.total(len(z) - 1).reshape(-1)
+        fit = Regression(state, count) if self.scale is None else None
+        change = np.zeros(count)
+        if fit is not None:  # few calls are a poor teacher
+            change = fit.solve(np.full(count, fit.square))
         weights = np.array(self.weights) * (1.0 if self.scale is None else self.scale)
-        _kernels.blend(rows[:count], weights, grad)
-        if self.scale is None:
-            fit, size = Regression(state, count), rows.shape[1]
-            change = fit.solve(np.full(count, fit.square))  # few calls are a poor teacher
-            parts = np.empty((-(-size // _kernels.BLOCK), count + 1, count + 1))
-            _kernels.gram(rows, parts)
+        signal = f_z.signal.reshape(len(z), -1)
+        grad, parts = np.empty_like(distribution.logits), NO_PARTS
+        if distribution.one_hot:
+            how = Weights(weights, change, fit is not None)
+            parts = self.sums(distribution, z, signal, gradient, how, NO_ROWS[grad.dtype], grad)
+        else:
+            rows = np.empty((count + 1, grad.size), grad.dtype)
+            self.controls(
+                distribution, z, signal.shape, gradient, rows[:count].reshape(count, *grad.shape)
+            )
+            scores = score_sums(distribution)
+            scores.add(z, f_z.signal)
+            rows[count] = scores.total(len(z) - 1).reshape(-1)
+            _kernels.blend(rows[:count], weights, rows[count])
+            if fit is not None:
+                parts = np.empty((-(-grad.size // _kernels.BLOCK), count + 1, count + 1))
+                _kernels.gram(rows, parts)
+            _kernels.blend(rows[:count], change, rows[count])
+            grad[...] = rows[count].reshape(grad.shape)
+        if fit is not None:
             state = fit.add(_with_target_negated(parts.sum(axis=0)), DECAY)
-            _kernels.blend(rows[:count], change, grad)
-        return estimate(value.result, grad.reshape(shape).copy(), state, len(z))
+        return estimate(value.result, grad, state, len(z))
 
     def controls(
         self,
         distribution: Discrete,
-        z: IntArray,
+        z: Any,
         shape: tuple[int, ...],
         gradient: FloatArray,
         out: FloatArray,
     ) -> None:
         """Fill out with control variates, each of the shape of the logits; `shape` is (S, M)."""
+        count = len(out)
+        how, grad = Weights(np.zeros(count), np.zeros(count), False), NO_GRAD[out.dtype]
+        rows = out.reshape(count, math.prod(out.shape[1:]))
+        self.sums(distribution, z, np.zeros(shape), gradient, how, rows, grad)
+
+    def sums(
+        self,
+        distribution: Discrete,
+        z: IntArray,
+        signal: FloatArray,
+        gradient: FloatArray,
+        how: Weights,
+        rows: FloatArray,
+        grad: FloatArray,
+    ) -> FloatArray:
+        """Fill rows with control variates, grad with RLOO and these as weighed; return products.
+
+        Neither is filled if it is empty. The products are those of the control variates and of
+        what the weights make of RLOO, in blocks that are to be summed; none unless they are asked
+        for.
+        """
         raise NotImplementedError
 
 
@@ -116,17 +161,19 @@ class Linear:
     ----------
     sums : array, shape (S, M)
         Their sums over the variables of each cell.
-    product : array
-        The Jacobian of mu times the sum of the gradients.
+    total : array, shape (N, K)
+        The sum of the gradients over samples.
     """
 
     sums: FloatArray
-    product: FloatArray
+    total: FloatArray
 
+    distribution: Discrete
+    shape: tuple[int, ...]
     mu: FloatArray
     z: IntArray
     gradient: FloatArray
-    total: FloatArray
+    rests: FloatArray
 
     def __init__(
         self,
@@ -134,37 +181,74 @@ class Linear:
         z: IntArray,
         gradient: FloatArray,
         shape: tuple[int, ...],
+        *,
+        keep_rests: bool = False,
     ) -> None:
+        self.distribution, self.shape = distribution, shape
         self.mu = _validate.frozen(mean_features(distribution))
         self.z = outcomes(distribution, z)
         self.gradient = _validate.frozen(gradient.reshape(len(z), *self.mu.shape))
-        self.total = np.empty_like(self.mu)
-        n, k = self.mu.shape
+        self.total, real = np.empty_like(self.mu), self.mu.dtype
+        given = self.gradient, self.mu, self.z
+        (n, k), kept = self.mu.shape, keep_rests or shape[1] >= self.mu.shape[0]
+        self.rests = np.empty(self.z.shape if kept else (0, 0), real)
         if n > shape[1]:
             # A sum over the variables of a cell needs none over the categories of each alone.
-            rows = max(_kernels.PART // k, 1)
-            own = np.empty((*shape, -(-n // shape[1] // rows)))
-            _kernels.own_terms(self.gradient, self.mu, self.z, rows, self.total, own)
-            whole = Expansion(distribution, self.mu, self.total)
-            self.sums = (whole.at(z, shape) - own.sum(axis=2)) / (len(z) - 1)
-            self.product = whole.product
+            rows = max(_linear.PART // k, 1)
+            parts = np.empty((*shape, -(-n // shape[1] // rows)))
+            _linear.linear_sums(*given, rows, self.total, self.rests, parts)
+            self.sums = parts.sum(axis=2)
+            self.sums /= len(z) - 1
         else:
-            self.product, terms = np.empty_like(self.mu), np.empty(self.z.shape, self.mu.dtype)
-            kernel = _stein.binary_linear_terms if k == 1 else _stein.linear_terms
-            kernel(self.gradient, self.mu, self.z, self.total, self.product, terms)
-            self.sums = of_cells(terms, shape)
+            terms = np.empty(self.z.shape, real)
+            kernel = _linear.binary_linear_terms if k == 1 else _linear.linear_terms
+            kernel(*given, self.total, self.rests, terms)
+            self.sums = self.of_cells(terms)
 
-    def steps(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return, for w and abs(w), the sums of the Stein kernel, (N, K), and E[abs(w)], (S, N).
+    def of_cells(self, terms: FloatArray) -> FloatArray:
+        """Return the sums of terms (S, N) over the variables of each cell, of shape (S, M)."""
+        sums = np.empty(self.shape)
+        _sums.cell_sums(_validate.frozen(terms), sums)
+        return sums
+
+    def steps(self) -> tuple[FloatArray, FloatArray]:
+        """Return, for w and abs(w), the `stein` sums and means, (2, N, K) and (2, S, N).
 
         Here w are the sums.
         """
-        size = np.empty(self.z.shape, self.mu.dtype)
-        linear, rectified = np.empty_like(self.mu), np.empty_like(self.mu)
-        kernel = _stein.binary_stein if self.mu.shape[1] == 1 else _stein.stein
-        args = self.gradient, self.mu, self.z, self.total, _validate.frozen(self.sums)
-        kernel(*args, size, linear, rectified)
-        return linear, rectified, size
+        steps = np.empty((2, *self.mu.shape), self.mu.dtype)
+        means = np.empty((2, *self.z.shape), self.mu.dtype)
+        kernel = _linear.binary_stein if self.mu.shape[1] == 1 else _linear.stein
+        args = self.gradient, self.mu, self.rests, self.total, self.sums
+        kernel(*map(_validate.frozen, args), means, steps)
+        return steps, means
+
+    def add(
+        self,
+        signal: FloatArray,
+        step: FloatArray,
+        size: FloatArray,
+        given: FloatArray,
+        means: FloatArray,
+        how: Weights,
+        rows: FloatArray,
+        grad: FloatArray,
+    ) -> FloatArray:
+        """Fill rows and grad, as `ScaledControls.sums` does, of what `add_controls` takes."""
+        d, (s, m), count = self.distribution, step.shape, len(how.weights) + 1
+        signals, centres = np.empty((s, m, 4), self.mu.dtype), np.empty((2, m))
+        given_signals = np.asarray(signal, np.float64), step, size
+        _sums.centre_signals(*map(_validate.frozen, given_signals), signals, centres)
+        n, k = self.mu.shape
+        blocks = (n if k > tile.NARROW else -(-n // tile.FOLD)) if how.learn else 0
+        parts = np.zeros((blocks, count, count))
+        kept = d.kept_softmax or NO_SOFTMAX[self.mu.dtype]
+        arrays = self.z, signals, centres, given, means, self.mu[None]
+        of = (d.matrix, d.single_logit, kept)
+        flat = rows, parts, grad.reshape(-1)
+        frozen = map(_validate.frozen, arrays)
+        _sums.add_controls(*frozen, of, how.weights, how.change, *flat)
+        return parts
 
 
 class StructuredLinear:
@@ -179,7 +263,7 @@ class StructuredLinear:
         others = exclusive_sums(gradient) / (len(z) - 1)
         terms = others * (distribution.features(z) - distribution.mean())
         terms = last_joined(terms, len(z), distribution.num_variables)
-        self.sums = of_cells(terms.sum(axis=2, dtype=np.float64), shape)
+        self.sums = last_joined(terms.sum(axis=2, dtype=np.float64), *shape).sum(axis=2)
         self.product = distribution.mean_vjp(gradient.sum(axis=0))
 
 
@@ -219,11 +303,6 @@ class Expansion:
             return linear
         terms = self.slope * (self.distribution.features(z) - self.mu)
         return last_joined(terms, *shape).sum(axis=2, dtype=np.float64)
-
-
-def of_cells(terms: FloatArray, shape: tuple[int, ...]) -> FloatArray:
-    """Return the sums of terms (S, N) over the variables of each cell, of shape (S, M)."""
-    return last_joined(terms, *shape).sum(axis=2, dtype=np.float64)
 
 
 def slopes(

@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar
 
-import numpy as np
-
 from fastgrad._typing import FloatArray, IntArray
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.base import Estimator
 from fastgrad.estimators.listed import Listed
-from fastgrad.estimators.score_functions.gradient_controls import Linear, ScaledControls, of_cells
-from fastgrad.estimators.sums import CentredScores
+from fastgrad.estimators.score_functions.gradient_controls import (
+    Linear,
+    ScaledControls,
+    Weights,
+)
 
 __all__ = ["RODEO"]
 
@@ -57,24 +58,19 @@ class RODEO(ScaledControls):
         """Return the form for listed outcomes, each a category, where features are not one-hot."""
         return self if distribution.one_hot else Listed(inner=self)
 
-    def controls(
+    def sums(
         self,
         distribution: Discrete,
         z: IntArray,
-        shape: tuple[int, ...],
+        signal: FloatArray,
         gradient: FloatArray,
-        out: FloatArray,
-    ) -> None:
-        """Fill out with the terms of g = w and abs(w), then with those of h = w and abs(w)."""
-        linear = Linear(distribution, z, gradient, shape)
-        w, (*local, size) = linear.sums, linear.steps()
-        per = size.shape[1] // max(w.shape[1], 1)
-        steps = -w, of_cells(size, shape) - per * abs(w)
-        for i, (step, own) in enumerate(zip(steps, local, strict=True)):
-            scores = CentredScores(distribution)
-            scores.add(z, step)
-            scores.settle()
-            mean = scores.about(0.0, len(z))
-            np.subtract(scores.total(len(z) - 1), mean, out=out[i, ...])
-            np.divide(own.reshape(mean.shape), len(z), out=out[2 + i, ...])
-            out[2 + i] += mean
+        how: Weights,
+        rows: FloatArray,
+        grad: FloatArray,
+    ) -> FloatArray:
+        """Fill rows with the terms of g = w and abs(w), then with those of h = w and abs(w)."""
+        linear = Linear(distribution, z, gradient, signal.shape, keep_rests=True)
+        w, (steps, means) = linear.sums, linear.steps()
+        sizes = linear.of_cells(means[1])
+        sizes -= len(linear.mu) // max(w.shape[1], 1) * abs(w)
+        return linear.add(signal, -w, sizes, steps, means, how, rows, grad)

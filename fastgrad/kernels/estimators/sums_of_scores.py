@@ -85,6 +85,29 @@ def mean_features(p, logits, row, s, likeliest, rest, single, fold):
 
 
 @inline
+def means_room(layout, real):
+    """Return what `marked_means` needs of room."""
+    stats, args = tile.statistics(layout, 2, real), tile.statistics(layout, 1, np.int32)
+    return tile.scratch(layout, 1, real), stats, args
+
+
+@inline
+def marked_means(q, distribution, row, end, room, fold):
+    """q = the mean features of rows, flat, with a `mark`; distribution is as of `centre`."""
+    logits, single, (whole, likeliest, gaps) = distribution
+    k = logits.shape[1]
+    if len(whole):
+        assign(q[: (end - row) * k], tile.flattened(whole)[row * k : end * k])
+        mark_rows(q, k, likeliest[row:end], gaps[row:end])
+    else:
+        (p,), (s, rest), (arg,) = room
+        height = 1 if fold else p.shape[1]
+        mean_features(p, logits, row, s, arg, rest, single, fold)
+        mark(p, arg, rest)
+        tile.store(q[: height * k].reshape((height, k)), p, 0)
+
+
+@inline
 def optimum(n, p, q, s):
     """Return the factor that makes of a sum about the mean one about the optimum; q = 1 - p.
 
@@ -146,7 +169,6 @@ def centre(chunk, chunks, sums, last, samples, over, about, distribution, value,
     """
     z, x, first, _ = last
     baseline, optimal = about
-    logits, single, (whole, likeliest, gaps) = distribution
     n, k = out.shape
     layout, real = tile.layout(n, k), out.dtype
     fold, columns, weighed = layout.fold, layout.columns, optimal or baseline.size > 0
@@ -155,9 +177,7 @@ def centre(chunk, chunks, sums, last, samples, over, about, distribution, value,
     own, flat = tile.empty((2 * max(size, height * width(k)),), real), out.reshape(n * k)
     room, d = tile.empty((4, size), real), empty(columns, real)
     spare, m, q, moved = room[0], room[1], room[2], room[3]
-    (p,) = tile.scratch(layout, 1, real)
-    s, rest = tile.statistics(layout, 2, real)
-    (arg,) = tile.statistics(layout, 1, np.int32)
+    scratch = means_room(layout, real)
     cells = value.size
     deviation, origin = empty(cells), zeros(cells)
     shift = empty(cells if baseline.size > 0 else 0)
@@ -179,13 +199,7 @@ def centre(chunk, chunks, sums, last, samples, over, about, distribution, value,
         if not ready:
             spread(m[here], deviation, origin, row * k, per * k)
         if weighed:
-            if len(whole):
-                assign(q[here], tile.flattened(whole)[row * k : end * k])
-                mark_rows(q, k, likeliest[row:end], gaps[row:end])
-            else:
-                mean_features(p, logits, row, s, arg, rest, single, fold)
-                mark(p, arg, rest)
-                tile.store(q[: height * k].reshape((height, k)), p, 0)
+            marked_means(q, distribution, row, end, scratch, fold)
             if optimal:
                 optimal_rows(y, own, m, samples, inverse, q)
             else:

@@ -11,11 +11,9 @@ from fastgrad.kernels.simd.lanes import entry
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import elementwise, tile
-from fastgrad.kernels.tiles.memory import empty, flattened
+from fastgrad.kernels.tiles.memory import empty
 
 BLOCK = 4096  # numbers that are summed together, whatever the threads
-PART = 2048  # numbers of a sample at a time: with their sums and their means they stay in L1
-SHORT = 16 * LANES  # numbers whose products are summed in their own type
 
 
 @kernel(cost=lambda z: z.size)
@@ -87,67 +85,6 @@ def slopes(chunk, chunks, g, p, table, product):
         tile.store(table, t, row)
         weigh(t, q)
         tile.store(product, t, row)
-
-
-# -- linear terms of each sample's own gradient, and the sum of all ----------------------------
-
-
-@block
-def add_and_multiply(t, p, x):
-    """t += x, all of them flat; return <p, x>."""
-    wide_vectors()
-    step, sums, total = 2 * LANES, filled(0.0), 0.0
-    whole = x.size // step * step
-    for start in range(0, whole, SHORT):
-        a, b = filled(like(0, x)), filled(like(0, x))
-        for i in range(start, min(start + SHORT, whole), step):
-            y, z = load(x, i), load(x, i + LANES)
-            store(t, i, load(t, i) + y)
-            store(t, i + LANES, load(t, i + LANES) + z)
-            a, b = a + load(p, i) * y, b + load(p, i + LANES) * z
-        sums = sums + to_float64(a + b)
-    for lane in range(LANES):
-        total += entry(sums, lane)
-    for i in range(whole, x.size):
-        t[i] += x[i]
-        total += np.float64(p[i] * x[i])
-    return total
-
-
-@block
-def sum_shown(x, z):
-    """Return <x, features of outcomes z>, x flat: one number a row is the feature's itself."""
-    total, k = 0.0, np.uint64(x.size // max(z.size, 1))
-    if k == 1:
-        for r in range(z.size):
-            total += np.float64(x[r]) * np.float64(z[r])
-        return total
-    for r in range(z.size):
-        total += np.float64(x[np.uint64(r) * k + np.uint64(z[r])])
-    return total
-
-
-@kernel(cost=lambda g: g.size)
-def own_terms(chunk, chunks, g, p, z, rows, total, out):
-    """total = the sum of g over samples; out = sum of <g, x - p> over variables, row by row.
-
-    g is (S, N, K), z (S, N). M cells of N / M variables each are cut into parts of so many rows,
-    whatever the threads: out is (S, M, parts of a cell).
-    """
-    samples, n, k = g.shape
-    _, cells, parts = out.shape
-    per = n // max(cells, 1)
-    gradients, means, sums = flattened(g), flattened(p), flattened(total)
-    for item in chunk_range(cells * parts, chunk, chunks):
-        cell, part = item // parts, item % parts
-        first = cell * per + part * rows
-        last = min(first + rows, (cell + 1) * per)
-        t, own = sums[first * k : last * k], means[first * k : last * k]
-        t[:] = like(0, g)
-        for i in range(samples):
-            x = gradients[(i * n + first) * k : (i * n + last) * k]
-            mean = add_and_multiply(t, own, x)
-            out[i, cell, part] = sum_shown(x, z[i, first:last]) - mean
 
 
 # -- weights of several controls --------------------------------------------------------------

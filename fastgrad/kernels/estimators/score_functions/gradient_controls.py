@@ -1,7 +1,8 @@
 """Linear terms of f, made of its gradients at other samples, and Stein operators on them.
 
 p are mean features, (N, K); gradients g, (S, N, K), have those of the logits: a category each, or
-the single one of a Bernoulli variable, whose outcome 0 or 1 is the feature itself.
+the single one of a Bernoulli variable, whose outcome 0 or 1 is the feature itself. Rests are
+<total - g, x>, (S, N), total being the sum of g over samples: what a variable shows of the others.
 
 Oracle: tests/estimators/score_functions/test_control_variates.py, `test_they_are_their_formulae`.
 """
@@ -9,13 +10,100 @@ Oracle: tests/estimators/score_functions/test_control_variates.py, `test_they_ar
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
-from fastgrad.kernels.estimators.score_functions.control_variates import slope, weigh
 from fastgrad.kernels.estimators.sums_by_outcome import last_row, load_cells
-from fastgrad.kernels.simd.intrinsics import like, where
-from fastgrad.kernels.simd.vectors import LANES, filled, load, store
+from fastgrad.kernels.simd.intrinsics import like, to_float64, where
+from fastgrad.kernels.simd.lanes import entry
+from fastgrad.kernels.simd.vectors import LANES, filled, load, prefetch, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
-from fastgrad.kernels.tiles.memory import zeros
+from fastgrad.kernels.tiles.memory import empty, flattened, zeros
+
+PART = 1024  # numbers of a sample at a time: their sums, means and those of the next stay in L1
+SHORT = 16 * LANES  # numbers whose products are summed in their own type
+
+
+# -- sums of linear terms over the variables of a cell: none over the categories of each -------
+
+
+@block
+def add_and_multiply(t, p, x, ahead):
+    """t += x, all of them flat; return <p, x>. What stands `ahead` is fetched by the way."""
+    wide_vectors()
+    step, sums, total = 2 * LANES, filled(0.0), 0.0
+    whole = x.size // step * step
+    for start in range(0, whole, SHORT):
+        a, b = filled(like(0, x)), filled(like(0, x))
+        for i in range(start, min(start + SHORT, whole), step):
+            prefetch(ahead, i)
+            prefetch(ahead, i + LANES)
+            y, z = load(x, i), load(x, i + LANES)
+            store(t, i, load(t, i) + y)
+            store(t, i + LANES, load(t, i + LANES) + z)
+            a, b = a + load(p, i) * y, b + load(p, i + LANES) * z
+        sums = sums + to_float64(a + b)
+    for lane in range(LANES):
+        total += entry(sums, lane)
+    for i in range(whole, x.size):
+        t[i] += x[i]
+        total += np.float64(p[i] * x[i])
+    return total
+
+
+@block
+def sum_rests(rest, t, x, z):
+    """rest = <t - x, features of outcomes z>; return their sum: t and x are flat."""
+    total, k = 0.0, np.uint64(x.size // max(z.size, 1))
+    for r in range(z.size):
+        if k == 1:  # one number a row is the feature's itself
+            rest[r] = (t[r] - x[r]) * like(z[r], x)
+        else:
+            i = np.uint64(r) * k + np.uint64(z[r])
+            rest[r] = t[i] - x[i]
+        total += np.float64(rest[r])
+    return total
+
+
+@block
+def add_part(g, p, z, first, last, t, rest, spare, dots, out):
+    """Do as `linear_sums` for variables first to last: all but z and rest are flat, out is (S,)."""
+    samples, n = z.shape
+    k = g.size // max(z.size, 1)
+    t[:] = like(0, t)
+    own, whole = p[first * k : last * k], 0.0
+    for i in range(samples):
+        x = g[(i * n + first) * k : (i * n + last) * k]
+        ahead = (i + 1) * n + first if i + 1 < samples else last
+        dots[i] = add_and_multiply(t, own, x, g[ahead * k :])
+        whole += dots[i]
+    for i in range(samples):
+        x, shown = g[(i * n + first) * k : (i * n + last) * k], z[i, first:last]
+        if rest.size:
+            total = sum_rests(rest[i, first:last], t, x, shown)
+        else:
+            total = sum_rests(spare[: last - first], t, x, shown)
+        out[i] = total - (whole - dots[i])
+
+
+@kernel(cost=lambda g: g.size)
+def linear_sums(chunk, chunks, g, p, z, rows, total, rest, out):
+    """total = the sum of g over samples; out = sum of <total - g, x - p> over variables by parts.
+
+    M cells of N / M variables each are cut into parts of so many rows, whatever the threads: out
+    is (S, M, parts of a cell). The rests are kept, unless there is no room for them.
+    """
+    samples, n, k = g.shape
+    _, cells, parts = out.shape
+    per, spare, dots = n // max(cells, 1), empty(rows, g.dtype), empty(samples)
+    flat = flattened(g), flattened(p)
+    for item in chunk_range(cells * parts, chunk, chunks):
+        cell, part = item // parts, item % parts
+        first = cell * per + part * rows
+        last = min(first + rows, (cell + 1) * per)
+        own = flattened(total)[first * k : last * k]
+        add_part(*flat, z, first, last, own, rest, spare, dots, out[:, cell, part])
+
+
+# -- linear terms of each variable --------------------------------------------------------------
 
 
 @inline
@@ -28,12 +116,9 @@ def load_outcomes(arg, z, row, fold):
         tile.load_many_categories(arg, z, row)
 
 
-# -- linear terms: <mean of the others' gradients, x - p> of each variable ---------------------
-
-
 @block
 def add_sample(t, x, q, arg, s, at, fold):
-    """t += x; at = x at the outcome, less <q, x>."""
+    """t += x; at = x at the outcome, s = <q, x>."""
     wide_vectors()
     zero = filled(like(0, x))
     for c in range(0, x.shape[1], 2 * LANES):  # two chains of additions, to hide their latency
@@ -53,146 +138,53 @@ def add_sample(t, x, q, arg, s, at, fold):
     if fold:
         col.fold_sum(s)
         col.fold_sum(at)
-    for c in range(0, at.size, LANES):
-        store(at, c, load(at, c) - load(s, c))
 
 
 @block
-def of_others(at, t, arg, scale, fold):
-    """at = scale (t at the outcome - at)."""
+def of_others(at, s, t, arg, mean, scale, fold):
+    """at = t at the outcome - at; s = scale (at - (mean - s))."""
     wide_vectors()
     for c in range(0, at.size, LANES):
         mine, winner = filled(like(0, t)), load(arg, c)
         for i in range(t.shape[0]):
             mine = where(winner == np.int32(i), load(t, (i, c)), mine)
-        store(at, c, scale * (mine - load(at, c)))
+        mine = mine - load(at, c)
+        store(at, c, mine)
+        store(s, c, scale * (mine - (load(mean, c) - load(s, c))))
     if fold:  # all but the outcome's column hold what it adds nothing to
         for c in range(at.size):
             if arg[c] >= 0:
-                at[0] = at[c]
+                at[0], s[0] = at[c], s[c]
 
 
 @kernel(cost=lambda g: g.size)
-def linear_terms(chunk, chunks, g, p, z, total, product, out):
-    """out = <total - g, x - p> / (S - 1), (S, N); total = the sum of g over samples, (N, K).
-
-    product is the Jacobian of p times total.
-    """
+def linear_terms(chunk, chunks, g, p, z, total, rest, out):
+    """out = <total - g, x - p> / (S - 1), (S, N); total = the sum of g over samples, (N, K)."""
     samples, n, k = g.shape
     layout = tile.layout(n, k, 0, tile.FOLD)  # the fewest columns: what samples show stays in L1
     fold, real = layout.fold, p.dtype
     t, x, q = tile.scratch(layout, 3, real)
-    (s,) = tile.statistics(layout, 1, real)
+    (mean,) = tile.statistics(layout, 1, real)
     zero, scale = like(0, p), like(1.0 / (samples - 1), p)
     shape = samples, layout.columns
-    at, arg = tile.empty(shape, real), tile.empty(shape, np.int32)
+    at, s, arg = tile.empty(shape, real), tile.empty(shape, real), tile.empty(shape, np.int32)
     for row in tile.rows(layout, chunk, chunks):
         tile.load(q, p, row, zero)
         load_outcomes(arg, z, row, fold)
         t[:] = zero
         for i in range(samples):
             tile.load(x, g[i], row, zero)
-            add_sample(t, x, q, arg[i], s, at[i], fold)
+            add_sample(t, x, q, arg[i], s[i], at[i], fold)
         tile.store(total, t, row)
-        slope(t, q, s, fold)
+        col.dot(q, t, mean, fold)
         for i in range(samples):
-            of_others(at[i], t, arg[i], scale, fold)
-            tile.store_statistics(out[i], at[i], row, fold)
-        weigh(t, q)
-        tile.store(product, t, row)
-
-
-# -- Stein: the Gibbs operator of w and |w|, w(x) the sum of linear terms over the cell of x ----
-
-
-@block
-def find_rest(s, x, t, scale, arg, whole, fold):
-    """s = whole less scale (t - x) at the outcome: what w has of the other variables.
-
-    What w has of the mean features is the same at all categories.
-    """
-    wide_vectors()
-    columns = s.size
-    first, second = t.reshape(t.size), x.reshape(x.size)
-    for c in range(columns):
-        # Unsigned: no wraparound to test.
-        i = np.uint64(max(arg[c], 0)) * np.uint64(columns) + np.uint64(c)
-        mine = scale * (first[i] - second[i])
-        s[c] = where(arg[c] >= 0, mine, like(0, s))
-    if fold:
-        col.fold_sum(s)
-    for c in range(0, columns, LANES):
-        store(s, c, load(whole, c) - load(s, c))
-
-
-@block
-def add_steps(a, b, x, t, scale, q, s, size, arg, fold):
-    """Add p w to a and p |w| to b, less their sums over categories at the outcome: of |w|, size.
-
-    With the variable at each category, w is scale (t - x) + s.
-    """
-    wide_vectors()
-    zero = filled(like(0, x))
-    for c in range(0, x.shape[1], LANES):
-        base, sums, sizes = load(s, c), zero, zero
-        for i in range(x.shape[0]):
-            y = scale * (load(t, (i, c)) - load(x, (i, c)))
-            v = load(q, (i, c)) * (y + base)
-            store(a, (i, c), load(a, (i, c)) + v)
-            store(b, (i, c), load(b, (i, c)) + abs(v))
-            sums, sizes = sums + v, sizes + abs(v)
-        store(s, c, sums)
-        store(size, c, sizes)
-    if fold:
-        col.fold_sum(s)
-        col.fold_sum(size)
-    columns = a.shape[1]
-    first, second = a.reshape(a.size), b.reshape(b.size)
-    for c in range(columns):
-        if arg[c] >= 0:
-            # Unsigned: no wraparound to test.
-            i = np.uint64(arg[c]) * np.uint64(columns) + np.uint64(c)
-            first[i] -= s[c]
-            second[i] -= size[c]
+            of_others(at[i], s[i], t, arg[i], mean, scale, fold)
+            tile.store_statistics(rest[i], at[i], row, fold)
+            tile.store_statistics(out[i], s[i], row, fold)
 
 
 @kernel(cost=lambda g: g.size)
-def stein(chunk, chunks, g, p, z, total, w, size, linear, rectified):
-    """Sum over samples what drawing a variable afresh makes of w score and |w| score, of its own.
-
-    It is p w(x with the variable at k), less, at the outcome, E[w]: linear and, for |w|, rectified,
-    (N, K). w is (S, M); size becomes the E|w| of variables: (S, N).
-    """
-    samples, n, k = g.shape
-    layout = tile.layout(n, k, 0, tile.FOLD)  # the fewest columns: five tiles stay in L1
-    fold, real = layout.fold, p.dtype
-    zero, scale = like(0, p), like(1.0 / (samples - 1), p)
-    t, q, x, a, b = tile.scratch(layout, 5, real)
-    s, sizes = tile.statistics(layout, 2, real)
-    shape = samples, layout.columns
-    sums, arg = tile.empty(shape, real), tile.empty(shape, np.int32)
-    origin = zeros(w.shape[1])
-    for row in tile.rows(layout, chunk, chunks):
-        load_cells(sums, s, w, origin, row, last_row(row, k, layout.columns, n), n)
-        load_outcomes(arg, z, row, fold)
-        tile.load(q, p, row, zero)
-        tile.load(t, total, row, zero)
-        a[:] = zero
-        b[:] = zero
-        for i in range(samples):
-            tile.load(x, g[i], row, zero)
-            find_rest(s, x, t, scale, arg[i], sums[i], fold)
-            add_steps(a, b, x, t, scale, q, s, sizes, arg[i], fold)
-            tile.store_statistics(size[i], sizes, row, fold)
-        tile.store(linear, a, row)
-        tile.store(rectified, b, row)
-
-
-# -- the same for single features -------------------------------------------------------------
-
-
-@kernel(cost=lambda g: g.size)
-def binary_linear_terms(chunk, chunks, g, p, z, total, product, out):
+def binary_linear_terms(chunk, chunks, g, p, z, total, rest, out):
     """The same as `linear_terms` where K = 1."""
     samples, n, _ = g.shape
     scale = like(1.0 / (samples - 1), p)
@@ -200,24 +192,92 @@ def binary_linear_terms(chunk, chunks, g, p, z, total, product, out):
         t = like(0, p)
         for i in range(samples):
             t += g[i, v, 0]
-        total[v, 0], product[v, 0] = t, p[v, 0] * (like(1, p) - p[v, 0]) * t
+        total[v, 0] = t
         for i in range(samples):
-            out[i, v] = scale * (t - g[i, v, 0]) * (like(z[i, v], p) - p[v, 0])
+            slope, x = t - g[i, v, 0], like(z[i, v], p)
+            rest[i, v], out[i, v] = slope * x, scale * slope * (x - p[v, 0])
+
+
+# -- Stein: the Gibbs operator of w and |w|, w(x) the sum of linear terms over the cell of x ----
+
+
+@block
+def add_steps(a, b, x, t, scale, q, w, rest, sums, sizes, fold, ahead):
+    """Add q w to a and q |w| to b; sums and sizes = their own sums over categories.
+
+    With the variable at each category, w is w less scale (rest - (t - x)): what it has of the mean
+    features is the same at all. What stands `ahead` is fetched by the way.
+    """
+    wide_vectors()
+    zero, at = filled(like(0, x)), 0
+    for c in range(0, x.shape[1], LANES):
+        base, total, size = load(w, c) - scale * load(rest, c), zero, zero
+        for i in range(x.shape[0]):
+            prefetch(ahead, at)
+            at += LANES
+            y = scale * (load(t, (i, c)) - load(x, (i, c)))
+            v = load(q, (i, c)) * (y + base)
+            store(a, (i, c), load(a, (i, c)) + v)
+            store(b, (i, c), load(b, (i, c)) + abs(v))
+            total, size = total + v, size + abs(v)
+        store(sums, c, total)
+        store(sizes, c, size)
+    if fold:
+        col.fold_sum(sums)
+        col.fold_sum(sizes)
+
+
+@block
+def tile_steps(tiles, scale, g, w, rest, means, row, room, fold):
+    """`add_steps` of all samples to nothing."""
+    (t, q, x, a, b), (mine, sums, sizes) = tiles, room
+    samples, k, height = len(g), g.shape[2], 1 if fold else t.shape[1]
+    a[:] = like(0, a)
+    b[:] = like(0, b)
+    for i in range(samples):
+        tile.load(x, g[i], row, like(0, x))
+        tile.load_statistics(mine, rest[i], row, like(0, x), fold)
+        ahead = flattened(g[(i + 1) % samples])[(row + (i + 1) // samples * height) * k :]
+        add_steps(a, b, x, t, scale, q, w[i], mine, sums, sizes, fold, ahead)
+        tile.store_statistics(means[0, i], sums, row, fold)
+        tile.store_statistics(means[1, i], sizes, row, fold)
 
 
 @kernel(cost=lambda g: g.size)
-def binary_stein(chunk, chunks, g, p, z, total, w, size, linear, rectified):
+def stein(chunk, chunks, g, p, rest, total, w, means, steps):
+    """steps = the sums over samples of p w and of p |w|, w with the variable at k, (2, N, K).
+
+    means = the E[w] and E|w| of variables, (2, S, N), which are to be taken from these at the
+    outcomes: what drawing a variable afresh makes of its own of w score and |w| score. w is (S, M).
+    """
+    samples, n, k = g.shape
+    layout = tile.layout(n, k, 0, tile.FOLD)  # the fewest columns: five tiles stay in L1
+    fold, real = layout.fold, p.dtype
+    zero, scale = like(0, p), like(1.0 / (samples - 1), p)
+    tiles, stats = tile.scratch(layout, 5, real), tile.statistics(layout, 3, real)
+    (room,) = tile.statistics(layout, 1, real)
+    cells = tile.empty((samples, layout.columns), real)
+    origin = zeros(w.shape[1])
+    for row in tile.rows(layout, chunk, chunks):
+        load_cells(cells, room, w, origin, row, last_row(row, k, layout.columns, n), n)
+        tile.load(tiles[0], total, row, zero)
+        tile.load(tiles[1], p, row, zero)
+        tile_steps(tiles, scale, g, cells, rest, means, row, stats, fold)
+        tile.store(steps[0], tiles[3], row)
+        tile.store(steps[1], tiles[4], row)
+
+
+@kernel(cost=lambda g: g.size)
+def binary_stein(chunk, chunks, g, p, rest, total, w, means, steps):
     """The same as `stein` where K = 1."""
     samples, n, _ = g.shape
     scale, per = like(1.0 / (samples - 1), p), n // max(w.shape[1], 1)
     for v in chunk_range(n, chunk, chunks):
         q, a, b = p[v, 0], like(0, p), like(0, p)
         for i in range(samples):
-            slope, x = scale * (total[v, 0] - g[i, v, 0]), like(z[i, v], p)
-            rest = like(w[i, v // per], p) - slope * (x - q)
-            zero = (like(1, p) - q) * (rest - q * slope)
-            one = q * (rest + (like(1, p) - q) * slope)
-            size[i, v] = abs(zero) + abs(one)
-            a += one - x * (zero + one)
-            b += abs(one) - x * size[i, v]
-        linear[v, 0], rectified[v, 0] = a, b
+            slope = scale * (total[v, 0] - g[i, v, 0])
+            base = like(w[i, v // per], p) - scale * rest[i, v]
+            zero, one = (like(1, p) - q) * base, q * (base + slope)
+            means[0, i, v], means[1, i, v] = zero + one, abs(zero) + abs(one)
+            a, b = a + one, b + abs(one)
+        steps[0, v, 0], steps[1, v, 0] = a, b
