@@ -145,7 +145,7 @@ class DoubleCV(ScaledControls):
         how: Weights,
         rows: FloatArray,
         grad: FloatArray,
-    ) -> FloatArray:
+    ) -> tuple[FloatArray, FloatArray]:
         """Fill rows[0] with J mean(f') less RLOO of the linear terms."""
         linear = Linear(distribution, z, gradient, signal.shape)
         w, total = linear.sums, linear.total[None]

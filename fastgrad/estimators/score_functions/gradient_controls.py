@@ -31,7 +31,6 @@ from fastgrad.kernels.tiles import tile
 from fastgrad.objectives import Objective
 
 DECAY = 0.99  # of what weights are learned from
-NO_PARTS: FloatArray = np.empty((0, 0, 0))
 NO_SIZE: FloatArray = np.empty((0, 0))
 NO_MEANS = {dtype: np.empty((0, 0, 0), dtype) for dtype in _validate.REALS}
 NO_ROWS = {dtype: np.empty((0, 0), dtype) for dtype in _validate.REALS}
@@ -84,35 +83,38 @@ class ScaledControls(ScoreFunction):
     ) -> Estimate:
         """Make the estimate of one pair (outcomes, (`Values`, gradients of f))."""
         ((z, (f_z, gradient)),) = blocks
-        value, count = Mean(), len(self.weights)
-        value.add(f_z.value)
-        fit = Regression(state, count) if self.scale is None else None
-        change = np.zeros(count)
-        if fit is not None:  # few calls are a poor teacher
-            change = fit.solve(np.full(count, fit.square))
+        count, size = len(self.weights), distribution.logits.size
         weights = np.array(self.weights) * (1.0 if self.scale is None else self.scale)
-        signal = f_z.signal.reshape(len(z), -1)
-        grad, parts = np.empty_like(distribution.logits), NO_PARTS
+        fit, change = None, np.zeros(count)
+        if self.scale is None:
+            fit = Regression(state, count)
+            change = fit.solve(np.full(count, fit.square))  # few calls are a poor teacher
+        grad, how = np.empty_like(distribution.logits), Weights(weights, change, fit is not None)
         if distribution.one_hot:
-            how = Weights(weights, change, fit is not None)
-            parts = self.sums(distribution, z, signal, gradient, how, NO_ROWS[grad.dtype], grad)
+            signal = f_z.signal.reshape(len(z), -1)
+            given = distribution, z, signal, gradient, how
+            parts, mean = self.sums(*given, NO_ROWS[grad.dtype], grad)
+            value = mean.reshape(f_z.signal.shape[1:])[()]
         else:
-            rows = np.empty((count + 1, grad.size), grad.dtype)
-            self.controls(
-                distribution, z, signal.shape, gradient, rows[:count].reshape(count, *grad.shape)
-            )
-            scores = score_sums(distribution)
+            scores, rows = score_sums(distribution), np.empty((count + 1, size), grad.dtype)
             scores.add(z, f_z.signal)
+            out, shape = rows[:count].reshape(count, *grad.shape), (len(z), scores.mean.first.size)
+            self.controls(distribution, z, shape, gradient, out)
             rows[count] = scores.total(len(z) - 1).reshape(-1)
             _kernels.blend(rows[:count], weights, rows[count])
-            if fit is not None:
-                parts = np.empty((-(-grad.size // _kernels.BLOCK), count + 1, count + 1))
+            parts = np.empty((-(-size // _kernels.BLOCK) if how.learn else 0, count + 1, count + 1))
+            if how.learn:
                 _kernels.gram(rows, parts)
             _kernels.blend(rows[:count], change, rows[count])
             grad[...] = rows[count].reshape(grad.shape)
+            value = scores.result
+        if f_z.credit is not None:
+            mean_value = Mean()
+            mean_value.add(f_z.value)
+            value = mean_value.result
         if fit is not None:
             state = fit.add(_with_target_negated(parts.sum(axis=0)), DECAY)
-        return estimate(value.result, grad, state, len(z))
+        return estimate(value, grad, state, len(z))
 
     def controls(
         self,
@@ -137,12 +139,12 @@ class ScaledControls(ScoreFunction):
         how: Weights,
         rows: FloatArray,
         grad: FloatArray,
-    ) -> FloatArray:
-        """Fill rows with control variates, grad with RLOO and these as weighed; return products.
+    ) -> tuple[FloatArray, FloatArray]:
+        """Fill rows with control variates, and grad with RLOO and these as weighed.
 
-        Neither is filled if it is empty. The products are those of the control variates and of
-        what the weights make of RLOO, in blocks that are to be summed; none unless they are asked
-        for.
+        Neither is filled if it is empty. What is returned is the mean signal, after products of the
+        control variates and of what the weights make of RLOO, in blocks that are to be summed; none
+        unless they are wanted to learn from.
         """
         raise NotImplementedError
 
@@ -233,10 +235,10 @@ class Linear:
         how: Weights,
         rows: FloatArray,
         grad: FloatArray,
-    ) -> FloatArray:
-        """Fill rows and grad, as `ScaledControls.sums` does, of what `add_controls` takes."""
+    ) -> tuple[FloatArray, FloatArray]:
+        """Do as `ScaledControls.sums`, of what `add_controls` takes."""
         d, (s, m), count = self.distribution, step.shape, len(how.weights) + 1
-        signals, centres = np.empty((s, m, 4), self.mu.dtype), np.empty((2, m))
+        signals, centres = np.empty((s, m, 4), self.mu.dtype), np.empty((3, m))
         given_signals = np.asarray(signal, np.float64), step, size
         _sums.centre_signals(*map(_validate.frozen, given_signals), signals, centres)
         n, k = self.mu.shape
@@ -248,7 +250,7 @@ class Linear:
         flat = rows, parts, grad.reshape(-1)
         frozen = map(_validate.frozen, arrays)
         _sums.add_controls(*frozen, of, how.weights, how.change, *flat)
-        return parts
+        return parts, centres[0]
 
 
 class StructuredLinear:

@@ -67,7 +67,7 @@ class RODEO(ScaledControls):
         how: Weights,
         rows: FloatArray,
         grad: FloatArray,
-    ) -> FloatArray:
+    ) -> tuple[FloatArray, FloatArray]:
         """Fill rows with the terms of g = w and abs(w), then with those of h = w and abs(w)."""
         linear = Linear(distribution, z, gradient, signal.shape, keep_rests=True)
         w, (steps, means) = linear.sums, linear.steps()

@@ -54,7 +54,7 @@ def cell_sums(chunk, chunks, x, out):
 def centre_signals(chunk, chunks, f, w, size, out, means):
     """out = (f, w, size), each less its mean over samples, and 1, for each sample: (S, M, 4).
 
-    They are (S, M), or with no samples where there are none; means are those of w and size, (2, M).
+    They are (S, M), or with no samples where there are none; the means are (3, M).
     """
     samples, cells, _ = out.shape
     for cell in chunk_range(cells, chunk, chunks):
@@ -68,8 +68,7 @@ def centre_signals(chunk, chunks, f, w, size, out, means):
                 mean = x[0, cell] + mean / samples
             for i in range(samples):
                 out[i, cell, j] = x[i, cell] - mean if len(x) else 0.0
-            if j > 0:
-                means[j - 1, cell] = mean
+            means[j, cell] = mean
 
 
 @block
@@ -247,8 +246,8 @@ def add_controls(
             if k == 1:
                 keep_second(pairs, end - row, 2)
             if not ready:
-                spread(moved[0, here], means[0], origin, row * k, per * k)
-                spread(moved[1, here], means[1], origin, row * k, per * k)
+                spread(moved[0, here], means[1], origin, row * k, per * k)
+                spread(moved[1, here], means[2], origin, row * k, per * k)
                 ready = cells == 1 and end - row == height  # it is the same for all
             marked_means(q, distribution, row, end, scratch, fold)
             assign(first[here], tile.flattened(given[0])[mine])
