@@ -290,6 +290,23 @@ def test_credit_is_unbiased_and_of_lower_variance(name):
         assert lower < 0.8 * higher
 
 
+@pytest.mark.parametrize("unit", [2.0**-80, 2.0**70])
+@pytest.mark.parametrize("name", ["double_cv", "rodeo"])
+def test_weights_are_learned_in_any_unit(name, unit):
+    """Squares of such an f leave the range of float32."""
+    logits = RNG.normal(size=(5, 3)).astype(np.float32)
+    f, found = smooth(fg.Categorical(logits)), []
+    for u in (1.0, unit):
+        scaled = fg.objective(lambda x, u=u: u * f.f(x), grad=lambda x, u=u: u * f.grad(x))
+        state = None
+        for t in range(3):
+            estimate = fg.estimator(name)(scaled, logits, num_samples=4, rng=t, state=state)
+            state = estimate.state
+        found.append((estimate.grad / np.float32(u), state["gram"] / u**2))
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.abs(a).max())
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_examples_do_not_mix(name):
     logits, scale = RNG.normal(size=(4, 6, 3)), np.ones((4, 1, 1))

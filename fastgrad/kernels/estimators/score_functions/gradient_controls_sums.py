@@ -9,6 +9,7 @@ import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.distributions.categorical_marked import marked
+from fastgrad.kernels.estimators.score_functions.control_variates import dot
 from fastgrad.kernels.estimators.sums_by_outcome import last_row, width
 from fastgrad.kernels.estimators.sums_of_scores import marked_means, means_room
 from fastgrad.kernels.simd.intrinsics import like, to_float64, where
@@ -21,6 +22,7 @@ from fastgrad.kernels.tiles.memory import empty, zeros
 from fastgrad.kernels.tiles.sums import spread
 
 SHORT = 16 * LANES  # numbers whose products are summed in their own type
+SAFE = 1e-25  # a sum of squares, above which those that underflow do not count
 
 
 # -- what samples show --------------------------------------------------------------------------
@@ -196,11 +198,18 @@ def products(a, b, c):
 @block
 def multiply_all(part, rows, size):
     """part = the products of rows, so long, with each other."""
+    fine = 0
     for i in range(len(rows)):
         for j in range(0, i + 1, 2):
             k = min(j + 1, i)
             part[i, j], part[i, k] = products(rows[i, :size], rows[j, :size], rows[k, :size])
             part[j, i], part[k, i] = part[i, j], part[i, k]
+        fine += SAFE < part[i, i] < 1 / SAFE
+    if fine < len(rows):  # what is of another size may have left the range of float32
+        for i in range(len(rows)):
+            for j in range(i + 1):
+                part[i, j] = dot(rows[i, :size], rows[j, :size])
+                part[j, i] = part[i, j]
 
 
 @kernel(cost=lambda z, given: z.size + given.size)
@@ -227,7 +236,7 @@ def add_controls(
     pairs = empty(fours.size // 2, real)
     made, room = empty((count + 1, size), real), empty((5, size), real)
     first, second, q, moved = room[0], room[1], room[2], room[3:]
-    scratch, products = means_room(layout, real), features.products_room(layout, real)
+    scratch, spare = means_room(layout, real), features.products_room(layout, real)
     inverse, cells = like(1.0 / (samples - 1), given), x.shape[1]
     per, origin, ready = n // max(cells, 1), zeros(cells), False
     for row in tile.rows(layout, chunk, chunks):
@@ -238,7 +247,7 @@ def add_controls(
         if k == 1:
             keep_second(fours, end - row, 4)
         if count == 1:
-            mean_product(made[0, here], p, given, samples, row, layout, products)
+            mean_product(made[0, here], p, given, samples, row, layout, spare)
             taylor_rows(made, fours, samples, inverse)
         else:
             pairs[:] = like(0, given)
