@@ -20,9 +20,10 @@ from fastgrad.kernels.distributions.concrete import sum_others
 from fastgrad.kernels.estimators.relaxed_controls.relaxed_pairs import row_of
 from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.special import exp_normal, log_normal
+from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 from fastgrad.kernels.tiles import columns as col
-from fastgrad.kernels.tiles import elementwise, tile
-from fastgrad.kernels.tiles.memory import empty, zeros
+from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.memory import empty, flattened, zeros
 
 
 @block
@@ -30,6 +31,15 @@ def gather(s, x, index):
     """s = x[index], one entry a column."""
     for c in range(s.size):
         s[c] = like(x[index[c]], s)
+
+
+@block
+def all_ones(x):
+    """Return whether all numbers are 1."""
+    ones = 0
+    for c in range(x.size):
+        ones += x[c] == like(1, x)
+    return ones == x.size
 
 
 @block
@@ -44,47 +54,63 @@ def invert(inverse, x):
 def through_softmax(a, y, inverse, s, fold):
     """a = J(y) a, which is symmetric: products from both sides."""
     wide_vectors()
-    depth, columns = y.shape
     col.dot(y, a, s, fold)
-    for i in range(depth):
-        for c in range(columns):
-            a[i, c] = y[i, c] * (a[i, c] - s[c]) * inverse[c]
+    for c in range(0, y.shape[1], LANES):
+        mean, factor = load(s, c), load(inverse, c)
+        for i in range(y.shape[0]):
+            x = load(y, (i, c)) * (load(a, (i, c)) - mean) * factor
+            store(a, (i, c), x)
 
 
 @block
-def find_keep(w, y, temperature, arg, top, fold):
-    """w = keep, and 0 for the winner; what has underflowed in y counts for nothing in J(y)."""
-    wide_vectors()
-    depth, columns = y.shape
+def find_top(top, y, arg, fold):
+    """top = y of the winners."""
+    flat, columns = flattened(y), y.shape[1]
     for c in range(columns):
-        top[c] = like(0, top)
-    for i in range(depth):
-        for c in range(columns):
-            top[c] = where(arg[c] == np.int32(i), y[i, c], top[c])
+        # Unsigned: no wraparound to test.
+        i = np.uint64(max(arg[c], 0)) * np.uint64(columns) + np.uint64(c)
+        top[c] = where(arg[c] >= 0, flat[i], like(0, top))
     if fold:
         col.fold_sum(top)
-    for c in range(columns):
-        top[c] = log_normal(top[c])
-    for i in range(depth):
-        for c in range(columns):
-            w[i, c] = (log_normal(y[i, c]) - top[c]) * temperature[c]
-    for i in range(depth):
-        for c in range(columns):
-            w[i, c] = where(arg[c] == np.int32(i), like(0, w), like(1, w) - exp_normal(w[i, c]))
+
+
+@inline
+def kept(y, log_top, top, temperature):
+    """Return keep of what has not won, 1 - (y / top)^temperature: at temperature 1 by division."""
+    x = like(1, y) - exp_normal((log_normal(y) - log_top) * temperature)
+    return where(temperature == like(1, y), (top - y) / top, x)
 
 
 @block
-def through_condition(e, keep, p, s, fold):
-    """e = (I - p 1^T) diag(keep) e."""
+def through_keep(e, q, keep, y, temperature, arg, top, s, plain, fold):
+    """Find keep, 0 for the winner; e = q keep, and s = its column sums.
+
+    What has underflowed in y counts for nothing in J(y). Where all temperatures are 1, it is plain.
+    """
     wide_vectors()
-    depth, columns = e.shape
-    for i in range(depth):
-        for c in range(columns):
-            e[i, c] *= keep[i, c]
-    col.total(e, s, fold)
-    for i in range(depth):
-        for c in range(columns):
-            e[i, c] -= p[i, c] * s[c]
+    zero = like(0, y)
+    for c in range(0, y.shape[1], LANES):
+        high, winner, at, total = load(top, c), load(arg, c), load(temperature, c), filled(zero)
+        if plain:
+            for i in range(y.shape[0]):
+                x = (high - load(y, (i, c))) / high
+                x = where(winner == np.int32(i), zero, x)
+                v = load(q, (i, c)) * x
+                store(keep, (i, c), x)
+                store(e, (i, c), v)
+                total = total + v
+        else:
+            log_high = log_normal(high)
+            for i in range(y.shape[0]):
+                x = kept(load(y, (i, c)), log_high, high, at)
+                x = where(winner == np.int32(i), zero, x)
+                v = load(q, (i, c)) * x
+                store(keep, (i, c), x)
+                store(e, (i, c), v)
+                total = total + v
+        store(s, c, total)
+    if fold:
+        col.fold_sum(s)
 
 
 @inline
@@ -96,16 +122,29 @@ def score_of(p, winner, likeliest, rest, i):
 
 
 @block
-def assemble(a, e, p, arg, likeliest, rest, d, c_y, eta):
-    """Make g of a and h of e, in place."""
+def assemble(total, a, e, p, s, arg, likeliest, rest, d, c_y, eta):
+    """Make g of a and h of e - p s, in place, and add g to total."""
     wide_vectors()
-    depth, columns = a.shape
-    for i in range(depth):
-        for c in range(columns):
-            score = score_of(p[i, c], arg[c], likeliest[c], rest[c], i)
-            path = a[i, c] - e[i, c]
-            a[i, c] = d[c] * score + eta[c] * path
-            e[i, c] = c_y[c] * score - path
+    for c in range(0, a.shape[1], LANES):
+        winner, top, gap, sums = load(arg, c), load(likeliest, c), load(rest, c), load(s, c)
+        signal, control, scale = load(d, c), load(c_y, c), load(eta, c)
+        for i in range(a.shape[0]):
+            q = load(p, (i, c))
+            score = score_of(q, winner, top, gap, i)
+            path = load(a, (i, c)) - (load(e, (i, c)) - q * sums)
+            g = signal * score + scale * path
+            store(a, (i, c), g)
+            store(e, (i, c), control * score - path)
+            store(total, (i, c), load(total, (i, c)) + g)
+
+
+@block
+def subtract(a, b):
+    """a -= b, for tiles."""
+    wide_vectors()
+    x, y = flattened(a), flattened(b)
+    for i in range(0, x.size, LANES):
+        store(x, i, load(x, i) - load(y, i))
 
 
 @block
@@ -125,27 +164,30 @@ def add_products(products, g, h, s, fold):
 
 
 @block
-def differentiate(w, g, p, keep, s, fold):
-    """w = d z~ along g = diag(keep) (I - 1 p^T) g."""
+def differentiate(w, g, keep, s):
+    """w = keep (g - s): with s = <p, g>, d z~ along g = diag(keep) (I - 1 p^T) g."""
     wide_vectors()
-    depth, columns = g.shape
-    col.dot(p, g, s, fold)
-    for i in range(depth):
-        for c in range(columns):
-            w[i, c] = keep[i, c] * (g[i, c] - s[c])
+    for c in range(0, g.shape[1], LANES):
+        mean = load(s, c)
+        for i in range(g.shape[0]):
+            store(w, (i, c), load(keep, (i, c)) * (load(g, (i, c)) - mean))
 
 
 @block
-def score_product(s, g, p, arg, likeliest, rest, fold):
-    """s = g . score of each column."""
+def score_product(dots, s, g, p, arg, likeliest, rest, fold):
+    """dots = g . score of each column, s = <p, g>."""
     wide_vectors()
-    depth, columns = g.shape
-    for c in range(columns):
-        s[c] = like(0, s)
-    for i in range(depth):
-        for c in range(columns):
-            s[c] += g[i, c] * score_of(p[i, c], arg[c], likeliest[c], rest[c], i)
+    zero = like(0, g)
+    for c in range(0, g.shape[1], LANES):
+        winner, top, gap = load(arg, c), load(likeliest, c), load(rest, c)
+        total, mean = filled(zero), filled(zero)
+        for i in range(g.shape[0]):
+            x, q = load(g, (i, c)), load(p, (i, c))
+            total, mean = total + x * score_of(q, winner, top, gap, i), mean + x * q
+        store(dots, c, total)
+        store(s, c, mean)
     if fold:
+        col.fold_sum(dots)
         col.fold_sum(s)
 
 
@@ -168,7 +210,7 @@ def categorical(
     layout = tile.layout(*logits.shape)
     fold, real = layout.fold, logits.dtype
     p, total, t, u, a, e, keep, w = tile.scratch(layout, 8, real)
-    s, at, inverse, scale, signal, control, rest = tile.statistics(layout, 7, real)
+    s, at, inverse, scale, signal, control, rest, along = tile.statistics(layout, 8, real)
     arg, likeliest = tile.statistics(layout, 2, np.int32)
     top = zeros(layout.columns, real)
     zero, per = like(0, grad), n // max(d.shape[1], 1)
@@ -184,6 +226,7 @@ def categorical(
             rows[c] = row_of(c, row, layout.columns, n, fold)
             cells[c] = rows[c] // per
         gather(at, temperature, rows)
+        plain = all_ones(at)
         invert(inverse, at)
         gather(scale, eta, rows)
         if products.shape[1]:
@@ -197,28 +240,27 @@ def categorical(
             tile.load(a, r[i], row, zero)
             through_softmax(a, t, inverse, s, fold)
             if coupled:
-                elementwise.copy(u, t)
-                elementwise.copy(e, a)
+                y_tile, q_tile = t, a
             else:
+                y_tile, q_tile = u, e
                 tile.load(u, y[i], row, zero)
                 tile.load(e, q[i], row, zero)
                 through_softmax(e, u, inverse, s, fold)
-            find_keep(keep, u, at, arg, top, fold)
-            through_condition(e, keep, p, s, fold)
-            assemble(a, e, p, arg, likeliest, rest, signal, control, scale)
-            elementwise.add(total, a)
+            find_top(top, y_tile, arg, fold)
+            through_keep(e, q_tile, keep, y_tile, at, arg, top, s, plain, fold)
+            assemble(total, a, e, p, s, arg, likeliest, rest, signal, control, scale)
             if products.shape[1]:
                 add_products(sums, a, e, s, fold)
             if dots.shape[0]:
-                score_product(s, a, p, arg, likeliest, rest, fold)
-                tile.store_statistics(dots[i], s, row, fold)
-                differentiate(w, a, p, keep, s, fold)
-                through_softmax(w, u, inverse, s, fold)
+                score_product(along, s, a, p, arg, likeliest, rest, fold)
+                tile.store_statistics(dots[i], along, row, fold)
+                differentiate(w, a, keep, s)
+                through_softmax(w, y_tile, inverse, s, fold)
                 through_softmax(a, t, inverse, s, fold)
                 if along_y.shape[0]:
                     tile.store(along_y[i], w, row)
                 else:
-                    elementwise.add_multiple(a.reshape(a.size), like(-1, a), w.reshape(w.size))
+                    subtract(a, w)
                 tile.store(along_x[i], a, row)
         tile.store(grad, total, row)
         if products.shape[1]:
