@@ -2,9 +2,10 @@
 
 Deflate and LZW see a string: of the neighbours of a pixel they know those before it in its row. So
 the bits of an index are modelled by the indices before it, and a file is predicted by the lengths
-of two adaptive codes, of which one looks back further than the other. Adaptive counts charge what
-the model itself costs: a colour that is seldom used, or a context that occurs once, is dear. Rows
-of a PNG of greys may be filtered: then the bytes that filters leave are what is priced.
+of two adaptive codes, of which one looks back further than the other, and by the number of changes
+along rows. Adaptive counts charge what the model itself costs: a colour that is seldom used, or a
+context that occurs once, is dear. Rows of a PNG of greys may be filtered: then the bytes that
+filters leave are what is priced.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from fastgrad.kernels.dithering.optimiser.search import NEIGHBOURS
 __all__ = ["PRIOR", "RatedSearch", "RowModel"]
 
 FEW = 32  # colours up to which contexts of two indices occur often enough to be counted
-OF_TWO, OF_ONE = (0.85, 0.27), (1.03, 0.08)  # shares of both codes in a file, by its context
+OF_TWO, OF_ONE = (0.85, 0.27), (0.70, 0.03)  # shares of both codes in a file, by its context
+TURN = 0.42  # of the bits of an index: what a change takes besides, where colours are many
 ROWS = 1 << 20  # pixels that are counted at once
 RAMP = 16  # greys from which on a PNG's rows may be filtered
 BEYOND = 4  # columns to the right of a picture, where nothing is paid
@@ -41,7 +43,8 @@ class RowModel(NamedTuple):
     PNG files compressed by Deflate: one with a context of ``order`` symbols, one with a context of
     one less. With M symbols, one that has been seen n times in a context that was seen N
     times is expected there with a probability of ``(n + a) / (N + M a)``, a = 0.06. So the length
-    of a code depends on the final counts alone.
+    of a code depends on the final counts alone. Where colours are many, a symbol that is not the
+    one before it takes `turn` bits besides: Deflate writes a run at once, and begins anew after it.
 
     Attributes
     ----------
@@ -83,6 +86,11 @@ class RowModel(NamedTuple):
         """The shares of both codes, the one with the longer context first."""
         return OF_TWO if self.order == 2 else OF_ONE
 
+    @property
+    def turn(self) -> float:
+        """The bits that a symbol takes besides where it is not the one before it."""
+        return 0.0 if self.order == 2 else TURN * math.log2(self.colors)
+
     def counts(self, symbols: Array) -> Array:
         """Count the symbols of a picture by their contexts.
 
@@ -104,15 +112,16 @@ class RowModel(NamedTuple):
 
     def bits(self, counts: Array) -> float:
         """Return the bits that symbols with these counts take in a file."""
-        return sum(
+        codes = sum(
             share * code_length(part.reshape(-1, self.symbols))
             for share, part in zip(self.shares, (counts, counts.sum(axis=0)))
         )
+        return codes + self.turn * float(counts.sum() - counts.trace(axis1=-2, axis2=-1).sum())
 
     def prices(self, counts: Array) -> FloatArray:
         """Return the bits of one more symbol, by its context, in the shape of the counts."""
         parts = [share * price(part) for share, part in zip(self.shares, (counts, counts.sum(0)))]
-        return parts[0] + parts[1]
+        return parts[0] + parts[1] + self.turn * (1 - np.eye(self.symbols))
 
     def tables(self, counts: Array) -> list[FloatArray]:
         """Return the prices of symbols in the three tables that kernels take, by their contexts."""
