@@ -20,12 +20,12 @@ as good and smaller but a better encoder. Such are counted apart from the means:
 exact, too, and no larger.
 
 Besides, of some numbers of colours and strengths of dithering at several rates: what the model of
-bits predicts of the indices, beside what they take, and how much time a rate takes. Judges and
-rivals are left out where they are not installed: imagequant, pngquant, ssimulacra2, flip-evaluator.
+bits predicts of the indices, beside what they take, by itself and, between the first rate and the
+last, with their bytes known; and how much time a rate takes. Judges and rivals are left out where
+they are not installed: imagequant, pngquant, ssimulacra2, flip-evaluator.
 """
 
 import argparse
-import heapq
 import itertools
 import json
 import shutil
@@ -41,12 +41,11 @@ import fastgrad as fg
 from benchmarks.dither_tools import flip, ssimulacra2
 from fastgrad.dithering import Viewing
 from fastgrad.dithering.choices import ways
+from fastgrad.dithering.files.predicted_size import corrected, predicted_size
 from fastgrad.dithering.optimiser.problem import Problem
-from fastgrad.dithering.optimiser.rate import RowModel
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures import png
 from fastgrad.dithering.pictures.animation import arranged
-from fastgrad.dithering.pictures.png_filters import each_alone, mixed
 from fastgrad.dithering.rates import FIRST
 from fastgrad.dithering.thrifty_run import ThriftyRun
 
@@ -55,8 +54,6 @@ IMAGES += ("motorcycle_left", "rocket")
 COLORS = (16, 64, 256)
 EXACT = 100  # the score of the original
 RATES = (1e-5, 1e-4, 1e-3)
-FEWER = 4  # colours up to which no filters are tried
-FRAME = 69  # bytes of a PNG beside its palette and its pixels, about
 
 
 def load(name, side):
@@ -69,46 +66,12 @@ def load(name, side):
     return np.asarray(image)
 
 
-def arranged_by_luminance(indices, palette):
-    """Return a picture and its palette as they are written: what is used, by its luminance."""
+def size_of(indices, palette):
+    """Return the bytes of a file by the encoder that all share."""
     used, places = np.unique(indices, return_inverse=True)
     picture = places.reshape(indices.shape).astype(np.uint8)
     (picture,), colors, _ = arranged([picture], palette[used], None)
-    return picture, colors
-
-
-def size_of(indices, palette):
-    """Return the bytes of a file by the encoder that all share."""
-    picture, colors = arranged_by_luminance(indices, palette)
     return len(png.encode([picture], colors))
-
-
-def predicted_size(indices, palette):
-    """Return the bytes of a file as they are predicted without Deflate.
-
-    Rows without filters take what the model of a rate says. Filtered ones hardly repeat: they take
-    what a Huffman code of their bytes does. The encoder takes the shorter ones.
-    """
-    picture, colors = arranged_by_luminance(indices, palette)
-    model = RowModel(max(len(colors), 2))
-    bits = model.bits(model.counts(picture))
-    if len(colors) > FEWER:
-        alone = each_alone(png.pack(picture, 8), len(picture))
-        rows = np.frombuffer(mixed(alone, len(picture)), np.uint8)
-        rows = rows.reshape(len(picture), -1)[:, 1:]
-        bits = min(bits, huffman_bits(np.bincount(rows.ravel())))
-    return bits / 8 + 3 * len(colors) + FRAME
-
-
-def huffman_bits(counts):
-    """Return the bits of symbols with these counts in a Huffman code."""
-    trees, bits = [count for count in counts.tolist() if count], 0
-    heapq.heapify(trees)
-    while len(trees) > 1:
-        both = heapq.heappop(trees) + heapq.heappop(trees)
-        heapq.heappush(trees, both)
-        bits += both
-    return bits
 
 
 # -- rivals: (picture, colours) -> indices and palette ---------------------------------------------
@@ -253,12 +216,16 @@ def report(images, counts, side, rivals):
             f"{np.nanmin(worst[:, 1]):+.1f} points"
         )
     every = [point for name in images for point in figures[name]["fastgrad"]]
-    ratios = np.array([p[3] / p[0] for p in every])
-    near = np.mean(abs(ratios - 1) <= 0.08)
-    print(
-        f"\npredicted / real bytes: mean {ratios.mean():.3f}, {near:.0%} within 8 %, "
-        f"{ratios.min():.2f} to {ratios.max():.2f}"
-    )
+    runs = np.array([p[:4] for p in every]).reshape(-1, 1 + len(RATES), 4)[..., [3, 0]]
+    between = [corrected(run[:, 0], *run[[0, -1], 1])[1:-1] / run[1:-1, 1] for run in runs]
+    print()
+    for how, found in (("the model", runs[..., 0] / runs[..., 1]), ("both ends", between)):
+        ratios = np.ravel(found)
+        near = np.mean(abs(ratios - 1) <= 0.08)
+        print(
+            f"predicted by {how} / real bytes: mean {ratios.mean():.3f}, {near:.1%} within 8 %, "
+            f"{ratios.min():.3f} to {ratios.max():.3f}"
+        )
     times = [1 + p[7] / p[6] for p in every if p[5]]
     print(f"time with a rate / without: {np.median(times):.2f} (median), {max(times):.2f} (most)")
     return figures

@@ -15,9 +15,9 @@ from fastgrad import _interrupts as interrupts
 from fastgrad._typing import ByteArray
 from fastgrad.dithering.choices import ways
 from fastgrad.dithering.eye.viewing import Viewing
+from fastgrad.dithering.files.predicted_size import corrected, predicted_size
 from fastgrad.dithering.metrics.ssimulacra2 import Ssimulacra2
 from fastgrad.dithering.optimiser.problem import Problem
-from fastgrad.dithering.optimiser.rate import RowModel
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures import other_tools
 from fastgrad.dithering.pictures.file_errors import FileError
@@ -29,7 +29,6 @@ __all__ = ["Point", "best", "check", "draw", "others", "ours", "plotted"]
 
 COLORS = (8, 16, 32, 64, 128, 256)
 RATES = (0.0, 3e-5, 1e-4, 3e-4, 1e-3)
-FRAME = 69  # bytes of a PNG beside its palette and its pixels
 TOOLS: dict[str, Callable[..., ByteArray | None]] = {
     "imagequant": other_tools.imagequant,
     "imagequant, half as much": partial(other_tools.imagequant, level=0.5),
@@ -42,7 +41,8 @@ TOOLS: dict[str, Callable[..., ByteArray | None]] = {
 class Point(NamedTuple):
     """A dithered picture: its colours, the bytes of its PNG, and its score by SSIMULACRA2.
 
-    The model of bits predicts some of ours.
+    Of ours, those between the first and the last rate are predicted, too, from the model of bits
+    and the bytes of these two.
     """
 
     colors: int
@@ -70,7 +70,7 @@ def ours(
     pace : Pace
         How long to work on each.
     colors, rates : iterable, optional
-        What is tried.
+        What is tried; rates ascend.
 
     Yields
     ------
@@ -88,14 +88,18 @@ def ours(
             run.start()
             run.anneal()
             run.search()
+            made, predicted = [], []
             for rate in rates:
                 interrupts.check()
                 result = run.at(rate * run.first / FIRST) if rate else run.result()
-                used, places = np.unique(result.indices, return_inverse=True)
-                model, picture = RowModel(max(len(used), 2)), result.image
-                bits = model.bits(model.counts(places.reshape(result.indices.shape)))
-                predicted = FRAME + 3 * len(used) + bits / 8
-                yield Point(count, size_of(picture), judge.score(picture), predicted)
+                predicted.append(predicted_size(result.indices, result.palette))
+                picture = result.image
+                made.append(Point(count, size_of(picture), judge.score(picture)))
+            between = corrected(predicted, made[0].size, made[-1].size)[1:-1].tolist()
+            made[1:-1] = [
+                point._replace(predicted=size) for point, size in zip(made[1:-1], between)
+            ]
+            yield from made
 
 
 def others(values: ByteArray, colors: Iterable[int] = COLORS) -> dict[str, list[Point]]:
@@ -198,7 +202,7 @@ def draw(pictures: Mapping[str, Mapping[str, Sequence[Point]]], ending: str) -> 
                     below.axline((1e3, share * 1e3), (1e4, share * 1e4), color="grey", lw=width)
         axes.set(title=name, xlabel="bytes of a PNG", ylabel="SSIMULACRA2", xscale="log")
         axes.legend()
-        below.set(xlabel="bytes of a PNG", ylabel="predicted by the model, and 8 % more or less")
+        below.set(xlabel="bytes of a PNG", ylabel="predicted, and 8 % more or less")
     data = io.BytesIO()
     figure.savefig(data, format=ending.removeprefix("."), dpi=120)
     return data.getvalue()
