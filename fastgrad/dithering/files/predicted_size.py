@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastgrad._typing import Array, ByteArray, FloatArray
-from fastgrad.dithering.optimiser.rate import RowModel
+from fastgrad.dithering.optimiser.rate import FEW, RowModel
 from fastgrad.dithering.pictures.animation import arranged
 from fastgrad.dithering.pictures.png import pack
 from fastgrad.dithering.pictures.png_filters import each_alone, mixed
@@ -22,8 +22,9 @@ FEWER = 4  # colours up to which no filters are tried
 def predicted_size(indices: ByteArray, palette: ByteArray) -> float:
     """Return the bytes of a PNG, as they are predicted.
 
-    Rows without filters take what the model of a rate says, `RowModel`. Filtered ones hardly
-    repeat: they take what a Huffman code of their bytes does. A file has the shorter ones.
+    Rows take what the model of a rate says, `RowModel`: those without filters and, where colours
+    are few, filtered ones. These hardly repeat if there are more, and take what a Huffman code of
+    their bytes does. A file has the shortest ones.
 
     Parameters
     ----------
@@ -41,18 +42,19 @@ def predicted_size(indices: ByteArray, palette: ByteArray) -> float:
     --------
     >>> noise = np.random.default_rng(0).integers(0, 256, (64, 64)).astype(np.uint8)
     >>> greys = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
-    >>> round(predicted_size(noise, greys) / (69 + 768 + 4096), 2)
-    1.0
+    >>> round(predicted_size(noise, greys) / (69 + 768 + 64 * 65), 2)
+    0.99
     """
     used, places = np.unique(indices, return_inverse=True)
     picture = places.reshape(indices.shape).astype(np.uint8)
     (picture,), colors, _ = arranged([picture], palette[used], None)
-    model = RowModel(max(len(colors), 2))
-    bits = model.bits(model.counts(picture))
+    bits = _bits(picture)
     if len(colors) > FEWER:
         height = len(picture)
         rows = np.frombuffer(mixed(each_alone(pack(picture, 8), height), height), np.uint8)
-        bits = min(bits, _huffman_bits(np.bincount(rows.reshape(height, -1)[:, 1:].ravel())))
+        bits = min(bits, _huffman_bits(np.bincount(rows)))
+        if len(colors) <= FEW:
+            bits = min(bits, _bits(rows.reshape(height, -1)))
     return bits / 8 + 3 * len(colors) + FRAME
 
 
@@ -84,6 +86,13 @@ def corrected(predicted: Sequence[float], first: float, last: float) -> FloatArr
     share = np.clip((logs - ends[0]) / (np.diff(ends) or 1), 0, 1)
     share[-1] = 1
     return np.exp(logs + off[0] + share * (off[1] - off[0]))
+
+
+def _bits(picture: ByteArray) -> float:
+    """Return the bits that values take by the model of a rate."""
+    used, places = np.unique(picture, return_inverse=True)
+    model = RowModel(max(len(used), 2))
+    return model.bits(model.counts(places.reshape(picture.shape)))
 
 
 def _huffman_bits(counts: Array) -> int:
