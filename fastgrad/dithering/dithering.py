@@ -212,9 +212,9 @@ def dither(
     rate : float, optional
         Weight of the file's size, 0 to 1000: a further search lowers the loss plus ``rate`` times
         the bits per pixel that the indices take, see
-        `fastgrad.dithering.optimiser.rate.RowModel`. Useful are 0.00003 to 0.001, which saves a
-        tenth to a half of the bytes. Entries of a learned palette that no longer pay for their
-        place are left out, and the others sorted by luminance.
+        `fastgrad.dithering.optimiser.rate.RowModel`. Useful are 0.00001 to 0.001, which saves a
+        tenth to a half of the bytes of most photographs. Entries of a learned palette that no
+        longer pay for their place are left out, and the others sorted by luminance.
     max_bytes : int, optional
         Bytes that the picture's file may have, which excludes ``rate``: the least rate is searched
         at which the file is small enough, and more than 98 % of it, if the picture needs as much.
