@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -43,7 +43,8 @@ HELPERS = 2  # processes that run ahead of one that waits for them most of the t
 
 
 def _threads() -> None:
-    jit._runner.address(0, 0, 0)
+    runner = cast("Any", jit._runner)
+    runner.address(0, 0, 0)
 
 
 def _pixels(*shape: int) -> Array:

@@ -186,7 +186,9 @@ def _of_categories(
     if z.shape != shape and z.shape[1:] != shape:
         expected = f"{shape} or (S, {', '.join(map(str, shape))})"
         raise ValueError(f"z must have the shape {expected}, got {z.shape}")
-    _validate.categories(np.empty((0, *own_shape[1:]), z.dtype), own_shape[1:], logits.shape[-1])
+    _validate.categories(
+        np.empty((0, *own_shape[1:]), z.dtype), own_shape[1:], int(logits.shape[-1])
+    )
     batch = batch_axes(len(shape))
     own = (SAMPLES,) * (z.ndim - len(shape)) + batch
     index = (*own, *((CATEGORIES,) if kept else ()))

@@ -10,7 +10,7 @@ import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import dask.array as da
 import numpy as np
@@ -92,7 +92,7 @@ class LazyDithering:
         Dithering
             What `fastgrad.dither` returns of a large array, but for its history and the time.
         """
-        indices, sums = compute(self.indices, self.sums, **options)
+        indices, sums = cast("Any", compute)(self.indices, self.sums, **options)
         return finished(indices, sums, self._learned)
 
     def to_zarr(self, path: str | os.PathLike[str], **options: Any) -> dict[str, float]:
@@ -126,7 +126,7 @@ class LazyDithering:
         shape: Any = indices.shape
         with new_zarr(Path(path), shape, chunks, written, self.opacity) as array:
             stored: Any = da.store(indices, array, lock=False, compute=False)
-            _, sums = compute(stored, self.sums, **options)
+            _, sums = cast("Any", compute)(stored, self.sums, **options)
         loss, measured = figures(sums, self._learned)
         return {"loss": loss, **measured}
 
@@ -254,12 +254,14 @@ def dither(
         indices.append(beside)
         sums.append(total)
     palette_of_all, opacity = learned.entries
+    # Types of Dask's functions would have to be found through all of its code.
+    whole, joined = cast("Any", da.block), cast("Any", da.concatenate)
     return LazyDithering(
-        da.block(indices),
+        whole(indices),
         palette_of_all,
         learned.written,
         opacity,
-        da.concatenate(sums),
+        joined(sums),
         learned,
     )
 

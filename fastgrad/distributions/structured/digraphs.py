@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -77,7 +77,8 @@ def require_reached(graph: Digraph, present: Any, which: str) -> None:
 
     u, v = graph.edges[present].T
     size = (graph.nodes, graph.nodes)
-    matrix = sparse.coo_array((np.ones(len(u)), (u, v)), shape=size).tocsr()
+    compressed = cast("Any", sparse.csr_array)  # or its types are looked for in all of SciPy
+    matrix = compressed((np.ones(len(u)), (u, v)), shape=size)
     reached = sparse.csgraph.breadth_first_order(matrix, graph.root, return_predecessors=False)
     if len(reached) < graph.nodes:
         missing = np.setdiff1d(np.arange(graph.nodes), reached)[0]

@@ -45,7 +45,7 @@ def log_normaliser(graph: Digraph, phi: FloatArray) -> FloatArray:
 def edge_marginals(graph: Digraph, phi: FloatArray) -> FloatArray:
     """Return the probability of each edge, (R, E), its log weights being phi, (R, E)."""
     taken = _eliminated(_matrix(graph, phi, -np.inf), graph.nodes)
-    p = np.zeros((len(phi), 1, 1))
+    p = _alone(phi)
     for q, tau, _ in reversed(taken):
         p = _put_back(p, p * tau, q)
     return np.clip(_edges(graph, p), 0, 1)
@@ -65,7 +65,7 @@ def edge_marginals_jvp(graph: Digraph, phi: FloatArray, tangent: FloatArray) -> 
         more = into[:, :, None] + out[:, None, :] - dd[:, :, None] - rest
         changes.append((q * (into - dd), (1 - tau) * tau * more))
         rest += tau * more
-    p = dp = np.zeros((len(phi), 1, 1))
+    p, dp = _alone(phi), _alone(phi)
     for (q, tau, _), (dq, dtau) in zip(reversed(taken), reversed(changes)):
         through, change = p * tau, dp * tau + p * dtau
         pairs, dpairs = (x.sum(axis=(1, 2))[:, None] for x in (through, change))
@@ -95,6 +95,11 @@ def _edges(graph: Digraph, m: FloatArray) -> FloatArray:
     """Return the entries of matrices that belong to edges, (R, E)."""
     u, v = _places(graph)
     return m[:, u, v]
+
+
+def _alone(phi: FloatArray) -> FloatArray:
+    """Return the probabilities of no edges, among the last node alone: (R, 1, 1)."""
+    return np.zeros((len(phi), 1, 1))
 
 
 def _put_back(p: FloatArray, through: FloatArray, q: FloatArray) -> FloatArray:

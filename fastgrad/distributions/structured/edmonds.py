@@ -274,8 +274,8 @@ def race(graph: Digraph, phi: FloatArray, z: IntArray, w: FloatArray) -> Race:
             least = time + np.log1p(-np.exp(gap))
         log_least[:, j] = np.where(edge >= 0, least, -np.inf)
         more = np.logaddexp(reached, log_least[:, j : j + 1])
-        reached = np.where(step.inside, more, reached)
-        last = np.where(step.free, reached[:, head], last)
+        np.copyto(reached, more, where=step.inside)
+        np.copyto(last, reached[:, head], where=step.free)
     own = -np.expm1(np.minimum(last + w, 0))
     taken = np.nonzero(z >= 0)
     own[taken[0], z[taken]] = 0
@@ -290,9 +290,9 @@ def arrivals(graph: Digraph, phi: FloatArray, z: IntArray, gumbel: FloatArray) -
     for j, step in enumerate(steps(graph, phi, z)):
         edge = z[:, j]
         least = np.where(edge >= 0, -gumbel[row, edge] - step.log_rate, -np.inf)
-        reached = np.where(step.inside, np.logaddexp(reached, least[:, None]), reached)
+        np.copyto(reached, np.logaddexp(reached, least[:, None]), where=step.inside)
         own[:, j] = reached[row, head[edge]]
-        last = np.where(step.free, reached[:, head], last)
+        np.copyto(last, reached[:, head], where=step.free)
     w = -np.logaddexp(last, -gumbel - phi)
     taken = np.nonzero(z >= 0)
     w[taken[0], z[taken]] = -own[taken]

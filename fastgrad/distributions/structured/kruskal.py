@@ -195,8 +195,8 @@ def arrivals(graph: Graph, phi: FloatArray, z: IntArray, gumbel: FloatArray) -> 
     last = np.empty(phi.shape)
     noise = -np.take_along_axis(gumbel, z, axis=1)
     for j, (free, _, log_rate) in enumerate(steps(graph, phi, z)):
-        own[:, j] = log_time = np.logaddexp(log_time, noise[:, j] - log_rate)
-        last = np.where(free, log_time[:, None], last)
+        own[:, j] = np.logaddexp(log_time, noise[:, j] - log_rate, out=log_time)
+        np.copyto(last, log_time[:, None], where=free)
     w = -np.logaddexp(last, -gumbel - phi)
     np.put_along_axis(w, z, -own, axis=1)
     return w

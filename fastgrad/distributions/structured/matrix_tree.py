@@ -44,7 +44,7 @@ def log_normaliser(graph: Graph, phi: FloatArray) -> FloatArray:
 def edge_marginals(graph: Graph, phi: FloatArray) -> FloatArray:
     """Return the probability of each edge, (R, E), its log weights being phi, (R, E)."""
     taken = _eliminated(_matrix(graph, phi, -np.inf), graph.nodes)
-    p = np.zeros((len(phi), 1, 1))
+    p = _alone(phi)
     for q, tau, _ in reversed(taken):
         p = _put_back(p, p * tau, q)
     u, v = graph.edges.T
@@ -66,7 +66,7 @@ def edge_marginals_jvp(graph: Graph, phi: FloatArray, tangent: FloatArray) -> Fl
         more = row[:, :, None] + row[:, None, :] - dd[:, :, None] - rest
         changes.append((q * (row - dd), (1 - tau) * tau * more))
         rest += tau * more
-    p = dp = np.zeros((len(phi), 1, 1))
+    p, dp = _alone(phi), _alone(phi)
     for (q, tau, _), (dq, dtau) in zip(reversed(taken), reversed(changes)):
         through, change = p * tau, dp * tau + p * dtau
         pairs, dpairs = (x.sum(axis=(1, 2))[:, None] / 2 for x in (through, change))
@@ -82,6 +82,11 @@ def _matrix(graph: Graph, x: FloatArray, empty: float) -> FloatArray:
     u, v = graph.edges.T
     m[:, u, v] = m[:, v, u] = x
     return m
+
+
+def _alone(phi: FloatArray) -> FloatArray:
+    """Return the probabilities of no edges, among the last node alone: (R, 1, 1)."""
+    return np.zeros((len(phi), 1, 1))
 
 
 def _put_back(p: FloatArray, through: FloatArray, q: FloatArray) -> FloatArray:

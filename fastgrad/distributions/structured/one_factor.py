@@ -95,8 +95,10 @@ def _maximum(origin: FloatArray, steep: FloatArray) -> FloatArray:
         if (abs(slope) < 0.1).all():  # nor is the distance more, as curve is at least 1
             break
         curve = 1 + (steep**2 * ratio * (u + ratio)).sum(axis=1)
-        low, high = np.where(slope > 0, z, low), np.where(slope > 0, high, z)
+        rising = slope > 0
+        np.copyto(low, z, where=rising)
+        np.copyto(high, z, where=~rising)
         new = z + slope / curve
         newton = (new > low) & (new < high) & (turn % 3 < 2)
-        z = np.where(newton, new, (low + high) / 2)
+        z[:] = np.where(newton, new, (low + high) / 2)
     return z

@@ -110,6 +110,6 @@ def _shares(normal: FloatArray, right: FloatArray, room: float) -> FloatArray:
         now = np.where(free, found > 0, slope < -least)
         if (now == free).all() or not now.any():
             break
-        free = now
+        free[:] = now
     found = np.maximum(found, 0)
     return found * (room / found.sum())
