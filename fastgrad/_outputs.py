@@ -1,11 +1,18 @@
 """Arrays that results are written to: new ones, or those of a caller, checked."""
 
+from __future__ import annotations
+
 import itertools
+from typing import Any
 
 import numpy as np
 
+from fastgrad._typing import Array
 
-def output(out, shape, dtype, *inputs, name="out") -> np.ndarray:
+
+def output(
+    out: Any, shape: tuple[int, ...], dtype: Any, *inputs: Array, name: str = "out"
+) -> np.ndarray:
     """Return an array for results: `out` when it fits exactly, a new one when it is None.
 
     It may be an input, as rows are read before they are written, but not overlap one.
@@ -33,7 +40,9 @@ def output(out, shape, dtype, *inputs, name="out") -> np.ndarray:
     return out
 
 
-def with_margin(out, shape, dtype, margin, *inputs) -> np.ndarray:
+def with_margin(
+    out: Any, shape: tuple[int, ...], dtype: Any, margin: int, *inputs: Array
+) -> np.ndarray:
     """Return `out` when planes fit in it inside a margin, and it overlaps no input."""
     n, *sides = shape
     height, width = (side + 2 * margin for side in sides)
@@ -51,7 +60,7 @@ def with_margin(out, shape, dtype, margin, *inputs) -> np.ndarray:
     return out
 
 
-def apart(*arrays):
+def apart(*arrays: Array) -> None:
     """Refuse results that share memory with the logits, the first of the arrays, or each other."""
     for one, other in itertools.combinations(arrays, 2):
         if np.may_share_memory(one, other):
@@ -62,7 +71,7 @@ _retained = 0  # bytes of the largest block that `retain` has freed
 LARGEST = 2**25 - 2**16  # of such a block: glibc takes no notice of larger ones
 
 
-def retain(nbytes):
+def retain(nbytes: int) -> None:
     """Let the memory of results of so many bytes stay with the process when they are freed.
 
     glibc gives the end of its heap back to the system when more is free there than twice the

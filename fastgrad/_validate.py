@@ -1,14 +1,18 @@
 """The only validation code: what users pass is checked here, before any work."""
 
+from __future__ import annotations
+
 import difflib
 import functools
 import math
 import numbers
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from fastgrad._array_api import kind_of, numpy_of
+from fastgrad._typing import Array, Frozen, Shape, T
 from fastgrad.kernels.tiles import check as _check
 
 REALS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -21,7 +25,7 @@ ADDRESSES = 2**32  # of samples
 _scale_of_all = functools.lru_cache(256)(lambda dtype, t: frozen(np.array([1.0 / t], dtype)))
 
 
-def array(x, name) -> np.ndarray:
+def array(x: Any, name: str) -> np.ndarray:
     """Return x as an array of whatever dtype; a masked array is refused, never read as a plain one.
 
     Its mask would be lost without a word where masks are -inf.
@@ -29,14 +33,13 @@ def array(x, name) -> np.ndarray:
     if type(x) is not np.ndarray:
         parts = x if isinstance(x, (list, tuple)) else (x,)
         if any(isinstance(part, np.ma.MaskedArray) for part in parts):
-            raise TypeError(
-                f"{name} must not be a NumPy masked array: fill it first, logits with -inf"
-            )
+            advice = "fill it first, logits with -inf"
+            raise TypeError(f"{name} must not be a NumPy masked array: {advice}")
         return numpy_of(x, name)
     return x
 
 
-def frozen(x):
+def frozen(x: Frozen) -> Frozen:
     """Return a read-only view of an array: what kernels are compiled for, and results may share."""
     if x.flags.writeable:
         x = x.view()
@@ -44,7 +47,7 @@ def frozen(x):
     return x
 
 
-def real_array(x, name):
+def real_array(x: Any, name: str) -> Array:
     """Return x as a C-contiguous float32 or float64 array, read-only (one compiled signature)."""
     if type(x) is not np.ndarray or x.dtype not in REALS or not x.flags.c_contiguous:
         given, x = x, array(x, name)
@@ -60,7 +63,7 @@ def real_array(x, name):
     return frozen(x)
 
 
-def rows(logits, name="logits", *, check=True):
+def rows(logits: Any, name: str = "logits", *, check: bool = True) -> tuple[Array, Shape]:
     """Return logits (*batch, K) as checked rows (N, K), and the batch shape."""
     x = real_array(logits, name)
     if x.ndim == 0 or x.shape[-1] < 1:
@@ -71,7 +74,7 @@ def rows(logits, name="logits", *, check=True):
     return flat, x.shape[:-1]
 
 
-def sites(logits, name="logits"):
+def sites(logits: Any, name: str = "logits") -> tuple[Array, Shape]:
     """Return Bernoulli logits, which may be infinite, as checked flat (N,), and their shape."""
     x = real_array(logits, name)
     if np.isnan(x.min(initial=0)):
@@ -79,7 +82,7 @@ def sites(logits, name="logits"):
     return x.reshape(-1), x.shape
 
 
-def check_logits(flat, name, shape):
+def check_logits(flat: Array, name: str, shape: Shape) -> None:
     """Refuse NaN, +inf and, in (N, K) logits, a row with nothing but -inf."""
     worst = _check.worst(flat.reshape(-1))
     if worst == _check.BAD:
@@ -92,11 +95,11 @@ def check_logits(flat, name, shape):
             raise ValueError(f"{name} has only -inf in row {row}: no category is possible")
 
 
-def _index(index):
+def _index(index: tuple[Any, ...]) -> str:
     return "(" + ", ".join(str(int(i)) for i in index) + ("," if len(index) == 1 else "") + ")"
 
 
-def _number(value):
+def _number(value: Any) -> float:
     """Return a real number, or an array of no axes that holds one, as a float; else NaN."""
     if type(value) is float:  # told at once: asking an abstract class takes long
         return value
@@ -109,7 +112,7 @@ def _number(value):
         return math.inf
 
 
-def _shown(value):
+def _shown(value: Any) -> str:
     """Write a value that was refused: an integer of many digits as a power."""
     if isinstance(value, numbers.Integral):
         size = abs(int(value))
@@ -118,7 +121,7 @@ def _shown(value):
     return repr(value)
 
 
-def positive(value, name):
+def positive(value: Any, name: str) -> float:
     """Return a finite number above 0 as a float."""
     number = _number(value)
     if not 0 < number < math.inf:
@@ -126,7 +129,7 @@ def positive(value, name):
     return number
 
 
-def not_negative(value, name):
+def not_negative(value: Any, name: str) -> float:
     """Return a finite number from 0 up as a float."""
     number = _number(value)
     if not 0 <= number < math.inf:
@@ -134,7 +137,7 @@ def not_negative(value, name):
     return number
 
 
-def number(value, name, low, high):
+def number(value: Any, name: str, low: float, high: float) -> float:
     """Return a number between low and high as a float."""
     real = _number(value)
     if isinstance(value, bool) or (math.isnan(real) and not isinstance(value, numbers.Real)):
@@ -144,7 +147,7 @@ def number(value, name, low, high):
     return real
 
 
-def fraction(value, name):
+def fraction(value: Any, name: str) -> float:
     """Return a number from 0 to below 1 as a float."""
     number = _number(value)
     if not 0 <= number < 1:
@@ -152,26 +155,25 @@ def fraction(value, name):
     return number
 
 
-def temperature(value):
+def temperature(value: Any) -> float:
     """Return a temperature as a float: in float32 too, its inverse and products are finite."""
     if type(value) is float and 2.0**-60 <= value <= 2.0**60:
         return value
     if type(value) is not float and getattr(value, "ndim", 0) > 0:
-        raise ValueError(
-            f"temperature must be one number for all rows, got shape {np.shape(value)}"
-        )
+        found = np.shape(value)
+        raise ValueError(f"temperature must be one number for all rows, got shape {found}")
     value = positive(value, "temperature")
     if not 2.0**-60 <= value <= 2.0**60:
         raise ValueError(f"temperature must be from 2**-60 to 2**60, got {value!r}")
     return value
 
 
-def scale(dtype, value):
+def scale(dtype: np.dtype[Any], value: Any) -> Any:
     """Return the inverse of a temperature, as kernels take it."""
     return dtype.type(1.0 / temperature(value))
 
 
-def temperatures(value, batch):
+def temperatures(value: Any, batch: Shape) -> float | Array:
     """Return a temperature as `temperature` does, or an array of them, float64, for the batch."""
     if not isinstance(value, (list, tuple)) and not getattr(value, "ndim", 0):
         return temperature(value)
@@ -184,7 +186,7 @@ def temperatures(value, batch):
         raise ValueError(f"temperature must broadcast to shape {found}") from None
 
 
-def scales(dtype, value, batch):
+def scales(dtype: np.dtype[Any], value: Any, batch: Shape) -> Array:
     """Return the inverses of temperatures: one for each row, (N,), or (1,) where all are equal."""
     if type(value) is float:
         return _scale_of_all(dtype, temperature(value))
@@ -192,13 +194,13 @@ def scales(dtype, value, batch):
     return frozen(x[:1] if x.size and (x == x[0]).all() else x)
 
 
-def row_scales(dtype, value, batch):
+def row_scales(dtype: np.dtype[Any], value: Any, batch: Shape) -> Array:
     """Return what `scales` does as an array in any case, for kernels that are slow to compile."""
     inverse = np.asarray(1.0 / temperatures(value, batch))
     return frozen(np.broadcast_to(inverse, batch).ravel().astype(dtype))
 
 
-def integer(value, name, low, high=None):
+def integer(value: Any, name: str, low: float, high: float | None = None) -> int:
     """Return an integer between low and high, by default what 64 bits hold, as an int."""
     # A plain int is told at once: asking an abstract class takes as long as a small kernel.
     if type(value) is not int and (
@@ -214,7 +216,7 @@ def integer(value, name, low, high=None):
     return value
 
 
-def choice(value, name, options):
+def choice(value: T, name: str, options: Iterable[Any]) -> T:
     """Return a value that is one of the options."""
     try:
         known = value in set(options)
@@ -225,7 +227,7 @@ def choice(value, name, options):
     return value
 
 
-def named(value, name, options) -> Any:
+def named(value: Any, name: str, options: Iterable[str]) -> Any:
     """Return the option that a text names, in capitals or not; say which is near if none is."""
     known = {option.lower(): option for option in options}
     if isinstance(value, str) and value.lower() in known:
@@ -235,7 +237,7 @@ def named(value, name, options) -> Any:
     raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}{hint}")
 
 
-def real_dtype(dtype):
+def real_dtype(dtype: Any) -> np.dtype[Any]:
     """Return what means float32 or float64 as a dtype."""
     try:
         return choice(np.dtype(dtype), "dtype", REALS)
@@ -243,14 +245,14 @@ def real_dtype(dtype):
         raise TypeError(f"dtype must be float32 or float64, got {dtype!r}") from None
 
 
-def no_randomness(rng):
+def no_randomness(rng: Any) -> TypeError:
     """Return the error for an rng= that is none."""
     advice = FRONTS.get(type(rng).__module__.partition(".")[0])
     got = f"{type(rng).__name__}: {advice}" if advice else repr(rng)
     return TypeError(f"rng must be an int, SeedSequence, Generator or fastgrad.Key, got {got}")
 
 
-def samples(num_samples):
+def samples(num_samples: int | None) -> tuple[int, Shape]:
     """Return (S, the leading shape of the result): None means one sample and no leading axis."""
     if num_samples is None:
         return 1, ()
@@ -258,7 +260,7 @@ def samples(num_samples):
     return count, (count,)
 
 
-def whole_numbers(z, below, name="z", least=0):
+def whole_numbers(z: Any, below: float, name: str = "z", least: int = 0) -> Array:
     """Return an array of integers from `least` to `below` - 1."""
     z = array(z, name)
     if z.dtype.kind not in "iu":
@@ -273,18 +275,17 @@ def whole_numbers(z, below, name="z", least=0):
     return z
 
 
-def categories(z, batch, k, name="z"):
+def categories(z: Any, batch: Shape, k: int, name: str = "z") -> tuple[Array, Shape]:
     """Return categories z, shape (*batch) or (S, *batch), as (S, N) int32, and the shape of z."""
     z = array(z, name)
     if z.dtype.kind in "iu" and z.shape != batch and z.shape[1:] != batch:
         raise ValueError(f"{name} must have shape {batch} or (S, *{batch}), got {z.shape}")
     z = whole_numbers(z, k, name)
     count = z.shape[0] if z.shape != batch else 1
-    flat = np.ascontiguousarray(z, np.int32).reshape(count, math.prod(batch))
-    return frozen(flat), z.shape
+    return frozen(np.ascontiguousarray(z, np.int32).reshape(count, math.prod(batch))), z.shape
 
 
-def like(x, shape, dtype, name, view=None):
+def like(x: Any, shape: Shape, dtype: Any, name: str, view: Shape | None = None) -> Array:
     """Return x as a read-only array of exactly this shape and dtype's precision.
 
     A view of another shape may be asked for.
@@ -300,12 +301,12 @@ def like(x, shape, dtype, name, view=None):
     return frozen(x.reshape(shape if view is None else view))
 
 
-def finite(x, name):
+def finite(x: Array, name: str) -> Array:
     """Return an array unless it holds NaN or infinity: say then where."""
     return _demanded(np.isfinite(x), x, f"{name} must be finite")
 
 
-def exponent(x, name):
+def exponent(x: Array, name: str) -> Array:
     """Return an array unless its exponentials leave the normal numbers of its type."""
     info = np.finfo(x.dtype)
     low, high = np.log(info.tiny), np.log(info.max)
@@ -313,7 +314,7 @@ def exponent(x, name):
     return _demanded((x >= low) & (x <= high), x, words)
 
 
-def _demanded(fine, x, words):
+def _demanded(fine: Any, x: Array, words: str) -> Array:
     """Return an array all of whose entries are fine; else say in these words where not."""
     if not fine.all():
         where = np.unravel_index(np.argmin(fine), x.shape)
@@ -321,7 +322,9 @@ def _demanded(fine, x, words):
     return x
 
 
-def cotangents(given, full, dtype, rows=None):
+def cotangents(
+    given: dict[str, Any], full: Shape, dtype: Any, rows: Shape | None = None
+) -> tuple[int, list[Array]]:
     """Return S and cotangents, {name: array of shape (S, *full) or full, or None}, as (S, *rows).
 
     They agree in shape; None becomes an array of no samples. By default rows is (n,), flat.
@@ -335,16 +338,13 @@ def cotangents(given, full, dtype, rows=None):
     if shapes[0] != full and len(shapes[0]) == len(full) + 1:
         count = shapes[0][0]
         shape = (count, *full)
-    flat = []
-    for name, r in given.items():
-        if r is None:
-            flat.append(frozen(np.empty((0, *rows), dtype)))  # as given ones: one signature
-        else:
-            flat.append(like(r, shape, dtype, name, (count, *rows)))
+    flat, no, view = [], (0, *rows), (count, *rows)
+    for name, r in given.items():  # None has the signature of those that are given
+        flat.append(frozen(np.empty(no, dtype)) if r is None else like(r, shape, dtype, name, view))
     return count, flat
 
 
-def offsets(row, sample, count, row_name="row_offset"):
+def offsets(row: Any, sample: Any, count: int, row_name: str = "row_offset") -> tuple[int, int]:
     """Return where rows and samples stand in the whole."""
     row = integer(row, row_name, 0, 2**40)
     return row, integer(sample, "sample_offset", 0, ADDRESSES - count)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from fastgrad import _validate
 from fastgrad._array_api import foreign, in_kind, ndarray
-from fastgrad._typing import ArrayLike, FloatArray
+from fastgrad._typing import Array, ArrayLike, FloatArray
 
 __all__ = ["concrete_log_prob", "exp_concrete_log_prob"]
 
@@ -91,7 +93,7 @@ def exp_concrete_log_prob(
     return _logistic(sites, z, temperature)
 
 
-def _points(logits, x, name):
+def _points(logits: Any, x: Any, name: str) -> tuple[Array, Array, Array]:
     """Check logits and points; return both in the shape of the points, and where x is certain."""
     sites, batch = _validate.sites(logits)
     x = _validate.real_array(x, name).astype(sites.dtype, copy=False)
@@ -101,12 +103,12 @@ def _points(logits, x, name):
     return sites, x, np.isinf(sites)
 
 
-def _check(good, message):
+def _check(good: Array, message: str) -> None:
     if not good.all():
         raise ValueError(f"{message}, but not at index {tuple(np.argwhere(~good)[0].tolist())}")
 
 
-def _logistic(sites, z, temperature):
+def _logistic(sites: Array, z: Array, temperature: Any) -> Array:
     """Log density of z, where temperature z - logits is standard logistic."""
     temperature = np.asarray(temperature)
     with np.errstate(invalid="ignore"):

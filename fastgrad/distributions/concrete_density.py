@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import scipy
 
 from fastgrad import _validate
 from fastgrad._array_api import foreign, in_kind, ndarray
-from fastgrad._typing import ArrayLike, FloatArray
+from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.distributions.normalisation import normaliser
 
 
@@ -95,7 +97,7 @@ def exp_concrete_log_prob(
     return _exp_concrete(logits, log_x, temperature, "log_x")[0]
 
 
-def _exp_concrete(logits, log_x, temperature, name):
+def _exp_concrete(logits: Any, log_x: Any, temperature: Any, name: str) -> tuple[Array, Array]:
     """Return the ExpConcrete log density and which categories are unmasked."""
     rows, batch = _validate.rows(logits)
     temperature = np.asarray(_validate.temperatures(temperature, batch))

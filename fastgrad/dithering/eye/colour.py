@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgrad import _validate
-from fastgrad._typing import ArrayLike, ByteArray, FloatArray
+from fastgrad._typing import Array, ArrayLike, ByteArray, FloatArray
 
 __all__ = ["SPACES", "Space", "SpaceName", "decode", "encode", "space_of", "to_linear", "to_srgb"]
 __all__ += ["unit_srgb"]
@@ -224,18 +224,18 @@ class Space(NamedTuple):
         return np.ascontiguousarray(self.into(inside), colors.dtype)
 
 
-def _oklab(linear):
+def _oklab(linear: Array) -> Array:
     """Convert linear light to Oklab."""
     return np.cbrt(linear @ TO_CONES.T.astype(linear.dtype)) @ TO_OKLAB.T.astype(linear.dtype)
 
 
-def _from_oklab(colors):
+def _from_oklab(colors: Array) -> Array:
     """Convert Oklab to linear light."""
     roots = colors @ FROM_OKLAB.T
     return (roots * roots * roots) @ FROM_CONES.T  # sooner than a power
 
 
-def _differences(mixing, linear):
+def _differences(mixing: Array, linear: Array) -> Array:
     """Convert linear light to luminance and two differences; pictures lie in planes then."""
     mixing = mixing.astype(linear.dtype)
     if linear.ndim != 3:
@@ -246,7 +246,7 @@ def _differences(mixing, linear):
     return planes.transpose(1, 2, 0)
 
 
-def _from_differences(unmixing, colors):
+def _from_differences(unmixing: Array, colors: Array) -> Array:
     """Convert luminance and two differences to linear light."""
     return colors @ unmixing.T
 
@@ -256,7 +256,7 @@ def _space(mixing):
     return Space(partial(_differences, mixing), partial(_from_differences, np.linalg.inv(mixing)))
 
 
-def _unchanged(linear):
+def _unchanged(linear: Array) -> Array:
     return linear
 
 

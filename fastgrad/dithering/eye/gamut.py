@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 
-from fastgrad._typing import ArrayLike, FloatArray
+from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.dithering.eye.colour import SPACES, TO_CONES, TO_OKLAB, to_linear
 
 __all__ = ["BEYOND", "Gamut", "paler"]
@@ -95,7 +96,7 @@ class Gamut:
             made[part] = self._projected(made[part])
         return made
 
-    def _projected(self, linear):
+    def _projected(self, linear: Array) -> Array:
         """Return the nearest colours of the surface."""
         target = SPACES["oklab"].into(linear)
         metric = _metric(target)
@@ -106,7 +107,7 @@ class Gamut:
             found[better], least[better] = mixed[better], value[better]
         return found
 
-    def _begun(self, target, metric):
+    def _begun(self, target: Array, metric: Array) -> Iterator[tuple[Array, Array]]:
         """Yield a triangle for each colour, and a place in it: of the nearest two, one a time."""
         count, sizes = len(target), (len(self.corners), len(self._weights))
         distance = _distances(self._samples, target, metric).reshape(count, *sizes)
@@ -115,7 +116,9 @@ class Gamut:
         for face in near.argsort(axis=1, kind="stable")[:, :2].T:
             yield face, nearest[rows, face]
 
-    def _descended(self, target, metric, corners, sample):
+    def _descended(
+        self, target: Array, metric: Array, corners: Array, sample: Array
+    ) -> tuple[Array, Array]:
         """Return the nearest colours of triangles, one for each colour, and squared distances."""
         weights = self._weights[sample]
         root, edges = corners[:, 0], (corners[:, 1:] - corners[:, :1]).swapaxes(1, 2)
@@ -157,11 +160,12 @@ def paler(lab: FloatArray) -> FloatArray:
         middle = (low + high) / 2
         linear = SPACES["oklab"].back(lab * np.column_stack([np.ones_like(low), middle, middle]))
         inside = ((linear >= -BEYOND) & (linear <= 1 + BEYOND)).all(axis=-1)
-        low, high = np.where(inside, middle, low), np.where(inside, high, middle)
+        np.copyto(low, middle, where=inside)
+        np.copyto(high, middle, where=~inside)
     return SPACES["oklab"].back(lab * np.column_stack([np.ones_like(low), low, low]))
 
 
-def _outermost(points):
+def _outermost(points: Array) -> Array:
     """Return the corners of the hull among colours, at least three of them, which may be alike."""
     points = np.unique(points, axis=0)
     if len(points) > 16:
@@ -176,7 +180,7 @@ def _outermost(points):
     return points
 
 
-def _surface(points):
+def _surface(points: Array) -> tuple[Array, Array | None]:
     """Return the triangles of the hull, the darkest corner first, and their planes, if any."""
     chosen = np.array(list(combinations(range(len(points)), 3)))
     corners = points[chosen]
@@ -200,7 +204,7 @@ def _surface(points):
     return np.take_along_axis(corners, order[..., None], axis=1), planes
 
 
-def _spread(count):
+def _spread(count: int) -> Array:
     """Return weights of a triangle's corners, (S, 3), closer where the first one has most."""
     steps = np.linspace(0, 1, count) ** 3
     rows = []
@@ -210,7 +214,7 @@ def _spread(count):
     return np.concatenate(rows)
 
 
-def _metric(target):
+def _metric(target: Array) -> Array:
     """Return the factors, (N, 3, 3), of differences in Oklab from colours, (N, 3)."""
     chroma = np.hypot(target[:, 1], target[:, 2])
     along = target[:, 1:] / np.maximum(chroma, 1e-9)[:, None]
@@ -222,7 +226,7 @@ def _metric(target):
     return metric
 
 
-def _distances(samples, target, metric):
+def _distances(samples: Array, target: Array, metric: Array) -> Array:
     """Return squared distances of colours from samples, (N, S), less a constant of each colour."""
     square = metric.swapaxes(1, 2) @ metric
     pull = -2 * np.einsum("nij,nj->ni", square, target)
@@ -233,19 +237,19 @@ def _distances(samples, target, metric):
     return factors.astype(np.float32) @ terms.T.astype(np.float32)
 
 
-def _oklab(linear):
+def _oklab(linear: Array) -> tuple[Array, Array]:
     """Return colours in Oklab, and the derivatives by linear light, (N, 3, 3)."""
     root = np.cbrt(np.maximum(linear @ TO_CONES.T, 1e-9))
     slope = TO_OKLAB * (1 / (3 * root**2))[:, None]
     return root @ TO_OKLAB.T, slope @ TO_CONES
 
 
-def _mixed(root, edges, place):
+def _mixed(root: Array, edges: Array, place: Array) -> Array:
     """Return the mixtures at places in triangles, (N, 2)."""
     return root + np.einsum("nxe,ne->nx", edges, place)
 
 
-def _solved(slope, off):
+def _solved(slope: Array, off: Array) -> Array:
     """Return the least-squares solution of ``slope @ step = off``, two unknowns each."""
     normal = slope.swapaxes(1, 2) @ slope
     right = np.einsum("nie,ni->ne", slope, off)
@@ -255,7 +259,7 @@ def _solved(slope, off):
     return np.stack([d * x - b * y, a * y - b * x], axis=1) / (a * d - b * b)[:, None]
 
 
-def _in_triangle(place):
+def _in_triangle(place: Array) -> Array:
     """Return places brought into the triangle: none negative, their sum at most 1."""
     place = np.maximum(place, 0)
     over = np.maximum(place.sum(axis=1, keepdims=True) - 1, 0) / 2

@@ -163,7 +163,7 @@ def ms_ssim(picture: ArrayLike, original: ArrayLike) -> float:
     return float(score)
 
 
-def _windows(x, y):
+def _windows(x: Array, y: Array) -> tuple[Array, Array, Array]:
     """Return the similarities of luminance and of structure in each window, and y's deviation."""
     from scipy import ndimage
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from fastgrad._typing import ArrayLike
+from fastgrad._typing import Array, ArrayLike
 from fastgrad.dithering.metrics.psnr_and_ssim import values
 
 __all__ = ["flip", "s_cielab"]
@@ -77,7 +77,7 @@ def s_cielab(picture: ArrayLike, original: ArrayLike, *, ppd: float = 67) -> flo
     return float(np.sqrt(np.square(difference).sum(axis=-1)).mean())
 
 
-def _seen(image, ppd):
+def _seen(image: ArrayLike, ppd: float) -> Array:
     """Convert sRGB values to CIELAB after the eye's blur of each opponent channel."""
     opponent = values(image, linear=True) @ (TO_OPPONENT @ TO_XYZ).T
     blurred = np.zeros_like(opponent)
@@ -89,7 +89,7 @@ def _seen(image, ppd):
     return _lab(blurred @ np.linalg.inv(TO_OPPONENT).T / WHITE)
 
 
-def _blurred(plane, sigma):
+def _blurred(plane: Array, sigma: float) -> Array:
     """Blur a plane by a Gaussian that ends at four standard deviations; borders are mirrors.
 
     A picture goes on as its mirror image, as in the original implementation: if its edges were
@@ -116,7 +116,7 @@ def _blurred(plane, sigma):
     return plane
 
 
-def _lab(ratio):
+def _lab(ratio: Array) -> Array:
     """Convert XYZ over those of white to CIELAB."""
     bright = ratio > 216 / 24389
     root = np.where(bright, np.cbrt(np.where(bright, ratio, 1)), (24389 / 27 * ratio + 16) / 116)
@@ -164,7 +164,7 @@ def flip(picture: ArrayLike, original: ArrayLike, *, ppd: float = 67) -> float:
     return float((colour ** (1 - feature)).mean())
 
 
-def _filtered(ratio, ppd):
+def _filtered(ratio: Array, ppd: float) -> Array:
     """Blur XYZ over those of white by FLIP's sensitivity of the eye to contrasts."""
     from scipy import ndimage
 
@@ -184,20 +184,20 @@ def _filtered(ratio, ppd):
     return linear @ TO_XYZ.T / WHITE
 
 
-def _hunt(ratio):
+def _hunt(ratio: Array) -> Array:
     """Convert XYZ over those of white to CIELAB whose colours fade where it is dark."""
     lab = _lab(ratio)
     lab[..., 1:] *= 0.01 * lab[..., :1]
     return lab
 
 
-def _distance(first, second):
+def _distance(first: Array, second: Array) -> Array:
     """Return HyAB: the sum of the differences of lightness and of colour."""
     gap = first - second
     return np.abs(gap[..., 0]) + np.hypot(gap[..., 1], gap[..., 2])
 
 
-def _contrasts(plane, ppd, name):
+def _contrasts(plane: Array, ppd: float, name: str) -> Array:
     """Return how much of an edge, or of a point, there is around each pixel."""
     from scipy import ndimage
 

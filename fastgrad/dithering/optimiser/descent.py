@@ -7,6 +7,8 @@ differences of the whole picture, and then pixels change together that are far e
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from fastgrad._typing import Array, ArrayLike, FloatArray
@@ -102,7 +104,9 @@ def descend(
     return made
 
 
-def _tiles(indices, loss, palette, objective, weight):
+def _tiles(
+    indices: Array, loss: BlurredError, palette: Array, objective: Structural, weight: float
+) -> Iterator[int]:
     """Sweep over tiles, and yield the moves made."""
     scale, dtype = objective.similarity.scales[0], loss.dtype
     fixed, taps = scale.fixed.astype(dtype), scale.taps.astype(dtype)
@@ -131,7 +135,9 @@ def _tiles(indices, loss, palette, objective, weight):
         yield int(moves.sum())
 
 
-def _far_apart(indices, loss, palette, objective, weight):
+def _far_apart(
+    indices: Array, loss: BlurredError, palette: Array, objective: Objective, weight: float
+) -> Iterator[int]:
     """Change labels that are the best within reach, and yield how many: none where that is all.
 
     The reach grows when the total would rise, since changes were too near to each other.

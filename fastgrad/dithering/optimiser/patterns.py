@@ -59,7 +59,7 @@ def thresholds(name: PatternName) -> FloatArray:
     return made
 
 
-def _bayer(side):
+def _bayer(side: int) -> Array:
     """Return the ranks of Bayer's matrix; its side is a power of 2."""
     ranks = np.zeros((1, 1), np.int64)
     while len(ranks) < side:
@@ -67,13 +67,13 @@ def _bayer(side):
     return ranks
 
 
-def _void_and_cluster(side):
+def _void_and_cluster(side: int) -> Array:
     """Return the ranks of a matrix of blue noise, by void and cluster on a torus."""
     away = np.minimum(np.arange(side), side - np.arange(side))
     bell = np.exp(-(np.square(away)[:, None] + np.square(away)) / (2 * SPREAD**2))
     bell = np.tile(bell, (2, 2))
 
-    def around(place):  # the bell, laid around a place
+    def around(place: int | np.intp) -> Array:  # the bell, laid around a place
         y, x = divmod(int(place), side)
         return bell[side - y : 2 * side - y, side - x : 2 * side - x]
 
@@ -180,7 +180,7 @@ class Mixtures:
         shares = np.maximum(np.take_along_axis(shares, self._turn[found], axis=1), 0)
         return self._inks[self._corners[found]], shares / shares.sum(axis=1, keepdims=True)
 
-    def _between(self, places):
+    def _between(self, places: Array) -> tuple[Array, Array]:
         """Return the two neighbours on a line, the darker one first."""
         line, along = self._line, self._along
         right = np.clip(np.searchsorted(line, places), 1, len(line) - 1)
@@ -193,12 +193,12 @@ class Mixtures:
         return self._inks[pair], np.take_along_axis(shares, order, axis=1)
 
 
-def _opponent(linear):
+def _opponent(linear: Array) -> Array:
     """Return colours in luminance and two differences, in which they mix as in linear light."""
     return SPACES["opponent"].into(np.asarray(linear, np.float64))
 
 
-def _nearest(surface, places):
+def _nearest(surface: Array, places: Array) -> Array:
     """Return the nearest places of triangles in space, or of edges in a plane, (F, d, d)."""
     corners = surface.shape[1]
     pairs = [(i, j) for i in range(corners) for j in range(i)]
@@ -219,7 +219,7 @@ def _nearest(surface, places):
     return found
 
 
-def _least(places, root, along, share):
+def _least(places: Array, root: Array, along: Array, share: Array) -> Array:
     """Return the nearest to each place among root + share @ along, (N, F, d)."""
     made = root[:, 0] + np.einsum("nfe,fex->nfx", share, along)
     best = np.square(made - places[:, None]).sum(axis=2).argmin(axis=1)
@@ -266,7 +266,7 @@ def patterned(values: Array, palette: ByteArray, name: PatternName) -> ByteArray
     return made
 
 
-def _picked(inks, shares, levels):
+def _picked(inks: Array, shares: Array, levels: Array) -> Array:
     """Return the ink of each mixture that a threshold picks."""
     place = (shares.cumsum(axis=1)[:, :-1] < levels[:, None]).sum(axis=1)
     return inks[np.arange(len(inks)), place]
