@@ -7,7 +7,7 @@ to put in place; and of every pass, how long it took and whether it kept to the 
 import operator
 
 import numpy as np
-from numba.core import compiler, ir, types
+from numba.core import compiler, ir, postproc, transforms, types
 from numba.core import untyped_passes as untyped
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import FunctionPass, PassManager, register_pass
@@ -17,6 +17,7 @@ from numba.core.typed_passes import (
     NativeLowering,
     NopythonRewrites,
     NoPythonSupportedFeatureValidation,
+    PreLowerStripPhis,
 )
 from numba.cpython.builtins import do_minmax
 from numba.extending import intrinsic
@@ -36,13 +37,42 @@ UNUSED = {
 }
 
 
+# After these Numba looks where each variable is used, which only the last of all passes need know.
+SHAPING = (
+    untyped.IRProcessing,
+    untyped.DeadBranchPrune,
+    untyped.GenericRewrites,
+    untyped.ReconstructSSA,
+    PreLowerStripPhis,
+)
+
+
+class _Processor(postproc.PostProcessor):
+    """Numba's, but that it looks at variables when it is asked for them."""
+
+    def run(self, emit_dels=False, **options):
+        """Do what must be done after each change of a function."""
+        function = self.func_ir
+        if emit_dels or function.is_generator:
+            return super().run(emit_dels, **options)
+        function.blocks = transforms.canonicalize_cfg(function.blocks)
+        function.variable_lifetime = postproc.VariableLifetime(function.blocks)
+        function.generator_info = None
+
+
 class _Passes(PassManager):
     """Runs passes one after the other, and does no more."""
 
     def _runPass(self, index, one, state):
         one.analysis = self._analysis
-        for step in (one.run_initialization, one.run_pass, one.run_finalizer):
-            step(state)
+        once = postproc.PostProcessor
+        if isinstance(one, SHAPING):  # these compile nothing else, and nobody else compiles
+            postproc.PostProcessor = _Processor
+        try:
+            for step in (one.run_initialization, one.run_pass, one.run_finalizer):
+                step(state)
+        finally:
+            postproc.PostProcessor = once
 
 
 def _extreme(comparison):
