@@ -21,10 +21,10 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.compiler_machinery import register_pass
-from numba.core.lowering import Lower
 from numba.core.typed_passes import NativeLowering
 from numba.extending import intrinsic
 
+from fastgrad.kernels.compiler.lowering import LeanLower
 from fastgrad.kernels.compiler.modes import float_mode
 from fastgrad.kernels.compiler.parts import Library, set_environments
 from fastgrad.kernels.compiler.passes import LeanCompiler
@@ -70,7 +70,7 @@ def _borrowed(context, builder, kind, value):
     return value
 
 
-class _Lower(Lower):
+class _Lower(LeanLower):
     """Emits a kernel as `inside`, and then its task and its entry."""
 
     def setup_function(self, fndesc):

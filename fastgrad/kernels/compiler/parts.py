@@ -25,13 +25,13 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompileResult
 from numba.core.compiler_machinery import register_pass
 from numba.core.environment import lookup_environment
-from numba.core.lowering import Lower
 from numba.core.typed_passes import NativeLowering
 from numba.core.types import Dispatcher
 
 from fastgrad.kernels.compiler import cache
 from fastgrad.kernels.compiler.addresses import VIEWING
 from fastgrad.kernels.compiler.cache_files import digest
+from fastgrad.kernels.compiler.lowering import LeanLower
 from fastgrad.kernels.compiler.passes import VIEWS, LeanCompiler
 
 _PROCESS = uuid.uuid4().hex[:12]
@@ -76,7 +76,7 @@ def _entry(library, fndesc, environment):
     return _dynfunc.make_function(module, name, "", _REFUSAL, environment, (library,))
 
 
-class _Lower(Lower):
+class _Lower(LeanLower):
     """Lowers a part without the addresses of the functions that it calls by their symbols.
 
     Numba keeps them in variables that only optimising removes, and an address is no other
