@@ -8,13 +8,12 @@ correctly rounded result, subnormals included, and follows IEEE 754 at zero, the
 import numpy as np
 from numba.extending import overload
 
-from fastgrad.kernels.compiler.jit import OPTIONS, inline
-from fastgrad.kernels.compiler.parts import PartCompiler
+from fastgrad.kernels.compiler.jit import OPTIONS, PART, inline
 from fastgrad.kernels.simd.formats import FORMATS
 from fastgrad.kernels.simd.intrinsics import bits, fma, like, where
 from fastgrad.kernels.simd.vectors import kind
 
-INLINE = {"forceinline": True, "pipeline_class": PartCompiler, **OPTIONS}
+INLINE = {"forceinline": True, **PART, **OPTIONS}
 
 
 def elementary(build):
