@@ -28,14 +28,27 @@ def sources(path):
     found, queue = set(), [pathlib.Path(path)]
     while queue:
         path = queue.pop()
-        if path in found or not path.is_file():
-            continue
-        found.add(path)
-        for module, names in IMPORT.findall(path.read_text(encoding="utf-8")):
-            folder = ROOT.parent.joinpath(*module.split(".")[1:])
-            queue += [folder.with_suffix(".py")]
-            queue += [folder / f"{name}.py" for name in re.findall(r"\w+", names)]
+        if path not in found and path.is_file():
+            found.add(path)
+            queue += imported(path)
     return sorted(found)
+
+
+@functools.cache
+def imported(path):
+    """Return where the modules of ours would be that a file imports, and names that it does."""
+    paths = []
+    for module, names in IMPORT.findall(read(path).decode("utf-8")):
+        folder = ROOT.parent.joinpath(*module.split(".")[1:])
+        paths += [folder.with_suffix(".py")]
+        paths += [folder / f"{name}.py" for name in re.findall(r"\w+", names)]
+    return paths
+
+
+@functools.cache
+def read(path):
+    """Return what is in a file."""
+    return path.read_bytes()
 
 
 @functools.cache
@@ -44,7 +57,7 @@ def source_digest(path):
     digest = hashlib.sha256()
     for source in sources(path):
         name = os.path.relpath(source, ROOT)
-        digest.update(name.encode() + b"\0" + source.read_bytes())
+        digest.update(name.encode() + b"\0" + read(source))
     return digest.hexdigest()
 
 
