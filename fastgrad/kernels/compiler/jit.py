@@ -210,7 +210,7 @@ def kernel(cost):
     return functools.partial(Kernel, cost=cost)
 
 
-_runner = Compiled(run_chunks, parallel=True)
+_runner = Compiled(run_chunks)
 
 
 # -- whether to --------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """All chunks of a kernel in parallel: calls of the machine code that runs them serially too.
 
-Numba's parallel code takes twice as long to compile as serial code. So there is only one parallel
-loop, `run_chunks`, over calls of a C function, its task. Each kernel is compiled with a task and an
-entry of its own:
+Numba's parallel code takes twice as long to compile as serial code, and a single loop of it most
+of a second. So there is only one parallel loop, `run_chunks`: it hands calls of a C function, its
+task, to Numba's threads. Each kernel is compiled with a task and an entry of its own:
 
     inside(chunk, chunks, ...)    the kernel as written
     task(data, chunk, chunks)     inside(chunk, chunks, what is at the address `data`)
@@ -15,8 +15,6 @@ to zero wherever XLA runs callbacks and after ``torch.set_flush_denormal(True)``
 born with the mode of the thread that starts them: without this, results would depend on them.
 """
 
-import numba
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -24,6 +22,7 @@ from numba.core.compiler_machinery import register_pass
 from numba.core.typed_passes import NativeLowering
 from numba.extending import intrinsic
 
+from fastgrad.kernels.compiler import threads
 from fastgrad.kernels.compiler.lowering import LeanLower
 from fastgrad.kernels.compiler.modes import float_mode
 from fastgrad.kernels.compiler.parts import Library, set_environments
@@ -34,24 +33,62 @@ NO_ADDRESS = 1 << 16  # below it no code stands, and all numbers of chunks
 TASK = ir.FunctionType(WORD, [WORD] * 3)  # (where the data is, chunk, chunks) -> whether it failed
 
 
+WORDS = WORD.as_pointer()
+# What a thread calls: (where each begins, how many, how far apart, what all share).
+SHARE = ir.FunctionType(ir.VoidType(), [WORDS] * 4)
+
+
 def run_chunks(task, data, chunks):
     """Call a task for every chunk, on Numba's threads."""
-    failures = 0
-    for chunk in numba.prange(chunks):
-        failures += call_task(task, data, np.int64(chunk), chunks)
-    if failures:
+    if call_task(task, data, chunks):
         raise MemoryError("a kernel could not allocate its scratch memory")
 
 
 @intrinsic
-def call_task(typingctx, task, data, chunk, chunks):
-    """Call a C function of type TASK."""
+def call_task(typingctx, task, data, chunks):
+    """Call a C function of type TASK for every chunk; return whether one failed."""
 
     def codegen(context, builder, signature, values):
-        task, *args = values
-        return builder.call(builder.inttoptr(task, TASK.as_pointer()), args)
+        threads.start()  # their symbols are known then
+        context.active_code_library._reload_init.add(threads.start)
+        module, byte = builder.module, ir.IntType(8).as_pointer()
+        start = ir.FunctionType(ir.VoidType(), [byte] * 5 + [WORD] * 3)
+        start = cgutils.get_or_insert_function(module, start, "numba_parallel_for")
+        count = ir.FunctionType(WORD, [])
+        count = cgutils.get_or_insert_function(module, count, "get_num_threads")
+        task, data, chunks = values
+        # A thread's first chunk is where its share begins, in an array of bytes at address 0.
+        all_of = [[WORD(0)], [chunks], [WORD(1)], [task, data, chunks, WORD(0)]]
+        places = []
+        for words in all_of:
+            place = cgutils.alloca_once(builder, ir.ArrayType(WORD, len(words)))
+            places.append(builder.bitcast(place, WORDS))
+            for i, word in enumerate(words):
+                builder.store(word, builder.gep(places[-1], [WORD(i)]))
+        share = builder.bitcast(_share(module), byte)
+        pointers = [builder.bitcast(place, byte) for place in places]
+        threads_now = builder.call(count, [])
+        builder.call(start, [share, *pointers, WORD(0), WORD(1), threads_now])
+        return builder.load(builder.gep(places[-1], [WORD(3)]))
 
-    return types.int64(types.int64, types.int64, types.int64, types.int64), codegen
+    return types.int64(types.int64, types.int64, types.int64), codegen
+
+
+def _share(module):
+    """Emit what calls a task for some chunks in a row, and says whether one failed."""
+    share = ir.Function(module, SHARE, "fastgrad.share")
+    share.linkage = "internal"
+    first, number, _, shared = share.args
+    builder = ir.IRBuilder(share.append_basic_block("entry"))
+    task, data, chunks = (builder.load(builder.gep(shared, [WORD(i)])) for i in range(3))
+    task, first = builder.inttoptr(task, TASK.as_pointer()), builder.load(first)
+    with cgutils.for_range(builder, builder.load(number)) as loop:
+        failed = builder.call(task, [data, builder.add(first, loop.index), chunks])
+        with builder.if_then(builder.icmp_signed("!=", failed, WORD(0)), likely=False):
+            place = builder.gep(shared, [WORD(3)])
+            builder.store_atomic(WORD(1), place, ordering="monotonic", align=8)
+    builder.ret_void()
+    return share
 
 
 def _borrowed(context, builder, kind, value):
