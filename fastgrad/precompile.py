@@ -75,7 +75,8 @@ def _start(channels: int) -> None:
 
 def _dithering(channels: int) -> None:
     shape = (24, 24) if channels == 1 else (24, 24, channels)
-    dithering.dither(_pixels(*shape), colors=4, speed=10)
+    for colors in (4, 16):  # palettes of few colours have equations of their own
+        dithering.dither(_pixels(*shape), colors=colors, speed=10)
 
 
 def _panels() -> None:

@@ -28,8 +28,13 @@ def test_every_task_can_be_called(group):
         precompile.run(names)
 
 
-# Kernels of three tasks of greys that are soon compiled.
-MISSING = ("loss_rows.errors", "annealing_response.draw", "diffusion.diffuse")
+# Kernels of four tasks of greys that are soon compiled.
+MISSING = (
+    "loss_rows.errors",
+    "annealing_response.draw",
+    "diffusion.diffuse",
+    "palette.normal_equations",
+)
 
 
 def copy_without(names, place):
@@ -59,7 +64,9 @@ def test_a_second_process_compiles_nothing(tmp_path):
     modules = ", ".join(name.partition(".")[0] for name in MISSING)
     left = run(
         "import numpy as np, fastgrad as fg\n"
-        "fg.dither(np.zeros((40, 40), np.uint8) + np.arange(40, dtype=np.uint8), colors=4)\n"
+        "for colors in (4, 16):\n"
+        "    image = np.zeros((40, 40), np.uint8) + np.arange(40, dtype=np.uint8)\n"
+        "    fg.dither(image, colors=colors)\n"
         f"from fastgrad.kernels.dithering.optimiser import {modules}\n"
         f"kernels = {', '.join(MISSING)}\n"
         "print(sum(sum(k.dispatcher.stats.cache_misses.values()) for k in kernels))",
