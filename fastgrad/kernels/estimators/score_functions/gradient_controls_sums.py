@@ -10,6 +10,7 @@ import numpy as np
 from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.distributions.categorical_marked import marked
 from fastgrad.kernels.estimators.score_functions.control_variates import dot
+from fastgrad.kernels.estimators.score_functions.gradient_controls import SHORT
 from fastgrad.kernels.estimators.sums_by_outcome import last_row, width
 from fastgrad.kernels.estimators.sums_of_scores import marked_means, means_room
 from fastgrad.kernels.simd.intrinsics import like, to_float64, where
@@ -21,7 +22,6 @@ from fastgrad.kernels.tiles.elementwise import assign
 from fastgrad.kernels.tiles.memory import empty, zeros
 from fastgrad.kernels.tiles.sums import spread
 
-SHORT = 16 * LANES  # numbers whose products are summed in their own type
 SAFE = 1e-25  # a sum of squares, above which those that underflow do not count
 
 
