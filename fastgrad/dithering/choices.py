@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgrad._typing import Array, ByteArray
-from fastgrad.dithering.eye.colour import SpaceName
+from fastgrad.dithering.eye.colour import SpaceName, is_grey
 
 __all__ = [
     "SCORES",
@@ -23,7 +23,6 @@ __all__ = [
     "Strength",
     "Trade",
     "climb",
-    "is_grey",
     "levels",
     "scores",
     "ways",
@@ -92,17 +91,12 @@ def ways(values: Array, space: SpaceName | None = None) -> list[dict[str, Any]]:
     >>> [sorted(way) for way in ways(np.zeros((2, 2), np.uint8))]
     [[], ['nu', 'palette', 'space'], ['nu', 'space'], ['nu', 'space']]
     """
-    grey = is_grey(values)
+    grey = values.ndim == 2 or is_grey(values)
     found = [strength.options(space) for strength in STRENGTHS[: -1 if grey else None]]
     if grey:
         even = Strength(0.3, "srgb").options(space)  # one channel is enough there
         found.insert(1, {**even, "palette": partial(levels, values)})
     return [way for i, way in enumerate(found) if way not in found[:i]]
-
-
-def is_grey(values: Array) -> bool:
-    """Return whether a picture has no colours but greys."""
-    return values.ndim == 2 or bool((values == values[..., :1]).all())
 
 
 def scores(values: Array) -> tuple[float, ...]:
@@ -113,7 +107,7 @@ def scores(values: Array) -> tuple[float, ...]:
     >>> scores(np.zeros((2, 2), np.uint8))[0] > scores(np.uint8([[[0, 9, 0]]]))[0]
     True
     """
-    return GREYS if is_grey(values) else SCORES
+    return GREYS if values.ndim == 2 or is_grey(values) else SCORES
 
 
 def levels(values: Array, count: int) -> ByteArray:

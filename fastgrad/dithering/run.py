@@ -271,7 +271,8 @@ class Run:
     @property
     def _steering(self):
         """Sweeps before a search is steered, those that are, and those after: more of greys."""
-        count, more, extra = self._sweeps, *((2, 3) if len(self.loss.planes) == 1 else (1, 6))
+        count = self._sweeps
+        more, extra = (2, 3) if len(self.loss.planes) == 1 else (1, 6)
         steps = min(more * (count + count // extra), STEERED)
         return (more if count > 2 else 1), steps, max(1, 2 * count // 3)
 

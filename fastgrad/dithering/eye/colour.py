@@ -12,8 +12,8 @@ import numpy.typing as npt
 from fastgrad import _validate
 from fastgrad._typing import Array, ArrayLike, ByteArray, FloatArray
 
-__all__ = ["SPACES", "Space", "SpaceName", "decode", "encode", "space_of", "to_linear", "to_srgb"]
-__all__ += ["unit_srgb"]
+__all__ = ["SPACES", "Space", "SpaceName", "decode", "encode", "is_grey", "space_of", "to_linear"]
+__all__ += ["to_srgb", "unit_srgb"]
 
 SpaceName: TypeAlias = Literal["opponent", "linear", "srgb", "oklab", "yycxcz"]
 
@@ -267,6 +267,18 @@ SPACES: dict[SpaceName, Space] = {
     "oklab": Space(_oklab, _from_oklab),
     "yycxcz": _space(TO_YYCXCZ),
 }
+
+
+def is_grey(values: Array) -> bool:
+    """Return whether the channels, the last axis, are all the same.
+
+    Examples
+    --------
+    >>> is_grey(np.uint8([[3, 3, 3], [9, 9, 9]])), is_grey(np.uint8([[3, 3, 3], [9, 9, 8]]))
+    (True, False)
+    """
+    first = values[..., 0]
+    return all(np.array_equal(first, values[..., i]) for i in range(1, values.shape[-1]))
 
 
 def space_of(name: SpaceName, *, grey: bool) -> Space:

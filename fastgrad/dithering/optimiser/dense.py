@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgrad._typing import ByteArray
+from fastgrad.dithering.eye.colour import is_grey
 from fastgrad.dithering.optimiser.flat import COVERED, NEAR, Pins, codes_of, rgb_of
 from fastgrad.dithering.optimiser.palette import initial
 from fastgrad.dithering.optimiser.selection import nearest
@@ -43,7 +44,7 @@ def near_greys(image: ByteArray, palette: ByteArray) -> Pins | None:
     >>> near_greys(ramp, ramp[0, ::2]).labels.tolist(), near_greys(ramp, ramp[0, ::4])
     ([[0, 0, 1, 1, 2, 2]], None)
     """
-    if any((x[..., 0] != x[..., i]).any() for x in (palette, image) for i in (1, 2)):
+    if not (is_grey(palette) and is_grey(image)):
         return None
     order = np.argsort(palette[:, 0], kind="stable")
     off = abs(np.arange(256)[:, None] - palette[order, 0].astype(np.int16))

@@ -114,7 +114,7 @@ class Problem:
 
         pixels = pixels if pixels.ndim == 3 else pixels[..., None]
         given = kept if fixed is None else fixed
-        grey = _is_grey(given) and _is_grey(pixels)
+        grey = colour.is_grey(given) and colour.is_grey(pixels)
         self.space = colour.space_of(viewing.space, grey=grey)
         if grey and not self.space.mixed:
             pixels = pixels[..., :1]
@@ -290,12 +290,6 @@ class Problem:
         """Return the picture's sRGB values as they were given, with three channels."""
         image = self.image
         return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
-
-
-def _is_grey(values):
-    """Return whether the channels, the last axis, are all the same."""
-    first = values[..., 0]
-    return all(np.array_equal(first, values[..., i]) for i in range(1, values.shape[-1]))
 
 
 def _picture(image):
