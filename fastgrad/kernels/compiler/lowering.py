@@ -43,6 +43,7 @@ class LeanLower(Lower):
         # By the variables that hold them: where ranges with a known step begin and end, and that
         # step; and what a range gives next, and whether it does.
         self._ranges, self._pairs, self._counts = {}, {}, {}
+        self._last = None  # which of these the expression that is emitted belongs to, and what
 
     def lower_inst(self, inst):
         if self._disable_sroa_like_opt:
@@ -96,8 +97,6 @@ class LeanLower(Lower):
             known[inst.target.name] = what
             self._last = None
         return value
-
-    _last = None
 
     def lower_expr(self, resty, expr):
         shorter = getattr(self, f"_{expr.op}", None)
@@ -185,10 +184,8 @@ class LeanLower(Lower):
         return _View(self, kind, self.loadvar(expr.value.name)).shape
 
     def lower_binop(self, resty, expr, op):
-        kind, by = (
-            self.fndesc.calltypes[expr].return_type,
-            self._blk_local_varmap.get(expr.rhs.name),
-        )
+        kind = self.fndesc.calltypes[expr].return_type
+        by = self._blk_local_varmap.get(expr.rhs.name)
         whole = isinstance(kind, types.Integer) and kind.signed and kind == resty
         if op not in DIVISIONS or not whole or (_known(by) or 0) <= 0:
             return super().lower_binop(resty, expr, op)
