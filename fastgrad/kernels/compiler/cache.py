@@ -13,8 +13,9 @@ import time
 import numba
 from numba.core import sigutils
 from numba.core.caching import FunctionCache, NullCache
+from numba.core.runtime import rtsys
 
-from fastgrad.kernels.compiler import blas, interrupts
+from fastgrad.kernels.compiler import interrupts
 from fastgrad.kernels.compiler.cache_files import Files
 from fastgrad.kernels.compiler.prebuilt import Prebuilt
 from fastgrad.kernels.compiler.registries import refreshed_where_new
@@ -130,7 +131,7 @@ class Kept(FunctionCache):
 
     def __init__(self, function):
         super().__init__(function)
-        self._locks = []
+        self._locks, self._closed_over = [], function.__closure__ is not None
         stamp = self._cache_file._source_stamp, source_digest(function.__code__.co_filename)
         self._cache_file = Files(self._cache_path, self._impl.filename_base, stamp, self.suffix)
 
@@ -153,8 +154,15 @@ class Kept(FunctionCache):
             self._locks.pop().release()
 
     def _load(self, sig, target_context):
+        """Return what is on disk, without what Numba registers for whatever it compiles.
+
+        That is a fifth of a second's work, and machine code calls none of it, unless it holds a
+        function of the user's.
+        """
         try:
-            loaded = super().load_overload(sig, target_context)
+            if self._closed_over:
+                target_context.refresh()
+            loaded = self._load_overload(sig, target_context)
             args, _ = sigutils.normalize_signature(sig)
             return loaded if loaded is not None and loaded.signature.args == args else None
         except Exception:
@@ -225,11 +233,12 @@ def cached(dispatcher, mark=None):
         release = functools.partial(contextlib.closing, cache)
 
     def compile_and_release(signature):
-        blas.take_for_granted()
+        rtsys.initialize(dispatcher.targetctx)  # machine code allocates and frees by its functions
         with release(), _without_collector(), refreshed_where_new(dispatcher):
             return compile_(signature)
 
     dispatcher.compile = interrupts.held()(compile_and_release)
+    dispatcher._compilation_chain_init_hook = lambda: None  # `LeanCompiler` does that, if need be
     return dispatcher
 
 

@@ -7,7 +7,7 @@ to put in place; and of every pass, how long it took and whether it kept to the 
 import operator
 
 import numpy as np
-from numba.core import compiler, ir, postproc, transforms, types
+from numba.core import compiler, entrypoints, ir, postproc, transforms, types
 from numba.core import untyped_passes as untyped
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import FunctionPass, PassManager, register_pass
@@ -21,6 +21,8 @@ from numba.core.typed_passes import (
 )
 from numba.cpython.builtins import do_minmax
 from numba.extending import intrinsic
+
+from fastgrad.kernels.compiler import blas
 
 UNUSED = {
     untyped.WithLifting,
@@ -176,6 +178,8 @@ class LeanCompiler(CompilerBase):
 
     def __init__(self, typingctx, targetctx, library, args, return_type, flags, locals):
         flags = Flags(flags)
+        entrypoints.init_all()  # as Numba does before whatever it compiles, or loads
+        blas.take_for_granted()
         super().__init__(typingctx, targetctx, library, args, return_type, flags, locals)
 
     def define_pipelines(self):

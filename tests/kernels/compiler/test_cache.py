@@ -45,6 +45,16 @@ for code in check.scan, jit._runner:
 """
 
 
+# Tells whether Numba has registered what it compiles by, after loading a kernel and compiling one.
+REGISTERED = f"""
+import sys
+{SMALLEST}
+print("numba.cpython.setobj" in sys.modules)
+check.scan(np.zeros(8, np.float64), np.zeros(1, np.uint8))
+print("numba.cpython.setobj" in sys.modules)
+"""
+
+
 # Forgets all kernels, compiles one again, and tells whether its part came from the cache.
 AGAIN = f"""
 import os, pathlib
@@ -70,6 +80,10 @@ def filled(tmp_path_factory):
 
 def test_a_second_process_compiles_nothing(filled):
     assert run(SMALLEST, **filled) == "1 0"
+
+
+def test_what_is_loaded_needs_nothing_that_compiles(filled):
+    assert run(REGISTERED, **filled).split() == ["1", "0", "False", "True"]
 
 
 def test_serial_and_parallel_calls_share_machine_code(filled):
