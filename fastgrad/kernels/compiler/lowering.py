@@ -5,16 +5,21 @@ and clears each variable where it ends. All of that is written, read and removed
 which takes a third of the time that a function needs to compile.
 """
 
+import importlib
 import operator
 
 from llvmlite import ir as llvm
 from numba.core import cgutils, ir, types
 from numba.core.imputils import impl_ret_borrowed
 from numba.core.lowering import Lower
-from numba.np import arrayobj
 
 SCALARS = types.Number, types.Boolean
 DIVISIONS = operator.floordiv, operator.mod
+
+
+def _arrays():
+    """Return Numba's functions of arrays; who only loads kernels need not wait for their import."""
+    return importlib.import_module("numba.np.arrayobj")
 
 
 def _known(value):
@@ -213,7 +218,7 @@ class LeanLower(Lower):
         if isinstance(of, types.BaseTuple):
             places = [self.builder.extract_value(index, i) for i in range(len(parts))]
         view = _View(self, kind, self.loadvar(array.name))
-        found = arrayobj.basic_indexing(self.context, self.builder, kind, view, parts, places)
+        found = _arrays().basic_indexing(self.context, self.builder, kind, view, parts, places)
         return *found, view
 
     def lower_getitem(self, resty, expr, value, index, signature):
@@ -224,9 +229,9 @@ class LeanLower(Lower):
         context, builder, (place, shape, strides, view) = self.context, self.builder, found
         if isinstance(returned, types.Array):
             parts = context, builder, kind, view, returned, place, shape, strides
-            item = arrayobj.make_view(*parts)._getvalue()
+            item = _arrays().make_view(*parts)._getvalue()
         else:
-            item = arrayobj.load_item(context, builder, kind, place)
+            item = _arrays().load_item(context, builder, kind, place)
         item = impl_ret_borrowed(context, builder, returned, item)
         return context.cast(builder, item, returned, resty)
 
@@ -240,4 +245,4 @@ class LeanLower(Lower):
         if place is None:
             return super().lower_setitem(target_var, index_var, value_var, signature)
         value = self.context.cast(self.builder, self._cast_var(value_var, given), given, kind.dtype)
-        arrayobj.store_item(self.context, self.builder, kind, value, place[0])
+        _arrays().store_item(self.context, self.builder, kind, value, place[0])

@@ -9,7 +9,6 @@ from numba import types
 from numba.core import cgutils
 from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
-from numba.np.arrayobj import make_array, populate_array
 
 from fastgrad.kernels.compiler.addresses import instruction, viewing
 from fastgrad.kernels.simd.vectors import LINE
@@ -47,11 +46,13 @@ def _allocated(context, builder, kind, number):
 
 def _array(context, builder, kind, data, sizes, memory=None, parent=None):
     """Return a contiguous array at an address."""
+    from numba.np.arrayobj import populate_array  # an import that only who compiles waits for
+
     itemsize = _itemsize(kind.dtype)
     strides = [WORD(itemsize)]
     for size in reversed(sizes[1:]):
         strides.insert(0, builder.mul(strides[0], size))
-    array = make_array(kind)(context, builder)
+    array = context.make_array(kind)(context, builder)
     populate_array(array, data, sizes, strides, itemsize, memory, parent)
     return array._getvalue()
 
@@ -114,7 +115,7 @@ def reshaped(typingctx, array, shape):
     kind = array.copy(ndim=len(shape))
 
     def codegen(context, builder, signature, args):
-        old = make_array(array)(context, builder, args[0])
+        old = context.make_array(array)(context, builder, args[0])
         sizes = _words(context, builder, shape, args[1])
         new = _array(context, builder, kind, old.data, sizes, old.meminfo, old.parent)
         return impl_ret_borrowed(context, builder, kind, new)
@@ -130,7 +131,7 @@ def flattened(typingctx, array):
     kind = array.copy(ndim=1)
 
     def codegen(context, builder, signature, args):
-        old = make_array(array)(context, builder, args[0])
+        old = context.make_array(array)(context, builder, args[0])
         size = _product(builder, cgutils.unpack_tuple(builder, old.shape))
         new = _array(context, builder, kind, old.data, [size], old.meminfo, old.parent)
         return impl_ret_borrowed(context, builder, kind, new)

@@ -49,9 +49,9 @@ for code in check.scan, jit._runner:
 REGISTERED = f"""
 import sys
 {SMALLEST}
-print("numba.cpython.setobj" in sys.modules)
+print("numba.cpython.setobj" in sys.modules, "numba.np.arrayobj" in sys.modules)
 check.scan(np.zeros(8, np.float64), np.zeros(1, np.uint8))
-print("numba.cpython.setobj" in sys.modules)
+print("numba.cpython.setobj" in sys.modules, "numba.np.arrayobj" in sys.modules)
 """
 
 
@@ -83,7 +83,7 @@ def test_a_second_process_compiles_nothing(filled):
 
 
 def test_what_is_loaded_needs_nothing_that_compiles(filled):
-    assert run(REGISTERED, **filled).split() == ["1", "0", "False", "True"]
+    assert run(REGISTERED, **filled).split() == ["1", "0", *2 * ["False"], *2 * ["True"]]
 
 
 def test_serial_and_parallel_calls_share_machine_code(filled):
