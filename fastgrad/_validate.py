@@ -159,10 +159,10 @@ def temperature(value: Any) -> float:
     """Return a temperature as a float: in float32 too, its inverse and products are finite."""
     if type(value) is float and 2.0**-60 <= value <= 2.0**60:
         return value
-    if type(value) is not float and getattr(value, "ndim", 0) > 0:
-        found = np.shape(value)
-        raise ValueError(f"temperature must be one number for all rows, got shape {found}")
-    value = positive(value, "temperature")
+    shape = () if type(value) is float else tuple(getattr(value, "shape", ()))
+    if math.prod(shape) != 1:
+        raise ValueError(f"temperature must be one number for all rows, got shape {shape}")
+    value = positive(value.reshape(()) if shape else value, "temperature")
     if not 2.0**-60 <= value <= 2.0**60:
         raise ValueError(f"temperature must be from 2**-60 to 2**60, got {value!r}")
     return value

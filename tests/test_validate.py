@@ -563,6 +563,11 @@ def test_a_temperature_may_be_an_array_of_no_axes(temperature):
         assert all(np.array_equal(a, b) for a, b in pairs)
 
 
+def test_a_temperature_for_all_may_be_an_array_of_one_number():
+    found = fg.order.soft_sort(X, temperature=np.full((1, 1), 0.5))
+    assert np.array_equal(found, fg.order.soft_sort(X, temperature=0.5))
+
+
 def test_a_temperature_that_cannot_be_is_refused_in_one_sentence():
     with pytest.raises(ValueError, match=r"temperature must be one number .* got shape \(4,\)"):
         fg.order.soft_sort(X, temperature=np.ones(4))

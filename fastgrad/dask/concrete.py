@@ -56,7 +56,7 @@ def gumbel_softmax(
     >>> float(x.sum().compute().round(6))
     1000.0
     """
-    _validate.temperature(temperature)
+    temperature = _validate.temperature(temperature)
     if hard and log:
         raise ValueError(
             "log=True does not go with hard=True: a one-hot sample has no finite logarithm"
@@ -118,7 +118,7 @@ def relax(
     >>> bool((x.argmax(-1) == z).all())
     True
     """
-    _validate.temperature(temperature)
+    temperature = _validate.temperature(temperature)
     arrays: Any = drawn(
         apart,
         logits,

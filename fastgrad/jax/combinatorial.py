@@ -67,7 +67,7 @@ def relaxed_top_k(
         As in `sample`.
     k : int
         Number of items, at most the number of logits above -inf in every row.
-    temperature : float or array of no axes
+    temperature : float or array of one number
         Temperature of the softmaxes, above 0; it may be traced. It has no gradient.
 
     Returns
@@ -198,7 +198,7 @@ def sinkhorn(
     ----------
     log_alpha : array, shape (*batch, N, M)
         Score of each pair; -inf is a pair that is never matched.
-    temperature : float or array of no axes
+    temperature : float or array of one number
         Divisor of the scores, above 0; it may be traced. It has no gradient.
     tolerance, max_iterations, newton
         As in `fastgrad.permutation.sinkhorn`, known when the program is traced.

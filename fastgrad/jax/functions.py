@@ -93,7 +93,7 @@ def gumbel_softmax(
     ----------
     logits, key, num_samples, row_offset, sample_offset
         As in `sample`.
-    temperature : float or array of no axes
+    temperature : float or array of one number
         Divisor of the perturbed logits, above 0; it may be traced.
     hard, log : bool
         As in `fastgrad.gumbel_softmax`.
@@ -148,7 +148,7 @@ def relax(
     ----------
     logits, key, num_samples, row_offset, sample_offset
         As in `sample`.
-    temperature : float or array of no axes
+    temperature : float or array of one number
         Divisor of the perturbed logits, above 0; it may be traced.
     coupled, log : bool
         As in `fastgrad.relax`.

@@ -52,15 +52,19 @@ def placed(
 def inverse(temperature: Any, dtype: Any) -> jax.Array:
     """Return the inverse of a temperature: computed as for NumPy where it is known."""
     traced = isinstance(temperature, Tracer)
-    if not traced and (isinstance(temperature, numbers.Real) or np.ndim(temperature) == 0):
+    if not traced and (isinstance(temperature, numbers.Real) or np.size(temperature) == 1):
         return jnp.asarray(_validate.scale(np.dtype(dtype), np.asarray(temperature).item()))
-    t = jnp.asarray(temperature)
-    kinds = (jnp.floating, jnp.integer)
-    if t.shape != () or not any(jnp.issubdtype(t.dtype, kind) for kind in kinds):
+    t = one_number(jnp.asarray(temperature), jnp.floating, jnp.integer)
+    return jax.lax.stop_gradient(1 / t.astype(dtype))
+
+
+def one_number(t: jax.Array, *kinds: Any) -> jax.Array:
+    """Return a temperature without axes, if it is one number of these kinds."""
+    if t.size != 1 or not any(jnp.issubdtype(t.dtype, kind) for kind in kinds):
         raise ValueError(
             f"temperature must be one number for all rows, got {t.dtype} of shape {t.shape}"
         )
-    return jax.lax.stop_gradient(1 / t.astype(dtype))
+    return t.reshape(())
 
 
 def known(value: Any, name: str) -> Any:

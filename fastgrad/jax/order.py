@@ -13,7 +13,7 @@ from jax.core import Tracer
 
 from fastgrad import _validate
 from fastgrad.jax.gradients import differentiable
-from fastgrad.jax.operands import JaxArray, flag, known, logits_of
+from fastgrad.jax.operands import JaxArray, flag, known, logits_of, one_number
 from fastgrad.kernels.order.sorting import RANK, SORT, TOP_K
 from fastgrad.order.methods import METHODS, Method
 
@@ -36,7 +36,7 @@ def soft_sort(
         Values; -inf masks one. float16 and bfloat16 are computed in float32.
     method, descending
         As in `fastgrad.order.soft_sort`.
-    temperature : float or array of no axes
+    temperature : float or array of one number
         From 2**-60 to 2**60; it may be traced. It has no gradient.
     hard : bool
         Sort exactly; the gradient is that of the soft sort (straight-through).
@@ -236,11 +236,7 @@ def _order(
 def _parts(temperature: Any) -> jax.Array:
     """Return a temperature as three float32 whose sum it is."""
     if isinstance(temperature, Tracer):
-        t: Any = temperature
-        if t.shape != () or not jnp.issubdtype(t.dtype, jnp.floating):
-            raise ValueError(
-                f"temperature must be one number for all rows, got {t.dtype} of shape {t.shape}"
-            )
+        t: Any = one_number(temperature, jnp.floating)
         rest, parts = jax.lax.stop_gradient(t), []
         for _ in range(3):
             parts.append(jax.lax.reduce_precision(rest, 8, 23))  # to float32 and back

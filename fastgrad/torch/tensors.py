@@ -85,7 +85,10 @@ def scalar(value: Any, name: str) -> Tensor | float:
     if value.requires_grad:
         raise ValueError(f"{name} must not require grad, as it is given none: detach it")
     if value.ndim:
-        raise ValueError(f"{name} must be one number for all rows, got shape {tuple(value.shape)}")
+        if value.numel() != 1:
+            found = tuple(value.shape)
+            raise ValueError(f"{name} must be one number for all rows, got shape {found}")
+        value = value.reshape(())
     return on_cpu(value, name).double()
 
 

@@ -168,7 +168,7 @@ def test_blocks_of_any_kind_are_taken(order):
         "half": lambda: da.from_array(x.astype(np.float16), chunks=(7, 4)),
         "integers": lambda: da.from_array(x.astype(int), chunks=(7, 4)),
     }[order]()
-    found = fgd.gumbel_softmax(lazy, temperature=0.5, rng=0)
+    found = fgd.gumbel_softmax(lazy, temperature=np.full(1, 0.5), rng=0)
     expected = fg.gumbel_softmax(lazy.compute(), temperature=0.5, rng=0)
     assert found.dtype == expected.dtype
     assert same(found.compute(), expected)

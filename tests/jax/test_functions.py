@@ -238,6 +238,26 @@ def test_a_traced_temperature_has_the_bits_of_a_known_one():
         equal(draw(np.float32(t)), expected)
 
 
+@pytest.mark.parametrize("temperature", [0.5, 0.3])
+def test_a_temperature_may_be_an_array_of_one_number(temperature):
+    t = np.full(1, temperature, np.float32)
+    options = {"temperature": float(t[0]), "rng": RNG}
+    for call, other in ((fj.gumbel_softmax, fg.gumbel_softmax), (fj.relax, fg.relax)):
+        expected = other(LOGITS, **options)
+        equal(call(LOGITS, KEY, temperature=t), expected)
+        equal(call(LOGITS, KEY, temperature=jnp.asarray(t)), expected)
+        equal(jax.jit(lambda t, call=call: call(LOGITS, KEY, temperature=t))(t), expected)
+
+    def loss(x, t):
+        return (fj.gumbel_softmax(x, KEY, temperature=t) ** 2).sum()
+
+    slope = jax.jit(jax.grad(loss, (0, 1)))
+    by_logits, by_temperature = slope(LOGITS, t)
+    equal(by_logits, np.asarray(jax.grad(loss)(LOGITS, t[0])))
+    assert by_temperature.shape == (1,)
+    assert not by_temperature.any()
+
+
 @pytest.mark.parametrize("shape", [(0, 3), (2, 0, 3), (3,), (1, 1)])
 def test_shapes_at_the_edge(shape):
     x = np.zeros(shape, np.float32)

@@ -116,6 +116,8 @@ def test_temperatures_may_be_traced_and_mapped():
     for t, found in zip(temperatures, jax.vmap(call, (None, 0))(X, temperatures), strict=True):
         np.testing.assert_array_equal(found, fg.order.soft_rank(X, temperature=t))
         np.testing.assert_array_equal(found, call(X, t))
+    expected = fg.order.soft_rank(X, temperature=temperatures[:1])  # an array of one number
+    np.testing.assert_array_equal(call(X, temperatures[:1]), expected)
     slope = jax.grad(lambda t: fj.order.soft_rank(X, temperature=t)[0, 0, 0])
     assert slope(0.5) == 0
 

@@ -360,6 +360,23 @@ def test_vmap_of_grad():
     torch.testing.assert_close(found, x.grad, rtol=1e-12, atol=0)
 
 
+@pytest.mark.parametrize("shape", [(1,), (1, 1)])
+@pytest.mark.parametrize("call", [fgt.gumbel_softmax, fgt.relax, fgt.subset.relaxed_top_k])
+def test_a_temperature_may_be_a_tensor_of_one_number(call, shape):
+    def draw(x, t):
+        found = call(x, *([2] if call is fgt.subset.relaxed_top_k else []), temperature=t, rng=KEY)
+        return found.relaxed if call is fgt.relax else found
+
+    x, y = (torch.tensor(LOGITS, requires_grad=True) for _ in range(2))
+    found, expected = draw(x, torch.full(shape, 0.5)), draw(y, 0.5)
+    assert torch.equal(found, expected)
+    found.square().sum().backward()
+    expected.square().sum().backward()
+    assert torch.equal(x.grad, y.grad)
+    slopes = torch.func.vmap(torch.func.grad(lambda x: draw(x, torch.full(shape, 0.5)).sum()))
+    assert slopes(x.detach()).shape == x.shape
+
+
 def test_vmap_over_temperatures_is_refused():
     x, temperatures = torch.zeros(3), torch.ones(2, dtype=torch.float64)
     call = torch.func.vmap(lambda t: fgt.gumbel_softmax(x, temperature=t, rng=0))
