@@ -21,6 +21,7 @@ from fastgrad.kernels.compiler.jit import MAX_CHUNKS
 from fastgrad.kernels.distributions import concrete as _concrete
 from fastgrad.kernels.distributions import concrete_by_ratios as _by_ratios
 from fastgrad.kernels.distributions import concrete_products as _at_hand
+from fastgrad.kernels.distributions import concrete_score as _scores
 from fastgrad.kernels.distributions import concrete_vjp as _products
 from fastgrad.kernels.distributions import concrete_vjp_by_ratios as _products_by_ratios
 from fastgrad.kernels.distributions.concrete import HARD, SOFT
@@ -85,7 +86,7 @@ def _gumbel_softmax_vjp(real):
     return run
 
 
-@body("relax", 4, 4)
+@body("relax", 4, 3)
 def _relax(real):
     draw, check = running(_concrete.relax), checking()
     draw_by_ratios = running(_by_ratios.relax)
@@ -104,7 +105,7 @@ def _relax(real):
             others = (
                 array(outs[1], g, full, real),
                 array(outs[2], g, full, real),
-                array(outs[3], g, full, real),
+                array(outs[2], g, (samples, 0, 0), real),  # for the score: see `relax_score`
             )
             bad = zeros(MAX_CHUNKS, np.bool_)
             coupled, log = options[0] & COUPLED != 0, options[0] & LOG != 0
@@ -117,6 +118,25 @@ def _relax(real):
                 return MEMORY
             if bad.any():
                 return check(rows)
+        return 0
+
+    return run
+
+
+@body("relax_score", 3, 1)
+def _relax_score(real):
+    take = running(_scores.score)
+
+    @compiled
+    def run(ins, outs, options):
+        shape, samples = rows_of(ins), sizes(ins[1])[-2]
+        for g in range(groups(ins[0], 2)):
+            rows = read_only(array(ins[0], g, shape, real))
+            z = read_only(array(ins[1], g, (samples, shape[0]), np.int32))
+            by_ratios = power(array(ins[2], g, (1,), real)[0]) != 0 and options[0] & LOG == 0
+            out = array(outs[0], g, (samples, shape[0], shape[1]), real)
+            if take(out.size, (rows, z, by_ratios, out)):
+                return MEMORY
         return 0
 
     return run

@@ -157,7 +157,8 @@ def relax(
     -------
     Relaxation
         Named tuple of `sample`, `relaxed`, `conditional` and `score`. All but the first have
-        gradients by the logits, for fixed noise.
+        gradients by the logits, for fixed noise. A program in which nothing depends on the score
+        does not compute it.
 
     Raises
     ------
@@ -177,8 +178,8 @@ def relax(
     scale = inverse(temperature, x.dtype)
     options = {"coupled": flag(coupled, "coupled"), "log": flag(log, "log")}
     function = differentiable("relax", samples=count, **options)
-    z, *others, score = function(rows, where, scale)
-    others = (*others, scored(rows, score))
+    z, *pair = function(rows, where, scale)
+    others = (*pair, scored(options["log"], rows, z, scale))
     others = (y.reshape(*lead, *x.shape).astype(own) for y in others)
     return Relaxation(z.reshape(*lead, *x.shape[:-1]), *others)  # pyright: ignore
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -60,22 +61,22 @@ def _reused(name: str, options: dict[str, Any]) -> int:
     return 3 if name == "relax" and not options["log"] else 0
 
 
-@jax.custom_vjp
-def scored(rows: jax.Array, score: jax.Array) -> jax.Array:
-    """Return the score of samples, of which `relax` gives no gradient, with its own.
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def scored(log: bool, rows: jax.Array, z: jax.Array, scale: jax.Array) -> jax.Array:
+    """Return the score of the samples of `relax`: a call of its own, whose gradient is its own.
 
-    Where nothing depends on it, as is mostly so, that gradient then takes no time.
+    Where nothing depends on it, as is mostly so, XLA leaves out both.
     """
-    return score
+    return call("relax_score", rows, z, scale, log=log)[0]
 
 
-def _scored(rows, score):
-    return scored(rows, score), first_order("relax", rows)
+def _scored(log, rows, z, scale):
+    return scored(log, rows, z, scale), first_order("relax", rows)
 
 
-def _score_product(rows, cotangent):
+def _score_product(log, rows, cotangent):
     p, total = jax.nn.softmax(rows, axis=-1), cotangent.sum(axis=0)
-    return p * ((p * total).sum(axis=-1, keepdims=True) - total), None
+    return p * ((p * total).sum(axis=-1, keepdims=True) - total), None, None
 
 
 scored.defvjp(_scored, _score_product)
@@ -89,7 +90,7 @@ def _gumbel_softmax_product(operands, cotangents, *, samples, mode):
 
 
 def _relax_product(operands, cotangents, *, samples, coupled, log):
-    _, *pair, _ = cotangents  # of the score there is none: see `scored`
+    _, *pair = cotangents
     if log:
         through, given = call("relax_vjp", *operands, *pair, coupled=coupled, log=log)
         return through + given

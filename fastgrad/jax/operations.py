@@ -115,12 +115,20 @@ def _relax(logits, address, scale, *, samples, coupled, log):
     rows, _ = _validate.rows(logits, check=False)
     shape = samples, *rows.shape
     z, bad = np.empty(shape[:-1], np.int32), np.zeros(MAX_CHUNKS, np.bool_)
-    others = tuple(np.empty(shape, rows.dtype) for _ in range(3))
+    pair = tuple(np.empty(shape, rows.dtype) for _ in range(2))
     noise, scale = noise_of(address, samples), _scale(rows, scale)
+    others = *pair, np.empty((samples, 0, 0), rows.dtype)  # for the score: see `_relax_score`
     _choice.relax(rows, noise, scale, coupled, log, z, others, bad)
     if bad.any():
         _validate.check_logits(rows, "logits", rows.shape)
-    return (z, *others)
+    return (z, *pair)
+
+
+def _relax_score(logits, z, scale, *, log):
+    rows, z = _validate.real_array(logits, "logits"), _validate.frozen(np.ascontiguousarray(z))
+    out = np.empty((*z.shape, rows.shape[1]), rows.dtype)
+    _choice.relax_score(rows, z, _scale(rows, scale), log, out)
+    return (out,)
 
 
 def _relax_vjp(logits, address, scale, relaxed, conditional, *, coupled, log):
@@ -264,7 +272,11 @@ def for_each_sample(logits, *others, samples, **options):
 
 def _of_relax(logits, *others, samples, **options):
     shape = samples, *logits.shape
-    return ((shape[:-1], np.dtype(np.int32)), *3 * ((shape, logits.dtype),))
+    return ((shape[:-1], np.dtype(np.int32)), *2 * ((shape, logits.dtype),))
+
+
+def _of_score(logits, z, *others, **options):
+    return (((*z.shape, logits.shape[1]), logits.dtype),)
 
 
 def _of_sinkhorn(log_alpha, *others, samples, **options):
@@ -283,13 +295,14 @@ OPERATIONS = {
     "gumbel_softmax": Operation(_gumbel_softmax, (2, 1, 0), for_each_sample),
     "gumbel_softmax_vjp": Operation(_gumbel_softmax_vjp, (2, 1, 0, 3), like_logits),
     "relax": Operation(_relax, (2, 1, 0), _of_relax),
+    "relax_score": Operation(_relax_score, (2, 2, 0), _of_score),
     "relax_vjp": Operation(_relax_vjp, (2, 1, 0, 3, 3), lambda x, *_, **__: 2 * like_logits(x)),
     "gumbel_softmax_product": Operation(
         _gumbel_softmax_product, (3, 3, 0), lambda x, *_: ((x.shape[1:], x.dtype),)
     ),
     "relax_product": Operation(_relax_product, (2, 2, 3, 3, 3, 3, 0), like_logits),
     "log_prob": Operation(_log_prob, (2, 2), lambda x, z: ((z.shape, x.dtype),)),
-    "score": Operation(_score, (2, 2), lambda x, z: (((*z.shape, x.shape[1]), x.dtype),)),
+    "score": Operation(_score, (2, 2), _of_score),
     "entropy": Operation(_entropy, (2,), lambda x: ((x.shape[:1], x.dtype),)),
     "entropy_vjp": Operation(_entropy_vjp, (2, 1), like_logits),
     "kl_divergence": Operation(_kl_divergence, (2, 2), lambda p, q: ((p.shape[:1], p.dtype),)),

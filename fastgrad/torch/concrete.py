@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from fastgrad.distributions import concrete as _arrays
 from fastgrad.distributions.concrete_products import gumbel_softmax_product, relax_product
+from fastgrad.distributions.concrete_score import relax_score, relaxed_pair
 from fastgrad.torch.arguments import DRAW, PLACE, Operator
 from fastgrad.torch.calls import summed_relaxations
 from fastgrad.torch.operators import build
@@ -46,15 +48,28 @@ _gumbel_softmax = build(
         small=GUMBEL_SOFTMAX,
     )
 )
-_relax = build(
+_RELAX = Operator(
+    name="relax",
+    function=_arrays.relax,
+    vjp=_relax_product,
+    arguments=f"Tensor logits, Tensor temperature, {DRAW}, bool coupled, bool log, {PLACE}",
+    results=((-1, torch.int32), (0, None), (0, None), (0, None)),
+    differentiable=(1, 2),
+    reuses=(0, 1, 2),
+)
+_relax = build(_RELAX)
+# The same in two parts, for compilers, which leave out the second where nothing needs it.
+_relaxed_pair = build(
+    dataclasses.replace(
+        _RELAX, name="relaxed_pair", function=relaxed_pair, results=_RELAX.results[:3]
+    )
+)
+_relax_score = build(
     Operator(
-        name="relax",
-        function=_arrays.relax,
-        vjp=_relax_product,
-        arguments=f"Tensor logits, Tensor temperature, {DRAW}, bool coupled, bool log, {PLACE}",
-        results=((-1, torch.int32), (0, None), (0, None), (0, None)),
-        differentiable=(1, 2),
-        reuses=(0, 1, 2),
+        name="relax_score",
+        function=relax_score,
+        arguments="Tensor logits, Tensor z, Tensor temperature, bool log",
+        operands=(0, -1),
     )
 )
 
@@ -168,7 +183,8 @@ def relax(
     -------
     Relaxation
         Named tuple of `sample`, `relaxed`, `conditional` and `score`. Both relaxations have a
-        gradient, sample and score have none.
+        gradient, sample and score have none. Under `torch.compile` a score that nothing needs is
+        not computed.
 
     Raises
     ------
@@ -186,7 +202,11 @@ def relax(
     """
     x = real(logits, "logits")
     noise = (*words(rng), num_samples)
-    options = (coupled, log, row_offset, sample_offset)
-    z, *others = _relax(x, scalar(temperature, "temperature"), *noise, *options)
+    options, heat = (coupled, log, row_offset, sample_offset), scalar(temperature, "temperature")
+    if torch.compiler.is_compiling():
+        z, *pair = _relaxed_pair(x, heat, *noise, *options)
+        others = [*pair, _relax_score(x.detach(), z, heat, log)]
+    else:
+        z, *others = _relax(x, heat, *noise, *options)
     relaxed, conditional, score = [typed(y, logits.dtype) for y in others]
     return Relaxation(z, relaxed, conditional, score)

@@ -28,6 +28,7 @@ PAIRS = {
     "log": (fj.gumbel_softmax, fg.gumbel_softmax, {"temperature": 0.3, "log": True}),
     "samples": (fj.gumbel_softmax, fg.gumbel_softmax, {"temperature": 0.7, "num_samples": 3}),
     "relax": (fj.relax, fg.relax, {"temperature": 0.3, "num_samples": 2}),
+    "by ratios": (fj.relax, fg.relax, {"temperature": 0.5, "num_samples": 2}),
     "coupled": (fj.relax, fg.relax, {"temperature": 0.3, "coupled": True, "log": True}),
 }
 
@@ -159,6 +160,20 @@ def test_gradients_of_relaxations_draw_no_noise(samples):
     text = both.lower(LOGITS).as_text()
     assert "gumbel_softmax_product" in text
     assert "vjp" not in text
+
+
+def test_scores_that_nothing_needs_are_not_computed():
+    def pair(x):
+        _, relaxed, conditional, _ = fj.relax(x, KEY, temperature=0.5)
+        return (relaxed * conditional).sum()
+
+    def scored(x):
+        return pair(x) + fj.relax(x, KEY, temperature=0.5).score[0, 0, 0]
+
+    for loss, count in ((pair, 0), (scored, 1)):
+        text = jax.jit(jax.value_and_grad(loss)).lower(LOGITS).compile().as_text()
+        calls = [line for line in text.splitlines() if "custom-call(" in line]
+        assert sum('"fastgrad_relax_score_float32"' in line for line in calls) == count
 
 
 def test_gradients_under_vmap():

@@ -184,10 +184,12 @@ def score_tile(w, arg, p, likeliest, rest):
 def relax(chunk, chunks, logits, noise, scale, coupled, log, z, others, bad):
     """Draw z, shape (S, N), and the others: relaxed, conditional and score, each (S, N, K).
 
-    bad[chunk] is set where logits are invalid: their sum is NaN, which costs nothing to see.
+    An empty score is left to `concrete_score`. bad[chunk] is set where logits are invalid: their
+    sum is NaN, which costs nothing to see.
     """
     key, first_sample, offset = noise
     relaxed, conditional, score = others
+    scored = score.size > 0
     layout = tile.layout(*logits.shape, offset)
     fold, real = layout.fold, logits.dtype
     t, p, w, scratch = tile.scratch(layout, 4, real)
@@ -199,7 +201,8 @@ def relax(chunk, chunks, logits, noise, scale, coupled, log, z, others, bad):
         fill(at, scale, row, fold)
         tile.load(t, logits, row, like(-np.inf, t))
         softmax(t, p, best, total, fold)
-        sum_others(p, s, likeliest, rest, fold)
+        if scored:
+            sum_others(p, s, likeliest, rest, fold)
         bad[chunk] |= any_nan(total)
         for i in range(z.shape[0]):
             sample, ahead = np.uint32(first_sample + i), tile.extent(relaxed[i], row, layout)
@@ -218,5 +221,6 @@ def relax(chunk, chunks, logits, noise, scale, coupled, log, z, others, bad):
                 condition(w, t, p, time, best, arg, ahead)
                 relax_winner(w, best, arg, at, s, scratch, fold, log)
                 tile.store(conditional[i], w, row)
-            score_tile(w, arg, p, likeliest, rest)
-            tile.store(score[i], w, row)
+            if scored:
+                score_tile(w, arg, p, likeliest, rest)
+                tile.store(score[i], w, row)

@@ -76,10 +76,11 @@ def gumbel_softmax(chunk, chunks, logits, noise, scale, mode, out):
 def relax(chunk, chunks, logits, noise, scale, coupled, log, z, others, bad):
     """Draw z, shape (S, N), and the others: relaxed, conditional and score, each (S, N, K).
 
-    scale is [1] or [2], and log False. As for bad, see `concrete.relax`.
+    scale is [1] or [2], and log False. As for an empty score, and bad, see `concrete.relax`.
     """
     key, first_sample, offset = noise
     relaxed, conditional, score = others
+    scored = score.size > 0
     layout = tile.layout(*logits.shape, offset)
     fold, real, exponent = layout.fold, logits.dtype, power(scale[0])
     t, w, scratch = tile.scratch(layout, 3, real)
@@ -90,7 +91,8 @@ def relax(chunk, chunks, logits, noise, scale, coupled, log, z, others, bad):
         tile.load(t, logits, row, like(-np.inf, t))
         col.argmax(t, best, likeliest, fold)
         given.weigh(t, best, total, fold, tile.ahead(logits, row, layout))
-        given.sum_others(t, likeliest, total, rest, fold)
+        if scored:
+            given.sum_others(t, likeliest, total, rest, fold)
         bad[chunk] |= any_nan(total)
         for i in range(z.shape[0]):
             sample, ahead = np.uint32(first_sample + i), tile.extent(relaxed[i], row, layout)
@@ -114,5 +116,6 @@ def relax(chunk, chunks, logits, noise, scale, coupled, log, z, others, bad):
                 if ratios.near(best, second):
                     ratios.crown(w, best, s, arg, exponent)
                 tile.store_multiple(conditional[i], w, s, row)
-            given.score(w, t, arg, likeliest, rest, total, s)
-            tile.store_multiple(score[i], w, s, row)
+            if scored:
+                given.score(w, t, arg, likeliest, rest, total, s)
+                tile.store_multiple(score[i], w, s, row)

@@ -12,6 +12,7 @@ import numpy as np
 from fastgrad.kernels.distributions import (
     concrete,
     concrete_by_ratios,
+    concrete_score,
     concrete_vjp,
     concrete_vjp_by_ratios,
 )
@@ -38,13 +39,21 @@ def gumbel_softmax(logits, noise, scale, mode, out):
 
 
 def relax(logits, noise, scale, coupled, log, z, others, bad):
-    """Draw z, shape (S, N), and the others: relaxed, conditional and score, each (S, N, K)."""
+    """Draw z, shape (S, N), and the others: relaxed, conditional and score, each (S, N, K).
+
+    Of temperatures that are one for all rows, the score may be empty: see `relax_score`.
+    """
     drawing(scale, log=log).relax(logits, noise, scale, coupled, log, z, others, bad)
     for own, power in _rows_by_ratios(scale, log):
         whole = tuple(map(np.empty_like, others))
         concrete_by_ratios.relax(logits, noise, power, coupled, log, z, whole, bad)
         for result, found in zip(others, whole, strict=True):
             result[:, own] = found[:, own]
+
+
+def relax_score(logits, z, scale, log, out):
+    """out = the score, (S, N, K), that `relax` gives samples z, (S, N): of one scale for all."""
+    concrete_score.score(logits, z, by_ratios(scale, log), out)
 
 
 def gumbel_softmax_vjp(logits, cotangent, noise, scale, log, grad):
