@@ -103,11 +103,12 @@ def rows_of(ins):
 def place(ins, g, samples):
     """Return where the noise of a call is, and what is wrong with it.
 
-    The key is the second operand; the first row, in two words, and the first sample are the last.
-    The least row of all says that the first sample is no word: see `keys.address`.
+    The key is the second operand; the first row, in two words, and the complement of the first
+    sample are the last. The least row of all says that the first sample is no word: see
+    `keys.address`.
     """
     key, first = array(ins[1], g, (2,), np.uint32), array(ins[ins.size - 1], g, (3,), np.uint32)
-    row, sample = np.int64(first[0]) << 32 | np.int64(first[1]), np.int64(first[2])
+    row, sample = np.int64(first[0]) << 32 | np.int64(first[1]), 2**32 - 1 - np.int64(first[2])
     wrong = 0
     if row < -(2**62):
         wrong = SAMPLE

@@ -17,7 +17,8 @@ from fastgrad.random import Key, as_key
 __all__ = ["Address", "JaxKey", "address", "nowhere", "to_key"]
 
 #: What names the noise of a call: the two words of a key; then the first row, as two words, and the
-#: first sample, apart from it, since they are mostly constants of the program.
+#: first sample, apart from it, since they are mostly constants of the program. The last word is the
+#: complement: of a constant whose numbers are all equal XLA makes a loop that fills it every time.
 Address: TypeAlias = tuple[jax.Array, jax.Array]
 
 #: What `key` may be: a key of JAX, an integer that is known when traced, or a key of fastgrad.
@@ -92,16 +93,16 @@ def address(
     key = words(key)
     row = _follow(max(rows, 1))(jax.lax.stop_gradient(x), key, row)
     if isinstance(sample, int):
-        sample = jnp.asarray(_validate.offsets(0, sample, count)[1], jnp.uint32)
+        sample = jnp.asarray(2**32 - 1 - _validate.offsets(0, sample, count)[1], jnp.uint32)
     else:  # what is not one word is refused when it runs: of the row these words say so
         high, sample = _words(sample)
-        row = jnp.where(high == 0, row, jnp.uint32(2**31))
+        row, sample = jnp.where(high == 0, row, jnp.uint32(2**31)), ~sample
     return key, jnp.concatenate([row, sample[None]])
 
 
 def nowhere() -> Address:
     """Return words for an operation that is to draw no noise."""
-    return jnp.zeros(2, jnp.uint32), jnp.zeros(3, jnp.uint32)
+    return jnp.asarray([0, 1], jnp.uint32), jnp.asarray([0, 0, 2**32 - 1], jnp.uint32)
 
 
 def _offset(x, name):

@@ -3,8 +3,8 @@
 Nothing here knows JAX: these functions also run inside XLA's callbacks, where touching JAX hangs.
 Logits come as rows (N, K), scores of pairs as problems (B, n, m) with n <= m. What names the noise
 comes as one operand of five uint32: the two words of the key, the index of the first row in two
-words, and that of the first sample. The inverse of the temperature comes as an array of no axes, in
-the dtype of the logits, and so does the factor of the noise.
+words, and the complement of that of the first sample (see `keys`). The inverse of the temperature
+comes as an array of no axes, in the dtype of the logits, and so does the factor of the noise.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ class Operation(NamedTuple):
 
 def place(address: Array) -> tuple[Key, int, int]:
     """Return the key, the first row and the first sample that an address names."""
-    first, second, high, low, sample = (int(word) for word in address)
+    first, second, high, low, complement = (int(word) for word in address)
     if high == low == WORD // 2:  # see `keys.address`
         raise ValueError("sample_offset must be from 0 to 2**32 less the number of samples")
     row = high * WORD + low - (WORD**2 if high >= WORD // 2 else 0)
-    return Key._from_words((first, second)), row, sample
+    return Key._from_words((first, second)), row, WORD - 1 - complement
 
 
 def noise_of(address, count):
