@@ -22,6 +22,17 @@ def test_gumbel_softmax_is_the_product_that_draws_again(shape, dtype):
         np.testing.assert_array_equal(found, fg.gumbel_softmax_vjp(logits, r, **options))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(53, 16), (85, 48), (300, 12)])
+def test_rows_alone_have_the_bits_of_many(shape, dtype):
+    x, r = RNG.normal(size=(2, 3, *shape)).astype(dtype)
+    logits = np.zeros(shape, dtype)
+    found = gumbel_softmax_product(logits, x, r, temperature=0.4)
+    for i in range(shape[0]):
+        one = gumbel_softmax_product(logits[[i]], x[:, [i]], r[:, [i]], temperature=0.4)
+        np.testing.assert_array_equal(found[[i]], one)
+
+
 @pytest.mark.parametrize("temperature", [0.05, 0.5, 1.0, 3.0])
 @pytest.mark.parametrize("shape", [(7, 3), (2, 5, 16), (2, 700)])
 def test_relax_is_the_sum_of_the_products_that_draw_again(shape, temperature):

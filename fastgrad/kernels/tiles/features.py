@@ -10,6 +10,7 @@ import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.simd.intrinsics import like
+from fastgrad.kernels.simd.row_sums import add_products
 from fastgrad.kernels.simd.special import sigmoid
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 from fastgrad.kernels.tiles import columns as col
@@ -91,24 +92,51 @@ def add_centred(out, x, r, mean, scale, anew):
         out[i] = before + scale * (x[i] * (r[i] - mean[i]))
 
 
+@block
+def add_whole_rows(out, x, r, mean, k, scale, anew):
+    """Do as `add_softmax_products` for flat rows of k numbers, whole vectors, 16 rows at a time.
+
+    Return how many numbers that was: up to 15 rows are left. `mean` is scratch.
+    """
+    wide_vectors()
+    group, zero = LANES * k, filled(like(0, out))
+    done = x.size // group * group
+    for start in range(0, done, group):
+        total = zero
+        for i in range(start, start + k, LANES):
+            total = add_products(total, x, r, i, k)
+        store(mean, 0, total)
+        for j in range(LANES):
+            own, first = filled(mean[j]), start + j * k
+            for i in range(first, first + k, LANES):
+                before = zero if anew else load(out, i)
+                store(out, i, before + scale * (load(x, i) * (load(r, i) - own)))
+    return done
+
+
 @inline
 def add_softmax_products(out, x, r, scale, anew, row, layout, room):
     """out += sum over samples of scale x (r - <x, r>), for the rows of a tile, which out holds.
 
     There is one sample or more; anew, they do not count what out held. Of large arrays memory
     takes most of the time. So all is read and written in the order in which it lies there; only
-    products go through a tile, for the sums of its columns.
+    products go through a tile, for the sums of its columns, and where rows are whole vectors not
+    even these.
     """
     products, w, (s, mean) = room
-    flat, zero = flattened(products), like(0, w)
+    k, flat, zero = layout.k, flattened(products), like(0, w)
     for i in range(x.shape[0]):
-        y, q = tile.extent(x[i], row, layout), tile.extent(r[i], row, layout)
-        multiply(flat, y, q)
-        tile.load(w, products, 0, zero)
-        col.total(w, s, layout.fold)
-        tile.store_statistics(mean, s, 0, layout.fold)
-        spread(flat, mean, out.size // layout.k, layout.k)
-        add_centred(out, y, q, flat, scale, anew and i == 0)
+        y, q, done = tile.extent(x[i], row, layout), tile.extent(r[i], row, layout), 0
+        if k % LANES == 0 and not layout.fold:
+            done = add_whole_rows(out, y, q, mean, k, scale, anew and i == 0)
+        if done < out.size:
+            y, q, rest = y[done:], q[done:], out[done:]
+            multiply(flat, y, q)
+            tile.load(w, products, 0, zero)
+            col.total(w, s, layout.fold)
+            tile.store_statistics(mean, s, 0, layout.fold)
+            spread(flat, mean, rest.size // k, k)
+            add_centred(rest, y, q, flat, scale, anew and i == 0)
 
 
 @kernel(cost=lambda x: x.size)
