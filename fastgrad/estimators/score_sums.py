@@ -51,6 +51,10 @@ class StructuredScores:
         self.scores.add(score)
         self.weighted.add(x[..., None] * score)
 
+    def hold(self, z: Any, x: FloatArray, shape: tuple[int, ...]) -> None:
+        """Do as `add` with a signal x, (S, M), of this shape."""
+        self.add(z, x.reshape(len(x), *shape))
+
     def _score(self, z: Any) -> FloatArray:
         """Return scores in float64, (S, M, L), for M numbers of the signal of a sample."""
         score = self.distribution.score(z)

@@ -23,6 +23,7 @@ NO_SOFTMAX = {
     for dtype in _validate.REALS
 }
 NO_SUMS = {dtype: np.empty((0, 4), dtype) for dtype in _validate.REALS}
+NO_ORIGIN: FloatArray = np.empty((2, 0))
 INDEX = np.dtype(np.int32)
 
 
@@ -43,14 +44,11 @@ class Mean:
     Deviations from the first sample are summed in order: those of a constant are exactly zero.
     """
 
-    count: int
     shape: tuple[int, ...]
     first: FloatArray
-    total: FloatArray
-    held: FloatArray | None
-
-    def __init__(self) -> None:
-        self.count, self.held = 0, None
+    count: int = 0
+    total: FloatArray | None = None  # of deviations; none yet
+    held: FloatArray | None = None
 
     def add(self, x: Array) -> None:
         """Take the next block, shape (S, *shape)."""
@@ -65,21 +63,21 @@ class Mean:
         if self.held is not None:
             self.settle()
         if not self.count:
-            self.shape, self.first, self.total = shape, x[0], np.zeros(x.shape[1])
+            self.shape, self.first = shape, x[0]
         self.count, self.held = self.count + len(x), x
 
     def settle(self) -> None:
         """Take into the total what is held."""
         if self.held is not None:
-            total = self.total.copy()
+            total = np.zeros(self.first.size) if self.total is None else self.total.copy()
             _sums.accumulate(self.held, self.first, total)
             self.total, self.held = total, None
 
     @property
     def deviation(self) -> FloatArray:
         """The mean minus the first sample, flat."""
-        if self.count > 1:
-            self.settle()
+        self.settle()
+        assert self.total is not None, "there is a sample"
         return self.total / self.count
 
     @property
@@ -108,37 +106,39 @@ class CentredScores:
     logits: FloatArray
     sums: FloatArray
     mean: Mean
-    last: tuple[Any, Any, Any, Any] | None
-    value: FloatArray | None
+    last: tuple[IntArray, FloatArray, FloatArray] | None = None
+    value: FloatArray | None = None
 
     def __init__(self, distribution: Discrete) -> None:
-        self.distribution = distribution
-        self.logits = distribution.matrix
-        self.sums = NO_SUMS[self.logits.dtype]
-        self.mean, self.last, self.value = Mean(), None, None
+        self.distribution, self.mean = distribution, Mean()
+        self.logits = logits = distribution.matrix
+        self.sums = NO_SUMS[logits.dtype]
 
     def add(self, z: IntArray, signal: Array) -> None:
         """Take outcomes (S, *batch) and their signal, whose shape is a leading part of theirs."""
-        z = outcomes(self.distribution, z)
+        x = signal.copy()  # f may return the same array again
+        x.setflags(False)
+        self.hold(z, x if x.ndim == 2 else x.reshape(len(x), -1), x.shape[1:])
+
+    def hold(self, z: IntArray, x: FloatArray, shape: tuple[int, ...]) -> None:
+        """Do as `add` with a signal x, (S, M), that is read-only and stays as it is."""
+        z, origin = outcomes(self.distribution, z), NO_ORIGIN
         if self.last is not None:
             self.settle()
-        # A copy: f may return the same array again.
-        x, mean = np.array(signal, order="C"), self.mean
-        x.setflags(write=False)
-        if x.ndim != 2:
-            x = x.reshape(len(x), -1)
-        mean.hold(x, signal.shape[1:])
-        self.last = z, x, mean.first, mean.total
+            origin = self.last[2]
+        self.mean.hold(x, shape)
+        self.last = z, x, origin
 
     def settle(self) -> None:
         """Take the last block into the sums, which pays where more than one result is wanted."""
         n, k = self.logits.shape
         if not len(self.sums):
             self.sums = np.zeros((n, 2 * _outcomes.width.py_func(k)), self.logits.dtype)
-        z, x, first, _ = self._last_block()
-        _outcomes.scatter(k, z, x, first, self.sums)
+        z, x, _ = self._last_block()
         self.mean.settle()
-        self.last = z[:0], x[:0], first, self.mean.total
+        origin = np.array([self.mean.first, self.mean.total])
+        _outcomes.scatter(k, z, x, origin[0], self.sums)
+        self.last = z[:0], x[:0], origin
 
     @property
     def result(self) -> Any:
@@ -150,7 +150,9 @@ class CentredScores:
 
     def total(self, over: int) -> FloatArray:
         """Return the sum about the mean, divided by `over`, of the shape of the logits."""
-        return self._finish(over, NO_BASELINE)
+        out = self._room()
+        _scores.centre(self.sums, self._last_block(), self.mean.count, over, self.value, out)
+        return self._shaped(out)
 
     def about(self, baseline: Any, over: int) -> FloatArray:
         """Return the sum about a baseline, divided by `over`.
@@ -158,26 +160,35 @@ class CentredScores:
         The baseline is one number, or one for each example: of the shape of the mean.
         """
         if type(baseline) is float and baseline == 0.0:
-            return self._finish(over, ZERO)
-        return self._finish(over, np.array(baseline, np.float64).reshape(-1))
+            return self._about(over, ZERO)
+        return self._about(over, np.array(baseline, np.float64).reshape(-1))
 
     def optimum(self) -> FloatArray:
         """Return the mean about the optimal baseline, made of the other samples of each.
 
         It is sum(signal score**2) / sum(score**2) over these.
         """
-        return self._finish(self.mean.count, NO_BASELINE, optimal=True)
+        return self._about(self.mean.count, NO_BASELINE, optimal=True)
 
-    def _finish(self, over: int, baseline: Any, *, optimal: bool = False) -> FloatArray:
-        logits, d = self.logits, self.distribution
-        seen = self.sums, self._last_block(), self.mean.count
-        out, self.value = np.empty_like(logits), np.empty(self.mean.total.size, logits.dtype)
+    def _about(self, over: int, baseline: Any, *, optimal: bool = False) -> FloatArray:
+        d, logits, out = self.distribution, self.logits, self._room()
         softmax = d.kept_softmax or NO_SOFTMAX[logits.dtype]
-        about = (baseline, optimal), (logits, d.single_logit, softmax)
-        _scores.centre(*seen, over, *about, self.value, out)
-        return out if out.shape == d.logits.shape else out.reshape(d.logits.shape)
+        how, of = (baseline, optimal), (logits, d.single_logit, softmax)
+        given = self.sums, self._last_block(), self.mean.count, over
+        _scores.about(*given, how, of, self.value, out)
+        return self._shaped(out)
 
-    def _last_block(self) -> tuple[Any, Any, Any, Any]:
+    def _room(self) -> FloatArray:
+        """Return room for a sum, and make that for the mean."""
+        logits = self.logits
+        self.value = np.empty(self.mean.first.size, logits.dtype)
+        return np.empty(logits.shape, logits.dtype)
+
+    def _shaped(self, out: FloatArray) -> FloatArray:
+        shape = self.distribution.logits.shape
+        return out if out.shape == shape else out.reshape(shape)
+
+    def _last_block(self) -> tuple[IntArray, FloatArray, FloatArray]:
         assert self.last is not None, "samples come before their sum"
         return self.last
 

@@ -17,7 +17,6 @@ from fastgrad.estimators.score_functions.reinforce import ScoreFunction
 from fastgrad.estimators.score_sums import score_sums
 from fastgrad.estimators.sums import Mean
 from fastgrad.kernels.estimators.score_functions import vimco as _kernels
-from fastgrad.kernels.tiles import check as _check
 from fastgrad.objectives import Objective, Values
 
 __all__ = ["VIMCO"]
@@ -107,14 +106,16 @@ class VIMCO(ScoreFunction):
             size = self.group(len(z))
             x = _validate.frozen(log_weights.reshape(len(z), -1))
             bound, signal = np.empty((len(z) // size, x.shape[1])), np.empty(x.shape)
-            _kernels.bounds(x, size, math.log(size), bound, signal)
-            if _check.worst(x.reshape(-1)) == _check.MASKED:
+            few = np.zeros(1, np.bool_)
+            _kernels.bounds(x, size, math.log(size), bound, signal, few)
+            if few[0]:
                 few_weights(x, size, bound, signal)
                 empty = empty | np.isneginf(bound).any(axis=0)
                 bound[np.isneginf(bound)] = 0.0
-            bound.setflags(write=False)
+            bound.setflags(False)
+            signal.setflags(False)
             value.hold(bound, log_weights.shape[1:])
-            scores.add(z, signal)
+            scores.hold(z, signal, signal.shape[1:])
         grad = scores.about(0.0, value.count)
         mean = value.result
         if empty is not False and np.any(empty):

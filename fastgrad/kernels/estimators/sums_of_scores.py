@@ -140,12 +140,24 @@ def optimal_rows(y, own, mean, samples, inverse, p):
 
 
 @block
-def settle_means(deviation, shift, value, last, head, tail, samples, baseline):
-    """Set what `centre` needs of the cells head to tail: the mean of x, less first and baseline."""
+def settle_origin(origin, last, cells):
+    """Fill origin, (2, M), with what signals count from, and with the sum of those before, less it.
+
+    Of those that are the first, last has nothing: they count from their first sample.
+    """
+    _, x, known = last
+    for c in range(cells):
+        origin[0, c] = known[0, c] if known.size else np.float64(x[0, c])
+        origin[1, c] = known[1, c] if known.size else 0.0
+
+
+@block
+def settle_means(deviation, shift, value, last, origin, head, tail, samples, baseline):
+    """Set what `about` needs of the cells head to tail: the mean of x, less first and baseline."""
     wide_vectors()
-    _, x, first, total = last
+    x, first = last[1], origin[0]
     cells, own = slice(head, tail), deviation[head:tail]
-    assign(own, total[cells])
+    assign(own, origin[1, cells])
     for i in range(x.shape[0]):
         add_deviations(own, x[i, cells], first[cells])
     for c in range(head, tail):
@@ -157,20 +169,57 @@ def settle_means(deviation, shift, value, last, head, tail, samples, baseline):
 
 
 @kernel(cost=lambda last, out: last[0].size + out.size)
-def centre(chunk, chunks, sums, last, samples, over, about, distribution, value, out):
+def centre(chunk, chunks, sums, last, samples, over, value, out):
     """value, (M,), = the mean of x; out = the sum over samples of (x - value) one-hot(z), / over.
 
-    about is (baseline, optimal). With a baseline, (M,) or one for all, out is the sum of
-    (x - baseline) score; if optimal, that of (x - optimum of each coordinate) score, both given the
-    logits. distribution is (logits, whether each is alone, what `categorical_marked.sample` has
-    kept of them, or nothing). last are samples z with signals x that are not in the sums yet,
-    (z, x, the signal from which sums count, the sum of those that are in the sums, less that): a
-    tile is finished while it is in L1.
+    last are samples z with signals x that are not in the sums yet, (z, x, origin): a tile is
+    finished while it is in L1. The origin of those that are is `settle_origin`'s.
     """
-    z, x, first, _ = last
-    baseline, optimal = about
+    z, x, _ = last
     n, k = out.shape
-    layout, real = tile.layout(n, k), out.dtype
+    layout, real, cells = tile.layout(n, k), out.dtype, value.size
+    height = 1 if layout.fold else layout.columns
+    size = (height * k + LANES - 1) // LANES * LANES
+    own, flat = tile.empty((2 * max(size, height * width(k)),), real), out.reshape(n * k)
+    room, d = tile.empty((2, size), real), empty(layout.columns, real)
+    spare, m = room[0], room[1]
+    origin, deviation, nothing = empty((2, cells)), empty(cells), zeros(cells)
+    settle_origin(origin, last, cells)
+    inverse, per, head, tail = like(1.0 / over, out), n // max(cells, 1), 0, 0
+    ready, none = False, nothing[:0]
+    if n == 0:
+        settle_means(deviation, none, value, last, origin, 0, cells, samples, none)
+    for row in tile.rows(layout, chunk, chunks):
+        end = last_row(row, k, layout.columns, n)
+        if (end - 1) // per >= tail:
+            head, tail = row // per, (end - 1) // per + 1
+            settle_means(deviation, none, value, last, origin, head, tail, samples, none)
+        target, here = flat[row * k : end * k], slice(0, (end - row) * k)
+        y = spare if target.size % LANES else target  # vectors do not end where it does
+        begin(own, sums, row, end)
+        take(own, row, end, k, z, x, origin[0], d)
+        if k == 1:
+            keep_second(own, end - row)
+        if not ready:
+            spread(m[here], deviation, nothing, row * k, per * k)
+        centre_rows(y, own, m, samples, inverse)
+        ready = cells == 1 and end - row == height  # what belongs to the cell is there already
+        if target.size % LANES:
+            assign(target, y[here])
+
+
+@kernel(cost=lambda last, out: last[0].size + out.size)
+def about(chunk, chunks, sums, last, samples, over, how, distribution, value, out):
+    """Do as `centre`, but about what `how` says: (baseline, optimal).
+
+    With a baseline, (M,) or one for all, out is the sum of (x - baseline) score; if optimal, that
+    of (x - optimum of each coordinate) score, both given the logits. distribution is (logits,
+    whether each is alone, what `categorical_marked.sample` has kept of them, or nothing).
+    """
+    z, x, _ = last
+    baseline, optimal = how
+    n, k = out.shape
+    layout, real, cells = tile.layout(n, k), out.dtype, value.size
     fold, columns, weighed = layout.fold, layout.columns, optimal or baseline.size > 0
     height = 1 if fold else columns
     size = (height * k + LANES - 1) // LANES * LANES
@@ -178,33 +227,33 @@ def centre(chunk, chunks, sums, last, samples, over, about, distribution, value,
     room, d = tile.empty((4, size), real), empty(columns, real)
     spare, m, q, moved = room[0], room[1], room[2], room[3]
     scratch = means_room(layout, real)
-    cells = value.size
-    deviation, origin = empty(cells), zeros(cells)
+    origin, deviation, nothing = empty((2, cells)), empty(cells), zeros(cells)
+    settle_origin(origin, last, cells)
     shift = empty(cells if baseline.size > 0 else 0)
     inverse, per, head, tail = like(1.0 / over, out), n // max(cells, 1), 0, 0
     ready = False
     if n == 0:
-        settle_means(deviation, shift, value, last, 0, cells, samples, baseline)
+        settle_means(deviation, shift, value, last, origin, 0, cells, samples, baseline)
     for row in tile.rows(layout, chunk, chunks):
         end = last_row(row, k, columns, n)
         if (end - 1) // per >= tail:
             head, tail = row // per, (end - 1) // per + 1
-            settle_means(deviation, shift, value, last, head, tail, samples, baseline)
+            settle_means(deviation, shift, value, last, origin, head, tail, samples, baseline)
         target, here = flat[row * k : end * k], slice(0, (end - row) * k)
         y = spare if target.size % LANES else target  # vectors do not end where it does
         begin(own, sums, row, end)
-        take(own, row, end, k, z, x, first, d)
+        take(own, row, end, k, z, x, origin[0], d)
         if k == 1:
             keep_second(own, end - row)
         if not ready:
-            spread(m[here], deviation, origin, row * k, per * k)
+            spread(m[here], deviation, nothing, row * k, per * k)
         if weighed:
             marked_means(q, distribution, row, end, scratch, fold)
             if optimal:
                 optimal_rows(y, own, m, samples, inverse, q)
             else:
                 if not ready:
-                    spread(moved[here], shift, origin, row * k, per * k)
+                    spread(moved[here], shift, nothing, row * k, per * k)
                 score_rows(y, own, m, moved, samples, inverse, q)
         else:
             centre_rows(y, own, m, samples, inverse)

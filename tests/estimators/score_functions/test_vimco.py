@@ -31,7 +31,10 @@ def leave_out(x):
 
 def run_kernel(x, size):
     bound, signal = np.empty((len(x) // size, x.shape[1])), np.empty(x.shape)
-    kernels.bounds(_validate.frozen(x), size, math.log(size), bound, signal)
+    few = np.zeros(1, np.bool_)
+    kernels.bounds(_validate.frozen(x), size, math.log(size), bound, signal, few)
+    possible = (x > -np.inf).reshape(-1, size, x.shape[1]).sum(axis=1)
+    assert few[0] == (possible < 2).any()
     return bound, signal
 
 
@@ -48,6 +51,20 @@ def test_bounds_are_their_definition(samples, size, columns, spread, dtype):
     np.testing.assert_allclose(bound, expected, rtol=1e-13)
     worth = np.stack([leave_out(group) for group in groups]).reshape(signal.shape)
     np.testing.assert_allclose(signal, worth, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("place", [(0, 0), (4, 69), (5, 3)])
+@pytest.mark.parametrize("others", [0, 1])
+def test_groups_with_fewer_than_two_weights_are_told(place, others):
+    x = RNG.normal(size=(6, 70))
+    i, column = place
+    group = slice(i // 3 * 3, i // 3 * 3 + 3)
+    keep = x[i, column], x[(i + 1) % 3 + group.start, column]
+    x[group, column] = -np.inf
+    x[i, column] = keep[0]
+    if others:
+        x[(i + 1) % 3 + group.start, column] = keep[1]
+    run_kernel(x, 3)  # which says so
 
 
 def test_one_log_weight_may_dominate():

@@ -223,7 +223,7 @@ def add_controls(
 
     x and means are what `centre_signals` makes. Controls are those of double_cv where given is the
     sum of the gradients and p the mean features, (1, N, K); those of rodeo where given and own are
-    the steps and means of `stein`, (2, N, K) and (2, S, N). distribution is as of `centre`. Where
+    the steps and means of `stein`, (2, N, K) and (2, S, N). distribution is as of `about`. Where
     there is room, controls are written to rows, (C, N K), and the rest to grad, (N K,).
     """
     samples, n = z.shape

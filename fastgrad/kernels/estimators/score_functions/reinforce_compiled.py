@@ -13,7 +13,7 @@ from fastgrad.kernels.objectives.compiled import evaluate
 
 draw = bands.serial(categorical_inverse.sample)
 draw_sites = bands.serial(bernoulli.sample)
-centre = bands.serial(sums_of_scores.centre)
+total = bands.serial(sums_of_scores.about)
 
 
 @inline
@@ -24,7 +24,7 @@ def of_cells(baseline, head, tail):
 
 @kernel(cost=lambda samples, out: samples * out.size)
 def categories(chunk, chunks, where, first, logits, noise, samples, width, about, value, out):
-    """Fill value, (M,), and out, (N, K), with estimates of `centre`, f being what is at `where`.
+    """Fill value, (M,), and out, (N, K), with estimates of `about`, f being what is at `where`.
 
     about is (a divisor of sums, baselines, whether about the optimum). Baselines are (M,), or one
     number, or none: then that is the mean.
@@ -33,7 +33,7 @@ def categories(chunk, chunks, where, first, logits, noise, samples, width, about
     over, baseline, optimal = about
     cells, n = value.size, len(logits)
     z, x = np.empty(samples * width * (n // max(cells, 1)), np.int32), np.empty(samples * width)
-    zeros, none = np.zeros(width), np.empty((0, 4), out.dtype)
+    origin, none = np.empty((2, 0)), np.empty((0, 4), out.dtype)
     unknown = none, np.empty(0, np.int32), none.reshape(0)
     bad = np.zeros(1, np.bool_)
     for b in chunk_range(bands.count(cells, width), chunk, chunks):
@@ -42,9 +42,9 @@ def categories(chunk, chunks, where, first, logits, noise, samples, width, about
         rows, means = logits[low:high], value[head:tail]
         draw(0, 1, rows, (key, first_sample, offset + low), own, bad)
         evaluate(where, first + head, (f, own))
-        last, centres = (own, f, f[0], zeros), (of_cells(baseline, head, tail), optimal)
+        last, centres = (own, f, origin), (of_cells(baseline, head, tail), optimal)
         of = rows, False, unknown
-        centre(0, 1, none, last, samples, over, centres, of, means, out[low:high])
+        total(0, 1, none, last, samples, over, centres, of, means, out[low:high])
 
 
 @kernel(cost=lambda samples, out: 8 * samples * out.size)
@@ -54,7 +54,7 @@ def sites(chunk, chunks, where, first, logits, noise, samples, width, about, val
     over, baseline, optimal = about
     cells, n = value.size, len(logits)
     z, x = np.empty(samples * width * (n // max(cells, 1)), np.int32), np.empty(samples * width)
-    zeros, none = np.zeros(width), np.empty((0, 4), out.dtype)
+    origin, none = np.empty((2, 0)), np.empty((0, 4), out.dtype)
     unknown = none, np.empty(0, np.int32), none.reshape(0)
     flat = logits.reshape(n)
     for b in chunk_range(bands.count(cells, width), chunk, chunks):
@@ -63,6 +63,6 @@ def sites(chunk, chunks, where, first, logits, noise, samples, width, about, val
         rows, means = logits[low:high], value[head:tail]
         draw_sites(0, 1, flat[low:high], (key, first_sample, offset + low), own)
         evaluate(where, first + head, (f, own))
-        last, centres = (own, f, f[0], zeros), (of_cells(baseline, head, tail), optimal)
+        last, centres = (own, f, origin), (of_cells(baseline, head, tail), optimal)
         of = rows, True, unknown
-        centre(0, 1, none, last, samples, over, centres, of, means, out[low:high])
+        total(0, 1, none, last, samples, over, centres, of, means, out[low:high])

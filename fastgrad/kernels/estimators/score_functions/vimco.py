@@ -127,11 +127,21 @@ def compare(best, second, ratio):
         store(ratio, c, exp_normal(load(second, c) - load(best, c)))
 
 
+@block
+def any_infinite(x, count):
+    """Return whether one of the first numbers is -inf."""
+    found = False
+    for c in range(count):
+        found |= x[c] == -np.inf
+    return found
+
+
 @kernel(cost=lambda x: x.size)
-def bounds(chunk, chunks, x, size, log_size, bound, signal):
+def bounds(chunk, chunks, x, size, log_size, bound, signal, few):
     """Bound of each group of `size` samples, log mean exp(x), and the worth of each sample.
 
-    x and signal are (S, M), bound is (S / size, M).
+    x and signal are (S, M), bound is (S / size, M). few[0] is set if some group has fewer than two
+    weights above zero: what is found of it is then of no use.
     """
     groups, m = bound.shape
     columns = min(COLUMNS, (m + LANES - 1) // LANES * LANES)
@@ -148,6 +158,8 @@ def bounds(chunk, chunks, x, size, log_size, bound, signal):
             for c in range(width):
                 y[k, c] = np.float64(x[group * size + k, begin + c])
         two_largest(y, best, second, arg)
+        if any_infinite(second, width):
+            few[0] = True
         compare(best, second, ratio)
         weigh(y, best, second, arg, e, sums, before, lighter)
         replace(y, before)
