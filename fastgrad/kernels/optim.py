@@ -8,7 +8,7 @@ Oracle: tests/test_optim.py, `reference`.
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
-from fastgrad.kernels.simd.intrinsics import fma, sqrt
+from fastgrad.kernels.simd.intrinsics import fma, like, sqrt, where
 from fastgrad.kernels.tiles.memory import empty
 
 PART = 1024  # elements: the seven arrays of Adam fill 28 kB in float32
@@ -83,14 +83,24 @@ def add_scaled(g, slopes, unit):
         g[i] += np.float64(slopes[i]) * unit
 
 
+@block
+def limit(out, x, most):
+    """out = x in the type of out, from -most to most."""
+    wide_vectors()
+    for i in range(out.size):
+        y = x[i]
+        out[i] = like(where(y > most, most, where(y < -most, -most, y)), out)
+
+
 @kernel(cost=lambda p: p.size)
-def adam_of_cells(chunk, chunks, p, slopes, unit, mean, square, how, new_p, new_m, new_v):
+def adam_of_cells(chunk, chunks, p, slopes, unit, most, mean, square, how, new_p, new_m, new_v):
     """Do as `adam` for M cells of weights, whose gradient is unit (M,) times the sum of slopes.
 
-    Slopes are (C, n), and may be of another type.
+    Slopes are (C, n), and may be of another type. No gradient is larger than `most`, whose square
+    must be finite.
     """
     parts, per = (p.size + PART - 1) // PART, p.size // max(unit.size, 1)
-    g = empty(PART)
+    g, own = empty(PART), empty(PART, p.dtype)
     for b in chunk_range(parts, chunk, chunks):
         first, last = b * PART, min((b + 1) * PART, p.size)
         gradient = g[: last - first]
@@ -102,4 +112,6 @@ def adam_of_cells(chunk, chunks, p, slopes, unit, mean, square, how, new_p, new_
                 end = min(last, (cell + 1) * per)
                 add_scaled(gradient[begin - first : end - first], row[begin:end], unit[cell])
                 begin = end
-        step(slice(first, last), p, gradient, mean, square, how, new_p, new_m, new_v)
+        limited = own[: last - first]
+        limit(limited, gradient, most)
+        step(slice(first, last), p, limited, mean, square, how, new_p, new_m, new_v)

@@ -17,7 +17,9 @@ from fastgrad.kernels import optim
 
 MOMENTS, DECAYS = ("first_moment", "second_moment"), (0.9, 0.999)  # of Adam
 ONE: FloatArray = np.ones(1)
-TINY = 1e-154  # in place of its epsilon: below it, squares underflow and steps must not grow
+# In place of its epsilon, and the largest gradient. Below the one squares underflow, and steps must
+# not grow; above the other they overflow.
+LIMITS = {np.dtype(np.float64): (1e-154, 1e154), np.dtype(np.float32): (1e-21, 1e19)}
 
 
 def cell_shape(value: Array, batch: tuple[int, ...]) -> tuple[int, ...]:
@@ -57,20 +59,23 @@ def adam_step(
 
     The gradient is the sum of slopes, (C, *x.shape), times the unit, (M,), of each of the M cells
     of which x consists, one after the other. There is no epsilon: the step does not depend on the
-    unit of the gradient, and is 0 where all gradients have been 0.
+    unit of the gradient, and is 0 where all gradients have been 0. x and both moments are of the
+    type of the slopes.
 
     References
     ----------
     Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015.
     """
-    past = (recall(state, name, x.shape, 0.0) for name in MOMENTS)
+    past, real = (recall(state, name, x.shape, 0.0) for name in MOMENTS), slopes.dtype
     steps = recall(state, "steps", (), 0) + 1
-    arrays = (_validate.real_array(np.asarray(a, np.float64), "x") for a in (x, *past))
-    (flat, *moments), new = (a.reshape(-1) for a in arrays), [np.empty(x.size) for _ in range(3)]
+    arrays = (_validate.real_array(np.asarray(a, real), "x") for a in (x, *past))
+    flat, *moments = (a.reshape(-1) for a in arrays)
+    new = [np.empty(x.size, real) for _ in range(3)]
     g = _validate.real_array(slopes, "slopes").reshape(len(slopes), x.size)
-    decay, slow = DECAYS
+    (decay, slow), (least, most) = DECAYS, LIMITS[real]
     rate, scale = learning_rate / (1 - decay**steps), (1 - slow**steps) ** -0.5
-    how = (decay, 1 - decay), (slow, 1 - slow), float(rate), float(scale), TINY
-    optim.adam_of_cells(flat, g, _validate.frozen(unit), *moments, how, *new)
+    mixes = ((real.type(a), real.type(1 - a)) for a in (decay, slow))
+    how = *mixes, *map(real.type, (rate, scale, least))
+    optim.adam_of_cells(flat, g, _validate.frozen(unit), most, *moments, how, *new)
     x, *moments = (a.reshape(x.shape) for a in new)
     return x, dict(zip(MOMENTS, moments)) | {"steps": steps}

@@ -637,16 +637,24 @@ def test_the_temperature_lowers_the_variance():
         assert after < 0.95 * spread(REBAR(temperature=start, scale=float(fixed["scale"][0])), f, d)
 
 
-@pytest.mark.parametrize("size", [1e150, 1.0, 1e-100, 1e-150, 1e-160, 1e-200, 1e-300, 0.0])
-def test_no_step_is_longer_than_the_learning_rate(size):
+SIZES = {
+    np.float64: (1e200, 1e150, 1.0, 1e-100, 1e-150, 1e-160, 1e-200, 1e-300, 0.0),
+    np.float32: (1e35, 1e18, 1.0, 1e-15, 1e-19, 1e-20, 1e-21, 7e-22, 1e-22, 1e-30, 0.0),
+}
+
+
+@pytest.mark.parametrize(("dtype", "size"), [(t, size) for t in SIZES for size in SIZES[t]])
+def test_no_step_is_longer_than_the_learning_rate(dtype, size):
     """Nor where squares of the gradient underflow; above that, it is the same in any unit."""
-    x, state = np.zeros(3), None
+    x, state, slack = np.zeros(3, dtype), None, 4 * np.finfo(dtype).eps
     for _ in range(3):
-        y, state = adam_step(x, size * np.array([[1.0, -2.0, 0.0]]), state, 0.01)
-        assert np.all(np.abs(y - x) <= 0.01 * (1 + 1e-9))
+        slopes = (size * np.array([[1.0, -2.0, 0.0]])).astype(dtype)
+        y, state = adam_step(x, slopes, state, 0.01)
+        assert y.dtype == state["first_moment"].dtype == state["second_moment"].dtype == dtype
+        assert np.all(np.abs(y - x) <= 0.01 * (1 + 10 * slack))
         assert y[2] == x[2]
-        if size >= 1e-100:
-            np.testing.assert_allclose(y - x, [-0.01, 0.01, 0.0])
+        if size >= SIZES[dtype][3]:
+            np.testing.assert_allclose(y - x, [-0.01, 0.01, 0.0], rtol=100 * slack)
         x = y
 
 
