@@ -16,6 +16,7 @@ from fastgrad.estimators.relaxed_controls.adaptation import recall
 from fastgrad.estimators.relaxed_controls.controlled_sums import Directions
 from fastgrad.estimators.relaxed_controls.relaxed_pairs import Control, Pair
 from fastgrad.kernels.estimators.relaxed_controls import network as _kernels
+from fastgrad.kernels.estimators.relaxed_controls import network_blocks as _blocks
 
 __all__ = ["TanhNetwork"]
 
@@ -86,16 +87,20 @@ class TanhNetwork:
         gradient : array, shape (S, M, D)
             Of the dtype of x.
         """
-        return self.scaled(weights, x, np.ones(len(weights)))
+        return self.evaluated(weights, x, np.ones(len(weights)))[:2]
 
-    def scaled(
+    def evaluated(
         self, weights: FloatArray, x: FloatArray, size: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """Evaluate c and its gradient by x, both multiplied by the size (M,) of their cell."""
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Evaluate c and its gradient by x, both multiplied by the size (M,) of their cell.
+
+        What hidden units are is returned too, for `add_gradient_by_units`.
+        """
         value, gradient = np.empty(x.shape[:2], x.dtype), np.empty(x.shape, x.dtype)
+        units = np.empty((*x.shape[:2], _blocks.width.py_func(self.hidden)), x.dtype)
         weights, size, given = _like(weights, x), _like(size, x), _like(x, x)
-        _kernels.value_and_gradient(weights, self.hidden, size, given, value, gradient)
-        return value, gradient
+        _kernels.value_and_gradient(weights, self.hidden, size, given, value, gradient, units)
+        return value, gradient, units
 
     def add_parameter_gradient(
         self,
@@ -118,7 +123,20 @@ class TanhNetwork:
         total : array, shape (M, P)
             The result is added to it, sample by sample.
         """
-        arrays = (_like(a, x) for a in (x, factor, direction))
+        units = self.evaluated(weights, x, np.ones(len(weights)))[2]
+        self.add_gradient_by_units(weights, units, x, factor, direction, total)
+
+    def add_gradient_by_units(
+        self,
+        weights: FloatArray,
+        units: FloatArray,
+        x: FloatArray,
+        factor: FloatArray,
+        direction: FloatArray,
+        total: FloatArray,
+    ) -> None:
+        """Do as `add_parameter_gradient`, knowing what hidden units are at x."""
+        arrays = (_like(a, x) for a in (units, x, factor, direction))
         _kernels.add_parameter_gradient(_like(weights, x), self.hidden, *arrays, total)
 
 
@@ -150,6 +168,7 @@ class CellNetworks:
     weights: FloatArray
     size: FloatArray
     slopes: FloatArray
+    units: list[FloatArray | None]  # at both relaxations of the last block
 
     def __init__(
         self,
@@ -166,7 +185,7 @@ class CellNetworks:
         self.variables = cells, math.prod(distribution.batch_shape) // max(cells, 1)
         initial = network.initial(self.features[1])
         self.kept = recall(state, "weights", (*shape, len(initial)), initial)
-        self.weights = self.kept.reshape(cells, len(initial)).astype(logits.dtype)
+        self.weights = np.asarray(self.kept.reshape(cells, len(initial)), logits.dtype)
         size = recall(state, "size", shape, 1.0)
         self.size = size.reshape(cells).astype(logits.dtype)
         self.slopes = np.zeros((1 if coupled else 2, *self.weights.shape), logits.dtype)
@@ -174,19 +193,20 @@ class CellNetworks:
     def control(self, pair: Pair) -> Control:
         """Return the control variate at a pair of relaxations."""
         x, y = (a.reshape(len(a), *self.features) for a in (pair.relaxed, pair.conditional))
-        c, q = self._at(y)
-        r = q if pair.coupled else self._at(x)[1]
+        c, q, units = self._at(y)
+        _, r, others = (c, q, units) if pair.coupled else self._at(x)
+        self.units = [others, units]
         c = c.astype(np.float64).reshape(len(c), *self.shape)
         return Control(c, *(a.reshape(pair.relaxed.shape) for a in (r, q)))
 
-    def _at(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return the control variates and their gradients at features (S, cells, D)."""
+    def _at(self, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray | None]:
+        """Return the control variates and their gradients at features (S, cells, D), and units."""
         if type(self.network) is TanhNetwork:
-            return self.network.scaled(self.weights, x, self.size)
+            return self.network.evaluated(self.weights, x, self.size)
         c, g = self.network.value_and_gradient(self.weights, x)
         c = _validate.like(c, x.shape[:2], self.dtype, "the value of the network")
         g = _validate.like(g, x.shape, self.dtype, "the gradient of the network")
-        return c * self.size, g * self.size[:, None]
+        return c * self.size, g * self.size[:, None], None
 
     def learn(self, pair: Pair, along: Directions) -> None:
         """Add the `Directions` of samples with these relaxations: the difference, if coupled."""
@@ -195,9 +215,15 @@ class CellNetworks:
             for a in (pair.relaxed, pair.conditional, along.relaxed, along.conditional)
         )
         score = along.score.reshape(len(x), *self.variables).sum(axis=-1)
-        add = self.network.add_parameter_gradient
         if pair.coupled:
-            add(self.weights, x, -score, u, self.slopes[0])
+            self._add(0, x, -score, u)
         else:  # two sums, so that both take the samples in order, whatever the blocks
-            add(self.weights, x, np.zeros_like(score), u, self.slopes[0])
-            add(self.weights, y, -score, -v, self.slopes[1])
+            self._add(0, x, np.zeros_like(score), u)
+            self._add(1, y, -score, -v)
+
+    def _add(self, which: int, x: FloatArray, factor: FloatArray, direction: FloatArray) -> None:
+        units, given = self.units[which], (x, factor, direction, self.slopes[which])
+        if units is None:
+            self.network.add_parameter_gradient(self.weights, *given)
+        else:
+            self.network.add_gradient_by_units(self.weights, units, *given)

@@ -854,7 +854,7 @@ def test_the_network_and_its_derivatives(features, hidden, cells, samples):
     assert single[0].dtype == single[1].dtype == np.float32
     np.testing.assert_allclose(single[0], c, rtol=0, atol=1e-4)
     sizes = RNG.uniform(size=cells)
-    for one, other in zip(network.scaled(weights, x, sizes), (c, slope)):
+    for one, other in zip(network.evaluated(weights, x, sizes), (c, slope)):
         by_cell = sizes.reshape(-1, *(1,) * (one.ndim - 2))
         np.testing.assert_array_equal(one, other * by_cell)
     nothing, flat = network.value_and_gradient(np.tile(start, (cells, 1)), x)

@@ -24,6 +24,7 @@ from fastgrad.kernels.simd.intrinsics import fma, like, where
 from fastgrad.kernels.simd.special import expm1
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.memory import flattened
 
 
 @inline
@@ -67,21 +68,26 @@ def slopes(k, value, h, w, hidden, d, cell, size):
 def combine(gradient, k, w, hidden, cell, size):
     """gradient = size (sum over units of k inputs), of the samples of a cell: (S, M, D)."""
     wide_vectors()
-    samples, d = gradient.shape[0], gradient.shape[2]
-    whole, zero = d // LANES * LANES, like(0, w)
+    samples, m, d = gradient.shape
+    flat, whole, zero = flattened(gradient), d // LANES * LANES, like(0, w)
     for first in range(0, samples, 4):
         s, t, u, v = four(first, samples)
-        gs, gt, gu, gv = gradient[s, cell], gradient[t, cell], gradient[u, cell], gradient[v, cell]
+        at_s, at_t, at_u, at_v = (
+            (s * m + cell) * d,
+            (t * m + cell) * d,
+            (u * m + cell) * d,
+            (v * m + cell) * d,
+        )
         for i in range(0, whole, LANES):
             a, b, e, f = filled(zero), filled(zero), filled(zero), filled(zero)
             for j in range(hidden):
                 row = load(w, j * d + i)
                 a, b = fma(k[s, j], row, a), fma(k[t, j], row, b)
                 e, f = fma(k[u, j], row, e), fma(k[v, j], row, f)
-            store(gs, i, a * size)
-            store(gt, i, b * size)
-            store(gu, i, e * size)
-            store(gv, i, f * size)
+            store(flat, at_s + i, a * size)
+            store(flat, at_t + i, b * size)
+            store(flat, at_u + i, e * size)
+            store(flat, at_v + i, f * size)
     for s in range(samples):
         for i in range(whole, d):
             a = zero
@@ -90,11 +96,32 @@ def combine(gradient, k, w, hidden, cell, size):
             gradient[s, cell, i] = a * size
 
 
-@kernel(cost=lambda hidden, x: x.size * hidden)
-def value_and_gradient(chunk, chunks, weights, hidden, size, x, value, gradient):
-    """Fill value (S, M) and gradient (S, M, D) of size c at x (S, M, D).
+@block
+def keep_units(units, h, cell):
+    """Put what units are at the samples of a cell, (S, W), in their place in units, (S, M, W)."""
+    m, columns = units.shape[1:]
+    flat = flattened(units)
+    for s in range(h.shape[0]):
+        for c in range(0, columns, LANES):
+            store(flat, (s * m + cell) * columns + c, load(h, (s, c)))
 
-    Weights are (M, P), and sizes (M,).
+
+@block
+def take_units(h, units, cell):
+    """Take what `keep_units` has kept."""
+    m, columns = units.shape[1:]
+    flat = flattened(units)
+    for s in range(h.shape[0]):
+        for c in range(0, columns, LANES):
+            store(h, (s, c), load(flat, (s * m + cell) * columns + c))
+
+
+@kernel(cost=lambda hidden, x: x.size * hidden)
+def value_and_gradient(chunk, chunks, weights, hidden, size, x, value, gradient, units):
+    """Fill value (S, M) and gradient (S, M, D) of size c at x (S, M, D), and units (S, M, W).
+
+    Weights are (M, P), and sizes (M,). Units, W = `width(hidden)`, are kept for
+    `add_parameter_gradient`.
     """
     samples, m, d = x.shape
     columns, real = width(hidden), x.dtype
@@ -113,6 +140,7 @@ def value_and_gradient(chunk, chunks, weights, hidden, size, x, value, gradient)
         fill(h, ends[0])
         gather(h, parts, hidden)
         activate(h)
+        keep_units(units, h, cell)
         slopes(k, value, h, w, hidden, d, cell, size[cell])
         combine(gradient, k, w, hidden, cell, size[cell])
 
@@ -158,8 +186,11 @@ def input_gradients(total, h, q, y, u):
 
 
 @kernel(cost=lambda hidden, x: x.size * hidden)
-def add_parameter_gradient(chunk, chunks, weights, hidden, x, factor, direction, total):
-    """total (M, P) += gradient by the weights of sum of factor c(x) + direction . grad c(x)."""
+def add_parameter_gradient(chunk, chunks, weights, hidden, units, x, factor, direction, total):
+    """total (M, P) += gradient by the weights of sum of factor c(x) + direction . grad c(x).
+
+    Units are those that `value_and_gradient` has found at x.
+    """
     samples, m, d = x.shape
     columns, real = width(hidden), x.dtype
     features = block_size(d)
@@ -167,23 +198,18 @@ def add_parameter_gradient(chunk, chunks, weights, hidden, x, factor, direction,
     inputs = tile.empty((hidden, features), real)
     y, u = tile.empty((samples, features), real), tile.empty((samples, features), real)
     parts = tile.empty((samples, hidden * LANES), real)
-    more = tile.empty((samples, hidden * LANES), real)
     h, q = tile.empty((samples, columns), real), tile.empty((samples, columns), real)
     two, zero, minus_one = like(2, h), like(0, h), like(-1, h)
     for cell in chunk_range(m, chunk, chunks):
         w, target = weights[cell], total[cell]
-        parts[:], more[:], q[:] = zero, zero, zero
+        parts[:], q[:] = zero, zero
         for first in range(0, d, features):
             take_inputs(inputs, w, first, d)
-            take_features(y, x, cell, first, two, minus_one)
             take_features(u, direction, cell, first, two, zero)
-            project(parts, inputs, y)
-            project(more, inputs, u)
+            project(parts, inputs, u)
+        gather(q, parts, hidden)
+        take_units(h, units, cell)
         take_ends(ends, w, hidden, d)
-        fill(h, ends[0])
-        gather(h, parts, hidden)
-        gather(q, more, hidden)
-        activate(h)
         take_ends(sums, target, hidden, d)
         unit_gradients(sums, h, q, ends[1], factor, cell)
         put_ends(target, sums, hidden, d)

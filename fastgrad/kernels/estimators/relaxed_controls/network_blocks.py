@@ -7,6 +7,7 @@ features is taken to where it stays in L1, with zeros beyond the last of D.
 from fastgrad.kernels.compiler.jit import block, inline, wide_vectors
 from fastgrad.kernels.simd.intrinsics import fma, like
 from fastgrad.kernels.simd.vectors import LANES, load, store
+from fastgrad.kernels.tiles.memory import flattened
 
 FEATURES = 256
 
@@ -23,17 +24,23 @@ def block_size(d):
     return min(FEATURES, max(width(d), LANES))
 
 
+# What is taken is found by its place, not by slices, whose arrays would be counted at each row.
+
+
 @block
 def take_inputs(out, w, first, d):
     """out = the inputs of each unit, a row each, from feature `first` on, and zeros beyond d."""
     wide_vectors()
     count = min(out.shape[1], d - first)
+    whole = count // LANES * LANES
     for j in range(out.shape[0]):
-        row, mine = out[j], w[j * d + first : j * d + first + count]
-        for i in range(count):
-            row[i] = mine[i]
-        for i in range(count, row.size):
-            row[i] = like(0, w)
+        at = j * d + first
+        for i in range(0, whole, LANES):
+            store(out, (j, i), load(w, at + i))
+        for i in range(whole, count):
+            out[j, i] = w[at + i]
+        for i in range(count, out.shape[1]):
+            out[j, i] = like(0, w)
 
 
 @block
@@ -41,23 +48,30 @@ def put_inputs(w, out, first, d):
     """Put what `take_inputs` took back."""
     wide_vectors()
     count = min(out.shape[1], d - first)
+    whole = count // LANES * LANES
     for j in range(out.shape[0]):
-        row, mine = out[j], w[j * d + first : j * d + first + count]
-        for i in range(count):
-            mine[i] = row[i]
+        at = j * d + first
+        for i in range(0, whole, LANES):
+            store(w, at + i, load(out, (j, i)))
+        for i in range(whole, count):
+            w[at + i] = out[j, i]
 
 
 @block
 def take_features(out, x, cell, first, scale, shift):
     """out = scale x + shift of each sample of a cell, from feature `first` on: x is (S, M, D)."""
     wide_vectors()
-    count = min(out.shape[1], x.shape[2] - first)
+    _, m, d = x.shape
+    flat, count = flattened(x), min(out.shape[1], d - first)
+    whole = count // LANES * LANES
     for s in range(out.shape[0]):
-        row, mine = out[s], x[s, cell, first : first + count]
-        for i in range(count):
-            row[i] = fma(scale, mine[i], shift)
-        for i in range(count, row.size):
-            row[i] = like(0, out)
+        at = (s * m + cell) * d + first
+        for i in range(0, whole, LANES):
+            store(out, (s, i), fma(scale, load(flat, at + i), shift))
+        for i in range(whole, count):
+            out[s, i] = fma(scale, flat[at + i], shift)
+        for i in range(count, out.shape[1]):
+            out[s, i] = like(0, out)
 
 
 @block
