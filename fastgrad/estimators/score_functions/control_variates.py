@@ -14,17 +14,17 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad._typing import FloatArray, IntArray
+from fastgrad._typing import FloatArray
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.base import Estimate, estimate
 from fastgrad.estimators.score_functions.gradient_controls import (
     NO_MEANS,
     NO_SIZE,
     Expansion,
+    Given,
     Linear,
     ScaledControls,
     StructuredLinear,
-    Weights,
     mean_of,
 )
 from fastgrad.estimators.score_functions.reinforce import ScoreFunction
@@ -136,20 +136,11 @@ class DoubleCV(ScaledControls):
     asks: ClassVar[tuple[str, ...]] = ("score", "mean")
     paper = "Titsias and Shi, 'Double control variates', 2022"
 
-    def sums(
-        self,
-        distribution: Discrete,
-        z: IntArray,
-        signal: FloatArray,
-        gradient: FloatArray,
-        how: Weights,
-        rows: FloatArray,
-        grad: FloatArray,
-    ) -> tuple[FloatArray, FloatArray]:
+    def sums(self, given: Given) -> tuple[FloatArray, FloatArray]:
         """Fill rows[0] with J mean(f') less RLOO of the linear terms."""
-        linear = Linear(distribution, z, gradient, signal.shape)
-        w, total = linear.sums, linear.total[None]
-        return linear.add(signal, w, NO_SIZE, total, NO_MEANS[total.dtype], how, rows, grad)
+        linear = Linear(given)
+        total = linear.total[None]
+        return linear.add(linear.sums, NO_SIZE, total, NO_MEANS[total.dtype])
 
     def controls(
         self,

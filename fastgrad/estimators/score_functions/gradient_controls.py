@@ -45,6 +45,32 @@ class Weights(NamedTuple):
     learn: bool
 
 
+class Given(NamedTuple):
+    """What control variates are made of, how they are weighed, and room for what is made.
+
+    Attributes
+    ----------
+    distribution : Discrete
+    z : array
+        Outcomes.
+    signal : array, shape (S, M)
+    gradient : array
+        Gradients of f at the outcomes.
+    how : Weights
+    rows, grad : array
+        Room for the control variates, (C, N K), and for RLOO and these as weighed, of the shape of
+        the logits. Neither is filled if it is empty.
+    """
+
+    distribution: Discrete
+    z: IntArray
+    signal: FloatArray
+    gradient: FloatArray
+    how: Weights
+    rows: FloatArray
+    grad: FloatArray
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ScaledControls(ScoreFunction):
     """Base class: RLOO plus control variates with weights given, or learned from past calls."""
@@ -92,8 +118,8 @@ class ScaledControls(ScoreFunction):
         grad, how = np.empty_like(distribution.logits), Weights(weights, change, fit is not None)
         if distribution.one_hot:
             signal = f_z.signal.reshape(len(z), -1)
-            given = distribution, z, signal, gradient, how
-            parts, mean = self.sums(*given, NO_ROWS[grad.dtype], grad)
+            given = distribution, z, signal, gradient, how, NO_ROWS[grad.dtype], grad
+            parts, mean = self.sums(Given(*given))
             value = mean.reshape(f_z.signal.shape[1:])[()]
         else:
             scores, rows = score_sums(distribution), np.empty((count + 1, size), grad.dtype)
@@ -128,23 +154,13 @@ class ScaledControls(ScoreFunction):
         count = len(out)
         how, grad = Weights(np.zeros(count), np.zeros(count), False), NO_GRAD[out.dtype]
         rows = out.reshape(count, math.prod(out.shape[1:]))
-        self.sums(distribution, z, np.zeros(shape), gradient, how, rows, grad)
+        self.sums(Given(distribution, z, np.zeros(shape), gradient, how, rows, grad))
 
-    def sums(
-        self,
-        distribution: Discrete,
-        z: IntArray,
-        signal: FloatArray,
-        gradient: FloatArray,
-        how: Weights,
-        rows: FloatArray,
-        grad: FloatArray,
-    ) -> tuple[FloatArray, FloatArray]:
-        """Fill rows with control variates, and grad with RLOO and these as weighed.
+    def sums(self, given: Given) -> tuple[FloatArray, FloatArray]:
+        """Fill the room that is given; return products of what is made, and the mean signal.
 
-        Neither is filled if it is empty. What is returned is the mean signal, after products of the
-        control variates and of what the weights make of RLOO, in blocks that are to be summed; none
-        unless they are wanted to learn from.
+        The products are those of the control variates and of what the weights make of RLOO, in
+        blocks that are to be summed; none unless they are wanted to learn from.
         """
         raise NotImplementedError
 
@@ -170,41 +186,34 @@ class Linear:
     sums: FloatArray
     total: FloatArray
 
-    distribution: Discrete
+    given: Given
     shape: tuple[int, ...]
     mu: FloatArray
     z: IntArray
     gradient: FloatArray
     rests: FloatArray
 
-    def __init__(
-        self,
-        distribution: Discrete,
-        z: IntArray,
-        gradient: FloatArray,
-        shape: tuple[int, ...],
-        *,
-        keep_rests: bool = False,
-    ) -> None:
-        self.distribution, self.shape = distribution, shape
-        self.mu = _validate.frozen(mean_features(distribution))
-        self.z = outcomes(distribution, z)
-        self.gradient = _validate.frozen(gradient.reshape(len(z), *self.mu.shape))
+    def __init__(self, given: Given, *, keep_rests: bool = False) -> None:
+        d, z, shape = given.distribution, given.z, given.signal.shape
+        self.given, self.shape = given, shape
+        self.mu = _validate.frozen(mean_features(d))
+        self.z = outcomes(d, z)
+        self.gradient = _validate.frozen(given.gradient.reshape(len(z), *self.mu.shape))
         self.total, real = np.empty_like(self.mu), self.mu.dtype
-        given = self.gradient, self.mu, self.z
+        arrays = self.gradient, self.mu, self.z
         (n, k), kept = self.mu.shape, keep_rests or shape[1] >= self.mu.shape[0]
         self.rests = np.empty(self.z.shape if kept else (0, 0), real)
         if n > shape[1]:
             # A sum over the variables of a cell needs none over the categories of each alone.
             rows = max(_linear.PART // k, 1)
             parts = np.empty((*shape, -(-n // shape[1] // rows)))
-            _linear.linear_sums(*given, rows, self.total, self.rests, parts)
+            _linear.linear_sums(*arrays, rows, self.total, self.rests, parts)
             self.sums = parts.sum(axis=2)
             self.sums /= len(z) - 1
         else:
             terms = np.empty(self.z.shape, real)
             kernel = _linear.binary_linear_terms if k == 1 else _linear.linear_terms
-            kernel(*given, self.total, self.rests, terms)
+            kernel(*arrays, self.total, self.rests, terms)
             self.sums = self.of_cells(terms)
 
     def of_cells(self, terms: FloatArray) -> FloatArray:
@@ -226,18 +235,11 @@ class Linear:
         return steps, means
 
     def add(
-        self,
-        signal: FloatArray,
-        step: FloatArray,
-        size: FloatArray,
-        given: FloatArray,
-        means: FloatArray,
-        how: Weights,
-        rows: FloatArray,
-        grad: FloatArray,
+        self, step: FloatArray, size: FloatArray, terms: FloatArray, means: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """Do as `ScaledControls.sums`, of what `add_controls` takes."""
-        d, (s, m), count = self.distribution, step.shape, len(how.weights) + 1
+        d, _, signal, _, how, rows, grad = self.given
+        (s, m), count = step.shape, len(how.weights) + 1
         signals, centres = np.empty((s, m, 4), self.mu.dtype), np.empty((3, m))
         given_signals = np.asarray(signal, np.float64), step, size
         _sums.centre_signals(*map(_validate.frozen, given_signals), signals, centres)
@@ -245,7 +247,7 @@ class Linear:
         blocks = (n if k > tile.NARROW else -(-n // tile.FOLD)) if how.learn else 0
         parts = np.zeros((blocks, count, count))
         kept = d.kept_softmax or NO_SOFTMAX[self.mu.dtype]
-        arrays = self.z, signals, centres, given, means, self.mu[None]
+        arrays = self.z, signals, centres, terms, means, self.mu[None]
         of = (d.matrix, d.single_logit, kept)
         flat = rows, parts, grad.reshape(-1)
         frozen = map(_validate.frozen, arrays)

@@ -5,15 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar
 
-from fastgrad._typing import FloatArray, IntArray
-from fastgrad.distributions.discrete import Discrete
+from fastgrad._typing import FloatArray
 from fastgrad.estimators.base import Estimator
 from fastgrad.estimators.listed import Listed
-from fastgrad.estimators.score_functions.gradient_controls import (
-    Linear,
-    ScaledControls,
-    Weights,
-)
+from fastgrad.estimators.score_functions.gradient_controls import Given, Linear, ScaledControls
 
 __all__ = ["RODEO"]
 
@@ -58,19 +53,10 @@ class RODEO(ScaledControls):
         """Return the form for listed outcomes, each a category, where features are not one-hot."""
         return self if distribution.one_hot else Listed(inner=self)
 
-    def sums(
-        self,
-        distribution: Discrete,
-        z: IntArray,
-        signal: FloatArray,
-        gradient: FloatArray,
-        how: Weights,
-        rows: FloatArray,
-        grad: FloatArray,
-    ) -> tuple[FloatArray, FloatArray]:
+    def sums(self, given: Given) -> tuple[FloatArray, FloatArray]:
         """Fill rows with the terms of g = w and abs(w), then with those of h = w and abs(w)."""
-        linear = Linear(distribution, z, gradient, signal.shape, keep_rests=True)
+        linear = Linear(given, keep_rests=True)
         w, (steps, means) = linear.sums, linear.steps()
         sizes = linear.of_cells(means[1])
         sizes -= len(linear.mu) // max(w.shape[1], 1) * abs(w)
-        return linear.add(signal, -w, sizes, steps, means, how, rows, grad)
+        return linear.add(-w, sizes, steps, means)
