@@ -43,7 +43,7 @@ def frozen(x: Frozen) -> Frozen:
     """Return a read-only view of an array: what kernels are compiled for, and results may share."""
     if x.flags.writeable:
         x = x.view()
-        x.setflags(False)  # of write, by its place: by its name it takes twice as long
+        x.setflags(False)  # pyright: ignore  # write, by its place: by its name it takes twice as long
     return x
 
 
