@@ -43,6 +43,28 @@ def first_of(typingctx, mask):
 
 
 @intrinsic
+def bits_of(typingctx, mask):
+    """Return where a mask holds, as the bits of an integer."""
+
+    def codegen(context, builder, signature, values):
+        return builder.zext(builder.bitcast(values[0], ir.IntType(LANES)), ir.IntType(64))
+
+    return types.int64(MASK), codegen
+
+
+@intrinsic
+def first_bit(typingctx, word):
+    """Return the place of the lowest bit of an integer; 64 if there is none."""
+
+    def codegen(context, builder, signature, values):
+        kind = ir.FunctionType(values[0].type, [values[0].type, ir.IntType(1)])
+        count = cgutils.get_or_insert_function(builder.module, kind, "llvm.cttz.i64")
+        return builder.call(count, [values[0], ir.Constant(ir.IntType(1), 0)])
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
 def entry(typingctx, vector, place):
     """Return one entry of a vector."""
 

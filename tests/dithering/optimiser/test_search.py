@@ -1,11 +1,13 @@
 """Direct binary search; its moves are proved in `test_annealing`."""
 
 import numpy as np
+import pytest
 
 from fastgrad.dithering import BlurredError
 from fastgrad.dithering.optimiser import search as module
 from fastgrad.dithering.optimiser.diffusion import diffuse
 from fastgrad.dithering.optimiser.search import Search, table_of
+from fastgrad.kernels.dithering.optimiser import search_lanes
 
 
 def test_without_blur_neighbours_that_may_swap_are_in_the_table():
@@ -69,3 +71,19 @@ def test_whole_rows_of_tiles_are_swept_as_their_even_and_odd_tiles_in_turn(monke
         found.append((moves, search.errors(), search.indices.tolist()))
     assert found[0] == found[1]
     assert found[0][0][0] > 1000
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("colors", [2, 5, search_lanes.FEW])
+def test_pixels_that_are_passed_over_would_not_have_moved(colors, channels):
+    rng, shape = np.random.default_rng(colors), (75, 109)
+    image, palette = rng.random((*shape, channels)), rng.random((colors, channels))
+    weights = np.maximum(rng.random(shape) - 0.1, 0)
+    loss, found = BlurredError(image.astype(np.float32), weights=weights), []
+    # A previous frame, though nothing is paid for it, has every pixel looked at by itself.
+    for previous in (None, np.zeros(shape, np.uint8)):
+        search = Search(loss, diffuse(loss, palette), palette, previous=previous)
+        moves = [search.sweep() for _ in range(6)]
+        found.append((moves, search.errors(), search.indices.tolist()))
+    assert found[0] == found[1]
+    assert found[0][0][0] > 100

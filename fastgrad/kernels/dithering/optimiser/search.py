@@ -9,13 +9,21 @@ Oracle: tests/dithering/optimiser/test_annealing.py, tests/support/reference_dit
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
-from fastgrad.kernels.simd.intrinsics import fma, like
-from fastgrad.kernels.simd.lanes import first_of, least_of
+from fastgrad.kernels.dithering.optimiser.search_lanes import (
+    AHEAD,
+    FEW,
+    MARGIN,
+    fetch_row,
+    may_move,
+    see,
+    see_row,
+)
+from fastgrad.kernels.simd.intrinsics import fma, like, where
+from fastgrad.kernels.simd.lanes import bits_of, first_bit, first_of, least_of
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 from fastgrad.kernels.tiles.memory import empty
 
 NEIGHBOURS = ((0, 1), (1, 0), (1, -1), (1, 1))  # the others have met the pixel before
-MARGIN = 1e-4  # a move must gain this share of its own square, not just rounding errors
 BOTH = 2  # turns
 AROUND = 2  # rows and columns around a pixel that moves in which others look again for a move
 
@@ -139,9 +147,7 @@ def swap_gain(labels, weights, field, palette, table, own, y, c, dy, dx, channel
 
 
 @block
-def descend_tile(
-    labels, awake, weights, kept, blurred, colours, corner, size, goal, changes, swaps
-):
+def descend_tile(labels, awake, weights, kept, blurred, colours, corner, size, scratch, swaps):
     """Make every relabelling and swap inside a tile that lowers the error; return their number.
 
     Pixels swap with the first `swaps` of their `NEIGHBOURS`.
@@ -150,17 +156,45 @@ def descend_tile(
     previous, gaps = kept
     field, table, nu = blurred
     palette, near, channels = colours
+    goal, changes, goals, places, held, shown = scratch
     top, left = corner
     height, width = labels.shape
     bottom, right = min(top + size, height), min(left + size, width)
-    radius = table.shape[0] // 2
+    radius, colors = table.shape[0] // 2, len(near[0])
     own = table[radius, radius] + nu
     inverse = like(1, own) / own
     paid = previous.size > 0
+    ahead = colors <= FEW and not paid
     moves = 0
+    if ahead:
+        see_row(held, shown, labels, weights, palette, top, left, right, bottom, channels)
     for y in range(top, bottom):
-        for c in range(left, right):
-            row, column = np.uint64(y), np.uint64(c)
+        row = np.uint64(y)
+        if ahead:
+            see_row(held, shown, labels, weights, palette, y + 1, left, right, bottom, channels)
+            fetch_row(labels, awake, weights, field, y + AHEAD, left, right, radius, AROUND)
+        c, known, bits = left - 1, -1, 0
+        while c + 1 < right:
+            c += 1
+            first = c - (c - left) % LANES
+            if ahead and first + LANES <= width:
+                # Those of 16 pixels that may move are known until one does; the others fall asleep.
+                group, lane = (np.uint64(y + AROUND), np.uint64(first + AROUND)), c - first
+                waking = load(awake, group)
+                if known != first:
+                    bits, known = bits_of(waking > like(0, awake)) >> lane << lane, first
+                    if bits:
+                        seen = field, table, nu, palette, colors, y, first, left, swaps
+                        bits &= may_move(held, shown, goals, *seen, channels)
+                after = min(first_bit(bits >> lane << lane), LANES)
+                lanes = load(places, 0)
+                passed = (lanes >= like(lane, awake)) & (lanes < like(after, awake))
+                store(awake, group, where(passed, filled(like(0, awake)), waking))
+                if after == LANES:
+                    c = first + LANES - 1
+                    continue
+                c = first + after
+            column = np.uint64(c)
             place = np.uint64(y + AROUND), np.uint64(c + AROUND)
             if awake[place] == 0:
                 continue
@@ -222,7 +256,29 @@ def descend_tile(
                     pair = y, c, best_y - y, best_x - c
                     exchange(labels, weights, field, palette, table, nu, *pair, changes, channels)
                 moves += 1
+                if ahead:
+                    known = -1
+                    see(shown, labels, palette, y, c, left, channels)
+                    see(shown, labels, palette, best_y, best_x, left, channels)
     return moves
+
+
+@inline
+def room(size, channels, real):
+    """Return the scratch memory of `descend_tile`."""
+    count, columns = len(channels), size + 2
+    places = empty(LANES, np.uint8)
+    for lane in range(LANES):
+        places[lane] = lane
+    goal, changes, goals = empty(count, real), empty(3 * count, real), empty(count * LANES, real)
+    return (
+        goal,
+        changes,
+        goals,
+        places,
+        empty((2, columns), real),
+        empty((2 * count, columns), real),
+    )
 
 
 @kernel(cost=lambda labels, blurred: labels.size * blurred[1].size)
@@ -244,8 +300,7 @@ def descend(
     """
     rows, columns = moves.shape
     down, across = (rows - odd + 1) // 2, 1 if turn == BOTH else (columns - turn + 1) // 2
-    goal = empty(colours[0].shape[0], colours[0].dtype)
-    changes = empty(3 * colours[0].shape[0], colours[0].dtype)
+    scratch = room(size, colours[2], weights.dtype)
     for t in chunk_range(across * down, chunk, chunks):
         i, first = 2 * (t // across) + odd, 2 * (t % across) + turn
         for place in range(0, columns + 1) if turn == BOTH else range(first, first + 1):
@@ -254,4 +309,4 @@ def descend(
                 j += 2 * (place % 2) - 1
             if j < columns:
                 work = labels, awake, weights, kept, blurred, colours
-                moves[i, j] = descend_tile(*work, (i * size, j * size), size, goal, changes, swaps)
+                moves[i, j] = descend_tile(*work, (i * size, j * size), size, scratch, swaps)
