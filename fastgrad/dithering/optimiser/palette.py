@@ -171,18 +171,27 @@ class Sample:
         place = np.outer(np.arange(tiles), [0.7548776662, 0.5698402910]) % 1
         room = [height - self.shape[0] + 1, width - self.shape[1] + 1]
         self.corners = (place * room).astype(np.int64)
-        self.loss, self._weights = loss, self.cut(loss.weights[None])[:, 0].astype(np.float64)
+        rows, columns = map(np.arange, self.shape)
+        top, left = self.corners[:, :1], self.corners[:, 1:]
+        self._places = ((top + rows) * width)[:, :, None] + (left + columns)[:, None]
+        self.loss, self._seen = loss, self.cut(loss.weights[None])
+        self._weights = self._seen[:, 0].astype(np.float64)
 
     @cached_property
     def blurred(self) -> FloatArray:
         """The field of the weighted image itself, (tiles, channels, rows, columns)."""
-        planes = self.cut(self.loss.planes) * self.cut(self.loss.weights[None])
+        planes = self.cut(self.loss.planes) * self._seen
         return self.loss.field(planes.reshape(-1, *self.shape)).reshape(planes.shape)
 
     def cut(self, planes: Array) -> Array:
         """Return the tiles, (tiles, n, rows, columns), of planes, (n, height, width)."""
-        rows, columns = self.shape
-        return np.stack([planes[:, y : y + rows, x : x + columns] for y, x in self.corners])
+        if self.shape == planes.shape[1:]:
+            return planes[None]
+        flat = planes.reshape(len(planes), -1)
+        found = np.empty((len(self.corners), len(planes), *self.shape), planes.dtype)
+        for i, plane in enumerate(flat):
+            found[:, i] = plane[self._places]
+        return found
 
     def fit(
         self,
@@ -269,7 +278,7 @@ class Sample:
         The field of where a colour is, summed by labels, is a row of the matrix.
         """
         rows, columns = self.shape
-        weights, entries = self.cut(self.loss.weights[None]), np.arange(colors, dtype=np.uint8)
+        weights, entries = self._seen, np.arange(colors, dtype=np.uint8)
         planes = weights * (labels[:, None] == entries[:, None, None])
         fields = self.loss.field(planes.reshape(-1, rows, columns)).reshape(planes.shape)
         fields = np.concatenate([fields, blurred], axis=1).swapaxes(0, 1)

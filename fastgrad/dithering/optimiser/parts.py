@@ -47,24 +47,26 @@ def tiled(loss: BlurredError, pixels: int) -> BlurredError:
     down = max(1, pixels // (across * columns * rows))
     tiles, room = down * across, np.array([height - rows, width - columns])
     place = np.outer(np.arange(tiles), [0.7548776662, 0.5698402910]) % 1
-    cut = _tiles((place * (room + 1)).astype(np.int64), rows, columns)
+    cut = (place * (room + 1)).astype(np.int64)
     counted = np.flatnonzero(loss.weights)
-    if counted.size and not all(loss.weights[place].any() for place in cut):
+    if 0 < counted.size < height * width and not _each_counts(loss.weights, cut, rows, columns):
         chosen = counted[np.arange(tiles) * counted.size // tiles]
         middle = np.stack(np.unravel_index(chosen, loss.shape), axis=1)
-        cut = _tiles(np.clip(middle - [rows // 2, columns // 2], 0, room), rows, columns)
+        cut = np.clip(middle - [rows // 2, columns // 2], 0, room)
 
-    def put_together(planes):
-        tiles = np.stack([planes[place] for place in cut]).reshape(down, across, -1, rows, columns)
-        return tiles.transpose(2, 0, 3, 1, 4).reshape(-1, down * rows, across * columns)
+    below, beside = (np.arange(n) for n in (rows, columns))
+    tops, lefts = cut.reshape(down, across, 2).transpose(2, 0, 1)
+    lines = tops[:, None, :, None] + below[:, None, None]  # of each row and tile across
+    places = lines * width + lefts[:, None, :, None] + beside
+    places = places.reshape(down * rows, across * columns)
 
     part = copy.copy(loss)
     part.__dict__.pop("pixels", None)  # which is counted once
-    part.planes = np.ascontiguousarray(put_together(loss.planes))
-    part.weights = np.ascontiguousarray(put_together(loss.weights)[0])
+    part.planes = np.stack([plane.reshape(-1)[places] for plane in loss.planes])
+    part.weights = loss.weights.reshape(-1)[places]
     return part
 
 
-def _tiles(corners, rows, columns):
-    """Return the tiles with these corners as indices of an array of pictures."""
-    return [(..., slice(y, y + rows), slice(x, x + columns)) for y, x in corners]
+def _each_counts(weights, corners, rows, columns):
+    """Return whether each of the tiles with these corners has a pixel of positive weight."""
+    return all(weights[y : y + rows, x : x + columns].any() for y, x in corners)
