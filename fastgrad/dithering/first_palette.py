@@ -6,17 +6,20 @@ from collections.abc import Iterator
 
 from fastgrad._typing import FloatArray
 from fastgrad.dithering.optimiser.problem import Problem
-from fastgrad.dithering.optimiser.start import PIXELS, Trials
+from fastgrad.dithering.optimiser.start import PIXELS, Trials, clustered
 from fastgrad.dithering.pace import PLANS, Pace
 from fastgrad.random import Key
 
 __all__ = ["palettes"]
 
 
-def palettes(problem: Problem, pace: Pace, *, rng: Key) -> Iterator[tuple[FloatArray, Pace]]:
+def palettes(
+    problem: Problem, pace: Pace, overview: Problem | None = None, *, rng: Key
+) -> Iterator[tuple[FloatArray, Pace]]:
     """Yield a palette for a quick picture, then the best one of all trials.
 
-    With a time budget, a trial of the fastest speed tells how much work there is time for.
+    Of a drawn picture that is the same one: there is nothing to try. With a time budget, a trial of
+    the fastest speed tells how much work there is time for.
 
     Parameters
     ----------
@@ -24,6 +27,8 @@ def palettes(problem: Problem, pace: Pace, *, rng: Key) -> Iterator[tuple[FloatA
         The picture and its viewing conditions.
     pace : Pace
         How long to work.
+    overview : Problem, optional
+        The same problem for a picture whose small copy is to be taken; by default its own.
     rng : Key
         Source of randomness.
 
@@ -34,6 +39,12 @@ def palettes(problem: Problem, pace: Pace, *, rng: Key) -> Iterator[tuple[FloatA
     pace : Pace
         How long to work from then on.
     """
+    if problem.drawn:
+        palette = clustered(problem, rng=rng)
+        yield palette, pace
+        yield palette, pace
+        return
+    problem = overview or problem
     deadline = pace.deadline("palette")
     pixels = problem.image.shape[0] * problem.image.shape[1]
     size, small = (problem.colors, pixels), PIXELS

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fastgrad import _validate, random
+from fastgrad import random
 from fastgrad._typing import ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.criterion import Criterion
 from fastgrad.dithering.first_palette import palettes
@@ -23,6 +23,7 @@ from fastgrad.dithering.optimiser.printed import PrintedError, diffused, searchi
 from fastgrad.dithering.optimiser.problem import Problem
 from fastgrad.dithering.optimiser.search import Search
 from fastgrad.dithering.optimiser.spare import successors
+from fastgrad.dithering.optimiser.weights import check_flicker
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.result import Dithering, Progress, Stage, metrics
 from fastgrad.random import RNG
@@ -34,16 +35,6 @@ SETTLINGS = 8  # times that entries of the palette change places, at most
 STEERED = 16  # sweeps of a steered search, at most
 SEEN = 1 << 15  # pixels that tell how the colours depend on each other,
 TILE = 16  # in tiles of so many rows and columns
-
-
-def _reward(flicker: ArrayLike, shape: tuple[int, ...]) -> float | FloatArray:
-    """Return the checked reward for keeping colours: a number, or one for each pixel."""
-    if not np.ndim(flicker):
-        return _validate.number(flicker, "flicker", 0, 1e9)
-    rewards = _validate.like(flicker, shape, np.dtype(np.float64), "flicker")
-    if (outside := ~((rewards >= 0) & (rewards <= 1e9))).any():
-        raise ValueError(f"flicker must be from 0 to 1e+09, got {rewards[outside][0]}")
-    return rewards
 
 
 class Run:
@@ -90,7 +81,7 @@ class Run:
         callback: Callable[[Progress], object] | None = None,
     ) -> None:
         self.problem, self.pace, self.callback = problem, pace, callback
-        self._flicker = np.asarray(_reward(flicker, problem.image.shape[:2]))
+        self._flicker = np.asarray(check_flicker(flicker, problem.image.shape[:2]))
         if problem.previous is not None:
             self._flicker = np.where(problem.missed(), 0, self._flicker)
         self._key = random.as_key(rng)
@@ -104,7 +95,8 @@ class Run:
         self._whole = True  # the palette is learned on all pixels
         self._annealed = 0.0, 1, 0.0  # when annealing began, its steps, and when it ended
         plan = pace.plan
-        self._steps, self._sweeps = plan.steps_for(problem.colors), plan.sweeps
+        self._steps = 0 if problem.drawn else plan.steps_for(problem.colors)
+        self._sweeps = plan.sweeps
         self._reports, self._planned = 0, 1 + self._steps + plan.rounds + plan.whole + plan.sweeps
 
     def all(self, pattern: PatternName | None = None) -> None:
@@ -131,7 +123,7 @@ class Run:
             self._begin_with(problem.from_srgb(problem.fixed))
             self._report_first()
         else:
-            found = palettes(overview or problem, self.pace, rng=self._key.fold_in(0))
+            found = palettes(problem, self.pace, overview, rng=self._key.fold_in(0))
             self._begin_with(next(found)[0])
             self._report_first()
             palette, self.pace = next(found)
@@ -141,7 +133,8 @@ class Run:
     def anneal(self) -> None:
         """Anneal a distribution for each pixel, and learn the palette on the way.
 
-        Of a large picture only a part is annealed, and searched: that is enough for a palette.
+        Of a large picture only a part is annealed, and searched: that is enough for a palette. The
+        edges of a drawn one are not annealed: their colours look as they are, and hardly mix.
         """
         if self.problem.fixed is not None:
             return
@@ -150,6 +143,16 @@ class Run:
         part = tiled(self.loss, size)
         fit = Fit(Sample(part, 2 * size), self.problem.space, len(self.problem.locked))
         self._fit = fit._replace(sample=Sample(part, SEEN, TILE))
+        if not self.problem.drawn:
+            self._cool(part, fit)
+        if part is not self.loss:
+            search = Search(part, diffuse(part, self.colors), self.colors)
+            self._learn(search, self._fit, plan.rounds)
+            self._whole = False
+            self._fit = self._fit._replace(sample=Sample(self.loss, SEEN, TILE))
+
+    def _cool(self, part, fit):
+        """Anneal a part of the picture."""
         state = Annealing(part, self.colors, rng=self._key.fold_in(1 + 2 * len(self.history)))
         steps, began = self._steps, time.perf_counter()
         for value, now in anneal(state, schedule(steps, self.pace.deadline("annealing")), fit=fit):
@@ -157,12 +160,6 @@ class Run:
             self.colors = state.palette
             self._report("annealing", value, self._snapshot)
         self._annealed = began, steps, time.perf_counter()
-        if part is not self.loss:
-            search = Search(part, diffuse(part, self.colors), self.colors)
-            del state
-            self._learn(search, self._fit, plan.rounds)
-            self._whole = False
-            self._fit = self._fit._replace(sample=Sample(self.loss, SEEN, TILE))
 
     def search(self, begin: ByteArray | None = None) -> None:
         """Diffuse errors, search and fit the palette in turns, and search in the rounded palette.

@@ -312,10 +312,10 @@ def test_viewing_conditions_are_one_value():
     """Its fields are the options of `dither` that concern the eye, with the same defaults."""
     options = inspect.signature(dither).parameters
     for field in dataclasses.fields(Viewing):
-        own = field.name in ("sigma", "space")  # of presets
+        own = field.name == "sigma"  # of presets
         expected = None if own else field.default
         assert options[field.name].default == expected
-    assert Viewing().settled(16, learned=False) == Viewing(nu=0.05, local_weights=True)
+    assert Viewing().settled(16, learned=False) == Viewing("opponent", nu=0.05, local_weights=True)
     assert Viewing("srgb").settled(4).nu == 0.0275
     given = Viewing("oklab", 2.0, 40.0, 0.5, True)
     assert given.settled(2) == given

@@ -13,11 +13,14 @@ from fastgrad.dithering.eye.blur import autocorrelation, gaussian, of_the_eye
 from fastgrad.dithering.eye.colour import SPACES, SpaceName
 from fastgrad.dithering.eye.lightness import sensitivity
 
-__all__ = ["Blur", "Viewing"]
+__all__ = ["OF_LIGHT", "Blur", "Viewing"]
 
-NU = 0.05  # for 16 colours or more; with fewer, grain is all there is to make tones of
+MANY = 16  # colours: with fewer, grain is all there is to make tones of
+NU = 0.05  # for as many or more
 LEARNED = 0.055  # where all of a palette is learned: in the end tones are made up for
-DRAWN = 0.3  # beside flat fields that are as they were: grain at their edges looks rough
+DRAWN = 0.8  # beside flat fields that are as they were: grain at their edges looks rough
+OF_LIGHT: SpaceName = "opponent"  # the space by default,
+OF_EDGES: SpaceName = "oklab"  # and there: without grain errors count as pixels look
 LIGHT = ("linear", "opponent", "yycxcz")  # spaces whose numbers are light, not its lightness
 MOST_SIGMA, MOST_PPD, MOST_NU = 8, 200, 1e9
 
@@ -37,7 +40,8 @@ class Viewing:
     Parameters
     ----------
     space : {"opponent", "linear", "srgb", "oklab", "yycxcz"}, optional
-        Colour space in which errors are measured and blurred.
+        Colour space in which errors are measured and blurred; by default "opponent", or "oklab" for
+        the rest of a drawn picture whose flat fields have their own colours.
     sigma : float, optional
         Standard deviation of the Gaussian blur in pixels, 0 to 8.
     ppd : float, optional
@@ -45,8 +49,8 @@ class Viewing:
         instead of a Gaussian.
     nu : float, optional
         Weight of the squared error without blur, 0 to 1e9; by default 0.05, 0.055 where all of a
-        palette is learned, or 0.3 for the rest of a drawn picture whose flat fields have their
-        own colours; and less for fewer colours than 16, or 64 in a drawn one.
+        palette is learned, or 0.8 for the rest of such a drawn picture; and less for fewer colours
+        than 16.
     local_weights : bool, optional
         Whether errors are multiplied by the eye's local sensitivity to light; by default in the
         spaces of light, "linear", "opponent" and "yycxcz".
@@ -60,11 +64,11 @@ class Viewing:
     --------
     >>> Viewing(space="oklab").settled(4)
     Viewing(space='oklab', sigma=1.0, ppd=None, nu=0.0275, local_weights=False)
-    >>> Viewing().settled(16, drawn=True).nu, Viewing().settled(64, drawn=True).nu
-    (0.15, 0.3)
+    >>> Viewing().settled(16).space, Viewing().settled(16, drawn=True).space
+    ('opponent', 'oklab')
     """
 
-    space: SpaceName = "opponent"
+    space: SpaceName | None = None
     sigma: float = 1.0
     ppd: float | None = None
     nu: float | None = None
@@ -72,7 +76,7 @@ class Viewing:
 
     def __post_init__(self) -> None:
         """Refuse what is out of range."""
-        _validate.choice(self.space, "space", tuple(SPACES))
+        _validate.choice(self.space, "space", (None, *SPACES))
         _validate.number(self.sigma, "sigma", 0, MOST_SIGMA)
         if self.ppd is not None:
             _validate.number(self.ppd, "ppd", 1, MOST_PPD)
@@ -81,7 +85,7 @@ class Viewing:
         _validate.choice(self.local_weights, "local_weights", (None, True, False))
 
     def settled(self, colors: int, *, learned: bool = True, drawn: bool = False) -> Viewing:
-        """Return the same conditions with ``nu`` and ``local_weights`` set to their defaults.
+        """Return the same conditions with space, nu and local weights set to their defaults.
 
         Parameters
         ----------
@@ -95,13 +99,16 @@ class Viewing:
         Returns
         -------
         Viewing
-            Conditions in which neither option is None.
+            Conditions in which none of these is None.
         """
-        local = self.space in LIGHT if self.local_weights is None else self.local_weights
-        if self.nu is not None:
-            return replace(self, local_weights=local)
-        full, many = (DRAWN, 64) if drawn else (LEARNED if learned else NU, 16)
-        return replace(self, nu=full * min(1.0, (colors / many) ** 0.5), local_weights=local)
+        space = self.space or (OF_EDGES if drawn else OF_LIGHT)
+        local, nu = self.local_weights, self.nu
+        if local is None:
+            local = space in LIGHT
+        if nu is None:
+            full = DRAWN if drawn else LEARNED if learned else NU
+            nu = full * min(1.0, (colors / MANY) ** 0.5)
+        return replace(self, space=space, nu=nu, local_weights=local)
 
     @property
     def blur(self) -> Blur:

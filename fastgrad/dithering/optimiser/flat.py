@@ -22,7 +22,7 @@ from fastgrad.dithering.optimiser.drawn import (
     lines_of,
     rgb_of,
 )
-from fastgrad.dithering.optimiser.selection import selected
+from fastgrad.dithering.optimiser.selection import needed, selected
 
 __all__ = [
     "FREE",
@@ -38,6 +38,7 @@ __all__ = [
 
 DRAWN = 0.25  # share of pixels amid their own colour from which on a picture is a drawn one
 CORE = 4  # least number of such pixels in a colour's fields
+FEW = 32  # entries up to which flat colours compete for them with all others
 ROOM = 8  # one entry in so many is left for what is not flat
 ROUNDING = 1e-6  # of colours, at most
 NEAR = 1  # in each channel: a difference of 1/255 that nobody sees
@@ -122,7 +123,8 @@ def fields(
     Pins or None
         None for a photograph: where fewer than a quarter of the pixels have eight neighbours of
         the same colour. Long lines of one colour are flat too where there is room, and three
-        quarters of what is left are for inks of text on flat ground. Of more flat colours than
+        quarters of what is left are for inks of text on flat ground. Of few entries, all of these
+        have one only where the rest of the picture does not need it more. Of more flat colours than
         room, those are taken that cover much, not just a step of a ramp, and cannot be mixed of the
         others.
 
@@ -145,17 +147,17 @@ def fields(
     amid = codes[flat]
     if amid.size < DRAWN * counted or not counted:
         return None
-    chosen = kept
-    room = colors - len(kept)
-    if not fixed and room > 1:
-        chosen = _chosen(codes, amid, kept, room - max(1, room // ROOM))
+    chosen, left_out = kept, amid[:0]
+    if not fixed and colors - len(kept) > 1:
+        chosen, left_out = _chosen(codes, amid, kept, colors)
         chosen = np.concatenate([kept, chosen])
     if not len(chosen):
         return None
     labels = near(image, chosen, 0 if fixed else NEAR)
     if seen is not None:
         labels[~seen] = FREE
-    return Pins(chosen, labels, fixed, float(np.mean(labels[flat] != FREE)) >= COVERED)
+    served = (labels[flat] != FREE) | np.isin(amid, left_out)  # which learned entries will serve
+    return Pins(chosen, labels, fixed, float(served.mean()) >= COVERED)
 
 
 def near(image: ByteArray, palette: ByteArray, most: int = NEAR) -> npt.NDArray[np.int16]:
@@ -274,18 +276,36 @@ def joined(pins: Pins | None, labels: npt.NDArray[np.int16], palette: ByteArray)
     return Pins(palette, np.where(labels == FREE, rest, labels).astype(np.int16), True)
 
 
-def _chosen(codes: Array, amid: Array, kept: ByteArray, room: int) -> ByteArray:
-    """Return the flat colours of a picture that are to be pinned, beside those that are kept."""
+def _chosen(codes: Array, amid: Array, kept: ByteArray, colors: int) -> tuple[ByteArray, Array]:
+    """Return the flat colours of a picture that are to be pinned, beside those that are kept.
+
+    Then the codes of others, for which there is room, but which are not needed.
+    """
+    room = colors - len(kept)
+    room -= max(1, room // ROOM)
     flat, sizes = np.unique(amid[~np.isin(amid, codes_of(kept))], return_counts=True)
     flat, sizes = flat[sizes >= CORE], sizes[sizes >= CORE]
     if len(flat) > room:
         large = sizes >= amid.size / (4 * room)
-        return selected(rgb_of(flat[large]), sizes[large], kept, room)
+        return selected(rgb_of(flat[large]), sizes[large], kept, room), flat[:0]
     lines = np.unique(np.concatenate([lines_of(codes), lines_of(codes.T)]))
     lines = lines[~np.isin(lines, flat) & ~np.isin(lines, codes_of(kept)) & (lines != FREE)]
-    drawn = np.concatenate([flat[np.argsort(-sizes, kind="stable")], lines])
-    left = room - len(drawn)
-    if left < 0:
-        return rgb_of(drawn[: len(flat)])
-    inks = inks_of(codes, np.isin(codes, np.concatenate([drawn, codes_of(kept)])))
-    return rgb_of(np.concatenate([drawn, inks[: 3 * left // 4]]))
+    flat = flat[np.argsort(-sizes, kind="stable")]
+    drawn = np.concatenate([flat, lines])
+    fits = len(drawn) <= room
+    ground = np.isin(codes, np.concatenate([drawn, codes_of(kept)]))
+    drawn = drawn if fits else flat
+    inks = inks_of(codes, ground) if fits else flat[:0]
+    if colors <= FEW:
+        won = _needed(codes, np.concatenate([drawn, inks]), kept, colors)
+        drawn, inks = drawn[won[: len(drawn)]], inks[won[len(drawn) :]]
+    chosen = np.concatenate([drawn, inks[: 3 * (room - len(drawn)) // 4]])
+    return rgb_of(chosen), flat[~np.isin(flat, chosen)]
+
+
+def _needed(codes: Array, wanted: Array, kept: ByteArray, colors: int) -> Array:
+    """Return which of some colours need an entry more than the rest of a picture does."""
+    own, counts = np.isin(codes, wanted), np.empty(len(wanted), np.int64)
+    counts[np.argsort(wanted)] = np.unique(codes[own], return_counts=True)[1]
+    rest = rgb_of(codes[~own & (codes != FREE)])
+    return needed(rgb_of(wanted), counts, rest, kept, colors)

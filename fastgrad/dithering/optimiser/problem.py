@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fastgrad import _validate
 from fastgrad._typing import Array, ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.eye import colour
-from fastgrad.dithering.eye.viewing import LIGHT, Viewing
+from fastgrad.dithering.eye.viewing import LIGHT, OF_LIGHT, Viewing
 from fastgrad.dithering.optimiser import dense, flat
 from fastgrad.dithering.optimiser.dot_gain import DotGain
 from fastgrad.dithering.optimiser.loss import BlurredError
@@ -65,6 +65,8 @@ class Problem:
         Whether mixtures of the palette's colours have the colours of the picture.
     pins : flat.Pins or None
         The pixels whose index is settled before the work begins.
+    drawn : bool
+        Whether these are nearly all that is flat of a picture whose other colours are learned.
     weights : array of float32, shape (height, width), or None
         The weights of the pixels.
     previous : array of uint8, shape (height, width), or None
@@ -87,6 +89,7 @@ class Problem:
     previous: ByteArray | None
     fitted: bool
     pins: flat.Pins | None
+    drawn: bool
 
     def __init__(
         self,
@@ -105,9 +108,6 @@ class Problem:
         self.image = pixels = _picture(image)
         size = pixels.shape[:2]
         fixed, kept, self.colors = _palette(colors, palette, lock_colors)
-        if dot_gain is not None and viewing.space not in LIGHT:
-            known = " or ".join(map(repr, LIGHT))
-            raise ValueError(f"space must be {known} with dot_gain, got {viewing.space!r}")
         self._gain, self.fitted = dot_gain, fitted
         self.weights = None if weights is None else check_weights(weights, size).astype(np.float32)
         self.previous = None if previous is None else _indices(previous, size, self.colors)
@@ -115,12 +115,6 @@ class Problem:
         pixels = pixels if pixels.ndim == 3 else pixels[..., None]
         given = kept if fixed is None else fixed
         grey = colour.is_grey(given) and colour.is_grey(pixels)
-        self.space = colour.space_of(viewing.space, grey=grey)
-        if grey and not self.space.mixed:
-            pixels = pixels[..., :1]
-        elif pixels.shape[2] == 1:
-            pixels = np.repeat(pixels, 3, axis=2)
-        self.linear = colour.to_linear(pixels)
         self.pins, self._settled = None, False
         if pixels.dtype == np.uint8:
             rgb = np.broadcast_to(pixels, (*size, 3))
@@ -135,9 +129,18 @@ class Problem:
         elif self.pins is not None:
             kept = self.pins.palette
         pins = self.pins if fixed is None else None
-        how = {"learned": fixed is None and pins is None}
-        how |= {"drawn": pins is not None and pins.covering}
+        self.drawn = pins is not None and pins.covering
+        how = {"learned": fixed is None and pins is None, "drawn": self.drawn}
         self.viewing = viewing.settled(self.colors, **how)
+        if dot_gain is not None and self.viewing.space not in LIGHT:
+            known = " or ".join(map(repr, LIGHT))
+            raise ValueError(f"space must be {known} with dot_gain, got {viewing.space!r}")
+        self.space = colour.space_of(self.viewing.space or OF_LIGHT, grey=grey)
+        if grey and not self.space.mixed:
+            pixels = pixels[..., :1]
+        elif pixels.shape[2] == 1:
+            pixels = np.repeat(pixels, 3, axis=2)
+        self.linear = colour.to_linear(pixels)
         self.fixed = fixed
         self._channels = slice(0, pixels.shape[2])
         self._kept = kept

@@ -8,9 +8,10 @@ from fastgrad._typing import Array, ByteArray, FloatArray
 from fastgrad.dithering.eye.colour import encode, to_linear
 from fastgrad.dithering.eye.gamut import Gamut
 
-__all__ = ["nearest", "selected"]
+__all__ = ["nearest", "needed", "selected"]
 
 FRONT = 16  # colours that are compared with mixtures at once
+LEVELS = 4  # bits of a channel by which colours are taken together that have no claim of their own
 ALIKE = 0.2  # weight of the distance to the nearest entry, where that to their mixtures has 1
 
 
@@ -43,6 +44,67 @@ def nearest(rgb: ByteArray, palette: ByteArray) -> tuple[Array, FloatArray]:
         index[part] = distance.argmin(axis=1)
         squares[part] = distance.min(axis=1)
     return index, squares
+
+
+def needed(rgb: ByteArray, sizes: Array, others: ByteArray, kept: ByteArray, most: int) -> Array:
+    """Return which colours have more need of an entry than the rest of their picture.
+
+    One after the other that colour gets an entry whose pixels have the largest sum of squared
+    errors without it. The rest competes in boxes, for it may have as many colours as pixels.
+
+    Parameters
+    ----------
+    rgb : array of uint8, shape (N, 3)
+        Different colours.
+    sizes : array of int, shape (N,)
+        The pixels of each.
+    others : array of uint8, shape (M, 3)
+        The colours of all other pixels.
+    kept : array of uint8, shape (L, 3)
+        Colours that there are already.
+    most : int
+        The number of entries.
+
+    Returns
+    -------
+    array of bool, shape (N,)
+        True for those that get one.
+
+    Examples
+    --------
+    >>> greys = np.uint8([250, 252, 20]).repeat(3).reshape(3, 3)
+    >>> text, sizes = np.uint8([[90, 90, 90]] * 40), np.array([400, 60, 90])
+    >>> needed(greys, sizes, text, greys[:0], 3).tolist()
+    [True, False, True]
+    >>> needed(greys, sizes, text, greys[:0], 4).tolist()
+    [True, True, True]
+    """
+    means, counts = _boxes(others)
+    colours, pixels = np.concatenate([rgb, means]), np.concatenate([sizes, counts])
+    apart = np.square(colours - pixels @ colours / max(1, pixels.sum())).sum(axis=1)
+    taken = np.zeros(len(colours), bool)
+    for i in range(most if taken.size else 0):
+        if i < len(kept):
+            colour = kept[i].astype(np.float64)
+        else:
+            best = int((pixels * apart).argmax())
+            if pixels[best] * apart[best] <= 0:
+                break
+            taken[best], colour = True, colours[best]
+        distance = np.square(colours - colour).sum(axis=1)
+        apart = distance if i == 0 else np.minimum(apart, distance)
+    return taken[: len(rgb)]
+
+
+def _boxes(rgb: ByteArray) -> tuple[FloatArray, Array]:
+    """Return the means of the colours in each box of all colours, and how many there are."""
+    places = np.zeros(len(rgb), np.int64)
+    for channel in rgb.T:
+        places = (places << LEVELS) | (channel >> (8 - LEVELS))
+    counts = np.bincount(places)
+    there = np.flatnonzero(counts)
+    sums = [np.bincount(places, channel)[there] for channel in rgb.T]
+    return np.stack(sums, axis=-1) / counts[there, None], counts[there]
 
 
 def selected(rgb: ByteArray, sizes: Array, kept: ByteArray, most: int) -> ByteArray:

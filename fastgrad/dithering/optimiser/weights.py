@@ -7,7 +7,7 @@ import numpy as np
 from fastgrad import _validate
 from fastgrad._typing import ArrayLike, FloatArray
 
-__all__ = ["check_weights"]
+__all__ = ["check_flicker", "check_weights"]
 
 MOST = 1e6  # of a weight
 LEAST = 1e-3  # share of the largest weight that pixels which count have: float32 bears its square
@@ -44,3 +44,19 @@ def check_weights(weights: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
         raise ValueError(f"weights must be at least {1 / MOST:g} somewhere, or all 0, got {most}")
     least = dtype.type(LEAST) * most
     return given if low >= least else np.where(given > 0, np.maximum(given, least), dtype.type(0))
+
+
+def check_flicker(flicker: ArrayLike, shape: tuple[int, ...]) -> float | FloatArray:
+    """Check rewards for keeping the previous frame's colours: a number, or one for each pixel.
+
+    Examples
+    --------
+    >>> check_flicker(0.1, (2, 3))
+    0.1
+    """
+    if not np.ndim(flicker):
+        return _validate.number(flicker, "flicker", 0, 1e9)
+    rewards = _validate.like(flicker, shape, np.dtype(np.float64), "flicker")
+    if (outside := ~((rewards >= 0) & (rewards <= 1e9))).any():
+        raise ValueError(f"flicker must be from 0 to 1e+09, got {rewards[outside][0]}")
+    return rewards
