@@ -17,6 +17,8 @@ from fastgrad.dithering.optimiser.spare import refilled, spare
 
 __all__ = ["covering", "near_greys"]
 
+LUMA = np.array([0.299, 0.587, 0.114])  # of the channels: the eye sees steps of that sooner
+BARELY, HARDLY = 1.5, 2  # what nobody sees: a step of luma, rounded, and two of a channel
 SEEDS = 3  # of the clusterings for a smooth picture
 
 
@@ -73,7 +75,8 @@ def covering(
     Returns
     -------
     Pins or None
-        None where some pixels are further than 1/255 from all colours that clustering finds.
+        None where more than a hundredth of the pixels are seen to be off in the colours that
+        clustering finds: by 2/255 of luma, or 3/255 of a channel; or one is by 5/255.
 
     Examples
     --------
@@ -107,8 +110,10 @@ def covering(
             best, least = (palette, places), mean
     assert best is not None
     palette, places = best
-    off = np.abs(palette[places].astype(int) - rgb).max(axis=1)
-    if counts[off <= NEAR].sum() < COVERED * codes.size or off.max() > 2 * NEAR:
+    off = palette[places].astype(int) - rgb
+    most = abs(off).max(axis=1)
+    unseen = (abs(off @ LUMA) < BARELY) & (most <= HARDLY)
+    if counts[unseen].sum() < COVERED * codes.size or most.max() > 2 * HARDLY:
         return None
     table = np.zeros(1 << 24, np.int16)
     table[found] = places

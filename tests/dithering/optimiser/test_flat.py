@@ -325,3 +325,17 @@ def test_a_drawing_is_smaller_by_default_and_truer():
     sizes = [len(png.encode([x.indices], x.palette)) for x in (now, before)]
     assert scores[0] > scores[1] - 0.5
     assert sizes[0] < 0.98 * sizes[1]
+
+
+def test_a_steep_sky_has_no_grain():
+    from fastgrad.dithering.pictures import png
+
+    y, x = np.linspace(0, 1, 300)[:, None], np.linspace(0, 1, 400)[None]
+    planes = [40 + 160 * y + 0 * x, 90 + 120 * y + 10 * x, 200 + 40 * y + 0 * x]
+    image = np.rint(np.stack(planes, -1)).astype(np.uint8)
+    result = dither(image, colors=256)
+    off = result.image.astype(int) - image
+    assert 10 * np.log10(255**2 / np.square(off).mean()) > 49.7  # pngquant 2.17
+    assert np.abs(off).max() <= 4
+    assert np.abs(off @ [0.299, 0.587, 0.114]).max() < 2.5
+    assert len(png.encode([result.indices], result.palette)) < 4000  # pngquant 2.17: 12243
