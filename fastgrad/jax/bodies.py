@@ -67,6 +67,19 @@ def body(name: str, operands: int, results: int) -> Any:
 # -- what bodies share -------------------------------------------------------------------------
 
 
+@compiled
+def largest(numbers):
+    """Return the largest of some natural numbers, or 0: of flags, whether one is set.
+
+    Numba takes a second, in every process, to compile its own `max` and `any` of arrays.
+    """
+    found = np.int64(0)
+    for number in numbers:
+        if number > found:
+            found = np.int64(number)
+    return found
+
+
 @functools.cache
 def checking() -> Any:
     """Return the function that checks logits."""
@@ -82,7 +95,7 @@ def checking() -> Any:
             found = zeros((flat.size - 1) // _check.BLOCK + 1, np.uint8)
             if scan(flat.size, (flat, found)):
                 return MEMORY
-            worst = np.int64(found.max())
+            worst = largest(found)
         if worst == _check.BAD:
             return BAD
         if worst == _check.MASKED and _check.first_empty(rows) >= 0:
@@ -144,7 +157,7 @@ def _sample(real):
             bad = zeros(MAX_CHUNKS, np.bool_)
             if draw(rows.size + z.size, (rows, noise, z, bad)):
                 return MEMORY
-            if bad.any():
+            if largest(bad):
                 return check(rows)
         return 0
 

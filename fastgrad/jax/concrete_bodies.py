@@ -12,6 +12,7 @@ from fastgrad.jax.bodies import (
     body,
     checking,
     fits,
+    largest,
     place,
     rows_of,
 )
@@ -116,7 +117,7 @@ def _relax(real):
                 failed = draw(rows.size * samples, operands)
             if failed:
                 return MEMORY
-            if bad.any():
+            if largest(bad):
                 return check(rows)
         return 0
 

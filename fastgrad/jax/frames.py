@@ -98,6 +98,28 @@ def caller(kernel: Kernel) -> Any:
     return instruction(run)
 
 
+def attempt(function: Any, failed: int) -> Any:
+    """Return a compiled function that does as this one, which returns a word, or gives `failed`.
+
+    An exception goes no further, as by `try`, which takes Numba longer to compile than all else.
+    """
+
+    def run(typingctx, ins, outs, options):
+        found = types.Dispatcher(function).get_call_type(typingctx, (ins, outs, options), {})
+
+        def codegen(context, builder, signature, values):
+            made = function.overloads[found.args]
+            context.active_code_library.add_linking_library(made.library)
+            status, word = context.call_internal_no_propagate(builder, made.fndesc, found, values)
+            word = context.cast(builder, word, found.return_type, types.int64)
+            return builder.select(status.is_error, WORD(failed), word)
+
+        return types.int64(*found.args), codegen
+
+    run.__qualname__ = function.py_func.__qualname__  # what calls it is named after it
+    return instruction(run)
+
+
 def address(module: str, name: str, kinds: Any = None) -> Any:
     """Return a compiled function of nothing: the address of what `linked` finds."""
 

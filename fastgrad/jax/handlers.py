@@ -18,14 +18,15 @@ from fastgrad.jax import concrete_bodies as concrete_bodies
 from fastgrad.jax import frames
 from fastgrad.jax import row_bodies as row_bodies
 from fastgrad.jax.bodies import COUPLED, DESCENDING, ENTROPIC, LOG, MEMORY, MESSAGES, NOISY, TABLE
-from fastgrad.jax.frames import dtype_of, fail, texts, words
+from fastgrad.jax.frames import attempt, compiled, dtype_of, fail, texts, words
 from fastgrad.kernels.compiler import jit
 from fastgrad.kernels.distributions.categorical_long import SEGMENT
 from fastgrad.sparse.entmax import curve
 
 __all__ = ["native", "packed", "target"]
 
-INVALID_ARGUMENT, RESOURCE_EXHAUSTED, INTERNAL = 3, 8, 13  # as XLA numbers its errors
+STATUS_OF_INPUT, STATUS_OF_MEMORY, STATUS_OF_FRAME = 3, 8, 13  # as XLA numbers its errors
+INTERNAL, ASKED = len(MESSAGES), -1
 
 _lock = threading.Lock()
 
@@ -55,41 +56,67 @@ def packed(options: dict[str, Any]) -> Any:
     return np.array([flags, *numbers, np.float64(real).view(np.int64)], np.int64)
 
 
+_text = texts(MESSAGES)
+
+
+@compiled
+def _opened(frame, expected):
+    """Return what is wrong with a frame, and its operands, results and options.
+
+    Wrong is INTERNAL, or ASKED where XLA only asks for the version of the interface. What is
+    expected comes as an array: Numba compiles anew for each number that it knows.
+    """
+    operands, results, dtype, version = expected[0], expected[1], expected[2], expected[3]
+    f, none = words(frame, 22), words(frame, 0)
+    extension, wrong = f[1], 0
+    while extension != 0:
+        e = words(extension, 4)
+        if e[1] & 0xFFFFFFFF == 1:
+            words(e[3], 4)[3] = version
+            wrong = ASKED
+        extension = e[2]
+    if wrong == 0 and (f[7] != operands or f[12] != results or f[17] != 1):
+        wrong = INTERNAL
+    if wrong != 0:
+        return wrong, none, none, none
+    ins, outs = words(f[9], operands), words(f[14], results)
+    if dtype_of(ins[0]) != dtype:
+        wrong = INTERNAL
+    attribute = words(words(f[20], 1)[0], 3)
+    return wrong, ins, outs, words(attribute[2], attribute[1])
+
+
+@compiled
+def _answered(frame, wrong):
+    """Return what XLA is told: an error, or 0."""
+    if wrong == 0 or wrong == ASKED:
+        return 0
+    code = STATUS_OF_INPUT
+    if wrong == MEMORY:
+        code = STATUS_OF_MEMORY
+    elif wrong == INTERNAL:
+        code = STATUS_OF_FRAME
+    return fail(frame, _text(wrong), code)
+
+
 def _handler(name: str, dtype: str) -> Any:
     """Compile a handler, or load it from the cache of kernels.
 
     Return its address, and what must be kept for ever, as XLA keeps the address.
     """
     operands, results, make = TABLE[name]
-    body, expected, version = make(np.dtype(dtype).type), frames.DTYPES[dtype], frames.version()
+    # Memory of its own that is not to be had: what a C function raises would pass for success.
+    body = attempt(make(np.dtype(dtype).type), MEMORY)
+    version = frames.version()
     major, minor = version or (0, 0)
-    last, text = len(MESSAGES), texts(MESSAGES)  # the last: "internal"
+    numbers = operands, results, frames.DTYPES[dtype], major | minor << 32
+    expected = np.array(numbers, np.int64)
 
     def run(frame):
-        f = words(frame, 22)
-        extension, asked = f[1], False
-        while extension != 0:
-            e = words(extension, 4)
-            if e[1] & 0xFFFFFFFF == 1:
-                words(e[3], 4)[3] = major | minor << 32
-                asked = True
-            extension = e[2]
-        if asked:
-            return 0
-        if f[7] != operands or f[12] != results or f[17] != 1:
-            return fail(frame, text(last), INTERNAL)
-        ins, outs = words(f[9], operands), words(f[14], results)
-        if dtype_of(ins[0]) != expected:
-            return fail(frame, text(last), INTERNAL)
-        attribute = words(words(f[20], 1)[0], 3)
-        try:
-            found = body(ins, outs, words(attribute[2], attribute[1]))
-        except Exception:  # memory of its own: what a C function raises would pass for success
-            found = MEMORY
-        if found != 0:
-            code = RESOURCE_EXHAUSTED if found == MEMORY else INVALID_ARGUMENT
-            return fail(frame, text(found), code)
-        return 0
+        wrong, ins, outs, options = _opened(frame, expected)
+        if wrong == 0:
+            wrong = body(ins, outs, options)
+        return _answered(frame, wrong)
 
     run.__qualname__ = f"{name}_{dtype}"
     return jit.callback(run, (name, dtype, version))
