@@ -162,7 +162,7 @@ def temperature(value: Any) -> float:
     shape = () if type(value) is float else tuple(getattr(value, "shape", ()))
     if math.prod(shape) != 1:
         raise ValueError(f"temperature must be one number for all rows, got shape {shape}")
-    value = positive(value.reshape(()) if shape else value, "temperature")
+    value = positive(np.reshape(value, ()) if shape else value, "temperature")
     if not 2.0**-60 <= value <= 2.0**60:
         raise ValueError(f"temperature must be from 2**-60 to 2**60, got {value!r}")
     return value

@@ -179,7 +179,8 @@ def relax(
     options = {"coupled": flag(coupled, "coupled"), "log": flag(log, "log")}
     function = differentiable("relax", samples=count, **options)
     z, *pair = function(rows, where, scale)
-    others = (*pair, scored(options["log"], rows, z, scale))
+    score: Any = scored(options["log"], rows, z, scale)
+    others = (*pair, score)
     others = (y.reshape(*lead, *x.shape).astype(own) for y in others)
     return Relaxation(z.reshape(*lead, *x.shape[:-1]), *others)  # pyright: ignore
 
