@@ -109,9 +109,9 @@ def test_a_regression_is_least_squares():
     assert fit.square == 0
     for part in np.split(np.vstack([x, y]), 4, axis=1):
         fit = Regression(fit.learn(part, 1.0), 3)
-    ridge = np.array([0.0, 1.0, 2.0])
-    expected = np.linalg.solve(x @ x.T + np.diag(ridge), x @ y)
-    np.testing.assert_allclose(fit.solve(ridge), expected, rtol=1e-10)
+    for ridge in (np.array([0.0, 1.0, 2.0]), np.array([0.5, 1.0, 2.0]), np.full(3, 1e3)):
+        expected = np.linalg.solve(x @ x.T + np.diag(ridge), x @ y)
+        np.testing.assert_allclose(fit.solve(ridge), expected, rtol=1e-10)
     assert fit.square == pytest.approx(y @ y / 4)
     faded = Regression(fit.learn(np.zeros((4, 1)), 0.5), 3)
     np.testing.assert_allclose(faded.past["gram"], fit.past["gram"] / 2)
