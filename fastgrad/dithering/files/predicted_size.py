@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastgrad._typing import Array, ByteArray, FloatArray
-from fastgrad.dithering.optimiser.rate import FEW, RowModel
+from fastgrad.dithering.optimiser.rate import RowModel
 from fastgrad.dithering.pictures.animation import arranged
 from fastgrad.dithering.pictures.png import pack
 from fastgrad.dithering.pictures.png_filters import each_alone, mixed
@@ -22,9 +22,9 @@ FEWER = 4  # colours up to which no filters are tried
 def predicted_size(indices: ByteArray, palette: ByteArray) -> float:
     """Return the bytes of a PNG, as they are predicted.
 
-    Rows take what the model of a rate says, `RowModel`: those without filters and, where colours
-    are few, filtered ones. These hardly repeat if there are more, and take what a Huffman code of
-    their bytes does. A file has the shortest ones.
+    Rows take what the model of a rate says, `RowModel`, those without filters and filtered ones.
+    Where these hardly repeat, they take what a Huffman code of their bytes does. A file has the
+    shortest ones.
 
     Parameters
     ----------
@@ -52,9 +52,7 @@ def predicted_size(indices: ByteArray, palette: ByteArray) -> float:
     if len(colors) > FEWER:
         height = len(picture)
         rows = np.frombuffer(mixed(each_alone(pack(picture, 8), height), height), np.uint8)
-        bits = min(bits, _huffman_bits(np.bincount(rows)))
-        if len(colors) <= FEW:
-            bits = min(bits, _bits(rows.reshape(height, -1)))
+        bits = min(bits, _huffman_bits(np.bincount(rows)), _bits(rows.reshape(height, -1)))
     return bits / 8 + 3 * len(colors) + FRAME
 
 
