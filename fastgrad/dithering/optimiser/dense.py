@@ -18,7 +18,7 @@ from fastgrad.dithering.optimiser.spare import refilled, spare
 __all__ = ["covering", "near_greys"]
 
 LUMA = np.array([0.299, 0.587, 0.114])  # of the channels: the eye sees steps of that sooner
-BARELY, HARDLY = 1.5, 2  # what nobody sees: a step of luma, rounded, and two of a channel
+BARELY, HARDLY = 1.25, 2  # what nobody sees: hardly more than a step of luma, two of a channel
 SEEDS = 3  # of the clusterings for a smooth picture
 
 

@@ -123,10 +123,10 @@ def fields(
     Pins or None
         None for a photograph: where fewer than a quarter of the pixels have eight neighbours of
         the same colour. Long lines of one colour are flat too where there is room, and three
-        quarters of what is left are for inks of text on flat ground. Of few entries, all of these
-        have one only where the rest of the picture does not need it more. Of more flat colours than
-        room, those are taken that cover much, not just a step of a ramp, and cannot be mixed of the
-        others.
+        quarters of what is left are for inks of text on flat ground. Inks, and all of these if
+        entries are few, have one only where the rest does not need it more. Of more flat colours
+        than room, those are taken that cover much, not just a step of a ramp, and cannot be mixed
+        of the others.
 
     Examples
     --------
@@ -296,9 +296,9 @@ def _chosen(codes: Array, amid: Array, kept: ByteArray, colors: int) -> tuple[By
     ground = np.isin(codes, np.concatenate([drawn, codes_of(kept)]))
     drawn = drawn if fits else flat
     inks = inks_of(codes, ground) if fits else flat[:0]
-    if colors <= FEW:
-        won = _needed(codes, np.concatenate([drawn, inks]), kept, colors)
-        drawn, inks = drawn[won[: len(drawn)]], inks[won[len(drawn) :]]
+    won = _needed(codes, np.concatenate([drawn, inks]), kept, colors)
+    inks = inks[won[len(drawn) :]]
+    drawn = drawn[won[: len(drawn)]] if colors <= FEW else drawn
     chosen = np.concatenate([drawn, inks[: 3 * (room - len(drawn)) // 4]])
     return rgb_of(chosen), flat[~np.isin(flat, chosen)]
 

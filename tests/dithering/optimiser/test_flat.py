@@ -339,3 +339,11 @@ def test_a_steep_sky_has_no_grain():
     assert np.abs(off).max() <= 4
     assert np.abs(off @ [0.299, 0.587, 0.114]).max() < 2.5
     assert len(png.encode([result.indices], result.palette)) < 4000  # pngquant 2.17: 12243
+
+
+def test_inks_leave_entries_to_what_needs_them_more():
+    image = np.full((120, 200, 3), 250, np.uint8)
+    for i in range(12):  # greys of text, each like the next
+        image[4:6, 4 + 16 * i : 18 + 16 * i] = 100 + i
+    image[30:110, 40:160] = np.random.default_rng(0).integers(0, 250, (80, 120, 3))
+    assert len(flat.fields(image, None, 40, kept=NONE).palette) < 4
