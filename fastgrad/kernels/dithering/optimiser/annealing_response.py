@@ -103,14 +103,24 @@ def variance(out, mean, weights, own):
 
 @block
 def choose(label, logits, high, total, chance):
-    """Draw labels from softmax(logits) by inverting the cumulative sums, one chance a pixel."""
+    """Draw labels from softmax(logits) by inverting the cumulative sums, one chance a pixel.
+
+    Colours that no pixel has but by a tiny chance are never drawn: see `CUT`.
+    """
     wide_vectors()
     one, zero = np.int32(1), np.int32(0)
+    cut, some, none = like(CUT, high), like(1, high), filled(like(0, high))
     for c in range(high.size):
         total[c] = like(0, high)
         label[c] = zero
     for k in range(logits.shape[0]):
-        row = logits[k]
+        row, wanted = logits[k], none
+        for c in range(0, high.size, LANES):
+            wanted = where(load(row, c) + cut > load(high, c), some, wanted)
+        if first_of(wanted > none) == LANES:
+            for c in range(high.size):
+                row[c] = total[c]
+            continue
         for c in range(high.size):
             total[c] += exp_normal(row[c] - high[c])
             row[c] = total[c]
