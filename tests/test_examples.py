@@ -20,6 +20,7 @@ import contextlib
 import numpy as np
 import fastgrad as fg
 fg.sample(np.zeros((1, 2)), rng=0)
+fg.estimator("rloo")
 with contextlib.suppress(ImportError):
     import matplotlib.figure
 """

@@ -24,6 +24,7 @@ HEAD = """
 import numpy as np
 import fastgrad as fg
 fg.sample(np.zeros((1, 2)), rng=0)
+fg.estimator("rloo")
 """
 
 
