@@ -4,6 +4,7 @@ The last test interrupts processes at random moments; FASTGRAD_INTERRUPTS=200 ma
 """
 
 import contextlib
+import gc
 import io
 import os
 import random
@@ -18,8 +19,8 @@ import numpy as np
 import pytest
 
 import fastgrad
+from fastgrad import __main__, _signals, cli, dithering
 from fastgrad import _interrupts as interrupts
-from fastgrad import _signals, cli, dithering
 from fastgrad.dithering.files import one_picture as running
 from fastgrad.dithering.metrics.psnr_and_ssim import psnr
 from fastgrad.kernels.compiler import interrupts as compiling
@@ -322,6 +323,21 @@ def test_a_signal_while_standard_input_is_awaited(folder):
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert errors.endswith(b"interrupted, nothing written\n") or errors == HOOK
+
+
+def test_a_command_ends_without_a_look_at_what_it_has_imported(monkeypatch):
+    handlers = [signal.getsignal(signum) for signum in SIGNALS]
+    monkeypatch.setattr(gc, "freeze", lambda: done.append(gc.freeze))
+    monkeypatch.setattr(__main__, "main", lambda: 2)
+    done = []
+    try:
+        with pytest.raises(SystemExit) as ended:
+            __main__.run()
+    finally:
+        for signum, handler in zip(SIGNALS, handlers):
+            signal.signal(signum, handler)
+    assert ended.value.code == 2
+    assert len(done) == 1
 
 
 # -- processes ------------------------------------------------------------------------------------
