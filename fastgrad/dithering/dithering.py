@@ -168,7 +168,7 @@ def dither(
     space : {"opponent", "linear", "srgb", "oklab", "yycxcz"}, optional
         Colour space in which errors are measured and blurred: luminance and two differences of
         linear light with half its weight, linear light itself, sRGB values, Oklab, or the slopes of
-        CIE L*a*b* at white. By default "opponent", or what suits the preset; of drawings "oklab".
+        CIE L*a*b* at white. By default "opponent", or what suits the preset, or drawings: "oklab".
     sigma : float, optional
         Standard deviation of the eye's Gaussian blur in pixels, 0 to 8; by default 1.
     ppd : float, optional
@@ -177,7 +177,7 @@ def dither(
     nu : float, optional
         Weight of the squared error without blur, 0 to 1e9. More of it gives less grain, and tones
         that are less true. By default 0.05, 0.055 where all of a palette is learned, or 0.8 of
-        drawings, whose flat fields have their own colours; and less for fewer colours than 16.
+        drawings in 16 colours or more; and less for fewer colours than 16.
     weights : array_like, shape (height, width), optional
         Weights of the pixels' errors, 0 to 1e6, or a boolean mask. Pixels of weight 0 do not count
         and get an arbitrary index; others weigh at least a thousandth of the largest weight.

@@ -13,7 +13,7 @@ from fastgrad.dithering.eye.blur import autocorrelation, gaussian, of_the_eye
 from fastgrad.dithering.eye.colour import SPACES, SpaceName
 from fastgrad.dithering.eye.lightness import sensitivity
 
-__all__ = ["OF_LIGHT", "Blur", "Viewing"]
+__all__ = ["MANY", "OF_LIGHT", "Blur", "Viewing"]
 
 MANY = 16  # colours: with fewer, grain is all there is to make tones of
 NU = 0.05  # for as many or more

@@ -43,6 +43,7 @@ ROOM = 8  # one entry in so many is left for what is not flat
 ROUNDING = 1e-6  # of colours, at most
 NEAR = 1  # in each channel: a difference of 1/255 that nobody sees
 COVERED = 0.99  # share of the pixels, smooth or flat, that must be near their entries
+MIXED = 0.25  # colours for a pixel that is not flat: edges have fewer, and photographs more
 CONTRAST, SPREAD = 144, 24  # in lightness: least between paper and ink, most of either
 PAPER, INK, BOTH = 0.5, 0.005, 0.85  # shares of the pixels of a page
 EDGES = 0.75  # of its pixels that are neither, the share which lies at edges
@@ -60,7 +61,8 @@ class Pins(NamedTuple):
     whole : bool
         Whether these are all colours of the palette.
     covering : bool
-        Whether nearly all that is flat is pinned, so that grain has no tones to make there.
+        Whether nearly all that is flat is pinned, so that grain has no tones to make there, and
+        the rest is edges: no photograph on a page.
     """
 
     palette: ByteArray
@@ -157,7 +159,9 @@ def fields(
     if seen is not None:
         labels[~seen] = FREE
     served = (labels[flat] != FREE) | np.isin(amid, left_out)  # which learned entries will serve
-    return Pins(chosen, labels, fixed, float(served.mean()) >= COVERED)
+    rest = codes[(labels == FREE) & (codes != FREE)]
+    edges = np.unique(rest).size <= MIXED * rest.size
+    return Pins(chosen, labels, fixed, edges and float(served.mean()) >= COVERED)
 
 
 def near(image: ByteArray, palette: ByteArray, most: int = NEAR) -> npt.NDArray[np.int16]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fastgrad import _validate
 from fastgrad._typing import Array, ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.eye import colour
-from fastgrad.dithering.eye.viewing import LIGHT, OF_LIGHT, Viewing
+from fastgrad.dithering.eye.viewing import LIGHT, MANY, OF_LIGHT, Viewing
 from fastgrad.dithering.optimiser import dense, flat
 from fastgrad.dithering.optimiser.dot_gain import DotGain
 from fastgrad.dithering.optimiser.loss import BlurredError
@@ -66,7 +66,8 @@ class Problem:
     pins : flat.Pins or None
         The pixels whose index is settled before the work begins.
     drawn : bool
-        Whether these are nearly all that is flat of a picture whose other colours are learned.
+        Whether these are nearly all of a picture whose other colours are learned: of 16 or more,
+        since of fewer grain makes the tones.
     weights : array of float32, shape (height, width), or None
         The weights of the pixels.
     previous : array of uint8, shape (height, width), or None
@@ -129,7 +130,7 @@ class Problem:
         elif self.pins is not None:
             kept = self.pins.palette
         pins = self.pins if fixed is None else None
-        self.drawn = pins is not None and pins.covering
+        self.drawn = pins is not None and pins.covering and self.colors >= MANY
         how = {"learned": fixed is None and pins is None, "drawn": self.drawn}
         self.viewing = viewing.settled(self.colors, **how)
         if dot_gain is not None and self.viewing.space not in LIGHT:

@@ -7,6 +7,7 @@ import pytest
 
 from fastgrad.dithering import dither
 from fastgrad.dithering.eye.colour import encode, to_linear
+from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.optimiser import flat
 from fastgrad.dithering.optimiser.problem import Problem
 from fastgrad.dithering.optimiser.spare import refilled, spare
@@ -312,6 +313,19 @@ def test_no_entry_is_wasted_on_a_colour_like_another(blur, least):
     off = dither(image, colors=16).image.astype(int) - image
     assert 10 * np.log10(255**2 / np.square(off).mean()) > least  # pngquant 2.17
     assert np.abs(off).max() < 60  # dark ink, too, has an entry
+
+
+def test_a_photograph_on_a_page_and_few_colours_have_grain():
+    Image, resources = pytest.importorskip("PIL.Image"), pytest.importorskip("importlib.resources")
+    with resources.as_file(resources.files("fastgrad") / "data" / "astronaut.jpg") as path:
+        photograph = np.asarray(Image.open(path).convert("RGB").resize((150, 150)))
+    page = drawing()
+    assert Problem(page, Viewing(), colors=16).drawn
+    assert not Problem(page, Viewing(), colors=15).drawn
+    page = page.copy()
+    page[60:210, 150:300] = photograph
+    assert flat.fields(page, None, 16, kept=NONE) is not None
+    assert not Problem(page, Viewing(), colors=16).drawn
 
 
 def test_a_drawing_is_smaller_by_default_and_truer():
