@@ -20,7 +20,7 @@ from fastgrad.dithering.eye.premultiplied import (
     premultiplied,
     premultiplied_entries,
 )
-from fastgrad.dithering.eye.viewing import OF_LIGHT, Viewing
+from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.nearness import SAMPLE, brought_near, limit, nearest, some
 from fastgrad.dithering.optimiser.palette import Sample, initial, spacing
@@ -200,7 +200,7 @@ def viewed(viewing: Viewing) -> Viewing:
     0.6
     """
     nu = NU if viewing.nu is None else viewing.nu
-    return replace(viewing, space=viewing.space or OF_LIGHT, nu=nu, local_weights=False)
+    return replace(viewing, space=viewing.measured_in, nu=nu, local_weights=False)
 
 
 def _exact(values: Array, alpha: ByteArray, colors: int) -> tuple[ByteArray, ByteArray] | None:

@@ -13,7 +13,7 @@ import numpy as np
 from fastgrad import random
 from fastgrad._typing import Array, ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.eye import colour
-from fastgrad.dithering.eye.viewing import OF_LIGHT, Viewing
+from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.given import Given
 from fastgrad.dithering.metrics.ssimulacra2 import Ssimulacra2
 from fastgrad.dithering.optimiser.loss import BlurredError
@@ -217,7 +217,7 @@ class _Work:
         self.tiles, self.pace, self.callback = tiles, pace, callback
         values = values if values.ndim == 3 else np.repeat(values[..., None], 3, axis=2)
         self.linear = colour.to_linear(values)
-        self.space = colour.SPACES[viewing.space or OF_LIGHT]
+        self.space = colour.SPACES[viewing.measured_in]
         settled = viewing.settled(tiles.colors, learned=False)
         self.heavy = None
         if weights is not None:

@@ -13,7 +13,7 @@ from fastgrad.dithering.eye.blur import autocorrelation, gaussian, of_the_eye
 from fastgrad.dithering.eye.colour import SPACES, SpaceName
 from fastgrad.dithering.eye.lightness import sensitivity
 
-__all__ = ["MANY", "OF_LIGHT", "Blur", "Viewing"]
+__all__ = ["MANY", "Blur", "Viewing"]
 
 MANY = 16  # colours: with fewer, grain is all there is to make tones of
 NU = 0.05  # for as many or more
@@ -101,7 +101,7 @@ class Viewing:
         Viewing
             Conditions in which none of these is None.
         """
-        space = self.space or (OF_EDGES if drawn else OF_LIGHT)
+        space = OF_EDGES if drawn and self.space is None else self.measured_in
         local, nu = self.local_weights, self.nu
         if local is None:
             local = space in LIGHT
@@ -109,6 +109,11 @@ class Viewing:
             full = DRAWN if drawn else LEARNED if learned else NU
             nu = full * min(1.0, (colors / MANY) ** 0.5)
         return replace(self, space=space, nu=nu, local_weights=local)
+
+    @property
+    def measured_in(self) -> SpaceName:
+        """The space, by default that of pictures which are not drawn."""
+        return self.space or OF_LIGHT
 
     @property
     def blur(self) -> Blur:

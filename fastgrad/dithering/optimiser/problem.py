@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fastgrad import _validate
 from fastgrad._typing import Array, ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.eye import colour
-from fastgrad.dithering.eye.viewing import LIGHT, MANY, OF_LIGHT, Viewing
+from fastgrad.dithering.eye.viewing import LIGHT, MANY, Viewing
 from fastgrad.dithering.optimiser import dense, flat
 from fastgrad.dithering.optimiser.dot_gain import DotGain
 from fastgrad.dithering.optimiser.loss import BlurredError
@@ -109,6 +109,9 @@ class Problem:
         self.image = pixels = _picture(image)
         size = pixels.shape[:2]
         fixed, kept, self.colors = _palette(colors, palette, lock_colors)
+        if dot_gain is not None and viewing.measured_in not in LIGHT:
+            known = " or ".join(map(repr, LIGHT))
+            raise ValueError(f"space must be {known} with dot_gain, got {viewing.space!r}")
         self._gain, self.fitted = dot_gain, fitted
         self.weights = None if weights is None else check_weights(weights, size).astype(np.float32)
         self.previous = None if previous is None else _indices(previous, size, self.colors)
@@ -133,10 +136,7 @@ class Problem:
         self.drawn = pins is not None and pins.covering and self.colors >= MANY
         how = {"learned": fixed is None and pins is None, "drawn": self.drawn}
         self.viewing = viewing.settled(self.colors, **how)
-        if dot_gain is not None and self.viewing.space not in LIGHT:
-            known = " or ".join(map(repr, LIGHT))
-            raise ValueError(f"space must be {known} with dot_gain, got {viewing.space!r}")
-        self.space = colour.space_of(self.viewing.space or OF_LIGHT, grey=grey)
+        self.space = colour.space_of(self.viewing.measured_in, grey=grey)
         if grey and not self.space.mixed:
             pixels = pixels[..., :1]
         elif pixels.shape[2] == 1:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from fastgrad import dithering
 from fastgrad._typing import Array, ByteArray, FloatArray
 from fastgrad.dithering.eye.colour import SPACES, to_linear
-from fastgrad.dithering.eye.viewing import OF_LIGHT, Viewing
+from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.rate import RowModel
 from fastgrad.dithering.pictures import gif
@@ -114,7 +114,7 @@ def dither_frames(
 
 def _lateness(values: Array, drawn: Array, viewing: Viewing) -> FloatArray:
     """Return what each pixel adds to the sum of the loss if `drawn` is seen instead of `values`."""
-    into, linear = SPACES[viewing.space or OF_LIGHT].into, to_linear(values)
+    into, linear = SPACES[viewing.measured_in].into, to_linear(values)
     weights = viewing.weighted(linear, None)
     loss = BlurredError(into(linear), weights=weights, **viewing.blur)
     error = loss.weights * (into(to_linear(drawn)).transpose(2, 0, 1) - loss.planes)

@@ -12,7 +12,7 @@ from fastgrad._typing import ByteArray, FloatArray
 from fastgrad.dithering.eye import colour
 from fastgrad.dithering.eye.lightness import Adaptation
 from fastgrad.dithering.eye.premultiplied import premultiplied_entries
-from fastgrad.dithering.eye.viewing import OF_LIGHT, Viewing
+from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.tones import ToneMap
 
@@ -79,7 +79,7 @@ class Learned:
     @property
     def space(self) -> colour.Space:
         """The colour space of the loss."""
-        return colour.space_of(self.viewing.space or OF_LIGHT, grey=self.grey)
+        return colour.space_of(self.viewing.measured_in, grey=self.grey)
 
     @property
     def colors(self) -> FloatArray:

@@ -26,6 +26,16 @@ def keep_second(own, rows):
         own[2 * r], own[2 * r + 1] = own[4 * r + 2], own[4 * r + 3]
 
 
+@block
+def gather(own, sums, row, end, k, last, first, d):
+    """Take rows of the sums, and of the last block (z, x, ...) whose signals count from first."""
+    z, x, _ = last
+    begin(own, sums, row, end)
+    take(own, row, end, k, z, x, first, d)
+    if k == 1:
+        keep_second(own, end - row)
+
+
 @inline
 def centred(total, n, mean, s, inverse):
     """Return (total - mean n) inverse, 0 if the outcome never varied: that sum less itself."""
@@ -175,7 +185,6 @@ def centre(chunk, chunks, sums, last, samples, over, value, out):
     last are samples z with signals x that are not in the sums yet, (z, x, origin): a tile is
     finished while it is in L1. The origin of those that are is `settle_origin`'s.
     """
-    z, x, _ = last
     n, k = out.shape
     layout, real, cells = tile.layout(n, k), out.dtype, value.size
     height = 1 if layout.fold else layout.columns
@@ -196,10 +205,7 @@ def centre(chunk, chunks, sums, last, samples, over, value, out):
             settle_means(deviation, none, value, last, origin, head, tail, samples, none)
         target, here = flat[row * k : end * k], slice(0, (end - row) * k)
         y = spare if target.size % LANES else target  # vectors do not end where it does
-        begin(own, sums, row, end)
-        take(own, row, end, k, z, x, origin[0], d)
-        if k == 1:
-            keep_second(own, end - row)
+        gather(own, sums, row, end, k, last, origin[0], d)
         if not ready:
             spread(m[here], deviation, nothing, row * k, per * k)
         centre_rows(y, own, m, samples, inverse)
@@ -216,7 +222,6 @@ def about(chunk, chunks, sums, last, samples, over, how, distribution, value, ou
     of (x - optimum of each coordinate) score, both given the logits. distribution is (logits,
     whether each is alone, what `categorical_marked.sample` has kept of them, or nothing).
     """
-    z, x, _ = last
     baseline, optimal = how
     n, k = out.shape
     layout, real, cells = tile.layout(n, k), out.dtype, value.size
@@ -241,10 +246,7 @@ def about(chunk, chunks, sums, last, samples, over, how, distribution, value, ou
             settle_means(deviation, shift, value, last, origin, head, tail, samples, baseline)
         target, here = flat[row * k : end * k], slice(0, (end - row) * k)
         y = spare if target.size % LANES else target  # vectors do not end where it does
-        begin(own, sums, row, end)
-        take(own, row, end, k, z, x, origin[0], d)
-        if k == 1:
-            keep_second(own, end - row)
+        gather(own, sums, row, end, k, last, origin[0], d)
         if not ready:
             spread(m[here], deviation, nothing, row * k, per * k)
         if weighed:

@@ -6,40 +6,30 @@ So the bits are those of sums down the columns of a tile, and no tile has to be 
 from llvmlite import ir
 from numba.extending import intrinsic
 
+from fastgrad.kernels.simd.transpose import transposed
 from fastgrad.kernels.simd.vectors import LANES
 
 INT = ir.IntType(32)
+# Of two vectors' blocks, 0 to 3 and 4 to 7: what one instruction moves.
+LOW, HIGH, EVEN, ODD = (0, 1, 4, 5), (2, 3, 6, 7), (0, 2, 4, 6), (1, 3, 5, 7)
 
 
-# Of two vectors' blocks, 0 to 3 and 4 to 7: what instructions move at once, by the size of blocks.
-WAYS = {
-    1: ((0, 4, 1, 5), (2, 6, 3, 7), (0, 1, 4, 5), (2, 3, 6, 7)),
-    4: ((0, 1, 4, 5), (2, 3, 6, 7), (0, 2, 4, 6), (1, 3, 5, 7)),
-}
+def _turned(builder, four):
+    """Emit four vectors in which block i of vector j, of 4 entries, is block j of vector i."""
 
-
-def _turned(builder, four, size):
-    """Emit four vectors in which block i of vector j is block j of vector i of those given.
-
-    Blocks are of 4 entries, or of one: then entries change place within each four of a vector.
-    """
-
-    def shuffle(a, b, way):
-        if size == 1:
-            mask = [4 * side + i % 4 + LANES * (i > 3) for side in range(4) for i in way]
-        else:
-            mask = [4 * (i % 4) + entry + LANES * (i > 3) for i in way for entry in range(4)]
+    def shuffle(a, b, blocks):
+        mask = [4 * block + entry for block in blocks for entry in range(4)]
         return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(INT, LANES), mask))
 
-    low, high, first, second = WAYS[size]
-    pairs = [[shuffle(*four[i : i + 2], way) for i in (0, 2)] for way in (low, high)]
-    return [shuffle(*pair, way) for pair in pairs for way in (first, second)]
+    a, b, c, d = four
+    halves = [[shuffle(*pair, way) for pair in ((a, b), (c, d))] for way in (LOW, HIGH)]
+    return [shuffle(*half, way) for half in halves for way in (EVEN, ODD)]
 
 
-def _transposed(builder, rows):
+def _of_rows(builder, rows):
     """Emit the transpose of 16 vectors."""
-    parts = [_turned(builder, rows[i : i + 4], 1) for i in range(0, LANES, 4)]
-    columns = [_turned(builder, [part[j] for part in parts], 4) for j in range(4)]
+    parts = [transposed(builder, rows[i : i + 4]) for i in range(0, LANES, 4)]
+    columns = [_turned(builder, [part[j] for part in parts]) for j in range(4)]
     return [columns[i % 4][i // 4] for i in range(LANES)]
 
 
@@ -62,7 +52,7 @@ def add_products(typingctx, total, x, y, start, stride):
                 pointer = builder.bitcast(builder.gep(data, [place]), vector)
                 pair.append(builder.load(pointer, align=size))
             rows.append(builder.fmul(*pair))
-        for column in _transposed(builder, rows):
+        for column in _of_rows(builder, rows):
             total = builder.fadd(total, column)
         return total
 

@@ -17,7 +17,7 @@ def _shuffle(builder, a, b, mask):
     return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(INT, len(mask)), mask))
 
 
-def _transposed(builder, vectors):
+def transposed(builder, vectors):
     """Emit the transposes of the 4 x 4 blocks that stand side by side in four vectors."""
     width = vectors[0].type.count
 
@@ -98,7 +98,7 @@ def _transfer(blocks, into_tile):
                         _joined(builder, [builder.load(in_rows(j), align=size) for j in group])
                         for group in starts
                     ]
-                    for i, v in reversed(list(enumerate(_transposed(builder, rows)))):
+                    for i, v in reversed(list(enumerate(transposed(builder, rows)))):
                         builder.store(v, in_tile(i, lane), align=size)
             else:
                 rows = {}
@@ -110,7 +110,7 @@ def _transfer(blocks, into_tile):
                         place = pointer(factors, builder.add(place, g0), four_rows)
                         own = builder.load(place, align=size)
                         columns = [builder.fmul(column, own) for column in columns]
-                    for j, v in enumerate(_transposed(builder, columns)):
+                    for j, v in enumerate(transposed(builder, columns)):
                         v = _kept(builder, v)
                         for b in range(blocks):
                             part = _shuffle(builder, v, v, range(4 * b, 4 * b + 4))
