@@ -134,7 +134,7 @@ def fields(
     --------
     >>> image = np.zeros((20, 20, 3), np.uint8)
     >>> image[:, 10:] = 200
-    >>> image[:5, :2] = np.arange(30).reshape(5, 2, 3)
+    >>> image[:5, :2, 0] = [[30, 60], [60, 30], [30, 60], [60, 30], [30, 60]]
     >>> pins = fields(image, None, 4, kept=np.empty((0, 3), np.uint8))
     >>> pins.palette.tolist()
     [[200, 200, 200], [0, 0, 0]]
