@@ -125,6 +125,11 @@ def _estimators(part: int, dtype: type) -> None:
                 continue
 
 
+def _large_cells(dtype: type) -> None:
+    sites = Bernoulli(np.zeros(1 << 13, dtype))  # of which one network has several spans
+    estimators.ESTIMATORS["relax"]()(lambda x: x[:, 0], sites, num_samples=2, rng=0)
+
+
 GROUPS: dict[str, tuple[tuple[Callable[..., None], tuple[Any, ...]], ...]] = {
     # What is needed last stands first: a run that is under way compiles from the other end.
     "threads": ((_threads, ()),),
@@ -135,7 +140,10 @@ GROUPS: dict[str, tuple[tuple[Callable[..., None], tuple[Any, ...]], ...]] = {
     "greys": tuple((f, (1,)) for f in (_search, _annealing, _start, _dithering)),
     "consoles": ((_consoles, ()),),
     "samples": tuple((f, (t,)) for f in (_samples, _relaxations, _permutations) for t in TYPES),
-    "estimators": tuple((_estimators, (part, t)) for t in TYPES for part in range(PARTS)),
+    "estimators": (
+        *((_large_cells, (t,)) for t in TYPES),
+        *((_estimators, (part, t)) for t in TYPES for part in range(PARTS)),
+    ),
 }
 
 

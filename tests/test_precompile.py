@@ -11,6 +11,7 @@ from strategies import run
 
 from fastgrad import precompile
 from fastgrad.kernels.compiler import cache
+from fastgrad.kernels.estimators.relaxed_controls import network
 
 
 def test_what_is_unknown_is_refused():
@@ -26,6 +27,11 @@ def test_every_task_can_be_called(group):
     assert names
     if group != "estimators":  # the calls of which other tests have
         precompile.run(names)
+
+
+def test_kernels_of_large_cells_are_among_the_tasks():
+    precompile.run([f"estimators:{i}" for i in range(2)])
+    assert len(network.project_spans.dispatcher.overloads) == 2  # float32 and float64
 
 
 # Kernels of four tasks of greys that are soon compiled.

@@ -99,8 +99,26 @@ class TanhNetwork:
         value, gradient = np.empty(x.shape[:2], x.dtype), np.empty(x.shape, x.dtype)
         units = np.empty((*x.shape[:2], _blocks.width.py_func(self.hidden)), x.dtype)
         weights, size, given = _like(weights, x), _like(size, x), _like(x, x)
-        _kernels.value_and_gradient(weights, self.hidden, size, given, value, gradient, units)
+        sums = self._projected(weights, given, 2, -1)
+        about = weights, self.hidden, size, given, sums
+        _kernels.value_and_gradient(*about, value, gradient, units)
         return value, gradient, units
+
+    def _projected(
+        self, weights: FloatArray, x: FloatArray, scale: float, shift: float
+    ) -> FloatArray:
+        """Return inputs . (scale x + shift) over each span of features, (M, spans, S, W).
+
+        Where a cell is one span, kernels make it themselves: nothing is returned.
+        """
+        (samples, cells, features), real = x.shape, x.dtype
+        each = _blocks.spans.py_func(features)
+        shape = (cells, each, samples, _blocks.width.py_func(self.hidden))
+        sums = np.empty(shape if each > 1 else (0, 0, 0, 0), real)
+        if each > 1:
+            how = real.type(scale), real.type(shift)
+            _kernels.project_spans(weights, self.hidden, x, how, sums)
+        return _validate.frozen(sums)
 
     def add_parameter_gradient(
         self,
@@ -136,8 +154,11 @@ class TanhNetwork:
         total: FloatArray,
     ) -> None:
         """Do as `add_parameter_gradient`, knowing what hidden units are at x."""
-        arrays = (_like(a, x) for a in (units, x, factor, direction))
-        _kernels.add_parameter_gradient(_like(weights, x), self.hidden, *arrays, total)
+        units, given, factor, direction = (_like(a, x) for a in (units, x, factor, direction))
+        weights = _like(weights, x)
+        along = self._projected(weights, direction, 2, 0)
+        arrays = units, given, factor, direction, along
+        _kernels.add_parameter_gradient(weights, self.hidden, *arrays, total)
 
 
 @functools.lru_cache(maxsize=2)  # each call asks for the shape at least

@@ -14,7 +14,7 @@ import pytest
 from exact_moments import all_moments
 
 import fastgrad as fg
-from fastgrad import exact
+from fastgrad import _validate, exact
 from fastgrad.distributions.bernoulli import Bernoulli
 from fastgrad.distributions.categorical import Categorical
 from fastgrad.estimators.relaxed_controls import relaxed_pairs
@@ -24,6 +24,8 @@ from fastgrad.estimators.relaxed_controls.network import TanhNetwork
 from fastgrad.estimators.relaxed_controls.rebar import REBAR
 from fastgrad.estimators.relaxed_controls.relax import RELAX
 from fastgrad.estimators.relaxed_controls.relaxed_pairs import Control, draw_relaxed
+from fastgrad.kernels.estimators.relaxed_controls import network as network_kernels
+from fastgrad.kernels.estimators.relaxed_controls.network_blocks import SPAN
 from fastgrad.objectives import objective
 
 RNG = np.random.default_rng(17)
@@ -822,11 +824,15 @@ def test_the_network_may_be_the_users_own():
     assert after < 0.02 * before
 
 
-@pytest.mark.parametrize(("features", "hidden", "cells", "samples"), [(3, 2, 4, 5), (50, 17, 1, 3)])
+NETWORKS = [(3, 2, 4, 5), (50, 17, 1, 3), (SPAN + 50, 3, 2, 3)]
+
+
+@pytest.mark.parametrize(("features", "hidden", "cells", "samples"), NETWORKS)
 def test_the_network_and_its_derivatives(features, hidden, cells, samples):
     network = TanhNetwork(hidden=hidden, seed=1)
     start = network.initial(features)
     weights = RNG.normal(size=(cells, len(start)))
+    weights[:, : hidden * features] /= features**0.5
     x, u = RNG.uniform(size=(2, samples, cells, features))
     a = RNG.normal(size=(samples, cells))
 
@@ -860,6 +866,23 @@ def test_the_network_and_its_derivatives(features, hidden, cells, samples):
     nothing, flat = network.value_and_gradient(np.tile(start, (cells, 1)), x)
     assert not nothing.any()
     assert not flat.any()
+
+
+def test_threads_share_the_features_of_a_cell():
+    """Every chunk does its part of one large cell, and all together what one does alone."""
+    network, features = TanhNetwork(hidden=3), 2 * SPAN + 50
+    weights = RNG.normal(size=(1, 3 * features + 7)) / features**0.5
+    x = _validate.frozen(RNG.uniform(size=(2, 1, features)))
+    weights, size = _validate.frozen(weights), _validate.frozen(np.ones(1))
+    whole = network.evaluated(weights, x, size)
+    made = [np.full_like(a, np.nan) for a in whole]
+    sums = network._projected(weights, x, 2, -1)
+    given = weights, 3, size, x, sums, *made
+    for chunk, filled in ((1, SPAN), (2, SPAN + 50), (0, features)):
+        network_kernels.value_and_gradient.dispatcher(chunk, 3, *given)
+        assert np.isfinite(made[1]).sum() == 2 * filled
+    for a, b in zip(made, whole):
+        np.testing.assert_array_equal(a, b)
 
 
 # -- what is refused ----------------------------------------------------------------------------

@@ -10,6 +10,8 @@ from fastgrad.kernels.simd.vectors import LANES, load, store
 from fastgrad.kernels.tiles.memory import flattened
 
 FEATURES = 256
+WIDE = 4 * FEATURES  # features of which only the inputs are taken: rows are written in long runs
+SPAN = 4 * WIDE  # features of a cell that one thread takes: the rest may be for others
 
 
 @inline
@@ -19,9 +21,15 @@ def width(n):
 
 
 @inline
-def block_size(d):
+def block_size(d, most=FEATURES):
     """Return how many of d features to take at a time."""
-    return min(FEATURES, max(width(d), LANES))
+    return min(most, max(width(d), LANES))
+
+
+@inline
+def spans(d):
+    """Return the number of spans of d features."""
+    return max((d + SPAN - 1) // SPAN, 1)
 
 
 # What is taken is found by its place, not by slices, whose arrays would be counted at each row.
@@ -123,10 +131,27 @@ def project(parts, inputs, y):
             store(parts, (v, at), f)
 
 
+@inline
+def project_span(parts, inputs, y, w, x, place, scale, shift):
+    """parts = the products of inputs w and scale x + shift: of one cell, from one feature on.
+
+    place is (cell, feature); inputs and y are room.
+    """
+    cell, begin = place
+    d, features = x.shape[2], y.shape[1]
+    parts[:] = like(0, parts)
+    for first in range(begin, min(begin + SPAN, d), features):
+        take_inputs(inputs, w, first, d)
+        take_features(y, x, cell, first, scale, shift)
+        project(parts, inputs, y)
+
+
 @block
 def gather(h, parts, hidden):
     """h[s, j] += the sum of the 16 parts."""
     for s in range(h.shape[0]):
         for j in range(hidden):
+            total = h[s, j]  # in a register: an array would be written to at each lane
             for lane in range(LANES):
-                h[s, j] += parts[s, j * LANES + lane]
+                total += parts[s, j * LANES + lane]
+            h[s, j] = total
