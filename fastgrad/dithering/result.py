@@ -14,6 +14,7 @@ from fastgrad import _validate
 from fastgrad._typing import ArrayLike, ByteArray
 from fastgrad.dithering.metrics.psnr_and_ssim import decibels
 from fastgrad.dithering.optimiser.loss import BlurredError
+from fastgrad.dithering.optimiser.spare import uses
 from fastgrad.dithering.pictures import transparency
 from fastgrad.dithering.pictures.inputs import Colors, colors_of, pixels_of
 from fastgrad.dithering.pictures.report import Figures, against_others
@@ -280,5 +281,5 @@ def metrics(
     return {
         "psnr": decibels(plain / len(loss.planes)),
         "blurred_psnr": decibels((whole - float(loss.nu) * plain) / len(loss.planes)),
-        "colors": int(np.count_nonzero(np.bincount(indices.ravel()))),
+        "colors": int(np.count_nonzero(uses(indices, np.shape(palette)[0]))),
     }

@@ -112,12 +112,12 @@ class Annealing:
             The expected loss: the sum of each pixel's share at the time it was updated.
         """
         loss, energies = self.loss, np.empty(self.loss.shape[0])
-        self._precision = loss.dtype(precision)
+        self._precision, colours = loss.dtype(precision), self._with_squares()
         for turn in range(2):
             kernels.sweep(
                 (self.target, self._error),
                 (self.image, self.weights),
-                self._with_squares(),
+                colours,
                 (loss.terms, loss.nu, loss.own),
                 self._precision,
                 self._rate if rate is None else loss.dtype(rate),
@@ -181,8 +181,10 @@ class Annealing:
 
     def _with_squares(self):
         """Return the palette with each colour's sum of squares in a last column."""
-        squares = np.square(self.palette).sum(axis=1, keepdims=True)
-        return np.ascontiguousarray(np.hstack([self.palette, squares]), self.loss.dtype)
+        palette = self.palette
+        colours = np.empty((len(palette), palette.shape[1] + 1), self.loss.dtype)
+        colours[:, :-1], colours[:, -1] = palette, np.square(palette).sum(axis=1)
+        return colours
 
 
 def schedule(steps: int, deadline: float | None = None) -> Iterator[tuple[float, int]]:

@@ -8,6 +8,7 @@ in no error and hand none on. A photograph has hardly any such fields, and nothi
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -46,6 +47,8 @@ COVERED = 0.99  # share of the pixels, smooth or flat, that must be near their e
 MIXED = 0.25  # colours for a pixel that is not flat: edges have fewer, and photographs more
 CONTRAST, SPREAD = 144, 24  # in lightness: least between paper and ink, most of either
 PAPER, INK, BOTH = 0.5, 0.005, 0.85  # shares of the pixels of a page
+TENT = (1, 2, 3, 4, 3, 2, 1)  # by which the counts of lightness are smoothed
+SEEN, LIKELY = 1 << 14, 0.9  # pixels that are looked at first, and of these shares, what will do
 EDGES = 0.75  # of its pixels that are neither, the share which lies at edges
 
 
@@ -233,9 +236,11 @@ def page(image: ByteArray) -> Pins | None:
     """
     from scipy import ndimage
 
-    lightness = np.rint(image @ np.array([0.299, 0.587, 0.114])).astype(np.int64)
+    if not _may_be_a_page(image):
+        return None
+    lightness = _lightness(image)
     counts = np.bincount(lightness.ravel(), minlength=256)
-    smooth = np.convolve(counts, [1, 2, 3, 4, 3, 2, 1], mode="same")
+    smooth = np.convolve(counts, TENT, mode="same")
     paper = int(smooth.argmax())
     ink = int(np.where(abs(np.arange(256) - paper) >= CONTRAST, smooth, -1).argmax())
     shares = [counts[max(v - SPREAD, 0) : v + SPREAD + 1].sum() for v in (paper, ink)]
@@ -251,6 +256,23 @@ def page(image: ByteArray) -> Pins | None:
     spread = [np.median(image[abs(lightness - end) <= SPREAD // 4], axis=0) for end in ends]
     light = (2 * lightness > sum(ends)).astype(np.int16)
     return Pins(np.rint(spread).astype(np.uint8), light, True)
+
+
+def _lightness(rgb: ByteArray) -> npt.NDArray[np.int64]:
+    """Return sRGB values as greys from 0 to 255."""
+    return np.rint(rgb @ np.array([0.299, 0.587, 0.114])).astype(np.int64)
+
+
+def _may_be_a_page(image: ByteArray) -> bool:
+    """Return whether some pixels, of all rows and columns, have the tones of a page, or nearly."""
+    step = 1 + image.size // (3 * SEEN)
+    while math.gcd(step, image.shape[1]) > 1:  # else some columns would never be seen
+        step += 1
+    lightness = _lightness(image.reshape(-1, 3)[::step])
+    smooth = np.convolve(np.bincount(lightness, minlength=256), TENT, mode="same")
+    apart = abs(lightness - smooth.argmax())
+    paper, far = np.mean(apart <= SPREAD), np.mean(apart >= CONTRAST - SPREAD)
+    return bool(paper >= LIKELY * PAPER and paper + far >= LIKELY * BOTH)
 
 
 def joined(pins: Pins | None, labels: npt.NDArray[np.int16], palette: ByteArray) -> Pins:

@@ -18,7 +18,7 @@ from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.palette import distinct
 from fastgrad.dithering.optimiser.printed import PrintedError
 from fastgrad.dithering.optimiser.solid import Labels
-from fastgrad.dithering.optimiser.spare import refilled, spare
+from fastgrad.dithering.optimiser.spare import refilled, spare, uses
 from fastgrad.dithering.optimiser.weights import check_weights
 
 __all__ = ["Problem"]
@@ -179,9 +179,9 @@ class Problem:
         image, seen = self.rgb(), None if self.weights is None else self.weights > 0
         drawn = self.pins is not None
         counted = indices if seen is None else indices[seen]
-        uses = np.bincount(counted.ravel(), minlength=len(palette))
+        counts = uses(counted, len(palette))
         most = flat.NEAR if drawn and not self._settled else 0
-        places = spare(palette, uses, len(self._kept), most=most)
+        places = spare(palette, counts, len(self._kept), most=most)
         if places.any():
             codes = flat.codes_of(image if seen is None else image[seen])
             found, counts = np.unique(codes, return_counts=True)

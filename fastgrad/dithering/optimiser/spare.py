@@ -7,9 +7,23 @@ import numpy.typing as npt
 
 from fastgrad._typing import Array, ByteArray, FloatArray
 
-__all__ = ["refilled", "spare", "successors"]
+__all__ = ["refilled", "spare", "successors", "uses"]
 
+FEW = 16  # colours up to which comparing with each is sooner than counting all at once
 CANDIDATES = 1 << 15  # colours of a picture, at most, that ask for an entry
+
+
+def uses(indices: ByteArray, colors: int) -> npt.NDArray[np.int64]:
+    """Return how many pixels have each of so many colours.
+
+    Examples
+    --------
+    >>> uses(np.uint8([[0, 2], [2, 2]]), 3)
+    array([1, 0, 3])
+    """
+    if colors <= FEW:
+        return np.array([np.count_nonzero(indices == k) for k in range(colors)], np.int64)
+    return np.bincount(indices.ravel(), minlength=colors)
 
 
 def spare(

@@ -12,7 +12,7 @@ from fastgrad.kernels.dithering.optimiser.diffusion import BAND
 
 
 @pytest.mark.parametrize("colors", [2, 5, 16, 37])
-@pytest.mark.parametrize("shape", [(30, 41), (1, 50), (50, 1), (BAND + 9, 20)])
+@pytest.mark.parametrize("shape", [(30, 41), (1, 50), (50, 1), (BAND + 9, 20), (3 * BAND - 9, 7)])
 @WEIGHTED
 def test_against_a_loop_over_pixels(shape, colors, weighted):
     image, _, colours = problem(2, *shape, colors)

@@ -95,6 +95,15 @@ def test_scanned_text_is_ink_on_flat_paper():
     np.testing.assert_array_equal(result.image[scan < 80][:, 0], ink)
 
 
+@pytest.mark.parametrize("step", range(8, 24))
+def test_ruled_paper_is_a_page_whatever_its_lines_are_apart(step):
+    paper = np.full((400, 480), 250.0)
+    paper[:, ::step], paper[:, 1::step] = 140, 20  # a soft edge, and ink
+    for image in (grey(paper), grey(paper.T)):
+        light = 2 * image[..., 0].astype(int) > 270
+        np.testing.assert_array_equal(flat.page(image).labels, light)
+
+
 def test_stars_are_no_text():
     y, x = np.mgrid[:200, :300]
     sky = np.full((200, 300), 12.0)

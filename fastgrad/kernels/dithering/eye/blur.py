@@ -14,11 +14,13 @@ from fastgrad.kernels.simd.vectors import LANES, load, store
 from fastgrad.kernels.tiles.elementwise import assign
 from fastgrad.kernels.tiles.memory import empty, zeros
 
+PAIR = 2 * LANES  # columns at a time: two sums, which do not wait for each other
+
 
 @inline
 def room(width, taps):
     """Return the rows to hold for a blur, all zero, and scratch for `blur_row`."""
-    rows, whole = taps.shape[2], -(-width // LANES) * LANES
+    rows, whole = taps.shape[2], -(-width // PAIR) * PAIR
     held, line = zeros((rows, whole), taps.dtype), empty(whole, taps.dtype)
     return held, empty(rows, np.int64), zeros(whole + rows + LANES, taps.dtype), line
 
@@ -30,37 +32,47 @@ def newest(y, start, radius):
 
 
 @block
-def blur_row(line, held, y, places, middle, taps, nu):
-    """line = row y of a plane under a sum of down x across, plus nu times itself.
+def blur_row(line, held, row, places, middle, taps, nu):
+    """line = a row of a plane under a sum of down x across, plus nu times itself.
 
-    Row y of the plane is row y modulo their number of `held`. places and middle are scratch; the
+    Row r of the plane is row r modulo their number of `held`. places and middle are scratch; the
     second stays zero at both ends.
     """
     wide_vectors()
     rows = taps.shape[2]
     radius = rows // 2
     for t in range(rows):
-        places[t] = (y + t - radius) % rows
+        places[t] = (row + t - radius) % rows
     here = places[radius]
     for i in range(taps.shape[0]):
         down, across = taps[i, 0], taps[i, 1]
-        for c in range(0, line.size, LANES):
-            x = down[radius] * load(held, (here, c))
+        for c in range(0, line.size, PAIR):
+            d = c + LANES
+            x, y = down[radius] * load(held, (here, c)), down[radius] * load(held, (here, d))
             for t in range(1, radius + 1):
-                tap = down[radius + t]
-                x = fma(tap, load(held, (places[radius - t], c)), x)
-                x = fma(tap, load(held, (places[radius + t], c)), x)
+                tap, above, below = down[radius + t], places[radius - t], places[radius + t]
+                x = fma(tap, load(held, (above, c)), x)
+                y = fma(tap, load(held, (above, d)), y)
+                x = fma(tap, load(held, (below, c)), x)
+                y = fma(tap, load(held, (below, d)), y)
             store(middle, radius + c, x)
-        for c in range(0, line.size, LANES):
-            x = across[radius] * load(middle, radius + c)
+            store(middle, radius + d, y)
+        for c in range(0, line.size, PAIR):
+            at = radius + c
+            d, beside = c + LANES, at + LANES
             if i == 0:
-                x = fma(across[radius], load(middle, radius + c), nu * load(held, (here, c)))
+                x, y = nu * load(held, (here, c)), nu * load(held, (here, d))
+                x = fma(across[radius], load(middle, at), x)
+                y = fma(across[radius], load(middle, beside), y)
             else:
-                x = load(line, c) + x
+                x = load(line, c) + across[radius] * load(middle, at)
+                y = load(line, d) + across[radius] * load(middle, beside)
             for t in range(1, radius + 1):
-                sides = load(middle, radius + c - t) + load(middle, radius + c + t)
-                x = fma(across[radius + t], sides, x)
+                tap = across[radius + t]
+                x = fma(tap, load(middle, at - t) + load(middle, at + t), x)
+                y = fma(tap, load(middle, beside - t) + load(middle, beside + t), y)
             store(line, c, x)
+            store(line, d, y)
 
 
 @kernel(cost=lambda planes, taps: planes.size * taps.size)

@@ -36,32 +36,49 @@ def nearest(palette, goal, channels):
     return np.int64(entry(index, lane)) + lane, low
 
 
-@block
-def diffuse_band(labels, planes, weights, colours, top, bottom, goal, errors):
-    """labels = the nearest colours in a band of rows, back and forth; colours is the kernel's."""
+@inline
+def diffuse_pixel(labels, planes, weights, colours, y, c, step, goal, here, there):
+    """Give pixel (y, c) the nearest colour; hand its error on in this row, `here`, and the next."""
     palette, limits, channels = colours
-    width = labels.shape[1]
+    row, column, below = np.uint64(y), np.uint64(c), np.uint64(c + 1)
+    ahead, behind = np.uint64(c + 1 + step), np.uint64(c + 1 - step)
+    for channel in range(len(channels)):
+        goal[channel] = planes[channel, row, column] + here[channel, below]
+    chosen, _ = nearest(palette, goal, channels)
+    labels[row, column] = chosen
+    if weights[row, column] == like(0, weights):
+        return
+    for channel in range(len(channels)):
+        most = limits[channel]
+        e = min(max(goal[channel] - palette[channel, chosen], -most), most)
+        here[channel, ahead] = fma(like(AHEAD, e), e, here[channel, ahead])
+        there[channel, below] = fma(like(BELOW, e), e, there[channel, below])
+        there[channel, behind] = fma(like(BEHIND, e), e, there[channel, behind])
+
+
+@block
+def diffuse_bands(labels, planes, weights, colours, top, goal, errors):
+    """labels = the nearest colours in two bands of rows, back and forth; colours is the kernel's.
+
+    Each pixel waits for the one before it, but not for those of the other band.
+    """
+    height, width = labels.shape
     errors[:] = like(0, errors)
-    for y in range(top, bottom):
-        here, there, row = errors[y % 2], errors[(y + 1) % 2], np.uint64(y)
-        there[:] = like(0, there)
+    for y in range(min(BAND, height - top)):
         step = 1 - 2 * (y % 2)
-        for i in range(width):
-            c = i if step > 0 else width - 1 - i
-            column, below = np.uint64(c), np.uint64(c + 1)
-            ahead, behind = np.uint64(c + 1 + step), np.uint64(c + 1 - step)
-            for channel in range(len(channels)):
-                goal[channel] = planes[channel, row, column] + here[channel, below]
-            chosen, _ = nearest(palette, goal, channels)
-            labels[row, column] = chosen
-            if weights[row, column] == like(0, weights):
-                continue
-            for channel in range(len(channels)):
-                most = limits[channel]
-                e = min(max(goal[channel] - palette[channel, chosen], -most), most)
-                here[channel, ahead] = fma(like(AHEAD, e), e, here[channel, ahead])
-                there[channel, below] = fma(like(BELOW, e), e, there[channel, below])
-                there[channel, behind] = fma(like(BEHIND, e), e, there[channel, behind])
+        here, there = errors[y % 2], errors[(y + 1) % 2]
+        there[:] = like(0, there)
+        image = labels, planes, weights, colours
+        first, second = top + y, top + BAND + y
+        if second < height:
+            for i in range(width):
+                c = i if step > 0 else width - 1 - i
+                diffuse_pixel(*image, first, c, step, goal[0], here[0], there[0])
+                diffuse_pixel(*image, second, c, step, goal[1], here[1], there[1])
+        else:
+            for i in range(width):
+                c = i if step > 0 else width - 1 - i
+                diffuse_pixel(*image, first, c, step, goal[0], here[0], there[0])
 
 
 @kernel(cost=lambda labels, colours: labels.size * (colours[0].shape[1] + 16))
@@ -73,7 +90,6 @@ def diffuse(chunk, chunks, labels, planes, weights, colours):
     """
     height, width = labels.shape
     real, channels = planes.dtype, len(colours[2])
-    goal, errors = empty(channels, real), empty((2, channels, width + 2), real)
-    for b in chunk_range((height + BAND - 1) // BAND, chunk, chunks):
-        rows = b * BAND, min((b + 1) * BAND, height)
-        diffuse_band(labels, planes, weights, colours, *rows, goal, errors)
+    goal, errors = empty((2, channels), real), empty((2, 2, channels, width + 2), real)
+    for pair in chunk_range((height + 2 * BAND - 1) // (2 * BAND), chunk, chunks):
+        diffuse_bands(labels, planes, weights, colours, 2 * BAND * pair, goal, errors)
