@@ -20,10 +20,8 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from fastgrad import _validate, dithering, estimators, objectives, threads
+from fastgrad import _validate, dithering, threads
 from fastgrad._typing import Array
-from fastgrad.distributions import categorical, concrete, permutation, subset
-from fastgrad.distributions.bernoulli import Bernoulli
 from fastgrad.dithering.eye import colour
 from fastgrad.dithering.optimiser.annealing import Annealing, anneal, schedule
 from fastgrad.dithering.optimiser.diffusion import diffuse
@@ -88,7 +86,12 @@ def _consoles() -> None:
     dithering.dither(_pixels(24, 24, 3), tiles=tiles, speed=10)
 
 
+# Of what follows, a process that dithers imports nothing: that would take it half a second.
+
+
 def _samples(dtype: type) -> None:
+    from fastgrad.distributions import categorical
+
     logits = np.zeros((2, 3), dtype)
     categorical.sample(logits, num_samples=2, rng=0)
     categorical.log_softmax(logits)
@@ -97,6 +100,8 @@ def _samples(dtype: type) -> None:
 
 
 def _relaxations(dtype: type) -> None:
+    from fastgrad.distributions import concrete
+
     logits = np.zeros((2, 3), dtype)
     for temperature in (1.0, 0.7):  # each has kernels of its own
         concrete.gumbel_softmax(logits, temperature=temperature, num_samples=2, rng=0)
@@ -104,12 +109,17 @@ def _relaxations(dtype: type) -> None:
 
 
 def _permutations(dtype: type) -> None:
+    from fastgrad.distributions import permutation, subset
+
     permutation.sinkhorn(np.zeros((2, 3, 3), dtype))
     subset.k_hot(np.zeros((2, 4), dtype), 2, num_samples=2, rng=0)
     subset.marginals(np.zeros((2, 4), dtype), 2)
 
 
 def _estimators(part: int, dtype: type) -> None:
+    from fastgrad import estimators, objectives
+    from fastgrad.distributions.bernoulli import Bernoulli
+
     def f(x: Array) -> Array:
         return ((x - 0.3) ** 2).sum(axis=(-2, -1))
 
@@ -133,10 +143,8 @@ def _large_cells(dtype: type) -> None:
 GROUPS: dict[str, tuple[tuple[Callable[..., None], tuple[Any, ...]], ...]] = {
     # What is needed last stands first: a run that is under way compiles from the other end.
     "threads": ((_threads, ()),),
-    "photographs": (
-        *((f, (3,)) for f in (_search, _annealing, _start, _dithering)),
-        (_panels, ()),
-    ),
+    "photographs": tuple((f, (3,)) for f in (_search, _annealing, _start, _dithering)),
+    "panels": ((_search, (3,)), (_panels, ())),
     "greys": tuple((f, (1,)) for f in (_search, _annealing, _start, _dithering)),
     "consoles": ((_consoles, ()),),
     "samples": tuple((f, (t,)) for f in (_samples, _relaxations, _permutations) for t in TYPES),

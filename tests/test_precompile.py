@@ -6,10 +6,11 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from strategies import run
 
-from fastgrad import precompile
+from fastgrad import cli, precompile
 from fastgrad.kernels.compiler import cache
 from fastgrad.kernels.estimators.relaxed_controls import network
 
@@ -97,6 +98,31 @@ def test_the_helpers_share_a_group_and_are_ended(monkeypatch):
     tasks = [f"greys:{i}" for i in range(len(precompile.GROUPS["greys"]))]
     assert sorted(task for some in started for task in some) == tasks
     assert len(ended) == 2 * len(started)
+
+
+def test_those_that_dither_do_not_wait_for_estimators():
+    found = run(
+        "import sys, fastgrad.precompile, fastgrad.cli.pictures, fastgrad.dithering.dithering\n"
+        "print('fastgrad.distributions.subset' in sys.modules)\n"
+        "print([name for name in sys.modules if name.startswith('fastgrad.estimators.')])"
+    )
+    assert found.split("\n") == ["False", "[]"]
+
+
+@pytest.mark.parametrize(
+    ("options", "group"),
+    [([], "photographs"), (["--preset", "spectra6"], "panels")],
+)
+def test_the_helpers_compile_what_a_run_needs(options, group, monkeypatch, tmp_path):
+    Image, asked = pytest.importorskip("PIL.Image"), []
+    monkeypatch.setattr(
+        precompile, "ahead", lambda group: asked.append(group) or contextlib.nullcontext()
+    )
+    shade = np.uint8(np.arange(768).reshape(16, 16, 3) % 251)
+    Image.fromarray(shade).save(tmp_path / "in.png")
+    command = ["dither", str(tmp_path / "in.png"), "-o", str(tmp_path / "out.png"), "--quiet"]
+    assert cli.main([*command, *options, "--speed", "10"]) == 0
+    assert asked == [group]
 
 
 def test_what_cannot_be_prebuilt_is_refused(tmp_path, monkeypatch):

@@ -79,9 +79,11 @@ def dither(given: argparse.Namespace) -> int:
             _check_standard_output()
         planned = plan.plan(naming, sources, standard_input=_standard_input)
         alone = min(given.jobs, len(planned.jobs)) == 1
+        learned = settings.palette is None or settings.lock
+        group = "photographs" if learned else "panels"  # of kernels
         with (
             interrupts.allowed(False),  # but while it dithers, and while it measures
-            precompile.ahead("photographs") if alone else contextlib.nullcontext(),
+            precompile.ahead(group) if alone else contextlib.nullcontext(),
         ):
             return _work(given, settings, planned)
 

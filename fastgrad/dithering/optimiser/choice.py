@@ -7,9 +7,8 @@ from itertools import combinations
 
 import numpy as np
 
-from fastgrad import estimators, random
+from fastgrad import random
 from fastgrad._typing import Array, FloatArray
-from fastgrad.distributions.subset import KSubset
 from fastgrad.dithering.optimiser.diffusion import diffuse
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.parts import tiled
@@ -126,6 +125,9 @@ def choose(loss: BlurredError, inks: FloatArray, count: int, *, rng: RNG = 0) ->
 
 def _learned(judge: Judge, total: int, count: int, key: random.Key) -> FloatArray:
     """Return logits of the inks, after some steps down the gradient of the expected loss."""
+    from fastgrad import estimators  # late: few pictures need them, and all would wait
+    from fastgrad.distributions.subset import KSubset
+
     rloo, logits = estimators.estimator("rloo"), np.zeros(total)
     for step in range(STEPS):
         distribution = KSubset(logits, count)

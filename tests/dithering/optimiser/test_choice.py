@@ -5,6 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from fastgrad.distributions.subset import KSubset
 from fastgrad.dithering.eye import colour
 from fastgrad.dithering.optimiser import choice
 from fastgrad.dithering.optimiser.loss import BlurredError
@@ -47,7 +48,7 @@ def test_the_expected_loss_falls():
     judge = choice.Judge(loss, inks)
     logits = choice._learned(judge, 12, 4, choice.random.as_key(0))
     first = np.mean(list(judge.known.values())[: choice.SAMPLES])
-    again = choice.KSubset(logits, 4).sample(num_samples=32, rng=5)
+    again = KSubset(logits, 4).sample(num_samples=32, rng=5)
     assert judge(again).mean() < 0.7 * first
 
 

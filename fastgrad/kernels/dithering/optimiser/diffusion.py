@@ -70,15 +70,11 @@ def diffuse_bands(labels, planes, weights, colours, top, goal, errors):
         there[:] = like(0, there)
         image = labels, planes, weights, colours
         first, second = top + y, top + BAND + y
-        if second < height:
-            for i in range(width):
-                c = i if step > 0 else width - 1 - i
-                diffuse_pixel(*image, first, c, step, goal[0], here[0], there[0])
+        for i in range(width):
+            c = i if step > 0 else width - 1 - i
+            diffuse_pixel(*image, first, c, step, goal[0], here[0], there[0])
+            if second < height:
                 diffuse_pixel(*image, second, c, step, goal[1], here[1], there[1])
-        else:
-            for i in range(width):
-                c = i if step > 0 else width - 1 - i
-                diffuse_pixel(*image, first, c, step, goal[0], here[0], there[0])
 
 
 @kernel(cost=lambda labels, colours: labels.size * (colours[0].shape[1] + 16))
