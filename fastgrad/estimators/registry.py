@@ -85,10 +85,13 @@ def _normal(name: Any) -> str:
 
 def _find(name: Any) -> type[Estimator] | None:
     """Return the class of that name, or None."""
+    if type(name) is str and name in ESTIMATORS:  # as it stands there, mostly
+        return ESTIMATORS[name]
+    name = _normal(name)
     for known in (ESTIMATORS, CONTINUOUS, UNLISTED):
-        if _normal(name) in known:
-            return known[_normal(name)]
-    module, _, cls = ABOVE.get(_normal(name), "").partition(":")
+        if name in known:
+            return known[name]
+    module, _, cls = ABOVE.get(name, "").partition(":")
     return getattr(import_module(module), cls) if module else None
 
 

@@ -12,7 +12,7 @@ from torch import distributions as td
 
 from fastgrad.distributions import continuous
 from fastgrad.distributions.bernoulli import Bernoulli
-from fastgrad.distributions.categorical import Categorical
+from fastgrad.distributions.categorical import Categorical, as_distribution
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.interop.families import built
 from fastgrad.torch.tensors import real
@@ -23,11 +23,17 @@ __all__ = ["variables_of"]
 RELAXED = td.RelaxedBernoulli, td.RelaxedOneHotCategorical
 
 
-def variables_of(distribution: Any, family: Any = None) -> tuple[Tensor, Discrete, Mapped]:
+def variables_of(
+    distribution: Any, family: Any = None, *, check: bool = True
+) -> tuple[Tensor, Discrete, Mapped]:
     """Return the logits of what a user gave, the variables that have them, and what maps them.
 
-    A family makes the variables of an array of logits, in place of categoricals.
+    A family makes the variables of an array of logits, in place of categoricals. Without `check`
+    the numbers of a tensor are not looked at: see `Estimator.draws_first`.
     """
+    if family is None and isinstance(distribution, Tensor):
+        values, levels = mapped(real(distribution, "logits"))
+        return distribution, as_distribution(array_of(values), check=check), levels
     if family is not None and not callable(family):
         raise TypeError(f"family must make a distribution of an array of logits, got {family!r}")
     while isinstance(distribution, td.Independent):  # f says which axes are one event

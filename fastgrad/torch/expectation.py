@@ -188,7 +188,7 @@ def _estimated(
         run = estimator
     else:
         raise TypeError(f"options go with an estimator's name, got {', '.join(options)}")
-    logits, d, levels = variables_of(distribution, family)
+    logits, d, levels = variables_of(distribution, family, check=not run.draws_first)
     run.check(d)
     run = run.for_distribution(d)
     rng = as_key(key_of(*words(rng)) if isinstance(rng, torch.Generator) else rng)
@@ -197,10 +197,8 @@ def _estimated(
     estimate = run(
         given.objective, d, num_samples=num_samples, rng=rng, state=state, return_samples=weighted
     )
-    value, grad = (
-        typed(levels.wrap(tensor_of(np.require(x, requirements="W")), 0), logits.dtype)
-        for x in (estimate.value, estimate.grad)
-    )
+    value = typed(_tensor(estimate.value, levels), logits.dtype)
+    grad = typed(_tensor(estimate.grad, levels), logits.dtype)
     mean = None
     if torch.is_grad_enabled() and (active() or given.differentiable):
         mean = typed(_mean(run, num_samples, given, estimate, levels), logits.dtype)
@@ -212,6 +210,14 @@ def _estimated(
 
 
 _outside_graphs: Any = torch.compiler.disable(_estimated)  # it takes microseconds to call
+
+
+def _tensor(x: Any, levels: Mapped) -> Tensor:
+    """Return an array or number of an estimate as a tensor."""
+    if type(x) is not np.ndarray or not x.flags.writeable:
+        x = np.array(x)
+    x = tensor_of(x)
+    return levels.wrap(x, 0) if levels.levels else x
 
 
 class _Joined(torch.autograd.Function):

@@ -26,8 +26,8 @@ def active() -> bool:
 
 def array_of(x: Tensor) -> Any:
     """Return an array of the memory of a tensor that is not mapped."""
-    if not active() and not (x.requires_grad or x.is_neg() or x.is_conj()):
-        return x.numpy()  # to force it takes twice as long
+    if not active() and not (x.is_neg() or x.is_conj()):
+        return (x.detach() if x.requires_grad else x).numpy()  # to force it takes twice as long
     with _outside():
         return x.numpy(force=True)
 
