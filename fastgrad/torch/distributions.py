@@ -29,11 +29,8 @@ def variables_of(
     """Return the logits of what a user gave, the variables that have them, and what maps them.
 
     A family makes the variables of an array of logits, in place of categoricals. Without `check`
-    the numbers of a tensor are not looked at: see `Estimator.draws_first`.
+    those of categoricals are not looked at: see `Estimator.draws_first`.
     """
-    if family is None and isinstance(distribution, Tensor):
-        values, levels = mapped(real(distribution, "logits"))
-        return distribution, as_distribution(array_of(values), check=check), levels
     if family is not None and not callable(family):
         raise TypeError(f"family must make a distribution of an array of logits, got {family!r}")
     while isinstance(distribution, td.Independent):  # f says which axes are one event
@@ -54,6 +51,8 @@ def variables_of(
     else:
         logits = distribution
     values, levels = mapped(real(logits, "logits"))
+    if family is None and kind is Categorical:
+        return logits, as_distribution(array_of(values), check=check), levels
     kind = functools.partial(kind, copy=False) if family is None else family
     return logits, built(kind, array_of(values), "family"), levels
 

@@ -85,8 +85,13 @@ class Mapped:
             x = _f.get_unwrapped(x).movedim(_f.maybe_get_bdim(x), axis)
 
 
+UNMAPPED = Mapped()
+
+
 def mapped(x: Tensor) -> tuple[Tensor, Mapped]:
     """Return all values of a tensor, their axes of levels first, and how it is mapped."""
+    if not active():
+        return x, UNMAPPED
     levels = []
     while _f.is_gradtrackingtensor(x) or _f.is_batchedtensor(x):
         if _f.is_gradtrackingtensor(x):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import fastgrad as fg
+from fastgrad import _validate
 
 torch = pytest.importorskip("torch")
 from torch import distributions as td  # noqa: E402
@@ -57,6 +58,29 @@ def test_certain_outcomes_of_bernoulli_variables():
     value.sum().backward()
     torch.testing.assert_close(value.detach(), p.detach(), rtol=1e-14, atol=0)
     torch.testing.assert_close(p.grad, torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    ("name", "looks"), [("rloo", 0), ("reinforce", 0), ("vimco", 0), ("rebar", 1)]
+)
+def test_logits_are_looked_at_once(monkeypatch, name, looks):
+    seen, check = [], _validate.check_logits
+    monkeypatch.setattr(_validate, "check_logits", lambda *x: seen.append(x) or check(*x))
+    for given in (torch.zeros(2, 3), td.Categorical(logits=torch.zeros(2, 3))):
+        seen.clear()
+        expect(given, lambda x: x.sum((-1, -2)), estimator=name)
+        assert len(seen) == looks  # draws of the others look by the way
+
+
+@pytest.mark.parametrize("name", fg.list_estimators())
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [((0.0, torch.nan), "below infinity"), ((-torch.inf, -torch.inf), "only -inf in row")],
+)
+def test_invalid_logits_are_refused(name, row, message):
+    logits = torch.tensor([[0.0, 1.0], row], dtype=torch.float64)
+    with pytest.raises(ValueError, match=f"logits (must be|has) {message}"):
+        expect(logits, lambda x: x.square().sum((-1, -2)), estimator=name, num_samples=4)
 
 
 def test_all_layers_of_independence_are_looked_through():
