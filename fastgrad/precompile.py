@@ -136,6 +136,9 @@ def _estimators(part: int, dtype: type) -> None:
 
 
 def _large_cells(dtype: type) -> None:
+    from fastgrad import estimators
+    from fastgrad.distributions.bernoulli import Bernoulli
+
     sites = Bernoulli(np.zeros(1 << 13, dtype))  # of which one network has several spans
     estimators.ESTIMATORS["relax"]()(lambda x: x[:, 0], sites, num_samples=2, rng=0)
 
