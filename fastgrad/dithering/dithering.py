@@ -168,7 +168,7 @@ def dither(
     space : {"opponent", "linear", "srgb", "oklab", "yycxcz"}, optional
         Colour space in which errors are measured and blurred: luminance and two differences of
         linear light with half its weight, linear light itself, sRGB values, Oklab, or the slopes of
-        CIE L*a*b* at white. By default "opponent", or what suits the preset, or drawings: "oklab".
+        CIE L*a*b* at white. By default "opponent", the preset's, or, if drawn or smooth, "oklab".
     sigma : float, optional
         Standard deviation of the eye's Gaussian blur in pixels, 0 to 8; by default 1.
     ppd : float, optional
@@ -176,8 +176,8 @@ def dither(
         Nasanen's model of the eye at this distance instead of a Gaussian.
     nu : float, optional
         Weight of the squared error without blur, 0 to 1e9. More of it gives less grain, and tones
-        that are less true. By default 0.05, 0.055 where all of a palette is learned, or 0.8 of
-        drawings in 16 colours or more; and less for fewer colours than 16.
+        that are less true. By default 0.05, 0.055 where all of a palette is learned, 0.8 of
+        drawings in 16 colours or more, 0.5 of smooth pictures; and less for fewer colours.
     weights : array_like, shape (height, width), optional
         Weights of the pixels' errors, 0 to 1e6, or a boolean mask. Pixels of weight 0 do not count
         and get an arbitrary index; others weigh at least a thousandth of the largest weight.

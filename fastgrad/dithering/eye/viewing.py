@@ -19,8 +19,9 @@ MANY = 16  # colours: with fewer, grain is all there is to make tones of
 NU = 0.05  # for as many or more
 LEARNED = 0.055  # where all of a palette is learned: in the end tones are made up for
 DRAWN = 0.8  # beside flat fields that are as they were: grain at their edges looks rough
+SMOOTH = 0.5  # where colours are so dense that a little grain hides what they are off
 OF_LIGHT: SpaceName = "opponent"  # the space by default,
-OF_EDGES: SpaceName = "oklab"  # and there: without grain errors count as pixels look
+OF_EDGES: SpaceName = "oklab"  # and there: with little grain errors count as pixels look
 LIGHT = ("linear", "opponent", "yycxcz")  # spaces whose numbers are light, not its lightness
 MOST_SIGMA, MOST_PPD, MOST_NU = 8, 200, 1e9
 
@@ -41,7 +42,7 @@ class Viewing:
     ----------
     space : {"opponent", "linear", "srgb", "oklab", "yycxcz"}, optional
         Colour space in which errors are measured and blurred; by default "opponent", or "oklab" for
-        the rest of a drawn picture whose flat fields have their own colours.
+        the rest of a drawn picture whose flat fields have their own colours, and for smooth ones.
     sigma : float, optional
         Standard deviation of the Gaussian blur in pixels, 0 to 8.
     ppd : float, optional
@@ -49,8 +50,8 @@ class Viewing:
         instead of a Gaussian.
     nu : float, optional
         Weight of the squared error without blur, 0 to 1e9; by default 0.05, 0.055 where all of a
-        palette is learned, or 0.8 for the rest of such a drawn picture; and less for fewer colours
-        than 16.
+        palette is learned, 0.8 for the rest of such a drawn picture, or 0.5 for a smooth one; and
+        less for fewer colours than 16.
     local_weights : bool, optional
         Whether errors are multiplied by the eye's local sensitivity to light; by default in the
         spaces of light, "linear", "opponent" and "yycxcz".
@@ -84,7 +85,9 @@ class Viewing:
             _validate.number(self.nu, "nu", 0, MOST_NU)
         _validate.choice(self.local_weights, "local_weights", (None, True, False))
 
-    def settled(self, colors: int, *, learned: bool = True, drawn: bool = False) -> Viewing:
+    def settled(
+        self, colors: int, *, learned: bool = True, drawn: bool = False, smooth: bool = False
+    ) -> Viewing:
         """Return the same conditions with space, nu and local weights set to their defaults.
 
         Parameters
@@ -95,24 +98,26 @@ class Viewing:
             Whether all of it is learned.
         drawn : bool, optional
             Whether the picture has flat fields, and an entry for the colour of each.
+        smooth : bool, optional
+            Whether the colours will be so dense that a little grain hides what they are off.
 
         Returns
         -------
         Viewing
             Conditions in which none of these is None.
         """
-        space = OF_EDGES if drawn and self.space is None else self.measured_in
+        space = OF_EDGES if (drawn or smooth) and self.space is None else self.measured_in
         local, nu = self.local_weights, self.nu
         if local is None:
             local = space in LIGHT
         if nu is None:
-            full = DRAWN if drawn else LEARNED if learned else NU
+            full = DRAWN if drawn else SMOOTH if smooth else LEARNED if learned else NU
             nu = full * min(1.0, (colors / MANY) ** 0.5)
         return replace(self, space=space, nu=nu, local_weights=local)
 
     @property
     def measured_in(self) -> SpaceName:
-        """The space, by default that of pictures which are not drawn."""
+        """The space, by default that of pictures which are neither drawn nor smooth."""
         return self.space or OF_LIGHT
 
     @property

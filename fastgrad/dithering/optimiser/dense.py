@@ -1,9 +1,12 @@
 """Colours that are so dense that no grain is needed: each pixel takes one that is next to its own.
 
-Such pixels are pinned, as those of flat fields are.
+Such pixels are pinned, as those of flat fields are. Where colours are nearly as dense, a little
+grain is enough.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +18,12 @@ from fastgrad.dithering.optimiser.palette import initial
 from fastgrad.dithering.optimiser.selection import nearest
 from fastgrad.dithering.optimiser.spare import refilled, spare
 
-__all__ = ["covering", "near_greys"]
+__all__ = ["Cover", "covering", "near_greys"]
 
 LUMA = np.array([0.299, 0.587, 0.114])  # of the channels: the eye sees steps of that sooner
 BARELY, HARDLY = 1.25, 2  # what nobody sees: hardly more than a step of luma, two of a channel
+CLOSE = 2 * BARELY  # of luma: what hardly any grain hides
+DENSE, MANY = 64, 8192  # colours of a smooth picture, at most: for each entry, and in all
 SEEDS = 3  # of the clusterings for a smooth picture
 
 
@@ -56,10 +61,30 @@ def near_greys(image: ByteArray, palette: ByteArray) -> Pins | None:
     return Pins(palette, order[off.argmin(axis=1)].astype(np.int16)[values], True)
 
 
+class Cover(NamedTuple):
+    """The colours that clustering finds for a smooth picture, and how far they are off.
+
+    Attributes
+    ----------
+    pins : Pins
+        The nearest of them for every pixel.
+    unseen : bool
+        Whether no grain is needed, since nobody sees that they are off: by 2/255 of luma, or 3/255
+        of a channel, in no more than a hundredth of the pixels, and nowhere by 5/255.
+    close : bool
+        Whether a little grain is enough, since they are off by less than 2.5/255 of luma in all
+        but a hundredth.
+    """
+
+    pins: Pins
+    unseen: bool
+    close: bool
+
+
 def covering(
     image: ByteArray, seen: npt.NDArray[np.bool_] | None, colors: int, *, rng: int = 0
-) -> Pins | None:
-    """Pin a smooth picture in colours that are so dense that no grain is needed.
+) -> Cover | None:
+    """Find colours for a smooth picture, and whether they are so dense that no grain is needed.
 
     Parameters
     ----------
@@ -74,21 +99,21 @@ def covering(
 
     Returns
     -------
-    Pins or None
-        None where more than a hundredth of the pixels are seen to be off in the colours that
-        clustering finds: by 2/255 of luma, or 3/255 of a channel; or one is by 5/255.
+    Cover or None
+        None for pictures of more than 64 colours for each entry, or 8192: they are not smooth.
 
     Examples
     --------
     >>> ramp = np.repeat(np.arange(60, dtype=np.uint8).reshape(1, -1, 1), 3, axis=2)
-    >>> pins = covering(np.repeat(ramp, 8, axis=0), None, 40)
-    >>> int(abs(pins.palette[pins.labels].astype(int) - ramp).max())
-    1
-    >>> covering(np.repeat(ramp, 8, axis=0), None, 15) is None
-    True
+    >>> cover = covering(np.repeat(ramp, 8, axis=0), None, 40)
+    >>> int(abs(cover.pins.palette[cover.pins.labels].astype(int) - ramp).max()), cover.unseen
+    (1, True)
+    >>> cover = covering(np.repeat(ramp, 8, axis=0), None, 15)
+    >>> cover.unseen, cover.close
+    (False, True)
     """
     counted = image.reshape(-1, 3) if seen is None else image[seen]
-    most = (2 * NEAR + 1) ** 3 * colors
+    most = min(DENSE * colors, MANY)
     few = codes_of(counted[:: 1 + len(counted) // (4 * most)])
     if not len(counted) or np.unique(few).size > most:
         return None
@@ -111,10 +136,12 @@ def covering(
     assert best is not None
     palette, places = best
     off = palette[places].astype(int) - rgb
-    most = abs(off).max(axis=1)
-    unseen = (abs(off @ LUMA) < BARELY) & (most <= HARDLY)
-    if counts[unseen].sum() < COVERED * codes.size or most.max() > 2 * HARDLY:
-        return None
+    luma, most = abs(off @ LUMA), abs(off).max(axis=1)
+    unseen, close = (
+        bool(counts[such].sum() >= COVERED * codes.size)
+        for such in ((luma < BARELY) & (most <= HARDLY), luma < CLOSE)
+    )
     table = np.zeros(1 << 24, np.int16)
     table[found] = places
-    return Pins(palette, table[codes_of(image)], True)
+    pins = Pins(palette, table[codes_of(image)], True)
+    return Cover(pins, unseen and bool(most.max() <= 2 * HARDLY), close)

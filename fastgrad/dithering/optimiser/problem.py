@@ -119,7 +119,7 @@ class Problem:
         pixels = pixels if pixels.ndim == 3 else pixels[..., None]
         given = kept if fixed is None else fixed
         grey = colour.is_grey(given) and colour.is_grey(pixels)
-        self.pins, self._settled = None, False
+        self.pins, self._settled, self._close = None, False, False
         if pixels.dtype == np.uint8:
             rgb = np.broadcast_to(pixels, (*size, 3))
             if palette is None and weights is None:
@@ -134,7 +134,8 @@ class Problem:
             kept = self.pins.palette
         pins = self.pins if fixed is None else None
         self.drawn = pins is not None and pins.covering and self.colors >= MANY
-        how = {"learned": fixed is None and pins is None, "drawn": self.drawn}
+        learned = fixed is None and pins is None
+        how = {"learned": learned, "drawn": self.drawn, "smooth": learned and self._close}
         self.viewing = viewing.settled(self.colors, **how)
         self.space = colour.space_of(self.viewing.measured_in, grey=grey)
         if grey and not self.space.mixed:
@@ -257,7 +258,9 @@ class Problem:
         if self.colors == 2 and seen is None and not len(kept):
             pins = flat.page(rgb)
         if pins is None and not len(kept):
-            pins = dense.covering(rgb, seen, self.colors)
+            cover = dense.covering(rgb, seen, self.colors)
+            pins = cover.pins if cover is not None and cover.unseen else None
+            self._close = cover is not None and cover.close
         return pins or flat.fields(rgb, seen, self.colors, kept=kept)
 
     def from_srgb(self, palette: ByteArray) -> FloatArray:

@@ -1,0 +1,45 @@
+"""Colours that are so dense that no grain is needed, or a little is enough."""
+
+import numpy as np
+
+from fastgrad.dithering import Viewing, dither
+from fastgrad.dithering.metrics.s_cielab_and_flip import s_cielab
+from fastgrad.dithering.optimiser.dense import covering
+from fastgrad.dithering.optimiser.problem import Problem
+from fastgrad.dithering.pictures import png
+
+
+def sky(height=300, width=400):
+    """A gradient in two directions."""
+    y, x = np.linspace(0, 1, height)[:, None], np.linspace(0, 1, width)[None]
+    planes = [20 + 200 * y + 20 * x, 60 + 150 * y + 10 * x, 160 + 60 * y + 0 * x]
+    return np.rint(np.stack(planes, -1)).astype(np.uint8)
+
+
+def test_a_sky_in_dense_colours_has_little_grain():
+    image = sky()
+    result = dither(image, colors=64)
+    off = result.image.astype(int) - image
+    assert 10 * np.log10(255**2 / np.square(off).mean()) > 44  # pngquant 2.17: 42.1
+    assert len(png.encode([result.indices], result.palette)) < 0.8 * 14442  # pngquant 2.17
+    assert s_cielab(result.image, image) < 0.5  # of clusters without grain: 0.69
+
+
+def test_how_dense_colours_must_be():
+    image = sky(120, 160)
+    covers = [covering(image, None, colors) for colors in (40, 96, 256)]
+    assert [(cover.unseen, cover.close) for cover in covers] == [
+        (False, False),
+        (False, True),
+        (True, True),
+    ]
+    nus = [Problem(image, Viewing(), colors=colors).viewing.nu for colors in (40, 96)]
+    assert nus == [0.055, 0.5]
+    assert Problem(image, Viewing(nu=0.1), colors=96).viewing.nu == 0.1
+    assert Viewing("srgb").settled(64, smooth=True).space == "srgb"
+
+
+def test_noise_is_not_smooth():
+    noise = np.random.default_rng(0).integers(0, 256, (100, 100, 3)).astype(np.uint8)
+    assert covering(noise, None, 256) is None
+    assert covering(noise, np.zeros((100, 100), bool), 256) is None
