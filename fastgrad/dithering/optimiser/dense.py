@@ -108,7 +108,7 @@ def covering(
     >>> cover = covering(np.repeat(ramp, 8, axis=0), None, 40)
     >>> int(abs(cover.pins.palette[cover.pins.labels].astype(int) - ramp).max()), cover.unseen
     (1, True)
-    >>> cover = covering(np.repeat(ramp, 8, axis=0), None, 15)
+    >>> cover = covering(np.repeat(ramp, 8, axis=0), None, 18)
     >>> cover.unseen, cover.close
     (False, True)
     """
