@@ -21,6 +21,7 @@ from fastgrad.dithering.optimiser.parts import tiled
 from fastgrad.dithering.optimiser.patterns import PatternName, patterned
 from fastgrad.dithering.optimiser.printed import PrintedError, diffused, searching
 from fastgrad.dithering.optimiser.problem import Problem
+from fastgrad.dithering.optimiser.repeats import repeated
 from fastgrad.dithering.optimiser.search import Search
 from fastgrad.dithering.optimiser.spare import successors
 from fastgrad.dithering.optimiser.weights import check_flicker
@@ -296,7 +297,7 @@ class Run:
         self._sweeping(search, after)
 
     def _settled(self, search):
-        """Leave no entry of the palette idle, and pin what is next to one."""
+        """Leave no entry of the palette idle, pin what is next to one, and draw twice alike."""
         for _ in range(SETTLINGS):
             if self.pace.late("search", 2 * self._taken):
                 break
@@ -310,6 +311,9 @@ class Run:
             self.loss = self.problem.unpinned(self.full_loss)
             search = self._searched(self.indices, self.colors)
             search.sweep()
+        if self.problem.drawn and self.problem.previous is None:
+            self.indices[...] = repeated(self.problem.rgb(), self.indices, self.loss.weights > 0)
+            search = self._searched(self.indices, self.colors)
         return search
 
     def _snapshot(self):
@@ -334,8 +338,7 @@ class Run:
     def _report_first(self):
         """Report a picture that takes no time, so that there is one whenever the work ends."""
         if self.callback is not None:
-            indices = self._diffused()
-            value = self.loss.of(indices, self.colors)
+            value = self.loss.of(self._diffused(), self.colors)
             self._report("palette", value, self._snapshot, keep=False)
 
     def _report(self, stage: Stage, value, snapshot, *, keep=True):
