@@ -11,9 +11,6 @@ import hypothesis
 import numba
 import pytest
 
-# Tests share the cores with each other, and OpenMP's threads would spin while they wait.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-
 # Kernels compile inside the first example, so no deadline; the same examples on every run.
 hypothesis.settings.register_profile(
     "fastgrad",
