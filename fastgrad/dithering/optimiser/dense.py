@@ -23,6 +23,7 @@ __all__ = ["Cover", "covering", "near_greys"]
 LUMA = np.array([0.299, 0.587, 0.114])  # of the channels: the eye sees steps of that sooner
 BARELY, HARDLY = 1.25, 2  # what nobody sees: hardly more than a step of luma, two of a channel
 CLOSE = 2 * BARELY  # of luma: what hardly any grain hides
+EVEN = 0.9  # of a smooth picture's pixels are so near to those beside them; of photographs .5 to .8
 DENSE, MANY = 64, 8192  # colours of a smooth picture, at most: for each entry, and in all
 SEEDS = 3  # of the clusterings for a smooth picture
 
@@ -73,7 +74,7 @@ class Cover(NamedTuple):
         of a channel, in no more than a hundredth of the pixels, and nowhere by 5/255.
     close : bool
         Whether a little grain is enough, since they are off by less than 2.5/255 of luma in all
-        but a hundredth.
+        but a hundredth, and there is no texture in which more of it would not be seen.
     """
 
     pins: Pins
@@ -144,4 +145,11 @@ def covering(
     table = np.zeros(1 << 24, np.int16)
     table[found] = places
     pins = Pins(palette, table[codes_of(image)], True)
-    return Cover(pins, unseen and bool(most.max() <= 2 * HARDLY), close)
+    return Cover(pins, unseen and bool(most.max() <= 2 * HARDLY), close and _even(image))
+
+
+def _even(image: ByteArray) -> bool:
+    """Return whether nearly all pixels have hardly another luma than those beside them."""
+    luma = image @ LUMA
+    steps = np.concatenate([abs(np.diff(luma, axis=axis)).ravel() for axis in (0, 1)])
+    return bool(np.count_nonzero(steps < CLOSE) >= EVEN * steps.size)

@@ -40,6 +40,17 @@ def test_how_dense_colours_must_be():
     assert Viewing("srgb").settled(64, smooth=True).space == "srgb"
 
 
+def test_greys_with_texture_are_not_smooth():
+    ramp = np.linspace(0, 255, 160)[None] * np.ones((120, 1))
+    texture = np.clip(ramp + np.random.default_rng(0).normal(0, 5, ramp.shape), 0, 255)
+    smooth, rough = (
+        np.repeat(np.rint(x).astype(np.uint8)[..., None], 3, axis=2) for x in (ramp, texture)
+    )
+    found = [covering(image, None, 90) for image in (smooth, rough)]
+    assert [(cover.unseen, cover.close) for cover in found] == [(False, True), (False, False)]
+    assert Problem(rough, Viewing(), colors=90).viewing.nu == 0.055
+
+
 def test_noise_is_not_smooth():
     noise = np.random.default_rng(0).integers(0, 256, (100, 100, 3)).astype(np.uint8)
     assert covering(noise, None, 256) is None
