@@ -261,12 +261,22 @@ def _unchanged(linear: Array) -> Array:
     return linear
 
 
+def _cubes(colors: Array) -> Array:
+    return colors * colors * colors  # sooner than a power
+
+
 SPACES: dict[SpaceName, Space] = {
     "opponent": _space(TO_OPPONENT),
     "linear": Space(_unchanged, _unchanged, (0.0, 1.0), mixed=False),
     "srgb": Space(encode, decode, (0.0, 1.0), mixed=False),
     "oklab": Space(_oklab, _from_oklab),
     "yycxcz": _space(TO_YYCXCZ),
+}
+# Of greys, what a space says of all channels but one is 0.
+OF_GREYS = SPACES | {
+    "opponent": SPACES["linear"],
+    "yycxcz": SPACES["linear"],
+    "oklab": Space(np.cbrt, _cubes, (0.0, 1.0), mixed=False),
 }
 
 
@@ -283,11 +293,13 @@ def is_grey(values: Array) -> bool:
 
 
 def space_of(name: SpaceName, *, grey: bool) -> Space:
-    """Return the space of a name; of greys, luminance is all there is of light.
+    """Return the space of a name; of greys, luminance is all there is of light, and L of Oklab.
 
     Examples
     --------
     >>> space_of("opponent", grey=True) is SPACES["linear"]
     True
+    >>> space_of("oklab", grey=True).into(np.array([0.125, 1.0])).round(6).tolist()
+    [0.5, 1.0]
     """
-    return SPACES["linear" if grey and name in ("opponent", "yycxcz") else name]
+    return (OF_GREYS if grey else SPACES)[name]
