@@ -19,7 +19,7 @@ MANY = 16  # colours: with fewer, grain is all there is to make tones of
 NU = 0.05  # for as many or more
 LEARNED = 0.055  # where all of a palette is learned: in the end tones are made up for
 DRAWN = 0.8  # beside flat fields that are as they were: grain at their edges looks rough
-SMOOTH = 0.5  # where colours are so dense that a little grain hides what they are off
+SMOOTH = 0.35  # where colours are so dense that a little grain hides what they are off
 OF_LIGHT: SpaceName = "opponent"  # the space by default,
 OF_EDGES: SpaceName = "oklab"  # and there: with little grain errors count as pixels look
 LIGHT = ("linear", "opponent", "yycxcz")  # spaces whose numbers are light, not its lightness
@@ -50,7 +50,7 @@ class Viewing:
         instead of a Gaussian.
     nu : float, optional
         Weight of the squared error without blur, 0 to 1e9; by default 0.05, 0.055 where all of a
-        palette is learned, 0.8 for the rest of such a drawn picture, or 0.5 for a smooth one; and
+        palette is learned, 0.8 for the rest of such a drawn picture, or 0.35 for a smooth one; and
         less for fewer colours than 16.
     local_weights : bool, optional
         Whether errors are multiplied by the eye's local sensitivity to light; by default in the

@@ -20,10 +20,10 @@ def test_a_sky_in_dense_colours_has_little_grain():
     image = sky()
     result = dither(image, colors=64)
     off = result.image.astype(int) - image
-    assert 10 * np.log10(255**2 / np.square(off).mean()) > 44  # pngquant 2.17: 42.1
+    assert 10 * np.log10(255**2 / np.square(off).mean()) > 43.5  # pngquant 2.17: 42.1
     bytes_of = len(png.encode([result.indices], result.palette))
-    assert bytes_of < 0.9 * 14442  # pngquant 2.17, by libdeflate; .86 by zlib, .7 by libdeflate
-    assert s_cielab(result.image, image) < 0.5  # of clusters without grain: 0.69
+    assert bytes_of < 0.97 * 14442  # pngquant 2.17, by libdeflate; ours .81, .95 by zlib
+    assert s_cielab(result.image, image) < 0.45  # pngquant: 0.46; clusters without grain: 0.69
 
 
 def test_how_dense_colours_must_be():
@@ -35,7 +35,7 @@ def test_how_dense_colours_must_be():
         (True, True),
     ]
     nus = [Problem(image, Viewing(), colors=colors).viewing.nu for colors in (40, 96)]
-    assert nus == [0.055, 0.5]
+    assert nus == [0.055, 0.35]
     assert Problem(image, Viewing(nu=0.1), colors=96).viewing.nu == 0.1
     assert Viewing("srgb").settled(64, smooth=True).space == "srgb"
 
