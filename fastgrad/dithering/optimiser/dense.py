@@ -63,23 +63,25 @@ def near_greys(image: ByteArray, palette: ByteArray) -> Pins | None:
 
 
 class Cover(NamedTuple):
-    """The colours that clustering finds for a smooth picture, and how far they are off.
+    """Whether the colours that clustering finds for a smooth picture need grain.
 
     Attributes
     ----------
-    pins : Pins
-        The nearest of them for every pixel.
-    unseen : bool
-        Whether no grain is needed, since nobody sees that they are off: by 2/255 of luma, or 3/255
-        of a channel, in no more than a hundredth of the pixels, and nowhere by 5/255.
+    pins : Pins or None
+        The nearest of them for every pixel, if nobody sees that they are off: by 2/255 of luma, or
+        3/255 of a channel, in no more than a hundredth of the pixels, and nowhere by 5/255.
     close : bool
         Whether a little grain is enough, since they are off by less than 2.5/255 of luma in all
         but a hundredth, and there is no texture in which more of it would not be seen.
     """
 
-    pins: Pins
-    unseen: bool
+    pins: Pins | None
     close: bool
+
+    @property
+    def unseen(self) -> bool:
+        """Whether no grain is needed."""
+        return self.pins is not None
 
 
 def covering(
@@ -142,10 +144,12 @@ def covering(
         bool(counts[such].sum() >= COVERED * codes.size)
         for such in ((luma < BARELY) & (most <= HARDLY), luma < CLOSE)
     )
-    table = np.zeros(1 << 24, np.int16)
-    table[found] = places
-    pins = Pins(palette, table[codes_of(image)], True)
-    return Cover(pins, unseen and bool(most.max() <= 2 * HARDLY), close and _even(image))
+    pins = None
+    if unseen and most.max() <= 2 * HARDLY:
+        table = np.zeros(1 << 24, np.int16)
+        table[found] = places
+        pins = Pins(palette, table[codes_of(image)], True)
+    return Cover(pins, close and _even(image))
 
 
 def _even(image: ByteArray) -> bool:

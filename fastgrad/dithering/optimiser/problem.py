@@ -259,7 +259,7 @@ class Problem:
             pins = flat.page(rgb)
         if pins is None and not len(kept):
             cover = dense.covering(rgb, seen, self.colors)
-            pins = cover.pins if cover is not None and cover.unseen else None
+            pins = None if cover is None else cover.pins
             self._close = cover is not None and cover.close
         return pins or flat.fields(rgb, seen, self.colors, kept=kept)
 
