@@ -84,7 +84,8 @@ def _maximum(origin: FloatArray, steep: FloatArray) -> FloatArray:
     """Return where sum of log Phi(origin + steep z) - z**2 / 2 is largest, to within 0.1.
 
     Newton's method on the derivative, which falls, and bisection at every third turn, or where a
-    step leaves the bracket.
+    step leaves the bracket. A row that is there stays there, so that no result depends on other
+    rows.
     """
     far = (abs(steep) * (np.maximum(-origin, 0) + 1)).sum(axis=1) + 1
     low, high, z = -far, far, np.zeros(len(origin))
@@ -92,7 +93,8 @@ def _maximum(origin: FloatArray, steep: FloatArray) -> FloatArray:
         u = origin + steep * z[:, None]
         ratio = _mills(u, scipy.special.log_ndtr(u))
         slope = (steep * ratio).sum(axis=1) - z
-        if (abs(slope) < 0.1).all():  # nor is the distance more, as curve is at least 1
+        there = abs(slope) < 0.1  # nor is the distance more, as curve is at least 1
+        if there.all():
             break
         curve = 1 + (steep**2 * ratio * (u + ratio)).sum(axis=1)
         rising = slope > 0
@@ -100,5 +102,5 @@ def _maximum(origin: FloatArray, steep: FloatArray) -> FloatArray:
         np.copyto(high, z, where=~rising)
         new = z + slope / curve
         newton = (new > low) & (new < high) & (turn % 3 < 2)
-        z[:] = np.where(newton, new, (low + high) / 2)
+        z[:] = np.where(there, z, np.where(newton, new, (low + high) / 2))
     return z

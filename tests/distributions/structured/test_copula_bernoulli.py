@@ -150,6 +150,16 @@ def test_samples_and_relaxations_share_their_noise():
     assert d.sample(rng=key).shape == (5, 3)
 
 
+def test_no_row_depends_on_others():
+    """Bit for bit, some of them far out, where the maximum is further to search."""
+    logits = RNG.normal(size=(60, 3)) * np.where(np.arange(60) % 3, 1, 12)[:, None]
+    d, x = Copula(logits, [0.8, -0.5, 0.3]), RNG.integers(0, 2, (60, 3)).astype(float)
+    for i in range(60):
+        one = d.with_logits(logits[i])
+        assert one.log_prob(x[i]) == d.log_prob(x)[i]
+        np.testing.assert_array_equal(one.score(x[i]), d.score(x)[i])
+
+
 def test_the_product_of_relaxations():
     d, r = Copula(RNG.normal(size=(2, 3)), [0.5, 0.8, -0.3]), RNG.normal(size=(7, 2, 3))
     options, h = {"temperature": 0.6, "rng": fg.Key(1)}, 1e-6
