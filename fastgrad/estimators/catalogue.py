@@ -26,7 +26,8 @@ def list_estimators(*, continuous: bool = False, distribution: Any = None) -> An
         distributions with logits.
     distribution : type or distribution, optional
         A class of distributions, or one of them: the estimators that work with it, of both kinds.
-        Others refuse it, and say why.
+        Others refuse it, and say why. For `Categorical`, the class, those are named too that take
+        two categories only.
 
     Returns
     -------
@@ -39,6 +40,9 @@ def list_estimators(*, continuous: bool = False, distribution: Any = None) -> An
     True
     >>> fg.list_estimators(distribution=fg.subset.KSubset)[:3]
     ['rloo', 'reinforce', 'double_cv']
+    >>> import numpy as np
+    >>> "arm" in fg.list_estimators(distribution=fg.Categorical(np.zeros((5, 3))))
+    False
     >>> fg.list_estimators(continuous=True)
     ['pathwise', 'score_function', 'measure_valued']
     """
@@ -48,4 +52,7 @@ def list_estimators(*, continuous: bool = False, distribution: Any = None) -> An
     if not issubclass(kind, (Discrete, Continuous)):
         raise TypeError(f"distribution must be a distribution or its class, got {distribution!r}")
     known = registry.ESTIMATORS | registry.CONTINUOUS
-    return [name for name, cls in known.items() if cls.refusal(kind) is None]
+    fit = {name: cls for name, cls in known.items() if cls.refusal(kind) is None}
+    binary = {name for name, cls in fit.items() if getattr(cls, "binary", False)}
+    two = not binary or distribution is kind or distribution.num_outcomes == 2
+    return [name for name in fit if two or name not in binary]

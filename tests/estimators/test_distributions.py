@@ -186,7 +186,7 @@ def test_they_are_nodes_of_graphs(structure):
 
 def test_queries_of_categoricals_and_continuous_distributions():
     everything = [name for name in ESTIMATORS if name not in CONTINUOUS]
-    assert fg.list_estimators(distribution=fg.Categorical(np.zeros(3))) == everything
+    assert fg.list_estimators(distribution=fg.Categorical(np.zeros(2))) == everything
     assert fg.list_estimators(distribution=fg.Bernoulli) == everything
     normal, gamma = fg.continuous.Normal, fg.continuous.Gamma
     assert fg.list_estimators(distribution=normal) == list(CONTINUOUS)

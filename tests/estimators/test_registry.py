@@ -165,3 +165,25 @@ def test_a_class_that_is_defined_again_replaces_itself():
     fg.register_estimator(first)
     fg.register_estimator(second)  # as where a cell of a notebook runs twice
     assert type(fg.estimator("own")) is second
+
+
+@pytest.mark.parametrize(
+    ("d", "binary"),
+    [
+        (fg.Categorical(np.zeros((2, 3))), []),
+        (fg.Categorical(np.zeros((2, 1))), []),
+        (fg.Categorical(np.zeros((2, 2))), ["arm", "arms", "disarm"]),
+        (fg.Bernoulli(np.zeros(2)), ["arm", "arms", "disarm"]),
+        (fg.Categorical, ["arm", "arms", "disarm"]),
+    ],
+)
+def test_of_a_distribution_those_are_listed_that_work_with_it(d, binary):
+    listed = fg.list_estimators(distribution=d)
+    assert [name for name in listed if name in ("arm", "arms", "disarm")] == binary
+    if isinstance(d, type):
+        return
+    f = fg.objectives.separable(np.full(d.logits.shape, 0.3))
+    for name in listed:
+        estimator, samples = fg.estimator(name), 2 if d.num_outcomes > 1 else 1
+        if estimator.min_samples <= samples:
+            assert np.isfinite(estimator(f, d, num_samples=samples, rng=0).grad).all()

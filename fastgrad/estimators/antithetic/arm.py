@@ -51,6 +51,7 @@ class ARM(coupled.Coupled):
     """
 
     name = "arm"
+    binary = True
     paper = "Yin and Zhou, 'ARM: augment-REINFORCE-merge gradient', 2019"
 
     def draw(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -24,9 +24,10 @@ class Coupled(Estimator):
 
     Each sample of a group has the distribution given, but the samples of a group depend on each
     other, variable by variable. With credit, the signal is each variable's own. A subclass defines
-    `draw` and `sums`.
+    `draw` and `sums`, and says whether it takes `binary` variables only.
     """
 
+    binary: ClassVar[bool] = False
     unbiased = True
     min_samples = 2
     group_size = 2

@@ -30,6 +30,8 @@ __all__ = ["ARMS", "DisARM"]
 class Antithetic(coupled.Coupled):
     """Base class: sums deviations of f within groups times outcomes, corrected for the coupling."""
 
+    binary = True
+
     def nodes(self, distribution: Discrete, num_samples: int) -> tuple[Any, FloatArray] | None:
         """Return all tuples of outcomes which groups may have, and their probabilities."""
         size = self.group(num_samples)
