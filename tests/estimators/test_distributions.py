@@ -138,7 +138,7 @@ def test_examples_do_not_mix(structure, name):
 
 @pytest.mark.parametrize(
     ("structure", "name"),
-    [(s, n) for s, n in PAIRS if STRUCTURES[s].batch_shape == (2,) and n not in CONTINUOUS],
+    [(s, n) for s, n in PAIRS if STRUCTURES[s].batch_shape == (2,)],
 )
 def test_parts_of_a_minibatch_join_to_the_whole(structure, name):
     d = STRUCTURES[structure]
@@ -151,6 +151,22 @@ def test_parts_of_a_minibatch_join_to_the_whole(structure, name):
     same = np.testing.assert_allclose if listed else np.testing.assert_array_equal
     same(np.concatenate([part.grad for part in parts]), whole.grad)
     same(np.concatenate([part.value for part in parts]), whole.value)
+
+
+@pytest.mark.parametrize("name", [n for s, n in PAIRS if s == "two of Poisson"])
+def test_parts_of_counts_join_if_they_list_as_many(name):
+    """Or do not list them: the notes of the counts without a largest one say so."""
+    d, run, options = STRUCTURES["two of Poisson"], fg.estimator(name), {"num_samples": 4, "rng": 3}
+    f = objective_of(d.with_logits(d.logits[0]))
+    d = d.with_logits(np.log([3.0, 1.5, 0.9, 3.0, 0.9, 1.5]))
+    whole = run(f, d, **options)
+    parts = [run(f, d.with_logits(d.logits[i : i + 3]), row_offset=i, **options) for i in (0, 3)]
+    np.testing.assert_array_equal(np.concatenate([part.grad for part in parts]), whole.grad)
+    alone = run(f, d.with_logits(d.logits[5:]), row_offset=5, **options)
+    if name == "gumbel_softmax":
+        assert not np.allclose(alone.grad, whole.grad[5:])
+    elif name not in DISTINCT:  # which may draw the same by chance
+        np.testing.assert_allclose(alone.grad, whole.grad[5:], rtol=1e-12)
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)

@@ -203,7 +203,7 @@ def test_row_offset_is_checked(bad):
 
 
 def test_continuous_variables_have_none():
-    with pytest.raises(TypeError, match="row_offset"):
+    with pytest.raises(TypeError, match="row_offset must be 0 for Normal, got 1"):
         fg.estimator("pathwise")(
             lambda x: x, fg.continuous.Normal(0.0, 0.0), num_samples=2, rng=0, row_offset=1
         )

@@ -94,6 +94,13 @@ class NegativeBinomial(Waiting):
     ValueError
         If the logits are not finite, or `total_count` is not above 0, or the mean is too large.
 
+    Notes
+    -----
+    There is no largest count. Estimators that list outcomes (and relaxations, which do) list as
+    many of each variable as that with the largest mean needs, and their noise depends on how many
+    these are. So with such estimators parts of a minibatch (`row_offset`) join to the whole only if
+    each has a variable of that mean; with others, such as `rloo`, they always do.
+
     Examples
     --------
     >>> import numpy as np, fastgrad as fg
@@ -135,6 +142,13 @@ class Geometric(Waiting):
     ------
     ValueError
         If the logits are not finite, or the mean is too large.
+
+    Notes
+    -----
+    There is no largest count. Estimators that list outcomes (and relaxations, which do) list as
+    many of each variable as that with the largest mean needs, and their noise depends on how many
+    these are. So with such estimators parts of a minibatch (`row_offset`) join to the whole only if
+    each has a variable of that mean; with others, such as `rloo`, they always do.
 
     Examples
     --------

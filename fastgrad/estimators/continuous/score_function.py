@@ -26,7 +26,7 @@ class OfContinuous(Estimator):
     """Base class of the estimators of the gradient of E[f] by the parameters of a distribution.
 
     The gradient is a dict of arrays, with the names and the shapes of the parameters. Parts of a
-    minibatch can not be estimated by themselves (there is no `row_offset`): the noise of a sample
+    minibatch can not be estimated by themselves (`row_offset` is for counts): the noise of a sample
     begins where that of the sample before it ends, and so depends on the number of variables.
     """
 
@@ -39,6 +39,7 @@ class OfContinuous(Estimator):
         rng: RNG,
         state: dict[str, Any] | None = None,
         block_size: int | None = None,
+        row_offset: int = 0,
         return_samples: bool = False,
     ) -> Estimate:
         """Estimate E[f] and its gradient by the parameters.
@@ -60,6 +61,9 @@ class OfContinuous(Estimator):
         block_size : int, optional
             The most samples to draw and hand to f at once, which bounds the memory; by default
             all. It does not change the result.
+        row_offset : int
+            Of counts, the index of the first variable in a larger batch, as for other estimators
+            (`fastgrad.Estimator`); 0 for a distribution of `fastgrad.continuous`.
         return_samples : bool
             Whether the estimate has the samples that it is made of, and their weights.
 
@@ -72,11 +76,14 @@ class OfContinuous(Estimator):
         ------
         TypeError
             If the objective lacks a part that the estimator needs, or the distribution is of a
-            kind for which there is no such estimator.
+            kind for which there is no such estimator, or a continuous one with a `row_offset`.
         ValueError
             If the samples are too few, or f returns values of a wrong shape or not finite.
         """
         given: Any = distribution
+        if row_offset and not isinstance(distribution, Discrete):
+            kind = type(distribution).__name__
+            raise TypeError(f"row_offset must be 0 for {kind}, got {row_offset!r}")
         return super().__call__(
             f,
             given,
@@ -84,6 +91,7 @@ class OfContinuous(Estimator):
             rng=rng,
             state=state,
             block_size=block_size,
+            row_offset=row_offset,
             return_samples=return_samples,
         )
 
