@@ -99,6 +99,17 @@ def test_a_read_only_answer_is_copied():
     assert type(answered(LOGITS, Other(LOGITS))) is Own
 
 
+@pytest.mark.parametrize("name", ["rloo", "auto"])
+def test_estimators_see_where_foreign_logits_stand(name):
+    options = {"estimators": ["rloo"], "repeats": 2} if name == "auto" else {}
+    run, call = fg.estimator(name, **options), {"num_samples": 4, "rng": 0}
+    f = fg.objective(lambda x: x[..., 0] - x[..., 1] ** 2)
+    call["state"] = run(f, LOGITS, **call).state
+    here, there = (run(f, LOGITS, **call, row_offset=i).grad for i in (0, 8))
+    assert not np.array_equal(here, there)
+    np.testing.assert_array_equal(run(f, Own(LOGITS), **call, row_offset=8).grad.a, there)
+
+
 def test_what_numpy_calls_pay():
     """Two hundred nanoseconds would be seen in a small call: the check takes a fraction of it."""
     check = "type(x) is not ndarray and foreign(x)"

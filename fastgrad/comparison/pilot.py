@@ -21,6 +21,7 @@ from fastgrad.comparison.replicas import as_discrete
 from fastgrad.comparison.runs import most_samples
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators import Estimate, Estimator
+from fastgrad.estimators.draws import last_state
 from fastgrad.objectives import Objective
 from fastgrad.random import RNG, as_key
 
@@ -98,13 +99,14 @@ class Auto(Estimator):
         """Estimate E[f] and its gradient: see `Estimator`."""
         if foreign(distribution):
             options = {"num_samples": num_samples, "rng": rng, "state": state}
-            options |= {"block_size": block_size, "return_samples": return_samples}
+            options |= {"block_size": block_size, "row_offset": row_offset}
+            options["return_samples"] = return_samples
             given = _validate.array(distribution, "logits")
             return answered(self(f, given, **options), distribution)
         distribution, key, known = as_discrete(distribution), as_key(rng), self._contenders
         num_samples = _validate.integer(num_samples, "num_samples", 1)
         spent = 0
-        if state is None or OWN[0] not in state:
+        if state is None or OWN[0] not in last_state(state):
             found = compare(
                 f,
                 distribution,
@@ -121,7 +123,9 @@ class Auto(Estimator):
             own = dict(zip(OWN, (best.label, found.reason, best.num_samples, num_samples)))
             state = {name: np.array(value) for name, value in own.items()} | (best.state or {})
             key = key.fold_in(1)
-        name, _, samples, budget = (state[own].item() for own in OWN)
+        if missing := [own for own in OWN if own not in state]:
+            raise ValueError(f"state must be that of this estimator: it has no {missing[0]!r}")
+        name, _, samples, budget = (np.asarray(state[own]).item() for own in OWN)
         if name not in known:
             raise ValueError(f"state must come from this estimator, got the winner {name!r}")
         if num_samples != budget:

@@ -1,9 +1,9 @@
-"""Draws: their number and, of a user's own estimator, their values are checked; all handed back."""
+"""Draws and states: their number and, of a user's own estimator, their values; all handed back."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,13 @@ import numpy as np
 from fastgrad import _validate
 from fastgrad._array_api import ndarray
 from fastgrad._typing import FloatArray
+
+
+def last_state(state: Any) -> Any:
+    """Return a state that is not None, if it is arrays by name (as an .npz file is, too)."""
+    if not isinstance(state, Mapping):
+        raise TypeError(f"state must be the dict of the last estimate, got {state!r}")
+    return state
 
 
 def checked(draw: Callable[..., Any]) -> Callable[..., Any]:

@@ -27,6 +27,7 @@ from typing import Any
 
 from fastgrad._typing import ArrayLike
 from fastgrad.estimators import ContinuousName, Estimate, Estimator, EstimatorName
+from fastgrad.estimators.draws import last_state
 from fastgrad.graph._passes import Graph
 from fastgrad.graph.dice import HessianProduct, expectation_hvp
 from fastgrad.objectives import Objective, as_objective
@@ -204,7 +205,8 @@ def expectation_grad(
         objective.require("expectation_grad", ("f",))
         f = [Cost((*nodes, *(parameters or {})), objective.part("f"), objective.grad)]
     graph = Graph(f, nodes, parameters or {}, num_samples)
-    found = graph.estimate(estimator, as_key(rng), state or {})
+    known = {} if state is None else last_state(state)
+    found = graph.estimate(estimator, as_key(rng), known)
     return graph.with_samples(found) if return_samples else found
 
 

@@ -614,6 +614,29 @@ def test_state_passes_through_what_has_none(name):
     assert estimator(name)(f, np.zeros(3), num_samples=2, rng=0).state is None
 
 
+@pytest.mark.parametrize(
+    "name", ["reinforce", "double_cv", "rodeo", "rebar", "relax", "pooled", "auto"]
+)
+@pytest.mark.parametrize("bad", [5, "a", [1], np.zeros(3)])
+def test_a_state_that_is_no_dict_is_refused(name, bad):
+    options = {"baseline": "moving_average"} if name == "reinforce" else {}
+    f = objective(lambda x: x[:, 0], grad=lambda x: np.eye(3)[0] + 0 * x)
+    with pytest.raises(TypeError, match="state must be the dict of the last estimate, got"):
+        fg.estimator(name, **options)(f, np.zeros(3), num_samples=4, rng=0, state=bad)
+    with pytest.raises(TypeError, match="state must be the dict of the last estimate, got"):
+        fg.expectation_grad(f, {"z": np.zeros(3)}, num_samples=4, rng=0, state=bad)
+
+
+def test_a_state_may_come_from_a_file(tmp_path):
+    rebar, f = fg.estimator("rebar"), fg.objectives.separable(np.full((2, 3), 0.45))
+    state = rebar(f, np.zeros((2, 3)), num_samples=4, rng=0).state
+    np.savez(tmp_path / "state.npz", **state)
+    with np.load(tmp_path / "state.npz") as kept:
+        found = rebar(f, np.zeros((2, 3)), num_samples=4, rng=1, state=kept)
+    again = rebar(f, np.zeros((2, 3)), num_samples=4, rng=1, state=state)
+    np.testing.assert_array_equal(found.grad, again.grad)
+
+
 def f_of_first(x):
     return x[:, 0, 0]
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad._typing import Array, FloatArray
+from fastgrad.estimators.draws import last_state
 from fastgrad.kernels import optim
 
 MOMENTS, DECAYS = ("first_moment", "second_moment"), (0.9, 0.999)  # of Adam
@@ -37,7 +38,7 @@ def recall(state: dict[str, Any] | None, name: str, shape: tuple[int, ...], init
     if state is None:
         return np.broadcast_to(initial, shape)
     try:
-        kept = state[name]
+        kept = last_state(state)[name]
         # Broadcasting to the shape that an array has takes as long as a small kernel.
         return kept if np.shape(kept) == shape else np.broadcast_to(kept, shape)
     except KeyError:

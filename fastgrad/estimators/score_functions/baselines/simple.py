@@ -12,6 +12,7 @@ import numpy as np
 from fastgrad import _validate
 from fastgrad._typing import FloatArray
 from fastgrad.distributions.discrete import Discrete
+from fastgrad.estimators.draws import last_state
 from fastgrad.estimators.score_sums import score_sums
 
 
@@ -135,7 +136,7 @@ def recall(state: dict[str, Any] | None, **start: FloatArray) -> dict[str, Float
     """Return the arrays of a state, checked against its initial arrays; these if it is None."""
     if state is None:
         return start
-    if set(state) != set(start):
+    if set(last_state(state)) != set(start):
         raise ValueError(
             f"state must be that of the last estimate, with {', '.join(start)}, "
             f"got {', '.join(map(str, state)) or 'nothing'}"
