@@ -12,7 +12,7 @@ def raw(values):
 
 
 def apng(width, height, frames, default=None, depth=8, kind=6):
-    """Write frames: px, x, y, num, den, dispose, blend."""
+    """Write frames: px, x, y, num, den, dispose, blend; w where pixels are packed in bytes."""
     out = b"\x89PNG\r\n\x1a\n"
     out += chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0))
     out += chunk(b"acTL", struct.pack(">II", len(frames), 0))
@@ -20,7 +20,7 @@ def apng(width, height, frames, default=None, depth=8, kind=6):
     if default is not None:
         out += chunk(b"IDAT", raw(default))
     for i, frame in enumerate(frames):
-        h, w = frame["px"].shape[:2]
+        h, w = frame["px"].shape[0], frame.get("w", frame["px"].shape[1])
         place = (number, w, h, frame.get("x", 0), frame.get("y", 0))
         how = (frame.get("num", 1), frame.get("den", 10), frame.get("dispose", 0))
         out += chunk(b"fcTL", struct.pack(">IIIIIHHBB", *place, *how, frame.get("blend", 0)))

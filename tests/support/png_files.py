@@ -32,6 +32,15 @@ def png(a, extra=(), *, color_type=2):
     return b"\x89PNG\r\n\x1a\n" + data + chunk(b"IEND", b"")
 
 
+def few_bits(a, depth, extra=()):
+    """A PNG of greys of 1, 2 or 4 bits."""
+    bits = np.unpackbits(a[..., None], axis=-1)[..., 8 - depth :].reshape(len(a), -1)
+    rows = np.packbits(bits, axis=1)
+    data = png(rows, extra, color_type=0)
+    head = struct.pack(">IIBBBBB", a.shape[1], a.shape[0], depth, 0, 0, 0, 0)
+    return data[:8] + chunk(b"IHDR", head) + data[33:]
+
+
 def fixed(x):
     return struct.pack(">i", round(x * 65536))
 

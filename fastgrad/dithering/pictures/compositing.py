@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgrad._typing import Array, ByteArray
-from fastgrad.dithering.pictures.png_chunks import SIGNATURE, chunk
+from fastgrad.dithering.pictures.png_chunks import SIGNATURE, chunk, load
 
 __all__ = ["PARTS", "covers", "frames", "gif_parts", "over", "png_parts"]
 
@@ -141,7 +141,7 @@ def _decoded(file: bytes, form: str) -> Array:
     from PIL import Image
 
     with Image.open(io.BytesIO(file), formats=[form]) as image:
-        image.load()
+        load(image)
         if image.mode.startswith("I"):  # 16 bits
             grey = np.asarray(image)
             alpha = np.where(grey == image.info.get("transparency", -1), 0, 255)

@@ -79,7 +79,8 @@ def from_pil(image: Any, profile: bytes | None = None, *, file: Any = None) -> F
     Parameters
     ----------
     image : PIL.Image.Image
-        An image, opened from a file or made in memory. Its pixels are loaded.
+        An image, opened from a file or made in memory. Its pixels are loaded, and it gets the
+        transparent colour that these have.
     profile : bytes, optional
         The ICC profile of its values, which is empty for sRGB. By default that of
         `color_profile`.
@@ -108,7 +109,7 @@ def from_pil(image: Any, profile: bytes | None = None, *, file: Any = None) -> F
     if profile is None:
         profile = color_profile(image)
     deep, file = sixteen_bits.channels(image), image if file is None else file
-    image.load()  # before which a WEBP says no duration
+    png_chunks.load(image)  # before which a WEBP says no duration
     duration = float(image.info.get("duration") or 0)
     image = ImageOps.exif_transpose(image)
     if image.mode == "F":

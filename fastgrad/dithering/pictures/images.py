@@ -277,6 +277,7 @@ def _smaller(image: Any, factor: int) -> Any:
     rest = min(image.width * factor // width, image.height * factor // height)
     if rest < 2:
         return image
+    png_chunks.load(image)
     info, exif = image.info, image.getexif()
     if image.mode.startswith("I"):
         image = image.convert("I")

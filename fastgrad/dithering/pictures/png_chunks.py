@@ -7,13 +7,16 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, TypeAlias
 
-__all__ = ["Chunk", "chunk", "density", "insert", "kept", "of_image", "read", "turned"]
+__all__ = ["Chunk", "chunk", "density", "insert", "kept", "load", "of_image"]
+__all__ += ["read", "turned"]
 
 Chunk: TypeAlias = tuple[bytes, bytes]  # a type such as b"pHYs", and the data
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LARGEST = 1 << 16  # bytes of a chunk that is kept
 INCHES = 0.0254  # metres
 TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+# Pillow's unpackers of greys: how many there are in the file, and the step between those made.
+GREYS = {"L;2": (4, 85), "L;4": (16, 17), "L": (256, 1)}
 # Texts that describe the pixels of the file before: orientation, profiles and more.
 ABOUT_PIXELS = (b"XML:com.adobe.xmp", b"Raw profile type")
 
@@ -114,6 +117,27 @@ def of_image(image: Any, wanted: Iterable[bytes], until: bytes = b"IEND") -> lis
             file.seek(place)
     except (OSError, ValueError):  # it cannot seek
         return []
+
+
+def load(image: Any) -> None:
+    """Load the pixels of an image, and give it the transparent colour as they have it.
+
+    Pillow makes 8 bits of greys of 2 and 4 bits, and of colours of 16 bits, but gives the colour
+    of the chunk tRNS in the bits that the file has.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Any image. How many bits its file has is known as long as its pixels have not been loaded.
+    """
+    color, tiles = image.info.get("transparency"), getattr(image, "tile", None)
+    packed = tiles[0][3] if tiles and image.format == "PNG" else None
+    if isinstance(color, int) and packed in GREYS:
+        count, step = GREYS[packed]
+        image.info["transparency"] = color % count * step  # the upper bits mean nothing
+    elif isinstance(color, tuple) and packed == "RGB;16B":
+        image.info["transparency"] = tuple(value >> 8 for value in color)
+    image.load()
 
 
 def kept(image: Any) -> tuple[Chunk, ...]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 
 from fastgrad._typing import Array
-from fastgrad.dithering.pictures import frames, images, inputs, sixteen_bits
+from fastgrad.dithering.pictures import frames, images, inputs, png_chunks, sixteen_bits
 from fastgrad.dithering.pictures.file_errors import FileError
 from fastgrad.dithering.pictures.inputs import Pixels
 
@@ -233,7 +233,7 @@ class PillowSource(Source):
         self.name = picture.name
         self._profile = frames.color_profile(image)
         self._deep = sixteen_bits.channels(image)
-        image.load()
+        png_chunks.load(image)
         self._orientation = image.getexif().get(0x0112, 1)
         self._image: Any = image
         width, height = image.size

@@ -229,6 +229,22 @@ def test_16_bits_of_grey():
         np.testing.assert_array_equal(values[..., 1], np.rint(right / 257))
 
 
+@pytest.mark.parametrize(("depth", "kind"), [(2, 0), (4, 0), (16, 2), (16, 0)])
+def test_a_transparent_colour(depth, kind):
+    values = np.random.default_rng(0).integers(0, 1 << depth, (2, 12, 8, 3)).astype(np.uint16)
+    values = values if kind else values[..., :1]
+    packed = values.astype(">u2")
+    if depth < 8:
+        bits = np.unpackbits(values.astype(np.uint8), axis=-1)[..., 8 - depth :]
+        packed = np.packbits(bits.reshape(2, 12, -1), axis=-1)
+    data = apng(8, 12, [dict(px=one, w=8) for one in packed], depth=depth, kind=kind)
+    clear = values[0, 3, 4]
+    trns = chunk(b"tRNS", clear.astype(">u2").tobytes())
+    for shown, given in zip(read(data[:33] + trns + data[33:])[0], values):
+        opacity = np.where((given == clear).all(axis=-1), 0, 255)
+        np.testing.assert_array_equal(shown[..., 3], opacity)
+
+
 def test_values_are_laid_over_values():
     values = np.random.default_rng(0).integers(0, 256, (2, 20, 20, 4)).astype(np.uint8)
     clear = values[0] * np.uint8([1, 1, 1, 0])

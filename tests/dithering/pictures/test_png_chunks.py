@@ -7,9 +7,9 @@ import subprocess
 
 import numpy as np
 import pytest
-from png_files import flat, png
+from png_files import few_bits, flat, png
 
-from fastgrad.dithering.pictures import images, png_chunks
+from fastgrad.dithering.pictures import frames, images, png_chunks, sources
 
 Image = pytest.importorskip("PIL.Image")
 RED = flat((200, 60, 60))
@@ -92,3 +92,26 @@ def test_chunks_of_images_that_are_no_longer_files():
     image.load()
     assert png_chunks.of_image(image, [b"pHYs"]) == []
     assert png_chunks.of_image(Image.new("L", (2, 2)), [b"pHYs"]) == []
+
+
+@pytest.mark.parametrize(("depth", "above"), [(1, 0), (2, 0), (4, 0), (2, 0xFF00), (4, 0xFF00)])
+def test_a_transparent_grey_of_few_bits(depth, above, monkeypatch):
+    step, top = 255 // (2**depth - 1), 2**depth - 1
+    values = np.random.default_rng(0).integers(0, 2**depth, (60, 50)).astype(np.uint8)
+    for clear in {0, 1, top - 1, top}:
+        data = few_bits(values, depth, [(b"tRNS", struct.pack(">H", clear | above))])
+        opacity = np.where(values == clear, 0, 255)
+        picture = images.Picture(data)
+        (frame,) = picture.frames()
+        np.testing.assert_array_equal(frame.values[..., 0], values * step)
+        np.testing.assert_array_equal(frame.alpha, opacity)
+        given = Image.open(io.BytesIO(data))
+        for _ in range(2):  # an image that has been used once is no longer a file
+            np.testing.assert_array_equal(frames.from_pil(given).alpha, frame.alpha)
+        with sources.PillowSource.opened(picture) as source:
+            np.testing.assert_array_equal(source.read(3, 9, 5, 20).alpha, opacity[3:9, 5:20])
+        with monkeypatch.context() as patch:
+            patch.setattr(images, "MAX_PIXELS", 1000)
+            (small,) = picture.frames((12, 15))
+        mean = opacity.reshape(30, 2, 25, 2).mean(axis=(1, 3))
+        np.testing.assert_allclose(small.alpha, mean, atol=1)
