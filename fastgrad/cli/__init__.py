@@ -150,7 +150,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
             reader.set_defaults(run=command.run, refuse=reader.error)
             options.add(reader, command.table)
     given, unknown = parser.parse_known_args(words)
-    if unknown:
+    if unknown and hasattr(given, "inputs") and all(map(_is_input, unknown)):
+        given.inputs = [*given.inputs, *unknown]  # argparse takes those that stand together
+    elif unknown:
         table = COMMANDS[given.command].table
         known = [n for group in table.values() for o in group for n in o.names]
         name = unknown[0].partition("=")[0]
@@ -161,6 +163,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return given
 
 
+def _is_input(word: str) -> bool:
+    """Return whether an argument that no option has taken is the name of a picture."""
+    return bool(word) and "\0" not in word and (word == "-" or not word.startswith("-"))
+
+
 def _prepare_threads(given: argparse.Namespace) -> None:
     """Check that threads can be had, and use as many as are asked for."""
     if numba.config.THREADING_LAYER != "default":  # type: ignore[attr-defined]
@@ -168,7 +175,8 @@ def _prepare_threads(given: argparse.Namespace) -> None:
             jit.threading_layer()
         except ValueError as error:
             asked = numba.config.THREADING_LAYER  # type: ignore[attr-defined]
-            raise images.FileError(f"NUMBA_THREADING_LAYER={asked}: {error}") from None
+            reason = " ".join(str(error).split())
+            raise images.FileError(f"NUMBA_THREADING_LAYER={asked}: {reason}") from None
     threads = getattr(given, "threads", None)
     if threads is not None:
         most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]

@@ -54,6 +54,13 @@ def test_names_of_one_stem(folder, capsys):
     assert names("plain") == ["b.png"]
 
 
+def test_pictures_may_stand_between_options(folder, capsys):
+    assert run("in/a.png", *FAST, "in/b.bmp", "-o", "out/", "in/a.jpg", "--suffix=-{ext}") == 0
+    assert names("out") == ["a-jpg.png", "a-png.png", "b-bmp.png"]
+    assert run("in/a.png", *FAST, "10", "-o", "more/") == 2
+    assert capsys.readouterr().err == "fastgrad dither: no such file: 10\n"
+
+
 def test_what_the_suffix_marks_is_not_read_again(folder, capsys):
     assert run("in/b.bmp", "-o", "in", "--suffix=.small", *FAST) == 0
     assert "b.small.png" in names("in")

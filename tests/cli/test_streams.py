@@ -96,3 +96,4 @@ def test_a_threading_layer_that_is_not_there(folder, layer, command):
         assert code == 2
         assert errors.count("\n") == 1
         assert f"NUMBA_THREADING_LAYER={layer}: " in errors
+        assert r"\n" not in errors
