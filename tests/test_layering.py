@@ -99,7 +99,7 @@ LAYERS = {
         ("pictures",),
         ("result",),
         ("soft_edges",),
-        ("choices", "given", "progress", "rates", "run", "tiled"),
+        ("choices", "given", "progress", "rates", "run", "tiled", "together"),
         ("timed_run",),
         ("thrifty_run",),
         ("chosen", "strips", "thrift"),

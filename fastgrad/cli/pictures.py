@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import dataclasses
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
@@ -17,16 +18,17 @@ from fastgrad import precompile
 from fastgrad.cli import messages, results
 from fastgrad.cli.values import limits
 from fastgrad.dithering import Viewing
+from fastgrad.dithering.eye.viewing import LIGHT
 from fastgrad.dithering.files import budget, frontier, plan
 from fastgrad.dithering.files.outcome import Settings, failure
 from fastgrad.dithering.optimiser.tile_limits import Tiles
-from fastgrad.dithering.pictures import masks, palette_files
-from fastgrad.dithering.pictures.dot_gains import EXCLUDES, dot_gain_for
+from fastgrad.dithering.pictures import device_files, masks, palette_files
+from fastgrad.dithering.pictures.dot_gains import dot_gain_for
 from fastgrad.dithering.pictures.file_errors import FileError, of_option
 from fastgrad.dithering.pictures.inputs import Swatches
 from fastgrad.dithering.pictures.presets import PRESETS, measured
 from fastgrad.dithering.pictures.transparent_entry import key_of
-from fastgrad.dithering.tiled import NOTHING
+from fastgrad.dithering.together import EXCLUDED, NOTHING, SIZES
 
 OPTIONS = (*(field.name for field in dataclasses.fields(Viewing)), "structure", "estimator")
 OPTIONS += ("speed", "time_budget", "rate", "max_bytes", "quality", "fit", "solid", "pattern")
@@ -214,6 +216,14 @@ def _tiles(given: argparse.Namespace) -> Tiles | None:
         raise
 
 
+def _goes_without(other: str, given: argparse.Namespace, names: Sequence[str]) -> None:
+    """Refuse options that do not go with another one, unless they are left out or 0."""
+    for name in names:
+        if getattr(given, name, None):
+            option = "size" if name == "max_bytes" else name.replace("_", "-")
+            given.refuse(f"--{option} goes without {other}")
+
+
 def _settings(given: argparse.Namespace) -> Settings:
     """Check the options that go together, and read the palette."""
     palette, device, codes = None, None, None
@@ -254,9 +264,7 @@ def _settings(given: argparse.Namespace) -> Settings:
         given.refuse("--estimator goes with a --structure above 0")
     if given.rate or given.max_bytes or given.quality:
         asked = "--size" if given.max_bytes else "--quality" if given.quality else "--rate"
-        for name in ("structure", "time_budget"):
-            if getattr(given, name):
-                given.refuse(f"--{name.replace('_', '-')} goes without {asked}")
+        _goes_without(asked, given, ("structure", "time_budget"))
     if given.each and not given.max_bytes:
         given.refuse("--each goes with --size")
     if given.threads and given.jobs > 1:
@@ -268,23 +276,24 @@ def _settings(given: argparse.Namespace) -> Settings:
     alpha = mode or ("blend" if given.preset or given.measured or given.format else "keep")
     if given.format and alpha != "blend":
         given.refuse("--format goes with --alpha blend")
+    if given.format and ".png" not in device_files.ENDINGS[given.format]:
+        _goes_without(f"--format {given.format}", given, SIZES)
+    if given.format and device is not None and not (given.lock_colors or given.choose):
+        with of_option("--format", given.format):
+            device_files.check(given.format, device)
     if given.fit_size and not given.resize:
         given.refuse("--fit-size goes with --resize")
     if alpha == "keep" and given.output and given.output.lower().endswith(".gif"):
         alpha = "key"
     if given.pattern:
-        for name in ("structure", "rate", "max_bytes"):
-            if getattr(given, name):
-                option = "size" if name == "max_bytes" else name
-                given.refuse(f"--{option} goes without --pattern")
+        _goes_without("--pattern", given, EXCLUDED["pattern"])
         if given.alpha == "keep":
             given.refuse("--pattern goes with --alpha key or blend")
         alpha = "key" if alpha == "keep" else alpha
     if given.dot_gain is not None:
-        for name in EXCLUDES:
-            if getattr(given, name, None):
-                option = "size" if name == "max_bytes" else name.replace("_", "-")
-                given.refuse(f"--{option} goes without --dot-gain")
+        _goes_without("--dot-gain", given, EXCLUDED["dot_gain"])
+        if given.space not in (None, *LIGHT):
+            given.refuse(f"--space {given.space} goes without --dot-gain")
         if palette is None or len(palette) != 2:
             given.refuse("--dot-gain goes with two colours given, such as --preset bw")
         gain = Path(given.dot_gain) if isinstance(given.dot_gain, str) else given.dot_gain
@@ -313,6 +322,11 @@ def _settings(given: argparse.Namespace) -> Settings:
             given.refuse("--transparent-index goes with --alpha keep, key or a colour")
         if given.output and given.output.lower().endswith(".webp"):
             given.refuse("--transparent-index goes with .png and .gif: a .webp has no palette")
+        open_ended = palette is None and not given.colors and (given.max_bytes or given.quality)
+        learned = (given.colors or 16) - 1
+        most = learned if palette is None or given.lock_colors else len(palette)
+        if (index := given.transparent_index) > most and not open_ended:
+            given.refuse(f"--transparent-index must be at most {most} here, got {index}")
     if tiles is not None:
         asked["tiles"], alpha = tiles, "blend"
     return Settings(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastgrad import _validate
 from fastgrad._typing import ArrayLike, ByteArray
+from fastgrad.dithering import together
 from fastgrad.dithering.chosen import swatches_for
 from fastgrad.dithering.criterion import Criterion
 from fastgrad.dithering.eye.colour import SpaceName
@@ -31,7 +32,7 @@ from fastgrad.dithering.soft_edges import dither_soft
 from fastgrad.dithering.strips.strips import dither_strips, source_of
 from fastgrad.dithering.thrift import Thrift, rated, thrifty
 from fastgrad.dithering.thrifty_run import ThriftyRun
-from fastgrad.dithering.tiled import alone, dither_console
+from fastgrad.dithering.tiled import dither_console
 from fastgrad.random import RNG
 
 if TYPE_CHECKING:
@@ -271,28 +272,22 @@ def dither(
     criterion = Criterion(structure, objective, estimator)
     thrift = Thrift(rate, max_bytes, quality, ending)
     thrift.alone(structure=structure, time_budget=time_budget)
-    sizes = {"rate": rate, "max_bytes": max_bytes, "quality": quality}
     eye: dict[str, Any] = {"space": space, "sigma": sigma, "ppd": ppd, "nu": nu}
+    asked: dict[str, Any] = {"colors": colors, "palette": palette, "preset": preset, "fit": fit}
+    asked |= {"lock_colors": lock_colors, "choose": choose, "tiles": tiles, "pattern": pattern}
+    asked |= {"dot_gain": dot_gain, "alpha": alpha, "hidden": hidden, "solid": solid}
+    asked |= {"regions": regions, "previous": previous, "structure": structure, "rate": rate}
+    together.check(asked | {"max_bytes": max_bytes, "quality": quality, "space": space})
     if tiles is not None:
-        alone(colors=colors, palette=palette, preset=preset, lock_colors=lock_colors, alpha=alpha)
-        alone(hidden=hidden, fit=fit, solid=solid, regions=regions, previous=previous)
-        alone(choose=choose, pattern=pattern, dot_gain=dot_gain, structure=structure, **sizes)
         eye |= {"weights": weights, "local_weights": local_weights}
         with shown(progress, callback) as call:
             return dither_console(image, tiles, **eye, pace=pace, rng=rng, callback=call)
     if pattern is not None:
         pattern = _validate.named(pattern, "pattern", PATTERNS)
-        if alpha == "keep":
-            raise ValueError("alpha must be 'key' or 'blend' with a pattern, got 'keep'")
-        alone("a pattern", structure=structure, **sizes)
         alpha = "key" if alpha is None and preset is None else alpha
-    if dot_gain is not None:
-        alone("dot_gain", choose=choose, pattern=pattern, structure=structure, **sizes)
-        alone("dot_gain", lock_colors=lock_colors, previous=previous)
     gain = dot_gain_for(dot_gain, palette, preset)
     chosen, key = None, key_of(alpha)[1]
     if choose is not None:
-        alone("choose", lock_colors=lock_colors, previous=previous, alpha=key and alpha)
         how = {"weights": weights, "local_weights": local_weights, "rng": rng}
         alpha = "blend" if alpha is None and preset is not None else alpha
         chosen = swatches_for(image, choose, palette, preset, **eye, **how)

@@ -121,11 +121,14 @@ class Given:
                 if other is not None:
                     raise ValueError(f"{name} must be left out with a colour as alpha")
             self.key, self.swatches = self.key.without(self.swatches)
-        if preset is not None and colors is not None and not lock:
-            raise ValueError(
-                f"colors must be None with a preset unless lock_colors is True, got {colors}"
-            )
         self.palette = None if self.swatches is None else self.swatches.colors
+        if self.palette is not None and colors is not None and not lock:
+            given = "palette" if preset is None else "preset"
+            raise ValueError(
+                f"colors must be None with a {given} unless lock_colors is True, got {colors}"
+            )
+        if lock and self.palette is None:
+            raise ValueError("palette must be given with lock_colors, got None")
         count = COLORS if colors is None else _validate.integer(colors, "colors", 2, MOST)
         if lock and self.palette is not None and count <= len(self.palette):
             raise ValueError(

@@ -36,7 +36,7 @@ from fastgrad.random import RNG
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["SUITED", "alone", "dither_console", "dither_tiles"]
+__all__ = ["SUITED", "dither_console", "dither_tiles"]
 
 Callback: TypeAlias = "Callable[[Progress], object]"
 # Few colours in a tile need less grain. How errors are best measured is the picture's own: mostly
@@ -47,35 +47,9 @@ SUITED: tuple[dict[str, Any], ...] = (
     {"space": "opponent", "nu": 0.15},
     {"space": "srgb", "nu": 0.5},
 )
-NOTHING = (("alpha", "blend"), ("fit", "none"), ("structure", 0))
 EARLY = 2  # rounds of search and fit in which a clustering is tried out
 SAMPLE = 1 << 17  # pixels to which palettes are fitted
 JUDGED = 1 << 10  # rows and columns at most of the part by which pictures are judged
-
-
-def alone(other: str = "tiles", /, **options: object) -> None:
-    """Refuse options of `fastgrad.dither` that do not go with another one.
-
-    Parameters
-    ----------
-    other : str
-        The other one.
-    **options
-        The options as they are given: None, False, 0, and "blend" and "none" by name, are nothing.
-
-    Raises
-    ------
-    ValueError
-        If there is one.
-
-    Examples
-    --------
-    >>> alone(colors=None, alpha="blend")
-    """
-    for name, value in options.items():
-        nothing = value is None or value is False or (name, value) in NOTHING
-        if not nothing:
-            raise ValueError(f"{name} must be left out with {other}, got {value!r}")
 
 
 def dither_console(

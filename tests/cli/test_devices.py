@@ -140,7 +140,19 @@ def test_sizes_and_turns():
     ("arguments", "said"),
     [
         ("photo.png --format raw -k 4 -o a.png", "must end in .bin or .raw"),
-        ("photo.png --format grey4 --preset bwr -o a.png", "needs a palette of greys"),
+        (
+            "photo.png --format grey4 --preset bwr -o a.png",
+            "dither: --format grey4: a grey PNG needs a palette of greys",
+        ),
+        ("photo.png --format grey2 --preset grey16", "--format grey2: 2 bits do not hold 16 greys"),
+        ("photo.png --format raw -k 4 --size 3kB", "--size goes without --format raw"),
+        ("photo.png --format bmp --quality 30", "--quality goes without --format bmp"),
+        ("photo.png --format c --preset bwr --rate 0.1", "--rate goes without --format c"),
+        ("photo.png --transparent-index 16", "--transparent-index must be at most 15 here, got 16"),
+        (
+            "photo.png --transparent-index 3 --palette two.hex",
+            "--transparent-index must be at most 2 here, got 3",
+        ),
         ("a.gif --format raw --preset bwr -o a.bin", "holds no animation"),
         ("photo.png --format raw --preset bwr --alpha keep", "--format goes with --alpha blend"),
         ("photo.png --fit-size cover --preset bwr", "--fit-size goes with --resize"),
@@ -149,6 +161,7 @@ def test_sizes_and_turns():
 def test_files_that_are_refused(capsys, arguments, said):
     frames = [Image.fromarray(np.roll(PICTURE, k, axis=1)) for k in range(2)]
     frames[0].save("a.gif", save_all=True, append_images=frames[1:], duration=50)
+    Path("two.hex").write_text("000000 ffffff")
     try:
         code = run(*arguments.split(), "--speed", "10", "-q")
     except SystemExit as end:  # of argparse
@@ -183,6 +196,7 @@ def test_patterns_are_still_in_an_animation():
     [
         ("--pattern bayer", "invalid choice: 'bayer'"),
         ("--pattern ordered --size 4kB", "--size goes without --pattern"),
+        ("--pattern ordered --quality 50", "--quality goes without --pattern"),
         ("--pattern ordered --alpha keep", "--pattern goes with --alpha key or blend"),
     ],
 )
@@ -193,6 +207,14 @@ def test_patterns_that_are_refused(capsys, arguments, said):
         code = end.code
     assert code == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("other", ["--pattern=ordered", "--dot-gain=20", "--tiles=gbc"])
+def test_a_rate_of_zero_is_none(other):
+    assert run("photo.png", other, *FAST) == 0
+    expected = Path("out.png").read_bytes()
+    assert run("photo.png", other, "--rate", "0", *FAST) == 0
+    assert Path("out.png").read_bytes() == expected
 
 
 def test_dot_gain_of_a_printer(folder):
@@ -215,6 +237,7 @@ def test_dot_gain_of_a_printer(folder):
         ("--dot-gain 20 -k 2", "--dot-gain goes with two colours given"),
         ("--dot-gain 20 --pattern ordered", "--pattern goes without --dot-gain"),
         ("--dot-gain 20 --size 4kB", "--size goes without --dot-gain"),
+        ("--dot-gain 20 --space srgb", "--space srgb goes without --dot-gain"),
         ("--dot-gain 20 --tiles gbc", "--dot-gain goes without --tiles"),
     ],
 )

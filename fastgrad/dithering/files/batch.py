@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from fastgrad import _validate, dithering
+from fastgrad import _validate
 from fastgrad._typing import ByteArray
-from fastgrad.dithering.criterion import Criterion
-from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.files import budget, large_picture, plan, prepared, sized
+from fastgrad.dithering.files.asked import names_of, settings_of
 from fastgrad.dithering.files.outcome import Settings, failure, larger
-from fastgrad.dithering.given import COLORS, Given
-from fastgrad.dithering.optimiser.patterns import PATTERNS
-from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.pictures import images, output_files, transparency
-from fastgrad.dithering.pictures.dot_gains import EXCLUDES, dot_gain_for
 from fastgrad.dithering.pictures.inputs import Colors
 from fastgrad.dithering.pictures.large import LargePicture
 from fastgrad.dithering.pictures.presets import Preset
-from fastgrad.dithering.thrift import Thrift
-from fastgrad.dithering.tiled import alone
 
 __all__ = ["DitheredFile", "dither_files"]
 
@@ -163,34 +153,18 @@ def dither_files(
     ...     made.target.name, made.frames, made.palette.tolist()
     ('ramp-dithered.png', 1, [[0, 0, 0], [255, 255, 255]])
     """
-    if any(np.ndim(mask) for mask in (options.get("regions") or {}).values()):
-        raise TypeError("regions must be True where there are several pictures, got an array")
-    chosen = options.pop("choose", None)
-    given = Given(
-        np.zeros((1, 1, 3), np.uint8),
-        colors=colors,
-        palette=palette,
-        preset=preset,
-        lock_colors=lock_colors,
-        alpha=alpha,
-        fit=options.pop("fit", None),
-        solid=options.pop("solid", None),
-        regions=options.get("regions"),
-    )
     out = None if output is None else os.fspath(output)
-    settings = _settings(given, colors, lock_colors, out, options)
-    resumed = bool(_validate.choice(resume, "resume", (False, True)))
-    settings = replace(settings, size=resize, resume=resumed, choose=_choose(given, chosen))
-    if transparent_index is not None:
-        place = _validate.integer(transparent_index, "transparent_index", 0, 255)
-        settings = replace(settings, transparent_index=place)
+    asked = {"colors": colors, "palette": palette, "preset": preset, "alpha": alpha}
+    asked |= {"lock_colors": lock_colors, "transparent_index": transparent_index}
+    settings = settings_of({**asked, **options}, out, resize, resume)
+    for name, value in (("skip_existing", skip_existing), ("skip_if_larger", skip_if_larger)):
+        _validate.choice(value, name, (False, True))
     apart = bool(_validate.choice(each, "each", (False, True)))
     if apart and options.get("max_bytes") is None:
         raise ValueError("each must be False without max_bytes, got True")
     count = _validate.integer(jobs, "jobs", 1, 4096)
     quiet = not _validate.choice(progress, "progress", (False, True)) or count > 1
-    many = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
-    names = [os.fspath(path) for path in many]
+    names = names_of(paths)
     if "-" in [*names, out]:
         raise ValueError("paths must be those of files, got '-' for a standard stream")
     sources = plan.find(names, suffix) if names else []
@@ -204,7 +178,7 @@ def dither_files(
         out,
         plan.checked_suffix(suffix),
         skip_existing,
-        resize,
+        settings.size,
         palette=os.fspath(palette) if isinstance(palette, os.PathLike) else None,
         largest=_validate.integer(max_pixels, "max_pixels", 1),
     )
@@ -230,54 +204,6 @@ def dither_files(
         else DitheredFile(Path(one["input"]), error=one.get("error"), skipped=one.get("skipped"))
         for one in planned.order
     ]
-
-
-def _settings(
-    given: Given, colors: int | None, lock: bool, output: str | None, options: dict[str, Any]
-) -> Settings:
-    """Check the options before any work, and say what is asked for."""
-    inspect.signature(dithering.dither).bind_partial(**options)
-    for name in ("weights", "previous", "callback"):
-        if options.get(name) is not None:
-            raise TypeError(f"{name} must be left out, for it belongs to one picture")
-    Pace(options.get("speed"), options.get("time_budget"))
-    thrift = Thrift(options.get("rate"), options.get("max_bytes"), options.get("quality"))
-    if options.get("ending") is not None:
-        raise TypeError("ending must be left out, for the output says it")
-    thrift.alone(structure=options.get("structure"), time_budget=options.get("time_budget"))
-    if options.get("pattern") is not None:
-        _validate.named(options["pattern"], "pattern", PATTERNS)
-        alone("a pattern", **{n: options.get(n) for n in ("structure", "rate", "max_bytes")})
-    if options.get("dot_gain") is not None:
-        alone("dot_gain", **{n: {**options, "lock_colors": lock}.get(n) for n in EXCLUDES})
-        dot_gain_for(options["dot_gain"], given.swatches, None)
-    criterion = ("structure", "objective", "estimator")
-    Criterion(**{name: options[name] for name in criterion if name in options})
-    eye = given.options(**{name: options.get(name) for name in ("sigma", "ppd", "nu", "space")})
-    Viewing(local_weights=options.get("local_weights"), **eye)
-    gif = output is not None and output.lower().endswith(".gif")
-    return Settings(
-        given.palette,
-        None if given.swatches is None else given.swatches.device,
-        lock,
-        COLORS if colors is None else colors,
-        "key" if (gif or options.get("pattern")) and given.mode == "keep" else given.mode,
-        None,
-        {**options, **eye, "fit": given.fit, "solid": given.solid},
-        counted=given.counted,
-        key=given.key,
-    )
-
-
-def _choose(given: Given, choose: Any) -> int | None:
-    """Check how many of the given colours are taken."""
-    if choose is None:
-        return None
-    if given.key is not None:
-        raise ValueError(f"choose must be left out with a colour as alpha, got {choose!r}")
-    if given.palette is None or given.counted is False or given.colors is not None:
-        raise ValueError(f"palette or preset must be given alone with choose, got {choose!r}")
-    return _validate.integer(choose, "choose", 2, len(given.palette))
 
 
 def _made(settings: Settings, skip_if_larger: bool, quiet: bool, job: plan.Job) -> DitheredFile:

@@ -19,7 +19,7 @@ from fastgrad.dithering.pictures.file_errors import FileError
 from fastgrad.dithering.pictures.png import compress, pack
 from fastgrad.dithering.pictures.png_chunks import SIGNATURE, chunk
 
-__all__ = ["ENDINGS", "FORMATS", "FormatName", "encode", "planes"]
+__all__ = ["ENDINGS", "FORMATS", "FormatName", "check", "encode", "planes"]
 
 FormatName: TypeAlias = Literal[
     "grey1", "grey2", "grey4", "grey8", "bmp", "raw", "planes", "c", "c-planes"
@@ -106,6 +106,29 @@ def encode(
     return _c_source(indices, {"": data}, stem, f"{bits} bits a pixel: {said}")
 
 
+def check(name: FormatName, palette: ByteArray) -> None:
+    """Refuse a palette that a format does not hold, before there is a picture.
+
+    Parameters
+    ----------
+    name : str
+        A key of `FORMATS`.
+    palette : array of uint8, shape (K, 3)
+        The colours of the device.
+
+    Raises
+    ------
+    FileError
+        If it does not.
+
+    Examples
+    --------
+    >>> check("grey2", np.uint8([[0, 0, 0], [255, 255, 255]]))
+    """
+    if name.startswith("grey"):
+        _levels(palette, int(name.removeprefix("grey")))
+
+
 def planes(indices: ByteArray, palette: ByteArray) -> dict[str, bytes]:
     """Return a plane of bits for each ink, 0 where a pixel has it, as panels of two inks take them.
 
@@ -148,16 +171,22 @@ def _bits(count: int) -> int:
 
 def _grey(indices: ByteArray, palette: ByteArray, bits: int) -> bytes:
     """Return a grey PNG, whose levels are the nearest to the greys of a palette."""
+    levels = _levels(palette, bits)
+    height, width = indices.shape
+    header = struct.pack(">IIBBBBB", width, height, bits, GREY, 0, 0, 0)
+    data = chunk(b"IDAT", compress(pack(levels[indices], bits)))
+    return SIGNATURE + chunk(b"IHDR", header) + data + chunk(b"IEND", b"")
+
+
+def _levels(palette: ByteArray, bits: int) -> ByteArray:
+    """Return the levels of a grey PNG that are the nearest to the greys of a palette."""
     if not (palette == palette[:, :1]).all():
         raise FileError("a grey PNG needs a palette of greys, such as --preset grey4")
     top = (1 << bits) - 1
     levels = np.rint(palette[:, 0] / 255 * top).astype(np.uint8)
     if len(np.unique(levels)) < len(np.unique(palette[:, 0])):
         raise FileError(f"{bits} bits do not hold {len(np.unique(palette[:, 0]))} greys")
-    height, width = indices.shape
-    header = struct.pack(">IIBBBBB", width, height, bits, GREY, 0, 0, 0)
-    data = chunk(b"IDAT", compress(pack(levels[indices], bits)))
-    return SIGNATURE + chunk(b"IHDR", header) + data + chunk(b"IEND", b"")
+    return levels
 
 
 def _bmp(indices: ByteArray, palette: ByteArray) -> bytes:

@@ -135,12 +135,57 @@ def test_an_interrupt(folder, monkeypatch):
         ({"suffix": "a/b"}, ValueError, "suffix must be part of a file's name, got 'a/b'"),
         ({"suffix": "x", "output": "one.png"}, ValueError, "suffix must be left out"),
         ({"output": "-"}, ValueError, "standard stream"),
+        ({"tiles": "gbc", "colors": 4}, ValueError, "colors must be left out with tiles, got 4"),
+        ({"tiles": "gbc", "quality": 9}, ValueError, "quality must be left out with tiles"),
+        ({"tiles": "gcb"}, ValueError, "did you mean 'gbc'"),
+        ({"pattern": "ordered", "quality": 9}, ValueError, "quality must be left out with a patt"),
+        ({"pattern": "ordered", "alpha": "keep"}, ValueError, "alpha must be 'key' or 'blend'"),
+        ({"preset": "bw", "dot_gain": 9, "choose": 2}, ValueError, "choose must be left out with"),
+        ({"preset": "bw", "dot_gain": 9, "space": "srgb"}, ValueError, "space must be 'linear' or"),
+        ({"palette": ["#000", "#fff"], "colors": 3}, ValueError, "colors must be None with a pale"),
+        ({"lock_colors": True}, ValueError, "palette must be given with lock_colors"),
+        ({"hidden": "yes"}, ValueError, "hidden must be one of"),
+        ({"hidden": True, "alpha": "blend"}, ValueError, "alpha must be 'keep' or 'key' with hid"),
+        ({"hidden": True, "preset": "bw"}, ValueError, "alpha must be 'keep' or 'key' with hidden"),
+        ({"flicker": -1}, ValueError, "flicker must be from 0"),
+        ({"rng": "x"}, TypeError, "rng must be an int"),
+        ({"resize": 5}, TypeError, "resize must be a width and a height"),
+        ({"resize": (None, None)}, TypeError, "resize must be a width and a height"),
+        ({"resize": (0, 3)}, ValueError, "resize must be at least 1, got 0"),
+        ({"skip_existing": "no"}, ValueError, "skip_existing must be one of"),
+        ({"skip_if_larger": "no"}, ValueError, "skip_if_larger must be one of"),
     ],
 )
 def test_bad_options_are_refused_before_any_work(folder, options, error, message):
     with pytest.raises(error, match=message):
         fg.dither_files("in/a.png", **options)
     assert os.listdir() == ["in"]
+
+
+def test_paths_that_are_none():
+    with pytest.raises(TypeError, match="paths must be a path, or several, got 5"):
+        fg.dither_files(5)
+
+
+def test_opacity_is_laid_on_white_under_tiles(folder, capsys):
+    values = np.dstack([np.asarray(Image.open("in/a.png")), np.full((20, 28), 255, np.uint8)])
+    values[4:12, 4:20, 3] = 0
+    Image.fromarray(values).save("clear.png")
+    (made,) = fg.dither_files("clear.png", output="ours/", tiles="gbc", speed=9)
+    assert len(made.palette) == 32
+    assert cli.main(["dither", "clear.png", "-o", "theirs/", "--tiles=gbc", "--speed=9"]) == 0
+    assert contents("ours") == contents("theirs")
+    with Image.open(made.target) as image:
+        assert "transparency" not in image.info
+
+
+def test_a_generator_means_the_same_for_all_files(folder):
+    names, found = ["in/a.png", "in/b.bmp"], []
+    for jobs in (1, 2):
+        rng = np.random.default_rng(7)
+        fg.dither_files(names, output=f"{jobs}/", colors=4, speed=9, rng=rng, jobs=jobs)
+        found.append(contents(str(jobs)))
+    assert found[0] == found[1]
 
 
 def test_several_pictures_need_a_directory(folder):
