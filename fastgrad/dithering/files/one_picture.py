@@ -274,8 +274,8 @@ class _Work:
             yield result
 
     def alone(self, frame: Prepared) -> dithering.Dithering | None:
-        """Dither the only frame; None if nothing of it is seen."""
-        if frame.mask is not None and not frame.mask.any():
+        """Dither the only frame; None if nothing of it is seen, and none of it kept."""
+        if frame.mask is not None and not frame.mask.any() and not self.options.get("hidden"):
             return None
         alpha, own = frame.alpha, dict[str, Any]()
         if self.tiled:

@@ -153,9 +153,10 @@ class Picture:
 
     def _shown(self, image: Any) -> Iterator[Any]:
         """Yield the frames as images of Pillow's."""
-        if self.format in compositing.PARTS and (self.count > 1 or self.format == "GIF"):
+        several = self.count > 1 or self._first > 0
+        if self.format in compositing.PARTS and (several or self.format == "GIF"):
             data = self.source if isinstance(self.source, bytes) else self.source.read_bytes()
-            if self.count > 1 or not compositing.covers(data, image.size):
+            if several or not compositing.covers(data, image.size):
                 parts = compositing.frames(data, self.format, image.size, self.count)
                 for values, duration in parts:
                     yield _canvas(image, values, duration)

@@ -91,3 +91,14 @@ def test_hidden_colours_reach_the_file(tmp_path):
             shown = np.asarray(found.convert("RGBA"))
         np.testing.assert_array_equal(shown[x < 6], [[255, 0, 255, 0]] * 96)
         assert (shown[x >= 6][:, 3] == 255).all()
+
+
+def test_hidden_colours_of_a_picture_of_which_nothing_is_seen(tmp_path):
+    source, target = tmp_path / "a.png", tmp_path / "b.png"
+    values = np.dstack([VALUES, np.zeros_like(x, np.uint8)])
+    values[..., :3] = np.where(x < 6, 200, 40)[..., None]
+    Image.fromarray(values).save(source)
+    (done,) = fg.dither_files(source, output=target, hidden=True, colors=16)
+    assert done.error is None
+    with Image.open(target) as found:
+        np.testing.assert_array_equal(np.asarray(found.convert("RGBA")), values)

@@ -90,6 +90,13 @@ def test_a_default_picture_is_no_part_of_the_animation():
     assert [values[0, 0, 0] for values in shown] == [1, 2]
 
 
+def test_a_default_picture_before_a_single_frame():
+    data = apng(8, 6, [dict(px=px(8, 6, GREEN), num=3)], default=px(8, 6, RED))
+    (shown,), (duration,) = read(data)
+    assert (shown == GREEN).all()
+    assert duration == 300
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_png_pixel_by_pixel(seed):
     rng = np.random.default_rng(seed)
