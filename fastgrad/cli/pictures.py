@@ -231,7 +231,8 @@ def _settings(given: argparse.Namespace) -> Settings:
     options: dict[str, Any] = {}
     if given.palette:
         with of_option("--palette", given.palette):
-            palette, device = palette_files.read(Path(given.palette))
+            least = 1 if given.lock_colors else 2  # beside those that are learned
+            palette, device = palette_files.read(Path(given.palette), least)
     elif given.preset or given.measured:
         with of_option("--measured", given.measured or ""):
             preset = PRESETS[given.preset] if given.preset else measured(given.measured)
@@ -303,8 +304,7 @@ def _settings(given: argparse.Namespace) -> Settings:
         given.refuse("--hidden goes with --alpha keep or key")
     if given.hidden and given.output and given.output.lower().endswith(".gif"):
         given.refuse("--hidden goes with .png and .webp: a GIF has one transparent colour")
-    if given.hidden:
-        asked["hidden"] = True
+    asked |= {"hidden": True} if given.hidden else {}
     if key is not None:
         if given.hidden or given.choose:
             name = "hidden" if given.hidden else "choose"

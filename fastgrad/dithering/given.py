@@ -129,6 +129,8 @@ class Given:
             )
         if lock and self.palette is None:
             raise ValueError("palette must be given with lock_colors, got None")
+        if self.palette is not None and not lock and len(self.palette) < 2:
+            raise ValueError(f"palette must have shape (2 to 256, 3), got {self.palette.shape}")
         count = COLORS if colors is None else _validate.integer(colors, "colors", 2, MOST)
         if lock and self.palette is not None and count <= len(self.palette):
             raise ValueError(

@@ -412,6 +412,21 @@ def test_locked_colours_stay_and_others_are_learned(picture, capsys):
     assert len(entry["palette"]) == 7
 
 
+def test_a_single_colour_may_be_locked(picture, capsys):
+    Path("one.hex").write_text("ff8000")
+    options = ["--palette", "one.hex", "--lock-colors", "-k", "4", "--swatches", "all.hex"]
+    assert cli.main(["dither", "picture.png", *options, "-o", "out.png", "--speed", "9"]) == 0
+    colors = Path("all.hex").read_text().split()
+    assert colors[0] == "ff8000"
+    assert len(colors) == 4
+    made = dithering.dither(
+        Image.open("picture.png"), palette=Path("one.hex"), lock_colors=True, colors=4, speed=9
+    )
+    assert [bytes(color).hex() for color in made.palette] == colors
+    line = refused(capsys, "dither", "picture.png", "--palette", "one.hex")
+    assert "--palette one.hex: a palette must have 2 to 256 colours, got 1" in line
+
+
 def test_colours_that_do_not_go_together(picture, capsys):
     Path("two.hex").write_text("000000\nffffff\n")
     given = ["--palette", "two.hex"]

@@ -226,7 +226,7 @@ def swatches_of(
     if palette is None:
         return None
     if isinstance(palette, os.PathLike):
-        colors, device = palette_files.read(Path(palette))
+        colors, device = palette_files.read(Path(palette), least=1)  # if it is locked
         return Swatches(colors, device, {})
     if isinstance(palette, str):
         hint = f"preset={palette!r}" if palette.lower() in presets.PRESETS else "a pathlib.Path"

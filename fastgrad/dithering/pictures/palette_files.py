@@ -28,7 +28,7 @@ FOREIGN = (  # beginnings of files that are taken for palettes, and what they ar
 )
 
 
-def read(path: str | os.PathLike[str]) -> tuple[Array, Array]:
+def read(path: str | os.PathLike[str], least: int = 2) -> tuple[Array, Array]:
     """Read the colours of a palette file, in its order, each of them once.
 
     What is in the file decides how it is read; the ending of its name counts only where that does
@@ -54,6 +54,8 @@ def read(path: str | os.PathLike[str]) -> tuple[Array, Array]:
     ----------
     path : str or path-like
         The file.
+    least : int, optional
+        How many colours there must be: one is enough where others are learned beside it.
 
     Returns
     -------
@@ -66,8 +68,8 @@ def read(path: str | os.PathLike[str]) -> tuple[Array, Array]:
     Raises
     ------
     FileError
-        If the file cannot be read, is no palette, has not 2 to 256 colours, or has colours of eight
-        digits of which it cannot be told whether opacity comes first or last.
+        If the file cannot be read, is no palette, has too few colours, more than 256, or some of
+        eight digits of which it cannot be told whether opacity comes first or last.
     """
     path = Path(path)
     try:
@@ -89,8 +91,8 @@ def read(path: str | os.PathLike[str]) -> tuple[Array, Array]:
     except ValueError as error:
         raise FileError("not a palette:", path, error) from None
     first = np.sort(np.unique(colors, axis=0, return_index=True)[1])
-    if not 2 <= len(first) <= 256:
-        raise FileError(f"a palette must have 2 to 256 colours, got {len(first)}:", path)
+    if not least <= len(first) <= 256:
+        raise FileError(f"a palette must have {least} to 256 colours, got {len(first)}:", path)
     return colors[first], device[first]
 
 

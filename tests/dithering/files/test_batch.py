@@ -143,6 +143,7 @@ def test_an_interrupt(folder, monkeypatch):
         ({"preset": "bw", "dot_gain": 9, "choose": 2}, ValueError, "choose must be left out with"),
         ({"preset": "bw", "dot_gain": 9, "space": "srgb"}, ValueError, "space must be 'linear' or"),
         ({"palette": ["#000", "#fff"], "colors": 3}, ValueError, "colors must be None with a pale"),
+        ({"palette": ["#000"]}, ValueError, r"palette must have shape \(2 to 256, 3\)"),
         ({"lock_colors": True}, ValueError, "palette must be given with lock_colors"),
         ({"hidden": "yes"}, ValueError, "hidden must be one of"),
         ({"hidden": True, "alpha": "blend"}, ValueError, "alpha must be 'keep' or 'key' with hid"),
