@@ -23,6 +23,7 @@ PAGES = (".html", ".htm")
 def number(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:
     """Build the type of an argument: a number from low to high."""
     noun = "an integer" if kind is int else "a number"
+    least, most = (int(x) if x == int(x) else x for x in (low, high))
 
     def parse(text: str) -> float:
         try:
@@ -32,7 +33,7 @@ def number(kind: type[int] | type[float], low: float, high: float) -> Callable[[
             value = None
         if value is None or not low <= value <= high:
             shown = printable(text, longest=40)
-            raise argparse.ArgumentTypeError(f"must be {noun} from {low} to {high}, got {shown}")
+            raise argparse.ArgumentTypeError(f"must be {noun} from {least} to {most}, got {shown}")
         return value
 
     return parse

@@ -42,3 +42,11 @@ def test_masks(text, expected):
 def test_what_is_refused(kind, text):
     with pytest.raises(argparse.ArgumentTypeError):
         kind(text)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"), [(0, 1e6, "from 0 to 1000000"), (0.001, 1e6, "from 0.001 to 1000000")]
+)
+def test_bounds_are_said_as_they_are_written(low, high, said):
+    with pytest.raises(argparse.ArgumentTypeError, match=f"must be a number {said}, got -1"):
+        values.number(float, low, high)("-1")
