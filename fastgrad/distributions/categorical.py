@@ -342,6 +342,6 @@ def as_distribution(distribution: Any, *, check: bool = True) -> Any:
     if type(distribution) is not ndarray and hasattr(distribution, "batch_shape"):
         return distribution
     rows, batch = _validate.rows(distribution, check=check)
-    made, shape = object.__new__(Categorical), (*batch, rows.shape[1])  # not checked
-    vars(made).update(logits=rows if len(batch) == 1 else rows.reshape(shape), row_offset=0)
+    made = object.__new__(Categorical)  # not checked; the first row is 0 by default
+    vars(made)["logits"] = rows if len(batch) == 1 else rows.reshape(*batch, rows.shape[1])
     return made

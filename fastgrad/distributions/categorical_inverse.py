@@ -15,8 +15,6 @@ from fastgrad.kernels.distributions import categorical_inverse as _inverse
 from fastgrad.kernels.distributions import categorical_long as _segments
 from fastgrad.kernels.distributions import categorical_marked as _marked
 
-LARGE = 1 << 10  # logits
-
 
 def draw(
     rows: FloatArray,
@@ -49,12 +47,11 @@ def draw(
 def drawn(distribution: Discrete, num_samples: int, place: Any) -> IntArray:
     """Return categories of logits that `draw` looks at, (S, *batch).
 
-    The softmax is kept where that is wanted and takes less than to find it again.
+    The softmax is kept where that is wanted, up to SEGMENT categories.
     """
     rows, shape, own = distribution.matrix, distribution.logits.shape, vars(distribution)
     z, softmax = np.empty((num_samples, len(rows)), np.int32), None
-    wanted = own.get("kept_softmax", ()) is None
-    if wanted and rows.size >= LARGE and shape[-1] <= _segments.SEGMENT:
+    if own.get("kept_softmax", ()) is None and shape[-1] <= _segments.SEGMENT:
         n = len(rows)
         softmax = np.empty_like(rows), np.empty(n, np.int32), np.empty(n, rows.dtype)
     draw(rows, place, z, shape, softmax)

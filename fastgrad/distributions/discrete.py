@@ -20,6 +20,7 @@ from fastgrad import _validate
 from fastgrad._typing import ArrayLike, FloatArray, IntArray
 from fastgrad.random import RNG, Key
 
+LARGE = 1 << 10  # logits from which on it takes less to keep a softmax than to find it again
 D = TypeVar("D", bound="Discrete")
 Softmax: TypeAlias = tuple[FloatArray, IntArray, FloatArray]
 
@@ -153,8 +154,11 @@ class Discrete:
         return self.sample(num_samples=num_samples, rng=key, sample_offset=sample_offset)
 
     def keeping(self: D) -> D:
-        """Return the variables for one call, which keep the softmax if `drawn` finds it."""
-        if not self.draws_by_softmax:
+        """Return the variables for one call, which keep the softmax if `drawn` finds it.
+
+        Where they are few, that does not pay.
+        """
+        if not self.draws_by_softmax or self.logits.size < LARGE:
             return self
         own = object.__new__(type(self))
         vars(own).update(vars(self), kept_softmax=None)

@@ -236,13 +236,13 @@ class Estimator:
         distribution = variables if row_offset == 0 else variables.from_row(row_offset)
         objective.require(self.name, self.needs)
         num_samples, group = in_groups(self, num_samples)
-        key, kept = as_key(rng), []
-        size = num_samples if block_size is None else _validate.integer(block_size, "block_size", 1)
-        size = max(1, size // group) * group
-        given = objective, distribution, num_samples, key, state, block_size
-        whole = objective.compiled is None or return_samples
-        if not whole and (found := in_parts(self, *given)):
-            return found
+        key, size, kept = as_key(rng), num_samples, []
+        if block_size is not None:
+            size = max(1, _validate.integer(block_size, "block_size", 1) // group) * group
+        if objective.compiled is not None and not return_samples:
+            given = objective, distribution, num_samples, key, state, block_size
+            if found := in_parts(self, *given):
+                return found
         if size >= num_samples and not return_samples and "grad" not in self.needs:
             z = self.draw(distribution, num_samples, key, state=state)
             return self.combine(distribution, [(z, self.ask(objective, distribution, z))], state)

@@ -88,7 +88,12 @@ class Mean:
     @property
     def result(self) -> Any:
         """The mean, of the shape of one sample; a number where that is ()."""
-        return self.flat.reshape(self.shape)[()]
+        return self.flat.reshape(self.shape) if self.shape else self.flat[0]
+
+    def rounded(self, dtype: Any) -> Any:
+        """Return the result in a dtype: an array is rounded in a third of a number's time."""
+        flat = self.flat.astype(dtype)
+        return flat.reshape(self.shape) if self.shape else flat[0]
 
 
 class CentredScores:

@@ -69,7 +69,7 @@ class ScoreFunction(Estimator):
     ) -> Any:
         """Draw outcomes z, shape (S, *batch)."""
         z = distribution.drawn(num_samples, key, offset)
-        z.setflags(write=False)
+        z.setflags(False)  # write, by its place: see `_validate.frozen`
         return z
 
     def ask(

@@ -104,7 +104,8 @@ class VIMCO(ScoreFunction):
         empty: Any = False  # where the bound of some group is -inf
         for z, (log_weights, _) in blocks:
             size = self.group(len(z))
-            x = _validate.frozen(log_weights.reshape(len(z), -1))
+            x = log_weights if log_weights.ndim == 2 else log_weights.reshape(len(z), -1)
+            x = _validate.frozen(x)
             bound, signal = np.empty((len(z) // size, x.shape[1])), np.empty(x.shape)
             few = np.zeros(1, np.bool_)
             _kernels.bounds(x, size, math.log(size), bound, signal, few)
@@ -112,14 +113,14 @@ class VIMCO(ScoreFunction):
                 few_weights(x, size, bound, signal)
                 empty = empty | np.isneginf(bound).any(axis=0)
                 bound[np.isneginf(bound)] = 0.0
-            bound.setflags(write=False)
-            signal.setflags(write=False)
+            bound.setflags(False)  # write, by its place: see `_validate.frozen`
+            signal.setflags(False)
             value.hold(bound, log_weights.shape[1:])
             scores.hold(z, signal, signal.shape[1:])
         grad = scores.about(0.0, value.count)
-        mean = value.result
+        mean = value.rounded(grad.dtype)
         if empty is not False and np.any(empty):
-            mean = np.where(empty.reshape(value.shape), -np.inf, mean)[()]
+            mean = np.where(empty.reshape(value.shape), grad.dtype.type(-np.inf), mean)[()]
         return estimate(mean, grad, state, scores.mean.count)
 
 
