@@ -34,8 +34,10 @@ def last_joined(x: Array, *lead: int) -> Array:
 
 def learnable(products: FloatArray, axes: tuple[int, ...]) -> FloatArray:
     """Return products of which a state learns; zeros in a cell where any along axes overflows."""
-    fine = np.isfinite(products).all(axis=axes, keepdims=True)
-    return products if fine.all() else np.where(fine, products, 0.0)
+    fine = np.isfinite(products)
+    if np.logical_and.reduce(fine, None):
+        return products
+    return np.where(fine.all(axis=axes, keepdims=True), products, 0.0)
 
 
 class Mean:

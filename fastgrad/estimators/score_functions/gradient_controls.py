@@ -114,7 +114,7 @@ class ScaledControls(ScoreFunction):
         fit, change = None, np.zeros(count)
         if self.scale is None:
             fit = Regression(state, count)
-            change = fit.solve(np.full(count, fit.square))  # few calls are a poor teacher
+            change = fit.solve(np.array([fit.square] * count))  # few calls are a poor teacher
         grad, how = np.empty_like(distribution.logits), Weights(weights, change, fit is not None)
         if distribution.one_hot:
             signal = f_z.signal.reshape(len(z), -1)
@@ -139,7 +139,7 @@ class ScaledControls(ScoreFunction):
             mean_value.add(f_z.value)
             value = mean_value.result
         if fit is not None:
-            state = fit.add(_with_target_negated(parts.sum(axis=0)), DECAY)
+            state = fit.add(_with_target_negated(np.add.reduce(parts)), DECAY)
         return estimate(value, grad, state, len(z))
 
     def controls(
@@ -208,7 +208,7 @@ class Linear:
             rows = max(_linear.PART // k, 1)
             parts = np.empty((*shape, -(-n // shape[1] // rows)))
             _linear.linear_sums(*arrays, rows, self.total, self.rests, parts)
-            self.sums = parts.sum(axis=2)
+            self.sums = np.add.reduce(parts, 2)
             self.sums /= len(z) - 1
         else:
             terms = np.empty(self.z.shape, real)

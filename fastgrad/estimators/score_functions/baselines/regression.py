@@ -19,6 +19,8 @@ from fastgrad.estimators.score_functions.baselines.simple import (
 from fastgrad.estimators.sums import learnable
 from fastgrad.kernels.estimators.score_functions.baselines import regression as _kernels
 
+TINY = float(np.finfo(np.float64).tiny)
+
 
 class Regression:
     """Least squares of a target on columns, from the sums of their products over past calls.
@@ -36,12 +38,12 @@ class Regression:
     @property
     def square(self) -> float:
         """The mean square of the target over past calls, 0 before the first."""
-        return self.past["gram"][-1, -1] / max(self.past["weight"], 1.0)
+        return self.past["gram"].item(-1) / max(self.past["weight"].item(), 1.0)
 
     def solve(self, ridge: FloatArray) -> FloatArray:
         """Return the coefficients, each with its ridge penalty: zero before any call."""
         gram = self.past["gram"]
-        if len(ridge) == 1 and (square := gram[0, 0] + ridge[0]) > np.finfo(np.float64).tiny:
+        if len(ridge) == 1 and (square := gram[0, 0] + ridge[0]) > TINY:
             return gram[:1, -1] * (1 / square)  # as `lstsq`, which takes twenty times as long
         n = len(ridge)
         square, target = np.empty((n, n)), np.empty(n)

@@ -50,22 +50,32 @@ def add_and_multiply(t, p, x, ahead):
 
 
 @block
-def sum_rests(rest, t, x, z):
-    """rest = <t - x, features of outcomes z>; return their sum: t and x are flat."""
-    total, k = 0.0, np.uint64(x.size // max(z.size, 1))
+def take_shown(own, x, z):
+    """own = the numbers of x, flat, at outcomes z; of one number a row, that."""
+    k = np.uint64(x.size // max(z.size, 1))
+    for r in range(z.size):
+        own[r] = x[np.uint64(r) * k + (np.uint64(z[r]) if k > 1 else np.uint64(0))]
+
+
+@block
+def sum_rests(own, t, z):
+    """own = <t - x, features of outcomes z>, where it was x at these; return the sum."""
+    total, k = 0.0, np.uint64(t.size // max(z.size, 1))
     for r in range(z.size):
         if k == 1:  # one number a row is the feature's itself
-            rest[r] = (t[r] - x[r]) * like(z[r], x)
+            own[r] = (t[r] - own[r]) * like(z[r], t)
         else:
-            i = np.uint64(r) * k + np.uint64(z[r])
-            rest[r] = t[i] - x[i]
-        total += np.float64(rest[r])
+            own[r] = t[np.uint64(r) * k + np.uint64(z[r])] - own[r]
+        total += np.float64(own[r])
     return total
 
 
 @block
 def add_part(g, p, z, first, last, t, rest, spare, dots, out):
-    """Do as `linear_sums` for variables first to last: all but z and rest are flat, out is (S,)."""
+    """Do as `linear_sums` for variables first to last: g, p and t are flat, out is (S,).
+
+    What samples show is taken while their gradients are in L1, and kept in rest, or in spare.
+    """
     samples, n = z.shape
     k = g.size // max(z.size, 1)
     t[:] = like(0, t)
@@ -75,12 +85,16 @@ def add_part(g, p, z, first, last, t, rest, spare, dots, out):
         ahead = (i + 1) * n + first if i + 1 < samples else last
         dots[i] = add_and_multiply(t, own, x, g[ahead * k :])
         whole += dots[i]
-    for i in range(samples):
-        x, shown = g[(i * n + first) * k : (i * n + last) * k], z[i, first:last]
         if rest.size:
-            total = sum_rests(rest[i, first:last], t, x, shown)
+            take_shown(rest[i, first:last], x, z[i, first:last])
         else:
-            total = sum_rests(spare[: last - first], t, x, shown)
+            take_shown(spare[i, : last - first], x, z[i, first:last])
+    for i in range(samples):
+        shown = z[i, first:last]
+        if rest.size:
+            total = sum_rests(rest[i, first:last], t, shown)
+        else:
+            total = sum_rests(spare[i, : last - first], t, shown)
         out[i] = total - (whole - dots[i])
 
 
@@ -93,7 +107,8 @@ def linear_sums(chunk, chunks, g, p, z, rows, total, rest, out):
     """
     samples, n, k = g.shape
     _, cells, parts = out.shape
-    per, spare, dots = n // max(cells, 1), empty(rows, g.dtype), empty(samples)
+    per, dots = n // max(cells, 1), empty(samples)
+    spare = empty((0 if rest.size else samples, rows), g.dtype)
     flat = flattened(g), flattened(p)
     for item in chunk_range(cells * parts, chunk, chunks):
         cell, part = item // parts, item % parts
