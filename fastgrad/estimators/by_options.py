@@ -26,5 +26,11 @@ class _ByOptions:
     def __init__(self, rule: Callable[[Any], Any]) -> None:
         self.rule = rule
 
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
     def __get__(self, instance: Any, owner: type) -> Any:
-        return self.rule(owner() if instance is None else instance)
+        if instance is None:
+            return self.rule(owner())
+        # Options never change: the next look finds the value itself, which small calls can tell.
+        return vars(instance).setdefault(self.name, self.rule(instance))

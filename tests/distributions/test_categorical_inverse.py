@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import fastgrad as fg
+from fastgrad.distributions.discrete import LARGE
 from fastgrad.kernels.distributions.categorical_long import SEGMENT
 
 
@@ -39,6 +40,12 @@ def test_a_kept_softmax_changes_no_bit_of_what_is_made_of_it(monkeypatch, n, k):
     kept, not_kept = found[: len(found) // 2], found[len(found) // 2 :]
     np.testing.assert_array_equal(kept, not_kept)
     assert np.all(kept[0][0, 0, 1:] < 0)  # 1 - p of a certain outcome has its digits
+
+
+def test_a_few_variables_are_not_copied_to_keep_a_softmax():
+    few, many = fg.Categorical(np.zeros((LARGE // 4 - 1, 4))), fg.Categorical(np.zeros((LARGE, 1)))
+    assert few.keeping() is few
+    assert many.keeping() is not many
 
 
 def size_of(x):

@@ -114,6 +114,15 @@ def test_a_class_has_the_facts_of_its_default_options():
             assert getattr(cls, fact) == getattr(fg.estimator(name), fact), (name, fact)
 
 
+def test_a_fact_is_found_once_for_an_estimator():
+    asked = []
+    cls = own(name="own", min_samples=by_options(lambda run: asked.append(run) or len(asked)))
+    first, second = cls(), cls()
+    found = [run.min_samples for run in (first, first, second, first)]
+    assert found == [1, 1, 2, 1]
+    assert first == second
+
+
 def test_facts_are_not_in_the_way_of_options():
     cls = own(name="own", unbiased=by_options(lambda run: run.name == "own"))
     assert cls.unbiased is cls().unbiased is True

@@ -7,7 +7,7 @@ import pytest
 
 import fastgrad as fg
 from fastgrad.estimators.score_sums import StructuredScores, score_sums
-from fastgrad.estimators.sums import CentredScores
+from fastgrad.estimators.sums import CentredScores, Mean
 
 D = fg.subset.KSubset(np.array([[0.3, -1.0, 0.8, 0.1], [0.0, 0.5, -0.5, 1.0]]), 2)
 F = np.random.default_rng(1).normal(size=(6, 2))
@@ -83,3 +83,14 @@ def test_credit_is_unbiased(options):
     np.testing.assert_allclose(own.mean, plain.mean, rtol=1e-9)
     np.testing.assert_allclose(own.mean, fg.exact.grad(credited, D), rtol=1e-9)
     assert own.variance.sum() < plain.variance.sum()
+
+
+@pytest.mark.parametrize("shape", [(), (2,)])
+@pytest.mark.parametrize("count", [1, 6])
+def test_a_mean_is_rounded_as_its_result_is(shape, count):
+    mean = Mean()
+    mean.add(np.full((count, *shape), 0.1) + np.arange(count).reshape(-1, *(1 for _ in shape)))
+    rounded = mean.rounded(np.dtype(np.float32))
+    assert rounded.dtype == np.float32
+    assert type(rounded) is (np.ndarray if shape else np.float32)
+    np.testing.assert_array_equal(rounded, np.float32(mean.result))
