@@ -347,4 +347,4 @@ def estimate(value: Any, grad: Array, state: dict[str, Any] | None, evaluations:
     """Return an estimate whose value, an array or number, has the dtype of the gradient."""
     if value.dtype != grad.dtype:  # a number takes as long as a small kernel by `astype`
         value = value.astype(grad.dtype) if value.ndim else grad.dtype.type(value)
-    return Estimate(value, grad, state, evaluations)
+    return tuple.__new__(Estimate, (value, grad, state, evaluations, None, None))  # in one step

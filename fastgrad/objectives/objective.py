@@ -331,7 +331,7 @@ def _values(answer, shape, offset, masked=False):
     if credit is not None:
         credit = _validate.real_array(credit, "credit")
         _finite(_validate.like(credit, shape, credit.dtype, "credit"), "credit", offset)
-    return Values(value, credit)
+    return tuple.__new__(Values, (value, credit))  # as Values(...), in one step
 
 
 def _finite(x, name, offset, masked=False):
