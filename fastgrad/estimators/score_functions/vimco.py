@@ -113,8 +113,8 @@ class VIMCO(ScoreFunction):
                 few_weights(x, size, bound, signal)
                 empty = empty | np.isneginf(bound).any(axis=0)
                 bound[np.isneginf(bound)] = 0.0
-            bound.setflags(False)  # write, by its place: see `_validate.frozen`
-            signal.setflags(False)
+            bound.setflags(False)  # pyright: ignore  # write, by its place: see `_validate.frozen`
+            signal.setflags(False)  # pyright: ignore
             value.hold(bound, log_weights.shape[1:])
             scores.hold(z, signal, signal.shape[1:])
         grad = scores.about(0.0, value.count)
