@@ -48,8 +48,9 @@ def tiled(loss: BlurredError, pixels: int) -> BlurredError:
     tiles, room = down * across, np.array([height - rows, width - columns])
     place = np.outer(np.arange(tiles), [0.7548776662, 0.5698402910]) % 1
     cut = (place * (room + 1)).astype(np.int64)
-    counted = np.flatnonzero(loss.weights)
-    if 0 < counted.size < height * width and not _each_counts(loss.weights, cut, rows, columns):
+    some = 0 < np.count_nonzero(loss.weights) < height * width
+    if some and not _each_counts(loss.weights, cut, rows, columns):
+        counted = np.flatnonzero(loss.weights)
         chosen = counted[np.arange(tiles) * counted.size // tiles]
         middle = np.stack(np.unravel_index(chosen, loss.shape), axis=1)
         cut = np.clip(middle - [rows // 2, columns // 2], 0, room)

@@ -11,7 +11,7 @@ from fastgrad.dithering.optimiser.diffusion import FEW, LIMIT, WIDE_LIMIT, begin
 from fastgrad.kernels.dithering.optimiser.diffusion import BAND
 
 
-@pytest.mark.parametrize("colors", [2, 5, 16, 37])
+@pytest.mark.parametrize("colors", [2, 4, 5, 16, 37])
 @pytest.mark.parametrize("shape", [(30, 41), (1, 50), (50, 1), (BAND + 9, 20), (3 * BAND - 9, 7)])
 @WEIGHTED
 def test_against_a_loop_over_pixels(shape, colors, weighted):

@@ -12,6 +12,7 @@ from fastgrad.kernels.simd.vectors import LANES, filled, load
 from fastgrad.kernels.tiles.memory import empty
 
 BAND = 128  # rows between which no error passes: bands are worked on side by side
+FEW = 4  # colours whose distances, one by one, are known sooner than the least of a vector
 AHEAD, BEHIND, BELOW = 7 / 16, 4 / 16, 5 / 16  # Floyd and Steinberg's, but for serpentines
 
 
@@ -37,14 +38,31 @@ def nearest(palette, goal, channels):
 
 
 @inline
+def nearest_of_few(palette, count, goal, channels):
+    """Return the index that `nearest` returns, of one of the first so many colours."""
+    least, chosen = like(np.inf, goal), np.int64(0)
+    for k in range(count):
+        distance = like(0, goal)
+        for channel in range(len(channels)):
+            x = palette[channel, np.uint64(k)] - goal[channel]
+            distance = fma(x, x, distance)
+        chosen = k if distance < least else chosen
+        least = min(distance, least)
+    return chosen
+
+
+@inline
 def diffuse_pixel(labels, planes, weights, colours, y, c, step, goal, here, there):
     """Give pixel (y, c) the nearest colour; hand its error on in this row, `here`, and the next."""
-    palette, limits, channels = colours
+    palette, limits, channels, few = colours
     row, column, below = np.uint64(y), np.uint64(c), np.uint64(c + 1)
     ahead, behind = np.uint64(c + 1 + step), np.uint64(c + 1 - step)
     for channel in range(len(channels)):
         goal[channel] = planes[channel, row, column] + here[channel, below]
-    chosen, _ = nearest(palette, goal, channels)
+    if few:
+        chosen = nearest_of_few(palette, few, goal, channels)
+    else:
+        chosen, _ = nearest(palette, goal, channels)
     labels[row, column] = chosen
     if weights[row, column] == like(0, weights):
         return
@@ -58,9 +76,10 @@ def diffuse_pixel(labels, planes, weights, colours, y, c, step, goal, here, ther
 
 @block
 def diffuse_bands(labels, planes, weights, colours, top, goal, errors):
-    """labels = the nearest colours in two bands of rows, back and forth; colours is the kernel's.
+    """labels = the nearest colours in two bands of rows, back and forth.
 
-    Each pixel waits for the one before it, but not for those of the other band.
+    Each pixel waits for the one before it, but not for those of the other band. colours is the
+    kernel's, and the number of colours if they are `FEW`, else 0.
     """
     height, width = labels.shape
     errors[:] = like(0, errors)
@@ -85,7 +104,10 @@ def diffuse(chunk, chunks, labels, planes, weights, colours):
     number for each channel, and channels is a tuple as in `search.descend`.
     """
     height, width = labels.shape
-    real, channels = planes.dtype, len(colours[2])
+    real, channels, count = planes.dtype, len(colours[2]), 0
+    for k in range(colours[0].shape[1]):
+        count += colours[0][0, k] < np.inf
+    known = colours[0], colours[1], colours[2], count if count <= FEW else 0
     goal, errors = empty((2, channels), real), empty((2, 2, channels, width + 2), real)
     for pair in chunk_range((height + 2 * BAND - 1) // (2 * BAND), chunk, chunks):
-        diffuse_bands(labels, planes, weights, colours, 2 * BAND * pair, goal, errors)
+        diffuse_bands(labels, planes, weights, known, 2 * BAND * pair, goal, errors)
