@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -20,12 +21,13 @@ from fastgrad.dithering.optimiser.search import Search
 from fastgrad.dithering.optimiser.selection import nearest
 from fastgrad.random import RNG
 
-__all__ = ["Trial", "Trials", "box_means", "clustered"]
+__all__ = ["Trial", "Trials", "box_means", "clustered", "differing"]
 
 CLUSTERINGS = 5, 8  # rounds of k-means of few and many colours: more is left to the annealing
 FEW = 16  # colours
 ROUNDS = 2  # of descent and fit after that
 SEEDS, LONG = 3, 16  # of the clusterings of edges, and their rounds
+ALIKE = 4 / 255  # of each channel, at most, between palettes of which one is enough
 PIXELS = 1 << 14  # of the small copy of the picture on which the trials are run
 
 
@@ -92,16 +94,31 @@ class Trials:
             small /= np.maximum(share, 1e-9)
             weights = np.where(share >= share.mean() / 2, share, 0)[..., 0]
         self._space, self._keys, self._steps = problem.space, key.split(trials), steps
-        self._loss = problem.loss_of(small, weights)
         encoded = counting = colour.encode(small)
-        self._seen = BlurredError(encoded, weights=self._loss.weights, **problem.viewing.blur)
+        self._small = problem, small, encoded, weights
         if weights is not None and weights.any():
             counting = encoded[weights > 0][None]
         locked = colour.encode(problem.locked)
-        self._fit = Fit(Sample(self._loss), problem.space, len(locked))
         rounds = CLUSTERINGS[problem.colors > FEW]  # there are fewer steps for many
         options = {"trials": trials, "locked": locked, "iterations": rounds}
         self._encoded = initial(counting, problem.colors, rng=key.fold_in(0), **options)
+
+    @cached_property
+    def _loss(self) -> BlurredError:
+        """The loss of the small copy, which is not needed where all palettes are alike."""
+        problem, small, _, weights = self._small
+        return problem.loss_of(small, weights)
+
+    @cached_property
+    def _seen(self) -> BlurredError:
+        """The same for its sRGB values."""
+        problem, _, encoded, _ = self._small
+        return BlurredError(encoded, weights=self._loss.weights, **problem.viewing.blur)
+
+    @cached_property
+    def _fit(self) -> Fit:
+        problem = self._small[0]
+        return Fit(Sample(self._loss), problem.space, len(problem.locked))
 
     def palette(self, trial: int) -> FloatArray:
         """Return the palette with which a trial starts, in the space of the loss."""
@@ -121,9 +138,9 @@ class Trials:
             The palette in the space of the loss.
         """
         best, least = self.palette(0), np.inf
-        if not self._steps and len(self._encoded) == 1:
+        order = differing(self._encoded)
+        if len(order) == 1 and not self._steps:
             return best
-        order = list(range(len(self._encoded)))
         if self._kept < len(order):
             order.sort(key=lambda trial: self._diffused(self.palette(trial)))
         for trial in order[: self._kept]:
@@ -201,6 +218,33 @@ def clustered(problem: Problem, *, rng: RNG, pixels: int = PIXELS) -> FloatArray
     levels = np.rint(255 * encoded).astype(np.uint8)
     errors = [nearest(levels, np.rint(255 * x).astype(np.uint8))[1].sum() for x in palettes]
     return problem.space.into(colour.decode(palettes[int(np.argmin(errors))]))
+
+
+def differing(palettes: FloatArray) -> list[int]:
+    """Return which of some palettes are not like one before, whatever the order of the colours.
+
+    Parameters
+    ----------
+    palettes : array of float, shape (N, K, channels)
+        The palettes, of sRGB values.
+
+    Returns
+    -------
+    list of int
+        Their places. Those of few colours are often all alike.
+
+    Examples
+    --------
+    >>> differing(np.array([[[0.0], [1.0]], [[0.99], [0.01]], [[0.0], [0.5]]]))
+    [0, 2]
+    """
+    found: list[int] = []
+    lightness = palettes.sum(axis=2).argsort(axis=1, kind="stable")
+    ordered = np.take_along_axis(palettes, lightness[..., None], axis=1)
+    for i, palette in enumerate(ordered):
+        if not found or abs(ordered[found] - palette).max(axis=(1, 2)).min() > ALIKE:
+            found.append(i)
+    return found
 
 
 def box_means(image: FloatArray, pixels: int) -> FloatArray:

@@ -31,6 +31,23 @@ def test_the_best_trial_is_taken(kept):
     assert kept is None or value > min(value for _, value in learned)
 
 
+def test_palettes_that_are_alike_are_tried_once(monkeypatch):
+    """Two colours are mostly found again from any seeds; if all are alike, none is tried."""
+    problem, tried = Problem(picture(), Viewing(), colors=2), []
+    plain = Trials._diffused
+    monkeypatch.setattr(Trials, "_diffused", lambda self, x: tried.append(x) or plain(self, x))
+    trials = Trials(problem, 6, steps=0, rng=3)
+    trials._encoded[1:] = trials._encoded[0]
+    trials._encoded[2] = trials._encoded[0][::-1]
+    assert np.array_equal(trials.best(), trials.palette(0))
+    assert not tried
+    trials._encoded[3:] *= 0.5
+    trials.best()
+    assert len(tried) == 2
+    best = min((0, 3), key=lambda i: plain(trials, trials.palette(i)))
+    assert np.array_equal(trials.best(), trials.palette(best))
+
+
 def test_no_palette_is_taken_that_is_right_in_the_mean_and_lacks_a_tone():
     # By the mean distance of blurred colours, one was taken that scores 19.
     data, Image = pytest.importorskip("skimage.data"), pytest.importorskip("PIL.Image")
