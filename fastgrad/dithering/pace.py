@@ -65,6 +65,20 @@ class Plan(NamedTuple):
         small = not self.each and pixels < LARGE
         return self._replace(trials=TRIED, tries=0) if small else self
 
+    def for_learned(self, colors: int) -> Plan:
+        """Return the plan for so many colours that are learned: a part tells all of a few.
+
+        At the fastest, few colours then are final before the whole picture is looked at.
+
+        Examples
+        --------
+        >>> PLANS[-1].for_learned(4).whole, PLANS[-1].for_learned(16).whole
+        (0, 1)
+        """
+        if self.each or colors > FEWEST:
+            return self
+        return self._replace(steps=self.steps // 2, whole=0, share=self.share / 2)
+
     def of(self, most: int, pixels: int, colors: int) -> int:
         """Return how many of the pixels of a picture are looked at, where `most` would do.
 
@@ -95,7 +109,7 @@ class Plan(NamedTuple):
         return max(1, trials * BITS // max(BITS, (colors - 1).bit_length()))
 
 
-FEW = 8  # colours
+FEW, FEWEST = 8, 4  # colours
 LEAST_STEPS = 2  # of annealing
 LEAST = 1 << 12  # pixels of a part, or of a small copy
 BITS = 4  # that say which colour: with more of them, there are fewer trials
@@ -152,6 +166,12 @@ class Pace:
             speed = SLOWEST
         speed = DEFAULT if speed is None else _validate.integer(speed, "speed", 1, len(PLANS))
         self.plan = PLANS[speed - 1]
+
+    def for_learned(self, colors: int) -> Pace:
+        """Return the pace for a picture of which so many colours are learned."""
+        made = copy.copy(self)
+        made.plan = self.plan.for_learned(colors)
+        return made
 
     def one_of(self, runs: int, done: int = 0) -> Pace:
         """Return the pace of the next of so many runs: a share of the time left, or of trials.

@@ -12,7 +12,7 @@ from fastgrad._typing import ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.criterion import Criterion
 from fastgrad.dithering.first_palette import palettes
 from fastgrad.dithering.optimiser.annealing import Annealing, anneal, schedule
-from fastgrad.dithering.optimiser.compensation import Steering, compensated
+from fastgrad.dithering.optimiser.compensation import Steering, compensated, steered
 from fastgrad.dithering.optimiser.diffusion import FEW, begin, diffuse
 from fastgrad.dithering.optimiser.learning import fitted
 from fastgrad.dithering.optimiser.loss import BlurredError
@@ -33,7 +33,6 @@ __all__ = ["SEEN", "TILE", "Run"]
 
 SETTLED = 2e-4  # share of pixels: when fewer move in a sweep, there is no other
 SETTLINGS = 8  # times that entries of the palette change places, at most
-STEERED = 16  # sweeps of a steered search, at most
 SEEN = 1 << 15  # pixels that tell how the colours depend on each other,
 TILE = 16  # in tiles of so many rows and columns
 
@@ -81,6 +80,8 @@ class Run:
         rng: RNG = 0,
         callback: Callable[[Progress], object] | None = None,
     ) -> None:
+        if problem.fixed is None:
+            pace = pace.for_learned(problem.colors)
         self.problem, self.pace, self.callback = problem, pace, callback
         self._flicker = np.asarray(check_flicker(flicker, problem.image.shape[:2]))
         if problem.previous is not None:
@@ -120,7 +121,9 @@ class Run:
         problem, plan = self.problem, self.pace.plan
         if problem.fixed is not None:
             self._sweeps = plan.whole + plan.sweeps
-            self._planned = 1 + (sum(self._steering) if self._steers else self._sweeps)
+            self._planned = 1 + (
+                sum(steered(self.loss, self._sweeps)) if self._steers else self._sweeps
+            )
             self._begin_with(problem.from_srgb(problem.fixed))
             self._report_first()
         else:
@@ -167,24 +170,23 @@ class Run:
 
         Diffused errors look finer than the annealed picture; but one to change may be given.
         """
-        pace, began, self._target = self.pace, time.perf_counter(), None
+        plan, began, self._target = self.pace.plan, time.perf_counter(), None
+        rounds = plan.whole + (plan.rounds if self._whole else 0)
         self.indices = self._picture = self._diffused() if begin is None else begin
+        if self._fit is not None and not rounds:
+            self._aim()
         search = self._searched(self.indices, self.colors)
         self._taken = time.perf_counter() - began
-        if self._fit is not None:
-            rounds = pace.plan.whole + (pace.plan.rounds if self._whole else 0)
+        if self._fit is not None and rounds:
             self._learn(search, self._fit, rounds, wake=self._whole)
-        rounded = self.problem.from_srgb(self._rounded(self.colors))
-        if self._fit is not None:  # else the search has these colours already
-            if isinstance(search, Search) and self.problem.pins is None:
-                search.loss = self._target = compensated(self.loss, self.indices, rounded)
-            search.recolor(rounded, wake=self._whole or search.loss is self._target)
+            self._aim()
+            search.loss = self._target or self.loss
+            search.recolor(self.colors, wake=self._whole or self._target is not None)
         if self._steers and isinstance(search, Search):
             self._steer(search)
         else:
             self._sweeping(search, self._sweeps)
         if self._fit is not None:
-            self.colors = rounded
             search = self._settled(search)
         self._value = self._error(search)
 
@@ -232,6 +234,12 @@ class Run:
             return self.problem.pinned(diffused(self.loss, colors))
         return begin(self.loss, colors, fitted=self.problem.fitted, **self._kept)
 
+    def _aim(self):
+        """Round the palette, which is final then, and aim at what makes up for what is missing."""
+        self.colors = self.problem.from_srgb(self._rounded(self.colors))
+        if self.problem.pins is None:
+            self._target = compensated(self.loss, self.indices, self.colors)
+
     def _searched(self, indices, colors):
         """Return the search that changes a picture in place."""
         return searching(self._target or self.loss, indices, colors, **self._kept)
@@ -266,14 +274,6 @@ class Run:
         few = fixed is not None and len(fixed) <= FEW  # else moves are small
         return few and previous is None and self.loss.nu == 0
 
-    @property
-    def _steering(self):
-        """Sweeps before a search is steered, those that are, and those after: more of greys."""
-        count = self._sweeps
-        more, extra = (2, 3) if len(self.loss.planes) == 1 else (1, 6)
-        steps = min(more * (count + count // extra), STEERED)
-        return (more if count > 2 else 1), steps, max(1, 2 * count // 3)
-
     def _sweeping(self, search, count):
         """Search until hardly a pixel moves."""
         for _ in range(count):
@@ -285,7 +285,7 @@ class Run:
 
     def _steer(self, search):
         """Search, and make up for what single moves are too large for."""
-        before, steps, after = self._steering
+        before, steps, after = steered(self.loss, self._sweeps)
         self._sweeping(search, before)
         steering = Steering(self.loss, search.colors)
         for _ in range(steps):

@@ -3,8 +3,10 @@
 import itertools
 import time
 
+import numpy as np
 import pytest
 
+from fastgrad.dithering import dither
 from fastgrad.dithering.optimiser.start import Trial
 from fastgrad.dithering.pace import FIRST, LONGER, PLANS, SHARES, Pace
 
@@ -15,6 +17,19 @@ def test_a_faster_speed_does_no_more_of_anything():
         assert all(a >= b for a, b in zip(slower, faster))
         assert slower != faster
     assert Pace().plan == Pace(4).plan == PLANS[3]
+
+
+def test_few_colours_are_learned_from_a_part_alone_at_the_fastest():
+    """So the whole picture is searched once; of more colours, or slower, also to fit them."""
+    image = np.random.default_rng(0).integers(0, 256, (128, 160, 3), np.uint8)
+    few, more = PLANS[-1].for_learned(4), PLANS[-1]
+    for colors, plan in ((4, few), (8, more)):
+        loss = dither(image, colors=colors, speed=10).loss
+        assert len(loss) == plan.steps + plan.rounds + plan.whole + plan.sweeps + 1
+    assert few.whole == 0 < more.whole
+    assert few.steps < more.steps
+    assert PLANS[-2].for_learned(4) == PLANS[-2]
+    assert Pace(time_budget=1).for_learned(2).plan == PLANS[0]
 
 
 def test_a_budget_is_shared_out():

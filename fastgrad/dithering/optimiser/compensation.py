@@ -21,7 +21,7 @@ from fastgrad.dithering.optimiser.search import Search, in_vectors
 from fastgrad.kernels.dithering.optimiser import compensation as kernels
 from fastgrad.kernels.dithering.optimiser.loss_rows import AIMED, COUNTED
 
-__all__ = ["RADIUS", "Steering", "aimed", "blurred", "compensated"]
+__all__ = ["RADIUS", "Steering", "aimed", "blurred", "compensated", "steered"]
 
 SIGMA = 2.0  # pixels over which colours are to be right
 SHARE = 0.5  # of what is missing: all of it would be made up for by grain,
@@ -31,6 +31,7 @@ WIDER = 2.0  # times as many as those over which the eye, twice, blurs
 KEPT = 0.7  # share of what was added up before a sweep that stays for the next
 MOST = 0.15  # of the way from a pixel to the nearest colour: as much may be added up
 ASLEEP = 0.1  # of that: where less comes to the sum at once, few pixels move for it
+STEERED = 16  # sweeps of a steered search, at most
 EVERY = 2  # rows and columns, of which one tells how far the nearest colours are
 RADIUS = len(gaussian(SIGMA)) // 2  # pixels as far as which it is handed back
 
@@ -132,6 +133,31 @@ class Steering:
         """Have a search aim at the picture again, and visit every pixel."""
         np.negative(self._sum, out=self._off)
         search.steer(self._off)
+
+
+def steered(loss: BlurredError, sweeps: int) -> tuple[int, int, int]:
+    """Return the sweeps before a search is steered, those that are, and those after: more of greys.
+
+    Parameters
+    ----------
+    loss : BlurredError
+        The loss of the picture.
+    sweeps : int
+        Sweeps that an unsteered search would have.
+
+    Returns
+    -------
+    tuple of int
+        Their numbers.
+
+    Examples
+    --------
+    >>> steered(BlurredError(np.zeros((9, 9, 3))), 6), steered(BlurredError(np.zeros((9, 9, 1))), 6)
+    ((1, 7, 4), (2, 16, 4))
+    """
+    more, extra = (2, 3) if len(loss.planes) == 1 else (1, 6)
+    steps = min(more * (sweeps + sweeps // extra), STEERED)
+    return (more if sweeps > 2 else 1), steps, max(1, 2 * sweeps // 3)
 
 
 def _spread(loss: BlurredError) -> float:
