@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from fastgrad._typing import FloatArray
 from fastgrad.dithering.optimiser.problem import Problem
-from fastgrad.dithering.optimiser.start import PIXELS, Trials, clustered
+from fastgrad.dithering.optimiser.start import PIXELS, Trials, clustered, of_levels
 from fastgrad.dithering.pace import PLANS, Pace
 from fastgrad.random import Key
 
@@ -18,8 +18,8 @@ def palettes(
 ) -> Iterator[tuple[FloatArray, Pace]]:
     """Yield a palette for a quick picture, then the best one of all trials.
 
-    Of a drawn picture that is the same one: there is nothing to try. With a time budget, a trial of
-    the fastest speed tells how much work there is time for.
+    Of a drawn picture, or of many greys, that is the same one: there is nothing to try. With a time
+    budget, a trial of the fastest speed tells how much work there is time for.
 
     Parameters
     ----------
@@ -39,8 +39,9 @@ def palettes(
     pace : Pace
         How long to work from then on.
     """
-    if problem.drawn:
-        palette = clustered(problem, rng=rng)
+    if problem.drawn or problem.greys:
+        known = overview or problem
+        palette = of_levels(known) if problem.greys else clustered(problem, rng=rng)
         yield palette, pace
         yield palette, pace
         return

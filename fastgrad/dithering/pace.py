@@ -65,16 +65,21 @@ class Plan(NamedTuple):
         small = not self.each and pixels < LARGE
         return self._replace(trials=TRIED, tries=0) if small else self
 
-    def for_learned(self, colors: int) -> Plan:
+    def for_learned(self, colors: int, *, known: bool = False) -> Plan:
         """Return the plan for so many colours that are learned: a part tells all of a few.
 
-        At the fastest, few colours then are final before the whole picture is looked at.
+        At the fastest, few colours then are final before the whole picture is looked at; at any
+        speed, those are that are known to be the best.
 
         Examples
         --------
         >>> PLANS[-1].for_learned(4).whole, PLANS[-1].for_learned(16).whole
         (0, 1)
+        >>> PLANS[0].for_learned(16, known=True).rounds
+        0
         """
+        if known:
+            return self._replace(rounds=0, whole=0)
         if self.each or colors > FEWEST:
             return self
         return self._replace(steps=self.steps // 2, whole=0, share=self.share / 2)
@@ -167,10 +172,11 @@ class Pace:
         speed = DEFAULT if speed is None else _validate.integer(speed, "speed", 1, len(PLANS))
         self.plan = PLANS[speed - 1]
 
-    def for_learned(self, colors: int) -> Pace:
-        """Return the pace for a picture of which so many colours are learned."""
+    def for_learned(self, colors: int, *, known: bool = False) -> Pace:
+        """Return the pace for a picture of which so many colours are learned, or known."""
         made = copy.copy(self)
-        made.plan = self.plan.for_learned(colors)
+        if self._budget is None:  # else there is time to learn better ones
+            made.plan = self.plan.for_learned(colors, known=known)
         return made
 
     def one_of(self, runs: int, done: int = 0) -> Pace:

@@ -81,7 +81,7 @@ class Run:
         callback: Callable[[Progress], object] | None = None,
     ) -> None:
         if problem.fixed is None:
-            pace = pace.for_learned(problem.colors)
+            pace = pace.for_learned(problem.colors, known=problem.greys)
         self.problem, self.pace, self.callback = problem, pace, callback
         self._flicker = np.asarray(check_flicker(flicker, problem.image.shape[:2]))
         if problem.previous is not None:
@@ -97,7 +97,7 @@ class Run:
         self._whole = True  # the palette is learned on all pixels
         self._annealed = 0.0, 1, 0.0  # when annealing began, its steps, and when it ended
         plan = pace.plan
-        self._steps = 0 if problem.drawn else plan.steps_for(problem.colors)
+        self._steps = 0 if problem.drawn or problem.greys else plan.steps_for(problem.colors)
         self._sweeps = plan.sweeps
         self._reports, self._planned = 0, 1 + self._steps + plan.rounds + plan.whole + plan.sweeps
 
@@ -138,7 +138,7 @@ class Run:
         """Anneal a distribution for each pixel, and learn the palette on the way.
 
         Of a large picture only a part is annealed, and searched: that is enough for a palette. The
-        edges of a drawn one are not annealed: their colours look as they are, and hardly mix.
+        edges of a drawn one are not: their colours look as they are. The best greys are known.
         """
         if self.problem.fixed is not None:
             return
@@ -147,11 +147,12 @@ class Run:
         part = tiled(self.loss, size)
         fit = Fit(Sample(part, 2 * size), self.problem.space, len(self.problem.locked))
         self._fit = fit._replace(sample=Sample(part, SEEN, TILE))
-        if not self.problem.drawn:
+        if self._steps:
             self._cool(part, fit)
         if part is not self.loss:
-            search = Search(part, diffuse(part, self.colors), self.colors)
-            self._learn(search, self._fit, plan.rounds)
+            if plan.rounds:
+                search = Search(part, diffuse(part, self.colors), self.colors)
+                self._learn(search, self._fit, plan.rounds)
             self._whole = False
             self._fit = self._fit._replace(sample=Sample(self.loss, SEEN, TILE))
 
@@ -279,8 +280,7 @@ class Run:
         for _ in range(count):
             if self.pace.late("search", 2 * self._taken):  # what follows takes no longer than one
                 break
-            moves = self._sweep(search, self._snapshot)
-            if moves <= SETTLED * self.indices.size:
+            if self._sweep(search, self._snapshot) <= SETTLED * self.indices.size:
                 break
 
     def _steer(self, search):

@@ -26,7 +26,7 @@ class TimedRun(Run):
         super().search(begin)
         if self.problem.fixed is not None or self.problem.pins is not None:
             return  # nothing is annealed, or the pixels that count are no longer the same
-        while pace := self.pace.again(*self._annealed):
+        while self._steps and (pace := self.pace.again(*self._annealed)):
             self._try(pace, anneals=True)
         while pace := self.pace.rest(LEAST * self._taken):
             if not self._try(pace, anneals=False):

@@ -11,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastgrad._typing import ByteArray
+from fastgrad._typing import Array, ByteArray
 from fastgrad.dithering.eye.colour import is_grey
 from fastgrad.dithering.optimiser.flat import COVERED, NEAR, Pins, codes_of, rgb_of
+from fastgrad.dithering.optimiser.greys import best_greys
 from fastgrad.dithering.optimiser.palette import initial
 from fastgrad.dithering.optimiser.selection import nearest
 from fastgrad.dithering.optimiser.spare import refilled, spare
@@ -125,11 +126,8 @@ def covering(
     if found.size > most:
         return None
     rgb = rgb_of(found)
-    pixels = np.repeat(rgb, np.minimum(counts, 1 + counts * 65536 // codes.size), axis=0)
-    encoded = (pixels[None] / 255).astype(np.float32)
-    palettes = initial(encoded, colors, rng=rng, trials=SEEDS, iterations=30)
     best, least = None, np.inf
-    for palette in np.rint(255 * palettes).astype(np.uint8):
+    for palette in _palettes(rgb, counts, colors, rng):
         places, _ = nearest(rgb, palette)
         uses = np.bincount(places, counts, minlength=colors)
         palette = refilled(palette, spare(palette, uses), rgb, counts)
@@ -150,6 +148,18 @@ def covering(
         table[found] = places
         pins = Pins(palette, table[codes_of(image)], True)
     return Cover(pins, close and _even(image))
+
+
+def _palettes(rgb: ByteArray, counts: Array, colors: int, rng: int) -> ByteArray:
+    """Return palettes, (N, K, 3), for colours that are so often there: the best one of greys."""
+    if is_grey(rgb):
+        levels = np.bincount(rgb[:, 0], counts, minlength=256)
+        greys = np.rint(best_greys(levels, colors)).astype(np.uint8)
+        return greys[None, :, None].repeat(3, axis=2)
+    pixels = np.repeat(rgb, np.minimum(counts, 1 + counts * 65536 // counts.sum()), axis=0)
+    encoded = (pixels[None] / 255).astype(np.float32)
+    palettes = initial(encoded, colors, rng=rng, trials=SEEDS, iterations=30)
+    return np.rint(255 * palettes).astype(np.uint8)
 
 
 def _even(image: ByteArray) -> bool:

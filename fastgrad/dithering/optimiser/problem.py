@@ -14,6 +14,7 @@ from fastgrad.dithering.eye import colour
 from fastgrad.dithering.eye.viewing import LIGHT, MANY, Viewing
 from fastgrad.dithering.optimiser import dense, flat
 from fastgrad.dithering.optimiser.dot_gain import DotGain
+from fastgrad.dithering.optimiser.greys import LEAST
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.palette import distinct
 from fastgrad.dithering.optimiser.printed import PrintedError
@@ -68,6 +69,8 @@ class Problem:
     drawn : bool
         Whether these are nearly all of a picture whose other colours are learned: of 16 or more,
         since of fewer grain makes the tones.
+    greys : bool
+        Whether there are so many greys, all learned, that those are best which suit its levels.
     weights : array of float32, shape (height, width), or None
         The weights of the pixels.
     previous : array of uint8, shape (height, width), or None
@@ -91,6 +94,7 @@ class Problem:
     fitted: bool
     pins: flat.Pins | None
     drawn: bool
+    greys: bool
 
     def __init__(
         self,
@@ -136,6 +140,7 @@ class Problem:
         self.drawn = pins is not None and pins.covering and self.colors >= MANY
         learned = fixed is None and pins is None
         how = {"learned": learned, "drawn": self.drawn, "smooth": learned and self._close}
+        self.greys = learned and grey and not len(kept) and self.colors >= LEAST
         self.viewing = viewing.settled(self.colors, **how)
         self.space = colour.space_of(self.viewing.measured_in, grey=grey)
         if grey and not self.space.mixed:
@@ -144,8 +149,7 @@ class Problem:
             pixels = np.repeat(pixels, 3, axis=2)
         self.linear = colour.to_linear(pixels)
         self.fixed = fixed
-        self._channels = slice(0, pixels.shape[2])
-        self._kept = kept
+        self._channels, self._kept = slice(0, pixels.shape[2]), kept
         self.locked = colour.to_linear(kept[:, self._channels])
 
     def loss(self) -> BlurredError:

@@ -13,6 +13,7 @@ from fastgrad._typing import FloatArray
 from fastgrad.dithering.eye import colour
 from fastgrad.dithering.optimiser.annealing import Annealing, anneal, schedule
 from fastgrad.dithering.optimiser.diffusion import diffuse
+from fastgrad.dithering.optimiser.greys import best_greys, levels_of
 from fastgrad.dithering.optimiser.learning import fitted
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.palette import Fit, Sample, initial
@@ -21,7 +22,7 @@ from fastgrad.dithering.optimiser.search import Search
 from fastgrad.dithering.optimiser.selection import nearest
 from fastgrad.random import RNG
 
-__all__ = ["Trial", "Trials", "box_means", "clustered", "differing"]
+__all__ = ["Trial", "Trials", "box_means", "clustered", "differing", "of_levels"]
 
 CLUSTERINGS = 5, 8  # rounds of k-means of few and many colours: more is left to the annealing
 FEW = 16  # colours
@@ -218,6 +219,24 @@ def clustered(problem: Problem, *, rng: RNG, pixels: int = PIXELS) -> FloatArray
     levels = np.rint(255 * encoded).astype(np.uint8)
     errors = [nearest(levels, np.rint(255 * x).astype(np.uint8))[1].sum() for x in palettes]
     return problem.space.into(colour.decode(palettes[int(np.argmin(errors))]))
+
+
+def of_levels(problem: Problem) -> FloatArray:
+    """Return the best palette for the levels of a picture in grey.
+
+    Parameters
+    ----------
+    problem : Problem
+        A picture in grey, all of whose colours are learned.
+
+    Returns
+    -------
+    array of float32, shape (K, channels)
+        The palette in the space of the loss.
+    """
+    image = problem.image if problem.image.ndim == 2 else problem.image[..., 0]
+    greys = best_greys(levels_of(image, problem.weights), problem.colors)
+    return problem.from_srgb(np.rint(greys).astype(np.uint8)[:, None].repeat(3, axis=1))
 
 
 def differing(palettes: FloatArray) -> list[int]:

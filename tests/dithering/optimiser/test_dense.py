@@ -46,9 +46,9 @@ def test_greys_with_texture_are_not_smooth():
     smooth, rough = (
         np.repeat(np.rint(x).astype(np.uint8)[..., None], 3, axis=2) for x in (ramp, texture)
     )
-    found = [covering(image, None, 90) for image in (smooth, rough)]
+    found = [covering(image, None, 70) for image in (smooth, rough)]
     assert [(cover.unseen, cover.close) for cover in found] == [(False, True), (False, False)]
-    assert Problem(rough, Viewing(), colors=90).viewing.nu == 0.055
+    assert Problem(rough, Viewing(), colors=70).viewing.nu == 0.055
 
 
 def test_noise_is_not_smooth():
