@@ -65,11 +65,12 @@ class Plan(NamedTuple):
         small = not self.each and pixels < LARGE
         return self._replace(trials=TRIED, tries=0) if small else self
 
-    def for_learned(self, colors: int, *, known: bool = False) -> Plan:
+    def for_learned(self, colors: int, *, grey: bool = False, known: bool = False) -> Plan:
         """Return the plan for so many colours that are learned: a part tells all of a few.
 
-        At the fastest, few colours then are final before the whole picture is looked at; at any
-        speed, those are that are known to be the best.
+        At the fastest, few colours then are final before the whole picture is looked at, but not
+        few greys, which gain most by all of it, and take little time. At any speed, those are that
+        are known to be the best.
 
         Examples
         --------
@@ -80,7 +81,7 @@ class Plan(NamedTuple):
         """
         if known:
             return self._replace(rounds=0, whole=0)
-        if self.each or colors > FEWEST:
+        if self.each or colors > FEWEST or grey:
             return self
         return self._replace(steps=self.steps // 2, whole=0, share=self.share / 2)
 
@@ -172,11 +173,11 @@ class Pace:
         speed = DEFAULT if speed is None else _validate.integer(speed, "speed", 1, len(PLANS))
         self.plan = PLANS[speed - 1]
 
-    def for_learned(self, colors: int, *, known: bool = False) -> Pace:
-        """Return the pace for a picture of which so many colours are learned, or known."""
+    def for_learned(self, colors: int, *, grey: bool = False, known: bool = False) -> Pace:
+        """Return the pace for a picture of which so many colours, or greys, are learned."""
         made = copy.copy(self)
         if self._budget is None:  # else there is time to learn better ones
-            made.plan = self.plan.for_learned(colors, known=known)
+            made.plan = self.plan.for_learned(colors, grey=grey, known=known)
         return made
 
     def one_of(self, runs: int, done: int = 0) -> Pace:

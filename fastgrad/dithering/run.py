@@ -81,7 +81,8 @@ class Run:
         callback: Callable[[Progress], object] | None = None,
     ) -> None:
         if problem.fixed is None:
-            pace = pace.for_learned(problem.colors, known=problem.greys)
+            grey = problem.linear.shape[2] == 1
+            pace = pace.for_learned(problem.colors, grey=grey, known=problem.greys)
         self.problem, self.pace, self.callback = problem, pace, callback
         self._flicker = np.asarray(check_flicker(flicker, problem.image.shape[:2]))
         if problem.previous is not None:
@@ -247,9 +248,8 @@ class Run:
 
     def _error(self, search):
         """Return the loss of a search's picture, whatever it lowers."""
-        if search.loss is not self._target:
-            return search.errors()[0]
-        return self.loss.errors(search.indices, search.colors)[0]
+        plain = search.loss is not self._target
+        return search.errors()[0] if plain else self.loss.of(search.indices, search.colors)
 
     def _sweep(self, search, snapshot):
         """Search once, report it, and return the number of moves."""
