@@ -21,7 +21,7 @@ from fastgrad.dithering.optimiser.parts import tiled
 from fastgrad.dithering.optimiser.patterns import PatternName, patterned
 from fastgrad.dithering.optimiser.printed import PrintedError, diffused, searching
 from fastgrad.dithering.optimiser.problem import Problem
-from fastgrad.dithering.optimiser.repeats import repeated
+from fastgrad.dithering.optimiser.repeats import tidied
 from fastgrad.dithering.optimiser.search import Search
 from fastgrad.dithering.optimiser.spare import successors
 from fastgrad.dithering.optimiser.weights import check_flicker
@@ -311,8 +311,7 @@ class Run:
             self.loss = self.problem.unpinned(self.full_loss)
             search = self._searched(self.indices, self.colors)
             search.sweep()
-        if self.problem.drawn and self.problem.previous is None:
-            self.indices[...] = repeated(self.problem.rgb(), self.indices, self.loss.weights > 0)
+        if tidied(self.problem, self.loss, self.indices, self.colors):
             search = self._searched(self.indices, self.colors)
         return search
 

@@ -5,10 +5,10 @@ import io
 import numpy as np
 import pytest
 
-from fastgrad.dithering import dither, run
+from fastgrad.dithering import dither
 from fastgrad.dithering.eye.colour import encode, to_linear
 from fastgrad.dithering.eye.viewing import Viewing
-from fastgrad.dithering.optimiser import flat
+from fastgrad.dithering.optimiser import flat, repeats
 from fastgrad.dithering.optimiser.problem import Problem
 from fastgrad.dithering.optimiser.spare import refilled, spare
 
@@ -344,7 +344,7 @@ def test_a_drawing_is_smaller_by_default_and_truer(monkeypatch):
     image = drawing()
     judge = Ssimulacra2(image / 255)
     now = dither(image, colors=16)
-    monkeypatch.setattr(run, "repeated", lambda image, indices, free: indices)
+    monkeypatch.setattr(repeats, "repeated", lambda image, indices, free: indices)
     before = dither(image, colors=16, space="opponent", nu=0.15)
     scores = [judge.score(x.image / 255) for x in (now, before)]
     sizes = [len(png.encode([x.indices], x.palette)) for x in (now, before)]

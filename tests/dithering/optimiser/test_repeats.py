@@ -1,9 +1,14 @@
-"""What is drawn twice looks the same twice."""
+"""What is twice in a picture looks the same twice."""
 
 import numpy as np
+import pytest
 
-from fastgrad.dithering import dither
-from fastgrad.dithering.optimiser.repeats import AROUND, repeated
+from fastgrad.dithering import Viewing, dither
+from fastgrad.dithering.optimiser import repeats
+from fastgrad.dithering.optimiser.loss import BlurredError
+from fastgrad.dithering.optimiser.problem import Problem
+from fastgrad.dithering.optimiser.repeats import AROUND, PERIODS, periodic, repeated
+from fastgrad.dithering.pictures import png
 
 RNG = np.random.default_rng(0)
 
@@ -58,3 +63,49 @@ def test_letters_are_drawn_alike():
     result = dither(image, colors=16)
     drawn = {result.indices[y : y + 14, x : x + 10].tobytes() for y, x in places}
     assert len(drawn) == 5  # without: 7
+
+
+def sky(axis, size=240):
+    """A gradient along one axis."""
+    share = np.linspace(0, 1, 200)[:, None, None]
+    lines = np.rint([30, 80, 170] + share * [180, 150, 80]).astype(np.uint8)
+    image = np.repeat(lines, size, axis=1)
+    return image if axis == 0 else np.ascontiguousarray(image.swapaxes(0, 1))
+
+
+@pytest.mark.parametrize(("axis", "colors"), [(0, 16), (1, 16), (1, 40)])
+def test_a_gradient_in_one_direction_repeats_its_grain(axis, colors, monkeypatch):
+    image = sky(axis)
+    result = dither(image, colors=colors)
+    period, lines = PERIODS[-1], result.indices if axis else result.indices.T
+    np.testing.assert_array_equal(lines[period:], lines[:-period])
+    assert len({line.tobytes() for line in lines}) > 1  # there is grain
+    monkeypatch.setattr(repeats, "PERIODS", ())
+    before = dither(image, colors=colors)
+    small, large = (len(png.encode([x.indices], x.palette)) for x in (result, before))
+    assert small < 0.25 * large
+    loss, losses = Problem(image, Viewing(), colors=colors), []
+    for x in (result, before):
+        losses.append(loss.loss_of(loss.linear, None).of(x.indices, loss.from_srgb(x.palette)))
+    assert losses[0] < 1.01 * losses[1]  # without weights, which the search had
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_lines_are_repeated_only_where_all_are_alike_and_none_is_worse(axis):
+    image = sky(axis)[..., :1] / 255.0
+    colors = np.array([[0.0], [1.0]])
+    noisy = np.uint8(RNG.random(image.shape[:2]) < image[..., 0])
+    found = periodic(BlurredError(image), noisy, colors)
+    assert found is not noisy
+    assert BlurredError(image).of(found, colors) < BlurredError(image).of(noisy, colors)
+    image[70, 70] += 0.01
+    assert periodic(BlurredError(image), noisy, colors) is noisy
+    short = np.ascontiguousarray(noisy[:20, :20])
+    assert periodic(BlurredError(np.zeros((20, 20, 1))), short, colors) is short
+
+
+def test_a_frame_after_another_keeps_what_is_there():
+    image = sky(0)
+    first = dither(image, colors=16)
+    second = dither(image, colors=16, previous=np.zeros_like(first.indices))
+    assert (second.indices[:, 16:] != second.indices[:, :-16]).any()
