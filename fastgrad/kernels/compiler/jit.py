@@ -25,6 +25,7 @@ from fastgrad.kernels.compiler import interrupts, threads
 from fastgrad.kernels.compiler.cache import cached
 from fastgrad.kernels.compiler.launch import KernelCompiler, run_chunks
 from fastgrad.kernels.compiler.parts import PartCompiler, kept
+from fastgrad.kernels.compiler.shared import SharedCompiler
 
 if getattr(config, "DISABLE_JIT", False):
     raise ImportError(
@@ -77,9 +78,18 @@ def block(function=None, **options) -> Any:
     """Compile the serial work on one block of rows, called from kernels."""
     if function is None:
         return functools.partial(block, **options)
+    options = PART | options
     # Said, or it would be put into its callers where the first one that asks for it is `inline`.
     options["forceinline"] = False
-    return kept(numba.njit(**options, **PART, **OPTIONS)(named(function)))
+    return kept(numba.njit(**options, **OPTIONS)(named(function)))
+
+
+def shared(function) -> Any:
+    """Compile a `block` to machine code that is there once for all kernels which call it.
+
+    It is for `wide_vectors` of several kernels: nobody inlines those.
+    """
+    return block(function, pipeline_class=SharedCompiler)
 
 
 def standalone(function) -> Any:

@@ -121,10 +121,11 @@ def _only_borrows(state):
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
-class _PartLowering(NativeLowering):
+class PartLowering(NativeLowering):
     """Lowers a part, and makes it known to its callers, without machine code."""
 
     _name = "fastgrad_part_lowering"
+    library = _Unfinished
 
     @property
     def lowering_class(self):
@@ -133,7 +134,7 @@ class _PartLowering(NativeLowering):
     def run_pass(self, state):
         """Lower the function, and register its code for linking."""
         flags, context = state.flags, state.targetctx
-        state.library = _Unfinished(context.codegen(), state.func_id.func_qualname)
+        state.library = self.library(context.codegen(), state.func_id.func_qualname)
         flags.no_compile = True
         context.enable_nrt = context.enable_nrt and not _only_borrows(state)
         try:
@@ -143,7 +144,6 @@ class _PartLowering(NativeLowering):
         result = state["cr"]
         entry = _entry(state.library, result.fndesc, result.env)
         context.insert_user_function(entry, result.fndesc, [state.library])
-        state.reload_init.extend(state.library._reload_init)
         state["cr"] = result._replace(cfunc=entry)
         return True
 
@@ -155,7 +155,7 @@ class PartCompiler(LeanCompiler):
     code of several can be linked, and there is one copy of what is in it more than once.
     """
 
-    lowering = _PartLowering
+    lowering = PartLowering
 
     def _compile_bytecode(self):
         function = self.state.func_id
@@ -195,13 +195,18 @@ def _name_of(content):
     return function.__module__, function.__qualname__, symbol(function)
 
 
+def environments(library):
+    """Return the names of the environments of all functions in a library."""
+    names = (variable.name for variable in library._final_module.global_variables)
+    return [name for name in names if name.startswith("_ZN08NumbaEnv")]
+
+
 def set_environments(library):
     """Tell machine code where the environments of the parts linked into it are."""
-    for variable in library._final_module.global_variables:
-        if variable.name.startswith("_ZN08NumbaEnv"):
-            environment = lookup_environment(variable.name)
-            if environment is not None:
-                library.codegen.set_env(variable.name, environment)
+    for name in environments(library):
+        environment = lookup_environment(name)
+        if environment is not None:
+            library.codegen.set_env(name, environment)
 
 
 # -- on disk -----------------------------------------------------------------------------------
@@ -216,7 +221,8 @@ class _Stored(CompileResultCacheImpl):
         fndesc.typemap = fndesc.calltypes = None  # nobody needs them, as Numba says of its own
         code = result.library._get_module_for_linking().as_bitcode()
         environments = result.environment, result._find_referenced_environments()
-        return code, fndesc, result.signature, result.reload_init, environments
+        needed = tuple(result.library._reload_init)  # by what it calls, too, as that is linked now
+        return code, fndesc, result.signature, needed, environments
 
     def check_cachable(self, result):
         """Return whether it is the same in every process: it names no object by its address."""

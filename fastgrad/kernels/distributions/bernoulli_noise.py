@@ -11,7 +11,7 @@ Oracle: tests/distributions/test_binary_concrete.py, `conditional_logit`.
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, inline, wide_vectors
+from fastgrad.kernels.compiler.jit import block, inline, shared, wide_vectors
 from fastgrad.kernels.random.bits import fill_bits
 from fastgrad.kernels.random.noise import odds
 from fastgrad.kernels.simd.intrinsics import like, where
@@ -38,7 +38,7 @@ def span(b, depth, n, offset):
     return row * (tile.FOLD // 4), head, min(begin + depth * tile.FOLD, n), head - begin
 
 
-@block
+@shared
 def fill_odds(w, bits, start, sample, purpose, key):
     """w = u / (1 - u) of one block and sample."""
     wide_vectors()
@@ -48,7 +48,7 @@ def fill_odds(w, bits, start, sample, purpose, key):
         w[c] = odds(high[c], low[c], w)
 
 
-@block
+@shared
 def perturb(z, t, w):
     """z = t + log(w)."""
     wide_vectors()
@@ -56,7 +56,7 @@ def perturb(z, t, w):
         z[c] = t[c] + log_normal(w[c])
 
 
-@block
+@shared
 def probabilities(p, q, t):
     """p = sigmoid(t), q = sigmoid(-t)."""
     wide_vectors()
@@ -70,7 +70,7 @@ def probabilities(p, q, t):
         q[c] = where(up, low, high)
 
 
-@block
+@shared
 def condition(m, w, z, t, p, q):
     """m = z~ given the sign of z, w holding v / (1 - v).
 

@@ -8,7 +8,7 @@ Oracle: tests/distributions/test_categorical_inverse.py, `test_estimators_draw_w
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, inline, kernel, wide_vectors
+from fastgrad.kernels.compiler.jit import block, inline, kernel, shared, wide_vectors
 from fastgrad.kernels.distributions.categorical_inverse import draw_rows, room
 from fastgrad.kernels.distributions.concrete import total_but
 from fastgrad.kernels.simd.intrinsics import bits, like
@@ -24,7 +24,7 @@ def marked(p):
     return sign < like(0, sign)
 
 
-@block
+@shared
 def share(p, s, likeliest, rest, fold):
     """Divide columns by s, and find rest = 1 - p of the likeliest, as the sum of the others."""
     wide_vectors()

@@ -14,7 +14,7 @@ Oracle: tests/support/reference.py, `relaxed` and `relax`.
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, inline, kernel, wide_vectors
+from fastgrad.kernels.compiler.jit import block, inline, kernel, shared, wide_vectors
 from fastgrad.kernels.distributions.concrete_noise import perturb
 from fastgrad.kernels.random.bits import addresses, empty_bits, fill_bits
 from fastgrad.kernels.random.noise import exponential
@@ -31,7 +31,7 @@ SOFT, HARD, LOG = 0, 1, 2
 PART = 128  # terms that are added one by one; sums of more are sums of such parts
 
 
-@block
+@shared
 def exponentials_part(t, p, best, total, first):
     """Subtract from t what is in best; p = exp(t), and total as s in `exponentiate_part`."""
     wide_vectors()
@@ -64,7 +64,7 @@ def softmax(t, p, best, total, fold):
     col.divide(p, total)
 
 
-@block
+@shared
 def race(w, bits, time, top, arg, total, fold, ahead):
     """w = exponential noise; time = the winner's, T; top = lse - log T, its z~.
 
@@ -87,7 +87,7 @@ def race(w, bits, time, top, arg, total, fold, ahead):
         store(top, c, -log_normal(load(total, c) * load(time, c)))
 
 
-@block
+@shared
 def condition(w, t, p, time, best, arg, ahead):
     """w = z~ given z: w holds exponential noise E', time the winner's T."""
     wide_vectors()

@@ -5,7 +5,7 @@ Oracle: tests/support/reference.py, `perturbed`.
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, wide_vectors
+from fastgrad.kernels.compiler.jit import block, shared, wide_vectors
 from fastgrad.kernels.random.bits import fill_bits
 from fastgrad.kernels.random.noise import exponential_at, strip_ahead
 from fastgrad.kernels.random.philox import NOISE
@@ -16,7 +16,7 @@ from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles.memory import flattened
 
 
-@block
+@shared
 def perturb(w, t, bits, best, arg, fold, ahead):
     """w = t - log of exponential noise from bits; best and arg their maximum, as of `argmax`.
 

@@ -20,7 +20,7 @@ Oracle: tests/distributions/test_concrete_ratios.py.
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, inline, wide_vectors
+from fastgrad.kernels.compiler.jit import block, inline, shared, wide_vectors
 from fastgrad.kernels.random.noise import exponential, exponential_at, strip_ahead
 from fastgrad.kernels.simd.intrinsics import fma, like, where
 from fastgrad.kernels.simd.lanes import first_of
@@ -105,7 +105,7 @@ def fold_race(best, second, arg):
         best[c], second[c] = best[winner], after
 
 
-@block
+@shared
 def find(w, bits, best, second, arg, fold, ahead):
     """Find the largest ratios of weights w to noise from bits, their places, and the second.
 
@@ -133,7 +133,7 @@ def find(w, bits, best, second, arg, fold, ahead):
         fold_race(best, second, arg)
 
 
-@block
+@shared
 def race(y, w, bits, best, second, arg, total, exponent, fold, ahead):
     """Do as `find`, and fill y with the terms of ratios, total with their column sums."""
     wide_vectors()
@@ -199,7 +199,7 @@ def crown(y, best, inverse, arg, exponent):
 # -- what is near ------------------------------------------------------------------------------
 
 
-@block
+@shared
 def settle(w, logits, row, bits, best, arg, fold):
     """arg = winners by the perturbed logits; w and best are overwritten."""
     wide_vectors()

@@ -8,7 +8,7 @@ Oracle: tests/distributions/test_concrete_ratios.py.
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, wide_vectors
+from fastgrad.kernels.compiler.jit import block, shared, wide_vectors
 from fastgrad.kernels.distributions.concrete import total_but
 from fastgrad.kernels.distributions.concrete_ratios import invert, shape, term
 from fastgrad.kernels.random.noise import exponential, exponential_at, strip_ahead
@@ -100,7 +100,7 @@ def arrive(time, bits, arg, inverse, fold, ahead):
             time[c] = mine
 
 
-@block
+@shared
 def race(y, w, bits, time, best, second, arg, total, exponent, fold, ahead):
     """y = terms of ratios given winners and their T', total their column sums.
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, inline, wide_vectors
+from fastgrad.kernels.compiler.jit import block, inline, shared, wide_vectors
 from fastgrad.kernels.simd.intrinsics import fma, like, where
 from fastgrad.kernels.simd.special import exp, exp_normal, log
 from fastgrad.kernels.simd.vectors import LANES
@@ -68,7 +68,7 @@ def load(p, y, scale):
             p.xt[j, i] = p.x[i, j]
 
 
-@block
+@shared
 def add_products(out, a, y):
     """out = sum over i of y[i] a[i], four rows at a time."""
     wide_vectors()
@@ -85,7 +85,7 @@ def add_products(out, a, y):
             out[c] = fma(y[i], a[i, c], out[c])
 
 
-@block
+@shared
 def log_sums(out, a, shift, best):
     """out = log of the sum over i of exp(a[i] - shift[i])."""
     wide_vectors()
@@ -105,7 +105,7 @@ def log_sums(out, a, shift, best):
         out[c] = best[c] + log(out[c])
 
 
-@block
+@shared
 def scaled(out, a, down, along):
     """out = exp(a - (down + along)): the same bits for the transposes."""
     wide_vectors()

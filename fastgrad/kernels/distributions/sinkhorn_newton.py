@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, wide_vectors
+from fastgrad.kernels.compiler.jit import block, shared, wide_vectors
 from fastgrad.kernels.distributions.sinkhorn import add_products, log_sums, padded, scaled
 from fastgrad.kernels.simd.intrinsics import fma
 from fastgrad.kernels.tiles.elementwise import assign, subtract
@@ -43,7 +43,7 @@ def system(m):
     return System(zeros((m, padded(m))), a[0], a[1], a[2], np.ones(padded(m), np.bool_))
 
 
-@block
+@shared
 def add_outer(weights, p, inverse):
     """Add to the weights p[i] p[i]^T inverse[i], for each row i."""
     wide_vectors()
@@ -135,7 +135,7 @@ def residual(s, p, clip):
     return worst
 
 
-@block
+@shared
 def descend(p, s, tolerance, most, clip):
     """Take Newton steps until the columns are within the tolerance; return how many.
 
@@ -198,7 +198,7 @@ def multiply(x, number):
             x[i, j] *= number
 
 
-@block
+@shared
 def anneal(p, s, tolerance, most, clip):
     """Solve at falling temperatures, down to that of x; return the Newton steps taken."""
     n, m = p.x.shape[0], p.xt.shape[0]

@@ -10,7 +10,7 @@ Oracle: tests/distributions/test_k_hot.py, `law` of all `subsets`.
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
+from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, shared, wide_vectors
 from fastgrad.kernels.random.bits import fill_bits
 from fastgrad.kernels.random.noise import uniform
 from fastgrad.kernels.random.philox import NOISE
@@ -24,7 +24,7 @@ CLOSE = 0.25  # of the mean number to k
 HALVINGS = 60
 
 
-@block
+@shared
 def probabilities(q, x, c):
     """q = sigmoid(x + c)."""
     wide_vectors()
@@ -32,7 +32,7 @@ def probabilities(q, x, c):
         q[i] = sigmoid(x[i] + c)
 
 
-@block
+@shared
 def tilt(q, x, row, k):
     """x = row, q and 1 - q, the two rows of q; return c, inf where all items are chosen."""
     support, low, high = 0, np.inf, -np.inf

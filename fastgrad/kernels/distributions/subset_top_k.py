@@ -10,7 +10,7 @@ Oracle: tests/distributions/test_subset_top_k.py, `recursion`.
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, kernel, wide_vectors
+from fastgrad.kernels.compiler.jit import block, kernel, shared, wide_vectors
 from fastgrad.kernels.distributions.concrete_noise import draw
 from fastgrad.kernels.random.bits import addresses, empty_bits
 from fastgrad.kernels.simd.intrinsics import like, where
@@ -45,7 +45,7 @@ def soften(e, alpha, best, arg, at, s, rest, fold):
         s[c] = rest[c] + like(1, s)
 
 
-@block
+@shared
 def choose(out, alpha, e, arg, s, rest, scratch):
     """out += p, and alpha += log(1 - p), where p = e / s."""
     wide_vectors()

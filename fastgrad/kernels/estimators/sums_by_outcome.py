@@ -11,7 +11,7 @@ Oracle: tests/estimators/score_functions/test_reinforce.py, `test_reinforce_is_i
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, inline, kernel, wide_vectors
+from fastgrad.kernels.compiler.jit import block, inline, kernel, shared, wide_vectors
 from fastgrad.kernels.simd.intrinsics import like
 from fastgrad.kernels.simd.pairs import add_pair
 from fastgrad.kernels.simd.vectors import LANES, filled, store
@@ -66,7 +66,7 @@ def add_signals(own, outcomes, outcomes_each, signals):
         add_pair(own, np.int64(outcomes[c]) + outcomes_each * c, signals[c], one)
 
 
-@block
+@shared
 def take(own, row, end, k, z, x, first, d):
     """Add (x - first, 1) to the pairs, flat, of variables row to end: z is (S, N), x (S, M)."""
     samples, n = z.shape

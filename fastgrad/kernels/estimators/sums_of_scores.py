@@ -5,7 +5,7 @@ Oracle: tests/estimators/score_functions/test_reinforce.py, `test_reinforce_is_i
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, inline, kernel, wide_vectors
+from fastgrad.kernels.compiler.jit import block, inline, kernel, shared, wide_vectors
 from fastgrad.kernels.distributions.categorical_marked import mark, mark_rows, marked, share
 from fastgrad.kernels.estimators.sums_by_outcome import begin, last_row, load_cells, take, width
 from fastgrad.kernels.simd.intrinsics import like, where
@@ -65,7 +65,7 @@ def score_rows(y, own, mean, shift, samples, inverse, p):
         store(y, i, x + load(shift, i) * inverse * seen)
 
 
-@block
+@shared
 def sites(p, likeliest, rest):
     """Do as `share` for log odds of sites, of which 1 is the likeliest where p > 1 / 2."""
     wide_vectors()
@@ -161,7 +161,7 @@ def settle_origin(origin, last, cells):
         origin[1, c] = known[1, c] if known.size else 0.0
 
 
-@block
+@shared
 def settle_means(deviation, shift, value, last, origin, head, tail, samples, baseline):
     """Set what `about` needs of the cells head to tail: the mean of x, less first and baseline."""
     wide_vectors()

@@ -12,13 +12,7 @@ Oracle: tests/order/test_sorting.py, `stable_order`.
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import (
-    block,
-    chunk_range,
-    inline,
-    kernel,
-    wide_vectors,
-)
+from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, shared, wide_vectors
 from fastgrad.kernels.order.sorting_radix import DIGITS, FEW, sort_by_bits
 from fastgrad.kernels.simd.intrinsics import bits, like, where
 from fastgrad.kernels.simd.lanes import entry
@@ -45,7 +39,7 @@ def digit_width(n):
     return width
 
 
-@block
+@shared
 def extremes(x):
     """Return the largest of x, the least that is not masked, and how many are not."""
     wide_vectors()
@@ -171,7 +165,7 @@ def settle(s, words, exchanges):
     return True
 
 
-@block
+@shared
 def sort_by_map(x, sign, s, words, spare, counts, most, least):
     """Bring x and its indices into order, into s and words; return whether it was short work."""
     n, width = x.size, digit_width(x.size)
@@ -188,7 +182,7 @@ def sort_by_map(x, sign, s, words, spare, counts, most, least):
     return True
 
 
-@block
+@shared
 def order(x, sign, s, words, spare, counts):
     """Leave the indices of x in order in words: descending, or ascending where sign is -1.
 

@@ -15,13 +15,7 @@ Oracle: tests/support/reference_order.py, `projected` and `jacobian`.
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import (
-    block,
-    chunk_range,
-    inline,
-    kernel,
-    wide_vectors,
-)
+from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, shared, wide_vectors
 from fastgrad.kernels.order.sorting import COUNTS, RANK, SORT, TOP_K, first_place, order
 from fastgrad.kernels.order.sorting_pools import (
     lies_apart,
@@ -99,7 +93,7 @@ def summed(x, begin, end):
     return total
 
 
-@block
+@shared
 def exponentials(e, s, begin, end):
     """e = exp(s - the first) in a block; return their sum."""
     wide_vectors()
@@ -109,7 +103,7 @@ def exponentials(e, s, begin, end):
     return summed(e, begin, end)
 
 
-@block
+@shared
 def find_blocks(e, s, real, task, k, scale, entropic, starts, a, b):
     """Find the blocks of either regression; return their number. e is scratch.
 

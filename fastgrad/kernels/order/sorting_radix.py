@@ -11,7 +11,7 @@ Oracle: tests/order/test_sorting.py, `stable_order`.
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, inline
+from fastgrad.kernels.compiler.jit import block, inline, shared
 from fastgrad.kernels.simd.intrinsics import bits, like
 
 FEW = 32  # words that are sorted by insertion
@@ -114,7 +114,7 @@ def sort_run(x, sign, words, spare, counts):
         sort_words(start, words, spare, counts)
 
 
-@block
+@shared
 def sort_by_bits(x, sign, words, spare, counts):
     """Leave the indices of x in order in words: descending, or ascending where sign is -1."""
     n = x.size

@@ -5,7 +5,7 @@ Oracle: tests/support/reference.py, `address` and `random_bits`.
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, inline, wide_vectors
+from fastgrad.kernels.compiler.jit import inline, shared, wide_vectors
 from fastgrad.kernels.random.philox import philox_lanes
 from fastgrad.kernels.simd.vectors import LANES
 from fastgrad.kernels.tiles import tile
@@ -28,7 +28,7 @@ def addresses(layout, row):
     return row // 4 * layout.k, layout.k, 1
 
 
-@block
+@shared
 def fill_bits(bits, start, along, down, sample, purpose, key):
     """Fill bits, shape (1 or 2, depth, columns): a second plane extends each word to 64 bits."""
     wide_vectors()

@@ -11,7 +11,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from fastgrad.kernels.compiler.jit import block, inline, wide_vectors
+from fastgrad.kernels.compiler.jit import inline, shared, wide_vectors
 from fastgrad.kernels.simd.formats import FORMATS
 from fastgrad.kernels.simd.intrinsics import fma, to_uint32, to_uint64, where
 from fastgrad.kernels.simd.special import INLINE, log_reduced, split
@@ -143,7 +143,7 @@ def _exponential_at(out, high, low, i):
     return made if out.dtype == types.float32 else left
 
 
-@block
+@shared
 def fill_exponential(out, bits):
     """Fill a tile with exponentials, from bits of shape (planes, *out.shape)."""
     wide_vectors()

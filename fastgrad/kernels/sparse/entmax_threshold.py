@@ -15,7 +15,7 @@ Oracle: tests/support/reference_order.py, `entmax`.
 import numpy as np
 from numba.extending import overload
 
-from fastgrad.kernels.compiler.jit import block, inline, wide_vectors
+from fastgrad.kernels.compiler.jit import block, inline, shared, wide_vectors
 from fastgrad.kernels.simd.formats import FORMATS
 from fastgrad.kernels.simd.intrinsics import like, sqrt, to_float64, where
 from fastgrad.kernels.simd.lanes import first_of
@@ -96,7 +96,7 @@ def solver(terms, step):
         store(q, c, whole_q)
         store(s, c, whole_s)
 
-    @block
+    @shared
     def solve(t, tau, rest, q, s, past, fold):
         """tau + rest = thresholds of columns a t, whose maxima are 0."""
         wide_vectors()
@@ -166,7 +166,7 @@ def log_base(z, x, near):
     return log(where(inside, d, one)), d, inside
 
 
-@block
+@shared
 def solve_power(t, x, q, s, near, a, fold):
     """x = thresholds of columns a t, whose maxima are 0, or thresholds + 1 if `near`; q = sums."""
     wide_vectors()

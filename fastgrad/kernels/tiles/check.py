@@ -3,11 +3,11 @@
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import (
-    block,
     cached,
     chunk_range,
     kernel,
     plan,
+    shared,
     standalone,
     wide_vectors,
 )
@@ -53,7 +53,7 @@ def flags(x):
     return found
 
 
-@block
+@shared
 def any_nan(sums):
     """Return whether a sum is NaN: that of a row with NaN, +inf or nothing above -inf."""
     wide_vectors()

@@ -6,7 +6,7 @@ their statistics are combined and spread again. Sixteen columns at a time are he
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, inline, wide_vectors
+from fastgrad.kernels.compiler.jit import block, inline, shared, wide_vectors
 from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.special import exp_normal, log_normal, previous
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
@@ -69,7 +69,7 @@ def maximum(t, m, fold):
         fold_maximum(m)
 
 
-@block
+@shared
 def subtract_maximum(t, m, fold):
     """Subtract from each column its maximum, left in m."""
     wide_vectors()
@@ -80,7 +80,7 @@ def subtract_maximum(t, m, fold):
             store(t, (i, c), load(t, (i, c)) - high)
 
 
-@block
+@shared
 def exponentiate_part(w, m, scale, s, first):
     """w = exp((w - m) scale), and s its column sums, added to s unless it is the first part."""
     wide_vectors()
@@ -103,7 +103,7 @@ def exponentiate(w, m, scale, s, fold):
         fold_sum(s)
 
 
-@block
+@shared
 def divide(w, s):
     """Divide each column by its entry of s, of which the inverse is left."""
     wide_vectors()
@@ -141,7 +141,7 @@ def crown(x, winner, i, mine):
     return where(winner == np.int32(i), mine, where(x < below, x, below))
 
 
-@block
+@shared
 def sharpen(w, best, arg, scale, s, fold):
     """w = softmax(w scale), the winner strictly above the rest, which rounding could tie."""
     wide_vectors()
@@ -152,7 +152,7 @@ def sharpen(w, best, arg, scale, s, fold):
             store(w, (i, c), crown(load(w, (i, c)) * mine, winner, i, mine))
 
 
-@block
+@shared
 def log_sharpen(w, best, arg, scale, s, scratch, fold):
     """w = log_softmax(w scale), the winner strictly above the rest."""
     wide_vectors()
@@ -166,7 +166,7 @@ def log_sharpen(w, best, arg, scale, s, scratch, fold):
             store(w, (i, c), crown(x, winner, i, mine))
 
 
-@block
+@shared
 def argmax(t, best, arg, fold):
     """Find in each column the largest entry and its depth, the first where several are equal.
 
@@ -212,7 +212,7 @@ def expectation(p, x, s, fold):
         fold_sum(s)
 
 
-@block
+@shared
 def total(a, s, fold):
     """s = column sums of a."""
     wide_vectors()
@@ -225,7 +225,7 @@ def total(a, s, fold):
         fold_sum(s)
 
 
-@block
+@shared
 def dot(a, b, s, fold):
     """s = column sums of a * b."""
     wide_vectors()

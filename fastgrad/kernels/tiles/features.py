@@ -8,7 +8,7 @@ Oracle: tests/support/reference.py, `softmax` and `one_hot`; tests/estimators/te
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
+from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, shared, wide_vectors
 from fastgrad.kernels.simd.intrinsics import like
 from fastgrad.kernels.simd.row_sums import add_products
 from fastgrad.kernels.simd.special import sigmoid
@@ -92,7 +92,7 @@ def add_centred(out, x, r, mean, scale, anew):
         out[i] = before + scale * (x[i] * (r[i] - mean[i]))
 
 
-@block
+@shared
 def add_whole_rows(out, x, r, mean, k, scale, anew):
     """Do as `add_softmax_products` for flat rows of k numbers, whole vectors, 16 rows at a time.
 

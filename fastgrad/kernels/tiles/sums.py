@@ -9,7 +9,7 @@ Oracle: tests/estimators/test_estimators.py, `test_rloo_is_its_formula`.
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
+from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, shared, wide_vectors
 from fastgrad.kernels.simd.intrinsics import like
 
 ROWS = 256  # of a block: with K = 16, its sums stay in L1
@@ -34,7 +34,7 @@ def accumulate(chunk, chunks, x, first, total):
             add_deviations(total[cells], x[i, cells], first[cells])
 
 
-@block
+@shared
 def spread(d, x, first, row, per):
     """d[c] = x - first of the cell to which variable row + c belongs."""
     wide_vectors()

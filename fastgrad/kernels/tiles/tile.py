@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, chunk_bounds, inline, wide_vectors
+from fastgrad.kernels.compiler.jit import block, chunk_bounds, inline, shared, wide_vectors
 from fastgrad.kernels.simd.intrinsics import like
 from fastgrad.kernels.simd.transpose import (
     deinterleave,
@@ -97,7 +97,7 @@ def ahead(x, row, layout):
 # -- moves -------------------------------------------------------------------------------------
 
 
-@block
+@shared
 def load_flat(tile, x, padding):
     """Fill a wide tile from the first entries of x, shape (K,), and padding where x ends."""
     wide_vectors()
@@ -110,7 +110,7 @@ def load_flat(tile, x, padding):
         rest[i] = padding
 
 
-@block
+@shared
 def load(tile, x, row, padding):
     """Fill a tile from rows of x, shape (N, K); places without an entry get `padding`."""
     wide_vectors()
@@ -157,7 +157,7 @@ def _by_nothing(x, factor, column):
 def _storer(multiplied):
     """Build what writes a tile to its rows of out, multiplied(entry, factor, column)."""
 
-    @block
+    @shared
     def store(out, tile, row, factor):
         wide_vectors()
         n, k = out.shape
@@ -230,7 +230,7 @@ def load_categories(arg, z, row, fold):
         arg[c] = np.int32(z[row] // arg.size if z[row] % arg.size == c else -1)
 
 
-@block
+@shared
 def load_statistics(s, x, row, padding, fold):
     """Read a statistic of rows, x (N,), into the columns."""
     wide_vectors()
@@ -263,7 +263,7 @@ def load_many_categories(arg, z, row):
             deinterleave(arg, i * columns + g, columns // 4, z, i * n + row + 4 * g)
 
 
-@block
+@shared
 def store_statistics(out, s, row, fold):
     """Write a statistic of the columns to their rows of out, shape (N,)."""
     wide_vectors()

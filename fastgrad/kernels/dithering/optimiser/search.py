@@ -8,7 +8,7 @@ Oracle: tests/dithering/optimiser/test_annealing.py, tests/support/reference_dit
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
+from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, shared, wide_vectors
 from fastgrad.kernels.dithering.optimiser.search_lanes import (
     AHEAD,
     FEW,
@@ -114,7 +114,7 @@ def exchange(labels, weights, field, palette, table, nu, y, c, dy, dx, changes, 
         field[channel, there[0], there[1]] += nu * changes[count + channel]
 
 
-@block
+@shared
 def relabel(labels, weights, field, palette, table, nu, y, c, new):
     """Do what `give` does, as a function of its own."""
     wide_vectors()

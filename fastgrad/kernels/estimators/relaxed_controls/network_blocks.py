@@ -4,7 +4,7 @@ The weights of a cell are one row: inputs (H, D), offsets (H), outputs (H), bias
 features is taken to where it stays in L1, with zeros beyond the last of D.
 """
 
-from fastgrad.kernels.compiler.jit import block, inline, wide_vectors
+from fastgrad.kernels.compiler.jit import block, inline, shared, wide_vectors
 from fastgrad.kernels.simd.intrinsics import fma, like
 from fastgrad.kernels.simd.vectors import LANES, load, store
 from fastgrad.kernels.tiles.memory import flattened
@@ -35,7 +35,7 @@ def spans(d):
 # What is taken is found by its place, not by slices, whose arrays would be counted at each row.
 
 
-@block
+@shared
 def take_inputs(out, w, first, d):
     """out = the inputs of each unit, a row each, from feature `first` on, and zeros beyond d."""
     wide_vectors()
@@ -65,7 +65,7 @@ def put_inputs(w, out, first, d):
             w[at + i] = out[j, i]
 
 
-@block
+@shared
 def take_features(out, x, cell, first, scale, shift):
     """out = scale x + shift of each sample of a cell, from feature `first` on: x is (S, M, D)."""
     wide_vectors()
@@ -106,7 +106,7 @@ def four(first, samples):
     return first, min(first + 1, last), min(first + 2, last), min(first + 3, last)
 
 
-@block
+@shared
 def project(parts, inputs, y):
     """parts += products of inputs and y, 16 sums for each unit of each sample: (S, H LANES)."""
     wide_vectors()

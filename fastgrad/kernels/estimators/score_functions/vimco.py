@@ -14,7 +14,7 @@ Oracle: tests/estimators/score_functions/test_vimco.py, `leave_out`.
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
+from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, shared, wide_vectors
 from fastgrad.kernels.simd.intrinsics import fma, polynomial, where
 from fastgrad.kernels.simd.special import exp_normal, log_normal
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
@@ -101,7 +101,7 @@ def worth(x, e, replaced, lighter, ratio):
             store(x, (k, c), fma(square * u, atanh_tail(square), u + u))
 
 
-@block
+@shared
 def worth_of_largest(x, best, second, arg, ratio, sums, room):
     """Set the worth of the largest of each column, which is left out of its own sums.
 
