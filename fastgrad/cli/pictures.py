@@ -326,7 +326,7 @@ def _settings(given: argparse.Namespace) -> Settings:
         learned = (given.colors or 16) - 1
         most = learned if palette is None or given.lock_colors else len(palette)
         if (index := given.transparent_index) > most and not open_ended:
-            given.refuse(f"--transparent-index must be at most {most} here, got {index}")
+            given.refuse(f"--transparent-index must be at most {most} in this palette, got {index}")
     if tiles is not None:
         asked["tiles"], alpha = tiles, "blend"
     return Settings(

@@ -148,10 +148,13 @@ def test_sizes_and_turns():
         ("photo.png --format raw -k 4 --size 3kB", "--size goes without --format raw"),
         ("photo.png --format bmp --quality 30", "--quality goes without --format bmp"),
         ("photo.png --format c --preset bwr --rate 0.1", "--rate goes without --format c"),
-        ("photo.png --transparent-index 16", "--transparent-index must be at most 15 here, got 16"),
+        (
+            "photo.png --transparent-index 16",
+            "--transparent-index must be at most 15 in this palette, got 16",
+        ),
         (
             "photo.png --transparent-index 3 --palette two.hex",
-            "--transparent-index must be at most 2 here, got 3",
+            "--transparent-index must be at most 2 in this palette, got 3",
         ),
         ("a.gif --format raw --preset bwr -o a.bin", "holds no animation"),
         ("photo.png --format raw --preset bwr --alpha keep", "--format goes with --alpha blend"),

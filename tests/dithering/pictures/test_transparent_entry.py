@@ -144,7 +144,7 @@ def test_contradictions(options, message):
     [
         (
             "--transparent-index 6 -k 6",
-            "transparent_index must be at most 5 in this palette, got 6",
+            "--transparent-index must be at most 5 in this palette, got 6",
         ),
         ("--transparent-index 1 --alpha blend", "--transparent-index goes with --alpha keep, key"),
         ("--transparent-index 1 -o a.webp", "a .webp has no palette"),

@@ -2,14 +2,17 @@
 
 import platform
 import re
+import sys
 
 import llvmlite.binding as llvm
 import numba
 import numpy as np
 import pytest
+from numba.core.dispatcher import Dispatcher
 from strategies import DTYPES
 
 from fastgrad.kernels.compiler import jit
+from fastgrad.kernels.compiler.shared import SharedCompiler
 from fastgrad.kernels.distributions import (
     categorical,
     concrete,
@@ -26,6 +29,7 @@ from fastgrad.kernels.tiles import columns
 INF, NAN = np.inf, np.nan
 X86 = platform.machine().lower() in {"x86_64", "amd64"}
 LONG = np.finfo(np.longdouble).nmant > np.finfo(np.float64).nmant
+KERNELS = "fastgrad.kernels."
 PRIME = 1009  # bit patterns are tried at this stride
 
 
@@ -342,13 +346,40 @@ def assembly(block, *args):
 
     Wrappers for Python are left out.
     """
-    alone = jit.standalone(block.py_func)  # parts have no instructions of their own
-    signature = tuple(numba.typeof(a) for a in args)
-    alone.compile(signature)
-    module = llvm.parse_assembly(alone.inspect_llvm(signature))
-    target = llvm.Target.from_triple(module.triple)
-    machines = (target.create_target_machine(cpu=cpu, opt=3) for cpu in PROCESSORS.values())
-    return dict(zip(PROCESSORS, (kept(machine.emit_assembly(module)) for machine in machines)))
+    target = llvm.Target.from_default_triple()
+    machines = [target.create_target_machine(cpu=cpu, opt=3) for cpu in PROCESSORS.values()]
+    found = list(modules(block, tuple(numba.typeof(a) for a in args)))
+    texts = ("".join(kept(m.emit_assembly(module)) for module in found) for m in machines)
+    return dict(zip(PROCESSORS, texts))
+
+
+def modules(block, signature):
+    """Yield the code of a block, then that of each shared part that it calls, once."""
+    pending, known = [(block, signature)], set()
+    while pending:
+        block, signature = pending.pop()
+        if (block, signature) in known:
+            continue
+        known.add((block, signature))
+        alone = jit.standalone(block.py_func)  # parts have no instructions of their own
+        alone.compile(signature)
+        module = llvm.parse_assembly(alone.inspect_llvm(signature))
+        yield module
+        symbols = shared_parts()
+        called = [f.name for f in module.functions if f.is_declaration and f.name in symbols]
+        pending += [symbols[name] for name in called]
+
+
+def shared_parts():
+    """Return the functions and types that have been compiled to machine code, by symbol."""
+    rooms = [vars(m) for name, m in list(sys.modules.items()) if name.startswith(KERNELS)]
+    parts = {id(x): x for room in rooms for x in room.values() if isinstance(x, Dispatcher)}
+    return {
+        overload.fndesc.llvm_func_name: (part, signature)
+        for part in parts.values()
+        if part._compiler.pipeline_class is SharedCompiler
+        for signature, overload in part.overloads.items()
+    }
 
 
 def kept(text):
