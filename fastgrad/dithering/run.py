@@ -179,7 +179,7 @@ class Run:
             self._aim()
         search = self._searched(self.indices, self.colors)
         self._taken = time.perf_counter() - began
-        if self._fit is not None and rounds:
+        if self._fit is not None and rounds and isinstance(search, Search):  # of learned colours
             self._learn(search, self._fit, rounds, wake=self._whole)
             self._aim()
             search.loss = self._target or self.loss

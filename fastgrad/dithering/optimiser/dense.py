@@ -14,7 +14,7 @@ import numpy.typing as npt
 from fastgrad._typing import Array, ByteArray
 from fastgrad.dithering.eye.colour import is_grey
 from fastgrad.dithering.optimiser.flat import COVERED, NEAR, Pins, codes_of, rgb_of
-from fastgrad.dithering.optimiser.greys import best_greys
+from fastgrad.dithering.optimiser.greys import best_greys, levels_of
 from fastgrad.dithering.optimiser.palette import initial
 from fastgrad.dithering.optimiser.selection import nearest
 from fastgrad.dithering.optimiser.spare import refilled, spare
@@ -153,7 +153,7 @@ def covering(
 def _palettes(rgb: ByteArray, counts: Array, colors: int, rng: int) -> ByteArray:
     """Return palettes, (N, K, 3), for colours that are so often there: the best one of greys."""
     if is_grey(rgb):
-        levels = np.bincount(rgb[:, 0], counts, minlength=256)
+        levels = levels_of(rgb[:, 0], counts)
         greys = np.rint(best_greys(levels, colors)).astype(np.uint8)
         return greys[None, :, None].repeat(3, axis=2)
     pixels = np.repeat(rgb, np.minimum(counts, 1 + counts * 65536 // counts.sum()), axis=0)
