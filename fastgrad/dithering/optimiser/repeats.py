@@ -19,7 +19,7 @@ from fastgrad.dithering.optimiser.search import Search
 
 __all__ = ["periodic", "repeated", "tidied"]
 
-PERIODS = 4, 8, 16  # lines of grain that are repeated: the fewest that are as good
+PERIOD = 16  # lines of grain that are repeated: of fewer, some are seen as lines across
 PASSES = 6  # sweeps in which lines that repeat are made to fit each other
 ROUNDING = 1e-6  # by which lines that are alike may differ; a step of the darkest grey is 3e-4
 AROUND = 2  # rows and columns on each side of a pixel that must be the same
@@ -120,21 +120,18 @@ def periodic(loss: BlurredError, indices: ByteArray, colors: FloatArray) -> Byte
     >>> ramp = np.tile(np.linspace(0, 1, 40)[None, :, None], (400, 1, 1))
     >>> noisy = np.random.default_rng(0).random((400, 40)) < ramp[..., 0]
     >>> found = periodic(BlurredError(ramp), np.uint8(noisy), np.array([[0.0], [1.0]]))
-    >>> bool((found[:-16] == found[16:]).all()), bool((found[:8] == found[8:16]).all())
-    (True, True)
+    >>> bool((found[:-16] == found[16:]).all()), bool((found[:1] == found[:16]).all())
+    (True, False)
     """
     axis = _same_along(loss)
     if axis is None:
         return indices
-    size, before = loss.shape[axis], loss.of(indices, colors)
-    for period in PERIODS:
-        margin = -(-loss.radius // period) * period
-        if size >= 2 * (period + 2 * margin):
-            line = _fitting(loss, indices, colors, axis, period, margin)
-            found = _cycled(line, size, axis)
-            if loss.of(found, colors) <= before:
-                return found
-    return indices
+    size, margin = loss.shape[axis], -(-loss.radius // PERIOD) * PERIOD
+    if size < 2 * (PERIOD + 2 * margin):
+        return indices
+    line = _fitting(loss, indices, colors, axis, margin)
+    found = _cycled(line, size, axis)
+    return found if loss.of(found, colors) <= loss.of(indices, colors) else indices
 
 
 def _same_along(loss: BlurredError) -> int | None:
@@ -150,18 +147,18 @@ def _even(array: Array, axis: int) -> bool:
     return all(np.ptp(lines, axis).max() <= ROUNDING for lines in (two, array))
 
 
-def _fitting(loss, indices, colors, axis, period, margin):
+def _fitting(loss, indices, colors, axis, margin):
     """Return as many lines as a period has, searched for between copies of themselves."""
-    length, begin = period + 2 * margin, loss.shape[axis] // 2
+    length, begin = PERIOD + 2 * margin, loss.shape[axis] // 2
     part = copy.copy(loss)
     part.__dict__.pop("pixels", None)  # which is counted once
     part.planes = np.ascontiguousarray(loss.planes.take(range(length), 1 + axis))
     part.weights = np.ascontiguousarray(loss.weights.take(range(length), axis))
-    line = indices.take(range(begin, begin + period), axis)
+    line = indices.take(range(begin, begin + PERIOD), axis)
     for _ in range(PASSES):
         strip = _cycled(line, length, axis)
         Search(part, strip, colors).sweep()
-        new = strip.take(range(margin, margin + period), axis)
+        new = strip.take(range(margin, margin + PERIOD), axis)
         if (new == line).all():
             break
         line = new
