@@ -70,7 +70,7 @@ class Plan(NamedTuple):
 
         At the fastest, few colours then are final before the whole picture is looked at, but not
         few greys, which gain most by all of it, and take little time. At any speed, those are that
-        are known to be the best.
+        are known to be the best, as are those that are given.
 
         Examples
         --------
@@ -80,7 +80,7 @@ class Plan(NamedTuple):
         0
         """
         if known:
-            return self._replace(rounds=0, whole=0)
+            return self._replace(rounds=0, whole=0, sweeps=self.whole + self.sweeps)
         if self.each or colors > FEWEST or grey:
             return self
         return self._replace(steps=self.steps // 2, whole=0, share=self.share / 2)
