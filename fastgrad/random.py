@@ -170,12 +170,12 @@ def as_key(rng: RNG) -> Key:
     """
     if isinstance(rng, Key):
         return rng
-    if type(rng) is not int and isinstance(rng, np.random.Generator):
-        return Key._from_words(rng.integers(0, 2**32, 2, np.uint32))
-    if type(rng) is not int and isinstance(rng, np.random.SeedSequence):
-        return Key(rng)
     if type(rng) is int or (isinstance(rng, numbers.Integral) and not isinstance(rng, bool)):
         return _seeded(_validate.integer(rng, "rng", 0, np.inf))
+    if isinstance(rng, np.random.Generator):
+        return Key._from_words(rng.integers(0, 2**32, 2, np.uint32))
+    if isinstance(rng, np.random.SeedSequence):
+        return Key(rng)
     raise _validate.no_randomness(rng)
 
 

@@ -21,6 +21,7 @@ from fastgrad.dithering import Viewing
 from fastgrad.dithering.eye.viewing import LIGHT
 from fastgrad.dithering.files import budget, frontier, plan
 from fastgrad.dithering.files.outcome import Settings, failure
+from fastgrad.dithering.given import COLORS
 from fastgrad.dithering.optimiser.tile_limits import Tiles
 from fastgrad.dithering.pictures import device_files, masks, palette_files
 from fastgrad.dithering.pictures.dot_gains import dot_gain_for
@@ -231,8 +232,7 @@ def _settings(given: argparse.Namespace) -> Settings:
     options: dict[str, Any] = {}
     if given.palette:
         with of_option("--palette", given.palette):
-            least = 1 if given.lock_colors else 2  # beside those that are learned
-            palette, device = palette_files.read(Path(given.palette), least)
+            palette, device = palette_files.read(Path(given.palette), 1 if given.lock_colors else 2)
     elif given.preset or given.measured:
         with of_option("--measured", given.measured or ""):
             preset = PRESETS[given.preset] if given.preset else measured(given.measured)
@@ -245,7 +245,7 @@ def _settings(given: argparse.Namespace) -> Settings:
     if given.lock_colors:
         if palette is None:
             given.refuse("--lock-colors needs --palette or --preset")
-        elif (given.colors or 16) <= len(palette):
+        elif (given.colors or COLORS) <= len(palette):
             given.refuse(f"--lock-colors needs more --colors than the {len(palette)} given")
     elif palette is not None and given.colors:
         given.refuse("--colors goes with --palette or --preset only when there is --lock-colors")
@@ -323,7 +323,7 @@ def _settings(given: argparse.Namespace) -> Settings:
         if given.output and given.output.lower().endswith(".webp"):
             given.refuse("--transparent-index goes with .png and .gif: a .webp has no palette")
         open_ended = palette is None and not given.colors and (given.max_bytes or given.quality)
-        learned = (given.colors or 16) - 1
+        learned = (given.colors or COLORS) - 1
         most = learned if palette is None or given.lock_colors else len(palette)
         if (index := given.transparent_index) > most and not open_ended:
             given.refuse(f"--transparent-index must be at most {most} in this palette, got {index}")
@@ -333,7 +333,7 @@ def _settings(given: argparse.Namespace) -> Settings:
         palette,
         device,
         given.lock_colors,
-        given.colors or (16 if tiles is None else tiles.entries),
+        given.colors or (COLORS if tiles is None else tiles.entries),
         alpha,
         given.resize,
         {**options, **asked, "rng": given.seed or 0},
