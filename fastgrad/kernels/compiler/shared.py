@@ -26,8 +26,8 @@ _loaded = {}  # and the libraries of that which it has
 class Code:
     """Machine code of a shared part: called, it is loaded, unless the process has it."""
 
-    def __init__(self, symbol, code, needs, names):
-        self.symbol, self._parts = symbol, (code, needs, names)
+    def __init__(self, symbol, code, needs, environments):
+        self.symbol, self._parts = symbol, (code, needs, environments)
 
     def __reduce__(self):
         return made, (self.symbol, *self._parts)
