@@ -286,10 +286,7 @@ def categories(z: Any, batch: Shape, k: int, name: str = "z") -> tuple[Array, Sh
 
 
 def like(x: Any, shape: Shape, dtype: Any, name: str, view: Shape | None = None) -> Array:
-    """Return x as a read-only array of exactly this shape and dtype's precision.
-
-    A view of another shape may be asked for.
-    """
+    """Return x, of this shape, as a read-only array of a dtype, or as a view of another shape."""
     x = array(x, name)
     if x.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {x.shape}")
@@ -301,6 +298,12 @@ def like(x: Any, shape: Shape, dtype: Any, name: str, view: Shape | None = None)
     return frozen(x.reshape(shape if view is None else view))
 
 
+def narrowed(x: Any, dtype: Any) -> Array:
+    """Return numbers in a dtype, read-only: infinite where they are beyond it."""
+    with np.errstate(over="ignore"):
+        return frozen(np.asarray(x).astype(dtype))
+
+
 def finite(x: Array, name: str) -> Array:
     """Return an array unless it holds NaN or infinity: say then where."""
     return _demanded(np.isfinite(x), x, f"{name} must be finite")
@@ -308,8 +311,7 @@ def finite(x: Array, name: str) -> Array:
 
 def exponent(x: Array, name: str) -> Array:
     """Return an array unless its exponentials leave the normal numbers of its type."""
-    info = np.finfo(x.dtype)
-    low, high = np.log(info.tiny), np.log(info.max)
+    low, high = np.log([np.finfo(x.dtype).tiny, np.finfo(x.dtype).max])
     words = f"{name} must be from {low:.1f} to {high:.1f} in {x.dtype}"
     return _demanded((x >= low) & (x <= high), x, words)
 
@@ -336,8 +338,7 @@ def cotangents(
         raise ValueError(f"{names} must be given and agree in shape, got {shapes}")
     shape, count, rows = full, 1, rows or (math.prod(full),)
     if shapes[0] != full and len(shapes[0]) == len(full) + 1:
-        count = shapes[0][0]
-        shape = (count, *full)
+        count, shape = shapes[0][0], (shapes[0][0], *full)
     flat, no, view = [], (0, *rows), (count, *rows)
     for name, r in given.items():  # None has the signature of those that are given
         flat.append(frozen(np.empty(no, dtype)) if r is None else like(r, shape, dtype, name, view))
@@ -346,5 +347,4 @@ def cotangents(
 
 def offsets(row: Any, sample: Any, count: int, row_name: str = "row_offset") -> tuple[int, int]:
     """Return where rows and samples stand in the whole."""
-    row = integer(row, row_name, 0, 2**40)
-    return row, integer(sample, "sample_offset", 0, ADDRESSES - count)
+    return integer(row, row_name, 0, 2**40), integer(sample, "sample_offset", 0, ADDRESSES - count)

@@ -143,6 +143,13 @@ class Auto(Estimator):
         state = {own: state[own] for own in OWN} | (found.state or {})
         return found._replace(state=state, evaluations=found.evaluations + spent)
 
+    def draw(self, *args: Any, **options: Any) -> Any:
+        """Refuse: what is drawn depends on f."""
+        raise TypeError(
+            "auto tries estimators on f before it draws, and here draws come before f: name one, "
+            "such as the best that fastgrad.compare finds"
+        )
+
     @functools.cached_property
     def _contenders(self) -> dict[str, Estimator]:
         """The estimators to choose among, by label."""

@@ -12,7 +12,7 @@ from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.distributions.categorical import as_distribution
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.by_options import by_options as by_options
-from fastgrad.estimators.draws import checked, in_groups, with_samples
+from fastgrad.estimators.draws import checked, in_groups, last_state, with_samples
 from fastgrad.estimators.examples_in_parts import in_parts
 from fastgrad.estimators.lazy_check import lazily_checked
 from fastgrad.objectives import Objective, as_objective
@@ -236,7 +236,7 @@ class Estimator:
         distribution = variables if row_offset == 0 else variables.from_row(row_offset)
         objective.require(self.name, self.needs)
         num_samples, group = in_groups(self, num_samples)
-        key, size, kept = as_key(rng), num_samples, []
+        state, key, size, kept = last_state(state), as_key(rng), num_samples, []
         if block_size is not None:
             size = max(1, _validate.integer(block_size, "block_size", 1) // group) * group
         if objective.compiled is not None and not return_samples:

@@ -14,10 +14,19 @@ from fastgrad._typing import FloatArray
 
 
 def last_state(state: Any) -> Any:
-    """Return a state that is not None, if it is arrays by name (as an .npz file is, too)."""
-    if not isinstance(state, Mapping):
+    """Return a state, if it is None or arrays by name (as an .npz file is, too)."""
+    if state is not None and not isinstance(state, Mapping):
         raise TypeError(f"state must be the dict of the last estimate, got {state!r}")
     return state
+
+
+def remembered(state: Any, name: str) -> FloatArray:
+    """Return an array of a state, if it holds numbers that are finite."""
+    label = f"state[{name!r}]"
+    x = _validate.array(state[name], label)
+    if x.dtype.kind not in "iufb":
+        raise TypeError(f"{label} must hold numbers, got {state[name]!r}")
+    return _validate.finite(x, label)
 
 
 def checked(draw: Callable[..., Any]) -> Callable[..., Any]:

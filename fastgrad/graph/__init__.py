@@ -205,7 +205,7 @@ def expectation_grad(
         objective.require("expectation_grad", ("f",))
         f = [Cost((*nodes, *(parameters or {})), objective.part("f"), objective.grad)]
     graph = Graph(f, nodes, parameters or {}, num_samples)
-    known = {} if state is None else last_state(state)
+    known = last_state(state) or {}
     found = graph.estimate(estimator, as_key(rng), known)
     return graph.with_samples(found) if return_samples else found
 

@@ -233,7 +233,9 @@ class Graph:
         y = _validate.real_array(cost.f(**{n: values[n] for n in cost.inputs}), "the value of f")
         if y.shape[:1] != (self.size,):
             raise ValueError(f"f must return values of shape ({self.size}, ...), got {y.shape}")
-        return _validate.finite(y, "f")
+        real = np.result_type(*(x.dtype for x in values.values() if x.dtype.kind == "f"))
+        _validate.finite(_validate.narrowed(y, real), "f" if y.dtype == real else f"f in {real}")
+        return y
 
     def slope(self, name: str, values: dict[str, Any], who: str) -> Any:
         """Return the derivative of all costs, as they depend directly on an input, by it."""

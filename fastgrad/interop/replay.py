@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgrad._typing import FloatArray, IntArray
+from fastgrad.comparison.pilot import Auto
 from fastgrad.distributions.categorical import as_distribution
 from fastgrad.estimators.antithetic.arsm import ARSM
 from fastgrad.estimators.base import Estimate, Estimator
@@ -159,6 +160,8 @@ def rehearse(
 
 def _recorded(estimator, distribution, examples, call):
     """Return where f is asked for, and the state after it has answered with zeros."""
+    if isinstance(estimator, Auto):
+        estimator.draw()  # refused in its words
     recorder = _Recorder(examples)
     found = estimator(Objective(recorder.value, recorder.gradient), distribution, **call)
     return recorder.points, found.state

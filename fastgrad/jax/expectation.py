@@ -16,6 +16,7 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad.estimators.base import Estimate, Estimator
+from fastgrad.estimators.draws import last_state, remembered
 from fastgrad.estimators.registry import EstimatorName, estimator
 from fastgrad.interop.families import Family, built, named
 from fastgrad.interop.replay import Answers, Points, record, rehearse, replay
@@ -153,7 +154,6 @@ def expectation(
         return grad * wide, None, still, [*none, list(pull(weight))]
 
     mean.defvjp(forward, backward)
-    leaves = [jax.lax.stop_gradient(leaf) for leaf in leaves]
     value, new = mean(x, words(key), leaves, list(map(list, constants)))
     return Expectation(value.astype(own), dict(zip(plan.state, new)) if plan.state else None)
 
@@ -246,16 +246,17 @@ def _plan(f, x, chosen, num_samples, distribution, options):
 
 def _state_leaves(plan, state):
     """Return the names of a state's arrays, and these in that order."""
-    if state is None:
+    if last_state(state) is None:
         return [], []
-    known = plan.state or {}
+    known: dict[str, Any] = plan.state or {}
     if set(state) != set(known):
         raise ValueError(f"state must have the arrays {sorted(known)}, got {sorted(state)}")
-    leaves = [jnp.asarray(state[name]) for name in known]
-    for name, leaf in zip(known, leaves):
-        if leaf.shape != known[name].shape:
-            raise ValueError(f"state[{name!r}] must have shape {known[name].shape}: {leaf.shape}")
-    return list(known), leaves
+    for name, like in known.items():
+        if not isinstance(state[name], jax.Array):
+            remembered(state, name)
+        if (shape := np.shape(state[name])) != like.shape:
+            raise ValueError(f"state[{name!r}] must have shape {like.shape}, got {shape}")
+    return list(known), [jax.lax.stop_gradient(jnp.asarray(state[name])) for name in known]
 
 
 def _kinds(x, shapes):
@@ -302,8 +303,7 @@ def _as(arrays, shapes):
 
 def _draw(plan, names, x, words, leaves):
     """Return the points at which the estimator asks, padded, and the samples of the parameters."""
-    samples = np.empty((plan.num_samples, *plan.features), x.dtype)
-    shapes = _shapes([*plan.most, samples])
+    shapes = _shapes([*plan.most, np.empty((plan.num_samples, *plan.features), x.dtype)])
 
     def draw(x, words, leaves):
         d, call = plan.distribution(x), plan.call(words, names, leaves)

@@ -255,12 +255,13 @@ class Objective:
             answer = self.index(self._handed(z))
         else:
             answer = self.part("f")(distribution.shown(z))
-        return _values(answer, (len(z), *distribution.batch_shape), offset, masked)
+        shape = (len(z), *distribution.batch_shape)
+        return _values(answer, shape, distribution.logits.dtype, offset, masked)
 
     def relaxed(self, distribution: Any, x: FloatArray, *, offset: int = 0) -> Values:
         """Evaluate f, checked, at features x, shape (S, *logits.shape)."""
         answer = self.part("f")(self._handed(x))
-        return _values(answer, (len(x), *distribution.batch_shape), offset)
+        return _values(answer, (len(x), *distribution.batch_shape), x.dtype, offset)
 
     def gradient(self, x: FloatArray, *, offset: int = 0) -> FloatArray:
         """Evaluate the gradient of f, checked, at features x: same shape and dtype."""
@@ -278,20 +279,20 @@ class Objective:
                 "value_and_grad must return a pair, what f returns and the gradient of f, "
                 f"got {type(found).__name__}"
             )
-        values = _values(found[0], (len(x), *distribution.batch_shape), offset)
+        values = _values(found[0], (len(x), *distribution.batch_shape), x.dtype, offset)
         return values, self.checked_gradient(found[1], x, offset)
 
     def checked_gradient(self, gradient: Any, x: FloatArray, offset: int) -> FloatArray:
         """Return what was given as the gradient at x, if it is as it must be."""
         g = _validate.like(gradient, x.shape, x.dtype, "the gradient of f")
-        return _finite(g, "the gradient of f", offset)
+        return _finite(g, "the gradient of f", x.dtype, offset)
 
     def neighbours(self, distribution: Discrete, z: IntArray, *, offset: int = 0) -> FloatArray:
         """Evaluate f, checked, with each variable of z in turn set to each category."""
         shape = (*z.shape, distribution.num_outcomes)
         values = _validate.real_array(self.part("local")(self._handed(z)), "local")
         values = _validate.like(values, shape, values.dtype, "local")
-        return _finite(values, "local", offset)
+        return _finite(values, "local", distribution.logits.dtype, offset)
 
     def _handed(self, x: Array) -> Array:
         """Return what a part is given of an array that the estimator uses again."""
@@ -314,8 +315,8 @@ def _result(both, which, x):
     return both(x)[which]
 
 
-def _values(answer, shape, offset, masked=False):
-    """Check what f returned for samples of this shape, (S, *batch)."""
+def _values(answer, shape, dtype, offset, masked=False):
+    """Check what f returned for samples of this shape, (S, *batch), and estimates of a dtype."""
     value, credit = answer, None
     if isinstance(answer, tuple):
         if len(answer) != 2:
@@ -327,20 +328,22 @@ def _values(answer, shape, offset, masked=False):
             f"f must return values whose shape is a leading part of (S, *batch) = {shape}, "
             f"got {value.shape}"
         )
-    _finite(value, "f", offset, masked)
+    _finite(value, "f", dtype, offset, masked)
     if credit is not None:
         credit = _validate.real_array(credit, "credit")
-        _finite(_validate.like(credit, shape, credit.dtype, "credit"), "credit", offset)
+        _finite(_validate.like(credit, shape, credit.dtype, "credit"), "credit", dtype, offset)
     return tuple.__new__(Values, (value, credit))  # as Values(...), in one step
 
 
-def _finite(x, name, offset, masked=False):
-    """Return x, (S, ...), if it is finite (or, if masked, -inf); else say in which sample not."""
-    worst = _check.worst(x if x.ndim == 1 else x.reshape(-1))
+def _finite(x, name, dtype, offset, masked=False):
+    """Return x, (S, ...), if it is finite in a dtype (or, if masked, -inf); else say where not."""
+    near = _validate.narrowed(x, dtype) if x.itemsize > dtype.itemsize else x
+    worst = _check.worst(near if near.ndim == 1 else near.reshape(-1))
     if worst != _check.FINE and not (masked and worst == _check.MASKED):
-        bad = ~(x < np.inf) if masked else ~np.isfinite(x)
+        bad = ~(near < np.inf) if masked else ~np.isfinite(near)
         sample, *rest = (int(i) for i in np.argwhere(bad)[0])
         where = f" at {tuple(rest)}" if rest else ""
         value, rule = x[(sample, *rest)], "below infinity" if masked else "finite"
+        rule += f" in {dtype}" if np.isfinite(value) else ""
         raise ValueError(f"{name} must be {rule}, got {value} for sample {sample + offset}{where}")
     return x

@@ -615,7 +615,7 @@ def test_state_passes_through_what_has_none(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["reinforce", "double_cv", "rodeo", "rebar", "relax", "pooled", "auto"]
+    "name", ["reinforce", "rloo", "double_cv", "rodeo", "rebar", "relax", "pooled", "auto"]
 )
 @pytest.mark.parametrize("bad", [5, "a", [1], np.zeros(3)])
 def test_a_state_that_is_no_dict_is_refused(name, bad):
@@ -625,6 +625,39 @@ def test_a_state_that_is_no_dict_is_refused(name, bad):
         fg.estimator(name, **options)(f, np.zeros(3), num_samples=4, rng=0, state=bad)
     with pytest.raises(TypeError, match="state must be the dict of the last estimate, got"):
         fg.expectation_grad(f, {"z": np.zeros(3)}, num_samples=4, rng=0, state=bad)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("reinforce", {"baseline": "moving_average"}),
+        ("reinforce", {"baseline": fg.baselines.LeastSquares(features=np.ones(2))}),
+        ("rebar", {"adapt_temperature": True}),
+        *((name, {}) for name in ("double_cv", "rodeo", "relax", "pooled")),
+    ],
+)
+def test_each_array_of_a_state_must_hold_numbers_that_are_finite(name, options):
+    run = fg.estimator(name, **options)
+    f = objective(lambda x: x[:, 0, 0], grad=lambda x: np.eye(6)[0].reshape(2, 3) + 0 * x)
+    state = run(f, np.zeros((2, 3)), num_samples=4, rng=0).state
+    for part, x in state.items():
+        wrong = np.array(x, np.float64)
+        for bad in (np.nan, np.inf):
+            wrong.flat[-1] = bad
+            with pytest.raises(ValueError, match=rf"state\['{part}'\] must be finite, got {bad}"):
+                run(f, np.zeros((2, 3)), num_samples=4, rng=1, state=state | {part: wrong})
+        for none in (None, "a"):
+            with pytest.raises(TypeError, match=rf"state\['{part}'\] must hold numbers, got"):
+                run(f, np.zeros((2, 3)), num_samples=4, rng=1, state=state | {part: none})
+
+
+@pytest.mark.parametrize("name", CORE)
+@pytest.mark.parametrize("huge", [1e300, -1e39])
+def test_values_that_the_type_of_the_logits_cannot_hold_are_refused(name, huge):
+    f = objective(lambda x: np.full(len(x), huge), grad=lambda x: 0 * x)
+    with pytest.raises(ValueError, match=r"in float32.*, got -?(1e\+3|inf)"):
+        estimator(name)(f, np.zeros(3, np.float32), num_samples=2, rng=0)
+    assert np.isfinite(estimator(name)(f, np.zeros(3), num_samples=2, rng=0).value)
 
 
 def test_a_state_may_come_from_a_file(tmp_path):

@@ -398,6 +398,11 @@ def test_shapes_must_fit():
         call(lambda z, x: 1.0)
     with pytest.raises(ValueError, match="f must be finite, got nan at index"):
         call(lambda z, x: x * np.nan)
+    one = {"z": np.zeros(3, np.float32)}
+    with pytest.raises(ValueError, match=r"f in float32 must be finite, got inf at index \(0,\)"):
+        call(lambda z: np.full(len(z), 1e300), one)
+    with pytest.raises(TypeError, match="auto tries estimators on f before it draws"):
+        call(lambda z: z[:, 0], one, estimator="auto")
     with pytest.raises(ValueError, match="all costs must return values of one shape"):
         call([Cost("x", lambda x: x), Cost("x", lambda x: x[:, None])])
 

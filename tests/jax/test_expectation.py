@@ -267,6 +267,21 @@ def test_errors():
     with pytest.raises(ValueError, match="state must have the arrays"):
         fj.expectation(lambda x: f(x, w), logits, KEY, state={"other": np.zeros(3)})
 
+    for bad in (5, "a", [1]):
+        with pytest.raises(TypeError, match="state must be the dict of the last estimate, got"):
+            fj.expectation(lambda x: f(x, w), logits, KEY, estimator="rloo", state=bad)
+    state = fj.expectation(lambda x: f(x, w), logits, KEY).state
+    for bad in (None, "a"):
+        with pytest.raises(TypeError, match=r"state\['scale'\] must hold numbers, got"):
+            fj.expectation(lambda x: f(x, w), logits, KEY, state=state | {"scale": bad})
+    with pytest.raises(ValueError, match=r"state\['scale'\] must have shape \(1,\), got \(2,\)"):
+        fj.expectation(lambda x: f(x, w), logits, KEY, state=state | {"scale": np.ones(2)})
+    lost = state | {"scale": jnp.full(1, jnp.nan)}
+    with pytest.raises(BAD, match=r"state\['scale'\] must be finite, got nan"):
+        fj.expectation(lambda x: f(x, w), logits, KEY, state=lost).value.block_until_ready()
+    with pytest.raises(TypeError, match="auto tries estimators on f before it draws"):
+        fj.expectation(lambda x: f(x, w), logits, KEY, estimator="auto")
+
     def step(state, key):  # a carry whose structure changes: there is `initial_state` for that
         found = fj.expectation(lambda x: f(x, w), logits, key, estimator="rebar", state=state)
         return found.state, found.value

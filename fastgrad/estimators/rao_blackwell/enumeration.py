@@ -112,5 +112,8 @@ class Enumerate(Estimator):
     ) -> Estimate:
         """Make the estimate of the one pair (None, (value, gradient, evaluations))."""
         ((_, (value, grad, evaluations)),) = blocks
-        dtype = distribution.logits.dtype
-        return estimate(value, grad.astype(dtype), state, evaluations)
+        dtype, found = distribution.logits.dtype, {"the mean of f": value, "its gradient": grad}
+        for name, x in found.items():
+            found[name] = _validate.finite(_validate.narrowed(x, dtype), f"{name} in {dtype}")
+        value, grad = found.values()
+        return estimate(value[()], grad.copy(), state, evaluations)

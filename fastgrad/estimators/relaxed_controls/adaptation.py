@@ -13,7 +13,7 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad._typing import Array, FloatArray
-from fastgrad.estimators.draws import last_state
+from fastgrad.estimators.draws import last_state, remembered
 from fastgrad.kernels import optim
 
 MOMENTS, DECAYS = ("first_moment", "second_moment"), (0.9, 0.999)  # of Adam
@@ -37,16 +37,15 @@ def recall(state: dict[str, Any] | None, name: str, shape: tuple[int, ...], init
     """Return an array of the state, or of the initial value if it is None, broadcast to a shape."""
     if state is None:
         return np.broadcast_to(initial, shape)
+    if name not in last_state(state):
+        raise ValueError(f"state must be that of this estimator: it has no {name!r}")
+    kept = remembered(state, name)
     try:
-        kept = last_state(state)[name]
         # Broadcasting to the shape that an array has takes as long as a small kernel.
-        return kept if np.shape(kept) == shape else np.broadcast_to(kept, shape)
-    except KeyError:
-        raise ValueError(f"state must be that of this estimator: it has no {name!r}") from None
+        return kept if kept.shape == shape else np.broadcast_to(kept, shape)
     except ValueError:
-        raise ValueError(
-            f"state[{name!r}] must fit the shape {shape}, got {np.shape(state[name])}"
-        ) from None
+        wrong = f"state[{name!r}] must fit the shape {shape}, got {kept.shape}"
+        raise ValueError(wrong) from None
 
 
 def adam_step(

@@ -12,7 +12,7 @@ import numpy as np
 from fastgrad import _validate
 from fastgrad._typing import FloatArray
 from fastgrad.distributions.discrete import Discrete
-from fastgrad.estimators.draws import last_state
+from fastgrad.estimators.draws import last_state, remembered
 from fastgrad.estimators.score_sums import score_sums
 
 
@@ -142,7 +142,7 @@ def recall(state: dict[str, Any] | None, **start: FloatArray) -> dict[str, Float
             f"got {', '.join(map(str, state)) or 'nothing'}"
         )
     return {
-        name: _validate.like(state[name], x.shape, x.dtype, f"state[{name!r}]")
+        name: _validate.like(remembered(state, name), x.shape, x.dtype, f"state[{name!r}]")
         for name, x in start.items()
     }
 
