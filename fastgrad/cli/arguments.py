@@ -20,6 +20,7 @@ from fastgrad.cli.values import (
     tiles,
 )
 from fastgrad.dithering.eye.colour import SPACES
+from fastgrad.dithering.eye.viewing import MOST_PPD, MOST_SIGMA, MOST_WEIGHT
 from fastgrad.dithering.files.plan import SUFFIX
 from fastgrad.dithering.optimiser.patterns import PATTERNS
 from fastgrad.dithering.optimiser.solid import MODES as MODES_OF
@@ -77,7 +78,8 @@ DITHER: dict[str, tuple[Option, ...]] = {
             type=number(int, 1, 1 << 40),
             default=MAX_LARGE,
             metavar="N",
-            help="refuse larger pictures (default: %(default)s)",
+            help="refuse larger pictures, larger after --resize if that is given "
+            "(default: %(default)s)",
         ),
         option(
             "--resume",
@@ -158,15 +160,19 @@ DITHER: dict[str, tuple[Option, ...]] = {
         ),
         option("--space", type=str.lower, choices=tuple(SPACES), help="where errors are measured"),
         numeric(
-            *("--sigma", float, 0, 8, "standard deviation of the eye's blur in pixels"),
+            *("--sigma", float, 0, MOST_SIGMA, "standard deviation of the eye's blur in pixels"),
             rivals="eye",
         ),
         numeric(
-            *("--ppd", float, 1, 200, "pixels per degree of the visual field, not --sigma"),
+            *("--ppd", float, 1, MOST_PPD, "pixels per degree of the visual field, not --sigma"),
             rivals="eye",
         ),
-        numeric("--nu", float, 0, 1e6, "weight of the error without blur: larger is less grainy"),
-        numeric("--structure", float, 0, 1e6, "weight of structure, 1 - CSSIM (default: 0)"),
+        numeric(
+            "--nu", float, 0, MOST_WEIGHT, "weight of the error without blur: larger is less grainy"
+        ),
+        numeric(
+            "--structure", float, 0, MOST_WEIGHT, "weight of structure, 1 - CSSIM (default: 0)"
+        ),
         numeric("--speed", int, 1, 10, "1 is slow and good, 10 fast (default: 4)", rivals="pace"),
         numeric("--time-budget", float, 0.001, 1e6, "seconds for each picture", rivals="pace"),
         numeric(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fastgrad import _validate
 from fastgrad._typing import ByteArray
+from fastgrad.dithering.eye.viewing import MOST_WEIGHT
 from fastgrad.dithering.metrics.structure import cssim
 from fastgrad.dithering.optimiser.problem import Problem
 from fastgrad.objectives import Objective
@@ -34,7 +35,7 @@ class Criterion:
 
     def __post_init__(self) -> None:
         """Refuse what is out of range, unknown or contradictory before any work."""
-        if not _validate.number(self.structure, "structure", 0, 1e9):
+        if not _validate.number(self.structure, "structure", 0, MOST_WEIGHT):
             for name in ("objective", "estimator"):
                 value = getattr(self, name)
                 if value is not None:

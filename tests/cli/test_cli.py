@@ -101,6 +101,15 @@ def test_output_and_options(picture, capsys):
     np.testing.assert_array_equal(written, result.image)
 
 
+def test_the_weight_of_an_error_has_one_bound(picture, capsys):
+    for option in ("nu", "structure"):
+        beyond = refused(capsys, "dither", "picture.png", f"--{option}", "1e10")
+        assert "from 0 to 1000000000, got 1e10" in beyond
+        with pytest.raises(ValueError, match=rf"{option} must be from 0 to 1e\+09, got 1e10|1000"):
+            dithering.dither(load(picture), **{option: 1e10})
+    assert cli.main(["dither", "picture.png", "--nu", "1e9", "--speed", "10"]) == 0
+
+
 @pytest.mark.parametrize("option", ["space", "ppd", "time_budget"])
 def test_options_reach_the_optimiser(picture, capsys, option):
     value = {"space": "srgb", "ppd": 20.0, "time_budget": 1e-3}[option]
@@ -572,7 +581,7 @@ def test_resize(picture, capsys):
     for text in ("0", "x", "", "4x0", "-3", "4x5x6", "big"):
         assert "must be WxH, W or xH" in refused(capsys, "dither", "picture.png", "--resize", text)
     line = refused(capsys, "dither", "picture.png", "--resize", "99999")
-    assert "too many pixels after --resize: picture.png" in line
+    assert "more than 33554432 pixels after --resize: picture.png" in line
 
 
 def test_the_picture_is_turned_upright(folder, capsys):

@@ -210,7 +210,15 @@ def test_a_large_picture_is_made_smaller(folder, capsys, monkeypatch, ending):
     with Image.open("large-dithered.png") as image:
         assert image.size == (50, 30)
         np.testing.assert_allclose(image.convert("RGB").getpixel((9, 9)), (0, 128, 128), atol=4)
-    assert "too many pixels after --resize" in refused(capsys, f"large.{ending}", "--resize", "400")
+    resized = "--resize", "400"
+    said = "more than {} pixels after --resize: large"
+    assert said.format(10_000) in refused(capsys, f"large.{ending}", *resized)
+    assert said.format(9_000) in refused(
+        capsys, f"large.{ending}", *resized, "--max-pixels", "9000"
+    )
+    asked = "--resize", "50", "--max-pixels"
+    assert said.format(1499) in refused(capsys, f"large.{ending}", *asked, "1499")
+    assert run(f"large.{ending}", *asked, "1500", *FAST) == 0
 
 
 @pytest.mark.slow

@@ -23,7 +23,8 @@ SMOOTH = 0.35  # where colours are so dense that a little grain hides what they 
 OF_LIGHT: SpaceName = "opponent"  # the space by default,
 OF_EDGES: SpaceName = "oklab"  # and there: with little grain errors count as pixels look
 LIGHT = ("linear", "opponent", "yycxcz")  # spaces whose numbers are light, not its lightness
-MOST_SIGMA, MOST_PPD, MOST_NU = 8, 200, 1e9
+MOST_SIGMA, MOST_PPD = 8, 200
+MOST_WEIGHT = 1e9  # of an error beside the blurred one: nu, structure, flicker
 
 
 class Blur(TypedDict):
@@ -82,7 +83,7 @@ class Viewing:
         if self.ppd is not None:
             _validate.number(self.ppd, "ppd", 1, MOST_PPD)
         if self.nu is not None:
-            _validate.number(self.nu, "nu", 0, MOST_NU)
+            _validate.number(self.nu, "nu", 0, MOST_WEIGHT)
         _validate.choice(self.local_weights, "local_weights", (None, True, False))
 
     def settled(

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastgrad import _validate, dithering
 from fastgrad.dithering.criterion import Criterion
-from fastgrad.dithering.eye.viewing import Viewing
+from fastgrad.dithering.eye.viewing import MOST_WEIGHT, Viewing
 from fastgrad.dithering.files.outcome import Settings
 from fastgrad.dithering.given import COLORS, Given
 from fastgrad.dithering.pace import Pace
@@ -113,7 +113,7 @@ def _eye(given: Given, options: dict[str, Any]) -> dict[str, Any]:
     if options.get("dot_gain") is not None:
         dot_gain_for(options["dot_gain"], given.swatches, None)
     if options.get("flicker") is not None:
-        _validate.number(options["flicker"], "flicker", 0, 1e9)
+        _validate.number(options["flicker"], "flicker", 0, MOST_WEIGHT)
     criterion = ("structure", "objective", "estimator")
     Criterion(**{name: options[name] for name in criterion if name in options})
     eye = given.options(**{name: options.get(name) for name in ("sigma", "ppd", "nu", "space")})

@@ -313,9 +313,9 @@ def _open(
             raise FileError(f"{error} (--resize makes it smaller)") from None
     picture = images.Picture(source, largest=images.MAX_DECODED)
     width, height = target_size(size, picture.width, picture.height)
-    all_frames = width * height * picture.count
-    if width * height > images.MAX_PIXELS or all_frames > images.MAX_ANIMATED:
-        raise FileError("too many pixels after --resize:", picture.name)
+    for n, most in ((1, min(largest, images.MAX_PIXELS)), (picture.count, images.MAX_ANIMATED)):
+        if width * height * n > most:
+            raise FileError(f"more than {most} pixels after --resize:", picture.name)
     return picture
 
 

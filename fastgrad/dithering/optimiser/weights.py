@@ -6,6 +6,7 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad._typing import ArrayLike, FloatArray
+from fastgrad.dithering.eye.viewing import MOST_WEIGHT
 
 __all__ = ["check_flicker", "check_weights"]
 
@@ -55,8 +56,8 @@ def check_flicker(flicker: ArrayLike, shape: tuple[int, ...]) -> float | FloatAr
     0.1
     """
     if not np.ndim(flicker):
-        return _validate.number(flicker, "flicker", 0, 1e9)
+        return _validate.number(flicker, "flicker", 0, MOST_WEIGHT)
     rewards = _validate.like(flicker, shape, np.dtype(np.float64), "flicker")
-    if (outside := ~((rewards >= 0) & (rewards <= 1e9))).any():
+    if (outside := ~((rewards >= 0) & (rewards <= MOST_WEIGHT))).any():
         raise ValueError(f"flicker must be from 0 to 1e+09, got {rewards[outside][0]}")
     return rewards
