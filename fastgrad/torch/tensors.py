@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from fastgrad.random import RNG, Key, as_key
+from fastgrad.torch.transforms import mapped
 
 __all__ = ["TorchRNG"]
 
@@ -109,7 +110,9 @@ def words(rng: TorchRNG) -> tuple[int, int]:
             )
         return rng.words  # pyright: ignore
     if isinstance(rng, torch.Generator):
-        first, second = torch.randint(2**32, (2,), generator=rng, device=rng.device).tolist()
+        drawn = torch.randint(2**32, (2,), generator=rng, device=rng.device)
+        # Under vmap with randomness="different" each element has a pair, but all are one call.
+        first, second = mapped(drawn)[0].reshape(-1, 2)[0].tolist()
         return first, second
     return as_key(rng).words
 

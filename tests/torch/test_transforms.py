@@ -135,3 +135,21 @@ def test_what_makes_no_sense_gets_one_sentence():
         grad(lambda x: grad(lambda x: estimate(x).sum())(x).square().sum())(LOGITS)
     with pytest.raises(RuntimeError, match="jvp"):
         torch.func.jvp(lambda x: estimate(x), (LOGITS,), (LOGITS,))
+
+
+def test_a_generator_under_vmap_draws_as_randomness_says():
+    def drawn(randomness, call=lambda x, rng: fgt.sample(x, num_samples=50, rng=rng)):
+        rng = torch.Generator().manual_seed(4)
+        return vmap(lambda x: call(x, rng), out_dims=-1, randomness=randomness)(LOGITS)
+
+    same, different = drawn("same"), drawn("different")
+    assert same.shape == different.shape == (50, 3)
+    assert torch.equal(different, drawn("different"))
+    # All elements are one call, whose key is the first that is drawn: each element has its rows.
+    one = fgt.sample(LOGITS, num_samples=50, rng=torch.Generator().manual_seed(4))
+    assert torch.equal(same, one)
+    value = drawn("different", lambda x, rng: fgt.expectation(lambda z: z[..., 0], x, rng=rng))
+    assert value.shape == (3,)
+    nested = vmap(vmap(lambda x: fgt.sample(x[None], num_samples=1, rng=torch.Generator())))
+    with pytest.raises(RuntimeError, match="randomness"):
+        nested(LOGITS[..., None])
