@@ -221,6 +221,22 @@ def test_a_large_picture_is_made_smaller(folder, capsys, monkeypatch, ending):
     assert run(f"large.{ending}", *asked, "1500", *FAST) == 0
 
 
+@pytest.mark.parametrize(("ending", "side"), [("gif", 70_000), ("webp", 20_000)])
+def test_a_format_that_has_no_room_for_a_side_is_refused_before_any_work(
+    folder, capsys, monkeypatch, ending, side
+):
+    from fastgrad.dithering.files import one_picture
+
+    Image.new("L", (1, side)).save("tall.png")
+    said = f": a .{ending} has at most {65_535 if ending == 'gif' else 16_383} pixels on a side"
+    with monkeypatch.context() as without:
+        without.setattr(one_picture, "_Work", None)
+        assert f"tall.png{said}, got 1 x {side}" in refused(capsys, "tall.png", "-o", f"t.{ending}")
+        line = refused(capsys, "photo.png", "-o", f"t.{ending}", "--resize", f"{side}x1")
+        assert f"photo.png{said}, got {side} x 1" in line
+    assert run("tall.png", "-o", f"t.{ending}", "--resize", "x100", *FAST) == 0
+
+
 @pytest.mark.slow
 def test_a_picture_of_a_phone(folder, capsys):
     Image.new("RGB", (9248, 6936), "teal").save("phone.jpg")  # 64 million pixels

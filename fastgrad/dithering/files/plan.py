@@ -19,6 +19,7 @@ from fastgrad.dithering.pictures import (
     palette_files,
 )
 from fastgrad.dithering.pictures.file_errors import FileError, of_option
+from fastgrad.dithering.pictures.placement import target_size
 from fastgrad.dithering.pictures.tiff_and_zarr import is_zarr
 
 SUFFIX, COMPARISON = "-dithered", "-comparison"
@@ -276,24 +277,14 @@ def plan(
                 names.claim(sheet, (".png",), "comparisons", source)
             if target is not None:
                 names.claim(target, _endings(naming, picture), "pictures", source)
+                size = target_size(naming.resize, picture.width, picture.height)
+                indexed.check_sides(size, naming.format or target.suffix.lower(), picture.name)
             made.jobs.append(Job(picture, target, sheet))
             made.order.append(made.jobs[-1])
         except FileError as error:
             made.errors.append({"input": str(source), "error": str(error)})
             made.order.append(made.errors[-1])
     return made
-
-
-def target_size(
-    size: tuple[int | None, int | None] | None, width: int, height: int
-) -> tuple[int, int]:
-    """Return the size that is asked for, the proportions kept where one side is left open."""
-    new_width, new_height = size or (width, height)
-    if new_width is None:
-        new_width = max(1, round(width * (new_height or height) / height))
-    if new_height is None:
-        new_height = max(1, round(height * new_width / width))
-    return new_width, new_height
 
 
 def _open(

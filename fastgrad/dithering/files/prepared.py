@@ -11,9 +11,8 @@ from fastgrad._typing import Array
 from fastgrad.dithering.chosen import choose_colors
 from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.files.outcome import Settings
-from fastgrad.dithering.files.plan import target_size
 from fastgrad.dithering.pictures import animation, images, transparency
-from fastgrad.dithering.pictures.placement import placed
+from fastgrad.dithering.pictures.placement import placed, target_size
 
 __all__ = ["Prepared", "chosen", "prepared", "size_of"]
 

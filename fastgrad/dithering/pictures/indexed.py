@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,25 @@ from fastgrad.dithering.pictures.file_errors import FileError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["ENDINGS", "encode", "image"]
+__all__ = ["ENDINGS", "check_sides", "encode", "image"]
 
 ENDINGS = tuple(animation.FORMATS)
+SIDES = {".gif": (1 << 16) - 1, ".webp": (1 << 14) - 1}  # the most pixels of a side
+
+
+def check_sides(size: tuple[int, int], ending: str, name: str = "the picture") -> None:
+    """Refuse a width and height that files with this ending can not have.
+
+    Examples
+    --------
+    >>> check_sides((16384, 1), ".webp")
+    Traceback (most recent call last):
+    fastgrad.dithering.pictures.file_errors.FileError: the picture: a .webp has at most 16383 pixels
+    on a side, got 16384 x 1
+    """
+    if max(size) > SIDES.get(ending, math.inf):
+        most = f"a {ending} has at most {SIDES[ending]} pixels on a side"
+        raise FileError(f"{name}: {most}, got {size[0]} x {size[1]}")
 
 
 def image(indices: ByteArray, palette: ByteArray, opacity: ByteArray | None = None) -> Image:
@@ -85,7 +102,8 @@ def encode(
     Raises
     ------
     FileError
-        If Pillow is not installed, or cannot write this format.
+        If Pillow is not installed, or cannot write this format, or the format has no room for the
+        picture.
     """
     image(frames[0][:1, :1], palette)  # says what is missing
     if ending == ".webp":
@@ -93,6 +111,7 @@ def encode(
 
         if not features.check("webp"):
             raise FileError("this Pillow cannot write WEBP: take .png")
+    check_sides(frames[0].shape[::-1], ending)
     return animation.encode(
         frames, palette, opacity, ending=ending, durations=durations, plays=plays
     )

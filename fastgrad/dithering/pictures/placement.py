@@ -9,11 +9,23 @@ import numpy as np
 from fastgrad._typing import Array, ByteArray
 from fastgrad.dithering.pictures import transparency
 
-__all__ = ["PLACEMENTS", "TURNS", "Placement", "placed"]
+__all__ = ["PLACEMENTS", "TURNS", "Placement", "placed", "target_size"]
 
 Placement: TypeAlias = Literal["stretch", "cover", "contain"]
 PLACEMENTS: tuple[Placement, ...] = ("stretch", "cover", "contain")
 TURNS = (0, 90, 180, 270)
+
+
+def target_size(
+    size: tuple[int | None, int | None] | None, width: int, height: int
+) -> tuple[int, int]:
+    """Return the size that is asked for, the proportions kept where one side is left open."""
+    new_width, new_height = size or (width, height)
+    if new_width is None:
+        new_width = max(1, round(width * (new_height or height) / height))
+    if new_height is None:
+        new_height = max(1, round(height * new_width / width))
+    return new_width, new_height
 
 
 def placed(

@@ -26,6 +26,17 @@ def test_an_animation_of_every_format(ending):
         assert times == [80, 120]
 
 
+@pytest.mark.parametrize(("ending", "most"), [(".gif", 65_535), (".webp", 16_383)])
+def test_sides_that_a_format_has_no_room_for(ending, most):
+    fits = indexed.encode([np.zeros((most, 1), np.uint8)], PALETTE, ending=ending)
+    with Image.open(io.BytesIO(fits)) as image:
+        assert image.size == (1, most)
+    said = f"a {ending} has at most {most} pixels on a side, got {most + 1} x 1"
+    with pytest.raises(indexed.FileError, match=said):
+        indexed.encode([np.zeros((1, most + 1), np.uint8)], PALETTE, ending=ending)
+    assert indexed.encode([np.zeros((1, most + 1), np.uint8)], PALETTE)
+
+
 def test_opacity_without_loss():
     opacity = np.uint8([0, 77, 255])
     data = indexed.encode(FRAMES[:1], PALETTE, opacity, ending=".webp")
