@@ -78,8 +78,7 @@ DITHER: dict[str, tuple[Option, ...]] = {
             type=number(int, 1, 1 << 40),
             default=MAX_LARGE,
             metavar="N",
-            help="refuse larger pictures, larger after --resize if that is given "
-            "(default: %(default)s)",
+            help="refuse pictures of more pixels, counted after --resize (default: %(default)s)",
         ),
         option(
             "--resume",
@@ -158,17 +157,37 @@ DITHER: dict[str, tuple[Option, ...]] = {
             "how much a chequered field is darker than half, or a response of one's own (black and "
             "white, unless two colours are given)",
         ),
-        option("--space", type=str.lower, choices=tuple(SPACES), help="where errors are measured"),
+        option(
+            "--space",
+            type=str.lower,
+            choices=tuple(SPACES),
+            help="colours in which errors are measured (default: opponent, that of a preset, or "
+            "oklab where the picture is drawn or smooth)",
+        ),
         numeric(
-            *("--sigma", float, 0, MOST_SIGMA, "standard deviation of the eye's blur in pixels"),
+            *(
+                "--sigma",
+                float,
+                0,
+                MOST_SIGMA,
+                "standard deviation of the eye's blur in pixels (default: 1)",
+            ),
             rivals="eye",
         ),
         numeric(
-            *("--ppd", float, 1, MOST_PPD, "pixels per degree of the visual field, not --sigma"),
+            *(
+                "--ppd",
+                float,
+                1,
+                MOST_PPD,
+                "in place of --sigma: pixels per degree of the visual field",
+            ),
             rivals="eye",
         ),
         numeric(
-            "--nu", float, 0, MOST_WEIGHT, "weight of the error without blur: larger is less grainy"
+            *("--nu", float, 0, MOST_WEIGHT),
+            "weight of the error without blur, the larger the less grain (default: about 0.05, "
+            "more where the picture is drawn or smooth)",
         ),
         numeric(
             "--structure", float, 0, MOST_WEIGHT, "weight of structure, 1 - CSSIM (default: 0)"
@@ -176,7 +195,13 @@ DITHER: dict[str, tuple[Option, ...]] = {
         numeric("--speed", int, 1, 10, "1 is slow and good, 10 fast (default: 4)", rivals="pace"),
         numeric("--time-budget", float, 0.001, 1e6, "seconds for each picture", rivals="pace"),
         numeric(
-            *("--rate", float, 0, 1000, "weight of the bits per pixel, such as 0.0001: less bytes"),
+            *(
+                "--rate",
+                float,
+                0,
+                1000,
+                "weight of the bits per pixel, such as 0.0001: fewer bytes",
+            ),
             rivals="bytes",
         ),
         option(

@@ -16,6 +16,7 @@ import fastgrad
 from fastgrad import _progress as progress
 from fastgrad import cli, comparison, dithering, precompile
 from fastgrad.cli import problems
+from fastgrad.cli.arguments import DITHER
 from fastgrad.comparison import measuring
 from fastgrad.dithering.metrics import psnr_and_ssim
 from fastgrad.dithering.pictures import images, report
@@ -99,6 +100,13 @@ def test_output_and_options(picture, capsys):
     result = dithering.dither(load(picture), speed=7, sigma=0.7, nu=0.1, rng=3)
     written = load("sub/new.png")
     np.testing.assert_array_equal(written, result.image)
+
+
+def test_help_says_the_default_of_what_always_has_a_value():
+    off = {"--pattern", "--dot-gain", "--ppd", "--time-budget", "--rate", "--size", "--quality"}
+    for option in DITHER["what is optimised"]:
+        if not off & set(option.names) and option.told.get("action") != "store_true":
+            assert "(default: " in option.told["help"], option.names
 
 
 def test_the_weight_of_an_error_has_one_bound(picture, capsys):

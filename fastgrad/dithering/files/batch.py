@@ -112,8 +112,8 @@ def dither_files(
     resize : tuple of int, optional
         A new width and height; None for what follows from the other.
     max_pixels : int, optional
-        Larger pictures are refused, larger after `resize` if that is given. One of more than
-        33,554,432 pixels is dithered in strips, and written as a ``.png``, ``.tif`` or ``.zarr``.
+        Pictures of more pixels are refused, counted after `resize`. One of more than 33,554,432 is
+        dithered in strips, and written as a ``.png``, ``.tif`` or ``.zarr``.
     resume : bool, optional
         Go on from what an interrupt left of such a picture, in a file beside the output whose name
         ends in ``.unfinished``.

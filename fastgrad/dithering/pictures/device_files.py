@@ -185,7 +185,8 @@ def _levels(palette: ByteArray, bits: int) -> ByteArray:
     top = (1 << bits) - 1
     levels = np.rint(palette[:, 0] / 255 * top).astype(np.uint8)
     if len(np.unique(levels)) < len(np.unique(palette[:, 0])):
-        raise FileError(f"{bits} bits do not hold {len(np.unique(palette[:, 0]))} greys")
+        verb = "bits do" if bits > 1 else "bit does"
+        raise FileError(f"{bits} {verb} not hold {len(np.unique(palette[:, 0]))} greys")
     return levels
 
 

@@ -235,7 +235,7 @@ def test_what_is_refused(tmp_path):
     indices = picture(6)
     with pytest.raises(FileError, match="needs a palette of greys"):
         encode(indices, PRESETS["spectra6"].device, "grey4")
-    with pytest.raises(FileError, match="1 bits do not hold 4 greys"):
+    with pytest.raises(FileError, match="1 bit does not hold 4 greys"):
         encode(picture(4), greys(2), "grey1")
     result = fg.dither(np.zeros((4, 4), np.uint8), preset="bw")
     with pytest.raises(ValueError, match="format must be one of"):
