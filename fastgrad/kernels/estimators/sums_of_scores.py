@@ -156,9 +156,14 @@ def settle_origin(origin, last, cells):
     Of those that are the first, last has nothing: they count from their first sample.
     """
     _, x, known = last
-    for c in range(cells):
-        origin[0, c] = known[0, c] if known.size else np.float64(x[0, c])
-        origin[1, c] = known[1, c] if known.size else 0.0
+    first, total = origin[0], origin[1]
+    if known.size:
+        assign(first, known[0])
+        assign(total, known[1])
+    else:
+        assign(first, x[0])
+        for c in range(cells):
+            total[c] = 0.0
 
 
 @shared
@@ -170,12 +175,13 @@ def settle_means(deviation, shift, value, last, origin, head, tail, samples, bas
     assign(own, origin[1, cells])
     for i in range(x.shape[0]):
         add_deviations(own, x[i, cells], first[cells])
-    for c in range(head, tail):
-        deviation[c] /= samples
-        mean = first[c] + deviation[c]
-        value[c] = mean
-        if baseline.size > 0:
-            shift[c] = mean - baseline[c if baseline.size > 1 else 0]
+    begin, mean = first[cells], value[cells]
+    for c in range(own.size):
+        own[c] /= samples
+        mean[c] = begin[c] + own[c]
+    if baseline.size > 0:
+        for c in range(head, tail):
+            shift[c] = first[c] + deviation[c] - baseline[c if baseline.size > 1 else 0]
 
 
 @kernel(cost=lambda last, out: last[0].size + out.size)

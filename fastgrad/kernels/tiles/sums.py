@@ -11,6 +11,7 @@ import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, shared, wide_vectors
 from fastgrad.kernels.simd.intrinsics import like
+from fastgrad.kernels.simd.vectors import LANES, filled, store
 
 ROWS = 256  # of a block: with K = 16, its sums stay in L1
 
@@ -44,12 +45,16 @@ def spread(d, x, first, row, per):
         for c in range(n):
             d[c] = np.float64(y[c]) - np.float64(origin[c])
         return
-    c = 0
+    cell, c = row // per, 0
     while c < n:
-        cell = (row + c) // per
         end = min(n, (cell + 1) * per - row)
-        d[c:end] = like(np.float64(x[cell]) - np.float64(first[cell]), d)
-        c = end
+        one = like(np.float64(x[cell]) - np.float64(first[cell]), d)
+        while c < end and c + LANES <= n:  # what is too much is the next cell's, and set anew
+            store(d, c, filled(one))
+            c += LANES
+        for i in range(c, end):
+            d[i] = one
+        cell, c = cell + 1, end
 
 
 @inline
