@@ -23,6 +23,7 @@ from fastgrad.torch.transforms import Mapped, active, tensor_of
 
 __all__ = ["expectation", "expectation_and_state"]
 
+graph_is_kept: Any = torch._C._autograd._get_current_graph_task_keep_graph  # pyright: ignore
 BY_WEIGHTS = "order_statistic", "weighted"  # reductions whose estimates tell the weights of f
 
 
@@ -204,9 +205,11 @@ def _estimated(
         mean = typed(_mean(run, num_samples, given, estimate, levels), logits.dtype)
     if active():
         return _Joined.apply(logits, mean, value, grad), estimate.state
+    # A state, or an estimator of somebody else, may hold the memory of the gradient.
+    own = estimate.state is None and type(run).__module__.startswith("fastgrad.")
     # `apply` without its binding of defaults, which takes long.
     apply: Any = super(torch.autograd.Function, _Direct).apply  # pyright: ignore
-    return apply(logits, mean, (value, grad)), estimate.state
+    return apply(logits, mean, (value, grad, own)), estimate.state
 
 
 _outside_graphs: Any = torch.compiler.disable(_estimated)  # it takes microseconds to call
@@ -248,21 +251,31 @@ class _Direct(torch.autograd.Function):
 
     @staticmethod
     def forward(  # pyright: ignore
-        ctx: Any, logits: Tensor, mean: Tensor | None, found: tuple[Tensor, Tensor]
+        ctx: Any, logits: Tensor, mean: Tensor | None, found: tuple[Tensor, Tensor, bool]
     ) -> Tensor:
-        value, ctx.grad = found
-        ctx.save_for_backward(logits)
+        value, grad, ctx.own = found
+        ctx.save_for_backward(logits, grad)
         return value.clone()  # the state may hold the same memory
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Tensor) -> Any:
         (cotangent,), (product_of, joined, _) = cotangents, ctx.needs_input_grad
-        product = None
+        product, (logits, grad) = None, ctx.saved_tensors
         if product_of and (active() or torch.is_grad_enabled()):  # it may be differentiated
-            product = _Product.apply(cotangent, ctx.grad, *ctx.saved_tensors)
+            product = _Product.apply(cotangent, grad, logits)
+        elif product_of and ctx.own and not (torch.compiler.is_compiling() or graph_is_kept()):
+            product = _scaled(grad, cotangent)  # which is not wanted again
         elif product_of:
-            product = _Product.forward(cotangent, ctx.grad)
+            product = _Product.forward(cotangent, grad)
         return product, cotangent if joined else None, None
+
+
+def _scaled(grad: Tensor, factor: Tensor) -> Tensor:
+    """Multiply a gradient, in its own memory, by a number for each example."""
+    if any(factor.stride()) or not grad.numel():
+        return grad.mul_(factor.reshape((*factor.shape, *(grad.ndim - factor.ndim) * (1,))))
+    one = factor.as_strided((), ()).item()  # for all: 1 where values are summed
+    return grad if one == 1 else grad.mul_(one)
 
 
 class _Product(torch.autograd.Function):
