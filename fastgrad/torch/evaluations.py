@@ -17,7 +17,7 @@ from torch import Tensor
 
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators import Estimator
-from fastgrad.objectives import Objective
+from fastgrad.objectives.objective import Objective, unchecked
 from fastgrad.torch.tensors import REALS, real
 from fastgrad.torch.transforms import Mapped, active, array_of, tensor_of
 
@@ -79,9 +79,9 @@ class Evaluations:
     def objective(self) -> Objective:
         """What the estimator is given."""
         if self.index:
-            return Objective(index=self.value_at_outcomes)
+            return unchecked(index=self.value_at_outcomes)
         parts = {"index": self.value_at_outcomes, "value_and_grad": self.value_and_gradient}
-        return Objective(self.value, self.gradient, **parts)
+        return unchecked(f=self.value, grad=self.gradient, **parts)
 
     @property
     def samples(self) -> Tensor:

@@ -19,7 +19,7 @@ from fastgrad.estimators.score_functions.baselines import as_baseline
 from fastgrad.estimators.score_functions.baselines.optimal import Optimal
 from fastgrad.estimators.score_functions.baselines.simple import Baseline
 from fastgrad.estimators.score_sums import score_sums
-from fastgrad.estimators.sums import NO_BASELINE, Mean
+from fastgrad.estimators.sums import NO_BASELINE, CentredScores, Mean
 from fastgrad.kernels.distributions.categorical_long import SEGMENT as LONG
 from fastgrad.kernels.estimators.score_functions import reinforce_compiled as _kernels
 from fastgrad.objectives import Objective, Values
@@ -84,9 +84,11 @@ def collect(scores: Any, blocks: Iterable[tuple[IntArray, Values]]) -> Any:
 
     Without credit that is the sums themselves.
     """
-    value = scores
+    value, take = scores, scores.add
+    if type(blocks) is list and len(blocks) == 1 and type(scores) is CentredScores:
+        take = scores.lend  # f is not asked again before the sums are made
     for z, (values, credit) in blocks:
-        scores.add(z, values if credit is None else credit)
+        take(z, values if credit is None else credit)
         if credit is not None:
             value = Mean() if value is scores else value
             value.add(values)
