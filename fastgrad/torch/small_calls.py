@@ -1,9 +1,10 @@
-"""Small calls of kernels on the memory of tensors, by its addresses.
+"""Serial calls of kernels on the memory of tensors, by its addresses.
 
 For a few numbers, making arrays of tensors, checking them by the NumPy API and handing them to a
-kernel takes five times as long as the kernel. Here one compiled call does all of it: with the same
-machine code, so that the bits are the same. What it does not do it leaves to the usual way, which
-finds the words for what may be wrong: the functions then return None.
+kernel takes five times as long as the kernel; after a large call, which has taken the caches, all
+that Python touches takes several times as long again. Here one compiled call does all of it: with
+the same machine code, so that the bits are the same. What it does not do it leaves to the usual
+way, which has threads, and finds the words for what may be wrong: the functions then return None.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fastgrad import _validate
-from fastgrad.kernels.compiler.jit import Kernel
+from fastgrad import _outputs, _validate
+from fastgrad.kernels.compiler.jit import Kernel, plan
 from fastgrad.kernels.distributions import concrete as _concrete
 from fastgrad.kernels.distributions import concrete_addresses as _addresses
 from fastgrad.kernels.distributions import concrete_choice as _choice
@@ -26,7 +27,6 @@ from fastgrad.torch.tensors import SEEDED, empty, key_of
 
 __all__ = ["GUMBEL_SOFTMAX", "SmallCall"]
 
-MOST = 4096  # numbers of a result: beyond, an array more or less does not matter
 TYPES: dict[torch.dtype, type[Any]] = {torch.float32: np.float32, torch.float64: np.float64}
 
 
@@ -100,18 +100,19 @@ def _gumbel_softmax(
         return None
     if not type(samples) is type(row_offset) is type(sample_offset) is int:
         return None
-    if not (0 < samples * size <= MOST and 0 <= row_offset <= 2**40 and logits.ndim):
+    if not (samples * size > 0 and 0 <= row_offset <= 2**40 and logits.ndim):
         return None
     if not 0 <= sample_offset <= 2**32 - samples or not (hard is log is False):
         return None
     given = _address(logits)
-    if not given:
+    if not given or plan(samples * size) > 1:  # chunks of the kernel would go to several threads
         return None
     if key_1 == SEEDED:
         key_0, key_1 = key_of(key_0, key_1).words
     k, inverse = logits.shape[-1], 1.0 / temperature
     draw, code, scale, _kept = _drawing_at(logits.dtype, temperature)
     out = torch.empty_like(logits) if num_samples is None else empty((samples,), logits)
+    _outputs.retain(out.nbytes)
     where = key_0, key_1, sample_offset, row_offset, scale, _concrete.SOFT
     rows = size // k
     done = draw(code, given, out.data_ptr(), rows, k, samples, *where)

@@ -1,4 +1,4 @@
-"""Small calls by addresses: the bits of the NumPy API, and what they leave to it."""
+"""Serial calls by addresses: the bits of the NumPy API, and what they leave to it."""
 
 import numpy as np
 import pytest
@@ -71,7 +71,7 @@ LEFT = {
     "samples out of range": {"sample_offset": 2**32},
     "hard": {"hard": True},
     "logarithms": {"log": True},
-    "a masked category": {"logits": torch.tensor([0.0, -torch.inf])},
+    "a row of nothing": {"logits": torch.tensor([[0.0, 0.0], [-torch.inf, -torch.inf]])},
     "infinity": {"logits": torch.tensor([0.0, torch.inf])},
     "NaN": {"logits": torch.tensor([0.0, torch.nan])},
     "strides": {"logits": torch.zeros(3, 4).T},
@@ -79,8 +79,6 @@ LEFT = {
     "a sparse tensor": {"logits": torch.eye(3).to_sparse()},
     "no rows": {"logits": torch.zeros(0, 3)},
     "no axes": {"logits": torch.tensor(1.0)},
-    "many numbers": {"logits": torch.zeros(small_calls.MOST + 1)},
-    "many samples": {"num_samples": small_calls.MOST},
 }
 
 
@@ -89,6 +87,32 @@ def test_leaves_to_the_usual_way(name):
     draw = small_calls.GUMBEL_SOFTMAX.forward
     assert draw(*arguments(logits=torch.zeros(1, 3))) is not None
     assert draw(*arguments(**LEFT[name])) is None
+
+
+def test_leaves_what_several_threads_do(monkeypatch):
+    draw = small_calls.GUMBEL_SOFTMAX.forward
+    monkeypatch.setattr(small_calls, "plan", lambda work: 1 if work < 2**16 else 2)
+    assert draw(*arguments(logits=torch.zeros(4096, 15))) is not None
+    assert draw(*arguments(logits=torch.zeros(4096, 16))) is None
+    assert draw(*arguments(logits=torch.zeros(64, 16), num_samples=64)) is None
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_bits_of_many_numbers(masked, monkeypatch, request):
+    logits = np.random.default_rng(7).normal(size=(5000, 16)).astype(np.float32)
+    if masked:
+        logits[::3, 2] = -np.inf
+    w = np.random.default_rng(8).normal(size=logits.shape).astype(np.float32)
+    expected = fg.gumbel_softmax(logits, **HEAT, rng=3)
+    product = fg.gumbel_softmax_vjp(logits, w, **HEAT, rng=3)
+    monkeypatch.setattr(small_calls, "plan", lambda work: 1)  # as one thread does
+    x = torch.tensor(logits, requires_grad=True)
+    fgt.gumbel_softmax(x[:1], **HEAT, rng=0).sum().backward()  # compiled once
+    request.getfixturevalue("alone")
+    y = fgt.gumbel_softmax(x, **HEAT, rng=3)
+    (grad,) = torch.autograd.grad(y, x, torch.from_numpy(w))
+    np.testing.assert_array_equal(y.detach().numpy(), expected)
+    np.testing.assert_array_equal(grad.numpy(), product)
 
 
 def test_leaves_tensors_without_memory():

@@ -1,6 +1,6 @@
 """Gumbel-softmax and its product of arrays given by their addresses: one short call for each.
 
-Each returns whether it did the work: what needs a closer look, such as masked logits, is left.
+Each returns whether it did the work: what needs a closer look, such as invalid logits, is left.
 
 Oracle: the kernels, which they call. tests/torch/test_small_calls.py.
 """
@@ -21,7 +21,8 @@ def gumbel_softmax(real):
 
     def draw(code, logits, out, n, k, samples, key_0, key_1, first_sample, row, scale, mode):
         rows = read_only(array_at(logits, (n, k), real))
-        if check.flags(flattened(rows)) != check.FINE:
+        worst = check.flags(flattened(rows))
+        if worst != check.FINE and (worst == check.BAD or check.first_empty(rows) >= 0):
             return False
         noise = (np.uint32(key_0), np.uint32(key_1)), first_sample, row
         x = array_at(out, (samples, n, k), real)
