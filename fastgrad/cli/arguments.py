@@ -165,23 +165,13 @@ DITHER: dict[str, tuple[Option, ...]] = {
             "oklab where the picture is drawn or smooth)",
         ),
         numeric(
-            *(
-                "--sigma",
-                float,
-                0,
-                MOST_SIGMA,
-                "standard deviation of the eye's blur in pixels (default: 1)",
-            ),
+            *("--sigma", float, 0, MOST_SIGMA),
+            "standard deviation of the eye's blur in pixels (default: 1)",
             rivals="eye",
         ),
         numeric(
-            *(
-                "--ppd",
-                float,
-                1,
-                MOST_PPD,
-                "in place of --sigma: pixels per degree of the visual field",
-            ),
+            *("--ppd", float, 1, MOST_PPD),
+            "in place of --sigma: pixels per degree of the visual field",
             rivals="eye",
         ),
         numeric(
@@ -195,13 +185,8 @@ DITHER: dict[str, tuple[Option, ...]] = {
         numeric("--speed", int, 1, 10, "1 is slow and good, 10 fast (default: 4)", rivals="pace"),
         numeric("--time-budget", float, 0.001, 1e6, "seconds for each picture", rivals="pace"),
         numeric(
-            *(
-                "--rate",
-                float,
-                0,
-                1000,
-                "weight of the bits per pixel, such as 0.0001: fewer bytes",
-            ),
+            *("--rate", float, 0, 1000),
+            "weight of the bits per pixel, such as 0.0001: fewer bytes",
             rivals="bytes",
         ),
         option(
