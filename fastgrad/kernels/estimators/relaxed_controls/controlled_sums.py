@@ -20,9 +20,9 @@ from fastgrad.kernels.distributions.concrete import sum_others
 from fastgrad.kernels.estimators.relaxed_controls.relaxed_pairs import row_of
 from fastgrad.kernels.simd.intrinsics import like, where
 from fastgrad.kernels.simd.special import exp_normal, log_normal
-from fastgrad.kernels.simd.vectors import LANES, filled, load, store
+from fastgrad.kernels.simd.vectors import LANES, filled, load, prefetch, store
 from fastgrad.kernels.tiles import columns as col
-from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles import features, tile
 from fastgrad.kernels.tiles.memory import empty, flattened, zeros
 
 
@@ -50,16 +50,20 @@ def invert(inverse, x):
         inverse[c] = like(1, x) / x[c]
 
 
+@inline
+def through(y, a, mean, inverse):
+    """Return entries of J(y) a, which is symmetric, given mean = <y, a>."""
+    return y * (a - mean) * inverse
+
+
 @block
-def through_softmax(a, y, inverse, s, fold):
-    """a = J(y) a, which is symmetric: products from both sides."""
+def through_softmax(a, y, inverse, s):
+    """a = J(y) a, given s = <y, a>."""
     wide_vectors()
-    col.dot(y, a, s, fold)
     for c in range(0, y.shape[1], LANES):
         mean, factor = load(s, c), load(inverse, c)
         for i in range(y.shape[0]):
-            x = load(y, (i, c)) * (load(a, (i, c)) - mean) * factor
-            store(a, (i, c), x)
+            store(a, (i, c), through(load(y, (i, c)), load(a, (i, c)), mean, factor))
 
 
 @block
@@ -82,29 +86,41 @@ def kept(y, log_top, top, temperature):
 
 
 @block
-def through_keep(e, q, keep, y, temperature, arg, top, s, plain, fold):
-    """Find keep, 0 for the winner; e = q keep, and s = its column sums.
+def through_both(e, q, keep, y, inverse, temperature, arg, top, s, plain, fold, ahead):
+    """q = J(y) q, given s = <y, q>; find keep, 0 for the winner; e = q keep, s = its column sums.
 
     What has underflowed in y counts for nothing in J(y). Where all temperatures are 1, it is plain.
+    By the way it fetches `ahead`, what is going to be loaded next.
     """
     wide_vectors()
-    zero = like(0, y)
+    (next_x, next_r), zero, place = ahead, like(0, y), 0
     for c in range(0, y.shape[1], LANES):
         high, winner, at, total = load(top, c), load(arg, c), load(temperature, c), filled(zero)
+        mean, factor = load(s, c), load(inverse, c)
         if plain:
             for i in range(y.shape[0]):
-                x = (high - load(y, (i, c))) / high
-                x = where(winner == np.int32(i), zero, x)
-                v = load(q, (i, c)) * x
+                prefetch(next_x, place)
+                prefetch(next_r, place)
+                place += LANES
+                here = load(y, (i, c))
+                x = where(winner == np.int32(i), zero, (high - here) / high)
+                v = through(here, load(q, (i, c)), mean, factor)
+                store(q, (i, c), v)
+                v = v * x
                 store(keep, (i, c), x)
                 store(e, (i, c), v)
                 total = total + v
         else:
             log_high = log_normal(high)
             for i in range(y.shape[0]):
-                x = kept(load(y, (i, c)), log_high, high, at)
-                x = where(winner == np.int32(i), zero, x)
-                v = load(q, (i, c)) * x
+                prefetch(next_x, place)
+                prefetch(next_r, place)
+                place += LANES
+                here = load(y, (i, c))
+                x = where(winner == np.int32(i), zero, kept(here, log_high, high, at))
+                v = through(here, load(q, (i, c)), mean, factor)
+                store(q, (i, c), v)
+                v = v * x
                 store(keep, (i, c), x)
                 store(e, (i, c), v)
                 total = total + v
@@ -122,13 +138,17 @@ def score_of(p, winner, likeliest, rest, i):
 
 
 @block
-def assemble(total, a, e, p, s, arg, likeliest, rest, d, c_y, eta):
-    """Make g of a and h of e - p s, in place, and add g to total."""
+def assemble(total, a, e, p, s, arg, likeliest, rest, d, c_y, eta, ahead):
+    """Make g of a and h of e - p s, in place, and add g to total; fetch `ahead`."""
     wide_vectors()
+    (next_y, next_q), place = ahead, 0
     for c in range(0, a.shape[1], LANES):
         winner, top, gap, sums = load(arg, c), load(likeliest, c), load(rest, c), load(s, c)
         signal, control, scale = load(d, c), load(c_y, c), load(eta, c)
         for i in range(a.shape[0]):
+            prefetch(next_y, place)
+            prefetch(next_q, place)
+            place += LANES
             q = load(p, (i, c))
             score = score_of(q, winner, top, gap, i)
             path = load(a, (i, c)) - (load(e, (i, c)) - q * sums)
@@ -139,15 +159,6 @@ def assemble(total, a, e, p, s, arg, likeliest, rest, d, c_y, eta):
 
 
 @block
-def subtract(a, b):
-    """a -= b, for tiles."""
-    wide_vectors()
-    x, y = flattened(a), flattened(b)
-    for i in range(0, x.size, LANES):
-        store(x, i, load(x, i) - load(y, i))
-
-
-@block
 def accumulate(total, s):
     """total += s, in float64."""
     wide_vectors()
@@ -155,40 +166,90 @@ def accumulate(total, s):
         total[c] += np.float64(s[c])
 
 
-@inline
+@block
 def add_products(products, g, h, s, fold):
-    """Add g . h, h . h and g . g of each column to the rows of products."""
-    for j, u, v in ((0, g, h), (1, h, h), (2, g, g)):
-        col.dot(u, v, s, fold)
-        accumulate(products[j], s)
-
-
-@block
-def differentiate(w, g, keep, s):
-    """w = keep (g - s): with s = <p, g>, d z~ along g = diag(keep) (I - 1 p^T) g."""
-    wide_vectors()
-    for c in range(0, g.shape[1], LANES):
-        mean = load(s, c)
-        for i in range(g.shape[0]):
-            store(w, (i, c), load(keep, (i, c)) * (load(g, (i, c)) - mean))
-
-
-@block
-def score_product(dots, s, g, p, arg, likeliest, rest, fold):
-    """dots = g . score of each column, s = <p, g>."""
+    """Add g . h, h . h and g . g of each column to the rows of products; s is room for three."""
     wide_vectors()
     zero = like(0, g)
     for c in range(0, g.shape[1], LANES):
-        winner, top, gap = load(arg, c), load(likeliest, c), load(rest, c)
-        total, mean = filled(zero), filled(zero)
+        mixed, of_h, of_g = filled(zero), filled(zero), filled(zero)
         for i in range(g.shape[0]):
-            x, q = load(g, (i, c)), load(p, (i, c))
-            total, mean = total + x * score_of(q, winner, top, gap, i), mean + x * q
+            x, y = load(g, (i, c)), load(h, (i, c))
+            mixed, of_h, of_g = mixed + x * y, of_h + y * y, of_g + x * x
+        store(s[0], c, mixed)
+        store(s[1], c, of_h)
+        store(s[2], c, of_g)
+    for j in range(3):
+        if fold:
+            col.fold_sum(s[j])
+        accumulate(products[j], s[j])
+
+
+@block
+def score_product(dots, s, lean, g, p, x, arg, likeliest, rest, fold, ahead):
+    """dots = g . score of each column, s = <p, g>, lean = <x, g>; fetch `ahead`."""
+    wide_vectors()
+    zero, place = like(0, g), 0
+    for c in range(0, g.shape[1], LANES):
+        winner, top, gap = load(arg, c), load(likeliest, c), load(rest, c)
+        total, mean, along = filled(zero), filled(zero), filled(zero)
+        for i in range(g.shape[0]):
+            prefetch(ahead, place)
+            place += LANES
+            v, q = load(g, (i, c)), load(p, (i, c))
+            total, mean = total + v * score_of(q, winner, top, gap, i), mean + v * q
+            along = along + load(x, (i, c)) * v
         store(dots, c, total)
         store(s, c, mean)
+        store(lean, c, along)
     if fold:
         col.fold_sum(dots)
         col.fold_sum(s)
+        col.fold_sum(lean)
+
+
+@block
+def lean_of_given(lean, g, keep, y, s, fold):
+    """lean = <y, w>: with s = <p, g>, w = keep (g - s) is d z~ along g."""
+    wide_vectors()
+    for c in range(0, g.shape[1], LANES):
+        mean, total = load(s, c), filled(like(0, g))
+        for i in range(g.shape[0]):
+            w = load(keep, (i, c)) * (load(g, (i, c)) - mean)
+            total = total + load(y, (i, c)) * w
+        store(lean, c, total)
+    if fold:
+        col.fold_sum(lean)
+
+
+@block
+def differentiate(g, keep, x, y, inverse, s, leans, apart):
+    """g = derivatives of x along g, keep = those of y; or, unless apart, g = their difference.
+
+    leans are <x, g> and what `lean_of_given` finds.
+    """
+    wide_vectors()
+    for c in range(0, g.shape[1], LANES):
+        mean, factor = load(s, c), load(inverse, c)
+        lean_x, lean_y = load(leans[0], c), load(leans[1], c)
+        for i in range(g.shape[0]):
+            v = load(g, (i, c))
+            w = load(keep, (i, c)) * (v - mean)
+            v = through(load(x, (i, c)), v, lean_x, factor)
+            w = through(load(y, (i, c)), w, lean_y, factor)
+            if apart:
+                store(g, (i, c), v)
+                store(keep, (i, c), w)
+            else:
+                store(g, (i, c), v - w)
+
+
+@inline
+def following(x, i, row, layout):
+    """Return what is loaded of x, (S, N, K), after sample i of the rows of a tile, flat."""
+    if i + 1 < x.shape[0]:
+        return tile.extent(x[i + 1], row, layout)
+    return tile.ahead(x[0], row, layout)
 
 
 @kernel(cost=lambda pair: pair[0].size)
@@ -207,10 +268,11 @@ def categorical(
     d, c_y = values
     along_x, along_y, dots = directions
     n, coupled = logits.shape[0], y.shape[0] == 0
-    layout = tile.layout(*logits.shape)
+    layout = features.products_layout(logits.shape)
     fold, real = layout.fold, logits.dtype
-    p, total, t, u, a, e, keep, w = tile.scratch(layout, 8, real)
+    p, total, t, u, a, e, keep = tile.scratch(layout, 7, real)
     s, at, inverse, scale, signal, control, rest, along = tile.statistics(layout, 8, real)
+    room = tile.statistics(layout, 3, real)
     arg, likeliest = tile.statistics(layout, 2, np.int32)
     top = zeros(layout.columns, real)
     zero, per = like(0, grad), n // max(d.shape[1], 1)
@@ -238,29 +300,32 @@ def categorical(
             gather(control, c_y[i], cells)
             tile.load(t, x[i], row, zero)
             tile.load(a, r[i], row, zero)
-            through_softmax(a, t, inverse, s, fold)
+            col.dot(t, a, s, fold)
             if coupled:
                 y_tile, q_tile = t, a
             else:
+                through_softmax(a, t, inverse, s)
                 y_tile, q_tile = u, e
                 tile.load(u, y[i], row, zero)
                 tile.load(e, q[i], row, zero)
-                through_softmax(e, u, inverse, s, fold)
+                col.dot(u, e, s, fold)
             find_top(top, y_tile, arg, fold)
-            through_keep(e, q_tile, keep, y_tile, at, arg, top, s, plain, fold)
-            assemble(total, a, e, p, s, arg, likeliest, rest, signal, control, scale)
+            ahead = following(x, i, row, layout), following(r, i, row, layout)
+            through_both(e, q_tile, keep, y_tile, inverse, at, arg, top, s, plain, fold, ahead)
+            if not coupled:
+                ahead = following(y, i, row, layout), following(q, i, row, layout)
+            assemble(total, a, e, p, s, arg, likeliest, rest, signal, control, scale, ahead)
             if products.shape[1]:
-                add_products(sums, a, e, s, fold)
+                add_products(sums, a, e, room, fold)
             if dots.shape[0]:
-                score_product(along, s, a, p, arg, likeliest, rest, fold)
+                into = tile.extent(along_x[i], row, layout)
+                score_product(along, s, room[0], a, p, t, arg, likeliest, rest, fold, into)
                 tile.store_statistics(dots[i], along, row, fold)
-                differentiate(w, a, keep, s)
-                through_softmax(w, y_tile, inverse, s, fold)
-                through_softmax(a, t, inverse, s, fold)
-                if along_y.shape[0]:
-                    tile.store(along_y[i], w, row)
-                else:
-                    subtract(a, w)
+                lean_of_given(room[1], a, keep, y_tile, s, fold)
+                apart = along_y.shape[0] > 0
+                differentiate(a, keep, t, y_tile, inverse, s, room, apart)
+                if apart:
+                    tile.store(along_y[i], keep, row)
                 tile.store(along_x[i], a, row)
         tile.store(grad, total, row)
         if products.shape[1]:
