@@ -105,8 +105,8 @@ def gumbel_softmax_vjp(chunk, chunks, logits, cotangent, noise, scale, log, grad
         place = addresses(layout, row)
         g[:] = like(0, g)
         for i in range(cotangent.shape[0]):
-            sample = np.uint32(first_sample + i)
-            draw(w, t, bits, place, sample, key, best, arg, fold, best[:0])
+            sample, ahead = np.uint32(first_sample + i), tile.extent(cotangent[i], row, layout)
+            draw(w, t, bits, place, sample, key, best, arg, fold, ahead)
             col.sharpen(w, best, arg, at, s, fold)
             tile.load(r, cotangent[i], row, like(0, r))
             softmax_product(w, r, t, at, log, s, fold)
@@ -137,7 +137,9 @@ def relax_vjp(chunk, chunks, logits, cotangents, noise, scale, coupled, log, gra
         h[:] = like(0, h)
         for i in range(max(relaxed.shape[0], conditional.shape[0])):
             sample = np.uint32(first_sample + i)
-            draw(w, t, bits, place, sample, key, best, arg, fold, best[:0])
+            first = relaxed if relaxed.shape[0] else conditional
+            ahead = tile.extent(first[i], row, layout)
+            draw(w, t, bits, place, sample, key, best, arg, fold, ahead)
             if conditional.shape[0] and coupled:
                 coupled_product(w, keep, best, arg)
             col.sharpen(w, best, arg, at, s, fold)
@@ -148,7 +150,8 @@ def relax_vjp(chunk, chunks, logits, cotangents, noise, scale, coupled, log, gra
             if conditional.shape[0]:
                 if not coupled:
                     fill_bits(bits, *place, sample, CONDITIONAL, key)
-                    race(w, bits, time, best, arg, total, fold, best[:0])
+                    ahead = tile.extent(conditional[i], row, layout)
+                    race(w, bits, time, best, arg, total, fold, ahead)
                     condition_product(w, keep, t, p, time, best, arg)
                     col.sharpen(w, best, arg, at, s, fold)
                 tile.load(r, conditional[i], row, like(0, r))

@@ -126,7 +126,9 @@ def relax_vjp(chunk, chunks, logits, cotangents, noise, scale, coupled, log, gra
         for i in range(max(relaxed.shape[0], conditional.shape[0])):
             sample = np.uint32(first_sample + i)
             fill_bits(bits, *place, sample, NOISE, key)
-            ratios.race(w, t, bits, best, second, arg, s, exponent, fold, best[:0])
+            first = relaxed if relaxed.shape[0] else conditional
+            ahead = tile.extent(first[i], row, layout)
+            ratios.race(w, t, bits, best, second, arg, s, exponent, fold, ahead)
             ratios.invert(s)
             if ratios.near(best, second):
                 ratios.settle(r, logits, row, bits, second, arg, fold)
@@ -138,7 +140,7 @@ def relax_vjp(chunk, chunks, logits, cotangents, noise, scale, coupled, log, gra
                 if not coupled:
                     fill_bits(bits, *place, sample, CONDITIONAL, key)
                     given.arrive(time, bits, arg, total, fold, best[:0])
-                    ahead = best[:0]
+                    ahead = tile.extent(conditional[i], row, layout)
                     given.race(w, t, bits, time, best, second, arg, s, exponent, fold, ahead)
                     ratios.invert(s)
                     if ratios.near(best, second):
