@@ -19,9 +19,9 @@ A picture that a rival keeps as it is, as greys are in 256 colours, has a score 
 as good and smaller but a better encoder. Such are counted apart from the means: there ours is to be
 exact, too, and no larger.
 
-Besides, of some numbers of colours and strengths of dithering at several rates: what the model of
-bits predicts of the indices, beside what they take, by itself and, between the first rate and the
-last, with their bytes known; and how much time a rate takes. Judges and rivals are left out where
+Besides, of some numbers of colours and strengths of dithering at several rates: what is
+predicted of the indices, beside what they take, by itself and, between the first rate and the last,
+with their bytes known; and how much time a rate takes. Judges and rivals are left out where
 they are not installed: imagequant, pngquant, ssimulacra2, flip-evaluator.
 """
 
@@ -219,7 +219,7 @@ def report(images, counts, side, rivals):
     runs = np.array([p[:4] for p in every]).reshape(-1, 1 + len(RATES), 4)[..., [3, 0]]
     between = [corrected(run[:, 0], *run[[0, -1], 1])[1:-1] / run[1:-1, 1] for run in runs]
     print()
-    for how, found in (("the model", runs[..., 0] / runs[..., 1]), ("both ends", between)):
+    for how, found in (("indices alone", runs[..., 0] / runs[..., 1]), ("both ends", between)):
         ratios = np.ravel(found)
         near = np.mean(abs(ratios - 1) <= 0.08)
         print(

@@ -41,8 +41,8 @@ TOOLS: dict[str, Callable[..., ByteArray | None]] = {
 class Point(NamedTuple):
     """A dithered picture: its colours, the bytes of its PNG, and its score by SSIMULACRA2.
 
-    Of ours, those between the first and the last rate are predicted, too, from the model of bits
-    and the bytes of these two.
+    Of ours, those between the first and the last rate are predicted, too, from the indices and the
+    bytes of these two.
     """
 
     colors: int

@@ -1,8 +1,8 @@
 """The bits that a picture's indices take in a file, as one more term of what a search lowers.
 
 Deflate and LZW see a string: of the neighbours of a pixel they know those before it in its row. So
-the bits of an index are modelled by the indices before it, and a file is predicted by the lengths
-of two adaptive codes, of which one looks back further than the other, and by the number of changes
+the bits of an index are modelled by the indices before it, and those of a file by the lengths of
+two adaptive codes, of which one looks back further than the other, and by the number of changes
 along rows. Adaptive counts charge what the model itself costs: a colour that is seldom used, or a
 context that occurs once, is dear. Rows of a PNG of greys may be filtered: then the bytes that
 filters leave are what is priced.

@@ -1,0 +1,1 @@
+"""Predicting sizes of files."""
