@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fastgrad.jax.chunks import chunks_for, running
-from fastgrad.jax.frames import array, compiled, groups, read_only, sizes
+from fastgrad.jax.frames import array, common, compiled, groups, read_only, sizes
 from fastgrad.kernels.compiler.jit import MAX_CHUNKS
 from fastgrad.kernels.distributions import categorical as _categorical
 from fastgrad.kernels.distributions import categorical_entropy as _entropies
@@ -85,7 +85,7 @@ def checking() -> Any:
     """Return the function that checks logits."""
     scan = running(_check.scan)
 
-    @compiled
+    @common
     def check(rows):
         """Return BAD, EMPTY, or 0 for logits that are as they must be."""
         flat = flattened(rows)
@@ -112,7 +112,7 @@ def rows_of(ins):
     return axes[0], axes[1]
 
 
-@compiled
+@common
 def place(ins, g, samples):
     """Return where the noise of a call is, and what is wrong with it.
 

@@ -32,7 +32,7 @@ from numba.core import cgutils
 
 from fastgrad.kernels.compiler.addresses import WORD, call_kernel, instruction, linked
 from fastgrad.kernels.compiler.addresses import read_only as read_only
-from fastgrad.kernels.compiler.jit import Kernel, block
+from fastgrad.kernels.compiler.jit import Kernel, block, shared
 from fastgrad.kernels.tiles.memory import array_at
 
 # XLA holds addresses for ever, and names that cannot be given again: what they mean is kept in a
@@ -60,6 +60,11 @@ def version() -> tuple[int, int] | None:
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile a function that handlers call: a part of them, as blocks are parts of kernels."""
     return block(function)
+
+
+def common(function: Callable[..., Any]) -> Any:
+    """Compile a function that many handlers call, once, to machine code that they share."""
+    return shared(function)
 
 
 @instruction

@@ -18,7 +18,7 @@ from fastgrad.jax import concrete_bodies as concrete_bodies
 from fastgrad.jax import frames
 from fastgrad.jax import row_bodies as row_bodies
 from fastgrad.jax.bodies import COUPLED, DESCENDING, ENTROPIC, LOG, MEMORY, MESSAGES, NOISY, TABLE
-from fastgrad.jax.frames import attempt, compiled, dtype_of, fail, texts, words
+from fastgrad.jax.frames import attempt, common, dtype_of, fail, texts, words
 from fastgrad.kernels.compiler import jit
 from fastgrad.kernels.distributions.categorical_long import SEGMENT
 from fastgrad.sparse.entmax import curve
@@ -59,7 +59,7 @@ def packed(options: dict[str, Any]) -> Any:
 _text = texts(MESSAGES)
 
 
-@compiled
+@common
 def _opened(frame, expected):
     """Return what is wrong with a frame, and its operands, results and options.
 
@@ -86,7 +86,7 @@ def _opened(frame, expected):
     return wrong, ins, outs, words(attribute[2], attribute[1])
 
 
-@compiled
+@common
 def _answered(frame, wrong):
     """Return what XLA is told: an error, or 0."""
     if wrong == 0 or wrong == ASKED:

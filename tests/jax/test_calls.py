@@ -3,6 +3,7 @@
 import ast
 import ctypes
 import pathlib
+import re
 import threading
 
 import numba
@@ -74,6 +75,16 @@ def test_handlers_come_from_the_cache_of_kernels():
     covered = {path.name for path in cache.sources(handlers.__file__)}
     bodies = {path.name for path in pathlib.Path(handlers.__file__).parent.glob("*bodies.py")}
     assert bodies | {"frames.py", "chunks.py", "losses.py", "addresses.py", "concrete.py"} < covered
+
+
+def test_handlers_share_what_they_all_do():
+    """It is machine code of its own: a handler only calls it."""
+    _, made = handlers._handler("entropy", "float32")
+    (overload,) = made.overloads.values()
+    functions = list(overload.library._get_module_for_linking().functions)
+    for name in ("_opened", "_answered", "check"):
+        (found,) = (f for f in functions if re.match(rf"_ZN8fastgrad3jax.*\d{name}", f.name))
+        assert found.is_declaration
 
 
 def test_callbacks_are_called_where_frames_are_unknown(without_handlers):
