@@ -23,7 +23,9 @@ from fastgrad.torch.transforms import Mapped, active, tensor_of
 
 __all__ = ["expectation", "expectation_and_state"]
 
-graph_is_kept: Any = torch._C._autograd._get_current_graph_task_keep_graph  # pyright: ignore
+# Where torch does not tell, the graph counts as kept.
+_autograd: Any = torch._C._autograd  # pyright: ignore
+graph_is_kept = getattr(_autograd, "_get_current_graph_task_keep_graph", lambda: True)
 BY_WEIGHTS = "order_statistic", "weighted"  # reductions whose estimates tell the weights of f
 
 
