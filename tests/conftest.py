@@ -34,6 +34,20 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    """Let every other process read folders from the end.
+
+    Who reads a file of tests first rewrites its assertions, and others find that on disk. In one
+    order each would rewrite all, at the same time as the others: a fifth of what reading takes.
+    """
+    report = yield
+    worker = getattr(collector.config, "workerinput", {}).get("workerid", "gw0")
+    if isinstance(collector, pytest.Directory) and worker[-1] in "13579":
+        report.result.reverse()
+    return report
+
+
 # Half of the work, in rooms that share most of their kernels.
 FIRST = ("tests/estimators", "tests/graph", "tests/comparison", "tests/objectives")
 FIRST += ("tests/test_digests", "tests/test_validate")
@@ -49,9 +63,10 @@ def pytest_collection_modifyitems(config, items):
 
         def place(item):
             first, size = item.nodeid.startswith(FIRST), sizes[_unit(item.nodeid)]
+            names = _unit(item.nodeid), _file(item.nodeid)
             if not _is_default(config):
-                return -size, _unit(item.nodeid)
-            return not first, -size if first else size, _unit(item.nodeid)
+                return -size, *names
+            return not first, -size if first else size, *names
 
         items.sort(key=place)
 
@@ -71,9 +86,13 @@ def _length(item):
 TOGETHER = tuple(f"tests/jax/test_{name}.py" for name in ("functions", "calls", "jax", "keys"))
 
 
+def _file(nodeid):
+    return nodeid.partition("::")[0]
+
+
 def _unit(nodeid):
     """Return what a process takes at once: a file, or some that share what they compile."""
-    file = nodeid.partition("::")[0]
+    file = _file(nodeid)
     return "tests/jax" if file in TOGETHER else file
 
 
