@@ -33,7 +33,7 @@ def array(x: Any, name: str) -> np.ndarray:
     if type(x) is not np.ndarray:
         parts = x if isinstance(x, (list, tuple)) else (x,)
         if any(isinstance(part, np.ma.MaskedArray) for part in parts):
-            advice = "fill it first, logits with -inf"
+            advice = "fill it first, with -inf" if "logits" in name else "fill it first"
             raise TypeError(f"{name} must not be a NumPy masked array: {advice}")
         return numpy_of(x, name)
     return x

@@ -601,3 +601,10 @@ def test_types_of_other_libraries_are_named():
     message = "longdouble|float128"
     with pytest.raises(TypeError, match=rf"float64, got dtype ({message}): .*float16, integers"):
         fg.log_softmax(X.astype(np.longdouble))
+
+
+def test_a_masked_array_is_to_be_filled_with_what_its_kind_has():
+    with pytest.raises(TypeError, match=r"^logits must not be .* fill it first, with -inf$"):
+        fg.sample(MASKED, rng=0)
+    with pytest.raises(TypeError, match=r"^image must not be .* fill it first$"):
+        fg.dither(np.ma.masked_array(np.zeros((4, 3), np.uint8)))

@@ -53,7 +53,9 @@ def known(x: Any, name: str) -> da.Array:
 def rows(logits: Any) -> da.Array:
     """Return logits (*batch, K) with the axis of categories in one chunk."""
     logits = known(logits, "logits")
-    _validate.rows(np.empty((0, *logits.shape[-1:]), logits.dtype), check=False)
+    if not logits.ndim or not logits.shape[-1]:
+        raise ValueError(f"logits must have shape (*batch, K) with K >= 1, got {logits.shape}")
+    _validate.rows(np.empty((0, logits.shape[-1]), logits.dtype), check=False)
     if logits.numblocks[-1] != 1:
         raise ValueError(
             "logits must have the axis of categories in one chunk, got chunks "

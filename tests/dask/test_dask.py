@@ -189,6 +189,8 @@ def test_a_generator_is_asked_once():
     [
         (lambda x: fgd.sample(np.zeros((2, 3)), rng=0), TypeError, "Dask array, got ndarray"),
         (lambda x: fgd.sample(x.rechunk((10, 2)), rng=0), ValueError, "categories in one chunk"),
+        (lambda x: fgd.sample(x[:, :0], rng=0), ValueError, r"K >= 1, got \([1-9][0-9]*, 0\)"),
+        (lambda x: fgd.sample(x[0, 0], rng=0), ValueError, r"K >= 1, got \(\)"),
         (lambda x: fgd.sample(x[x[:, 0] > 1], rng=0), ValueError, "compute_chunk_sizes"),
         (lambda x: fgd.sample(x.astype(complex), rng=0), TypeError, "logits must be float32"),
         (lambda x: fgd.sample(x[:, :0], rng=0), ValueError, "logits must"),
