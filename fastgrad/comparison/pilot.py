@@ -42,7 +42,8 @@ class Auto(Estimator):
     does a message of level INFO to the logger "fastgrad". Calls with that state use the winner. As
     in `compare`, ``num_samples`` is the number of evaluations of f that an estimate may spend; the
     evaluations of the first call include those of the comparison. Parts of a minibatch
-    (`row_offset`) may choose differently: pass the state of one part to all.
+    (`row_offset`) may choose differently: pass the state of one part to all. Where draws come
+    before f, in `fastgrad.expectation_grad` and in `fastgrad.jax`, it is refused: name its winner.
 
     Parameters
     ----------
