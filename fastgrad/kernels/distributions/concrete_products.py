@@ -39,14 +39,12 @@ def take_dots(x, r, y, q, arg, through, given, top, fold, ahead):
     """
     wide_vectors()
     zero, at = like(0, x), 0
-    first_ahead, second_ahead, third_ahead, fourth_ahead = ahead
+    first_ahead, second_ahead = ahead
     for c in range(0, x.shape[1], LANES):
         first, second, mine, winner = filled(zero), filled(zero), filled(zero), load(arg, c)
         for i in range(x.shape[0]):
             prefetch(first_ahead, at)
             prefetch(second_ahead, at)
-            prefetch(third_ahead, at)
-            prefetch(fourth_ahead, at)
             at += LANES
             first = first + load(x, (i, c)) * load(r, (i, c))
             here = load(y, (i, c))
@@ -107,12 +105,17 @@ _keep, _keep_ratio, _keep_root = _keeper(0), _keeper(1), _keeper(2)
 
 
 @block
-def add_both(g, x, r, through, scale, a, p, whole):
+def add_both(g, x, r, through, scale, a, p, whole, ahead):
     """g += scale x (r - through) + (a - p whole)."""
     wide_vectors()
+    at = 0
+    first_ahead, second_ahead = ahead
     for c in range(0, x.shape[1], LANES):
         mean, total = load(through, c), load(whole, c)
         for i in range(x.shape[0]):
+            prefetch(first_ahead, at)
+            prefetch(second_ahead, at)
+            at += LANES
             here = load(g, (i, c)) + scale * (load(x, (i, c)) * (load(r, (i, c)) - mean))
             store(g, (i, c), here + (load(a, (i, c)) - load(p, (i, c)) * total))
 
@@ -139,14 +142,11 @@ def relax(chunk, chunks, logits, z, pair, cotangents, scale, temperature, grad):
             tile.load(v, r[i], row, zero)
             tile.load(w, y[i], row, zero)
             tile.load(a, q[i], row, zero)
-            after = (
-                tile.ahead(x[i], row, layout),
-                tile.ahead(r[i], row, layout),
-                tile.ahead(y[i], row, layout),
-                tile.ahead(q[i], row, layout),
-            )
-            others = tile.ahead(logits, row, layout), tile.ahead(grad, row, layout)
-            take_dots(u, v, w, a, arg, through, given, top, fold, after)
+            # Each part waits for two arrays: memory has but a few dozen lines under way at once.
+            early = tile.ahead(x[i], row, layout), tile.ahead(r[i], row, layout)
+            others = tile.ahead(y[i], row, layout), tile.ahead(q[i], row, layout)
+            late = tile.ahead(logits, row, layout), tile.ahead(grad, row, layout)
+            take_dots(u, v, w, a, arg, through, given, top, fold, early)
             numbers = scale, temperature, tiny
             if known == 2:
                 _keep_root(w, a, arg, given, top, *numbers, whole, fold, others)
@@ -154,5 +154,5 @@ def relax(chunk, chunks, logits, z, pair, cotangents, scale, temperature, grad):
                 _keep_ratio(w, a, arg, given, top, *numbers, whole, fold, others)
             else:
                 _keep(w, a, arg, given, top, *numbers, whole, fold, others)
-            add_both(g, u, v, through, scale, a, p, whole)
+            add_both(g, u, v, through, scale, a, p, whole, late)
         tile.store(grad, g, row)
