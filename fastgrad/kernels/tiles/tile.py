@@ -94,6 +94,15 @@ def ahead(x, row, layout):
     return extent(x, row + (1 if layout.fold else layout.columns), layout)
 
 
+@inline
+def following(x, i, row, layout):
+    """Return x, (S, N, K), flat, from what is loaded after sample i of the rows of a tile."""
+    samples, n, k = x.shape
+    height = 1 if layout.fold else layout.columns
+    i, row = (i + 1, row) if i + 1 < samples else (0, row + height)
+    return flattened(x)[(i * n + max(row, 0)) * k :]
+
+
 # -- moves -------------------------------------------------------------------------------------
 
 

@@ -244,14 +244,6 @@ def differentiate(g, keep, x, y, inverse, s, leans, apart):
                 store(g, (i, c), v - w)
 
 
-@inline
-def following(x, i, row, layout):
-    """Return what is loaded of x, (S, N, K), after sample i of the rows of a tile, flat."""
-    if i + 1 < x.shape[0]:
-        return tile.extent(x[i + 1], row, layout)
-    return tile.ahead(x[0], row, layout)
-
-
 @kernel(cost=lambda pair: pair[0].size)
 def categorical(
     chunk, chunks, logits, z, pair, slopes, temperature, eta, values, grad, products, directions
@@ -310,10 +302,10 @@ def categorical(
                 tile.load(e, q[i], row, zero)
                 col.dot(u, e, s, fold)
             find_top(top, y_tile, arg, fold)
-            ahead = following(x, i, row, layout), following(r, i, row, layout)
+            ahead = tile.following(x, i, row, layout), tile.following(r, i, row, layout)
             through_both(e, q_tile, keep, y_tile, inverse, at, arg, top, s, plain, fold, ahead)
             if not coupled:
-                ahead = following(y, i, row, layout), following(q, i, row, layout)
+                ahead = tile.following(y, i, row, layout), tile.following(q, i, row, layout)
             assemble(total, a, e, p, s, arg, likeliest, rest, signal, control, scale, ahead)
             if products.shape[1]:
                 add_products(sums, a, e, room, fold)

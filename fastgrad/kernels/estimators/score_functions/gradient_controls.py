@@ -132,15 +132,18 @@ def load_outcomes(arg, z, row, fold):
 
 
 @block
-def add_sample(t, x, q, arg, s, at, fold):
-    """t += x; at = x at the outcome, s = <q, x>."""
+def add_sample(t, x, q, arg, s, at, fold, ahead):
+    """t += x; at = x at the outcome, s = <q, x>. What stands `ahead` is fetched by the way."""
     wide_vectors()
-    zero = filled(like(0, x))
+    zero, place = filled(like(0, x)), 0
     for c in range(0, x.shape[1], 2 * LANES):  # two chains of additions, to hide their latency
         d = c + LANES
         dots, mine, winner = zero, zero, load(arg, c)
         dots2, mine2, winner2 = zero, zero, load(arg, d)
         for i in range(x.shape[0]):
+            prefetch(ahead, place)
+            prefetch(ahead, place + LANES)
+            place += 2 * LANES
             y, y2, here = load(x, (i, c)), load(x, (i, d)), np.int32(i)
             store(t, (i, c), load(t, (i, c)) + y)
             store(t, (i, d), load(t, (i, d)) + y2)
@@ -189,7 +192,8 @@ def linear_terms(chunk, chunks, g, p, z, total, rest, out):
         t[:] = zero
         for i in range(samples):
             tile.load(x, g[i], row, zero)
-            add_sample(t, x, q, arg[i], s[i], at[i], fold)
+            ahead = tile.following(g, i, row, layout)
+            add_sample(t, x, q, arg[i], s[i], at[i], fold, ahead)
         tile.store(total, t, row)
         col.dot(q, t, mean, fold)
         for i in range(samples):
@@ -243,16 +247,15 @@ def add_steps(a, b, x, t, scale, q, w, rest, sums, sizes, fold, ahead):
 
 
 @block
-def tile_steps(tiles, scale, g, w, rest, means, row, room, fold):
+def tile_steps(tiles, scale, g, w, rest, means, row, room, layout):
     """`add_steps` of all samples to nothing."""
-    (t, q, x, a, b), (mine, sums, sizes) = tiles, room
-    samples, k, height = len(g), g.shape[2], 1 if fold else t.shape[1]
+    (t, q, x, a, b), (mine, sums, sizes), fold = tiles, room, layout.fold
     a[:] = like(0, a)
     b[:] = like(0, b)
-    for i in range(samples):
+    for i in range(len(g)):
         tile.load(x, g[i], row, like(0, x))
         tile.load_statistics(mine, rest[i], row, like(0, x), fold)
-        ahead = flattened(g[(i + 1) % samples])[(row + (i + 1) // samples * height) * k :]
+        ahead = tile.following(g, i, row, layout)
         add_steps(a, b, x, t, scale, q, w[i], mine, sums, sizes, fold, ahead)
         tile.store_statistics(means[0, i], sums, row, fold)
         tile.store_statistics(means[1, i], sizes, row, fold)
@@ -267,7 +270,7 @@ def stein(chunk, chunks, g, p, rest, total, w, means, steps):
     """
     samples, n, k = g.shape
     layout = tile.layout(n, k, 0, tile.FOLD)  # the fewest columns: five tiles stay in L1
-    fold, real = layout.fold, p.dtype
+    real = p.dtype
     zero, scale = like(0, p), like(1.0 / (samples - 1), p)
     tiles, stats = tile.scratch(layout, 5, real), tile.statistics(layout, 3, real)
     (room,) = tile.statistics(layout, 1, real)
@@ -277,7 +280,7 @@ def stein(chunk, chunks, g, p, rest, total, w, means, steps):
         load_cells(cells, room, w, origin, row, last_row(row, k, layout.columns, n), n)
         tile.load(tiles[0], total, row, zero)
         tile.load(tiles[1], p, row, zero)
-        tile_steps(tiles, scale, g, cells, rest, means, row, stats, fold)
+        tile_steps(tiles, scale, g, cells, rest, means, row, stats, layout)
         tile.store(steps[0], tiles[3], row)
         tile.store(steps[1], tiles[4], row)
 
