@@ -6,7 +6,7 @@ features is taken to where it stays in L1, with zeros beyond the last of D.
 
 from fastgrad.kernels.compiler.jit import block, inline, shared, wide_vectors
 from fastgrad.kernels.simd.intrinsics import fma, like
-from fastgrad.kernels.simd.vectors import LANES, load, store
+from fastgrad.kernels.simd.vectors import LANES, load, prefetch, store
 from fastgrad.kernels.tiles.memory import flattened
 
 FEATURES = 256
@@ -32,7 +32,8 @@ def spans(d):
     return max((d + SPAN - 1) // SPAN, 1)
 
 
-# What is taken is found by its place, not by slices, whose arrays would be counted at each row.
+# What is taken is found by its place, not by slices, whose arrays would be counted at each row. The
+# row after it is fetched by the way: it is far off, and runs are too short to be foreseen.
 
 
 @shared
@@ -44,6 +45,7 @@ def take_inputs(out, w, first, d):
     for j in range(out.shape[0]):
         at = j * d + first
         for i in range(0, whole, LANES):
+            prefetch(w, at + d + i)
             store(out, (j, i), load(w, at + i))
         for i in range(whole, count):
             out[j, i] = w[at + i]
@@ -75,6 +77,7 @@ def take_features(out, x, cell, first, scale, shift):
     for s in range(out.shape[0]):
         at = (s * m + cell) * d + first
         for i in range(0, whole, LANES):
+            prefetch(flat, at + m * d + i)
             store(out, (s, i), fma(scale, load(flat, at + i), shift))
         for i in range(whole, count):
             out[s, i] = fma(scale, flat[at + i], shift)
