@@ -24,6 +24,7 @@ __all__ = ["Cover", "covering", "near_greys"]
 LUMA = np.array([0.299, 0.587, 0.114])  # of the channels: the eye sees steps of that sooner
 BARELY, HARDLY = 1.25, 2  # what nobody sees: hardly more than a step of luma, two of a channel
 CLOSE = 2 * BARELY  # of luma: what hardly any grain hides
+REACHED = 5  # levels of grey that are so near to an entry, at most
 EVEN = 0.9  # of a smooth picture's pixels are so near to those beside them; of photographs .5 to .8
 DENSE, MANY = 64, 8192  # colours of a smooth picture, at most: for each entry, and in all
 SEEDS = 3  # of the clusterings for a smooth picture
@@ -117,15 +118,11 @@ def covering(
     (False, True)
     """
     counted = image.reshape(-1, 3) if seen is None else image[seen]
-    most = min(DENSE * colors, MANY)
-    few = codes_of(counted[:: 1 + len(counted) // (4 * most)])
-    if not len(counted) or np.unique(few).size > most:
+    rgb, counts = _tally(counted, min(DENSE * colors, MANY))
+    if not len(rgb):
         return None
-    codes = codes_of(counted)
-    found, counts = np.unique(codes, return_counts=True)
-    if found.size > most:
-        return None
-    rgb = rgb_of(found)
+    if is_grey(rgb) and np.sort(counts)[-REACHED * colors :].sum() < COVERED * len(counted):
+        return Cover(None, False)
     best, least = None, np.inf
     for palette in _palettes(rgb, counts, colors, rng):
         places, _ = nearest(rgb, palette)
@@ -139,15 +136,30 @@ def covering(
     off = palette[places].astype(int) - rgb
     luma, most = abs(off @ LUMA), abs(off).max(axis=1)
     unseen, close = (
-        bool(counts[such].sum() >= COVERED * codes.size)
+        bool(counts[such].sum() >= COVERED * len(counted))
         for such in ((luma < BARELY) & (most <= HARDLY), luma < CLOSE)
     )
     pins = None
     if unseen and most.max() <= 2 * HARDLY:
         table = np.zeros(1 << 24, np.int16)
-        table[found] = places
+        table[codes_of(rgb)] = places
         pins = Pins(palette, table[codes_of(image)], True)
     return Cover(pins, close and _even(image))
+
+
+def _tally(counted: ByteArray, most: int) -> tuple[ByteArray, Array]:
+    """Return the colours of some pixels, and how many have each; none if they are too many."""
+    none = counted[:0], np.empty(0, np.int64)
+    if is_grey(counted):  # a count by level is sooner than a sort
+        counts = np.bincount(counted[:, 0], minlength=256)
+        found = np.flatnonzero(counts)
+        rgb, counts = found.astype(np.uint8)[:, None].repeat(3, axis=1), counts[found]
+    else:
+        if np.unique(codes_of(counted[:: 1 + len(counted) // (4 * most)])).size > most:
+            return none
+        found, counts = np.unique(codes_of(counted), return_counts=True)
+        rgb = rgb_of(found)
+    return none if len(found) > most else (rgb, counts)
 
 
 def _palettes(rgb: ByteArray, counts: Array, colors: int, rng: int) -> ByteArray:

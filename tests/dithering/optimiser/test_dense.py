@@ -51,6 +51,18 @@ def test_greys_with_texture_are_not_smooth():
     assert Problem(rough, Viewing(), colors=70).viewing.nu == 0.055
 
 
+def test_greys_whose_levels_no_entry_reaches_are_not_close():
+    rows = np.repeat(np.arange(100, 103, dtype=np.uint8)[:, None], 100, axis=1)
+    for last, close in ((1, True), (5, False)):  # of a hundred columns
+        values = rows.copy()
+        values[:, 60:] = 180
+        values[:, 100 - last :] = [[30], [60], [240]]
+        cover = covering(np.repeat(values[..., None], 3, axis=2), None, 2)
+        assert cover.close == close
+        seen = values == 180  # and only these count
+        assert covering(np.repeat(values[..., None], 3, axis=2), seen, 2).close
+
+
 def test_noise_is_not_smooth():
     noise = np.random.default_rng(0).integers(0, 256, (100, 100, 3)).astype(np.uint8)
     assert covering(noise, None, 256) is None
