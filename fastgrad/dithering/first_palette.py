@@ -18,7 +18,7 @@ def palettes(
 ) -> Iterator[tuple[FloatArray, Pace]]:
     """Yield a palette for a quick picture, then the best one of all trials.
 
-    Of a drawn picture, or of many greys, that is the same one: there is nothing to try. With a time
+    Of a drawn picture, or of greys, that is the same one: there is nothing to try. With a time
     budget, a trial of the fastest speed tells how much work there is time for.
 
     Parameters

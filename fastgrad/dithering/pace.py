@@ -69,17 +69,18 @@ class Plan(NamedTuple):
         """Return the plan for so many colours that are learned: a part tells all of a few.
 
         At the fastest, few colours then are final before the whole picture is looked at, but not
-        few greys, which gain most by all of it, and take little time. At any speed, those are that
-        are known to be the best, as are those that are given.
+        greys beside others that are kept, which gain most by all of it, and take little time. Where
+        the best greys are known, they are final as those are that are given; only at the slowest
+        are better ones looked for.
 
         Examples
         --------
         >>> PLANS[-1].for_learned(4).whole, PLANS[-1].for_learned(16).whole
         (0, 1)
-        >>> PLANS[0].for_learned(16, known=True).rounds
+        >>> PLANS[3].for_learned(16, known=True).rounds
         0
         """
-        if known:
+        if known and self.share < 1:
             return self._replace(rounds=0, whole=0, sweeps=self.whole + self.sweeps)
         if self.each or colors > FEWEST or grey:
             return self

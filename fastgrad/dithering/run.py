@@ -144,16 +144,16 @@ class Run:
         if self.problem.fixed is not None:
             return
         plan = self.pace.plan
-        size = plan.of(plan.part, self.loss.weights.size, self.problem.colors)
-        part = tiled(self.loss, size)
-        fit = Fit(Sample(part, 2 * size), self.problem.space, len(self.problem.locked))
-        self._fit = fit._replace(sample=Sample(part, SEEN, TILE))
+        size, part = plan.of(plan.part, self.loss.weights.size, self.problem.colors), self.loss
+        if plan.rounds:  # else there is nothing to learn
+            part = tiled(self.loss, size)
+        sample = Sample(part, SEEN, TILE)
+        self._fit = Fit(sample, self.problem.space, len(self.problem.locked))
         if self._steps:
-            self._cool(part, fit)
+            self._cool(part, self._fit._replace(sample=Sample(part, 2 * size)))
         if part is not self.loss:
-            if plan.rounds:
-                search = Search(part, diffuse(part, self.colors), self.colors)
-                self._learn(search, self._fit, plan.rounds)
+            search = Search(part, diffuse(part, self.colors), self.colors)
+            self._learn(search, self._fit, plan.rounds)
             self._whole = False
             self._fit = self._fit._replace(sample=Sample(self.loss, SEEN, TILE))
 

@@ -1,7 +1,7 @@
-"""The best greys for a grey picture: clusters of numbers lie in a row, so the best are found.
+"""The best greys for a grey picture: they lie in a row, so the best of all choices is found.
 
-K-means of 16 greys or more ends far from that, and neither annealing nor fits of the palette lead
-out of there: some greys lie at every level, and others are missed by many.
+Clustering, annealing and fits of a palette end far from it: many greys lie where others are, few of
+them where the grain is seen, in the dark most of all.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgrad._typing import Array
+from fastgrad.dithering.eye import colour
 
-__all__ = ["LEAST", "best_greys", "levels_of"]
+__all__ = ["best_greys", "levels_of", "mixing_greys"]
 
-LEAST = 16  # colours: fewer have to be where mixtures need them, not where levels are
+GRAIN = 0.09  # share of the squared error of grain that is seen, beside `nu` of it,
+PAIR = 0.5  # and half of that by two greys: more lies beyond them, which is lost
+DARK = 0.004  # light that is added everywhere: without it the darkest tones would look far apart
 
 
 def levels_of(image: Array, weights: Array | None = None) -> npt.NDArray[np.float64]:
@@ -87,3 +90,77 @@ def best_greys(counts: npt.NDArray[np.float64], colors: int) -> npt.NDArray[np.f
         end = start
     found = found[::-1]
     return np.array(found + found[:1] * (colors - len(found)))
+
+
+def mixing_greys(
+    counts: npt.NDArray[np.float64], colors: int, *, nu: float = 0.0
+) -> npt.NDArray[np.uint8]:
+    """Return the greys of which a picture is mixed best.
+
+    A level between two greys is mixed of both, in linear light, and little is seen of the grain: a
+    share of its squared error (x - a) (b - x), and `nu` times all of it. Where no grain is left, as
+    pixels have the nearer of both, that is half of it, if levels lie evenly. What is below the
+    first or above the last has that, and is seen. All is measured in lightness, the cube root of
+    light.
+
+    Parameters
+    ----------
+    counts : array, shape (256,)
+        How many pixels have each level.
+    colors : int
+        Number of greys to find.
+    nu : float, optional
+        Weight of the squared error without blur: the more, the nearer together are the greys.
+
+    Returns
+    -------
+    array of uint8, shape (colors,)
+        The levels in rising order; the first is repeated at the end if there are fewer.
+
+    Examples
+    --------
+    >>> ramp = np.zeros(256)
+    >>> ramp[50:201] = 1
+    >>> mixing_greys(ramp, 3), mixing_greys(ramp, 3, nu=1e6)
+    (array([ 62, 123, 187], dtype=uint8), array([ 74, 123, 174], dtype=uint8))
+    """
+    levels = np.flatnonzero(counts)
+    many, first = min(colors, levels.size), int(levels[0])
+    levels = np.arange(first, int(levels[-1]) + 1)
+    grain = PAIR * GRAIN if many == 2 else GRAIN
+    share = (grain + nu) / (1 + 2 * nu)
+    between, below, above = _seen(levels, counts[levels] / counts.sum(), share)
+    least, begins = below, []
+    for _ in range(many - 1):
+        sums = between + least  # of what ends at a grey (row) and what came before it (column)
+        begins.append(sums.argmin(axis=1))
+        least = np.take_along_axis(sums, begins[-1][:, None], axis=1)[:, 0]
+    found = [int((least + above).argmin())]
+    for begin in begins[::-1]:
+        found.append(int(begin[found[-1]]))
+    greys = levels[found[::-1]].astype(np.uint8)
+    return np.append(greys, greys[:1].repeat(colors - many))
+
+
+def _seen(levels, counts, share):
+    """Return what is seen between two greys, below the first and above the last.
+
+    The first of these, float32 of shape (N, N), has the upper grey in its rows, and infinity where
+    that is not above the other. Sums of counts up to a level make sums over any range differences.
+    """
+    light = colour.to_linear(levels.astype(np.uint8)).astype(np.float64)
+    lightness = np.cbrt(light + DARK)
+    below = [np.cumsum(counts * lightness**power) for power in range(3)]  # and of the level itself
+    above = [x[-1] - x for x in below]
+    ends = [x[2] - 2 * lightness * x[1] + lightness**2 * x[0] for x in (below, above)]
+
+    weights = counts / (9 * lightness**4)  # squared slopes of lightness
+    sums = [np.cumsum(weights * light**power) for power in range(3)]
+    many, first, second = (x[:, None] - x for x in sums)  # the upper one adds nothing itself
+    lower, upper = light, light[:, None]
+    between = (lower + upper) * first
+    between -= second
+    between -= lower * upper * many
+    between *= share
+    between[np.triu_indices(levels.size)] = np.inf
+    return (x.astype(np.float32) for x in (between, *ends))

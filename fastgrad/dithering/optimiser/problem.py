@@ -14,7 +14,6 @@ from fastgrad.dithering.eye import colour
 from fastgrad.dithering.eye.viewing import LIGHT, MANY, Viewing
 from fastgrad.dithering.optimiser import dense, flat
 from fastgrad.dithering.optimiser.dot_gain import DotGain
-from fastgrad.dithering.optimiser.greys import LEAST
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.palette import distinct
 from fastgrad.dithering.optimiser.printed import PrintedError
@@ -70,7 +69,7 @@ class Problem:
         Whether these are nearly all of a picture whose other colours are learned: of 16 or more,
         since of fewer grain makes the tones.
     greys : bool
-        Whether there are so many greys, all learned, that those are best which suit its levels.
+        Whether all colours are greys, and learned: the picture's levels tell which are best.
     weights : array of float32, shape (height, width), or None
         The weights of the pixels.
     previous : array of uint8, shape (height, width), or None
@@ -140,7 +139,7 @@ class Problem:
         self.drawn = pins is not None and pins.covering and self.colors >= MANY
         learned = fixed is None and pins is None
         how = {"learned": learned, "drawn": self.drawn, "smooth": learned and self._close}
-        self.greys = learned and grey and not len(kept) and self.colors >= LEAST
+        self.greys = learned and grey and not len(kept)
         self.viewing = viewing.settled(self.colors, **how)
         self.space = colour.space_of(self.viewing.measured_in, grey=grey)
         if grey and not self.space.mixed:

@@ -13,7 +13,7 @@ from fastgrad._typing import FloatArray
 from fastgrad.dithering.eye import colour
 from fastgrad.dithering.optimiser.annealing import Annealing, anneal, schedule
 from fastgrad.dithering.optimiser.diffusion import diffuse
-from fastgrad.dithering.optimiser.greys import best_greys, levels_of
+from fastgrad.dithering.optimiser.greys import levels_of, mixing_greys
 from fastgrad.dithering.optimiser.learning import fitted
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.palette import Fit, Sample, initial
@@ -222,7 +222,7 @@ def clustered(problem: Problem, *, rng: RNG, pixels: int = PIXELS) -> FloatArray
 
 
 def of_levels(problem: Problem) -> FloatArray:
-    """Return the best palette for the levels of a picture in grey.
+    """Return the greys of which the levels of a picture in grey are mixed best.
 
     Parameters
     ----------
@@ -235,8 +235,9 @@ def of_levels(problem: Problem) -> FloatArray:
         The palette in the space of the loss.
     """
     image = problem.image if problem.image.ndim == 2 else problem.image[..., 0]
-    greys = best_greys(levels_of(image, problem.weights), problem.colors)
-    return problem.from_srgb(np.rint(greys).astype(np.uint8)[:, None].repeat(3, axis=1))
+    counts = levels_of(image, problem.weights)
+    greys = mixing_greys(counts, problem.colors, nu=problem.viewing.blur["nu"])
+    return problem.from_srgb(greys[:, None].repeat(3, axis=1))
 
 
 def differing(palettes: FloatArray) -> list[int]:
