@@ -176,6 +176,6 @@ def _palettes(rgb: ByteArray, counts: Array, colors: int, rng: int) -> ByteArray
 
 def _even(image: ByteArray) -> bool:
     """Return whether nearly all pixels have hardly another luma than those beside them."""
-    luma = image @ LUMA
+    luma = image[..., 0].astype(np.int16) if is_grey(image) else image @ LUMA
     steps = np.concatenate([abs(np.diff(luma, axis=axis)).ravel() for axis in (0, 1)])
     return bool(np.count_nonzero(steps < CLOSE) >= EVEN * steps.size)

@@ -70,26 +70,17 @@ def best_greys(counts: npt.NDArray[np.float64], colors: int) -> npt.NDArray[np.f
     array([0.5, 4.2, 7. ])
     """
     levels = np.flatnonzero(counts)
-    counts = counts[levels]
-    places = np.arange(levels.size + 1)
+    counts, many = counts[levels], min(colors, levels.size)
     sums = [np.append(0.0, np.cumsum(counts * levels**power)) for power in range(3)]
-    many, first, second = (x - x[:, None] for x in sums)  # of the levels from row to column
-    rising = places > places[:, None]
-    cost = np.where(rising, second - first * first / np.where(rising, many, 1.0), np.inf)
-    np.fill_diagonal(cost, 0.0)  # of none of them
-    least, begins = cost[0], []
-    for _ in range(colors - 1):
-        sums_of_two = least[:, None] + cost
-        begins.append(sums_of_two.argmin(axis=0))
-        least = np.take_along_axis(sums_of_two, begins[-1][None], axis=0)[0]
-    found, end = [], levels.size
-    for begin in [*begins[::-1], np.zeros_like(places)]:
-        start = begin[end]
-        if start < end:
-            found.append(first[start, end] / many[start, end])
-        end = start
-    found = found[::-1]
-    return np.array(found + found[:1] * (colors - len(found)))
+    share, first, second = (x[1:, None] - x[:-1] for x in sums)  # to the row, from the column on
+    rising = np.tri(levels.size, dtype=bool)
+    cost = np.where(rising, second - first * first / np.where(rising, share, 1.0), np.inf)
+    last = np.where(np.arange(levels.size) == levels.size - 1, 0.0, np.inf)
+    between = np.pad(cost[:, 1:], ((0, 0), (0, 1)), constant_values=np.inf)  # after the column
+    ends = _least(between, cost[:, 0], last, many)
+    begins = np.append(0, ends[:-1] + 1)
+    found = first[ends, begins] / share[ends, begins]
+    return np.append(found, found[:1].repeat(colors - many))
 
 
 def mixing_greys(
@@ -130,15 +121,7 @@ def mixing_greys(
     grain = PAIR * GRAIN if many == 2 else GRAIN
     share = (grain + nu) / (1 + 2 * nu)
     between, below, above = _seen(levels, counts[levels] / counts.sum(), share)
-    least, begins = below, []
-    for _ in range(many - 1):
-        sums = between + least  # of what ends at a grey (row) and what came before it (column)
-        begins.append(sums.argmin(axis=1))
-        least = np.take_along_axis(sums, begins[-1][:, None], axis=1)[:, 0]
-    found = [int((least + above).argmin())]
-    for begin in begins[::-1]:
-        found.append(int(begin[found[-1]]))
-    greys = levels[found[::-1]].astype(np.uint8)
+    greys = levels[_least(between, below, above, many)].astype(np.uint8)
     return np.append(greys, greys[:1].repeat(colors - many))
 
 
@@ -164,3 +147,21 @@ def _seen(levels, counts, share):
     between *= share
     between[np.triu_indices(levels.size)] = np.inf
     return (x.astype(np.float32) for x in (between, *ends))
+
+
+def _least(between, first, last, many):
+    """Return so many rising places of least cost: of the first, of the last, and of neighbours.
+
+    That of neighbours, of shape (N, N), has the upper place in its rows, and is infinite where it
+    is not above the other.
+    """
+    choices = len(first) - many + 1  # of each place: some are left for those on both sides
+    least, begins = first[:choices], []
+    for i in range(1, many):
+        sums = between[i : i + choices, i - 1 : i - 1 + choices] + least
+        begins.append(sums.argmin(axis=1))
+        least = np.take_along_axis(sums, begins[-1][:, None], axis=1)[:, 0]
+    found = [int((least + last[many - 1 :]).argmin())]
+    for begin in begins[::-1]:
+        found.append(int(begin[found[-1]]))
+    return np.arange(many) + found[::-1]
