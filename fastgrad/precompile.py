@@ -27,6 +27,7 @@ from fastgrad.dithering.optimiser.annealing import Annealing, anneal, schedule
 from fastgrad.dithering.optimiser.diffusion import diffuse
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.palette import Fit, Sample, initial
+from fastgrad.dithering.optimiser.rate import frugal
 from fastgrad.dithering.optimiser.search import Search
 from fastgrad.kernels.compiler import cache, jit, prebuilt
 from fastgrad.kernels.dithering.optimiser import search as search_kernels
@@ -55,6 +56,11 @@ def _search(channels: int) -> None:
     search = Search(loss, np.zeros((16, 16), np.uint8), palette)
     search.sweep()
     search.errors()
+
+
+def _frugality(channels: int) -> None:
+    loss = BlurredError(np.float32(_pixels(16, 16, channels)) / 255)
+    frugal(loss, np.zeros((16, 16), np.uint8), np.float32(_pixels(4, channels)) / 255)
 
 
 def _annealing(channels: int) -> None:
@@ -149,6 +155,7 @@ GROUPS: dict[str, tuple[tuple[Callable[..., None], tuple[Any, ...]], ...]] = {
     "photographs": tuple((f, (3,)) for f in (_search, _annealing, _start, _dithering)),
     "panels": ((_search, (3,)), (_panels, ())),
     "greys": tuple((f, (1,)) for f in (_search, _annealing, _start, _dithering)),
+    "drawings": ((_frugality, (3,)),),
     "consoles": ((_consoles, ()),),
     "samples": tuple((f, (t,)) for f in (_samples, _relaxations, _permutations) for t in TYPES),
     "estimators": (

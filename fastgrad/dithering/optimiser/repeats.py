@@ -15,6 +15,7 @@ from fastgrad._typing import Array, ByteArray, FloatArray
 from fastgrad.dithering.optimiser.drawn import codes_of
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.problem import Problem
+from fastgrad.dithering.optimiser.rate import frugal
 from fastgrad.dithering.optimiser.search import Search
 
 __all__ = ["periodic", "repeated", "tidied"]
@@ -28,6 +29,8 @@ FACTOR = 0x9E3779B97F4A7C15  # odd: the hash of surroundings is a polynomial of 
 
 def tidied(problem: Problem, loss: BlurredError, indices: ByteArray, colors: FloatArray) -> bool:
     """Give a finished picture the same indices wherever it is the same, in place.
+
+    What is drawn takes frequent ones, too, where these are nearly as good.
 
     Parameters
     ----------
@@ -48,7 +51,8 @@ def tidied(problem: Problem, loss: BlurredError, indices: ByteArray, colors: Flo
     if problem.previous is not None:
         return False
     if problem.drawn:
-        indices[...] = repeated(problem.rgb(), indices, loss.weights > 0)
+        cheap = frugal(loss, indices, colors)
+        indices[...] = repeated(problem.rgb(), cheap, loss.weights > 0)
         return True
     found = periodic(loss, indices, colors)
     indices[...] = found

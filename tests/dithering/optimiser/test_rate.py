@@ -10,7 +10,7 @@ from fastgrad.dithering.optimiser import adaptive_codes, rate
 from fastgrad.dithering.optimiser.adaptive_codes import FilterModel
 from fastgrad.dithering.optimiser.diffusion import diffuse
 from fastgrad.dithering.optimiser.loss import BlurredError
-from fastgrad.dithering.optimiser.rate import RatedSearch, RowModel
+from fastgrad.dithering.optimiser.rate import RatedSearch, RowModel, frugal
 from fastgrad.dithering.pictures.png import pack
 from fastgrad.dithering.pictures.png_filters import AVERAGE, SUB, UP, filtered
 from fastgrad.kernels.dithering.optimiser import rate as kernels
@@ -241,3 +241,15 @@ def test_what_is_hidden_has_one_symbol(colors, order):
     search = RatedSearch(loss, indices, palette, 0.02, hidden=hidden)
     symbols = np.where(hidden, colors, indices)
     np.testing.assert_allclose(search.bits(), file_bits(search.model, symbols), rtol=1e-12)
+
+
+def test_frugality_changes_no_pixel_without_weight():
+    loss, palette, indices = picture(5)
+    before, bits = indices.copy(), RatedSearch(loss, indices, palette, 1e-3).bits()
+    found = frugal(loss, indices, palette)
+    np.testing.assert_array_equal(indices, before)
+    assert RatedSearch(loss, found, palette, 1e-3).bits() < bits
+    loss.weights[:4] = 0
+    np.testing.assert_array_equal(frugal(loss, indices, palette)[:4], before[:4])
+    loss.weights[:] = 0
+    np.testing.assert_array_equal(frugal(loss, indices, palette), before)

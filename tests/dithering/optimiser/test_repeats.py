@@ -1,5 +1,7 @@
 """What is twice in a picture looks the same twice."""
 
+import zlib
+
 import numpy as np
 import pytest
 
@@ -63,6 +65,31 @@ def test_letters_are_drawn_alike():
     result = dither(image, colors=16)
     drawn = {result.indices[y : y + 14, x : x + 10].tobytes() for y, x in places}
     assert len(drawn) == 5  # without: 7
+
+
+@pytest.mark.parametrize("colors", [32, 64])
+def test_what_is_drawn_takes_few_bytes(monkeypatch, colors):
+    """Pixels of edges take frequent colours where these are nearly as good."""
+    Image, ImageDraw = pytest.importorskip("PIL.Image"), pytest.importorskip("PIL.ImageDraw")
+    load = pytest.importorskip("PIL.ImageFont").load_default
+    page = Image.new("RGB", (330, 240), (250, 250, 252))
+    draw = ImageDraw.Draw(page)
+    draw.rectangle((0, 0, 330, 40), fill=(98, 0, 238))
+    for i, ink in enumerate(((255, 255, 255), (33, 33, 33), (200, 30, 60), (0, 110, 90))):
+        words = f"Option number {i}, and what it does"
+        draw.text((16, 10 + 50 * i), words, fill=ink, font=load(16 - i))
+        draw.ellipse((280, 50 + 40 * i, 310, 80 + 40 * i), fill=(120, 60 * i, 200))
+    image = np.asarray(page)
+    assert Problem(image, Viewing(), colors=colors).drawn
+    made = {}
+    for frugal in (True, False):
+        if not frugal:
+            monkeypatch.setattr(repeats, "frugal", lambda loss, indices, colors: indices)
+        result = dither(image, colors=colors)
+        off = np.square(result.image.astype(float) - image).mean()
+        made[frugal] = len(zlib.compress(png.pack(result.indices, 8), 9)), 10 * np.log10(off)
+    assert made[True][0] < 0.99 * made[False][0]
+    assert made[True][1] < made[False][1] + 1.5
 
 
 def sky(axis, size=240):
