@@ -86,7 +86,7 @@ LAYERS = {
         ("catalogue",),
     ],
     "estimators.pooled_controls": [("terms", "least_squares", "listed_pool"), ("pooled",)],
-    "objectives": [("compiled",), ("objective",), ("stock",)],
+    "objectives": [("answers", "compiled"), ("objective",), ("stock",)],
     "kernels.objectives": [("compiled_evaluators", "compiled_bands"), ("compiled",)],
     "sparse": [("entmax",), ("gumbel_entmax", "losses")],
     "order": [("methods",), ("sorting", "ranking", "top_k", "quantiles")],

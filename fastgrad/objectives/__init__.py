@@ -1,7 +1,7 @@
 """Objectives: what an f is, and stock objectives with closed forms."""
 
+from fastgrad.objectives.answers import Values as Values  # for estimators
 from fastgrad.objectives.objective import Objective, objective
-from fastgrad.objectives.objective import Values as Values  # for estimators
 from fastgrad.objectives.objective import as_objective as as_objective
 from fastgrad.objectives.stock import bernoulli3, linear, separable
 

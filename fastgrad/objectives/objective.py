@@ -10,14 +10,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, NamedTuple, overload
-
-import numpy as np
+from typing import Any, Literal, overload
 
 from fastgrad import _validate
 from fastgrad._typing import Array, FloatArray, IntArray
 from fastgrad.distributions.discrete import Discrete
-from fastgrad.kernels.tiles import check as _check
+from fastgrad.objectives.answers import Values, checked_values, finite
 from fastgrad.objectives.compiled import Compiled
 
 __all__ = ["Objective", "objective"]
@@ -179,18 +177,6 @@ def objective(
     return Objective(f, grad, index, local, expectation, value_and_grad, writable, made)
 
 
-class Values(NamedTuple):
-    """Values of f, shape (S, *examples), and credit, shape (S, *batch), or None."""
-
-    value: FloatArray
-    credit: FloatArray | None
-
-    @property
-    def signal(self) -> FloatArray:
-        """The part of f that concerns each variable: its credit where there is one, else f."""
-        return self.value if self.credit is None else self.credit
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class Objective:
     """A function with optional parts that some estimators require: see `objective`."""
@@ -256,12 +242,12 @@ class Objective:
         else:
             answer = self.part("f")(distribution.shown(z))
         shape = (len(z), *distribution.batch_shape)
-        return _values(answer, shape, distribution.logits.dtype, offset, masked)
+        return checked_values(answer, shape, distribution.logits.dtype, offset, masked)
 
     def relaxed(self, distribution: Any, x: FloatArray, *, offset: int = 0) -> Values:
         """Evaluate f, checked, at features x, shape (S, *logits.shape)."""
         answer = self.part("f")(self._handed(x))
-        return _values(answer, (len(x), *distribution.batch_shape), x.dtype, offset)
+        return checked_values(answer, (len(x), *distribution.batch_shape), x.dtype, offset)
 
     def gradient(self, x: FloatArray, *, offset: int = 0) -> FloatArray:
         """Evaluate the gradient of f, checked, at features x: same shape and dtype."""
@@ -279,20 +265,20 @@ class Objective:
                 "value_and_grad must return a pair, what f returns and the gradient of f, "
                 f"got {type(found).__name__}"
             )
-        values = _values(found[0], (len(x), *distribution.batch_shape), x.dtype, offset)
+        values = checked_values(found[0], (len(x), *distribution.batch_shape), x.dtype, offset)
         return values, self.checked_gradient(found[1], x, offset)
 
     def checked_gradient(self, gradient: Any, x: FloatArray, offset: int) -> FloatArray:
         """Return what was given as the gradient at x, if it is as it must be."""
         g = _validate.like(gradient, x.shape, x.dtype, "the gradient of f")
-        return _finite(g, "the gradient of f", x.dtype, offset)
+        return finite(g, "the gradient of f", x.dtype, offset)
 
     def neighbours(self, distribution: Discrete, z: IntArray, *, offset: int = 0) -> FloatArray:
         """Evaluate f, checked, with each variable of z in turn set to each category."""
         shape = (*z.shape, distribution.num_outcomes)
         values = _validate.real_array(self.part("local")(self._handed(z)), "local")
         values = _validate.like(values, shape, values.dtype, "local")
-        return _finite(values, "local", distribution.logits.dtype, offset)
+        return finite(values, "local", distribution.logits.dtype, offset)
 
     def _handed(self, x: Array) -> Array:
         """Return what a part is given of an array that the estimator uses again."""
@@ -317,37 +303,3 @@ def unchecked(**parts: Any) -> Objective:
 def _result(both, which, x):
     """Return one of the two results of a function."""
     return both(x)[which]
-
-
-def _values(answer, shape, dtype, offset, masked=False):
-    """Check what f returned for samples of this shape, (S, *batch), and estimates of a dtype."""
-    value, credit = answer, None
-    if isinstance(answer, tuple):
-        if len(answer) != 2:
-            raise ValueError(f"f must return values or (values, credit), got {len(answer)} results")
-        value, credit = answer
-    value = _validate.real_array(value, "the value of f")
-    if value.ndim == 0 or value.shape != shape[: value.ndim]:
-        raise ValueError(
-            f"f must return values whose shape is a leading part of (S, *batch) = {shape}, "
-            f"got {value.shape}"
-        )
-    _finite(value, "f", dtype, offset, masked)
-    if credit is not None:
-        credit = _validate.real_array(credit, "credit")
-        _finite(_validate.like(credit, shape, credit.dtype, "credit"), "credit", dtype, offset)
-    return tuple.__new__(Values, (value, credit))  # as Values(...), in one step
-
-
-def _finite(x, name, dtype, offset, masked=False):
-    """Return x, (S, ...), if it is finite in a dtype (or, if masked, -inf); else say where not."""
-    near = _validate.narrowed(x, dtype) if x.itemsize > dtype.itemsize else x
-    worst = _check.worst(near if near.ndim == 1 else near.reshape(-1))
-    if worst != _check.FINE and not (masked and worst == _check.MASKED):
-        bad = ~(near < np.inf) if masked else ~np.isfinite(near)
-        sample, *rest = (int(i) for i in np.argwhere(bad)[0])
-        where = f" at {tuple(rest)}" if rest else ""
-        value, rule = x[(sample, *rest)], "below infinity" if masked else "finite"
-        rule += f" in {dtype}" if np.isfinite(value) else ""
-        raise ValueError(f"{name} must be {rule}, got {value} for sample {sample + offset}{where}")
-    return x
