@@ -10,22 +10,29 @@ import fastgrad as fg
 from fastgrad.dithering.pace import PLANS
 
 RAMP = np.tile(np.arange(0, 256, 8, dtype=np.uint8), (16, 1))
+COLOURS = np.stack([RAMP, RAMP[:, ::-1], np.roll(RAMP, 9, axis=1)], axis=2)
 
 
 def test_stages_come_in_order():
     seen = []
-    fg.dither(RAMP, colors=3, speed=6, callback=seen.append)
+    fg.dither(COLOURS, colors=3, speed=6, callback=seen.append)
     stages = [progress.stage for progress in seen]
     assert list(dict.fromkeys(stages)) == ["palette", "annealing", "search"]
     assert stages.count("palette") == 1
     assert stages.count("annealing") == PLANS[5].steps
 
 
+def test_the_best_greys_are_not_annealed():
+    seen = []
+    fg.dither(RAMP, colors=3, speed=6, callback=seen.append)
+    assert {progress.stage for progress in seen} == {"palette", "search"}
+
+
 def test_a_bar(capsys):
     pytest.importorskip("tqdm")
     seen = []
-    plain = fg.dither(RAMP, colors=3)
-    watched = fg.dither(RAMP, colors=3, progress=True, callback=seen.append)
+    plain = fg.dither(COLOURS, colors=3)
+    watched = fg.dither(COLOURS, colors=3, progress=True, callback=seen.append)
     np.testing.assert_array_equal(watched.image, plain.image)
     text = capsys.readouterr().err
     assert "search, loss" in text
