@@ -4,8 +4,8 @@
 # Floyd-Steinberg and up to 3/4 of the others': flat greys up to a quarter of white turn solid black. The same
 # pixels as an ImageData keep their tone.
 #
-# Why it matters here: Node has no ImageData, and what decodes pictures there gives arrays. A comparison with
-# fastgrad by such a script shows this loss of tones, not what the palette or the kernel can do.
+# Why it matters here: Node has no ImageData, and what decodes pictures there gives arrays. Whoever compares
+# dithering tools by such a script sees this loss of tones, not what the palette or the kernel can do.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
