@@ -10,7 +10,7 @@ import numpy as np
 
 from fastgrad._typing import Array, ByteArray, FloatArray
 from fastgrad.dithering.pictures.animation import arranged
-from fastgrad.dithering.pictures.png import RAMP, pack
+from fastgrad.dithering.pictures.png import RAMP, depths, pack
 from fastgrad.dithering.pictures.png_filters import each_alone, mixed
 from fastgrad.kernels.dithering.files import predicted_size as kernels
 
@@ -55,9 +55,9 @@ def predicted_size(indices: ByteArray, palette: ByteArray) -> float:
     used, places = np.unique(indices, return_inverse=True)
     picture = places.reshape(indices.shape).astype(np.uint8)
     (picture,), colors, _ = arranged([picture], palette[used], None)
-    least = next(bits for bits in (1, 2, 4, 8) if len(colors) <= 1 << bits)
-    rows = [pack(picture, bits) for bits in ((least, 8) if least in (2, 4) else (least,))]
-    if least >= RAMP:
+    tried = depths(len(colors))
+    rows = [pack(picture, bits) for bits in tried]
+    if tried[0] >= RAMP:
         height = len(picture)
         rows += [mixed(each_alone(some, height), height) for some in rows]
     return min(map(_bytes, rows)) + 3 * len(colors) + FRAME

@@ -16,7 +16,7 @@ import numpy as np
 
 from fastgrad._typing import ByteArray
 from fastgrad.dithering.pictures.file_errors import FileError
-from fastgrad.dithering.pictures.png import compress, pack
+from fastgrad.dithering.pictures.png import compress, least_bits, pack
 from fastgrad.dithering.pictures.png_chunks import SIGNATURE, chunk
 
 __all__ = ["ENDINGS", "FORMATS", "FormatName", "check", "encode", "planes"]
@@ -98,7 +98,7 @@ def encode(
             return b"".join(parts.values())
         return _c_source(indices, parts, stem, "1 bit a pixel, 0 where the ink is")
     numbers = np.arange(len(palette)) if codes is None else np.asarray(codes)
-    bits = _bits(int(numbers.max()) + 1)
+    bits = least_bits(int(numbers.max()) + 1)
     data = _packed(numbers.astype(np.uint8)[indices], bits).tobytes()
     if name == "raw":
         return data
@@ -162,11 +162,6 @@ NAMES |= {"00ff00": "green", "ff8c00": "orange", "ffffff": "white"}
 def _packed(indices: ByteArray, bits: int) -> ByteArray:
     """Return the rows of a picture, (height, bytes), as those of a PNG without their filters."""
     return np.frombuffer(pack(indices, bits), np.uint8).reshape(len(indices), -1)[:, 1:]
-
-
-def _bits(count: int) -> int:
-    """Return the least of 1, 2, 4 and 8 bits that hold so many indices."""
-    return next(bits for bits in (1, 2, 4, 8) if count <= 1 << bits)
 
 
 def _grey(indices: ByteArray, palette: ByteArray, bits: int) -> bytes:

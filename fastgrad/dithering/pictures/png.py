@@ -21,7 +21,7 @@ from fastgrad._typing import ByteArray
 from fastgrad.dithering.pictures.png_chunks import SIGNATURE, chunk
 from fastgrad.dithering.pictures.png_filters import each_alone, mixed
 
-__all__ = ["LONGEST", "compress", "encode", "pack"]
+__all__ = ["LONGEST", "compress", "depths", "encode", "least_bits", "pack"]
 
 LONGEST = 65_535_000  # milliseconds that a frame may be shown
 INDEXED = 3  # the colour type
@@ -72,11 +72,10 @@ def encode(
     >>> data[1:4], data[24]  # the number of bits
     (b'PNG', 1)
     """
-    least = next(bits for bits in (1, 2, 4, 8) if len(palette) <= 1 << bits)
     alpha = np.full(len(palette), 255, np.uint8) if opacity is None else opacity
-    depths = (least, 8) if least in (2, 4) else (least,)
-    choices = [_Depth(bits, frames, palette, alpha) for bits in depths]
-    if len(frames) == 1 and least >= RAMP:
+    tried = depths(len(palette))
+    choices = [_Depth(bits, frames, palette, alpha) for bits in tried]
+    if len(frames) == 1 and tried[0] >= RAMP:
         choices += [other for depth in choices for other in depth.filtered()]
     best = min(choices, key=_Depth.size)  # the first of equals: fewer bits need less memory
     height, width = frames[0].shape
@@ -177,6 +176,29 @@ def box(mask: ByteArray) -> tuple[slice, slice]:
         found = np.flatnonzero(mask.any(axis=axis))
         sides.append(slice(int(found[0]), int(found[-1]) + 1) if found.size else slice(0, 1))
     return sides[0], sides[1]
+
+
+def least_bits(count: int) -> int:
+    """Return the least of 1, 2, 4 and 8 bits that hold so many indices.
+
+    Examples
+    --------
+    >>> least_bits(5)
+    4
+    """
+    return next(bits for bits in (1, 2, 4, 8) if count <= 1 << bits)
+
+
+def depths(count: int) -> tuple[int, ...]:
+    """Return the bits of a pixel that are tried for so many colours: the least, and maybe 8.
+
+    Examples
+    --------
+    >>> depths(2), depths(5), depths(200)
+    ((1,), (4, 8), (8,))
+    """
+    least = least_bits(count)
+    return (least, 8) if least in (2, 4) else (least,)
 
 
 def pack(indices: ByteArray, bits: int) -> bytes:

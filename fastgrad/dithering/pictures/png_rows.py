@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from fastgrad._typing import ByteArray
-from fastgrad.dithering.pictures.png import INDEXED, pack
+from fastgrad.dithering.pictures.png import INDEXED, least_bits, pack
 from fastgrad.dithering.pictures.png_chunks import SIGNATURE, Chunk, chunk
 
 __all__ = ["png_rows"]
@@ -60,7 +60,7 @@ def png_rows(
     (3, 2)
     """
     height, width = shape
-    bits = next(bits for bits in (1, 2, 4, 8) if len(palette) <= 1 << bits)
+    bits = least_bits(len(palette))
     yield SIGNATURE + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, INDEXED, 0, 0, 0))
     for kind, data in chunks:
         yield chunk(kind, data)

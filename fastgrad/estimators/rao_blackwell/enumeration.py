@@ -112,8 +112,9 @@ class Enumerate(Estimator):
     ) -> Estimate:
         """Make the estimate of the one pair (None, (value, gradient, evaluations))."""
         ((_, (value, grad, evaluations)),) = blocks
-        dtype, found = distribution.logits.dtype, {"the mean of f": value, "its gradient": grad}
-        for name, x in found.items():
-            found[name] = _validate.finite(_validate.narrowed(x, dtype), f"{name} in {dtype}")
-        value, grad = found.values()
+        dtype = distribution.logits.dtype
+        value, grad = (
+            _validate.finite(_validate.narrowed(x, dtype), f"{name} in {dtype}")
+            for name, x in (("the mean of f", value), ("its gradient", grad))
+        )
         return estimate(value[()], grad.copy(), state, evaluations)
