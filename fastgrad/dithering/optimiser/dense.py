@@ -24,7 +24,7 @@ __all__ = ["Cover", "covering", "near_greys"]
 LUMA = np.array([0.299, 0.587, 0.114])  # of the channels: the eye sees steps of that sooner
 BARELY, HARDLY = 1.25, 2  # what nobody sees: hardly more than a step of luma, two of a channel
 CLOSE = 2 * BARELY  # of luma: what hardly any grain hides
-REACHED = 5  # levels of grey that are so near to an entry, at most
+UNSEEN, REACHED = 3, 5  # levels of grey of which an entry in the middle is hardly off, and close
 EVEN = 0.9  # of a smooth picture's pixels are so near to those beside them; of photographs .5 to .8
 DENSE, MANY = 64, 8192  # colours of a smooth picture, at most: for each entry, and in all
 SEEDS = 3  # of the clusterings for a smooth picture
@@ -121,7 +121,7 @@ def covering(
     rgb, counts = _tally(counted, min(DENSE * colors, MANY))
     if not len(rgb):
         return None
-    if is_grey(rgb) and np.sort(counts)[-REACHED * colors :].sum() < COVERED * len(counted):
+    if is_grey(rgb) and not _may_cover(image, rgb[:, 0], counts, colors):
         return Cover(None, False)
     best, least = None, np.inf
     for palette in _palettes(rgb, counts, colors, rng):
@@ -160,6 +160,25 @@ def _tally(counted: ByteArray, most: int) -> tuple[ByteArray, Array]:
         found, counts = np.unique(codes_of(counted), return_counts=True)
         rgb = rgb_of(found)
     return none if len(found) > most else (rgb, counts)
+
+
+def _may_cover(image: ByteArray, levels: ByteArray, counts: Array, colors: int) -> bool:
+    """Return whether greys can be so dense: where they cannot, there is no need to find them."""
+    enough = COVERED * counts.sum()
+    if _reached(levels, counts, colors, UNSEEN) >= enough:
+        return True
+    return bool(_reached(levels, counts, colors, REACHED) >= enough and _even(image))
+
+
+def _reached(levels: ByteArray, counts: Array, colors: int, reach: int) -> int:
+    """Return how many pixels so many ranges of levels have at most, each as wide as that."""
+    ends = np.zeros(256 + reach, np.int64)  # pixels below a level, counted from -reach on
+    ends[levels.astype(np.int64) + reach] = counts
+    ends = ends.cumsum()
+    within, most = ends[reach:] - ends[:-reach], np.zeros(256 + reach, np.int64)
+    for _ in range(min(colors, -(-256 // reach))):
+        most[reach:] = np.maximum.accumulate(most[:-reach] + within)
+    return int(most[-1])
 
 
 def _palettes(rgb: ByteArray, counts: Array, colors: int, rng: int) -> ByteArray:

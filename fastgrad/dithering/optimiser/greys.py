@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 from fastgrad._typing import Array
 from fastgrad.dithering.eye import colour
@@ -153,15 +154,34 @@ def _least(between, first, last, many):
     """Return so many rising places of least cost: of the first, of the last, and of neighbours.
 
     That of neighbours, of shape (N, N), has the upper place in its rows, and is infinite where it
-    is not above the other.
+    is not above the other. Two that alone cost more than all of some places are no neighbours.
     """
-    choices = len(first) - many + 1  # of each place: some are left for those on both sides
-    least, begins = first[:choices], []
-    for i in range(1, many):
-        sums = between[i : i + choices, i - 1 : i - 1 + choices] + least
-        begins.append(sums.argmin(axis=1))
-        least = np.take_along_axis(sums, begins[-1][:, None], axis=1)[:, 0]
-    found = [int((least + last[many - 1 :]).argmin())]
-    for begin in begins[::-1]:
-        found.append(int(begin[found[-1]]))
-    return np.arange(many) + found[::-1]
+    count, some = len(first), _some(between, many)
+    most = first[some[0]] + between[some[1:], some[:-1]].sum(dtype=np.float64) + last[some[-1]]
+    most += abs(most) * 1e-3 + first[-1] * 1e-9  # more than sums are rounded by
+    widest = int((np.arange(count) - (between <= most).argmax(axis=1)).max(initial=1))
+    # Of each place in columns: the costs of those below it, from the furthest to the nearest.
+    padded = np.pad(between, ((0, 0), (widest, 0)), constant_values=np.inf)
+    row, column = padded.strides
+    below = as_strided(padded, (widest, count), (column, row + column))
+    sums = np.full((many, widest + count), np.inf, first.dtype)
+    sums[0, widest:] = first
+    windows = sliding_window_view(sums, count, axis=1)[:, :widest]
+    for before, least in zip(windows, sums[1:, widest:]):
+        np.min(below + before, axis=0, out=least)
+    found = [int((sums[-1, widest:] + last).argmin())]
+    for before in windows[-2::-1]:
+        place = found[-1]
+        found.append(place - widest + int((below[:, place] + before[:, place]).argmin()))
+    return np.array(found[::-1])
+
+
+def _some(between, many):
+    """Return so many rising places, from the first to the last, whose neighbours cost alike."""
+    count, turn = len(between), np.arange(many)
+    steps = np.append(0.0, np.cbrt(np.diagonal(between, -1)))  # costs grow by the cube of a range
+    steps[2:] += np.cbrt(np.diagonal(between, -2))
+    sums = steps.cumsum() + np.linspace(0, 1e-3 * steps.sum(), count)  # each place adds something
+    places = np.searchsorted(sums, np.linspace(0, sums[-1], many))
+    places = np.maximum.accumulate(places - turn) + turn
+    return np.clip(places, turn, turn + count - many)

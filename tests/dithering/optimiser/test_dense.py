@@ -1,9 +1,12 @@
 """Colours that are so dense that no grain is needed, or a little is enough."""
 
+import itertools
+
 import numpy as np
 
 from fastgrad.dithering import Viewing, dither
 from fastgrad.dithering.metrics.s_cielab_and_flip import s_cielab
+from fastgrad.dithering.optimiser import dense
 from fastgrad.dithering.optimiser.dense import covering
 from fastgrad.dithering.optimiser.problem import Problem
 from fastgrad.dithering.pictures import png
@@ -61,6 +64,26 @@ def test_greys_whose_levels_no_entry_reaches_are_not_close():
         assert cover.close == close
         seen = values == 180  # and only these count
         assert covering(np.repeat(values[..., None], 3, axis=2), seen, 2).close
+
+
+def test_greys_that_cannot_cover_a_picture_are_not_looked_for(monkeypatch):
+    rng = np.random.default_rng(1)
+    image = rng.integers(0, 256, (90, 120), np.uint8)
+    texture = np.repeat(image[..., None], 3, axis=2)
+    calls, plain = [], dense._palettes
+    monkeypatch.setattr(dense, "_palettes", lambda *args: calls.append(args) or plain(*args))
+    for colors, looked in ((70, False), (84, False), (86, True), (256, True)):
+        covering(texture, None, colors)
+        assert bool(calls) == looked  # 85 entries have 255 levels near them
+    for reach, colors in ((3, 2), (5, 3), (4, 70)):
+        levels = np.sort(rng.choice(40, 12, replace=False))
+        counts = rng.integers(1, 9, 12)
+        most = max(
+            counts[np.isin(levels, np.add.outer(begins, np.arange(reach)))].sum()
+            for begins in itertools.combinations(range(-reach, 40), min(colors, 3))
+        )
+        found = dense._reached(levels.astype(np.uint8), counts, colors, reach)
+        assert found == (most if colors < 10 else counts.sum())
 
 
 def test_noise_is_not_smooth():

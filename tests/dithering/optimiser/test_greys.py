@@ -51,6 +51,27 @@ def test_against_all_partitions(colors):
     assert (np.diff(greys) > 0).all()
 
 
+@pytest.mark.parametrize("colors", [2, 7, 30])
+def test_of_many_levels_none_too_far_apart_is_tried_and_none_is_missed(colors):
+    rng = np.random.default_rng(colors)
+    for power, many in ((1.0, 120), (0.4, 120), (0.4, 40)):  # some levels have nearly all pixels
+        counts = np.zeros(256)
+        counts[rng.choice(256, many, replace=False)] = np.rint(1 + 9 * rng.pareto(power, many))
+        levels = np.flatnonzero(counts)
+        pairs = [(i, j) for i in range(many) for j in range(i, many)]
+        cost = np.full((many, many), np.inf)
+        for i, j in pairs:
+            part = counts[levels[i : j + 1]]
+            mean = np.average(levels[i : j + 1], weights=part)
+            cost[i, j] = part @ np.square(levels[i : j + 1] - mean)
+        least = cost[0]
+        for _ in range(colors - 1):
+            least = np.array(
+                [min(least[:j] + cost[1 : j + 1, j], default=np.inf) for j in range(many)]
+            )
+        assert badness(counts, best_greys(counts, colors)) == pytest.approx(least[-1])
+
+
 def test_fewer_levels_than_greys_are_all_there():
     counts = levels_of(np.uint8([[7, 7, 9]]))
     assert best_greys(counts, 4).tolist() == [7, 9, 7, 7]
