@@ -11,7 +11,7 @@ from fastgrad.kernels.dithering.optimiser import compensation, loss_rows
 from fastgrad.kernels.dithering.optimiser import palette as palette_kernels
 from fastgrad.kernels.dithering.optimiser import search as kernels
 
-__all__ = ["Search", "in_vectors", "outwards", "swaps", "table_of"]
+__all__ = ["Search", "in_vectors", "outwards", "swaps", "table_of", "with_neighbours"]
 
 MOST = 256  # colours of a palette
 MANY = 16  # colours from which on a first sweep does without swaps across corners
@@ -92,7 +92,7 @@ class Search:
         colors = np.asarray(palette, self.loss.dtype)
         self.colors = colors
         self._planar = np.ascontiguousarray(colors.T)
-        self._palette, self._near = in_vectors(colors), None
+        self._palette, self._near = with_neighbours(colors), None
         if wake:
             self._wake()
         return self.loss.errors(self.indices, colors, out=self._field, margin=self._margin)
@@ -259,6 +259,33 @@ def in_vectors(palette: FloatArray) -> FloatArray:
     filled = np.full((palette.shape[1], width), np.inf, palette.dtype)
     filled[:, : len(palette)] = palette.T
     return filled
+
+
+def with_neighbours(palette: FloatArray) -> FloatArray:
+    """Return a palette as a search reads it: of greys, the next ones below and above each, too.
+
+    Parameters
+    ----------
+    palette : array, shape (K, channels)
+        The colours.
+
+    Returns
+    -------
+    array, shape (channels, N), or (3, N) of greys
+        What `in_vectors` returns; and infinite values where there is no other grey.
+
+    Examples
+    --------
+    >>> with_neighbours(np.array([[0.5], [0.0], [1.0]]))[:, :3]
+    array([[ 0.5,  0. ,  1. ],
+           [ 0. , -inf,  0.5],
+           [ 1. ,  0.5,  inf]])
+    """
+    if palette.shape[1] > 1:
+        return in_vectors(palette)
+    levels, places = np.unique(palette[:, 0], return_inverse=True)
+    levels = np.concatenate([[-np.inf], levels, [np.inf]], dtype=palette.dtype)
+    return in_vectors(np.stack([levels[places + i] for i in (1, 0, 2)], axis=1))
 
 
 def outwards(palette: FloatArray) -> tuple[FloatArray, ByteArray, FloatArray]:

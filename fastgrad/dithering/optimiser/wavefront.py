@@ -27,7 +27,13 @@ from fastgrad.dithering.optimiser.held_rows import BlurredRows, HeldRows, Part, 
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.nearness import brought_near
 from fastgrad.dithering.optimiser.row_sums import row_sums
-from fastgrad.dithering.optimiser.search import NO_PREVIOUS, in_vectors, outwards, swaps, table_of
+from fastgrad.dithering.optimiser.search import (
+    NO_PREVIOUS,
+    outwards,
+    swaps,
+    table_of,
+    with_neighbours,
+)
 from fastgrad.kernels.dithering.optimiser import loss_rows
 from fastgrad.kernels.dithering.optimiser import search as kernels
 from fastgrad.kernels.dithering.optimiser.diffusion import BAND
@@ -113,7 +119,7 @@ class Wavefront:
         self._limits = limits_of(colors, fitted=fitted)
         self._planar = np.zeros((colors.shape[1], 256), loss.dtype)  # pins may have any label
         self._planar[:, : len(colors)] = colors.T
-        self._colours = in_vectors(colors), outwards(colors), (0,) * colors.shape[1]
+        self._colours = with_neighbours(colors), outwards(colors), (0,) * colors.shape[1]
         self.begin = self._beginning(first)
         self._wanted = (0, self._across) if columns is None else columns
         self.left, self.right = self._beside(*self._wanted)

@@ -8,7 +8,8 @@ from numba import get_num_threads, set_num_threads
 
 from fastgrad.dithering import BlurredError
 from fastgrad.dithering.optimiser.diffusion import FEW, LIMIT, WIDE_LIMIT, begin, diffuse
-from fastgrad.kernels.dithering.optimiser.diffusion import BAND
+from fastgrad.kernels.dithering.optimiser.diffusion import BAND, SIZE
+from fastgrad.kernels.dithering.optimiser.diffusion import FEW as FEW_GREYS
 
 
 @pytest.mark.parametrize("colors", [2, 4, 5, 16, 37])
@@ -24,6 +25,20 @@ def test_against_a_loop_over_pixels(shape, colors, weighted):
         expected = reference.diffused(image, colours, loss.weights, BAND, limit)
         made = diffuse(loss, colours, fitted=fitted)
         np.testing.assert_array_equal(made[counting], expected[counting])
+
+
+@pytest.mark.parametrize("colors", [FEW_GREYS + 1, 16, 40, 256])
+@pytest.mark.parametrize("real", [np.float32, np.float64])
+def test_a_table_of_greys_finds_what_a_look_at_all_of_them_does(colors, real):
+    rng, across = np.random.default_rng(colors), SIZE // BAND - 1  # columns for which there is none
+    few = rng.choice(256, colors, replace=colors > 40)  # some of them twice, and not in order
+    image = rng.integers(0, 512, (2 * BAND, across, 1)) / 512  # many are in the middle of two greys
+    for levels in (few / 256, np.square(few / 256), np.append(few[1:] / 256, 1 / 256 + 1e-6)):
+        palette = levels[:, None].astype(real)
+        table = diffuse(BlurredError(image.astype(real)), palette)
+        for top in (0, BAND):
+            band = BlurredError(image[top : top + BAND].astype(real))
+            np.testing.assert_array_equal(diffuse(band, palette), table[top : top + BAND])
 
 
 def test_the_picture_before_stays_where_it_will_do():

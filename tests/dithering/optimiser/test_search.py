@@ -73,8 +73,11 @@ def test_whole_rows_of_tiles_are_swept_as_their_even_and_odd_tiles_in_turn(monke
     assert found[0][0][0] > 1000
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("colors", [2, 5, search_lanes.FEW])
+@pytest.mark.parametrize(
+    ("colors", "channels"),
+    [(colors, channels) for colors in (2, 5, search_lanes.FEW) for channels in (1, 3)]
+    + [(64, 1), (256, 1)],
+)
 def test_pixels_that_are_passed_over_would_not_have_moved(colors, channels):
     rng, shape = np.random.default_rng(colors), (75, 109)
     image, palette = rng.random((*shape, channels)), rng.random((colors, channels))

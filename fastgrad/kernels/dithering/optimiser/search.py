@@ -1,7 +1,8 @@
 """Descent on a picture of labels, one palette index per pixel: relabel pixels and swap neighbours.
 
 Palettes are planar, shape (channels, K), with K filled up to whole vectors by infinitely far
-colours. Unsigned indices need no check of whether they mean places from the end.
+colours; one of greys has the next ones below and above in two planes more, see `search_lanes`.
+Unsigned indices need no check of whether they mean places from the end.
 
 Oracle: tests/dithering/optimiser/test_annealing.py, tests/support/reference_dithering.py, `loss`.
 """
@@ -14,6 +15,7 @@ from fastgrad.kernels.dithering.optimiser.search_lanes import (
     FEW,
     MARGIN,
     fetch_row,
+    held_planes,
     may_move,
     see,
     see_row,
@@ -164,7 +166,7 @@ def descend_tile(labels, awake, weights, kept, blurred, colours, corner, size, s
     own = table[radius, radius] + nu
     inverse = like(1, own) / own
     paid = previous.size > 0
-    ahead = colors <= FEW and not paid
+    ahead = (colors <= FEW or len(channels) == 1) and not paid
     moves = 0
     if ahead:
         see_row(held, shown, labels, weights, palette, top, left, right, bottom, channels)
@@ -277,7 +279,7 @@ def room(size, channels, real):
         goals,
         places,
         empty((2, columns), real),
-        empty((2 * count, columns), real),
+        empty((2 * held_planes(channels), columns), real),
     )
 
 

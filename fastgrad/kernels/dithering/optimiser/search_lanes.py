@@ -16,17 +16,25 @@ from fastgrad.kernels.simd.lanes import bits_of
 from fastgrad.kernels.simd.vectors import LANES, filled, load, prefetch, store
 
 MARGIN = 1e-4  # a move must gain this share of its own square, not just rounding errors
-FEW = 32  # colours up to which all of them are compared with what 16 pixels lack
+FEW = 32  # colours up to which all of them are compared with what 16 pixels lack; greys may be many
 AHEAD = 3  # rows
+BESIDE = 2  # planes of greys: of the next ones below and above
+
+
+@inline
+def held_planes(channels):
+    """Return how many numbers are held of a colour: of a grey, its neighbours' too."""
+    return 1 + BESIDE if len(channels) == 1 else len(channels)
 
 
 @inline
 def see(shown, labels, palette, y, c, left, channels):
     """Hold the colour of pixel (y, c)."""
     label = np.int64(labels[np.uint64(y), np.uint64(c)])
-    for channel in range(len(channels)):
-        row, column = np.uint64(y % 2 * len(channels) + channel), np.uint64(c - left + 1)
-        shown[row, column] = palette[channel, label]
+    count = held_planes(channels)
+    for plane in range(count):
+        row, column = np.uint64(y % 2 * count + plane), np.uint64(c - left + 1)
+        shown[row, column] = palette[plane, label]
 
 
 @block
@@ -63,7 +71,8 @@ def fetch_row(labels, awake, weights, field, y, left, right, radius, around):
 def may_move(held, shown, goals, field, table, nu, palette, colors, y, c, left, swaps, channels):
     """Return which of 16 pixels from (y, c) on may gain by a move, as bits."""
     wide_vectors()
-    radius, column, here, count = table.shape[0] // 2, c - left + 1, y % 2, len(channels)
+    radius, column, here = table.shape[0] // 2, c - left + 1, y % 2
+    count, planes = len(channels), held_planes(channels)
     at_y, at_c = np.uint64(y + radius), np.uint64(c + radius)
     own = table[radius, radius] + nu
     zero, margin = filled(like(0, own)), like(MARGIN, own)
@@ -71,24 +80,30 @@ def may_move(held, shown, goals, field, table, nu, palette, colors, y, c, left, 
     inverse = filled(like(1, own) / own) / weight
     for channel in range(count):
         shift = -inverse * load(field[channel], (at_y, at_c))
-        store(goals, channel * LANES, load(shown, (here * count + channel, column)) + shift)
+        store(goals, channel * LANES, load(shown, (here * planes + channel, column)) + shift)
         distance = fma(shift, shift, distance)
     least = distance
-    for k in range(colors):
-        apart = zero
-        for channel in range(count):
-            x = palette[channel, k] - load(goals, channel * LANES)
-            apart = fma(x, x, apart)
-        least = where(apart < least, apart, least)
-    found = distance - least > margin * distance
+    if count == 1:  # no grey is nearer than it is, if none of the two beside it is
+        for plane in range(1, planes):
+            x = load(shown, (here * planes + plane, column)) - load(goals, 0)
+            least = where(x * x < least, x * x, least)
+        found = least < distance
+    else:
+        for k in range(colors):
+            apart = zero
+            for channel in range(count):
+                x = palette[channel, k] - load(goals, channel * LANES)
+                apart = fma(x, x, apart)
+            least = where(apart < least, apart, least)
+        found = distance - least > margin * distance
     for i in range(swaps):
         dy, dx = min(i, 1), 1 - i % 3  # NEIGHBOURS[i]
         there = (y + dy) % 2
         its = load(held, (there, column + dx))
         square = linear = zero
         for channel in range(count):
-            mine = load(shown, (here * count + channel, column))
-            change = load(shown, (there * count + channel, column + dx)) - mine
+            mine = load(shown, (here * planes + channel, column))
+            change = load(shown, (there * planes + channel, column + dx)) - mine
             plane, place = field[channel], (np.uint64(y + dy + radius), np.uint64(c + dx + radius))
             apart = weight * load(plane, (at_y, at_c)) - its * load(plane, place)
             square = fma(change, change, square)
