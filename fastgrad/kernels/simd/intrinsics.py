@@ -32,17 +32,6 @@ def where(typingctx, condition, a, b):
     return t(same_shape(condition, types.boolean), t, t), codegen
 
 
-@intrinsic
-def like(typingctx, value, x):
-    """Return the number `value` in the type of x (of its elements, for an array or a vector)."""
-    target = getattr(x, "dtype", x)
-
-    def codegen(context, builder, signature, args):
-        return context.cast(builder, args[0], value, target)
-
-    return target(value, x), codegen
-
-
 _SAME_WIDTH = {
     types.float32: types.int32,
     types.float64: types.int64,
@@ -77,6 +66,28 @@ def _cast(source, target):
     return "sext" if source.signed else "zext"
 
 
+def _converted(context, builder, source, target, vector):
+    """Emit the conversion between two types of vectors."""
+    if source == target:
+        return vector
+    cast = getattr(builder, _cast(source.dtype, target.dtype))
+    return cast(vector, context.get_value_type(target))
+
+
+@intrinsic
+def like(typingctx, value, x):
+    """Return a number or vector in the type of x (of its elements, for an array or a vector)."""
+    dtype = getattr(x, "dtype", x)
+    target = same_shape(value, dtype)
+
+    def codegen(context, builder, signature, args):
+        if not isinstance(value, Vector):
+            return context.cast(builder, args[0], value, dtype)
+        return _converted(context, builder, value, target, args[0])
+
+    return target(value, x), codegen
+
+
 def converter(dtype):
     """Build a compiled conversion to a dtype, of numbers and vectors."""
 
@@ -85,12 +96,9 @@ def converter(dtype):
         target = same_shape(x, dtype)
 
         def codegen(context, builder, signature, args):
-            if target == x:
-                return args[0]
             if not isinstance(x, Vector):
                 return context.cast(builder, args[0], x, target)
-            cast = getattr(builder, _cast(x.dtype, dtype))
-            return cast(args[0], context.get_value_type(target))
+            return _converted(context, builder, x, target, args[0])
 
         return target(x), codegen
 

@@ -8,22 +8,36 @@ from numba.extending import intrinsic
 from fastgrad.kernels.simd.vectors import LANES, MASK
 
 
+def _halved(builder, vector, combine):
+    """Emit what is left of a vector whose halves are combined until one entry remains."""
+    word = ir.IntType(32)
+    for half in (LANES // 2, LANES // 4, LANES // 8, LANES // 16):
+        kind = ir.VectorType(word, half)
+        masks = (ir.Constant(kind, list(range(i, i + half))) for i in (0, half))
+        vector = combine(*(builder.shuffle_vector(vector, vector, mask) for mask in masks))
+    return builder.extract_element(vector, ir.Constant(word, 0))
+
+
 @intrinsic
 def least_of(typingctx, vector):
     """Return the least entry of a vector of floats without NaN."""
 
     def codegen(context, builder, signature, values):
-        (rest,), word = values, ir.IntType(32)
         # LLVM's own reduction goes from entry to entry, since it minds NaN.
-        for half in (LANES // 2, LANES // 4, LANES // 8, LANES // 16):
-            low, high = (
-                builder.shuffle_vector(
-                    rest, rest, ir.Constant(ir.VectorType(word, half), list(range(i, i + half)))
-                )
-                for i in (0, half)
-            )
-            rest = builder.select(builder.fcmp_ordered("<", low, high), low, high)
-        return builder.extract_element(rest, ir.Constant(word, 0))
+        def lesser(low, high):
+            return builder.select(builder.fcmp_ordered("<", low, high), low, high)
+
+        return _halved(builder, values[0], lesser)
+
+    return vector.dtype(vector), codegen
+
+
+@intrinsic
+def sum_of(typingctx, vector):
+    """Return the sum of a vector of floats, added pairwise."""
+
+    def codegen(context, builder, signature, values):
+        return _halved(builder, values[0], builder.fadd)
 
     return vector.dtype(vector), codegen
 

@@ -54,20 +54,34 @@ def _kept(builder, vector):
     return builder.call(fence, [vector])
 
 
+def _changes(context, builder, kind, factor):
+    """Return what is done to columns: (type of an array, the array, method of the builder)."""
+    if isinstance(kind, types.Array):
+        return [(kind, factor, builder.fmul)]
+    if isinstance(kind, types.BaseTuple):
+        arrays = cgutils.unpack_tuple(builder, factor)
+        return [(*pair, builder.fsub) for pair in zip(kind.types, arrays, strict=True)]
+    return []
+
+
 def _transfer(blocks, into_tile):
     """Build the move of 16 blocks rows x 4 categories between x[r0 :, i0 : i0+4] and a tile.
 
-    On the way to x, columns are multiplied by their entry of `factor`, a flat array, if it is one.
+    On the way to x, columns are multiplied by their entry of `factor`, a flat array, if it is one;
+    if it is a tuple of such arrays, their entries are subtracted, one after the other.
+    Of several blocks rows are not stored in order, so these must have 4 categories.
     """
 
     @intrinsic
     def transfer(typingctx, x, r0, i0, lanes, g0, factor):
+        together = min(blocks, 128 // x.dtype.bitwidth)  # what the registers hold of them
+
         def codegen(context, builder, signature, args):
             x_array = context.make_array(x)(context, builder, args[0])
             lane_array = context.make_array(lanes)(context, builder, args[3])
             _, r0, i0, _, g0, _ = args
             real = context.get_data_type(x.dtype)
-            four_rows, quad = ir.VectorType(real, 4 * blocks), ir.VectorType(real, 4)
+            four_rows, quad = ir.VectorType(real, 4 * together), ir.VectorType(real, 4)
             size = x.dtype.bitwidth // 8
             index = r0.type
             _, k = cgutils.unpack_tuple(builder, x_array.shape)
@@ -83,40 +97,51 @@ def _transfer(blocks, into_tile):
             def in_rows(j):
                 return pointer(x_array, builder.add(builder.mul(add(r0, j), k), i0), quad)
 
-            def in_tile(i, lane):
+            def in_tile(i, lane, block):
                 i = add(i0, i)
                 i = builder.select(builder.icmp_signed("<", i, last), i, last)  # K < 4
                 column = builder.mul(
                     builder.add(builder.mul(i, four), ir.Constant(index, lane)), quarter
                 )
-                return pointer(lane_array, builder.add(column, g0), four_rows)
+                return pointer(lane_array, builder.add(column, add(g0, 4 * block)), four_rows)
 
+            def of_rows(j, lane, block):
+                return [16 * b + 4 * j + lane for b in range(block, block + together)]
+
+            def load(lane, block):
+                rows = [
+                    _joined(builder, [builder.load(in_rows(r), align=size) for r in group])
+                    for group in (of_rows(j, lane, block) for j in range(4))
+                ]
+                for i, v in reversed(list(enumerate(transposed(builder, rows)))):
+                    builder.store(v, in_tile(i, lane, block), align=size)
+
+            def rows_of(lane, block):
+                columns = [builder.load(in_tile(i, lane, block), align=size) for i in range(4)]
+                place = builder.mul(ir.Constant(index, lane), quarter)
+                place = builder.add(place, add(g0, 4 * block))
+                for array, value, change in _changes(context, builder, factor, args[5]):
+                    data = context.make_array(array)(context, builder, value)
+                    own = builder.load(pointer(data, place, four_rows), align=size)
+                    columns = [change(column, own) for column in columns]
+                for j, v in enumerate(transposed(builder, columns)):
+                    v = _kept(builder, v)
+                    for b, r in enumerate(of_rows(j, lane, block)):
+                        yield r, _shuffle(builder, v, v, range(4 * b, 4 * b + 4))
+
+            def store(rows):
+                for r in sorted(rows):  # in order: for K < 4 each row is repaired by the next
+                    builder.store(rows[r], in_rows(r), align=size)
+
+            places = [(lane, block) for block in range(0, blocks, together) for lane in range(4)]
             if into_tile:
-                for lane in range(4):
-                    starts = [[16 * b + 4 * j + lane for b in range(blocks)] for j in range(4)]
-                    rows = [
-                        _joined(builder, [builder.load(in_rows(j), align=size) for j in group])
-                        for group in starts
-                    ]
-                    for i, v in reversed(list(enumerate(transposed(builder, rows)))):
-                        builder.store(v, in_tile(i, lane), align=size)
-            else:
-                rows = {}
-                for lane in range(4):
-                    columns = [builder.load(in_tile(i, lane), align=size) for i in range(4)]
-                    if isinstance(factor, types.Array):
-                        factors = context.make_array(factor)(context, builder, args[5])
-                        place = builder.mul(ir.Constant(index, lane), quarter)
-                        place = pointer(factors, builder.add(place, g0), four_rows)
-                        own = builder.load(place, align=size)
-                        columns = [builder.fmul(column, own) for column in columns]
-                    for j, v in enumerate(transposed(builder, columns)):
-                        v = _kept(builder, v)
-                        for b in range(blocks):
-                            part = _shuffle(builder, v, v, range(4 * b, 4 * b + 4))
-                            rows[16 * b + 4 * j + lane] = part
-                for j in range(16 * blocks):  # in order: for K < 4 each row is repaired by the next
-                    builder.store(rows[j], in_rows(j), align=size)
+                for place in places:
+                    load(*place)
+            elif blocks == NEAR:
+                store({r: row for place in places for r, row in rows_of(*place)})
+            else:  # at once: no registers hold all of them
+                for place in places:
+                    store(dict(rows_of(*place)))
             return context.get_dummy_value()
 
         return types.none(x, r0, i0, lanes, g0, factor), codegen

@@ -8,6 +8,7 @@ import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, inline, shared, wide_vectors
 from fastgrad.kernels.simd.intrinsics import like, where
+from fastgrad.kernels.simd.lanes import least_of, sum_of
 from fastgrad.kernels.simd.special import exp_normal, log_normal, previous
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 from fastgrad.kernels.tiles import elementwise
@@ -17,24 +18,32 @@ PART = 512  # terms that are added one by one; sums of more are sums of such par
 
 
 @inline
+def spread(s, value):
+    """Give every column a value."""
+    every = filled(value)
+    for c in range(0, s.size, LANES):
+        store(s, c, every)
+
+
+@inline
 def fold_sum(s):
     """Give every column the sum over all columns, added pairwise."""
     half = s.size // 2
-    while half:
-        for c in range(half):
-            s[c] += s[half + c]
+    while half >= LANES:
+        for c in range(0, half, LANES):
+            store(s, c, load(s, c) + load(s, half + c))
         half //= 2
-    for c in range(1, s.size):
-        s[c] = s[0]
+    spread(s, sum_of(load(s, 0)))
 
 
 @inline
 def fold_maximum(m):
     """Give every column the maximum over all columns."""
-    for c in range(m.size):
-        m[0] = max(m[0], m[c])
-    for c in range(m.size):
-        m[c] = m[0]
+    high = load(m, 0)
+    for c in range(LANES, m.size, LANES):
+        x = load(m, c)
+        high = where(x > high, x, high)
+    spread(m, -least_of(-high))
 
 
 @inline

@@ -39,6 +39,7 @@ from fastgrad.kernels.tiles.memory import (  # noqa: F401  (kernels ask this mod
 WORD = np.uint64(32)
 
 NARROW = 512  # largest K for which a column is a row
+CROWDED = 512  # bytes of a row: 64 rows of more are in too few sets of the first cache
 FOLD = 64  # columns of a wide tile: four words of 16 lanes
 TILE = 2048  # elements that keep the handful of tiles a kernel needs inside L1
 
@@ -131,10 +132,10 @@ def load(tile, x, row, padding):
     lanes = reshaped(tile, (depth, 4, columns // 4))
     # For K < 4 a move of 4 categories reads beyond its own rows.
     end = min(n - 3 // k, row + columns)
-    g = 0
+    g, far = 0, k * x.itemsize <= CROWDED
     while g < columns // 4:
         first = row + 4 * g
-        if first >= 0 and first + 64 <= end:
+        if far and first >= 0 and first + 64 <= end:
             for i in range(0, k, 4):
                 many_rows_to_tile(x, first, max(min(i, k - 4), 0), lanes, g, None)
             g += 16
@@ -159,12 +160,17 @@ def _by_number(x, factor, column):
 
 
 @inline
+def _less_two(x, factor, column):
+    return (x - factor[0][column]) - factor[1][column]
+
+
+@inline
 def _by_nothing(x, factor, column):
     return x
 
 
-def _storer(multiplied):
-    """Build what writes a tile to its rows of out, multiplied(entry, factor, column)."""
+def _storer(changed):
+    """Build what writes a tile to its rows of out, changed(entry, factor, column)."""
 
     @shared
     def store(out, tile, row, factor):
@@ -174,15 +180,15 @@ def _storer(multiplied):
         if k > NARROW:
             flat, target = flattened(tile), out[row]
             for i in range(k):
-                target[i] = multiplied(flat[i], factor, 0)
+                target[i] = changed(flat[i], factor, 0)
             return
         lanes, quarter = reshaped(tile, (depth, 4, columns // 4)), columns // 4
         # As in load; what is written beyond must be this tile's own, as its next move repairs it.
         end = min(n, row + columns) - 3 // k
-        g = 0
+        g, far = 0, 4 <= k < CROWDED // out.itemsize
         while g < quarter and row + 4 * g < n:
             first = row + 4 * g
-            if first >= 0 and first + 64 <= end:
+            if far and first >= 0 and first + 64 <= end:
                 for i in range(0, k, 4):
                     tile_to_many_rows(out, first, max(min(i, k - 4), 0), lanes, g, factor)
                 g += 16
@@ -196,13 +202,14 @@ def _storer(multiplied):
                     if 0 <= r < n:
                         for i in range(k):
                             x = lanes[i, j % 4, c]
-                            out[r, i] = multiplied(x, factor, j % 4 * quarter + c)
+                            out[r, i] = changed(x, factor, j % 4 * quarter + c)
                 g += 4
 
     return store
 
 
 _store, _store_multiple = _storer(_by_nothing), _storer(_by_number)
+_store_less = _storer(_less_two)
 
 
 @inline
@@ -215,6 +222,12 @@ def store(out, tile, row):
 def store_multiple(out, tile, factor, row):
     """`store` the tile with each column times its entry of factor."""
     _store_multiple(out, tile, row, factor)
+
+
+@inline
+def store_less(out, tile, first, second, row):
+    """`store` the tile with each column less its entry of first, and then less that of second."""
+    _store_less(out, tile, row, (first, second))
 
 
 @block
@@ -236,7 +249,8 @@ def load_categories(arg, z, row, fold):
         load_statistics(arg, z, row, np.int32(-1), fold)
         return
     for c in range(arg.size):
-        arg[c] = np.int32(z[row] // arg.size if z[row] % arg.size == c else -1)
+        arg[c] = np.int32(-1)
+    arg[z[row] % arg.size] = np.int32(z[row] // arg.size)
 
 
 @shared

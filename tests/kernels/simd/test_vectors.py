@@ -6,7 +6,7 @@ from strategies import DTYPES
 
 from fastgrad.kernels.compiler import jit
 from fastgrad.kernels.simd import intrinsics, special
-from fastgrad.kernels.simd.lanes import entry, first_of, least_of
+from fastgrad.kernels.simd.lanes import entry, first_of, least_of, sum_of
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 
 N = 8 * LANES
@@ -133,6 +133,34 @@ def test_the_least_entry_and_the_first_place_of_it(dtype):
         assert (low, i, at_i, nowhere) == (x.min(), x.argmin(), x.min(), LANES)
     low, i, _, _ = least(np.full(LANES, np.inf, dtype))
     assert (low, i) == (np.inf, 0)
+
+
+@jit.standalone
+def summed(x):
+    return sum_of(load(x, 0))
+
+
+@by_dtype
+def test_the_sum_of_a_vector_is_added_pairwise(dtype):
+    x = np.random.default_rng(4).normal(size=LANES).astype(dtype)
+    expected = x
+    while expected.size > 1:
+        expected = expected[: expected.size // 2] + expected[expected.size // 2 :]
+    assert summed(x) == expected[0]
+
+
+@jit.standalone
+def in_kind(counts, x, out):
+    store(out, 0, intrinsics.like(load(counts, 0), x))
+
+
+@by_dtype
+def test_vectors_in_the_type_of_others(dtype):
+    counts, out = np.arange(LANES, dtype=np.int32) - 3, np.empty(LANES, dtype)
+    in_kind(counts, out, out)
+    assert np.array_equal(out, counts)
+    in_kind(out[::-1].copy(), out, out)
+    assert np.array_equal(out, counts[::-1])
 
 
 @jit.standalone
