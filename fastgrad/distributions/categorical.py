@@ -20,7 +20,7 @@ from fastgrad.distributions.categorical_entropy import (
 from fastgrad.distributions.categorical_inverse import draw, drawn
 from fastgrad.distributions.concrete import Relaxation
 from fastgrad.distributions.discrete import Discrete
-from fastgrad.distributions.normalisation import normaliser, partials
+from fastgrad.distributions.normalisation import checking, normaliser, partials
 from fastgrad.kernels.distributions import categorical as _kernels
 from fastgrad.kernels.distributions import categorical_long as _segments
 from fastgrad.kernels.tiles import features as _features
@@ -40,7 +40,7 @@ def log_softmax(logits: ArrayLike, *, out: FloatArray | None = None) -> FloatArr
         probability zero.
     out : array, optional
         Array to write the result in, C-contiguous and of its shape and dtype; the logits' own will
-        do.
+        do. The content of another is undefined if the logits are refused.
 
     Returns
     -------
@@ -61,13 +61,13 @@ def log_softmax(logits: ArrayLike, *, out: FloatArray | None = None) -> FloatArr
     """
     if type(logits) is not ndarray and foreign(logits):
         return in_kind(log_softmax, logits, locals())
-    rows, batch = _validate.rows(logits)
-    out = _outputs.output(out, (*batch, rows.shape[1]), rows.dtype, rows)
+    rows, batch = _validate.rows(logits, check=False)
+    given, out = out, _outputs.output(out, (*batch, rows.shape[1]), rows.dtype, rows)
     flat = out.reshape(rows.shape)
     if rows.shape[1] > _segments.SEGMENT:
-        _segments.subtract(rows, *normaliser(rows), flat)
+        _segments.subtract(rows, *normaliser(rows, out.shape), flat)
     else:
-        _kernels.log_softmax(rows, flat)
+        checking(_kernels.log_softmax, rows, out.shape, flat, out=given)
     return out
 
 
@@ -176,10 +176,10 @@ def log_prob(logits: ArrayLike, z: ArrayLike) -> FloatArray:
     """
     if type(logits) is not ndarray and foreign(logits):
         return in_kind(log_prob, logits, locals())
-    rows, batch = _validate.rows(logits)
+    rows, batch = _validate.rows(logits, check=False)
     flat, shape = _validate.categories(z, batch, rows.shape[1])
-    out = np.empty(shape, rows.dtype)
-    _kernels.log_prob(rows, *normaliser(rows), flat, out.reshape(flat.shape))
+    out, two = np.empty(shape, rows.dtype), normaliser(rows, (*batch, rows.shape[1]))
+    _kernels.log_prob(rows, *two, flat, out.reshape(flat.shape))
     return out
 
 
@@ -193,7 +193,8 @@ def score(logits: ArrayLike, z: ArrayLike, *, out: FloatArray | None = None) -> 
     z : array of int, shape (*batch) or (S, *batch)
         Categories from 0 to K - 1.
     out : array, optional
-        Array to write the scores in, C-contiguous and of the result's shape and dtype.
+        Array to write the scores in, C-contiguous and of the result's shape and dtype. Its content
+        is undefined if the logits are refused.
 
     Returns
     -------
@@ -215,10 +216,11 @@ def score(logits: ArrayLike, z: ArrayLike, *, out: FloatArray | None = None) -> 
     """
     if type(logits) is not ndarray and foreign(logits):
         return in_kind(score, logits, locals())
-    rows, batch = _validate.rows(logits)
+    rows, batch = _validate.rows(logits, check=False)
     flat, shape = _validate.categories(z, batch, rows.shape[1])
-    out = _outputs.output(out, (*shape, rows.shape[1]), rows.dtype, rows, flat)
-    _kernels.score(rows, flat, out.reshape(*flat.shape, rows.shape[1]))
+    given, out = out, _outputs.output(out, (*shape, rows.shape[1]), rows.dtype, rows, flat)
+    view = out.reshape(*flat.shape, rows.shape[1])
+    checking(_kernels.score, rows, (*batch, rows.shape[1]), flat, view, out=given)
     return out
 
 

@@ -10,6 +10,7 @@ from fastgrad import _validate
 from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.distributions import broadcasting
+from fastgrad.distributions.normalisation import checking
 from fastgrad.kernels.compiler.jit import MAX_CHUNKS
 from fastgrad.kernels.distributions import categorical_entropy as _kernels
 from fastgrad.kernels.distributions import categorical_entropy_relative as _relative
@@ -47,9 +48,9 @@ def entropy(logits: ArrayLike) -> FloatArray:
     """
     if type(logits) is not ndarray and foreign(logits):
         return in_kind(entropy, logits, locals())
-    rows, batch = _validate.rows(logits)
+    rows, batch = _validate.rows(logits, check=False)
     out = np.empty(batch, rows.dtype)
-    _kernels.entropy(rows, out.reshape(-1))
+    checking(_kernels.entropy, rows, (*batch, rows.shape[1]), out.reshape(-1))
     return out
 
 
@@ -84,10 +85,10 @@ def entropy_vjp(logits: ArrayLike, cotangent: ArrayLike) -> FloatArray:
     """
     if type(logits) is not ndarray and foreign(logits):
         return in_kind(entropy_vjp, logits, locals())
-    rows, batch = _validate.rows(logits)
+    rows, batch = _validate.rows(logits, check=False)
     weight = _validate.like(cotangent, batch, rows.dtype, "cotangent", rows.shape[:1])
     grad = np.empty((*batch, rows.shape[1]), rows.dtype)
-    _kernels.entropy_vjp(rows, weight, grad.reshape(rows.shape))
+    checking(_kernels.entropy_vjp, rows, grad.shape, weight, grad.reshape(rows.shape))
     return grad
 
 

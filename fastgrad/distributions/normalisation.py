@@ -1,30 +1,54 @@
-"""The log of the sum of exponentials of rows, short or long."""
+"""The log of the sum of exponentials of rows, short or long; and what such a sum says of rows."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from fastgrad import _validate
 from fastgrad._typing import FloatArray
+from fastgrad.kernels.compiler.jit import MAX_CHUNKS, Kernel
 from fastgrad.kernels.distributions import categorical as _kernels
 from fastgrad.kernels.distributions import categorical_long as _segments
 
 
-def normaliser(rows: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return logsumexp of each row of checked (N, K) logits, as two numbers to be added.
+def normaliser(
+    rows: FloatArray, shape: tuple[int, ...] | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """Return logsumexp of each row of (N, K) logits, as two numbers to be added.
 
     The first is the row's maximum: it is taken from a logit first, so that a shift of the row
-    changes nothing.
+    changes nothing. With their shape logits are checked, too.
     """
     if rows.shape[1] <= _segments.SEGMENT:
         maximum, log_sum = np.empty(rows.shape[0], rows.dtype), np.empty(rows.shape[0], rows.dtype)
-        _kernels.normaliser(rows, maximum, log_sum)
+        checking(_kernels.normaliser, rows, shape, maximum, log_sum)
         return maximum, log_sum
+    if shape:
+        _validate.check_logits(rows, "logits", shape)
     maximum, rest = partials(rows)
     top, each = maximum.max(axis=1), np.arange(len(rows))
     weight = (1 + rest) * np.exp(maximum - top[:, None], dtype=np.float64)
     first = maximum.argmax(axis=1)
     weight[each, first] = rest[each, first]
     return top, np.log1p(weight.sum(axis=1)).astype(rows.dtype)
+
+
+def checking(
+    kernel: Kernel, rows: FloatArray, shape: tuple[int, ...] | None, *rest: Any, out: Any = None
+) -> None:
+    """Run a kernel that sees by its sums where logits are invalid, and refuse these.
+
+    A pass of its own would cost it an eighth. But if it writes over the logits, in an `out` that
+    was given, these are looked at before. Without a shape nobody looks.
+    """
+    bad = np.zeros(MAX_CHUNKS, np.bool_)
+    if shape and out is not None and np.may_share_memory(rows, out):
+        _validate.check_logits(rows, "logits", shape)
+    kernel(rows, *rest, bad)
+    if shape and True in bad.tobytes():  # any() takes a microsecond
+        _validate.check_logits(rows, "logits", shape)
 
 
 def partials(rows: FloatArray) -> tuple[FloatArray, FloatArray]:

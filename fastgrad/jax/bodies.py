@@ -182,8 +182,8 @@ def _log_prob(real):
             if wrong:
                 return wrong
             top, log_sum = empty(shape[0], real), empty(shape[0], real)
-            out = array(outs[0], g, (samples, shape[0]), real)
-            failed = reduce(rows.size, (rows, top, log_sum))
+            out, bad = array(outs[0], g, (samples, shape[0]), real), zeros(MAX_CHUNKS, np.bool_)
+            failed = reduce(rows.size, (rows, top, log_sum, bad))
             if failed or take(out.size, (rows, top, log_sum, z, out)):
                 return MEMORY
         return 0
@@ -202,7 +202,8 @@ def _score(real):
             rows = read_only(array(ins[0], g, shape, real))
             z = read_only(array(ins[1], g, (samples, shape[0]), np.int32))
             out = array(outs[0], g, (samples, shape[0], shape[1]), real)
-            if take(out.size, (rows, z, out)):
+            bad = zeros(MAX_CHUNKS, np.bool_)
+            if take(out.size, (rows, z, out, bad)):
                 return MEMORY
         return 0
 
@@ -218,11 +219,11 @@ def _entropy(real):
         shape = rows_of(ins)
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
-            wrong = check(rows)
-            if wrong:
-                return wrong
-            if reduce(rows.size, (rows, array(outs[0], g, (shape[0],), real))):
+            out, bad = array(outs[0], g, (shape[0],), real), zeros(MAX_CHUNKS, np.bool_)
+            if reduce(rows.size, (rows, out, bad)):
                 return MEMORY
+            if largest(bad):
+                return check(rows)
         return 0
 
     return run
@@ -238,7 +239,8 @@ def _entropy_vjp(real):
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
             weight = read_only(array(ins[1], g, (shape[0],), real))
-            if multiply(rows.size, (rows, weight, array(outs[0], g, shape, real))):
+            out, bad = array(outs[0], g, shape, real), zeros(MAX_CHUNKS, np.bool_)
+            if multiply(rows.size, (rows, weight, out, bad)):
                 return MEMORY
         return 0
 

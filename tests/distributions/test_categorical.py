@@ -1,6 +1,7 @@
 """Categoricals against the oracle: samples exactly, the rest to rounding; laws, masks, chunks."""
 
 import dataclasses
+import functools
 
 import numba
 import numpy as np
@@ -313,6 +314,56 @@ def test_masks_in_functions(dtype):
     got = fg.kl_divergence(x, q)
     assert got[0] == INF
     np.testing.assert_allclose(got[1], np.log(3), rtol=1e-6)
+
+
+@by_dtype
+@pytest.mark.parametrize("k", [2, 7, 512, 600, 5000])
+def test_the_largest_may_be_several(dtype, k):
+    """All but one of them count, and one that is nearly as large is none of them."""
+    for ties in (1, 2, k - 1, k):
+        x = np.full((70, k), -400, dtype)
+        x[:, k - ties :] = 3
+        x[1::2] = x[1::2, ::-1]
+        near = x.copy()
+        near[near == -400] = np.nextafter(dtype(3), dtype(0))
+        close = functools.partial(np.testing.assert_allclose, rtol=tolerance(dtype, k))
+        close(fg.log_softmax(x)[x == 3], -np.log(ties), atol=1e-150)
+        close(fg.log_softmax(near), -np.log(k))
+        close(fg.entropy(x), np.log(ties), atol=1e-150)
+        close(fg.entropy(near), np.log(k))
+        scores = fg.score(x, x.argmax(axis=1))
+        close(scores[np.arange(70), x.argmax(axis=1)], 1 - 1 / ties, atol=1e-150)
+
+
+@by_dtype
+@pytest.mark.parametrize("shape", [(70, 1), (70, 3), (300, 16), (3, 700), (2, 5000)])
+@pytest.mark.parametrize("row", [0, -1])
+def test_invalid_logits_are_seen_wherever_they_are(row, shape, dtype):
+    """Their sums are NaN: there is no pass over the logits that looks for them."""
+    z, calls = np.zeros(shape[0], int), [fg.log_softmax, fg.entropy]
+    calls += [lambda x: fg.score(x, z), lambda x: fg.log_prob(x, z)]
+    calls += [lambda x: fg.entropy_vjp(x, np.zeros(shape[0]))]
+    for value, words in ((np.nan, "nan"), (INF, "inf"), (-INF, "-inf")):
+        for k in (0, shape[1] - 1, slice(None)):
+            if value == -INF and k != slice(None):
+                continue
+            x = np.linspace(-3, 3, np.prod(shape), dtype=dtype).reshape(shape)
+            x[row, k] = value
+            for call in calls:
+                with pytest.raises(ValueError, match=f"logits .*{words}"):
+                    call(x)
+
+
+@by_dtype
+@pytest.mark.parametrize("k", [3, 600, 5000])
+def test_logits_that_are_written_over_are_looked_at_before(dtype, k):
+    x = np.zeros((4, k), dtype)
+    x[2, 1] = np.nan
+    given = x.copy()
+    for call in (fg.log_softmax, functools.partial(fg.score, z=np.zeros(4, int))):
+        with pytest.raises(ValueError, match=r"logits .*nan at index \(2, 1\)"):
+            call(x, out=x)
+        assert np.array_equal(x, given, equal_nan=True)
 
 
 @by_dtype

@@ -18,6 +18,7 @@ from fastgrad.distributions.continuous.stirling import (
     flat,
     log_gamma_remainder,
 )
+from fastgrad.distributions.normalisation import checking
 from fastgrad.kernels.distributions import categorical as _categorical
 from fastgrad.kernels.distributions.continuous import dirichlet_density as _density
 from fastgrad.random import Key
@@ -29,7 +30,7 @@ def log_normalised(y: Array) -> Array:
     """Return y - log(sum(exp(y))), of which the largest keeps its digits however close to 0."""
     out = np.empty(y.shape)
     rows = _validate.real_array(y, "y").reshape(-1, y.shape[-1])
-    _categorical.log_softmax(rows, out.reshape(rows.shape))
+    checking(_categorical.log_softmax, rows, None, out.reshape(rows.shape))
     return out
 
 

@@ -8,16 +8,17 @@ Oracle: tests/support/reference.py, the functions of these names.
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, chunk_bounds, kernel, wide_vectors
+from fastgrad.kernels.compiler.jit import block, chunk_bounds, inline, kernel, wide_vectors
 from fastgrad.kernels.distributions import concrete_ratios as ratios
-from fastgrad.kernels.distributions.concrete import PART, score_tile
+from fastgrad.kernels.distributions.concrete import PART
 from fastgrad.kernels.random.bits import addresses, empty_bits, fill_bits
 from fastgrad.kernels.random.philox import NOISE
 from fastgrad.kernels.simd.intrinsics import like, where
-from fastgrad.kernels.simd.special import exp_normal, log1p
-from fastgrad.kernels.simd.vectors import LANES, filled, load, store
+from fastgrad.kernels.simd.special import clamped, exp_bounded, log1p
+from fastgrad.kernels.simd.vectors import LANES, filled, load, prefetch, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.check import any_nan
 
 
 @kernel(cost=lambda logits, z: logits.size * len(z))
@@ -44,46 +45,94 @@ def sample_gumbel(chunk, chunks, logits, noise, z):
 # -- functions of logits and categories --------------------------------------------------------
 
 
+def _weigher(keeps):
+    """Build what sums exp(t - m) but for one of the largest, and keeps the terms in w or not."""
+
+    @block
+    def weigh(w, t, m, ties, rest, fold, ahead, target):
+        wide_vectors()
+        zero, none, one, at = like(0, t), np.int32(0), np.int32(1), 0
+        for c in range(0, t.shape[1], LANES):
+            high, total, largest = load(m, c), filled(zero), filled(none)
+            for start in range(0, t.shape[0], PART):
+                part = filled(zero)
+                for i in range(start, min(start + PART, t.shape[0])):
+                    prefetch(ahead, at)
+                    prefetch(target, at)
+                    at += LANES
+                    a = clamped(load(t, (i, c)) - high)
+                    e = exp_bounded(a)
+                    if keeps:
+                        store(w, (i, c), e)
+                    part = part + where(a == zero, zero, e)
+                    largest = largest + where(a == zero, one, none)
+                total = total + part
+            store(rest, c, total)
+            store(ties, c, like(largest, t))
+        add_ties(rest, ties, fold)
+
+    return weigh
+
+
 @block
-def weigh(w, t, m, arg, rest, fold):
-    """w = exp(t - m), rest its column sums without the winners."""
+def add_ties(rest, ties, fold):
+    """Add to sums without the largest terms, 1 each, all of these but one."""
     wide_vectors()
-    zero = like(0, t)
-    for c in range(0, t.shape[1], LANES):
-        high, winner, total = load(m, c), load(arg, c), filled(zero)
-        for start in range(0, t.shape[0], PART):
-            part = filled(zero)
-            for i in range(start, min(start + PART, t.shape[0])):
-                e = exp_normal(load(t, (i, c)) - high)
-                store(w, (i, c), e)
-                part = part + where(winner == np.int32(i), zero, e)
-            total = total + part
-        store(rest, c, total)
     if fold:
         col.fold_sum(rest)
+        col.fold_sum(ties)
+    for c in range(0, rest.size, LANES):
+        store(rest, c, load(rest, c) + (load(ties, c) - like(1, rest)))
+
+
+_keep, _sum = _weigher(True), _weigher(False)
+
+
+@inline
+def weigh(w, t, m, ties, rest, fold, ahead, target):
+    """w = exp(t - m), which may be t, rest its column sums without the 1 of the likeliest.
+
+    A sum is NaN where logits are invalid. `ties` is scratch. By the way it fetches `ahead`, the
+    logits of the next tile, and `target`, where results are going to be stored: a tile is too short
+    for the processor to see by itself what comes next.
+    """
+    _keep(w, t, m, ties, rest, fold, ahead, target)
+
+
+@inline
+def sum_others(t, m, ties, rest, fold, ahead, target):
+    """Do as `weigh`, but keep the sums alone."""
+    _sum(t, t, m, ties, rest, fold, ahead, target)
 
 
 @block
-def take_log1p(s):
+def take_log1p(s, fold):
     """s = log(1 + s)."""
     wide_vectors()
+    if fold:  # all columns are alike
+        col.spread(s, log1p(s[0]))
+        return
     for c in range(0, s.size, LANES):
         store(s, c, log1p(load(s, c)))
 
 
 @kernel(cost=lambda logits: logits.size)
-def normaliser(chunk, chunks, logits, maximum, log_sum):
-    """Set logsumexp of each row, maximum + log_sum, as two numbers."""
+def normaliser(chunk, chunks, logits, maximum, log_sum, bad):
+    """Set logsumexp of each row, maximum + log_sum, as two numbers.
+
+    bad[chunk] is set where logits are invalid: their sum is NaN, which costs nothing to see.
+    """
     layout = tile.layout(*logits.shape)
-    fold, real = layout.fold, logits.dtype
-    t, w = tile.scratch(layout, 2, real)
-    m, s = tile.statistics(layout, 2, real)
-    (arg,) = tile.statistics(layout, 1, np.int32)
+    fold = layout.fold
+    (t,) = tile.scratch(layout, 1, logits.dtype)
+    m, s, ties = tile.statistics(layout, 3, logits.dtype)
     for row in tile.rows(layout, chunk, chunks):
         tile.load(t, logits, row, like(-np.inf, t))
-        col.argmax(t, m, arg, fold)
-        weigh(w, t, m, arg, s, fold)
-        take_log1p(s)
+        col.maximum(t, m, fold)
+        ahead = tile.ahead(logits, row, layout)
+        sum_others(t, m, ties, s, fold, ahead, ahead)
+        bad[chunk] |= any_nan(s)
+        take_log1p(s, fold)
         tile.store_statistics(maximum, m, row, fold)
         tile.store_statistics(log_sum, s, row, fold)
 
@@ -97,51 +146,64 @@ def log_prob(chunk, chunks, logits, maximum, log_sum, z, out):
             out[i, row] = (logits[row, z[i, row]] - maximum[row]) - log_sum[row]
 
 
-@block
-def subtract_two(t, m, s):
-    """t = (t - m) - s, one m and s a column."""
-    wide_vectors()
-    for c in range(0, t.shape[1], LANES):
-        high, low = load(m, c), load(s, c)
-        for i in range(t.shape[0]):
-            store(t, (i, c), (load(t, (i, c)) - high) - low)
-
-
 @kernel(cost=lambda logits: logits.size)
-def log_softmax(chunk, chunks, logits, out):
-    """out = log_softmax(logits)."""
+def log_softmax(chunk, chunks, logits, out, bad):
+    """out = log_softmax(logits); bad as in `normaliser`."""
     layout = tile.layout(*logits.shape)
-    fold, real = layout.fold, logits.dtype
-    t, w = tile.scratch(layout, 2, real)
-    m, s = tile.statistics(layout, 2, real)
-    (arg,) = tile.statistics(layout, 1, np.int32)
+    fold = layout.fold
+    (t,) = tile.scratch(layout, 1, logits.dtype)
+    m, s, ties = tile.statistics(layout, 3, logits.dtype)
     for row in tile.rows(layout, chunk, chunks):
         tile.load(t, logits, row, like(-np.inf, t))
-        col.argmax(t, m, arg, fold)
-        weigh(w, t, m, arg, s, fold)
-        take_log1p(s)
-        subtract_two(t, m, s)
-        tile.store(out, t, row)
+        col.maximum(t, m, fold)
+        ahead, target = tile.ahead(logits, row, layout), tile.extent(out, row, layout)
+        sum_others(t, m, ties, s, fold, ahead, target)
+        bad[chunk] |= any_nan(s)
+        take_log1p(s, fold)
+        tile.store_less(out, t, m, s, row)
+
+
+@block
+def invert(rest, inverse):
+    """inverse = 1 / (1 + rest), and rest = 1 less the likeliest's probability."""
+    wide_vectors()
+    for c in range(0, rest.size, LANES):
+        others, one = load(rest, c), like(1, rest)
+        factor = one / (one + others)
+        store(inverse, c, factor)
+        store(rest, c, others * factor)
+
+
+@block
+def score_winners(w, arg, e, inverse, rest):
+    """w = one-hot(winners) - p, p = e times the inverse; rest is 1 less the likeliest's p."""
+    wide_vectors()
+    zero, one, half = like(0, e), like(1, e), like(0.5, e)
+    for c in range(0, w.shape[1], LANES):
+        winner, factor, gap = load(arg, c), load(inverse, c), load(rest, c)
+        for i in range(w.shape[0]):
+            p = load(e, (i, c)) * factor
+            mine = where(p > half, gap, one - p)  # above 1/2 is the likeliest alone
+            store(w, (i, c), where(winner == np.int32(i), mine, zero - p))
 
 
 @kernel(cost=lambda out: out.size)
-def score(chunk, chunks, logits, z, out):
-    """out = one-hot(z) - softmax(logits): z is (S, N), out (S, N, K)."""
+def score(chunk, chunks, logits, z, out, bad):
+    """out = one-hot(z) - softmax(logits): z is (S, N), out (S, N, K); bad as in `normaliser`."""
     layout = tile.layout(*logits.shape)
-    fold, real = layout.fold, logits.dtype
-    p, w = tile.scratch(layout, 2, real)
-    m, rest = tile.statistics(layout, 2, real)
-    (s,) = tile.statistics(layout, 1, real)
-    arg, likeliest = tile.statistics(layout, 2, np.int32)
+    fold = layout.fold
+    e, w = tile.scratch(layout, 2, logits.dtype)
+    m, rest, inverse = tile.statistics(layout, 3, logits.dtype)
+    (arg,) = tile.statistics(layout, 1, np.int32)
     for row in tile.rows(layout, chunk, chunks):
-        tile.load(w, logits, row, like(-np.inf, w))
-        col.argmax(w, m, likeliest, fold)
-        weigh(p, w, m, likeliest, rest, fold)
-        for c in range(layout.columns):
-            s[c] = like(1, s) + rest[c]
-            rest[c] = rest[c] / s[c]
-        col.divide(p, s)
+        tile.load(e, logits, row, like(-np.inf, e))
+        col.maximum(e, m, fold)
+        ahead = tile.ahead(logits, row, layout)
+        target = tile.extent(out[0], row, layout) if len(out) else ahead
+        weigh(e, e, m, inverse, rest, fold, ahead, target)
+        bad[chunk] |= any_nan(rest)
+        invert(rest, inverse)
         for i in range(z.shape[0]):
             tile.load_categories(arg, z[i], row, fold)
-            score_tile(w, arg, p, likeliest, rest)
+            score_winners(w, arg, e, inverse, rest)
             tile.store(out[i], w, row)

@@ -9,13 +9,14 @@ Oracle: tests/distributions/test_categorical_entropy.py, by mpmath.
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, kernel, wide_vectors
-from fastgrad.kernels.distributions.categorical import PART
-from fastgrad.kernels.simd.intrinsics import like, where
-from fastgrad.kernels.simd.special import elementary, exp_normal, log1p
-from fastgrad.kernels.simd.vectors import LANES, filled, load, store
+from fastgrad.kernels.compiler.jit import block, inline, kernel, wide_vectors
+from fastgrad.kernels.distributions.categorical import PART, add_ties
+from fastgrad.kernels.simd.intrinsics import fma, like, where
+from fastgrad.kernels.simd.special import clamped, elementary, exp_bounded, log1p
+from fastgrad.kernels.simd.vectors import LANES, filled, load, prefetch, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.check import any_nan
 
 NEAR = 0.34  # below log(2) / 2, where `bend` holds
 
@@ -31,52 +32,81 @@ def bend(form):
     return implementation
 
 
-@block
-def sum_gaps(w, t, m, arg, rest, gaps, fold):
-    """w = exp(t - m), rest its column sums without the winners, gaps those of w (m - t)."""
-    wide_vectors()
-    zero = like(0, t)
-    for c in range(0, t.shape[1], LANES):
-        high, winner, total, weighted = load(m, c), load(arg, c), filled(zero), filled(zero)
-        for start in range(0, t.shape[0], PART):
-            part, gap_part = filled(zero), filled(zero)
-            for i in range(start, min(start + PART, t.shape[0])):
-                a = load(t, (i, c)) - high
-                e = exp_normal(a)
-                store(w, (i, c), e)
-                part = part + where(winner == np.int32(i), zero, e)
-                gap_part = gap_part - where(e > zero, e * a, zero)
-            total, weighted = total + part, weighted + gap_part
-        store(rest, c, total)
-        store(gaps, c, weighted)
-    if fold:
-        col.fold_sum(rest)
-        col.fold_sum(gaps)
+def _summer(keeps):
+    """Build what sums exp(a) and gaps, and keeps the exponentials in w or not."""
+
+    @block
+    def sum_gaps(w, t, m, ties, rest, gaps, fold, ahead, target):
+        wide_vectors()
+        zero, none, one, at = like(0, t), np.int32(0), np.int32(1), 0
+        for c in range(0, t.shape[1], LANES):
+            high, largest = load(m, c), filled(none)
+            total, weighted = filled(zero), filled(zero)
+            for start in range(0, t.shape[0], PART):
+                part, gap_part = filled(zero), filled(zero)
+                for i in range(start, min(start + PART, t.shape[0])):
+                    prefetch(ahead, at)
+                    if keeps:
+                        prefetch(target, at)
+                    at += LANES
+                    a = clamped(load(t, (i, c)) - high)
+                    e = exp_bounded(a)
+                    if keeps:
+                        store(w, (i, c), e)
+                    part = part + where(a == zero, zero, e)
+                    largest = largest + where(a == zero, one, none)
+                    gap_part = fma(-e, a, gap_part)
+                total, weighted = total + part, weighted + gap_part
+            store(rest, c, total)
+            store(ties, c, like(largest, t))
+            store(gaps, c, weighted)
+        add_ties(rest, ties, fold)
+        if fold:
+            col.fold_sum(gaps)
+
+    return sum_gaps
+
+
+_keep, _sum = _summer(True), _summer(False)
+
+
+@inline
+def weigh(w, t, m, ties, rest, gaps, fold, ahead, target):
+    """w = exp(t - m), gaps the column sums of w (m - t); the others as in `categorical.weigh`."""
+    _keep(w, t, m, ties, rest, gaps, fold, ahead, target)
+
+
+@inline
+def sum_gaps(t, m, ties, rest, gaps, fold, ahead):
+    """Do as `weigh`, but keep the sums alone."""
+    _sum(t, t, m, ties, rest, gaps, fold, ahead, ahead)
 
 
 @block
-def add_gaps(rest, gaps):
-    """rest = log1p(rest) + gaps / (1 + rest): the entropy."""
+def add_gaps(rest, gaps, fold):
+    """rest = log1p(rest) + gaps / (1 + rest): the entropy. Folded, of the first columns only."""
     wide_vectors()
-    for c in range(0, rest.size, LANES):
+    for c in range(0, LANES if fold else rest.size, LANES):
         r = load(rest, c)
         store(rest, c, log1p(r) + load(gaps, c) / (like(1, rest) + r))
 
 
 @kernel(cost=lambda logits: logits.size)
-def entropy(chunk, chunks, logits, out):
-    """out = -sum p log p of each row."""
+def entropy(chunk, chunks, logits, out, bad):
+    """out = -sum p log p of each row.
+
+    bad[chunk] is set where logits are invalid: their sum is NaN, which costs nothing to see.
+    """
     layout = tile.layout(*logits.shape)
-    fold, real = layout.fold, logits.dtype
-    t, w = tile.scratch(layout, 2, real)
-    stats = tile.empty((3, layout.columns), real)
-    m, s, gaps = stats[0], stats[1], stats[2]
-    (arg,) = tile.statistics(layout, 1, np.int32)
+    fold = layout.fold
+    (t,) = tile.scratch(layout, 1, logits.dtype)
+    m, s, ties, gaps = tile.statistics(layout, 4, logits.dtype)
     for row in tile.rows(layout, chunk, chunks):
         tile.load(t, logits, row, like(-np.inf, t))
-        col.argmax(t, m, arg, fold)
-        sum_gaps(w, t, m, arg, s, gaps, fold)
-        add_gaps(s, gaps)
+        col.maximum(t, m, fold)
+        sum_gaps(t, m, ties, s, gaps, fold, tile.ahead(logits, row, layout))
+        bad[chunk] |= any_nan(s)
+        add_gaps(s, gaps, fold)
         tile.store_statistics(out, s, row, fold)
 
 
@@ -95,18 +125,21 @@ def entropy_slopes(w, t, m, rest, gaps, cotangent):
 
 
 @kernel(cost=lambda logits: logits.size)
-def entropy_vjp(chunk, chunks, logits, cotangent, out):
-    """out = cotangent times the gradient of the entropy of each row, -p (log p + entropy)."""
+def entropy_vjp(chunk, chunks, logits, cotangent, out, bad):
+    """out = cotangent times the gradient of the entropy of each row, -p (log p + entropy).
+
+    bad as in `entropy`.
+    """
     layout = tile.layout(*logits.shape)
-    fold, real = layout.fold, logits.dtype
-    t, w = tile.scratch(layout, 2, real)
-    stats = tile.empty((4, layout.columns), real)
-    m, s, gaps, r = stats[0], stats[1], stats[2], stats[3]
-    (arg,) = tile.statistics(layout, 1, np.int32)
+    fold = layout.fold
+    t, w = tile.scratch(layout, 2, logits.dtype)
+    m, s, ties, gaps, r = tile.statistics(layout, 5, logits.dtype)
     for row in tile.rows(layout, chunk, chunks):
         tile.load(t, logits, row, like(-np.inf, t))
         tile.load_statistics(r, cotangent, row, like(0, r), fold)
-        col.argmax(t, m, arg, fold)
-        sum_gaps(w, t, m, arg, s, gaps, fold)
+        col.maximum(t, m, fold)
+        ahead, target = tile.ahead(logits, row, layout), tile.extent(out, row, layout)
+        weigh(w, t, m, ties, s, gaps, fold, ahead, target)
+        bad[chunk] |= any_nan(s)
         entropy_slopes(w, t, m, s, gaps, r)
         tile.store(out, w, row)

@@ -2,7 +2,7 @@
 
 Branch-free polynomials for float32 and float64, numbers or `vectors`. Each is within 2 ulp of the
 correctly rounded result, subnormals included, and follows IEEE 754 at zero, the infinities and NaN;
-`log_normal` and `exp_normal` save what positive normal numbers do not need.
+`log_normal`, `exp_normal` and `exp_bounded` save what positive normal numbers do not need.
 """
 
 import numpy as np
@@ -184,6 +184,34 @@ def exp_normal(form):
 def exp_raised(form):
     """exp(x) 2^40 (float32) or 2^80 (float64) for x up to 0, subnormal results flushed to 0."""
     return _exp_flushed(form, form.raised)
+
+
+@elementary
+def clamped(form):
+    """x, or the number whose exponential is 0 for `exp_bounded` where x is below it; NaN stays."""
+    low = form.float(-form.bias * np.log(2))  # 2^n has no bits there
+
+    def implementation(x):
+        return where(x < low, low, x)
+
+    return implementation
+
+
+@elementary
+def exp_bounded(form):
+    """exp for `clamped` x up to 88 (float32) or 709 (float64), subnormal results not exact."""
+    mantissa, tail, integer = form.mantissa, form.exp_tail, form.to_int
+    per_ln2, ln2_hi, ln2_lo = form.float(1 / np.log(2)), -form.ln2_hi, -form.ln2_lo
+    one, biased = form.float(1), form.magic + form.float(form.bias)
+
+    def implementation(x):
+        shifted = fma(x, per_ln2, biased)
+        n = shifted - biased
+        r = fma(n, ln2_lo, fma(n, ln2_hi, x))
+        p = fma(fma(tail(r), r, one), r, one)
+        return p * bits(integer(bits(shifted) << mantissa))
+
+    return implementation
 
 
 @elementary

@@ -19,6 +19,7 @@ from fastgrad.kernels.distributions import (
     concrete_ratios,
     concrete_ratios_given,
 )
+from fastgrad.kernels.distributions import categorical_entropy as entropy
 from fastgrad.kernels.distributions import categorical_inverse as inverse
 from fastgrad.kernels.estimators.score_functions import vimco
 from fastgrad.kernels.random import noise
@@ -64,6 +65,11 @@ def _exp_raised(x):
     return np.exp(x) * x.dtype.type(2.0 ** (40 if x.dtype == np.float64 else 80))
 
 
+@jit.inline
+def exp_bounded(x):
+    return special.exp_bounded(special.clamped(x))
+
+
 def _pi(x):
     """Pi in the precision of x."""
     return np.longdouble("3.14159265358979323846264338327950288").astype(x.dtype)
@@ -75,13 +81,15 @@ FUNCTIONS = {
     "log1p": np.log1p,
     "exp": np.exp,
     "exp_normal": np.exp,
+    "exp_bounded": np.exp,
     "exp_raised": _exp_raised,  # of float32 in float64, of float64 in longdouble
     "expm1": np.expm1,
     "sigmoid": _sigmoid,
     "softplus": _softplus,
     "cos_2pi": _cos_2pi,
 }
-LOOPS = {name: array_function(getattr(special, name)) for name in FUNCTIONS}
+OWN = {"exp_bounded": exp_bounded}
+LOOPS = {name: array_function(OWN.get(name) or getattr(special, name)) for name in FUNCTIONS}
 by_name = pytest.mark.parametrize("name", FUNCTIONS)
 by_dtype = pytest.mark.parametrize("dtype", DTYPES)
 
@@ -97,7 +105,7 @@ def domain(name, x):
     info = np.finfo(x.dtype)
     if name == "log_normal":
         return x[(x >= info.tiny) & (x < INF)]
-    if name == "exp_normal":
+    if name in ("exp_normal", "exp_bounded"):
         return x[(x >= np.log(info.tiny)) & (x <= (88 if x.dtype == np.float32 else 709))]
     if name == "exp_raised":
         raised = 40 if x.dtype == np.float32 else 80
@@ -161,8 +169,8 @@ def test_within_2_ulp_float32(name):
 # Magnitudes beyond which a function of float32 is a limit, x itself, or as near to a line; and the
 # least x of which it is a number. The patterns there are many, and tried at a sixteenth of the
 # density.
-BUSY = dict.fromkeys(("exp", "exp_normal", "exp_raised", "expm1"), (2.0**-30, 2.0**8))
-BUSY |= dict.fromkeys(("sigmoid", "softplus"), (2.0**-30, 2.0**8))
+BUSY = dict.fromkeys(("exp", "exp_normal", "exp_bounded", "exp_raised"), (2.0**-30, 2.0**8))
+BUSY |= dict.fromkeys(("expm1", "sigmoid", "softplus"), (2.0**-30, 2.0**8))
 BUSY |= {"log1p": (2.0**-30, INF), "cos_2pi": (2.0**-16, 1.0)}
 LEAST = {"log": 0, "log_normal": 0, "log1p": -1, "cos_2pi": 0}
 
@@ -232,6 +240,10 @@ SPECIAL_VALUES = [
     ("exp_normal", -1e4, 0.0),
     ("exp_normal", 0.0, 1.0),
     ("exp_normal", NAN, NAN),
+    ("exp_bounded", -INF, 0.0),
+    ("exp_bounded", -1e4, 0.0),
+    ("exp_bounded", 0.0, 1.0),
+    ("exp_bounded", NAN, NAN),
     ("exp_raised", -INF, 0.0),
     ("exp_raised", -1e4, 0.0),
     ("exp_raised", NAN, NAN),
@@ -271,6 +283,18 @@ def test_exp_normal_flushes_subnormal_results(dtype):
     x = np.linspace(np.log(info.smallest_subnormal) - 2, np.nextafter(low, dtype(-INF)), 999)
     assert not apply("exp_normal", x.astype(dtype)).any()
     assert apply("exp_normal", np.array([low], dtype))[0] > 0
+
+
+@by_dtype
+def test_exp_bounded_has_subnormal_results(dtype):
+    """To an error of the least normal number's last digits; then 0, and never more than above."""
+    info = np.finfo(dtype)
+    x = np.linspace(np.log(info.tiny) - 2, np.log(info.tiny) + 1, 999).astype(dtype)
+    got = apply("exp_bounded", x)
+    assert (np.diff(got) >= 0).all()
+    fine = x > np.log(info.tiny) - 0.3
+    np.testing.assert_allclose(got[fine], np.exp(x[fine]), rtol=1e-6, atol=0)
+    assert (got[~fine] <= got[fine][0]).all()
 
 
 @by_dtype
@@ -468,7 +492,11 @@ def test_tile_blocks_vectorise(dtype):
     found = s, s.copy(), s.copy(), arg, s.copy(), 2, False, s[:0]
     check(concrete_ratios_given.race, t.copy(), t, bits, *found, most=(4, 42, 0))
     check(columns.exponentiate, t.copy(), s, scale, s.copy(), False, most=(0, 14, 0))
-    check(categorical.take_log1p, s.copy(), most=(3, 11, 1))
+    check(categorical.take_log1p, s.copy(), False, most=(3, 11, 1))
+    check(categorical._sum, t, t, s, s.copy(), s.copy(), False, s[:0], s[:0], most=(0, 9, 0))
+    check(categorical.score_winners, t.copy(), arg, t, s, s, most=(0, 0, 0), fused=False)
+    found = s.copy(), s.copy(), s.copy(), False, s[:0], s[:0]
+    check(entropy._sum, t, t, s, *found, most=(0, 13, 0))
     check(concrete.score_tile, t.copy(), arg, t, arg, s, most=(0, 0, 0), fused=False)
     sums = np.ones((4, 64)), np.ones(64)  # of float64, whatever the logits are
     for block, *args in ((inverse.cumulate, *sums, t), (inverse.invert, arg, *sums, bits[:, :1])):
