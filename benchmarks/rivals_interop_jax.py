@@ -15,7 +15,7 @@ from importlib.util import find_spec
 import numpy as np
 
 import fastgrad as fg
-from fastgrad import _validate
+from fastgrad import _marks, _validate
 from fastgrad.kernels.distributions import concrete_by_ratios
 
 from . import common
@@ -130,7 +130,7 @@ def small_calls(key, repeats):
         "a handler that does nothing": functools.partial(nothing(x), x, key),
         "gumbel_softmax": functools.partial(programs(True)["gumbel_softmax"], x, key),
         "its kernel, from Python": lambda: concrete_by_ratios.gumbel_softmax(
-            rows, noise, scale, 0, out
+            rows, noise, scale, 0, out, _marks.marks()
         ),
     }
     for call in calls.values():

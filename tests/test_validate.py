@@ -18,6 +18,7 @@ Z = np.zeros(4, int)
 TAKES_LOGITS = {
     "log_softmax": lambda x: fg.log_softmax(x),
     "sample": lambda x: fg.sample(x, rng=0),
+    "sample by noise": lambda x: fg.sample(x, rng=0, method="gumbel"),
     "log_prob": lambda x: fg.log_prob(x, Z),
     "score": lambda x: fg.score(x, Z),
     "entropy": lambda x: fg.entropy(x),

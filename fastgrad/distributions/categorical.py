@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fastgrad import _outputs, _validate
+from fastgrad import _marks, _outputs, _validate
 from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray, IntArray
 from fastgrad.distributions import concrete
@@ -127,7 +127,7 @@ def sample(
     if type(logits) is not ndarray and foreign(logits):
         return in_kind(sample, logits, locals())
     _validate.choice(method, "method", ("inverse", "gumbel"))
-    rows, batch = _validate.rows(logits, check=method == "gumbel")
+    rows, batch = _validate.rows(logits, check=False)
     count, lead = _validate.samples(num_samples)
     first, sample_offset = _validate.offsets(row_offset, sample_offset, count)
     out = _outputs.output(out, (*lead, *batch), np.dtype(np.int32), rows)
@@ -136,8 +136,11 @@ def sample(
     if method == "inverse":
         draw(rows, noise, z, (*batch, rows.shape[1]))
     elif rows.shape[1] <= _segments.SEGMENT:
-        _kernels.sample_gumbel(rows, noise, z)
+        bad = _marks.marks()
+        _kernels.sample_gumbel(rows, noise, z, bad)
+        _marks.refuse(bad, _validate.rows, logits)
     else:
+        _validate.rows(logits)
         maximum, _ = partials(rows)
         best = np.empty((count, *maximum.shape), rows.dtype)
         arg = np.empty(best.shape, np.int32)

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from fastgrad import _validate
+from fastgrad import _marks, _validate
 from fastgrad._typing import FloatArray, IntArray
 from fastgrad.distributions.discrete import Discrete, Softmax
 from fastgrad.distributions.normalisation import partials
-from fastgrad.kernels.compiler.jit import MAX_CHUNKS
 from fastgrad.kernels.distributions import categorical_inverse as _inverse
 from fastgrad.kernels.distributions import categorical_long as _segments
 from fastgrad.kernels.distributions import categorical_marked as _marked
@@ -29,14 +28,12 @@ def draw(
     softmax can be kept: see `Discrete.keeping`.
     """
     if rows.shape[1] <= _segments.SEGMENT:
-        # The kernel sees invalid rows by the way: a pass of their own would cost it a sixth.
-        bad = np.zeros(MAX_CHUNKS, np.bool_)
+        bad = _marks.marks()
         if softmax is None:
             _inverse.sample(rows, noise, z, bad)
         else:
             _marked.sample(rows, noise, z, bad, *softmax)
-        if 1 in bad.tobytes():  # a few hundred bytes: `any` of an array takes ten times as long
-            _validate.check_logits(rows, "logits", shape)
+        _marks.refuse(bad, _validate.check_logits, rows, "logits", shape)
         return
     _validate.check_logits(rows, "logits", shape)
     maximum, rest = partials(rows)

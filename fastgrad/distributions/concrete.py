@@ -12,11 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgrad import _outputs, _validate
+from fastgrad import _marks, _outputs, _validate
 from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray, IntArray
 from fastgrad.distributions.concrete_density import concrete_log_prob, exp_concrete_log_prob
-from fastgrad.kernels.compiler.jit import MAX_CHUNKS
 from fastgrad.kernels.distributions import concrete as _kernels
 from fastgrad.kernels.distributions import concrete_choice as _choice
 from fastgrad.random import RNG, as_key, replayed_key
@@ -67,7 +66,8 @@ def gumbel_softmax(
         Index of the first row (of the batch flattened in C order) and of the first sample in a
         larger batch: chunked calls with the right offsets equal one call.
     out : array, optional
-        Array to write the samples in, C-contiguous and of the result's shape and dtype.
+        Array to write the samples in, C-contiguous and of the result's shape and dtype. Its content
+        is undefined if the logits are refused.
 
     Returns
     -------
@@ -99,14 +99,15 @@ def gumbel_softmax(
         raise ValueError(
             "log=True does not go with hard=True: a one-hot sample has no finite logarithm"
         )
-    rows, batch = _validate.rows(logits)
+    rows, batch = _validate.rows(logits, check=False)
     count, lead = _validate.samples(num_samples)
     first, sample = _validate.offsets(row_offset, sample_offset, count)
     scale = _validate.scales(rows.dtype, temperature, batch)
-    where = (as_key(rng).kernel_words, sample, first), scale
+    where, bad = ((as_key(rng).kernel_words, sample, first), scale), _marks.marks()
     out = _outputs.output(out, (*lead, *batch, rows.shape[1]), rows.dtype, rows)
     mode = _kernels.HARD if hard else _kernels.LOG if log else _kernels.SOFT
-    _choice.gumbel_softmax(rows, *where, mode, out.reshape(count, *rows.shape))
+    _choice.gumbel_softmax(rows, *where, mode, out.reshape(count, *rows.shape), bad)
+    _marks.refuse(bad, _validate.rows, logits)
     return out
 
 
@@ -153,8 +154,9 @@ def gumbel_softmax_vjp(
         return in_kind(gumbel_softmax_vjp, logits, locals())
     given = {"cotangent": cotangent}
     rows, (r,), where = _replay(logits, given, temperature, rng, row_offset, sample_offset)
-    grad = np.empty(np.shape(logits), rows.dtype)
-    _choice.gumbel_softmax_vjp(rows, r, *where, bool(log), grad.reshape(rows.shape))
+    grad, bad = np.empty(np.shape(logits), rows.dtype), _marks.marks()
+    _choice.gumbel_softmax_vjp(rows, r, *where, bool(log), grad.reshape(rows.shape), bad)
+    _marks.refuse(bad, _validate.rows, logits)
     return grad
 
 
@@ -256,10 +258,9 @@ def relax(
     shape, full = (*lead, *batch), (count, *rows.shape)
     result = z, x, y, score = empty_relaxation(out, shape, (*shape, rows.shape[1]), rows)
     others = x.reshape(full), y.reshape(full), score.reshape(full)
-    z, bad = z.reshape(full[:2]), np.zeros(MAX_CHUNKS, np.bool_)
+    z, bad = z.reshape(full[:2]), _marks.marks()
     _choice.relax(rows, *where, bool(coupled), bool(log), z, others, bad)
-    if True in bad.tobytes():  # any() takes a microsecond
-        _validate.check_logits(rows, "logits", np.shape(logits))
+    _marks.refuse(bad, _validate.rows, logits)
     return result
 
 
@@ -327,20 +328,20 @@ def relax_vjp(
         return in_kind(relax_vjp, logits, locals())
     given = {"relaxed_cotangent": relaxed_cotangent, "conditional_cotangent": conditional_cotangent}
     rows, flat, where = _replay(logits, given, temperature, rng, row_offset, sample_offset)
-    # Where no cotangent is given, neither is there a gradient.
-    grads = tuple(np.empty(rows.shape if r.size else (0, 0), rows.dtype) for r in flat)
-    _choice.relax_vjp(rows, tuple(flat), *where, bool(coupled), bool(log), grads)
-    shape = np.shape(logits)
-    return (
-        None if relaxed_cotangent is None else grads[0].reshape(shape),
-        None if conditional_cotangent is None else grads[1].reshape(shape),
-    )
+    bad = _marks.marks()
+    # Of no samples the kernel stores nothing.
+    grads = tuple((np.empty if r.size else np.zeros)(rows.shape, rows.dtype) for r in flat)
+    _choice.relax_vjp(rows, tuple(flat), *where, bool(coupled), bool(log), grads, bad)
+    _marks.refuse(bad, _validate.rows, logits)
+    pairs = zip(given.values(), grads, strict=True)
+    through, back = (None if r is None else g.reshape(np.shape(logits)) for r, g in pairs)
+    return through, back
 
 
 def _replay(logits, given, temperature, rng, row_offset, sample_offset):
     """Return rows, (S, N, K) cotangents, and where and how to draw the forward call's noise."""
     key = replayed_key(rng).kernel_words
-    rows, batch = _validate.rows(logits)
+    rows, batch = _validate.rows(logits, check=False)
     full = (*batch, rows.shape[1])
     count, cotangents = _validate.cotangents(given, full, rows.dtype, rows.shape)
     first, sample = _validate.offsets(row_offset, sample_offset, count)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastgrad import _validate
+from fastgrad import _marks, _validate
 from fastgrad._typing import FloatArray, IntArray
-from fastgrad.kernels.compiler.jit import MAX_CHUNKS
 from fastgrad.kernels.distributions import concrete_choice as _choice
 from fastgrad.random import RNG, as_key
 
@@ -55,10 +54,9 @@ def relaxed_pair(
     scale, noise = _validate.scales(rows.dtype, temperature, ()), as_key(rng).kernel_words
     full, (z, x, y) = (count, *rows.shape), out
     others = x.reshape(full), y.reshape(full), np.empty((count, 0, 0), rows.dtype)
-    bad, how = np.zeros(MAX_CHUNKS, np.bool_), (bool(coupled), bool(log))
+    bad, how = _marks.marks(), (bool(coupled), bool(log))
     _choice.relax(rows, (noise, sample, first), scale, *how, z.reshape(full[:2]), others, bad)
-    if bad.any():
-        _validate.check_logits(rows, "logits", logits.shape)
+    _marks.refuse(bad, _validate.rows, logits)
 
 
 def relax_score(

@@ -40,20 +40,21 @@ def _gumbel_softmax(real):
         shape, samples = rows_of(ins), sizes(outs[0])[-3]
         for g in range(groups(ins[0], 2)):
             rows = read_only(array(ins[0], g, shape, real))
-            wrong = check(rows)
-            noise, misplaced = place(ins, g, samples)
+            noise, wrong = place(ins, g, samples)
             scale = read_only(array(ins[2], g, (1,), real))
-            if wrong or misplaced or not fits(scale[0]):
-                return wrong or misplaced or TEMPERATURE
+            if wrong or not fits(scale[0]):
+                return wrong or TEMPERATURE
             out = array(outs[0], g, (samples, shape[0], shape[1]), real)
-            mode = options[0]
-            operands = rows, noise, scale, mode, out
+            mode, bad = options[0], zeros(MAX_CHUNKS, np.bool_)
+            operands = rows, noise, scale, mode, out, bad
             if mode == HARD or (mode == SOFT and power(scale[0])):
                 failed = draw_by_ratios(out.size, operands)
             else:
                 failed = draw(out.size, operands)
             if failed:
                 return MEMORY
+            if largest(bad):
+                return check(rows)
         return 0
 
     return run
@@ -75,7 +76,7 @@ def _gumbel_softmax_vjp(real):
                 return wrong or TEMPERATURE
             r = read_only(array(ins[3], g, (samples, shape[0], shape[1]), real))
             grad, log = array(outs[0], g, shape, real), options[0] & LOG != 0
-            operands = rows, r, noise, scale, log, grad
+            operands = rows, r, noise, scale, log, grad, zeros(MAX_CHUNKS, np.bool_)
             if power(scale[0]) and not log:
                 failed = multiply_by_ratios(r.size, operands)
             else:
@@ -164,7 +165,7 @@ def _relax_vjp(real):
             )
             grads = array(outs[0], g, shape, real), array(outs[1], g, shape, real)
             coupled, log = options[0] & COUPLED != 0, options[0] & LOG != 0
-            operands = rows, r, noise, scale, coupled, log, grads
+            operands = rows, r, noise, scale, coupled, log, grads, zeros(MAX_CHUNKS, np.bool_)
             if power(scale[0]) and not log:
                 failed = multiply_by_ratios(2 * r[0].size, operands)
             else:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgrad import _validate
+from fastgrad import _marks, _validate
 from fastgrad._typing import Array
 from fastgrad.distributions import (
     categorical,
@@ -25,7 +25,6 @@ from fastgrad.distributions import (
 from fastgrad.distributions.assignment import canonical, require_matching
 from fastgrad.distributions.plackett_luce import size
 from fastgrad.distributions.sinkhorn import told_apart
-from fastgrad.kernels.compiler.jit import MAX_CHUNKS
 from fastgrad.kernels.distributions import concrete_choice as _choice
 from fastgrad.kernels.distributions import concrete_products as _at_hand
 from fastgrad.kernels.distributions import sinkhorn_batch as _sinkhorn_kernels
@@ -96,31 +95,32 @@ def _sample(logits, address, *, samples, method):
 
 
 def _gumbel_softmax(logits, address, scale, *, samples, mode):
-    rows, _ = _validate.rows(logits)
-    out = np.empty((samples, *rows.shape), rows.dtype)
+    rows, _ = _validate.rows(logits, check=False)
+    out, bad = np.empty((samples, *rows.shape), rows.dtype), _marks.marks()
     noise, scale = noise_of(address, samples), _scale(rows, scale)
-    _choice.gumbel_softmax(rows, noise, scale, mode, out)
+    _choice.gumbel_softmax(rows, noise, scale, mode, out, bad)
+    _marks.refuse(bad, _validate.rows, rows)
     return (out,)
 
 
 def _gumbel_softmax_vjp(logits, address, scale, cotangent, *, log):
-    rows, _ = _validate.rows(logits)
+    rows, _ = _validate.rows(logits, check=False)
     grad, r = np.empty_like(rows), _validate.real_array(cotangent, "cotangent")
-    noise, scale = noise_of(address, len(r)), _scale(rows, scale)
-    _choice.gumbel_softmax_vjp(rows, r, noise, scale, log, grad)
+    (noise, scale), bad = (noise_of(address, len(r)), _scale(rows, scale)), _marks.marks()
+    _choice.gumbel_softmax_vjp(rows, r, noise, scale, log, grad, bad)
+    _marks.refuse(bad, _validate.rows, rows)
     return (grad,)
 
 
 def _relax(logits, address, scale, *, samples, coupled, log):
     rows, _ = _validate.rows(logits, check=False)
     shape = samples, *rows.shape
-    z, bad = np.empty(shape[:-1], np.int32), np.zeros(MAX_CHUNKS, np.bool_)
+    z, bad = np.empty(shape[:-1], np.int32), _marks.marks()
     pair = tuple(np.empty(shape, rows.dtype) for _ in range(2))
     noise, scale = noise_of(address, samples), _scale(rows, scale)
     others = *pair, np.empty((samples, 0, 0), rows.dtype)  # for the score: see `_relax_score`
     _choice.relax(rows, noise, scale, coupled, log, z, others, bad)
-    if bad.any():
-        _validate.check_logits(rows, "logits", rows.shape)
+    _marks.refuse(bad, _validate.rows, rows)
     return (z, *pair)
 
 
@@ -132,11 +132,12 @@ def _relax_score(logits, z, scale, *, log):
 
 
 def _relax_vjp(logits, address, scale, relaxed, conditional, *, coupled, log):
-    rows, _ = _validate.rows(logits)
-    grads = np.empty_like(rows), np.empty_like(rows)
+    rows, _ = _validate.rows(logits, check=False)
+    grads, bad = (np.empty_like(rows), np.empty_like(rows)), _marks.marks()
     given = tuple(_validate.real_array(r, "cotangent") for r in (relaxed, conditional))
     noise, scale = noise_of(address, len(relaxed)), _scale(rows, scale)
-    _choice.relax_vjp(rows, given, noise, scale, coupled, log, grads)
+    _choice.relax_vjp(rows, given, noise, scale, coupled, log, grads, bad)
+    _marks.refuse(bad, _validate.rows, rows)
     return grads
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fastgrad import _outputs, _validate
+from fastgrad import _marks, _outputs, _validate
 from fastgrad.kernels.compiler.jit import Kernel, plan
 from fastgrad.kernels.distributions import concrete as _concrete
 from fastgrad.kernels.distributions import concrete_addresses as _addresses
@@ -58,7 +58,7 @@ def _drawing(dtype: torch.dtype, kernel: Kernel) -> tuple[Any, int]:
     real, scale = TYPES[dtype], _scales(dtype, 1.0)
     rows, x = _validate.frozen(np.zeros((1, 1), real)), np.zeros((1, 1, 1), real)
     noise = (np.uint32(0), np.uint32(0)), 0, 0
-    code = kernel.address(0, 1, rows, noise, scale, _concrete.SOFT, x)
+    code = kernel.address(0, 1, rows, noise, scale, _concrete.SOFT, x, _marks.marks())
     return _addresses.gumbel_softmax(real).dispatcher, code
 
 

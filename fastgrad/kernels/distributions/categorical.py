@@ -22,8 +22,11 @@ from fastgrad.kernels.tiles.check import any_nan
 
 
 @kernel(cost=lambda logits, z: logits.size * len(z))
-def sample_gumbel(chunk, chunks, logits, noise, z):
-    """Draw z, shape (S, N), as the argmax of perturbed logits: the noise of `concrete`."""
+def sample_gumbel(chunk, chunks, logits, noise, z, bad):
+    """Draw z, shape (S, N), as the argmax of perturbed logits: the noise of `concrete`.
+
+    As for bad, see `concrete.gumbel_softmax`.
+    """
     key, first_sample, offset = noise
     layout = tile.layout(*logits.shape, offset)
     fold, real = layout.fold, logits.dtype
@@ -33,6 +36,7 @@ def sample_gumbel(chunk, chunks, logits, noise, z):
     for row in tile.rows(layout, chunk, chunks):
         tile.load(w, logits, row, like(-np.inf, w))
         ratios.weigh(w, best, fold, best[:0])
+        bad[chunk] |= any_nan(best)
         place = addresses(layout, row)
         for i in range(z.shape[0]):
             fill_bits(bits, *place, np.uint32(first_sample + i), NOISE, key)

@@ -26,6 +26,7 @@ from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import elementwise, tile
 from fastgrad.kernels.tiles.check import any_nan
 from fastgrad.kernels.tiles.factors import fill, room
+from fastgrad.kernels.tiles.memory import flattened
 
 SOFT, HARD, LOG = 0, 1, 2
 PART = 128  # terms that are added one by one; sums of more are sums of such parts
@@ -112,8 +113,11 @@ def relax_winner(w, best, arg, scale, s, scratch, fold, log):
 
 
 @kernel(cost=lambda out: out.size)
-def gumbel_softmax(chunk, chunks, logits, noise, scale, mode, out):
-    """Fill out, (S, N, K), with relaxed samples (SOFT) or their logarithms (LOG)."""
+def gumbel_softmax(chunk, chunks, logits, noise, scale, mode, out, bad):
+    """Fill out, (S, N, K), with relaxed samples (SOFT) or their logarithms (LOG).
+
+    bad[chunk] is set where logits are invalid: so are their differences from the largest, NaN.
+    """
     key, first_sample, offset = noise
     layout = tile.layout(*logits.shape, offset)
     fold, real = layout.fold, logits.dtype
@@ -125,6 +129,7 @@ def gumbel_softmax(chunk, chunks, logits, noise, scale, mode, out):
         fill(at, scale, row, fold)
         tile.load(t, logits, row, like(-np.inf, t))
         col.subtract_maximum(t, best, fold)
+        bad[chunk] |= any_nan(flattened(t))
         place = addresses(layout, row)
         for i in range(out.shape[0]):
             sample, ahead = np.uint32(first_sample + i), tile.extent(out[i], row, layout)

@@ -42,8 +42,11 @@ def store_one_hot(out, arg, row, layout):
 
 
 @kernel(cost=lambda out: out.size)
-def gumbel_softmax(chunk, chunks, logits, noise, scale, mode, out):
-    """Fill out, (S, N, K), with relaxed samples (SOFT, scale [1] or [2]), or one-hot (HARD)."""
+def gumbel_softmax(chunk, chunks, logits, noise, scale, mode, out, bad):
+    """Fill out, (S, N, K), with relaxed samples (SOFT, scale [1] or [2]), or one-hot (HARD).
+
+    As for bad, see `concrete.gumbel_softmax`.
+    """
     key, first_sample, offset = noise
     layout = tile.layout(*logits.shape, offset)
     fold, real, exponent = layout.fold, logits.dtype, power(scale[0])
@@ -53,6 +56,7 @@ def gumbel_softmax(chunk, chunks, logits, noise, scale, mode, out):
     for row in tile.rows(layout, chunk, chunks):
         tile.load(t, logits, row, like(-np.inf, t))
         ratios.weigh(t, best, fold, tile.ahead(logits, row, layout))
+        bad[chunk] |= any_nan(best)
         place = addresses(layout, row)
         for i in range(out.shape[0]):
             sample, ahead = np.uint32(first_sample + i), tile.extent(out[i], row, layout)

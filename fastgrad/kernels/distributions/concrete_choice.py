@@ -1,7 +1,8 @@
 """Which kernels draw relaxations of some temperatures: those of `concrete`, or by ratios.
 
 The functions do what the kernels of their names do, each row by those that its temperature takes:
-scale holds the inverses of temperatures, one for each row, or one for all.
+scale holds the inverses of temperatures, one for each row, or one for all; bad is marked where
+logits are invalid.
 Compiled code, which knows temperatures only when it runs, asks `factors.power` for the same.
 
 Oracle: tests/distributions/test_concrete_ratios.py, tests/distributions/test_temperatures.py.
@@ -28,13 +29,13 @@ def drawing(scale, *, hard=False, log=False):
     return concrete_by_ratios if hard or by_ratios(scale, log) else concrete
 
 
-def gumbel_softmax(logits, noise, scale, mode, out):
+def gumbel_softmax(logits, noise, scale, mode, out, bad):
     """Fill out, (S, N, K), with relaxed samples, their logarithms, or one-hot ones."""
     kernels = drawing(scale, hard=mode == concrete.HARD, log=mode == concrete.LOG)
-    kernels.gumbel_softmax(logits, noise, scale, mode, out)
+    kernels.gumbel_softmax(logits, noise, scale, mode, out, bad)
     for own, power in _rows_by_ratios(scale, mode != concrete.SOFT):
         whole = np.empty_like(out)
-        concrete_by_ratios.gumbel_softmax(logits, noise, power, mode, whole)
+        concrete_by_ratios.gumbel_softmax(logits, noise, power, mode, whole, bad)
         out[:, own] = whole[:, own]
 
 
@@ -56,26 +57,26 @@ def relax_score(logits, z, scale, log, out):
     concrete_score.score(logits, z, by_ratios(scale, log), out)
 
 
-def gumbel_softmax_vjp(logits, cotangent, noise, scale, log, grad):
+def gumbel_softmax_vjp(logits, cotangent, noise, scale, log, grad, bad):
     """grad = sum over samples of cotangent (S, N, K) times the Jacobian, noise drawn again."""
     products = concrete_vjp_by_ratios if by_ratios(scale, log) else concrete_vjp
-    products.gumbel_softmax_vjp(logits, cotangent, noise, scale, log, grad)
+    products.gumbel_softmax_vjp(logits, cotangent, noise, scale, log, grad, bad)
     for own, power in _rows_by_ratios(scale, log):
         whole = np.empty_like(grad)
-        concrete_vjp_by_ratios.gumbel_softmax_vjp(logits, cotangent, noise, power, log, whole)
+        concrete_vjp_by_ratios.gumbel_softmax_vjp(logits, cotangent, noise, power, log, whole, bad)
         grad[own] = whole[own]
 
 
-def relax_vjp(logits, cotangents, noise, scale, coupled, log, grads):
+def relax_vjp(logits, cotangents, noise, scale, coupled, log, grads, bad):
     """grads = products of both cotangents, (S, N, K) or empty, summed over samples."""
     products = concrete_vjp_by_ratios if by_ratios(scale, log) else concrete_vjp
-    products.relax_vjp(logits, cotangents, noise, scale, coupled, log, grads)
+    products.relax_vjp(logits, cotangents, noise, scale, coupled, log, grads, bad)
     for own, power in _rows_by_ratios(scale, log):
         whole = tuple(map(np.empty_like, grads))
         how = noise, power, coupled, log
-        concrete_vjp_by_ratios.relax_vjp(logits, cotangents, *how, whole)
-        for grad, found in zip(grads, whole, strict=True):
-            if grad.size:
+        concrete_vjp_by_ratios.relax_vjp(logits, cotangents, *how, whole, bad)
+        for grad, found, r in zip(grads, whole, cotangents, strict=True):
+            if r.size:
                 grad[own] = found[own]
 
 

@@ -62,20 +62,23 @@ def term(r, shape):
 
 
 @block
-def weigh(w, best, fold, ahead):
-    """w = exp(w - max), raised; best = maxima.
+def weigh(w, sums, fold, ahead):
+    """w = exp(w - max), raised; sums = those of columns, NaN where logits are invalid.
 
     By the way it fetches `ahead`, the logits of the next tile.
     """
     wide_vectors()
-    col.maximum(w, best, fold)
+    col.maximum(w, sums, fold)
     at = 0
     for c in range(0, w.shape[1], LANES):
-        high = load(best, c)
+        high, total = load(sums, c), filled(like(0, w))
         for i in range(w.shape[0]):
             prefetch(ahead, at)
             at += LANES
-            store(w, (i, c), exp_raised(load(w, (i, c)) - high))
+            x = exp_raised(load(w, (i, c)) - high)
+            store(w, (i, c), x)
+            total = total + x
+        store(sums, c, total)
 
 
 @block

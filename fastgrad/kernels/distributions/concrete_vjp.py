@@ -18,7 +18,9 @@ from fastgrad.kernels.simd.special import expm1
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import elementwise, tile
+from fastgrad.kernels.tiles.check import any_nan
 from fastgrad.kernels.tiles.factors import entry, fill, room
+from fastgrad.kernels.tiles.memory import flattened
 
 
 @block
@@ -89,8 +91,11 @@ def add_through_softmax(g, a, keep, p, s, fold):
 
 
 @kernel(cost=lambda cotangent: cotangent.size)
-def gumbel_softmax_vjp(chunk, chunks, logits, cotangent, noise, scale, log, grad):
-    """grad = sum over samples of cotangent (S, N, K) times the Jacobian, noise drawn again."""
+def gumbel_softmax_vjp(chunk, chunks, logits, cotangent, noise, scale, log, grad, bad):
+    """grad = sum over samples of cotangent (S, N, K) times the Jacobian, noise drawn again.
+
+    As for bad, see `concrete.gumbel_softmax`.
+    """
     key, first_sample, offset = noise
     layout = tile.layout(*logits.shape, offset)
     fold, real = layout.fold, logits.dtype
@@ -102,6 +107,7 @@ def gumbel_softmax_vjp(chunk, chunks, logits, cotangent, noise, scale, log, grad
         fill(at, scale, row, fold)
         tile.load(t, logits, row, like(-np.inf, t))
         col.subtract_maximum(t, best, fold)
+        bad[chunk] |= any_nan(flattened(t))
         place = addresses(layout, row)
         g[:] = like(0, g)
         for i in range(cotangent.shape[0]):
@@ -115,10 +121,11 @@ def gumbel_softmax_vjp(chunk, chunks, logits, cotangent, noise, scale, log, grad
 
 
 @kernel(cost=lambda cotangents: cotangents[0].size + cotangents[1].size)
-def relax_vjp(chunk, chunks, logits, cotangents, noise, scale, coupled, log, grads):
+def relax_vjp(chunk, chunks, logits, cotangents, noise, scale, coupled, log, grads, bad):
     """grads = products of both cotangents, (S, N, K) or empty, summed over samples.
 
     Cotangents are those of the relaxed and the conditional samples; so are grads, (N, K) or empty.
+    As for bad, see `concrete.relax`.
     """
     key, first_sample, offset = noise
     relaxed, conditional = cotangents
@@ -133,6 +140,7 @@ def relax_vjp(chunk, chunks, logits, cotangents, noise, scale, coupled, log, gra
         place = addresses(layout, row)
         tile.load(t, logits, row, like(-np.inf, t))
         softmax(t, p, best, total, fold)
+        bad[chunk] |= any_nan(total)
         g[:] = like(0, g)
         h[:] = like(0, h)
         for i in range(max(relaxed.shape[0], conditional.shape[0])):

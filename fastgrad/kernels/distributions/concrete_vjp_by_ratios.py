@@ -19,6 +19,7 @@ from fastgrad.kernels.simd.intrinsics import like, sqrt, where
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.check import any_nan
 from fastgrad.kernels.tiles.factors import power
 
 
@@ -79,8 +80,11 @@ def add_conditional_product(g, y, r, inverse, scale, w, share, top, s, fold):
 
 
 @kernel(cost=lambda cotangent: cotangent.size)
-def gumbel_softmax_vjp(chunk, chunks, logits, cotangent, noise, scale, log, grad):
-    """grad = sum over samples of cotangent (S, N, K) times the Jacobian; log is False."""
+def gumbel_softmax_vjp(chunk, chunks, logits, cotangent, noise, scale, log, grad, bad):
+    """grad = sum over samples of cotangent (S, N, K) times the Jacobian; log is False.
+
+    As for bad, see `concrete.gumbel_softmax`.
+    """
     key, first_sample, offset = noise
     layout = tile.layout(*logits.shape, offset)
     fold, real, exponent = layout.fold, logits.dtype, power(scale[0])
@@ -90,6 +94,7 @@ def gumbel_softmax_vjp(chunk, chunks, logits, cotangent, noise, scale, log, grad
     for row in tile.rows(layout, chunk, chunks):
         tile.load(t, logits, row, like(-np.inf, t))
         ratios.weigh(t, best, fold, best[:0])
+        bad[chunk] |= any_nan(best)
         place = addresses(layout, row)
         g[:] = like(0, g)
         for i in range(cotangent.shape[0]):
@@ -107,7 +112,7 @@ def gumbel_softmax_vjp(chunk, chunks, logits, cotangent, noise, scale, log, grad
 
 
 @kernel(cost=lambda cotangents: cotangents[0].size + cotangents[1].size)
-def relax_vjp(chunk, chunks, logits, cotangents, noise, scale, coupled, log, grads):
+def relax_vjp(chunk, chunks, logits, cotangents, noise, scale, coupled, log, grads, bad):
     """grads = products of both cotangents, as in `concrete_vjp`; log is False."""
     key, first_sample, offset = noise
     relaxed, conditional = cotangents
@@ -121,6 +126,7 @@ def relax_vjp(chunk, chunks, logits, cotangents, noise, scale, coupled, log, gra
         tile.load(t, logits, row, like(-np.inf, t))
         col.maximum(t, best, fold)
         given.weigh(t, best, total, fold, best[:0])
+        bad[chunk] |= any_nan(total)
         g[:] = like(0, g)
         h[:] = like(0, h)
         for i in range(max(relaxed.shape[0], conditional.shape[0])):

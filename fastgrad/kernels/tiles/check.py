@@ -1,4 +1,4 @@
-"""One pass over logits that says whether anything needs a closer look."""
+"""Whether logits need a closer look: one pass over them, or what kernels see by the way."""
 
 import numpy as np
 
@@ -55,7 +55,10 @@ def flags(x):
 
 @shared
 def any_nan(sums):
-    """Return whether a sum is NaN: that of a row with NaN, +inf or nothing above -inf."""
+    """Return whether a sum is NaN: that of a row with NaN, +inf or nothing above -inf.
+
+    Of such a row some difference from the largest is NaN, too.
+    """
     wide_vectors()
     zero = filled(like(0, sums))
     found, one = zero, like(1, sums)  # of the width of sums: masks fit as they are

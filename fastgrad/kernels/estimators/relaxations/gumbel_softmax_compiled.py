@@ -3,6 +3,8 @@
 Oracle: tests/estimators/test_examples_in_parts.py, `test_estimates_are_those_of_one_call`.
 """
 
+import numpy as np
+
 from fastgrad.kernels.compiler.jit import chunk_range, kernel
 from fastgrad.kernels.distributions import binary_concrete, concrete, concrete_by_ratios
 from fastgrad.kernels.objectives import compiled_bands as bands
@@ -10,7 +12,7 @@ from fastgrad.kernels.objectives.compiled import evaluate
 from fastgrad.kernels.simd.intrinsics import like
 from fastgrad.kernels.tiles import features
 from fastgrad.kernels.tiles.factors import power
-from fastgrad.kernels.tiles.memory import empty
+from fastgrad.kernels.tiles.memory import empty, zeros
 
 draw = bands.serial(concrete.gumbel_softmax)
 draw_by_ratios = bands.serial(concrete_by_ratios.gumbel_softmax)
@@ -29,7 +31,7 @@ def categories(chunk, chunks, where, first, logits, noise, samples, width, scale
     cells, (n, k) = value.size, logits.shape
     size = samples * width * (n // max(cells, 1)) * k
     x, r = empty(size, total.dtype), empty(size, total.dtype)
-    values, deviations = empty(samples * width), empty(width)
+    values, deviations, bad = empty(samples * width), empty(width), zeros(1, np.bool_)
     for b in chunk_range(bands.count(cells, width), chunk, chunks):
         head, tail, low, high = bands.bounds(b, width, cells, n)
         shape, f = (samples, high - low, k), bands.shaped(values, samples, tail - head)
@@ -39,9 +41,9 @@ def categories(chunk, chunks, where, first, logits, noise, samples, width, scale
         )
         cube, place = own.reshape(shape), (key, first_sample, offset + low)
         if power(scales[0]):
-            draw_by_ratios(0, 1, logits[low:high], place, scales[:1], concrete.SOFT, cube)
+            draw_by_ratios(0, 1, logits[low:high], place, scales[:1], concrete.SOFT, cube, bad)
         else:
-            draw(0, 1, logits[low:high], place, scales[:1], concrete.SOFT, cube)
+            draw(0, 1, logits[low:high], place, scales[:1], concrete.SOFT, cube, bad)
         evaluate(where, first + head, (f, own, grad))
         bands.mean(f, deviations[: tail - head], value[head:tail])
         total[low:high] = like(0, total)
