@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from fastgrad import _validate
+from fastgrad import _marks, _validate
 from fastgrad._typing import FloatArray
-from fastgrad.kernels.compiler.jit import MAX_CHUNKS, Kernel
+from fastgrad.kernels.compiler.jit import Kernel
 from fastgrad.kernels.distributions import categorical as _kernels
 from fastgrad.kernels.distributions import categorical_long as _segments
 
@@ -43,12 +43,12 @@ def checking(
     A pass of its own would cost it an eighth. But if it writes over the logits, in an `out` that
     was given, these are looked at before. Without a shape nobody looks.
     """
-    bad = np.zeros(MAX_CHUNKS, np.bool_)
+    bad = _marks.marks()
     if shape and out is not None and np.may_share_memory(rows, out):
         _validate.check_logits(rows, "logits", shape)
     kernel(rows, *rest, bad)
-    if shape and True in bad.tobytes():  # any() takes a microsecond
-        _validate.check_logits(rows, "logits", shape)
+    if shape:
+        _marks.refuse(bad, _validate.check_logits, rows, "logits", shape)
 
 
 def partials(rows: FloatArray) -> tuple[FloatArray, FloatArray]:
