@@ -26,10 +26,7 @@ _scale_of_all = functools.lru_cache(256)(lambda dtype, t: frozen(np.array([1.0 /
 
 
 def array(x: Any, name: str) -> np.ndarray:
-    """Return x as an array of whatever dtype; a masked array is refused, never read as a plain one.
-
-    Its mask would be lost without a word where masks are -inf.
-    """
+    """Return x as an array of whatever dtype; a masked array, which would lose its mask, never."""
     if type(x) is not np.ndarray:
         parts = x if isinstance(x, (list, tuple)) else (x,)
         if any(isinstance(part, np.ma.MaskedArray) for part in parts):
@@ -86,13 +83,10 @@ def check_logits(flat: Array, name: str, shape: Shape) -> None:
     """Refuse NaN, +inf and, in (N, K) logits, a row with nothing but -inf."""
     worst = _check.worst(flat.reshape(-1))
     if worst == _check.BAD:
-        x = flat.reshape(shape)
-        _demanded(x < np.inf, x, f"{name} must be below infinity")
-    if worst == _check.MASKED and flat.ndim == 2:
-        empty = _check.first_empty(flat)
-        if empty >= 0:
-            row = _index(np.unravel_index(empty, shape[:-1]) if shape[:-1] else ())
-            raise ValueError(f"{name} has only -inf in row {row}: no category is possible")
+        _demanded((x := flat.reshape(shape)) < np.inf, x, f"{name} must be below infinity")
+    if worst == _check.MASKED and flat.ndim == 2 and (empty := _check.first_empty(flat)) >= 0:
+        row = _index(np.unravel_index(empty, shape[:-1]) if shape[:-1] else ())
+        raise ValueError(f"{name} has only -inf in row {row}: no category is possible")
 
 
 def _index(index: tuple[Any, ...]) -> str:
@@ -123,16 +117,14 @@ def _shown(value: Any) -> str:
 
 def positive(value: Any, name: str) -> float:
     """Return a finite number above 0 as a float."""
-    number = _number(value)
-    if not 0 < number < math.inf:
+    if not 0 < (number := _number(value)) < math.inf:
         raise ValueError(f"{name} must be a finite number above 0, got {_shown(value)}")
     return number
 
 
 def not_negative(value: Any, name: str) -> float:
     """Return a finite number from 0 up as a float."""
-    number = _number(value)
-    if not 0 <= number < math.inf:
+    if not 0 <= (number := _number(value)) < math.inf:
         raise ValueError(f"{name} must be a finite number, at least 0, got {_shown(value)}")
     return number
 
@@ -149,8 +141,7 @@ def number(value: Any, name: str, low: float, high: float) -> float:
 
 def fraction(value: Any, name: str) -> float:
     """Return a number from 0 to below 1 as a float."""
-    number = _number(value)
-    if not 0 <= number < 1:
+    if not 0 <= (number := _number(value)) < 1:
         raise ValueError(f"{name} must be from 0 to below 1, got {_shown(value)}")
     return number
 
@@ -182,8 +173,8 @@ def temperatures(value: Any, batch: Shape) -> float | Array:
     try:
         return np.broadcast_to(x, batch)
     except ValueError:
-        found = f"{batch}, got shape {x.shape}"
-        raise ValueError(f"temperature must broadcast to shape {found}") from None
+        rule = f"temperature must broadcast to shape {batch}, got shape {x.shape}"
+        raise ValueError(rule) from None
 
 
 def scales(dtype: np.dtype[Any], value: Any, batch: Shape) -> Array:
@@ -196,8 +187,7 @@ def scales(dtype: np.dtype[Any], value: Any, batch: Shape) -> Array:
 
 def row_scales(dtype: np.dtype[Any], value: Any, batch: Shape) -> Array:
     """Return what `scales` does as an array in any case, for kernels that are slow to compile."""
-    inverse = np.asarray(1.0 / temperatures(value, batch))
-    return frozen(np.broadcast_to(inverse, batch).ravel().astype(dtype))
+    return frozen(np.broadcast_to(1.0 / temperatures(value, batch), batch).ravel().astype(dtype))
 
 
 def integer(value: Any, name: str, low: float, high: float | None = None) -> int:
@@ -300,8 +290,17 @@ def like(x: Any, shape: Shape, dtype: Any, name: str, view: Shape | None = None)
 
 def narrowed(x: Any, dtype: Any) -> Array:
     """Return numbers in a dtype, read-only: infinite where they are beyond it."""
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         return frozen(np.asarray(x).astype(dtype))
+
+
+def held(number: float, name: str, dtype: Any, room: float = 128.0) -> float:
+    """Return a number that is not lost in a dtype, nor infinite with room for noise's factors."""
+    far, near = narrowed([number * room, number], dtype)
+    if not np.isfinite(far) or (number and not near):
+        way = "smaller" if near else "larger"
+        raise ValueError(f"{name} must be {way} for {dtype}, got {number}")
+    return number
 
 
 def finite(x: Array, name: str) -> Array:

@@ -82,7 +82,8 @@ def address(
     count: int,
 ) -> tuple[Any, Any]:
     """Return how and where to draw noise, as kernels take it."""
-    scale = problem.logits.dtype.type(_validate.not_negative(noise_scale, "noise_scale"))
+    dtype, scale = problem.logits.dtype, _validate.not_negative(noise_scale, "noise_scale")
+    scale = dtype.type(_validate.held(scale, "noise_scale", dtype))
     offsets = _validate.offsets(problem_offset, sample_offset, count, "problem_offset")
     first, sample = offsets
     return (as_key(rng).kernel_words, sample, first), scale

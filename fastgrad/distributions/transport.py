@@ -296,10 +296,9 @@ def _problem(
         _require_reach(flat, a, b)
     scales = _validate.row_scales(dtype, temperature, batch)
     in_range(flat, scales, MOST[dtype], "scores")
-    rates = np.array([1 / (p * scales.astype(np.float64)) for p in penalties], dtype).T
+    rates = _rates(penalties, scales)
     with np.errstate(divide="ignore"):
         logs = _validate.frozen(np.log(a)), _validate.frozen(np.log(b))
-    rates = _validate.frozen(np.ascontiguousarray(rates.reshape(-1, 2)))
     return Problem(flat, scales, (a, b), logs, rates, batch)
 
 
@@ -310,12 +309,24 @@ def _penalty(value: Any, name: str) -> float:
     return _validate.positive(value, name)
 
 
+def _rates(penalties: list[float], scales: Array) -> Array:
+    """Return temperatures over penalties, (B, 2)."""
+    with np.errstate(over="ignore", divide="ignore"):
+        rates = np.array([1 / (p * scales.astype(np.float64)) for p in penalties], scales.dtype)
+    if not np.isfinite(rates).all():
+        which = int(np.isinf(rates).any(axis=1).argmax())
+        rule = f"{('row_penalty', 'column_penalty')[which]} must be larger beside the temperature"
+        raise ValueError(f"{rule} for {scales.dtype}, got {penalties[which]:g}")
+    return _validate.frozen(np.ascontiguousarray(rates.T.reshape(-1, 2)))
+
+
 def _masses(given: Any, name: str, batch: tuple[int, ...], n: int, dtype: Any) -> Array:
     """Return checked masses, (B, n), by default of equal parts of 1."""
     if given is None:
         return np.full((int(np.prod(batch)), n), 1 / n, dtype)
     x = _validate.real_array(given, name)
     _validate.finite(x, name)
+    _validate.held(float(x.max(initial=0)), name, dtype, max(1, n))
     try:
         full = np.broadcast_to(x, (*batch, n)).reshape(-1, n).astype(dtype, order="C")
     except ValueError:

@@ -277,6 +277,7 @@ def gumbel_sinkhorn(
     problems = _Problems(log_alpha)
     count = _validate.samples(num_samples)
     noise_scale = _validate.not_negative(known(noise_scale, "noise_scale"), "noise_scale")
+    _validate.held(noise_scale, "noise_scale", problems.flat.dtype)
     size = len(problems.flat)
     offsets = problem_offset, sample_offset
     where = address(problems.flat, key, size, *offsets, count[0], "problem_offset")

@@ -72,7 +72,8 @@ def imle_vjp(
     Raises
     ------
     ValueError
-        If theta holds NaN or +inf, shapes do not fit, or the solver returns what is not finite.
+        If theta holds NaN or +inf, cotangents are not finite, shapes do not fit, or the solver
+        returns what is not finite.
 
     Examples
     --------
@@ -92,9 +93,12 @@ def imle_vjp(
         return in_kind(imle_vjp, theta, locals())
     theta = parameters(solver, theta)
     r = per_sample(cotangent, theta)
-    size: FloatArray = _validate.real_array(step, "step").astype(theta.dtype)
-    if not (np.isfinite(size) & (size > 0)).all():
-        raise ValueError(f"step must be finite and above 0, got {size.min()}")
+    given = _validate.real_array(step, "step")
+    size = _validate.narrowed(given, theta.dtype)
+    bad = ~(np.isfinite(size) & (size > 0))
+    if bad.any():
+        found = f"{theta.dtype}, got {given[bad].flat[0]}"
+        raise ValueError(f"step must be finite and above 0 in {found}")
     try:
         np.broadcast_to(size, r.shape)
     except ValueError:
@@ -167,7 +171,8 @@ def aimle_vjp(
     Raises
     ------
     ValueError
-        If theta holds NaN or +inf, shapes do not fit, or the solver returns what is not finite.
+        If theta holds NaN or +inf, cotangents are not finite, shapes do not fit, or the solver
+        returns what is not finite.
 
     Examples
     --------
@@ -193,12 +198,14 @@ def aimle_vjp(
     axes, r = problem_axes(theta, problem_ndim), per_sample(cotangent, theta)
     kept = np.where(np.isneginf(theta), theta.dtype.type(0), theta)
     size, pull = (_norms(a, axes) for a in (kept[None], r))
-    step = np.where((pull > 0) & (size > 0), state.strength * size / np.where(pull > 0, pull, 1), 1)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        step = _validate.narrowed(state.strength * size / pull, theta.dtype)
+    step = np.where(np.isfinite(step) & (step > 0), step, theta.dtype.type(1))  # where none is told
     each = _difference(
         solver,
         theta,
         r,
-        step.astype(theta.dtype),
+        step,
         rng,
         solutions,
         symmetric,

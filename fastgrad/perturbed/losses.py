@@ -16,6 +16,7 @@ from fastgrad.perturbed.solver import (
     parameters,
     perturb,
     problem_axes,
+    size_of_noise,
 )
 from fastgrad.random import RNG, as_key
 
@@ -93,7 +94,7 @@ def fenchel_young(
     if type(theta) is not ndarray and foreign(theta):
         return in_kind(fenchel_young, theta, locals())
     theta = parameters(solver, theta, noise)
-    scale = _validate.not_negative(noise_scale, "noise_scale")
+    scale = size_of_noise(noise_scale, theta.dtype)
     axes = problem_axes(theta, problem_ndim)
     goal: FloatArray = _validate.like(target, theta.shape, theta.dtype, "target")
     _validate.finite(goal, "target")

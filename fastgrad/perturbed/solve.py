@@ -24,6 +24,7 @@ from fastgrad.perturbed.solver import (
     parameters,
     perturb,
     problem_axes,
+    size_of_noise,
 )
 from fastgrad.random import RNG, as_key, replayed_key
 
@@ -94,7 +95,7 @@ def solve(
         return in_kind(solve, theta, locals())
     theta = parameters(solver, theta, noise)
     count, _ = _validate.samples(num_samples)
-    scale = _validate.not_negative(noise_scale, "noise_scale")
+    scale = size_of_noise(noise_scale, theta.dtype)
     z = draw_noise(theta, count, as_key(rng), noise, 1.0, sample_offset)
     return call(solver, perturb(theta, z, noise, scale))
 
@@ -171,7 +172,7 @@ def solve_vjp(
     count = _validate.integer(num_samples, "num_samples", 2 if control == CONTROLS[0] else 1)
     axes = problem_axes(theta, problem_ndim)
     r = _validate.like(cotangent, theta.shape, theta.dtype, "cotangent")
-    scale = _validate.positive(noise_scale, "noise_scale")
+    scale = size_of_noise(_validate.positive(noise_scale, "noise_scale"), theta.dtype)
     if noise == "lognormal" and not theta.all():
         raise ValueError("theta must not be 0 for lognormal noise, got 0")
     z = draw_noise(theta, count, key, noise, 1.0, sample_offset)

@@ -28,15 +28,21 @@ def parameters(solver: Any, theta: ArrayLike, noise: str = "gumbel") -> FloatArr
     return theta
 
 
+def size_of_noise(noise_scale: Any, dtype: Any) -> float:
+    """Return the checked factor of noise: at least 0, and its products do not leave the dtype."""
+    scale = _validate.not_negative(noise_scale, "noise_scale")
+    return _validate.held(scale, "noise_scale", dtype)
+
+
 def problem_axes(theta: FloatArray, problem_ndim: int) -> tuple[int, ...]:
     """Return the axes of samples that make up one problem."""
     return tuple(range(-_validate.integer(problem_ndim, "problem_ndim", 0, theta.ndim), 0))
 
 
 def per_sample(cotangent: ArrayLike, theta: FloatArray) -> FloatArray:
-    """Return cotangents of the shape of theta as (S, *theta.shape)."""
+    """Return cotangents of the shape of theta as (S, *theta.shape): the solver is given them."""
     count, (r,) = _validate.cotangents({"cotangent": cotangent}, theta.shape, theta.dtype)
-    return r.reshape(count, *theta.shape)
+    return _validate.finite(r.reshape(count, *theta.shape), "cotangent")
 
 
 def known_solutions(solutions: ArrayLike, shape: tuple[int, ...], dtype: Any) -> FloatArray:
@@ -55,7 +61,8 @@ def perturb(theta: FloatArray, z: FloatArray, noise: str, noise_scale: float) ->
 def factors(z: FloatArray, noise_scale: float) -> FloatArray:
     """Return log-normal factors of mean 1: exp(noise_scale Z - noise_scale**2 / 2)."""
     real = z.dtype.type
-    return np.exp(real(noise_scale) * z - real(noise_scale**2 / 2))
+    half_square = _validate.narrowed(noise_scale * noise_scale / 2, z.dtype)
+    return np.exp(real(noise_scale) * z - half_square)
 
 
 def draw_noise(
@@ -63,14 +70,16 @@ def draw_noise(
 ) -> FloatArray:
     """Return noise for each sample of each parameter."""
     draw = NOISES[noise]
-    scale = theta.dtype.type(_validate.not_negative(noise_scale, "noise_scale"))
+    scale = theta.dtype.type(size_of_noise(noise_scale, theta.dtype))
     offset = _validate.integer(sample_offset, "sample_offset", 0, 2**32 - count) * theta.size
     z = draw((count, *theta.shape), rng=key, dtype=theta.dtype, offset=offset)
     return np.multiply(z, scale, out=z)
 
 
 def call(solver: Callable[[Any], Any], theta: FloatArray) -> FloatArray:
-    """Return the solutions of perturbed problems, checked."""
+    """Return the solutions of perturbed problems; these and the solutions are checked."""
+    flat = _validate.frozen(theta.reshape(-1))
+    _validate.check_logits(flat, "theta as the solver is given it", theta.shape)
     y = _validate.array(solver(theta), "the solver's result")
     if y.shape != theta.shape:
         raise ValueError(f"solver must return solutions of shape {theta.shape}, got {y.shape}")

@@ -1,5 +1,7 @@
 """Sinkhorn scaling against iterations on logarithms, optimality, and finite differences."""
 
+import re
+
 import numba
 import numpy as np
 import pytest
@@ -413,3 +415,15 @@ def test_scores_as_far_apart_as_is_allowed(dtype):
     np.testing.assert_array_equal(found.matrix, np.eye(3)[[0, 2, 1]])
     grad = fg.permutation.sinkhorn_vjp(x, np.arange(9, dtype=dtype).reshape(3, 3))
     np.testing.assert_array_equal(grad, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("scale", "way"), [(1e39, "smaller"), (1e37, "smaller"), (1e-50, "larger")]
+)
+def test_noise_that_the_type_does_not_hold_is_refused(scale, way):
+    x, options = np.zeros((3, 3), np.float32), {"rng": 0, "noise_scale": scale}
+    words = re.escape(f"noise_scale must be {way} for float32, got {scale}")
+    with pytest.raises(ValueError, match=words):
+        gumbel_sinkhorn(x, temperature=1, **options)
+    with pytest.raises(ValueError, match=words):
+        fg.permutation.gumbel_matching(x, **options)

@@ -313,3 +313,21 @@ def test_it_agrees_with_pot():
 def test_what_is_no_problem_is_refused(arguments, options, message):
     with pytest.raises(ValueError, match=message):
         sinkhorn(*arguments, **options)
+
+
+@pytest.mark.parametrize("side", ["row", "column"])
+@pytest.mark.parametrize(
+    ("penalty", "temperature", "dtype"),
+    [(1e-44, 1.0, np.float32), (1e-30, 2.0**60, np.float32), (1e-320, 1.0, np.float64)],
+)
+def test_a_penalty_that_the_type_does_not_hold_is_refused(side, penalty, temperature, dtype):
+    words = f"{side}_penalty must be larger beside the temperature for {np.dtype(dtype)}, got"
+    with pytest.raises(ValueError, match=words):
+        sinkhorn(np.zeros((2, 3), dtype), temperature=temperature, **{f"{side}_penalty": penalty})
+
+
+def test_masses_that_the_type_does_not_hold_are_refused():
+    rows, columns = np.full(2, 3e39), np.full(3, 2e39)
+    with pytest.raises(ValueError, match=r"rows must be smaller for float32, got 3e\+39"):
+        sinkhorn(np.zeros((2, 3), np.float32), rows, columns)
+    np.testing.assert_allclose(sinkhorn(np.zeros((2, 3)), rows, columns).matrix, 1e39)

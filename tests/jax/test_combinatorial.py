@@ -169,6 +169,8 @@ def test_errors():
             jax.jit(lambda t, n=name: fj.gumbel_sinkhorn(X, 0, temperature=1.0, **{n: t}))(0.5)
     with pytest.raises(ValueError, match="problem_offset must be"):
         fj.gumbel_sinkhorn(X, 0, temperature=1.0, problem_offset=-1)
+    with pytest.raises(ValueError, match="noise_scale must be smaller for float32"):
+        fj.gumbel_sinkhorn(X.astype(np.float32), 0, temperature=1.0, noise_scale=1e39)
 
 
 # Every row and column has a partner, but three rows have only two columns between them.
