@@ -188,7 +188,8 @@ def k_hot_log_prob(logits: ArrayLike, x: ArrayLike) -> FloatArray:
     k = int(sizes.flat[0])
     if (sizes != k).any():
         raise ValueError(f"x must hold sets of one size, got {sizes.min()} and {sizes.max()}")
-    near = _validate.frozen(rows - rows.max(axis=1, keepdims=True))  # a shift changes nothing
+    wide = rows.astype(np.float64)  # weights of many items are large beside what they differ by
+    near = _validate.frozen(wide - wide.max(axis=1, keepdims=True))  # a shift changes nothing
     _, log_sum = _sums(near, batch, k)
     weight = np.where(chosen, near.reshape(full), 0).sum(axis=-1, dtype=np.float64)
     return (weight - log_sum).astype(rows.dtype)

@@ -207,3 +207,17 @@ def test_log_prob_of_sets(dtype, k):
 def test_what_is_no_set_is_refused(x, message):
     with pytest.raises(ValueError, match=message):
         fg.subset.k_hot_log_prob(np.array([0.0, -INF, 1.0]), x)
+
+
+@pytest.mark.parametrize("spread", [1.0, 100.0, 1e4])
+def test_log_probabilities_keep_the_digits_of_float32(spread):
+    """What is left of two large sums, of the weights of a set and of all sets, is no noise."""
+    logits = (spread * np.random.default_rng(1).normal(size=7)).astype(np.float32)
+    for k in range(1, 8):
+        x = subsets(7, k)
+        weight = np.where(x > 0, logits.astype(np.longdouble), 0).sum(axis=1)
+        below = weight - weight.max()
+        true = below - np.log(np.exp(below).sum())
+        got = fg.subset.k_hot_log_prob(logits, x)
+        assert got.dtype == np.float32
+        np.testing.assert_allclose(got, np.float64(true), rtol=2e-7, atol=2e-7)
