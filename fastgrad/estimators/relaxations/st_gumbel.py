@@ -134,8 +134,8 @@ class DecoupledSTGumbel(STGumbel):
     temperature : float
         Temperature of the forward pass, above 0. A lower one makes outcomes less random.
     backward_temperature : float
-        Temperature of the backward pass, above 0. A higher one makes the gradient more even over
-        the categories.
+        Temperature of the backward pass, from 2**-60 to 2**60. A higher one makes the gradient more
+        even over the categories.
 
     Examples
     --------
@@ -153,7 +153,8 @@ class DecoupledSTGumbel(STGumbel):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _validate.positive(self.backward_temperature, "backward_temperature")
+        name, value = "backward_temperature", self.backward_temperature
+        _validate.number(_validate.positive(value, name), name, 2.0**-60, 2.0**60)
 
     @property
     def slope(self) -> float:

@@ -254,6 +254,9 @@ def test_draws_have_the_moments(name, options, kind):
 def test_errors():
     with pytest.raises(TypeError, match="st_gumbel needs the gradient of f at relaxed points"):
         estimator("st_gumbel")(lambda x: x[:, 0], np.zeros(3), num_samples=2, rng=0)
+    for value in (1e-50, 1e39):
+        with pytest.raises(ValueError, match=r"^backward_temperature must be from"):
+            fg.estimator("decoupled_st_gumbel", backward_temperature=value)
     for option in ("temperature", "backward_temperature"):
         with pytest.raises(ValueError, match=f"^{option} must be a finite number above 0, got -1"):
             estimator("decoupled_st_gumbel", **{option: -1})
