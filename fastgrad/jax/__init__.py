@@ -3,11 +3,13 @@
 The functions are those of the NumPy API, and give its numbers, bit for bit, from the key that
 `to_key` names. `expectation` makes every estimator a value that JAX differentiates.
 
-Under `jax.vmap` over logits, rows have the noise that one large call would give them. Calls in a
-loop, as `jax.lax.scan` and `jax.lax.map` make them (with ``batch_size``, of batches), have the same
-noise every time unless the key changes with the loop. There are first derivatives only. Programs
-may be checkpointed, and compiled ahead, in the process that traced them: another does not know what
-they call, and says so.
+Under `jax.vmap` over logits, rows have the noise that one large call would give them; but in
+`expectation`, and in `continuous`, `perturbed` and `structured`, elements that share a key share
+its noise: map keys as well, as ``jax.random.split`` makes them, where it must not be the same.
+Calls in a loop, as `jax.lax.scan` and `jax.lax.map` make them (with ``batch_size``, of batches),
+have the same noise every time unless the key changes with the loop. There are first derivatives
+only. Programs may be checkpointed, and compiled ahead, in the process that traced them: another
+does not know what they call, and says so.
 
 Tests run with JAX 0.10.2. With 0.6.2, 59 tests have been run by hand and passed: all but those that
 need `jax.enable_x64`, which it lacks.
