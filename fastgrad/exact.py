@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import Array, ArrayLike, FloatArray, IntArray
 from fastgrad.distributions.categorical import as_distribution
 from fastgrad.distributions.discrete import Discrete
@@ -60,6 +61,8 @@ def value_and_grad(
     >>> float(value), grad
     (0.25, array([[ 0.125, -0.125], [ 0.125, -0.125]]))
     """
+    if type(distribution) is not ndarray and foreign(distribution):
+        return in_kind(value_and_grad, distribution, locals())
     objective = as_objective(f)
     d: Discrete = as_distribution(distribution)
     budget = _validate.integer(budget, "budget", 1)

@@ -1,5 +1,6 @@
 """Arrays of other libraries: no copy on the way in, and the caller's own kind on the way out."""
 
+import inspect
 import timeit
 
 import numpy as np
@@ -74,6 +75,39 @@ def test_every_other_operand_may_be_of_any_kind():
 def test_an_array_elsewhere_is_refused():
     with pytest.raises(ValueError, match="logits must be on the CPU, where fastgrad computes, got"):
         fg.sample(Own(LOGITS, device=2), rng=0)
+
+
+ARRAYS = ("logits", "values", "distribution", "cotangent")
+GIVEN = {  # what functions of arrays take, by the names of their parameters
+    **dict.fromkeys(ARRAYS, LOGITS),
+    **{"edges": [[0, 1], [1, 2], [0, 2]], "root": 0, "k": 2, "q": 0.5, "rng": 0},
+    **{"temperature": 0.5, "alpha": 1.3, "target": np.array([0, 2]), "f": lambda x: x[:, 0, 0]},
+}
+
+
+def functions_of(*modules):
+    """Return the public functions of modules, by their names."""
+    public = {f"{m.__name__}.{name}": getattr(m, name) for m in modules for name in m.__all__}
+    return {name: f for name, f in public.items() if inspect.isfunction(f)}
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        *functions_of(fg.order, fg.sparse, fg.trees, fg.exact).items(),
+        ("permutation.sample", fg.permutation.sample),
+    ],
+)
+def test_rooms_of_functions_answer_in_kind(name, function):
+    needed = inspect.signature(function).parameters.values()
+    given = {p.name: GIVEN[p.name] for p in needed if p.default is p.empty}
+    if "cotangent" in given and ("loss" in name or "quantile" in name or "median" in name):
+        given["cotangent"] = LOGITS[:, 0]
+    own = {k: Own(x) if k in ARRAYS else x for k, x in given.items()}
+    found, plain = function(**own), function(**given)
+    for a, b in zip(*((x if isinstance(x, tuple) else (x,)) for x in (found, plain))):
+        assert type(a) is Own
+        np.testing.assert_array_equal(a.a, b)
 
 
 def test_an_estimate_is_of_the_kind_of_the_logits():

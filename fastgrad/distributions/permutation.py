@@ -15,6 +15,7 @@ A rectangular problem (N, M) matches as many as it can: rows or columns, whichev
 from __future__ import annotations
 
 from fastgrad import _validate
+from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, IntArray
 from fastgrad.distributions.assignment import gumbel_matching, matching
 from fastgrad.distributions.plackett_luce import gumbel_top_k, log_prob, score
@@ -89,6 +90,8 @@ def sample(
     >>> grad.shape  # an unbiased gradient of P(the first is 0) by the logits
     (3,)
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(sample, logits, locals())
     logits = _validate.real_array(logits, "logits")
     k = logits.shape[-1] if logits.ndim else 1  # what has no axis is refused below
     return gumbel_top_k(

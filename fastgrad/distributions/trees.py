@@ -15,6 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray
 from fastgrad.distributions.structured import digraphs as _digraphs
 from fastgrad.distributions.structured import directed_tree as _directed_tree
@@ -69,6 +70,8 @@ def log_normaliser(logits: ArrayLike, edges: ArrayLike) -> FloatArray:
     >>> float(np.exp(fg.trees.log_normaliser(np.zeros(10), edges)).round(9))  # Cayley: 5**3
     125.0
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(log_normaliser, logits, locals())
     rows, batch = _validate.rows(logits)
     found = _matrix_tree.log_normaliser(_graphs.graph(edges, rows), rows.astype(np.float64))
     return found.astype(rows.dtype).reshape(batch)
@@ -93,6 +96,8 @@ def edge_marginals(logits: ArrayLike, edges: ArrayLike) -> FloatArray:
     >>> fg.trees.edge_marginals(np.log([1.0, 1.0, 2.0]), [[0, 1], [1, 2], [2, 0]])
     array([0.6, 0.6, 0.8])
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(edge_marginals, logits, locals())
     rows, batch = _validate.rows(logits)
     found = _matrix_tree.edge_marginals(_graphs.graph(edges, rows), rows.astype(np.float64))
     return found.astype(rows.dtype).reshape(*batch, rows.shape[1])
@@ -120,6 +125,8 @@ def edge_marginals_vjp(logits: ArrayLike, cotangent: ArrayLike, edges: ArrayLike
     >>> fg.trees.edge_marginals_vjp(np.zeros(3), r, triangle).round(4)
     array([ 0.2222, -0.1111, -0.1111])
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(edge_marginals_vjp, logits, locals())
     rows, batch = _validate.rows(logits)
     graph = _graphs.graph(edges, rows)
     full = (*batch, rows.shape[1])
@@ -169,6 +176,8 @@ def sample(
     >>> x.sum(axis=1).min(), bool((abs(x.mean(axis=0) - 2 / 3) < 0.05).all())
     (np.float64(2.0), True)
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(sample, logits, locals())
     rows, batch = _validate.rows(logits)
     graph = _graphs.graph(edges, rows)
     lists = _wilson.places(graph.edges.tobytes(), graph.nodes, False)
@@ -221,6 +230,8 @@ def arborescence_log_normaliser(logits: ArrayLike, edges: ArrayLike, root: int =
     Koo, Globerson, Carreras and Collins, "Structured prediction models via the matrix-tree
     theorem", EMNLP 2007.
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(arborescence_log_normaliser, logits, locals())
     rows, batch = _validate.rows(logits)
     graph = _digraphs.digraph(edges, root, rows)
     found = _directed_tree.log_normaliser(graph, rows.astype(np.float64))
@@ -248,6 +259,8 @@ def arborescence_marginals(logits: ArrayLike, edges: ArrayLike, root: int = 0) -
     >>> fg.trees.arborescence_marginals(np.log([1.0, 1.0, 2.0, 1.0]), edges)
     array([0.75, 0.5 , 0.5 , 0.25])
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(arborescence_marginals, logits, locals())
     rows, batch = _validate.rows(logits)
     graph = _digraphs.digraph(edges, root, rows)
     found = _directed_tree.edge_marginals(graph, rows.astype(np.float64))
@@ -278,6 +291,8 @@ def arborescence_marginals_vjp(
     >>> fg.trees.arborescence_marginals_vjp(np.zeros(4), r, edges).round(4)
     array([ 0.2222, -0.1111,  0.1111, -0.2222])
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(arborescence_marginals_vjp, logits, locals())
     rows, batch = _validate.rows(logits)
     graph, full = _digraphs.digraph(edges, root, rows), (*batch, rows.shape[1])
     r = _validate.like(cotangent, full, np.dtype(np.float64), "cotangent", rows.shape)
@@ -322,6 +337,8 @@ def arborescence_sample(
     >>> (x[:, 0] + x[:, 3]).max(), bool(abs(x[:, 0].mean() - 2 / 3) < 0.05)
     (np.float64(1.0), True)
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(arborescence_sample, logits, locals())
     rows, batch = _validate.rows(logits)
     graph = _digraphs.digraph(edges, root, rows)
     lists = _wilson.places(graph.edges.tobytes(), graph.nodes, True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.order.methods import SORT, Method, Task, product, relaxed, task
 
@@ -51,6 +52,8 @@ def soft_quantile(
     array([[1. ],
            [2.5]])
     """
+    if type(values) is not ndarray and foreign(values):
+        return in_kind(soft_quantile, values, locals())
     given = task(values, SORT, method, temperature)
     low, high, part, shape = _places(given, q)
     ordered = relaxed(given, hard).reshape(given.rows.shape)
@@ -88,6 +91,8 @@ def soft_quantile_vjp(
     >>> fg.order.soft_quantile_vjp(x, np.array(1.0), 0.5, temperature=0.1)
     array([0.5, 0. , 0.5, 0. ])
     """
+    if type(values) is not ndarray and foreign(values):
+        return in_kind(soft_quantile_vjp, values, locals())
     given = task(values, SORT, method, temperature)
     low, high, part, shape = _places(given, q)
     n, levels = low.shape

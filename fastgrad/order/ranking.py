@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray
 from fastgrad.order.methods import RANK, Method, product, relaxed, task
 
@@ -62,6 +63,8 @@ def soft_rank(
     Struski, Bednarczyk, Podolak and Tabor, "LapSum: one method to differentiate them all", ICML
     2025.
     """
+    if type(values) is not ndarray and foreign(values):
+        return in_kind(soft_rank, values, locals())
     return relaxed(task(values, RANK, method, temperature, descending=descending), hard)
 
 
@@ -94,4 +97,6 @@ def soft_rank_vjp(
     >>> fg.order.soft_rank_vjp(x, r, temperature=2.0)
     array([ 0.  ,  0.25, -0.25])
     """
+    if type(values) is not ndarray and foreign(values):
+        return in_kind(soft_rank_vjp, values, locals())
     return product(task(values, RANK, method, temperature, descending=descending), cotangent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray
 from fastgrad.order.methods import SORT, Method, product, relaxed, task
 
@@ -64,6 +65,8 @@ def soft_sort(
     Struski, Bednarczyk, Podolak and Tabor, "LapSum: one method to differentiate them all", ICML
     2025.
     """
+    if type(values) is not ndarray and foreign(values):
+        return in_kind(soft_sort, values, locals())
     return relaxed(task(values, SORT, method, temperature, descending=descending), hard)
 
 
@@ -98,4 +101,6 @@ def soft_sort_vjp(
     >>> fg.order.soft_sort_vjp(x, r).round(3)
     array([0.333, 0.333, 0.333])
     """
+    if type(values) is not ndarray and foreign(values):
+        return in_kind(soft_sort_vjp, values, locals())
     return product(task(values, SORT, method, temperature, descending=descending), cotangent)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray
 from fastgrad.order.methods import TOP_K, Method, Task, product, relaxed, task
 
@@ -62,6 +63,8 @@ def soft_top_k(
     2025.
     Blondel, Teboul, Berthet and Djolonga, "Fast differentiable sorting and ranking", ICML 2020.
     """
+    if type(values) is not ndarray and foreign(values):
+        return in_kind(soft_top_k, values, locals())
     return relaxed(selection(values, k, method, temperature), hard)
 
 
@@ -93,6 +96,8 @@ def soft_top_k_vjp(
     >>> fg.order.soft_top_k_vjp(np.array([5.0, 1.0, 4.5]), np.array([1.0, 0.0, 0.0]), 1)
     array([ 0.5,  0. , -0.5])
     """
+    if type(values) is not ndarray and foreign(values):
+        return in_kind(soft_top_k_vjp, values, locals())
     return product(selection(values, k, method, temperature), cotangent)
 
 

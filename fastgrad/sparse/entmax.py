@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastgrad import _outputs, _validate
+from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray
 from fastgrad.kernels.sparse import entmax as _kernels
 from fastgrad.kernels.sparse.entmax_threshold import ENTMAX15, NEAR, POWER, SPARSEMAX
@@ -143,6 +144,8 @@ def entmax(logits: ArrayLike, *, alpha: float, out: FloatArray | None = None) ->
     ----------
     Peters, Niculae and Martins, "Sparse sequence-to-sequence models", ACL 2019, equation 10.
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(entmax, logits, locals())
     mode, a = curve(alpha)
     rows, batch = _validate.rows(logits)
     out = _outputs.output(out, (*batch, rows.shape[1]), rows.dtype, rows)
@@ -189,6 +192,8 @@ def entmax_vjp(logits: ArrayLike, cotangent: ArrayLike, *, alpha: float) -> Floa
     >>> fg.sparse.entmax_vjp(np.zeros(2), np.array([1.0, 0.0]), alpha=2.0)
     array([ 0.5, -0.5])
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(entmax_vjp, logits, locals())
     mode, a = curve(alpha)
     rows, batch = _validate.rows(logits)
     full = (*batch, rows.shape[1])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastgrad import _outputs, _validate
+from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray
 from fastgrad.kernels.sparse import entmax as _kernels
 from fastgrad.random import RNG, as_key, replayed_key
@@ -74,6 +75,8 @@ def gumbel_entmax(
     Peters, Niculae and Martins, "Sparse sequence-to-sequence models", ACL 2019.
     Jang, Gu and Poole, "Categorical reparameterization with Gumbel-softmax", ICLR 2017.
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(gumbel_entmax, logits, locals())
     mode, a = curve(alpha)
     rows, batch = _validate.rows(logits)
     count, lead = _validate.samples(num_samples)
@@ -124,6 +127,8 @@ def gumbel_entmax_vjp(
     >>> fg.sparse.gumbel_entmax_vjp(logits, 2 * x, **options).shape
     (4, 3)
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(gumbel_entmax_vjp, logits, locals())
     key = replayed_key(rng).kernel_words
     mode, a = curve(alpha)
     rows, batch = _validate.rows(logits)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray
 from fastgrad.kernels.sparse import losses as _kernels
 from fastgrad.sparse.entmax import curve, entmax
@@ -62,6 +63,8 @@ def entmax_loss(logits: ArrayLike, target: ArrayLike, *, alpha: float) -> FloatA
     Blondel, Martins and Niculae, "Learning with Fenchel-Young losses", JMLR 2020, section 4.3.
     Peters, Niculae and Martins, "Sparse sequence-to-sequence models", ACL 2019.
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(entmax_loss, logits, locals())
     mode, a = curve(alpha)
     rows, batch = _validate.rows(logits)
     z, y = _target(target, rows, batch)
@@ -93,6 +96,8 @@ def entmax_loss_vjp(
     >>> fg.sparse.entmax_loss_vjp(np.zeros(2), np.array(0), np.array(1.0), alpha=1.5)
     array([-0.5,  0.5])
     """
+    if type(logits) is not ndarray and foreign(logits):
+        return in_kind(entmax_loss_vjp, logits, locals())
     curve(alpha)
     rows, batch = _validate.rows(logits)
     z, y = _target(target, rows, batch)
