@@ -1,6 +1,7 @@
 """Moves between rows in memory and tiles: 4 x 4 transposes in registers, one or four at a time.
 
-Scalar loops, or the gathers that LLVM would make of them, take five times as long.
+Scalar loops, or the gathers that LLVM would make of them, take five times as long. Writing, two
+transposes side by side make 8 categories of a row, half as many stores.
 """
 
 from llvmlite import ir
@@ -64,24 +65,24 @@ def _changes(context, builder, kind, factor):
     return []
 
 
-def _transfer(blocks, into_tile):
-    """Build the move of 16 blocks rows x 4 categories between x[r0 :, i0 : i0+4] and a tile.
+def _transfer(blocks, into_tile, quads=1):
+    """Build the move of 16 blocks rows x 4 quads categories between x[r0 :, i0 :] and a tile.
 
     On the way to x, columns are multiplied by their entry of `factor`, a flat array, if it is one;
     if it is a tuple of such arrays, their entries are subtracted, one after the other.
-    Of several blocks rows are not stored in order, so these must have 4 categories.
+    Of several blocks rows are not stored in order, so these must have all of these categories.
     """
 
     @intrinsic
     def transfer(typingctx, x, r0, i0, lanes, g0, factor):
-        together = min(blocks, 128 // x.dtype.bitwidth)  # what the registers hold of them
+        together = min(blocks, 128 // (quads * x.dtype.bitwidth))  # what the registers hold of them
 
         def codegen(context, builder, signature, args):
             x_array = context.make_array(x)(context, builder, args[0])
             lane_array = context.make_array(lanes)(context, builder, args[3])
             _, r0, i0, _, g0, _ = args
             real = context.get_data_type(x.dtype)
-            four_rows, quad = ir.VectorType(real, 4 * together), ir.VectorType(real, 4)
+            four_rows, part = ir.VectorType(real, 4 * together), ir.VectorType(real, 4 * quads)
             size = x.dtype.bitwidth // 8
             index = r0.type
             _, k = cgutils.unpack_tuple(builder, x_array.shape)
@@ -95,11 +96,12 @@ def _transfer(blocks, into_tile):
                 return builder.bitcast(builder.gep(array.data, [offset]), vector.as_pointer())
 
             def in_rows(j):
-                return pointer(x_array, builder.add(builder.mul(add(r0, j), k), i0), quad)
+                return pointer(x_array, builder.add(builder.mul(add(r0, j), k), i0), part)
 
             def in_tile(i, lane, block):
                 i = add(i0, i)
-                i = builder.select(builder.icmp_signed("<", i, last), i, last)  # K < 4
+                if quads == 1:  # K may be less than 4
+                    i = builder.select(builder.icmp_signed("<", i, last), i, last)
                 column = builder.mul(
                     builder.add(builder.mul(i, four), ir.Constant(index, lane)), quarter
                 )
@@ -117,17 +119,20 @@ def _transfer(blocks, into_tile):
                     builder.store(v, in_tile(i, lane, block), align=size)
 
             def rows_of(lane, block):
-                columns = [builder.load(in_tile(i, lane, block), align=size) for i in range(4)]
+                starts = [in_tile(i, lane, block) for i in range(4 * quads)]
+                columns = [builder.load(start, align=size) for start in starts]
                 place = builder.mul(ir.Constant(index, lane), quarter)
                 place = builder.add(place, add(g0, 4 * block))
                 for array, value, change in _changes(context, builder, factor, args[5]):
                     data = context.make_array(array)(context, builder, value)
                     own = builder.load(pointer(data, place, four_rows), align=size)
                     columns = [change(column, own) for column in columns]
-                for j, v in enumerate(transposed(builder, columns)):
-                    v = _kept(builder, v)
+                turned = [transposed(builder, columns[q : q + 4]) for q in range(0, 4 * quads, 4)]
+                for j, group in enumerate(zip(*turned, strict=True)):
+                    group = [_kept(builder, v) for v in group]
                     for b, r in enumerate(of_rows(j, lane, block)):
-                        yield r, _shuffle(builder, v, v, range(4 * b, 4 * b + 4))
+                        mask = [4 * (together * q + b) + i for q in range(quads) for i in range(4)]
+                        yield r, _shuffle(builder, group[0], group[-1], mask)
 
             def store(rows):
                 for r in sorted(rows):  # in order: for K < 4 each row is repaired by the next
@@ -152,6 +157,7 @@ def _transfer(blocks, into_tile):
 NEAR, FAR = 1, 4  # blocks in a move: of 16 rows, and of 64
 rows_to_tile, many_rows_to_tile = _transfer(NEAR, True), _transfer(FAR, True)
 tile_to_rows, tile_to_many_rows = _transfer(NEAR, False), _transfer(FAR, False)
+tile_to_many_long_rows = _transfer(FAR, False, 2)  # of 8 categories and more
 
 
 @intrinsic

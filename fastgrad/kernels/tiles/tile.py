@@ -23,6 +23,7 @@ from fastgrad.kernels.simd.transpose import (
     interleave,
     many_rows_to_tile,
     rows_to_tile,
+    tile_to_many_long_rows,
     tile_to_many_rows,
     tile_to_rows,
 )
@@ -186,9 +187,14 @@ def _storer(changed):
         # As in load; what is written beyond must be this tile's own, as its next move repairs it.
         end = min(n, row + columns) - 3 // k
         g, far = 0, 4 <= k < CROWDED // out.itemsize
+        long = k >= 8 and out.itemsize == 4  # two transposes of doubles do not fit in registers
         while g < quarter and row + 4 * g < n:
             first = row + 4 * g
-            if far and first >= 0 and first + 64 <= end:
+            if far and long and first >= 0 and first + 64 <= end:
+                for i in range(0, k, 8):
+                    tile_to_many_long_rows(out, first, min(i, k - 8), lanes, g, factor)
+                g += 16
+            elif far and first >= 0 and first + 64 <= end:
                 for i in range(0, k, 4):
                     tile_to_many_rows(out, first, max(min(i, k - 4), 0), lanes, g, factor)
                 g += 16
