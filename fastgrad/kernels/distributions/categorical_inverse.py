@@ -12,13 +12,27 @@ from fastgrad.kernels.compiler.jit import block, inline, kernel, wide_vectors
 from fastgrad.kernels.random.bits import fill_bits
 from fastgrad.kernels.random.philox import UNIFORM, philox
 from fastgrad.kernels.simd.intrinsics import fma, like, to_float64, where
-from fastgrad.kernels.simd.vectors import LANES, filled, load, store
+from fastgrad.kernels.simd.special import exp_normal
+from fastgrad.kernels.simd.vectors import LANES, filled, load, prefetch, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
 from fastgrad.kernels.tiles.check import any_nan
 
 BELOW_ONE = np.float64(1.0 - 2.0**-52)
 HIGH, HALF, UNIT = np.float64(2.0**-32), np.float64(2.0**-33), np.float64(2.0**-64)
+
+
+@block
+def weigh(w, m, ahead):
+    """w = exp(w - m). By the way it fetches `ahead`, the logits of the next tile."""
+    wide_vectors()
+    at = 0
+    for c in range(0, w.shape[1], LANES):
+        high = load(m, c)
+        for i in range(w.shape[0]):
+            prefetch(ahead, at)
+            at += LANES
+            store(w, (i, c), exp_normal(load(w, (i, c)) - high))
 
 
 @block
@@ -146,11 +160,11 @@ def sample(chunk, chunks, logits, noise, z, bad):
     layout = tile.layout(*logits.shape, offset)
     fold, real = layout.fold, logits.dtype
     (e,) = tile.scratch(layout, 1, real)
-    m, s = tile.statistics(layout, 2, real)
+    (m,) = tile.statistics(layout, 1, real)
     (arg,) = tile.statistics(layout, 1, np.int32)
     given = room(layout, logits)
     for row in tile.rows(layout, chunk, chunks):
         tile.load(e, logits, row, like(-np.inf, e))
         col.maximum(e, m, fold)
-        col.exponentiate(e, m, like(1, e), s, fold)
+        weigh(e, m, tile.ahead(logits, row, layout))
         bad[chunk] |= draw_rows(z, row, first_sample, offset, key, e, given, arg, fold)

@@ -16,7 +16,7 @@ from fastgrad.kernels.distributions import concrete_ratios_given as given
 from fastgrad.kernels.random.bits import addresses, empty_bits, fill_bits
 from fastgrad.kernels.random.philox import CONDITIONAL, NOISE
 from fastgrad.kernels.simd.intrinsics import like, sqrt, where
-from fastgrad.kernels.simd.vectors import LANES, filled, load, store
+from fastgrad.kernels.simd.vectors import LANES, filled, load, prefetch, store
 from fastgrad.kernels.tiles import columns as col
 from fastgrad.kernels.tiles import tile
 from fastgrad.kernels.tiles.check import any_nan
@@ -24,12 +24,18 @@ from fastgrad.kernels.tiles.factors import power
 
 
 @block
-def find_means(y, r, inverse, s, fold):
-    """s = <x, r>, where x = y inverse."""
+def find_means(y, r, inverse, s, fold, ahead):
+    """s = <x, r>, where x = y inverse.
+
+    By the way it fetches `ahead`, where the products' sums are going to be stored.
+    """
     wide_vectors()
+    at = 0
     for c in range(0, y.shape[1], LANES):
         factor, total = load(inverse, c), filled(like(0, y))
         for i in range(y.shape[0]):
+            prefetch(ahead, at)
+            at += LANES
             total = total + load(y, (i, c)) * factor * load(r, (i, c))
         store(s, c, total)
     if fold:
@@ -37,10 +43,10 @@ def find_means(y, r, inverse, s, fold):
 
 
 @block
-def add_product(g, y, r, inverse, scale, s, fold):
-    """g += scale x (r - <x, r>), where x = y inverse."""
+def add_product(g, y, r, inverse, scale, s, fold, ahead):
+    """g += scale x (r - <x, r>), where x = y inverse; ahead as in `find_means`."""
     wide_vectors()
-    find_means(y, r, inverse, s, fold)
+    find_means(y, r, inverse, s, fold, ahead)
     for c in range(0, y.shape[1], LANES):
         factor, mean = load(inverse, c), load(s, c)
         for i in range(y.shape[0]):
@@ -49,14 +55,14 @@ def add_product(g, y, r, inverse, scale, s, fold):
 
 
 @block
-def add_conditional_product(g, y, r, inverse, scale, w, share, top, s, fold):
+def add_conditional_product(g, y, r, inverse, scale, w, share, top, s, fold, ahead):
     """g += keep a - p sum(keep a): a = scale x (r - <x, r>), x = y inverse, p = w share.
 
-    r is overwritten; scale is 1 or 2, the exponent of the ratios in y.
+    r is overwritten; scale is 1 or 2, the exponent of the ratios in y; ahead as in `find_means`.
     """
     wide_vectors()
     col.maximum(y, top, fold)
-    find_means(y, r, inverse, s, fold)
+    find_means(y, r, inverse, s, fold, ahead)
     zero, one = like(0, y), like(1, y)
     for c in range(0, y.shape[1], LANES):
         factor, mean, high, total = load(inverse, c), load(s, c), load(top, c), filled(zero)
@@ -93,7 +99,7 @@ def gumbel_softmax_vjp(chunk, chunks, logits, cotangent, noise, scale, log, grad
     (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
     for row in tile.rows(layout, chunk, chunks):
         tile.load(t, logits, row, like(-np.inf, t))
-        ratios.weigh(t, best, fold, best[:0])
+        ratios.weigh(t, best, fold, tile.ahead(logits, row, layout))
         bad[chunk] |= any_nan(best)
         place = addresses(layout, row)
         g[:] = like(0, g)
@@ -107,7 +113,7 @@ def gumbel_softmax_vjp(chunk, chunks, logits, cotangent, noise, scale, log, grad
                 ratios.settle(r, logits, row, bits, second, arg, fold)
                 ratios.crown(w, best, s, arg, exponent)
             tile.load(r, cotangent[i], row, like(0, r))
-            add_product(g, w, r, s, scale[0], mean, fold)
+            add_product(g, w, r, s, scale[0], mean, fold, tile.extent(grad, row, layout))
         tile.store(grad, g, row)
 
 
@@ -125,7 +131,7 @@ def relax_vjp(chunk, chunks, logits, cotangents, noise, scale, coupled, log, gra
         place = addresses(layout, row)
         tile.load(t, logits, row, like(-np.inf, t))
         col.maximum(t, best, fold)
-        given.weigh(t, best, total, fold, best[:0])
+        given.weigh(t, best, total, fold, tile.ahead(logits, row, layout))
         bad[chunk] |= any_nan(total)
         g[:] = like(0, g)
         h[:] = like(0, h)
@@ -141,18 +147,20 @@ def relax_vjp(chunk, chunks, logits, cotangents, noise, scale, coupled, log, gra
                 ratios.crown(w, best, s, arg, exponent)
             if relaxed.shape[0]:
                 tile.load(r, relaxed[i], row, like(0, r))
-                add_product(g, w, r, s, scale[0], mean, fold)
+                ahead = tile.extent(grads[0], row, layout)
+                add_product(g, w, r, s, scale[0], mean, fold, ahead)
             if conditional.shape[0]:
                 if not coupled:
                     fill_bits(bits, *place, sample, CONDITIONAL, key)
-                    given.arrive(time, bits, arg, total, fold, best[:0])
                     ahead = tile.extent(conditional[i], row, layout)
+                    given.arrive(time, bits, arg, total, fold, ahead)
                     given.race(w, t, bits, time, best, second, arg, s, exponent, fold, ahead)
                     ratios.invert(s)
                     if ratios.near(best, second):
                         ratios.crown(w, best, s, arg, exponent)
                 tile.load(r, conditional[i], row, like(0, r))
-                add_conditional_product(h, w, r, s, scale[0], t, total, best, mean, fold)
+                ahead, roomy = tile.extent(grads[1], row, layout), (total, best, mean, fold)
+                add_conditional_product(h, w, r, s, scale[0], t, *roomy, ahead)
         if relaxed.shape[0]:
             tile.store(grads[0], g, row)
         if conditional.shape[0]:
