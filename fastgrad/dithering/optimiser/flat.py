@@ -189,7 +189,7 @@ def near(image: ByteArray, palette: ByteArray, most: int = NEAR) -> npt.NDArray[
     >>> near(np.uint8([[[9, 9, 9], [10, 9, 8], [11, 9, 9]]]), np.uint8([[9, 9, 9]])).tolist()
     [[0, 0, -1]]
     """
-    return nearby(palette, most)[codes_of(image)]
+    return _places(palette, most)[codes_of(image)] + np.int16(FREE)
 
 
 def nearby(palette: ByteArray, most: int = NEAR) -> npt.NDArray[np.int16]:
@@ -200,7 +200,15 @@ def nearby(palette: ByteArray, most: int = NEAR) -> npt.NDArray[np.int16]:
     >>> nearby(np.uint8([[0, 0, 9], [0, 0, 0]]))[:11].tolist()
     [1, 1, -1, -1, -1, -1, -1, -1, 0, 0, 0]
     """
-    first = np.full(1 << 24, FREE, np.int16)
+    return _places(palette, most) + np.int16(FREE)
+
+
+def _places(palette: ByteArray, most: int) -> npt.NDArray[np.int16]:
+    """Return by how much each number of `nearby` is above `FREE`.
+
+    Nearly all are 0, of which a picture sees few: memory is taken for these alone.
+    """
+    first = np.zeros(1 << 24, np.int16)
     steps = np.arange(-most, most + 1)
     around = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(-1, 3)
     around = around[np.argsort(np.square(around).sum(axis=1), kind="stable")]
@@ -208,7 +216,7 @@ def nearby(palette: ByteArray, most: int = NEAR) -> npt.NDArray[np.int16]:
         colours = palette.astype(np.int32) + step
         inside = ((colours >= 0) & (colours <= 255)).all(axis=1)
         places = np.flatnonzero(inside)[::-1]  # of entries alike, the first
-        first[codes_of(colours[places])] = places
+        first[codes_of(colours[places])] = places - FREE
     return first
 
 

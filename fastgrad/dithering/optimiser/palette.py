@@ -29,6 +29,7 @@ def initial(
     trials: int = 1,
     locked: ArrayLike | None = None,
     iterations: int = 8,
+    counts: ArrayLike | None = None,
 ) -> FloatArray:
     """Cluster the colours of an image by k-means, seeded by k-means++.
 
@@ -46,6 +47,8 @@ def initial(
         Colours that come first in each palette and do not change.
     iterations : int, optional
         Rounds of k-means.
+    counts : array_like, shape (height, width), optional
+        How often each pixel is there; by default once.
 
     Returns
     -------
@@ -66,7 +69,10 @@ def initial(
     [[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]
     """
     channels = image.shape[2]
-    pixels = np.ascontiguousarray(image.reshape(-1, channels).T)
+    pixels = np.ones((channels + 1, image[..., 0].size), image.dtype)
+    pixels[:channels] = image.reshape(-1, channels).T
+    if counts is not None:
+        pixels[channels] = np.ravel(counts)
     palettes = np.empty((trials, channels, colors), image.dtype)
     fixed = np.empty((0, channels)) if locked is None else np.asarray(locked)
     palettes[:, :, : len(fixed)] = fixed.T

@@ -38,11 +38,18 @@ def nearest(rgb: ByteArray, palette: ByteArray) -> tuple[Array, FloatArray]:
     [1]
     """
     index, squares = np.empty(len(rgb), np.int16), np.empty(len(rgb))
+    entries = palette.astype(np.float32).T
+    own = np.square(entries).sum(axis=0)
     for first in range(0, len(rgb), 4096):
         part = slice(first, first + 4096)
-        distance = np.square(rgb[part, None].astype(np.float32) - palette).sum(axis=-1)
-        index[part] = distance.argmin(axis=1)
-        squares[part] = distance.min(axis=1)
+        colours = rgb[part].astype(np.float32)
+        # Whole numbers below 2^24, so that they are exact.
+        distance = colours @ entries
+        distance *= -2
+        distance += own
+        found = distance.argmin(axis=1)
+        index[part], squares[part] = found, np.square(colours).sum(axis=1)
+        squares[part] += np.take_along_axis(distance, found[:, None], axis=1)[:, 0]
     return index, squares
 
 

@@ -6,6 +6,7 @@ import pytest
 from fastgrad.dithering import dither
 from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.metrics.ssimulacra2 import Ssimulacra2
+from fastgrad.dithering.optimiser.palette import initial
 from fastgrad.dithering.optimiser.problem import Problem
 from fastgrad.dithering.optimiser.start import Trials
 
@@ -55,3 +56,14 @@ def test_no_palette_is_taken_that_is_right_in_the_mean_and_lacks_a_tone():
     small.thumbnail((240, 240), Image.Resampling.LANCZOS)
     image = np.asarray(small)
     assert Ssimulacra2(image).score(dither(image, colors=8).image) >= 26
+
+
+@pytest.mark.parametrize("colors", [2, 9, 40])
+def test_colours_that_count_several_times_are_clustered_as_if_they_were_there_as_often(colors):
+    rng = np.random.default_rng(colors)
+    values = rng.random((1, 150, 3)).astype(np.float32)
+    counts = rng.integers(1, 20, (1, 150))
+    often = np.repeat(values[0], counts[0], axis=0)[None]
+    options = {"rng": 0, "trials": 3, "iterations": 6}
+    found = [initial(values, colors, counts=counts, **options), initial(often, colors, **options)]
+    np.testing.assert_allclose(*found, atol=1e-6)

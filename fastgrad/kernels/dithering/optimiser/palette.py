@@ -17,7 +17,7 @@ BLOCKS = 4  # sums over the picture are taken per block of rows, whatever the nu
 @inline
 def apart(pixels, i, palette, k):
     """Return the squared distances of 16 pixels, from i on, to colour k."""
-    channel = len(pixels) - 1
+    channel = len(palette) - 1
     x = load(pixels, (channel, i)) - palette[channel, k]
     total = x * x
     while channel:
@@ -31,26 +31,31 @@ def apart(pixels, i, palette, k):
 def seed(palette, locked, pixels, count, chances, distance, sums):
     """Choose colours from the pixels, each with a chance in proportion to its squared distance.
 
-    Only the first `count` pixels are there; sums has a place for those of each 16 distances.
+    Only the first `count` pixels are there; behind their channels is how often each is. sums has a
+    place for those of each 16 distances.
     """
     wide_vectors()
+    often, total = len(palette), 0.0
     for i in range(distance.size):
-        distance[i] = like(1e30 if i < count else 0.0, distance)
-    total = 0.0
+        distance[i] = like(1e30, distance)
+    for j in range(sums.size):
+        sums[j] = 0.0
+        for i in range(j * LANES, j * LANES + LANES):
+            sums[j] += np.float64(pixels[often, i])
+        total += sums[j]
     for k in range(palette.shape[1]):
         if k >= locked:
-            chosen = np.int64(chances[0] * count)
-            if k:
-                rest, j = chances[k] * total, 0
-                while j < sums.size - 1 and sums[j] <= rest:
-                    rest -= sums[j]
-                    j += 1
-                chosen = j * LANES
-                while chosen < count - 1:
-                    rest -= np.float64(distance[chosen])
-                    if rest < 0.0:
-                        break
-                    chosen += 1
+            rest, j = chances[k] * total, 0
+            while j < sums.size - 1 and sums[j] <= rest:
+                rest -= sums[j]
+                j += 1
+            chosen = j * LANES
+            while chosen < count - 1:
+                far = like(1, distance) if k == 0 else distance[chosen]
+                rest -= np.float64(far) * np.float64(pixels[often, chosen])
+                if rest < 0.0:
+                    break
+                chosen += 1
             for channel in range(len(palette)):
                 palette[channel, k] = pixels[channel, chosen]
         total = 0.0
@@ -60,7 +65,7 @@ def seed(palette, locked, pixels, count, chances, distance, sums):
             store(distance, i, where(d < before, d, before))
             some = 0.0
             for c in range(i, i + LANES):
-                some += np.float64(distance[c])
+                some += np.float64(distance[c]) * np.float64(pixels[often, c])
             sums[j] = some
             total += some
 
@@ -80,16 +85,21 @@ def assign(labels, pixels, palette):
 
 @kernel(cost=lambda palettes, pixels: len(palettes) * palettes.shape[2] * pixels.shape[1])
 def cluster(chunk, chunks, palettes, locked, pixels, chances, iterations):
-    """Make palettes of pixels by k-means++ and k-means; the first `locked` colours stay."""
+    """Make palettes of pixels by k-means++ and k-means; the first `locked` colours stay.
+
+    Behind the channels of the pixels is how often each is there.
+    """
     trials, channels, colors = palettes.shape
     count = pixels.shape[1]
     vectors = (count + LANES - 1) // LANES
-    filled_up = empty((channels, vectors * LANES), pixels.dtype)  # by the last pixel
+    filled_up = empty((channels + 1, vectors * LANES), pixels.dtype)  # by the last pixel, never
     distance, label = empty(vectors * LANES, pixels.dtype), empty(vectors * LANES, np.int32)
     sums, totals = empty((colors, channels + 1)), empty(vectors)
-    for channel in range(channels):
+    for channel in range(channels + 1):
         for i in range(filled_up.shape[1]):
             filled_up[channel, i] = pixels[channel, min(i, count - 1)]
+    for i in range(count, filled_up.shape[1]):
+        filled_up[channels, i] = like(0, pixels)
     for trial in chunk_range(trials, chunk, chunks):
         palette = palettes[trial]
         seed(palette, locked, filled_up, count, chances[trial], distance, totals)
@@ -99,9 +109,10 @@ def cluster(chunk, chunks, palettes, locked, pixels, chances, iterations):
                 for channel in range(channels + 1):
                     sums[k, channel] = 0.0
             for i in range(count):
-                sums[label[i], channels] += 1.0
+                often = np.float64(pixels[channels, i])
+                sums[label[i], channels] += often
                 for channel in range(channels):
-                    sums[label[i], channel] += np.float64(pixels[channel, i])
+                    sums[label[i], channel] += often * np.float64(pixels[channel, i])
             for k in range(locked, colors):
                 if sums[k, channels] > 0.0:
                     for channel in range(channels):
