@@ -178,7 +178,7 @@ def dither(
     nu : float, optional
         Weight of the squared error without blur, 0 to 1e9. More of it gives less grain, and tones
         that are less true. By default 0.05, 0.055 where all of a palette is learned, 0.8 of
-        drawings in 16 colours or more, 0.35 of smooth pictures; and less for fewer colours.
+        drawings in 16 colours or more, 0.35 where colours are dense; and less for fewer of them.
     weights : array_like, shape (height, width), optional
         Weights of the pixels' errors, 0 to 1e6, or a boolean mask. Pixels of weight 0 do not count
         and get an arbitrary index; others weigh at least a thousandth of the largest weight.

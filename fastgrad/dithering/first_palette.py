@@ -18,8 +18,8 @@ def palettes(
 ) -> Iterator[tuple[FloatArray, Pace]]:
     """Yield a palette for a quick picture, then the best one of all trials.
 
-    Of a drawn picture, or of greys, that is the same one: there is nothing to try. With a time
-    budget, a trial of the fastest speed tells how much work there is time for.
+    Of a drawn picture, of greys, or where colours are dense, that is the same one: there is nothing
+    to try. With a time budget, a trial of the fastest speed tells how much work there is time for.
 
     Parameters
     ----------
@@ -39,9 +39,13 @@ def palettes(
     pace : Pace
         How long to work from then on.
     """
-    if problem.drawn or problem.greys:
-        known = overview or problem
-        palette = of_levels(known) if problem.greys else clustered(problem, rng=rng)
+    if problem.drawn or problem.known:
+        if problem.greys:
+            palette = of_levels(overview or problem)
+        elif problem.dense is None:
+            palette = clustered(problem, rng=rng)
+        else:
+            palette = problem.from_srgb(problem.dense)
         yield palette, pace
         yield palette, pace
         return

@@ -82,7 +82,7 @@ class Run:
     ) -> None:
         if problem.fixed is None:
             grey = problem.linear.shape[2] == 1
-            pace = pace.for_learned(problem.colors, grey=grey, known=problem.greys)
+            pace = pace.for_learned(problem.colors, grey=grey, known=problem.known)
         self.problem, self.pace, self.callback = problem, pace, callback
         self._flicker = np.asarray(check_flicker(flicker, problem.image.shape[:2]))
         if problem.previous is not None:
@@ -98,7 +98,7 @@ class Run:
         self._whole = True  # the palette is learned on all pixels
         self._annealed = 0.0, 1, 0.0  # when annealing began, its steps, and when it ended
         plan = pace.plan
-        self._steps = 0 if problem.drawn or problem.greys else plan.steps_for(problem.colors)
+        self._steps = 0 if problem.drawn or problem.known else plan.steps_for(problem.colors)
         self._sweeps = plan.sweeps
         self._reports, self._planned = 0, 1 + self._steps + plan.rounds + plan.whole + plan.sweeps
 
@@ -139,7 +139,7 @@ class Run:
         """Anneal a distribution for each pixel, and learn the palette on the way.
 
         Of a large picture only a part is annealed, and searched: that is enough for a palette. The
-        edges of a drawn one are not: their colours look as they are. The best greys are known.
+        edges of a drawn one are not: their colours look as they are. Dense ones are known.
         """
         if self.problem.fixed is not None:
             return

@@ -51,8 +51,8 @@ class Viewing:
         instead of a Gaussian.
     nu : float, optional
         Weight of the squared error without blur, 0 to 1e9; by default 0.05, 0.055 where all of a
-        palette is learned, 0.8 for the rest of such a drawn picture, or 0.35 for a smooth one; and
-        less for fewer colours than 16.
+        palette is learned, 0.8 for the rest of such a drawn picture, or 0.35 where colours are
+        dense; and less for fewer colours than 16.
     local_weights : bool, optional
         Whether errors are multiplied by the eye's local sensitivity to light; by default in the
         spaces of light, "linear", "opponent" and "yycxcz".
@@ -87,7 +87,13 @@ class Viewing:
         _validate.choice(self.local_weights, "local_weights", (None, True, False))
 
     def settled(
-        self, colors: int, *, learned: bool = True, drawn: bool = False, smooth: bool = False
+        self,
+        colors: int,
+        *,
+        learned: bool = True,
+        drawn: bool = False,
+        smooth: bool = False,
+        dense: bool = False,
     ) -> Viewing:
         """Return the same conditions with space, nu and local weights set to their defaults.
 
@@ -101,6 +107,8 @@ class Viewing:
             Whether the picture has flat fields, and an entry for the colour of each.
         smooth : bool, optional
             Whether the colours will be so dense that a little grain hides what they are off.
+        dense : bool, optional
+            Whether they will, but in a picture with texture.
 
         Returns
         -------
@@ -112,7 +120,7 @@ class Viewing:
         if local is None:
             local = space in LIGHT
         if nu is None:
-            full = DRAWN if drawn else SMOOTH if smooth else LEARNED if learned else NU
+            full = DRAWN if drawn else SMOOTH if smooth or dense else LEARNED if learned else NU
             nu = full * min(1.0, (colors / MANY) ** 0.5)
         return replace(self, space=space, nu=nu, local_weights=local)
 

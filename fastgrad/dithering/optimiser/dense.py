@@ -24,7 +24,7 @@ __all__ = ["Cover", "covering", "near_greys"]
 LUMA = np.array([0.299, 0.587, 0.114])  # of the channels: the eye sees steps of that sooner
 BARELY, HARDLY = 1.25, 2  # what nobody sees: hardly more than a step of luma, two of a channel
 CLOSE = 2 * BARELY  # of luma: what hardly any grain hides
-UNSEEN, REACHED = 3, 5  # levels of grey of which an entry in the middle is hardly off, and close
+REACHED = 5  # levels of grey that are so near to an entry, at most
 EVEN = 0.9  # of a smooth picture's pixels are so near to those beside them; of photographs .5 to .8
 DENSE, MANY = 64, 8192  # colours of a smooth picture, at most: for each entry, and in all
 SEEDS = 3  # of the clusterings for a smooth picture
@@ -65,7 +65,7 @@ def near_greys(image: ByteArray, palette: ByteArray) -> Pins | None:
 
 
 class Cover(NamedTuple):
-    """Whether the colours that clustering finds for a smooth picture need grain.
+    """Whether the colours that clustering finds for a picture of few colours need grain.
 
     Attributes
     ----------
@@ -75,10 +75,14 @@ class Cover(NamedTuple):
     close : bool
         Whether a little grain is enough, since they are off by less than 2.5/255 of luma in all
         but a hundredth, and there is no texture in which more of it would not be seen.
+    palette : array of uint8, shape (K, 3), or None
+        The colours, if they are as near as for either of these, and there is texture. Then nothing
+        is pinned: grain is hidden there, adds few bytes, and makes tones that are missing.
     """
 
     pins: Pins | None
     close: bool
+    palette: ByteArray | None = None
 
     @property
     def unseen(self) -> bool:
@@ -105,7 +109,8 @@ def covering(
     Returns
     -------
     Cover or None
-        None for pictures of more than 64 colours for each entry, or 8192: they are not smooth.
+        None for pictures of more than 64 colours for each entry, or 8192: they are not smooth. Of
+        greys with texture nothing is found: the best ones for it are known.
 
     Examples
     --------
@@ -121,7 +126,9 @@ def covering(
     rgb, counts = _tally(counted, min(DENSE * colors, MANY))
     if not len(rgb):
         return None
-    if is_grey(rgb) and not _may_cover(image, rgb[:, 0], counts, colors):
+    enough = COVERED * len(counted)
+    even = _even(image)
+    if is_grey(rgb) and not (even and _reached(rgb, counts, colors, REACHED) >= enough):
         return Cover(None, False)
     best, least = None, np.inf
     for palette in _palettes(rgb, counts, colors, rng):
@@ -136,15 +143,18 @@ def covering(
     off = palette[places].astype(int) - rgb
     luma, most = abs(off @ LUMA), abs(off).max(axis=1)
     unseen, close = (
-        bool(counts[such].sum() >= COVERED * len(counted))
+        bool(counts[such].sum() >= enough)
         for such in ((luma < BARELY) & (most <= HARDLY), luma < CLOSE)
     )
+    unseen = unseen and bool(most.max() <= 2 * HARDLY)
+    if not even:
+        return Cover(None, False, palette if unseen or close else None)
     pins = None
-    if unseen and most.max() <= 2 * HARDLY:
+    if unseen:
         table = np.zeros(1 << 24, np.int16)
         table[codes_of(rgb)] = places
         pins = Pins(palette, table[codes_of(image)], True)
-    return Cover(pins, close and _even(image))
+    return Cover(pins, close)
 
 
 def _tally(counted: ByteArray, most: int) -> tuple[ByteArray, Array]:
@@ -162,18 +172,10 @@ def _tally(counted: ByteArray, most: int) -> tuple[ByteArray, Array]:
     return none if len(found) > most else (rgb, counts)
 
 
-def _may_cover(image: ByteArray, levels: ByteArray, counts: Array, colors: int) -> bool:
-    """Return whether greys can be so dense: where they cannot, there is no need to find them."""
-    enough = COVERED * counts.sum()
-    if _reached(levels, counts, colors, UNSEEN) >= enough:
-        return True
-    return bool(_reached(levels, counts, colors, REACHED) >= enough and _even(image))
-
-
-def _reached(levels: ByteArray, counts: Array, colors: int, reach: int) -> int:
+def _reached(greys: ByteArray, counts: Array, colors: int, reach: int) -> int:
     """Return how many pixels so many ranges of levels have at most, each as wide as that."""
     ends = np.zeros(256 + reach, np.int64)  # pixels below a level, counted from -reach on
-    ends[levels.astype(np.int64) + reach] = counts
+    ends[greys[:, 0].astype(np.int64) + reach] = counts
     ends = ends.cumsum()
     within, most = ends[reach:] - ends[:-reach], np.zeros(256 + reach, np.int64)
     for _ in range(min(colors, -(-256 // reach))):
@@ -187,9 +189,8 @@ def _palettes(rgb: ByteArray, counts: Array, colors: int, rng: int) -> ByteArray
         levels = levels_of(rgb[:, 0], counts)
         greys = np.rint(best_greys(levels, colors)).astype(np.uint8)
         return greys[None, :, None].repeat(3, axis=2)
-    pixels = np.repeat(rgb, np.minimum(counts, 1 + counts * 65536 // counts.sum()), axis=0)
-    encoded = (pixels[None] / 255).astype(np.float32)
-    palettes = initial(encoded, colors, rng=rng, trials=SEEDS, iterations=30)
+    encoded = (rgb[None] / 255).astype(np.float32)
+    palettes = initial(encoded, colors, rng=rng, trials=SEEDS, iterations=30, counts=counts)
     return np.rint(255 * palettes).astype(np.uint8)
 
 

@@ -19,7 +19,7 @@ from fastgrad.dithering.optimiser.palette import distinct
 from fastgrad.dithering.optimiser.printed import PrintedError
 from fastgrad.dithering.optimiser.solid import Labels
 from fastgrad.dithering.optimiser.spare import refilled, spare, uses
-from fastgrad.dithering.optimiser.weights import check_weights
+from fastgrad.dithering.optimiser.weights import check_previous, check_weights
 
 __all__ = ["Problem"]
 
@@ -70,6 +70,8 @@ class Problem:
         since of fewer grain makes the tones.
     greys : bool
         Whether all colours are greys, and learned: the picture's levels tell which are best.
+    dense : array of uint8, shape (K, 3), or None
+        Colours to be learned that are known, as they are so dense that a little grain will do.
     weights : array of float32, shape (height, width), or None
         The weights of the pixels.
     previous : array of uint8, shape (height, width), or None
@@ -94,6 +96,7 @@ class Problem:
     pins: flat.Pins | None
     drawn: bool
     greys: bool
+    dense: ByteArray | None
 
     def __init__(
         self,
@@ -117,12 +120,12 @@ class Problem:
             raise ValueError(f"space must be {known} with dot_gain, got {viewing.space!r}")
         self._gain, self.fitted = dot_gain, fitted
         self.weights = None if weights is None else check_weights(weights, size).astype(np.float32)
-        self.previous = None if previous is None else _indices(previous, size, self.colors)
+        self.previous = None if previous is None else check_previous(previous, size, self.colors)
 
         pixels = pixels if pixels.ndim == 3 else pixels[..., None]
         given = kept if fixed is None else fixed
         grey = colour.is_grey(given) and colour.is_grey(pixels)
-        self.pins, self._settled, self._close = None, False, False
+        self.pins, self.dense, self._settled, self._close = None, None, False, False
         if pixels.dtype == np.uint8:
             rgb = np.broadcast_to(pixels, (*size, 3))
             if palette is None and weights is None:
@@ -138,9 +141,10 @@ class Problem:
         pins = self.pins if fixed is None else None
         self.drawn = pins is not None and pins.covering and self.colors >= MANY
         learned = fixed is None and pins is None
-        how = {"learned": learned, "drawn": self.drawn, "smooth": learned and self._close}
+        self.dense = self.dense if learned else None
         self.greys = learned and grey and not len(kept)
-        self.viewing = viewing.settled(self.colors, **how)
+        how = {"smooth": learned and self._close, "dense": self.dense is not None}
+        self.viewing = viewing.settled(self.colors, learned=learned, drawn=self.drawn, **how)
         self.space = colour.space_of(self.viewing.measured_in, grey=grey)
         if grey and not self.space.mixed:
             pixels = pixels[..., :1]
@@ -150,6 +154,11 @@ class Problem:
         self.fixed = fixed
         self._channels, self._kept = slice(0, pixels.shape[2]), kept
         self.locked = colour.to_linear(kept[:, self._channels])
+
+    @property
+    def known(self) -> bool:
+        """Whether colours that are learned are known to be good beforehand."""
+        return self.greys or self.dense is not None
 
     def loss(self) -> BlurredError:
         """Return the loss of the picture, to which pinned pixels contribute too."""
@@ -262,8 +271,8 @@ class Problem:
             pins = flat.page(rgb)
         if pins is None and not len(kept):
             cover = dense.covering(rgb, seen, self.colors)
-            pins = None if cover is None else cover.pins
-            self._close = cover is not None and cover.close
+            if cover is not None:
+                pins, self._close, self.dense = cover
         return pins or flat.fields(rgb, seen, self.colors, kept=kept)
 
     def from_srgb(self, palette: ByteArray) -> FloatArray:
@@ -335,15 +344,3 @@ def _palette(colors, palette, lock_colors):
     if len(palette) > count:
         raise ValueError(f"colors must be at least the {len(palette)} of palette, got {count}")
     return None, palette, count
-
-
-def _indices(previous, shape, colors):
-    """Return the indices of the previous frame."""
-    previous = _validate.array(getattr(previous, "indices", previous), "previous")
-    if previous.dtype != np.uint8:
-        raise TypeError(f"previous must be uint8, got dtype {previous.dtype}")
-    if previous.shape != shape:
-        raise ValueError(f"previous must have shape {shape}, got {previous.shape}")
-    if previous.max() >= colors:
-        raise ValueError(f"previous must be from 0 to {colors - 1}, got {previous.max()}")
-    return np.ascontiguousarray(previous)

@@ -1,14 +1,14 @@
-"""Weights of the pixels of a picture: what they may be."""
+"""Weights of the pixels of a picture, and the frame before it: what they may be."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad._typing import ArrayLike, FloatArray
+from fastgrad._typing import ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.eye.viewing import MOST_WEIGHT
 
-__all__ = ["check_flicker", "check_weights"]
+__all__ = ["check_flicker", "check_previous", "check_weights"]
 
 MOST = 1e6  # of a weight
 LEAST = 1e-3  # share of the largest weight that pixels which count have: float32 bears its square
@@ -61,3 +61,21 @@ def check_flicker(flicker: ArrayLike, shape: tuple[int, ...]) -> float | FloatAr
     if (outside := ~((rewards >= 0) & (rewards <= MOST_WEIGHT))).any():
         raise ValueError(f"flicker must be from 0 to 1e+09, got {rewards[outside][0]}")
     return rewards
+
+
+def check_previous(previous: object, shape: tuple[int, ...], colors: int) -> ByteArray:
+    """Return the checked indices of the previous frame, of this height and width.
+
+    Examples
+    --------
+    >>> check_previous(np.uint8([[0, 1]]), (1, 2), 2)
+    array([[0, 1]], dtype=uint8)
+    """
+    previous = _validate.array(getattr(previous, "indices", previous), "previous")
+    if previous.dtype != np.uint8:
+        raise TypeError(f"previous must be uint8, got dtype {previous.dtype}")
+    if previous.shape != shape:
+        raise ValueError(f"previous must have shape {shape}, got {previous.shape}")
+    if previous.max() >= colors:
+        raise ValueError(f"previous must be from 0 to {colors - 1}, got {previous.max()}")
+    return np.ascontiguousarray(previous)

@@ -9,6 +9,7 @@ from fastgrad.dithering.metrics.s_cielab_and_flip import s_cielab
 from fastgrad.dithering.optimiser import dense
 from fastgrad.dithering.optimiser.dense import covering
 from fastgrad.dithering.optimiser.problem import Problem
+from fastgrad.dithering.optimiser.selection import nearest
 from fastgrad.dithering.pictures import png
 
 
@@ -72,9 +73,12 @@ def test_greys_that_cannot_cover_a_picture_are_not_looked_for(monkeypatch):
     texture = np.repeat(image[..., None], 3, axis=2)
     calls, plain = [], dense._palettes
     monkeypatch.setattr(dense, "_palettes", lambda *args: calls.append(args) or plain(*args))
-    for colors, looked in ((70, False), (84, False), (86, True), (256, True)):
-        covering(texture, None, colors)
-        assert bool(calls) == looked  # 85 entries have 255 levels near them
+    for colors in (70, 256):
+        assert covering(texture, None, colors) == (None, False, None)
+    ramp = np.tile(np.arange(256, dtype=np.uint8)[None, :, None], (40, 1, 3))
+    for colors, looked in ((50, False), (52, True)):  # 51 entries have 255 levels near them
+        covering(ramp, None, colors)
+        assert bool(calls) == looked
     for reach, colors in ((3, 2), (5, 3), (4, 70)):
         levels = np.sort(rng.choice(40, 12, replace=False))
         counts = rng.integers(1, 9, 12)
@@ -82,8 +86,43 @@ def test_greys_that_cannot_cover_a_picture_are_not_looked_for(monkeypatch):
             counts[np.isin(levels, np.add.outer(begins, np.arange(reach)))].sum()
             for begins in itertools.combinations(range(-reach, 40), min(colors, 3))
         )
-        found = dense._reached(levels.astype(np.uint8), counts, colors, reach)
+        found = dense._reached(levels[:, None].astype(np.uint8), counts, colors, reach)
         assert found == (most if colors < 10 else counts.sum())
+
+
+def test_dense_colours_with_texture_are_known_and_mixed():
+    rng = np.random.default_rng(2)
+    y, x = np.mgrid[:120, :160]
+    light = np.clip(
+        0.5 + 0.3 * np.sin(x / 40) * np.cos(y / 30) + 0.08 * rng.normal(size=x.shape), 0, 1
+    )
+    image = np.rint(255 * np.stack([light**0.8, light, light**1.2], axis=-1)).astype(np.uint8)
+    cover = covering(image, None, 100)
+    assert cover[:2] == (None, False)
+    problem = Problem(image, Viewing(), colors=100)
+    assert problem.known
+    assert problem.pins is None
+    assert (problem.viewing.nu, problem.viewing.space) == (0.35, "opponent")
+    locked = {"palette": image[0, :1], "lock_colors": True}
+    assert not Problem(image, Viewing(), colors=100, **locked).known
+    result = dither(image, colors=100)
+    np.testing.assert_array_equal(result.palette, cover.palette)
+    seen = [s_cielab(picture, image) for picture in (result.image, pinned(image, cover.palette))]
+    assert seen[0] < 0.65 * seen[1]  # though each pixel alone is further off
+
+
+def pinned(image, palette):
+    """Return a picture in which each pixel has the nearest colour."""
+    return palette[nearest(image.reshape(-1, 3), palette)[0]].reshape(image.shape)
+
+
+def test_greys_with_texture_are_mixed_however_dense_they_are():
+    rng = np.random.default_rng(3)
+    image = np.clip(rng.normal(128, 45, (120, 160)), 0, 255).astype(np.uint8)
+    result = dither(image, colors=128)
+    color = np.repeat(image[..., None], 3, axis=2)
+    assert Problem(image, Viewing(), colors=128).greys
+    assert s_cielab(result.image, color) < 0.5 * s_cielab(pinned(color, result.palette), color)
 
 
 def test_noise_is_not_smooth():
