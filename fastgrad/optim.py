@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from fastgrad import _validate
+from fastgrad._array_api import answered, foreign, ndarray
 from fastgrad._typing import Array, ArrayLike
 from fastgrad.kernels import optim as _kernels
 from fastgrad.kernels.tiles import check as _check
@@ -78,7 +79,7 @@ class SGD:
         Returns
         -------
         params : array, or dict of arrays
-            New parameters of the same shapes and dtypes; the given ones are left as they are.
+            New parameters of the same shapes, dtypes and kinds; those given are left as they are.
         state : dict
             State to pass to the next update.
 
@@ -175,7 +176,7 @@ class Adam:
         Returns
         -------
         params : array, or dict of arrays
-            New parameters of the same shapes and dtypes; the given ones are left as they are.
+            New parameters of the same shapes, dtypes and kinds; those given are left as they are.
         state : dict
             State to pass to the next update.
 
@@ -243,6 +244,8 @@ def _update(params, grads, state, names, step) -> Any:
             _refuse(g, made[-1].reshape(p.shape), names[-1], where)
         for result, array in zip(results, made):
             result[key] = array.reshape(p.shape)
+        if type(value) is not ndarray and foreign(value):
+            results[0][key] = answered(results[0][key], value)
     return results[0], dict(zip(names, results[1:]))
 
 

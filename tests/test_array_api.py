@@ -120,6 +120,19 @@ def test_an_estimate_is_of_the_kind_of_the_logits():
     assert found.evaluations == 4
 
 
+@pytest.mark.parametrize("optimiser", [fg.optim.SGD, fg.optim.Adam])
+def test_parameters_stay_of_their_kind(optimiser):
+    run = optimiser(learning_rate=0.1)
+    plain, state = run.update(LOGITS, LOGITS)
+    own, _ = run.update(Own(LOGITS), Own(LOGITS))
+    assert type(own) is Own
+    np.testing.assert_array_equal(own.a, plain)
+    several, _ = run.update({"a": Own(plain), "b": LOGITS}, dict.fromkeys("ab", LOGITS))
+    assert [type(several[name]) for name in "ab"] == [Own, np.ndarray]
+    again, _ = run.update(own, Own(LOGITS), state)  # a state is of plain arrays
+    np.testing.assert_array_equal(again.a, run.update(plain, LOGITS, state)[0])
+
+
 def test_a_read_only_answer_is_copied():
     class Picky(Space):
         @staticmethod
