@@ -20,6 +20,7 @@ FRONTS = {  # what to do with the randomness of other libraries
     "jax": "give fastgrad.jax.to_key(key), or call the functions of fastgrad.jax",
     "torch": "functions of tensors, which take generators of torch, are in fastgrad.torch",
 }
+RANGES = {t: (float(np.finfo(t).tiny), float(np.finfo(t).max)) for t in REALS}
 LARGEST = 2**63 - 1  # of what kernels take as an integer
 ADDRESSES = 2**32  # of samples
 _scale_of_all = functools.lru_cache(256)(lambda dtype, t: frozen(np.array([1.0 / t], dtype)))
@@ -296,9 +297,9 @@ def narrowed(x: Any, dtype: Any) -> Array:
 
 def held(number: float, name: str, dtype: Any, room: float = 128.0) -> float:
     """Return a number that is not lost in a dtype, nor infinite with room for noise's factors."""
-    far, near = narrowed([number * room, number], dtype)
-    if not np.isfinite(far) or (number and not near):
-        way = "smaller" if near else "larger"
+    least, most = RANGES[dtype]
+    if number and not least <= abs(number) <= most / room:
+        way = "larger" if abs(number) < least else "smaller"
         raise ValueError(f"{name} must be {way} for {dtype}, got {number}")
     return number
 

@@ -179,3 +179,16 @@ def test_draws_that_may_be_written_to_need_no_kernel_of_their_own(name):
     before, draws = compiled(), of_their_own(draws)
     np.testing.assert_array_equal(run.combine(d, [(draws, run.ask(f, d, draws))]).grad, grad)
     assert compiled() == before
+
+
+@pytest.mark.parametrize("name", ["rebar", "reinmax_cv", "double_cv", "rodeo"])
+@pytest.mark.parametrize(
+    ("scale", "dtype", "way"),
+    [(1e39, np.float32, "smaller"), (1e307, np.float64, "smaller"), (1e-50, np.float32, "larger")],
+)
+def test_a_scale_that_the_type_does_not_hold_is_refused(name, scale, dtype, way):
+    f = fg.objective(lambda x: x[:, 0], grad=lambda x: np.eye(3)[:1] + 0 * x)
+    words = f"^scale must be {way} for {np.dtype(dtype)}, got"
+    run = fg.estimator(name, scale=scale)
+    with pytest.raises(ValueError, match=words):
+        run(f, np.zeros(3, dtype), num_samples=4, rng=0)

@@ -137,6 +137,11 @@ class ReinMaxCV(GumbelRao):
         _validate.choice(self.control, "control", CONTROLS)
         _validate.not_negative(self.scale, "scale")
 
+    def check(self, distribution: Any) -> None:
+        """Refuse a distribution that the estimator is not for, or whose type the scale leaves."""
+        super().check(distribution)
+        _validate.held(self.scale, "scale", distribution.logits.dtype)
+
     @property
     def _leaves_out(self) -> bool:
         return self.control == "leave_one_out"

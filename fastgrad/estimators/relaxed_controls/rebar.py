@@ -95,6 +95,11 @@ class REBAR(RelaxedControl):
         for name in ("coupled", "adapt_scale", "adapt_temperature"):
             _validate.choice(getattr(self, name), name, (False, True))
 
+    def check(self, distribution: Any) -> None:
+        """Refuse a distribution that the estimator is not for, or whose type the scale leaves."""
+        super().check(distribution)
+        _validate.held(self.scale, "scale", distribution.logits.dtype)
+
     def temperatures(self, state: dict[str, Any] | None, batch: tuple[int, ...]) -> tuple[Any, ...]:
         """Return the temperature, and if it adapts a second one to compare it with."""
         own = recall(state, "temperature", batch, self.temperature)

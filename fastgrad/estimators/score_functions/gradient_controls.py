@@ -88,6 +88,11 @@ class ScaledControls(ScoreFunction):
         if self.scale is not None and not np.isfinite(self.scale):
             raise ValueError(f"scale must be None or a finite number, got {self.scale!r}")
 
+    def check(self, distribution: Any) -> None:
+        """Refuse a distribution that the estimator is not for, or whose type the scale leaves."""
+        super().check(distribution)
+        _validate.held(self.scale or 0.0, "scale", distribution.logits.dtype)
+
     def group(self, num_samples: int) -> int:
         """Return the number of samples: each control variate uses the gradients at all others."""
         return num_samples
