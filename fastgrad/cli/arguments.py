@@ -162,7 +162,7 @@ DITHER: dict[str, tuple[Option, ...]] = {
             type=str.lower,
             choices=tuple(SPACES),
             help="colours in which errors are measured (default: opponent, that of a preset, or "
-            "oklab where the picture is drawn or smooth)",
+            "screen where the picture is drawn, oklab where it is smooth)",
         ),
         numeric(
             *("--sigma", float, 0, MOST_SIGMA),

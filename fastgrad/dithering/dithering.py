@@ -166,10 +166,11 @@ def dither(
         and "untouched" have the nearest colour of the palette or the device, and "photo" is
         dithered. True alone stands for all pixels: so is a scan made black and white by
         ``regions={"text": True}``. See `fastgrad.dithering.optimiser.solid.settled`.
-    space : {"opponent", "linear", "srgb", "oklab", "yycxcz"}, optional
+    space : {"opponent", "linear", "srgb", "oklab", "screen", "yycxcz"}, optional
         Colour space in which errors are measured and blurred: luminance and two differences of
-        linear light with half its weight, linear light itself, sRGB values, Oklab, or the slopes of
-        CIE L*a*b* at white. By default "opponent", the preset's, or, if drawn or smooth, "oklab".
+        linear light with half its weight, linear light itself, sRGB values, Oklab, the same with
+        the light of a room over it, or the slopes of CIE L*a*b* at white. By default "opponent",
+        the preset's, "screen" for what is drawn, or "oklab" for what is smooth.
     sigma : float, optional
         Standard deviation of the eye's Gaussian blur in pixels, 0 to 8; by default 1.
     ppd : float, optional

@@ -15,7 +15,7 @@ from fastgrad._typing import Array, ArrayLike, ByteArray, FloatArray
 __all__ = ["SPACES", "Space", "SpaceName", "decode", "encode", "is_grey", "space_of", "to_linear"]
 __all__ += ["to_srgb", "unit_srgb"]
 
-SpaceName: TypeAlias = Literal["opponent", "linear", "srgb", "oklab", "yycxcz"]
+SpaceName: TypeAlias = Literal["opponent", "linear", "srgb", "oklab", "screen", "yycxcz"]
 
 
 def to_linear(image: ArrayLike) -> npt.NDArray[np.float32]:
@@ -175,6 +175,8 @@ TO_OKLAB = np.array(
         [0.0259040371, 0.7827717662, -0.8086757660],
     ]
 )
+FLARE = 0.015  # of white: the light of the room that a screen sends back, over what it shows
+VEIL = FLARE ** (1 / 3)  # what a black screen looks like then
 LUMINANCE = (0.2126, 0.7152, 0.0722)  # of linear sRGB (Rec. 709)
 CHROMA = 0.5  # weight of the differences of linear light that are not in luminance
 TO_OPPONENT = np.array(
@@ -236,6 +238,28 @@ def _from_oklab(colors: Array) -> Array:
     return (roots * roots * roots) @ FROM_CONES.T  # sooner than a power
 
 
+def _screen(linear: Array) -> Array:
+    """Convert linear light to Oklab less black, both as they look on a screen in a lit room."""
+    cones = linear @ TO_CONES.T.astype(linear.dtype)
+    return _veiled(cones) @ TO_OKLAB.T.astype(linear.dtype)
+
+
+def _from_screen(colors: Array) -> Array:
+    """Convert what is seen on a screen to the linear light that it shows."""
+    return _unveiled(colors @ FROM_OKLAB.T) @ FROM_CONES.T
+
+
+def _veiled(light: Array) -> Array:
+    """Return cube roots of light and flare, less that of flare."""
+    return np.cbrt(light + light.dtype.type(FLARE)) - light.dtype.type(VEIL)
+
+
+def _unveiled(roots: Array) -> Array:
+    """Return the light again."""
+    roots = roots + VEIL
+    return roots * roots * roots - FLARE
+
+
 def _differences(mixing: Array, linear: Array) -> Array:
     """Convert linear light to luminance and two differences; pictures lie in planes then."""
     mixing = mixing.astype(linear.dtype)
@@ -270,6 +294,7 @@ SPACES: dict[SpaceName, Space] = {
     "linear": Space(_unchanged, _unchanged, (0.0, 1.0), mixed=False),
     "srgb": Space(encode, decode, (0.0, 1.0), mixed=False),
     "oklab": Space(_oklab, _from_oklab),
+    "screen": Space(_screen, _from_screen),
     "yycxcz": _space(TO_YYCXCZ),
 }
 # Of greys, what a space says of all channels but one is 0.
@@ -277,6 +302,7 @@ OF_GREYS = SPACES | {
     "opponent": SPACES["linear"],
     "yycxcz": SPACES["linear"],
     "oklab": Space(np.cbrt, _cubes, (0.0, 1.0), mixed=False),
+    "screen": Space(_veiled, _unveiled, (0.0, (1 + FLARE) ** (1 / 3) - VEIL), mixed=False),
 }
 
 

@@ -21,7 +21,8 @@ LEARNED = 0.055  # where all of a palette is learned: in the end tones are made 
 DRAWN = 0.8  # beside flat fields that are as they were: grain at their edges looks rough
 SMOOTH = 0.35  # where colours are so dense that a little grain hides what they are off
 OF_LIGHT: SpaceName = "opponent"  # the space by default,
-OF_EDGES: SpaceName = "oklab"  # and there: with little grain errors count as pixels look
+OF_SMOOTH: SpaceName = "oklab"  # and there: with little grain errors count as pixels look
+OF_EDGES: SpaceName = "screen"  # so they do on flat fields, where many are black
 LIGHT = ("linear", "opponent", "yycxcz")  # spaces whose numbers are light, not its lightness
 MOST_SIGMA, MOST_PPD = 8, 200
 MOST_WEIGHT = 1e9  # of an error beside the blurred one: nu, structure, flicker
@@ -41,9 +42,10 @@ class Viewing:
 
     Parameters
     ----------
-    space : {"opponent", "linear", "srgb", "oklab", "yycxcz"}, optional
-        Colour space in which errors are measured and blurred; by default "opponent", or "oklab" for
-        the rest of a drawn picture whose flat fields have their own colours, and for smooth ones.
+    space : {"opponent", "linear", "srgb", "oklab", "screen", "yycxcz"}, optional
+        Colour space in which errors are measured and blurred; by default "opponent", or "screen"
+        for the rest of a drawn picture whose flat fields have their own colours, and "oklab" for
+        smooth ones.
     sigma : float, optional
         Standard deviation of the Gaussian blur in pixels, 0 to 8.
     ppd : float, optional
@@ -67,7 +69,7 @@ class Viewing:
     >>> Viewing(space="oklab").settled(4)
     Viewing(space='oklab', sigma=1.0, ppd=None, nu=0.0275, local_weights=False)
     >>> Viewing().settled(16).space, Viewing().settled(16, drawn=True).space
-    ('opponent', 'oklab')
+    ('opponent', 'screen')
     """
 
     space: SpaceName | None = None
@@ -115,7 +117,7 @@ class Viewing:
         Viewing
             Conditions in which none of these is None.
         """
-        space = OF_EDGES if (drawn or smooth) and self.space is None else self.measured_in
+        space = self.space or (OF_EDGES if drawn else OF_SMOOTH if smooth else OF_LIGHT)
         local, nu = self.local_weights, self.nu
         if local is None:
             local = space in LIGHT

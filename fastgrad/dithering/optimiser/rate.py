@@ -31,7 +31,8 @@ TURN = 0.42  # of the bits of an index: what a change takes besides, where colou
 ROWS = 1 << 20  # pixels that are counted at once
 RAMP = 16  # greys from which on a PNG's rows may be filtered
 FRUGAL = 1e-4  # rate, of what an error weighs, at which hardly anything is lost
-RENEWALS, SWEEPS = 2, 3  # of prices, and in between
+RISES, RISE = (1, 1, 2, 4, 6, 8), 1.05  # by which it rises, as long as the loss rises by no more
+SWEEPS = 3  # between them
 BEYOND = 4  # columns to the right of a picture, where nothing is paid
 
 
@@ -311,7 +312,8 @@ class RatedSearch(Search):
 def frugal(loss: BlurredError, indices: ByteArray, colors: FloatArray) -> ByteArray:
     """Return a picture that is hardly worse, and takes fewer bits: pixels have frequent indices.
 
-    Where nothing has grain, as on edges of what is drawn, two colours are often as good.
+    Where nothing has grain, as on edges of what is drawn, two colours are often as good, the more
+    so the larger the loss is: the rate rises while the loss hardly does.
 
     Parameters
     ----------
@@ -336,9 +338,13 @@ def frugal(loss: BlurredError, indices: ByteArray, colors: FloatArray) -> ByteAr
     """
     if not loss.weights.any():
         return indices
-    search = RatedSearch(loss, indices.copy(), colors, FRUGAL * loss.own)
-    for _ in range(RENEWALS):
-        search.renew()
+    search, found, most = RatedSearch(loss, indices.copy(), colors, 0.0), indices, math.inf
+    for rise in RISES:
+        search.renew(rise * FRUGAL * loss.own)
         for _ in range(SWEEPS):
             search.sweep()
-    return search.indices
+        if (value := search.errors()[0]) > most:
+            break
+        found = search.indices.copy()
+        most = RISE * value if rise == 1 else most
+    return found

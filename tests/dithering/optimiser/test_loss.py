@@ -226,6 +226,20 @@ def test_oklab_of_primaries():
     np.testing.assert_allclose(lab[1], [0.628, 0.225, 0.126], atol=1e-3)
 
 
+def test_a_screen_veils_what_is_nearly_black():
+    """Oklab of light and flare, less that of flare: black is 0, and greys have one formula."""
+    linear = np.array([[0.0, 0, 0], [0.004, 0.004, 0.004], [1, 1, 1], [0.2, 0.7, 0.1]])
+    screen, oklab = (colour.SPACES[name].into for name in ("screen", "oklab"))
+    black = oklab(np.full(3, colour.FLARE))
+    np.testing.assert_allclose(screen(linear), oklab(linear + colour.FLARE) - black, atol=1e-7)
+    dark, light = screen(linear)[1:3, 0]
+    assert dark / light < 0.2 * oklab(linear)[1, 0]
+    greys = colour.space_of("screen", grey=True)
+    np.testing.assert_allclose(greys.into(linear[:3, :1])[:, 0], screen(linear)[:3, 0], atol=1e-7)
+    np.testing.assert_allclose(greys.back(greys.into(linear)), linear, atol=1e-12)
+    np.testing.assert_allclose(greys.into(np.array([0.0, 1.0])), greys.bounds, atol=1e-12)
+
+
 def test_loss_refuses_bad_arguments():
     image, logits, colours = problem()
     with pytest.raises(ValueError, match="sigma must be from 0 to 8, got -1"):

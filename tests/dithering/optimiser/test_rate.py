@@ -253,3 +253,17 @@ def test_frugality_changes_no_pixel_without_weight():
     np.testing.assert_array_equal(frugal(loss, indices, palette)[:4], before[:4])
     loss.weights[:] = 0
     np.testing.assert_array_equal(frugal(loss, indices, palette), before)
+
+
+def test_frugality_goes_on_while_the_loss_hardly_rises(monkeypatch):
+    image, palette = RNG.random((48, 64, 1)), np.linspace(0, 1, 6)[:, None]
+    loss = BlurredError(image, nu=0.8)
+    indices = np.rint(5 * image[..., 0]).astype(np.uint8)
+    found = frugal(loss, indices, palette)
+    monkeypatch.setattr(rate, "RISES", (1, 1))
+    first = frugal(loss, indices, palette)
+    more, less = (RatedSearch(loss, x, palette, 1e-3).bits() for x in (first, found))
+    assert less < more
+    assert loss.of(first, palette) < loss.of(found, palette) < rate.RISE * loss.of(first, palette)
+    monkeypatch.setattr(rate, "RISES", (1, 1, 1 << 20))  # too much
+    np.testing.assert_array_equal(frugal(loss, indices, palette), first)

@@ -92,6 +92,26 @@ def test_what_is_drawn_takes_few_bytes(monkeypatch, colors):
     assert made[True][1] < made[False][1] + 1.5
 
 
+def test_text_on_black_spends_little_on_what_is_nearly_black():
+    """Its soft edges are veiled there; without flare they have entries of their own."""
+    Image, ImageDraw = pytest.importorskip("PIL.Image"), pytest.importorskip("PIL.ImageDraw")
+    load = pytest.importorskip("PIL.ImageFont").load_default
+    page = Image.new("RGB", (400, 240))
+    draw = ImageDraw.Draw(page)
+    inks = ((0, 205, 0), (229, 229, 229), (0, 0, 238), (205, 205, 0), (205, 0, 0))
+    for i in range(15):
+        for j in range(4):
+            ink = inks[(2 * i + 3 * j) % 5]
+            draw.text((4 + 98 * j, 2 + 16 * i), f"ls -l file{i * j}", fill=ink, font=load(12))
+    image = np.asarray(page)
+    assert Problem(image, Viewing(), colors=16).viewing.space == "screen"
+    sizes = []
+    for space in ("screen", "oklab"):
+        result = dither(image, colors=16, space=space)
+        sizes.append(len(png.encode([result.indices], result.palette)))
+    assert sizes[0] < 0.97 * sizes[1]
+
+
 def sky(axis, size=240):
     """A gradient along one axis."""
     share = np.linspace(0, 1, 200)[:, None, None]
