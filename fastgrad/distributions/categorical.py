@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fastgrad import _marks, _outputs, _validate
+from fastgrad import _outputs, _validate
 from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray, IntArray
 from fastgrad.distributions import concrete
@@ -136,9 +136,7 @@ def sample(
     if method == "inverse":
         draw(rows, noise, z, (*batch, rows.shape[1]))
     elif rows.shape[1] <= _segments.SEGMENT:
-        bad = _marks.marks()
-        _kernels.sample_gumbel(rows, noise, z, bad)
-        _marks.refuse(bad, _validate.rows, logits)
+        checking(_kernels.sample_gumbel, rows, (*batch, rows.shape[1]), noise, z)
     else:
         _validate.rows(logits)
         maximum, _ = partials(rows)
