@@ -32,7 +32,7 @@ ROWS = 1 << 20  # pixels that are counted at once
 RAMP = 16  # greys from which on a PNG's rows may be filtered
 FRUGAL = 1e-4  # rate, of what an error weighs, at which hardly anything is lost
 RISES, RISE = (1, 1, 2, 4, 6, 8), 1.05  # by which it rises, as long as the loss rises by no more
-SWEEPS = 3  # between them
+SWEEPS, SPARSE = 3, 0.15  # between them; and share of pixels, at edges: ramps have more
 BEYOND = 4  # columns to the right of a picture, where nothing is paid
 
 
@@ -313,7 +313,7 @@ def frugal(loss: BlurredError, indices: ByteArray, colors: FloatArray) -> ByteAr
     """Return a picture that is hardly worse, and takes fewer bits: pixels have frequent indices.
 
     Where nothing has grain, as on edges of what is drawn, two colours are often as good, the more
-    so the larger the loss is: the rate rises while the loss hardly does.
+    so the larger the loss is: there the rate rises while the loss hardly does.
 
     Parameters
     ----------
@@ -339,7 +339,7 @@ def frugal(loss: BlurredError, indices: ByteArray, colors: FloatArray) -> ByteAr
     if not loss.weights.any():
         return indices
     search, found, most = RatedSearch(loss, indices.copy(), colors, 0.0), indices, math.inf
-    for rise in RISES:
+    for rise in RISES[: None if np.mean(loss.weights > 0) < SPARSE else 2]:
         search.renew(rise * FRUGAL * loss.own)
         for _ in range(SWEEPS):
             search.sweep()

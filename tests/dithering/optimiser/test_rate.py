@@ -256,8 +256,8 @@ def test_frugality_changes_no_pixel_without_weight():
 
 
 def test_frugality_goes_on_while_the_loss_hardly_rises(monkeypatch):
-    image, palette = RNG.random((48, 64, 1)), np.linspace(0, 1, 6)[:, None]
-    loss = BlurredError(image, nu=0.8)
+    image, palette = RNG.random((48, 640, 1)), np.linspace(0, 1, 6)[:, None]
+    loss = BlurredError(image, nu=0.8, weights=np.arange(640) % 10 == np.zeros((48, 1)))
     indices = np.rint(5 * image[..., 0]).astype(np.uint8)
     found = frugal(loss, indices, palette)
     monkeypatch.setattr(rate, "RISES", (1, 1))
@@ -267,3 +267,6 @@ def test_frugality_goes_on_while_the_loss_hardly_rises(monkeypatch):
     assert loss.of(first, palette) < loss.of(found, palette) < rate.RISE * loss.of(first, palette)
     monkeypatch.setattr(rate, "RISES", (1, 1, 1 << 20))  # too much
     np.testing.assert_array_equal(frugal(loss, indices, palette), first)
+    dense = frugal(BlurredError(image, nu=0.8), indices, palette)  # no edges, but a ramp, say
+    monkeypatch.setattr(rate, "RISES", (1, 1))
+    np.testing.assert_array_equal(frugal(BlurredError(image, nu=0.8), indices, palette), dense)
