@@ -27,7 +27,7 @@ OPTIONS = {  # an option, two values, and what one should see
     "nu": (0.0, 1.0, "Error of single pixels counts too: less grain, tones that are less true."),
     "sigma": (0.7, 3.0, "The eye's blur in pixels: a wider one allows coarser grain."),
     "ppd": (20, 90, "Pixels per degree: how far away the viewer is, by a model of the eye."),
-    "space": ("srgb", "oklab", "Where errors are measured; linear light is the default."),
+    "space": ("srgb", "oklab", "Where errors are measured; by default in opponent axes of light."),
     "local_weights": (False, True, "Dark places weigh more, where the eye sees errors better."),
     "structure": (0.0, 0.3, "Weight of the likeness of edges and textures."),
     "speed": (1, 10, "From the best picture to the fastest."),

@@ -38,19 +38,34 @@ _PROCESS = uuid.uuid4().hex[:12]
 
 
 class Library(JITCodeLibrary):
-    """The code of a function."""
+    """The code of a function, all of which is optimised when it is finished."""
+
+    def _passes_of_functions(self):
+        """Return what passes the functions of a module go through, and for which processor.
+
+        They move variables into registers, and no more: optimising all begins with the rest.
+        """
+        _, builder = self._codegen._function_pass_manager()
+        manager = binding.create_new_function_pass_manager()
+        manager.add_sroa_pass()
+        manager.add_simplify_cfg_pass()
+        return manager, builder
 
     def _optimize_functions(self, module):
         """Shorten the functions of a module; Numba begins with mere declarations, too."""
         module.data_layout = self._codegen._data_layout
         for function in module.functions:
             if not function.is_declaration:
-                manager, builder = self._codegen._function_pass_manager()
+                manager, builder = self._passes_of_functions()
                 manager.run(function, builder)
 
 
 class _Unfinished(Library):
     """The code of a part, linked with that of the parts which it calls, and not yet optimised."""
+
+    def _passes_of_functions(self):
+        """Return all passes of functions: what they leave is read by every kernel that calls it."""
+        return self._codegen._function_pass_manager()
 
     def finalize(self):
         """Link what is called; leave all else to whoever links this."""
