@@ -204,7 +204,7 @@ def descend(chunk, chunks, moves, labels, awake, weights, blurred, colours, colo
     """
     rows, columns = moves.shape
     across, down = (columns - phase % 2 + 1) // 2, (rows - phase // 2 + 1) // 2
-    goal = empty(colours[0].shape[0], colours[0].dtype)
+    goal = empty(len(blurred[0]), colours[0].dtype)
     for t in chunk_range(across * down, chunk, chunks):
         i, j = 2 * (t // across) + phase // 2, 2 * (t % across) + phase % 2
         corner = i * size[0], j * size[1]
@@ -219,7 +219,7 @@ def exchange(
     """Give tiles others of the `count` palettes where that lowers the error, in a phase of four."""
     rows, columns = moves.shape
     across, down = (columns - phase % 2 + 1) // 2, (rows - phase // 2 + 1) // 2
-    goal = empty(palette.shape[0], palette.dtype)
+    goal = empty(len(blurred[0]), palette.dtype)
     for t in chunk_range(across * down, chunk, chunks):
         i, j = 2 * (t // across) + phase // 2, 2 * (t % across) + phase % 2
         corner = i * size[0], j * size[1]
