@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fastgrad import _outputs, _validate
+from fastgrad import _marks, _outputs, _validate
 from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import ArrayLike, FloatArray, IntArray
 from fastgrad.distributions import concrete
@@ -20,7 +20,7 @@ from fastgrad.distributions.categorical_entropy import (
 from fastgrad.distributions.categorical_inverse import draw, drawn
 from fastgrad.distributions.concrete import Relaxation
 from fastgrad.distributions.discrete import Discrete
-from fastgrad.distributions.normalisation import checking, normaliser, partials
+from fastgrad.distributions.normalisation import normaliser, partials
 from fastgrad.kernels.distributions import categorical as _kernels
 from fastgrad.kernels.distributions import categorical_long as _segments
 from fastgrad.kernels.tiles import features as _features
@@ -67,7 +67,7 @@ def log_softmax(logits: ArrayLike, *, out: FloatArray | None = None) -> FloatArr
     if rows.shape[1] > _segments.SEGMENT:
         _segments.subtract(rows, *normaliser(rows, out.shape), flat)
     else:
-        checking(_kernels.log_softmax, rows, out.shape, flat, out=given)
+        _marks.checking(_kernels.log_softmax, rows, out.shape, flat, out=given)
     return out
 
 
@@ -136,7 +136,7 @@ def sample(
     if method == "inverse":
         draw(rows, noise, z, (*batch, rows.shape[1]))
     elif rows.shape[1] <= _segments.SEGMENT:
-        checking(_kernels.sample_gumbel, rows, (*batch, rows.shape[1]), noise, z)
+        _marks.checking(_kernels.sample_gumbel, rows, (*batch, rows.shape[1]), noise, z)
     else:
         _validate.rows(logits)
         maximum, _ = partials(rows)
@@ -221,7 +221,7 @@ def score(logits: ArrayLike, z: ArrayLike, *, out: FloatArray | None = None) -> 
     flat, shape = _validate.categories(z, batch, rows.shape[1])
     given, out = out, _outputs.output(out, (*shape, rows.shape[1]), rows.dtype, rows, flat)
     view = out.reshape(*flat.shape, rows.shape[1])
-    checking(_kernels.score, rows, (*batch, rows.shape[1]), flat, view, out=given)
+    _marks.checking(_kernels.score, rows, (*batch, rows.shape[1]), flat, view, out=given)
     return out
 
 

@@ -6,11 +6,10 @@ from typing import NoReturn
 
 import numpy as np
 
-from fastgrad import _validate
+from fastgrad import _marks, _validate
 from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.distributions import broadcasting
-from fastgrad.distributions.normalisation import checking
 from fastgrad.kernels.compiler.jit import MAX_CHUNKS
 from fastgrad.kernels.distributions import categorical_entropy as _kernels
 from fastgrad.kernels.distributions import categorical_entropy_relative as _relative
@@ -50,7 +49,7 @@ def entropy(logits: ArrayLike) -> FloatArray:
         return in_kind(entropy, logits, locals())
     rows, batch = _validate.rows(logits, check=False)
     out = np.empty(batch, rows.dtype)
-    checking(_kernels.entropy, rows, (*batch, rows.shape[1]), out.reshape(-1))
+    _marks.checking(_kernels.entropy, rows, (*batch, rows.shape[1]), out.reshape(-1))
     return out
 
 
@@ -88,7 +87,7 @@ def entropy_vjp(logits: ArrayLike, cotangent: ArrayLike) -> FloatArray:
     rows, batch = _validate.rows(logits, check=False)
     weight = _validate.like(cotangent, batch, rows.dtype, "cotangent", rows.shape[:1])
     grad = np.empty((*batch, rows.shape[1]), rows.dtype)
-    checking(_kernels.entropy_vjp, rows, grad.shape, weight, grad.reshape(rows.shape))
+    _marks.checking(_kernels.entropy_vjp, rows, grad.shape, weight, grad.reshape(rows.shape))
     return grad
 
 

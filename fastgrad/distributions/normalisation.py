@@ -1,14 +1,11 @@
-"""The log of the sum of exponentials of rows, short or long; and what such a sum says of rows."""
+"""The log of the sum of exponentials of rows, short or long."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
 from fastgrad import _marks, _validate
 from fastgrad._typing import FloatArray
-from fastgrad.kernels.compiler.jit import Kernel
 from fastgrad.kernels.distributions import categorical as _kernels
 from fastgrad.kernels.distributions import categorical_long as _segments
 
@@ -23,7 +20,7 @@ def normaliser(
     """
     if rows.shape[1] <= _segments.SEGMENT:
         maximum, log_sum = np.empty(rows.shape[0], rows.dtype), np.empty(rows.shape[0], rows.dtype)
-        checking(_kernels.normaliser, rows, shape, maximum, log_sum)
+        _marks.checking(_kernels.normaliser, rows, shape, maximum, log_sum)
         return maximum, log_sum
     if shape:
         _validate.check_logits(rows, "logits", shape)
@@ -33,22 +30,6 @@ def normaliser(
     first = maximum.argmax(axis=1)
     weight[each, first] = rest[each, first]
     return top, np.log1p(weight.sum(axis=1)).astype(rows.dtype)
-
-
-def checking(
-    kernel: Kernel, rows: FloatArray, shape: tuple[int, ...] | None, *rest: Any, out: Any = None
-) -> None:
-    """Run a kernel that sees by its sums where logits are invalid, and refuse these.
-
-    A pass of its own would cost it an eighth. But if it writes over the logits, in an `out` that
-    was given, these are looked at before. Without a shape nobody looks.
-    """
-    bad = _marks.marks()
-    if shape and out is not None and np.may_share_memory(rows, out):
-        _validate.check_logits(rows, "logits", shape)
-    kernel(rows, *rest, bad)
-    if shape:
-        _marks.refuse(bad, _validate.check_logits, rows, "logits", shape)
 
 
 def partials(rows: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -285,7 +285,7 @@ def gumbel_sinkhorn_vjp(
     return _product(log_alpha, cotangent, temperature, noise_scale, key, *options)
 
 
-def told_apart(x, scales, newton):
+def told_apart(x: FloatArray, scales: FloatArray, newton: bool) -> None:
     """Refuse scores (B, n, m) so large that the potentials of a solution can not be told."""
     single = x.dtype == np.float32 and not newton  # Newton's method computes in float64
     in_range(x, scales, TOLD_4 if single else TOLD_8, "log_alpha")

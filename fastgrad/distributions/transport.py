@@ -17,7 +17,7 @@ from fastgrad.distributions.assignment import in_range
 from fastgrad.kernels.distributions import transport as _kernels
 
 #: Powers of 2 that bound scores over temperatures: beyond, sums and squares overflow.
-MOST = {np.dtype(np.float32): 96, np.dtype(np.float64): 768}
+MOST: dict[np.dtype[Any], int] = {np.dtype(np.float32): 96, np.dtype(np.float64): 768}
 
 __all__ = ["Transport", "TransportGradient", "sinkhorn", "sinkhorn_vjp"]
 

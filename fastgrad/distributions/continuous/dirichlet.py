@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import scipy
 
-from fastgrad import _validate
+from fastgrad import _marks, _validate
 from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.distributions.continuous._base import Continuous, Noise, exp_within
 from fastgrad.distributions.continuous.gamma import log_gamma_draws, log_gamma_slopes
@@ -18,7 +18,6 @@ from fastgrad.distributions.continuous.stirling import (
     flat,
     log_gamma_remainder,
 )
-from fastgrad.distributions.normalisation import checking
 from fastgrad.kernels.distributions import categorical as _categorical
 from fastgrad.kernels.distributions.continuous import dirichlet_density as _density
 from fastgrad.random import Key
@@ -30,7 +29,7 @@ def log_normalised(y: Array) -> Array:
     """Return y - log(sum(exp(y))), of which the largest keeps its digits however close to 0."""
     out = np.empty(y.shape)
     rows = _validate.real_array(y, "y").reshape(-1, y.shape[-1])
-    checking(_categorical.log_softmax, rows, None, out.reshape(rows.shape))
+    _marks.checking(_categorical.log_softmax, rows, None, out.reshape(rows.shape))
     return out
 
 

@@ -31,8 +31,9 @@ class FileError(ValueError):
     def __init__(
         self, what: str, path: str | os.PathLike[str] | None = None, why: object = None
     ) -> None:
-        self.what, self.path = what, None if path is None else os.fspath(path)
-        self.why = None if why is None else str(why)
+        self.what = what
+        self.path: str | None = None if path is None else os.fspath(path)
+        self.why: str | None = None if why is None else str(why)
         super().__init__(what, self.path, self.why)  # what is pickled
 
     def __str__(self) -> str:

@@ -20,7 +20,10 @@ MOMENTS, DECAYS = ("first_moment", "second_moment"), (0.9, 0.999)  # of Adam
 ONE: FloatArray = np.ones(1)
 # In place of its epsilon, and the largest gradient. Below the one squares underflow, and steps must
 # not grow; above the other they overflow.
-LIMITS = {np.dtype(np.float64): (1e-154, 1e154), np.dtype(np.float32): (1e-21, 1e19)}
+LIMITS: dict[np.dtype[Any], tuple[float, float]] = {
+    np.dtype(np.float64): (1e-154, 1e154),
+    np.dtype(np.float32): (1e-21, 1e19),
+}
 
 
 def cell_shape(value: Array, batch: tuple[int, ...]) -> tuple[int, ...]:
