@@ -9,9 +9,7 @@ waits for it. `precompile` compiles for the processor at hand and keeps that in 
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,7 +18,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from fastgrad import _validate, dithering, threads
+from fastgrad import _processes, _validate, dithering, threads
 from fastgrad._typing import Array
 from fastgrad.dithering.eye import colour
 from fastgrad.dithering.optimiser.annealing import Annealing, anneal, schedule
@@ -34,8 +32,7 @@ from fastgrad.kernels.dithering.optimiser import search as search_kernels
 
 __all__ = ["GROUPS", "Compiled", "ahead", "prebuild", "precompile", "run"]
 
-ROOT = Path(__file__).parent.parent  # of the package
-CODE = "import sys\nfrom fastgrad.precompile import run\nrun(sys.argv[1:])"
+CODE = "from fastgrad.precompile import run\nrun(sys.argv[1:])"
 TYPES = (np.float32, np.float64)
 PARTS = 16  # of all estimators
 HELPERS = 2  # processes that run ahead of one that waits for them most of the time
@@ -308,11 +305,10 @@ def _start_process(
     tasks: list[str], variables: dict[str, str] | None = None, *, quiet: bool = False
 ) -> subprocess.Popen[bytes]:
     """Start a process that compiles, with more variables."""
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     return subprocess.Popen(
-        [sys.executable, "-c", CODE, *tasks],
+        _processes.command(CODE, *tasks),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL if quiet else subprocess.PIPE,
-        env={**os.environ, **(variables or {}), "PYTHONPATH": path},
+        env=_processes.environment(**(variables or {})),
     )

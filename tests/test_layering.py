@@ -20,7 +20,7 @@ SOURCES = sorted(ROOT.rglob("*.py"))
 # the same holds of its own rooms: layers are given for each folder that has some.
 LAYERS = {
     "": [
-        ("_signals", "_failed_imports", "_lazy", "_tables", "_typing", "_version"),
+        ("_signals", "_failed_imports", "_lazy", "_processes", "_tables", "_typing", "_version"),
         ("kernels", "_interrupts", "_progress"),
         ("_validate", "_outputs", "_marks", "_array_api", "random", "threads"),
         ("distributions", "order", "sparse"),

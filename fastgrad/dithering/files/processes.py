@@ -17,14 +17,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from fastgrad import _interrupts as interrupts
+from fastgrad import _processes
 
 __all__ = ["Answer", "answers", "serve"]
 
-ROOT = Path(__file__).parent.parent.parent.parent  # of the package
 CODE = """
 try:
     from fastgrad.dithering.files.processes import serve
@@ -145,13 +144,11 @@ class _Crew:
 
     def _start(self) -> subprocess.Popen[bytes]:
         """Start a process."""
-        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-        single = {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
         process = subprocess.Popen(
-            [sys.executable, "-c", CODE],
+            _processes.command(CODE),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, **single},
+            env=_processes.environment(NUMBA_NUM_THREADS="1", OMP_NUM_THREADS="1"),
             start_new_session=os.name == "posix",
         )
         self._all.append(process)
