@@ -9,7 +9,7 @@ import numpy as np
 
 from fastgrad import _validate
 from fastgrad._typing import Array, FloatArray
-from fastgrad.kernels.compiler.jit import MAX_CHUNKS, Kernel
+from fastgrad.kernels.compiler.jit import MAX_CHUNKS
 
 
 def marks() -> Array:
@@ -24,9 +24,13 @@ def refuse(bad: Array, check: Callable[..., Any], *given: Any) -> None:
 
 
 def checking(
-    kernel: Kernel, rows: FloatArray, shape: tuple[int, ...] | None, *rest: Any, out: Any = None
+    kernel: Callable[..., Any],
+    rows: FloatArray,
+    shape: tuple[int, ...] | None,
+    *rest: Any,
+    out: Any = None,
 ) -> None:
-    """Run a kernel that sees by its sums where logits are invalid, and refuse these.
+    """Run a kernel that sees by the way where logits are invalid, and refuse these.
 
     A pass of its own would cost it an eighth. But if it writes over the logits, in an `out` that
     was given, these are looked at before. Without a shape nobody looks.

@@ -66,3 +66,15 @@ def test_invalid_logits_are_told_wherever_they_are(call, t, dtype, shape):
             call(x, t)
         x[row] = 0
     call(x, t)
+
+
+@by_heat
+@pytest.mark.parametrize("options", [{}, {"hard": True}, {"log": True}], ids=str)
+def test_logits_that_are_written_over_are_looked_at_before(options, t):
+    for value in (NAN, INF, -INF):
+        x = np.zeros((4, 3), np.float32)
+        x[2, :] = value
+        given = x.copy()
+        with pytest.raises(ValueError, match=f"got {value} at|only {value} in row"):
+            fg.gumbel_softmax(x, temperature=heats(x, t), rng=0, out=x, **options)
+        np.testing.assert_array_equal(x, given)

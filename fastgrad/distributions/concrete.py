@@ -103,11 +103,11 @@ def gumbel_softmax(
     count, lead = _validate.samples(num_samples)
     first, sample = _validate.offsets(row_offset, sample_offset, count)
     scale = _validate.scales(rows.dtype, temperature, batch)
-    where, bad = ((as_key(rng).kernel_words, sample, first), scale), _marks.marks()
-    out = _outputs.output(out, (*lead, *batch, rows.shape[1]), rows.dtype, rows)
+    where, full = ((as_key(rng).kernel_words, sample, first), scale), (*batch, rows.shape[1])
+    given, out = out, _outputs.output(out, (*lead, *full), rows.dtype, rows)
     mode = _kernels.HARD if hard else _kernels.LOG if log else _kernels.SOFT
-    _choice.gumbel_softmax(rows, *where, mode, out.reshape(count, *rows.shape), bad)
-    _marks.refuse(bad, _validate.rows, logits)
+    work = *where, mode, out.reshape(count, *rows.shape)
+    _marks.checking(_choice.gumbel_softmax, rows, full, *work, out=given)
     return out
 
 
@@ -154,9 +154,9 @@ def gumbel_softmax_vjp(
         return in_kind(gumbel_softmax_vjp, logits, locals())
     given = {"cotangent": cotangent}
     rows, (r,), where = _replay(logits, given, temperature, rng, row_offset, sample_offset)
-    grad, bad = np.empty(np.shape(logits), rows.dtype), _marks.marks()
-    _choice.gumbel_softmax_vjp(rows, r, *where, bool(log), grad.reshape(rows.shape), bad)
-    _marks.refuse(bad, _validate.rows, logits)
+    grad = np.empty(np.shape(logits), rows.dtype)
+    work = r, *where, bool(log), grad.reshape(rows.shape)
+    _marks.checking(_choice.gumbel_softmax_vjp, rows, grad.shape, *work)
     return grad
 
 
@@ -258,9 +258,8 @@ def relax(
     shape, full = (*lead, *batch), (count, *rows.shape)
     result = z, x, y, score = empty_relaxation(out, shape, (*shape, rows.shape[1]), rows)
     others = x.reshape(full), y.reshape(full), score.reshape(full)
-    z, bad = z.reshape(full[:2]), _marks.marks()
-    _choice.relax(rows, *where, bool(coupled), bool(log), z, others, bad)
-    _marks.refuse(bad, _validate.rows, logits)
+    work = *where, bool(coupled), bool(log), z.reshape(full[:2]), others
+    _marks.checking(_choice.relax, rows, (*batch, rows.shape[1]), *work)
     return result
 
 
@@ -328,13 +327,12 @@ def relax_vjp(
         return in_kind(relax_vjp, logits, locals())
     given = {"relaxed_cotangent": relaxed_cotangent, "conditional_cotangent": conditional_cotangent}
     rows, flat, where = _replay(logits, given, temperature, rng, row_offset, sample_offset)
-    bad = _marks.marks()
     # Of no samples the kernel stores nothing.
     grads = tuple((np.empty if r.size else np.zeros)(rows.shape, rows.dtype) for r in flat)
-    _choice.relax_vjp(rows, tuple(flat), *where, bool(coupled), bool(log), grads, bad)
-    _marks.refuse(bad, _validate.rows, logits)
+    work, shape = (tuple(flat), *where, bool(coupled), bool(log), grads), np.shape(logits)
+    _marks.checking(_choice.relax_vjp, rows, shape, *work)
     pairs = zip(given.values(), grads, strict=True)
-    through, back = (None if r is None else g.reshape(np.shape(logits)) for r, g in pairs)
+    through, back = (None if r is None else g.reshape(shape) for r, g in pairs)
     return through, back
 
 

@@ -54,9 +54,8 @@ def relaxed_pair(
     scale, noise = _validate.scales(rows.dtype, temperature, ()), as_key(rng).kernel_words
     full, (z, x, y) = (count, *rows.shape), out
     others = x.reshape(full), y.reshape(full), np.empty((count, 0, 0), rows.dtype)
-    bad, how = _marks.marks(), (bool(coupled), bool(log))
-    _choice.relax(rows, (noise, sample, first), scale, *how, z.reshape(full[:2]), others, bad)
-    _marks.refuse(bad, _validate.rows, logits)
+    work = (noise, sample, first), scale, bool(coupled), bool(log), z.reshape(full[:2]), others
+    _marks.checking(_choice.relax, rows, logits.shape, *work)
 
 
 def relax_score(
