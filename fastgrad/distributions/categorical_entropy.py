@@ -10,7 +10,6 @@ from fastgrad import _marks, _validate
 from fastgrad._array_api import foreign, in_kind, ndarray
 from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.distributions import broadcasting
-from fastgrad.kernels.compiler.jit import MAX_CHUNKS
 from fastgrad.kernels.distributions import categorical_entropy as _kernels
 from fastgrad.kernels.distributions import categorical_entropy_relative as _relative
 
@@ -120,7 +119,7 @@ def kl_divergence(p_logits: ArrayLike, q_logits: ArrayLike) -> FloatArray:
     if type(p_logits) is not ndarray and foreign(p_logits):
         return in_kind(kl_divergence, p_logits, locals())
     p, q, given = _pair(p_logits, q_logits)
-    out, bad = np.empty(p.shape[:-1], p.dtype), np.zeros(MAX_CHUNKS, np.bool_)
+    out, bad = np.empty(p.shape[:-1], p.dtype), _marks.marks()
     flat = (x.reshape(-1, p.shape[-1]) for x in (p, q))
     _relative.kl_divergence(*flat, out.reshape(-1), bad)
     if bad.any() or not out.size:
@@ -170,7 +169,7 @@ def kl_divergence_vjp(
     shape, batch = p.shape, p.shape[:-1]
     p_rows, q_rows = p.reshape(-1, shape[-1]), q.reshape(-1, shape[-1])
     weight = _validate.like(cotangent, batch, p.dtype, "cotangent", p_rows.shape[:1])
-    grads, bad = [np.empty(shape, p.dtype) for _ in range(2)], np.zeros(MAX_CHUNKS, np.bool_)
+    grads, bad = [np.empty(shape, p.dtype) for _ in range(2)], _marks.marks()
     flat = (g.reshape(p_rows.shape) for g in grads)
     _relative.kl_divergence_vjp(p_rows, q_rows, weight, *flat, bad)
     if bad.any() or not weight.size:

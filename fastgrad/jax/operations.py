@@ -96,31 +96,28 @@ def _sample(logits, address, *, samples, method):
 
 def _gumbel_softmax(logits, address, scale, *, samples, mode):
     rows, _ = _validate.rows(logits, check=False)
-    out, bad = np.empty((samples, *rows.shape), rows.dtype), _marks.marks()
-    noise, scale = noise_of(address, samples), _scale(rows, scale)
-    _choice.gumbel_softmax(rows, noise, scale, mode, out, bad)
-    _marks.refuse(bad, _validate.rows, rows)
+    out = np.empty((samples, *rows.shape), rows.dtype)
+    work = noise_of(address, samples), _scale(rows, scale), mode, out
+    _marks.checking(_choice.gumbel_softmax, rows, rows.shape, *work)
     return (out,)
 
 
 def _gumbel_softmax_vjp(logits, address, scale, cotangent, *, log):
     rows, _ = _validate.rows(logits, check=False)
     grad, r = np.empty_like(rows), _validate.real_array(cotangent, "cotangent")
-    (noise, scale), bad = (noise_of(address, len(r)), _scale(rows, scale)), _marks.marks()
-    _choice.gumbel_softmax_vjp(rows, r, noise, scale, log, grad, bad)
-    _marks.refuse(bad, _validate.rows, rows)
+    work = r, noise_of(address, len(r)), _scale(rows, scale), log, grad
+    _marks.checking(_choice.gumbel_softmax_vjp, rows, rows.shape, *work)
     return (grad,)
 
 
 def _relax(logits, address, scale, *, samples, coupled, log):
     rows, _ = _validate.rows(logits, check=False)
     shape = samples, *rows.shape
-    z, bad = np.empty(shape[:-1], np.int32), _marks.marks()
+    z = np.empty(shape[:-1], np.int32)
     pair = tuple(np.empty(shape, rows.dtype) for _ in range(2))
-    noise, scale = noise_of(address, samples), _scale(rows, scale)
+    how = noise_of(address, samples), _scale(rows, scale), coupled, log
     others = *pair, np.empty((samples, 0, 0), rows.dtype)  # for the score: see `_relax_score`
-    _choice.relax(rows, noise, scale, coupled, log, z, others, bad)
-    _marks.refuse(bad, _validate.rows, rows)
+    _marks.checking(_choice.relax, rows, rows.shape, *how, z, others)
     return (z, *pair)
 
 
@@ -133,11 +130,10 @@ def _relax_score(logits, z, scale, *, log):
 
 def _relax_vjp(logits, address, scale, relaxed, conditional, *, coupled, log):
     rows, _ = _validate.rows(logits, check=False)
-    grads, bad = (np.empty_like(rows), np.empty_like(rows)), _marks.marks()
+    grads = np.empty_like(rows), np.empty_like(rows)
     given = tuple(_validate.real_array(r, "cotangent") for r in (relaxed, conditional))
-    noise, scale = noise_of(address, len(relaxed)), _scale(rows, scale)
-    _choice.relax_vjp(rows, given, noise, scale, coupled, log, grads, bad)
-    _marks.refuse(bad, _validate.rows, rows)
+    how = noise_of(address, len(relaxed)), _scale(rows, scale), coupled, log
+    _marks.checking(_choice.relax_vjp, rows, rows.shape, given, *how, grads)
     return grads
 
 
