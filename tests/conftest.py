@@ -1,4 +1,4 @@
-"""What every test needs: one hypothesis profile, and Numba's thread count left as it was.
+"""What every test needs: one hypothesis profile, Ctrl-C, and Numba's thread count left as it was.
 
 And who runs which file: two processes that need a kernel at the same time wait for each other.
 """
@@ -6,6 +6,7 @@ And who runs which file: two processes that need a kernel at the same time wait 
 import collections
 import gc
 import os
+import signal
 
 import hypothesis
 import numba
@@ -21,6 +22,17 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("fastgrad")
 
+
+def heed_interrupts():
+    """Have SIGINT raise, as it does in a program that a person starts.
+
+    A script has what it starts in the background ignore it, and so have the children of that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+heed_interrupts()
 
 # Who collects tests or compiles makes many objects and few cycles: a quarter of the time of the
 # former, when files of tests are read for the first time, and a tenth of that of the latter went

@@ -62,6 +62,15 @@ def test_what_is_no_function_stays(ignore):
         signal.signal(signal.SIGINT, before)
 
 
+def test_tests_in_the_background_of_a_script_can_be_interrupted(request):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        request.config.pluginmanager.getplugin(str(ROOT / "tests/conftest.py")).heed_interrupts()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_an_interrupt_is_delivered_where_the_block_fails():
     @interrupts.held()
     def fail():
