@@ -95,7 +95,7 @@ class Pins(NamedTuple):
         places = np.flatnonzero(~self.free)
         chosen = colors[self.labels.reshape(-1)[places]]
         return all(
-            np.allclose(plane.reshape(-1)[places], x, rtol=0, atol=ROUNDING)
+            np.abs(plane.reshape(-1)[places] - x).max(initial=0) <= ROUNDING
             for plane, x in zip(planes, chosen.T)
         )
 

@@ -12,6 +12,7 @@ __all__ = ["nearest", "needed", "selected"]
 
 FRONT = 16  # colours that are compared with mixtures at once
 LEVELS = 4  # bits of a channel by which colours are taken together that have no claim of their own
+SOME = 1 << 16  # distances that fit into a cache, and for which BLAS wakes no threads
 ALIKE = 0.2  # weight of the distance to the nearest entry, where that to their mixtures has 1
 
 
@@ -40,8 +41,9 @@ def nearest(rgb: ByteArray, palette: ByteArray) -> tuple[Array, FloatArray]:
     index, squares = np.empty(len(rgb), np.int16), np.empty(len(rgb))
     entries = palette.astype(np.float32).T
     own = np.square(entries).sum(axis=0)
-    for first in range(0, len(rgb), 4096):
-        part = slice(first, first + 4096)
+    rows = max(1, SOME // len(palette))
+    for first in range(0, len(rgb), rows):
+        part = slice(first, first + rows)
         colours = rgb[part].astype(np.float32)
         # Whole numbers below 2^24, so that they are exact.
         distance = colours @ entries

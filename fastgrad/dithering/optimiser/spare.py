@@ -98,6 +98,8 @@ def refilled(
     [[0, 0, 0], [5, 5, 5]]
     """
     palette = palette.copy()
+    if not places.any():
+        return palette
     step = max(1, -(-len(rgb) // CANDIDATES))
     rgb, counts = rgb[::step], counts[::step]
     planes = np.ascontiguousarray(rgb.T, np.float32)
