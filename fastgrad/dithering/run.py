@@ -24,7 +24,7 @@ from fastgrad.dithering.optimiser.problem import Problem
 from fastgrad.dithering.optimiser.repeats import tidied
 from fastgrad.dithering.optimiser.search import Search
 from fastgrad.dithering.optimiser.spare import successors
-from fastgrad.dithering.optimiser.weights import check_flicker
+from fastgrad.dithering.optimiser.weights import rewards
 from fastgrad.dithering.pace import Pace
 from fastgrad.dithering.result import Dithering, Progress, Stage, metrics
 from fastgrad.random import RNG
@@ -84,9 +84,7 @@ class Run:
             grey = problem.linear.shape[2] == 1
             pace = pace.for_learned(problem.colors, grey=grey, known=problem.known)
         self.problem, self.pace, self.callback = problem, pace, callback
-        self._flicker = np.asarray(check_flicker(flicker, problem.image.shape[:2]))
-        if problem.previous is not None:
-            self._flicker = np.where(problem.missed(), 0, self._flicker)
+        self._flicker = rewards(flicker, problem.image, problem.fixed, problem.previous)
         self._key = random.as_key(rng)
         self.full_loss = problem.loss()
         self.loss = problem.unpinned(self.full_loss)
@@ -173,6 +171,10 @@ class Run:
         Diffused errors look finer than the annealed picture; but one to change may be given.
         """
         plan, began, self._target = self.pace.plan, time.perf_counter(), None
+        finished = self.problem.finished() if begin is None else None
+        if finished is not None:
+            self.indices, self._picture, self._value = finished, finished, 0.0
+            return self._report("search", 0.0, self._snapshot)
         rounds = plan.whole + (plan.rounds if self._whole else 0)
         self.indices = self._picture = self._diffused() if begin is None else begin
         if self._fit is not None and not rounds:
@@ -301,9 +303,8 @@ class Run:
         for _ in range(SETTLINGS):
             if self.pace.late("search", 2 * self._taken):
                 break
-            indices = self.problem.pinned(self.indices)
             before = self._rounded(self.colors)
-            palette = self.problem.settle(indices, before)
+            palette = self.problem.settle(self.problem.pinned(self.indices), before)
             if palette is None:
                 break
             self.indices[...] = successors(before, palette)[self.indices]

@@ -77,6 +77,18 @@ def test_few_colours_are_kept_exactly():
     assert result.loss[-1] == 0
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("colors", [150, 256])
+def test_a_picture_that_leaves_no_choice_is_not_searched(monkeypatch, channels, colors):
+    levels = np.tile(np.arange(200, dtype=np.uint8), (40, 1))
+    image = levels if channels == 1 else np.stack([levels, levels, 255 - levels], axis=2)
+    monkeypatch.setattr(search.Search, "sweep", None)
+    result = dither(image, colors=colors)
+    off = abs(result.image - np.reshape(image, (40, 200, -1)).astype(int)).max()
+    assert off == (colors < 200)
+    assert result.loss[-1] == pytest.approx(0, abs=1e-5)
+
+
 def test_grey_and_float_images():
     ramp = np.tile(np.arange(256, dtype=np.uint8), (16, 1))
     result = dither(ramp, colors=4)

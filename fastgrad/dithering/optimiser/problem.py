@@ -6,7 +6,6 @@ import copy
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fastgrad import _validate
 from fastgrad._typing import Array, ArrayLike, ByteArray, FloatArray
@@ -126,10 +125,12 @@ class Problem:
         given = kept if fixed is None else fixed
         grey = colour.is_grey(given) and colour.is_grey(pixels)
         self.pins, self.dense, self._settled, self._close = None, None, False, False
+        self._own = False  # whether the palette has the colours of all pixels
         if pixels.dtype == np.uint8:
             rgb = np.broadcast_to(pixels, (*size, 3))
             if palette is None and weights is None:
                 fixed = distinct(rgb, self.colors)
+                self._own = fixed is not None
             if fixed is None or palette is not None:
                 self.pins = self._flat(rgb, fixed, kept)
         if settled is not None and fixed is not None:
@@ -171,6 +172,20 @@ class Problem:
     def pinned(self, indices: ByteArray) -> ByteArray:
         """Return a picture's indices with those of the pinned pixels in their places."""
         return indices if self.pins is None else self.pins.over(indices)
+
+    def finished(self) -> ByteArray | None:
+        """Return the indices of a picture that leaves no choice; None if some pixel has one.
+
+        It leaves none where all pixels are pinned, or the palette has the colours of all of them,
+        and there is no previous frame.
+        """
+        if self.fixed is None or self.weights is not None:
+            return None
+        if self.pins is not None:
+            return None if self.pins.free.any() else self.pins.labels.astype(np.uint8)
+        if not self._own or self.previous is not None:
+            return None
+        return flat.near(self.rgb(), self.fixed, 0).astype(np.uint8)
 
     def settle(self, indices: ByteArray, palette: ByteArray) -> ByteArray | None:
         """Give entries that no pixel needs to colours that do, and pin what is next to an entry.
@@ -286,24 +301,6 @@ class Problem:
         rgb = np.array(np.broadcast_to(rgb, (len(rgb), 3)))
         rgb[: len(self._kept)] = self._kept
         return rgb
-
-    def missed(self) -> npt.NDArray[np.bool_]:
-        """Return where the previous frame has another colour than the picture's, in the palette.
-
-        Returns
-        -------
-        array of bool, shape (height, width)
-            True where a fixed palette has exactly the picture's colour, and the previous frame has
-            not; nowhere if there is no fixed palette or no previous frame.
-        """
-        if self.fixed is None or self.previous is None:
-            return np.zeros(self.image.shape[:2], bool)
-        image, packed = self.rgb(), np.array([1 << 16, 1 << 8, 1])
-        levels = image if image.dtype == np.uint8 else 255 * image
-        whole = np.rint(levels)
-        palette, codes = self.fixed @ packed, whole.astype(np.int64) @ packed
-        exact = (whole == levels).all(axis=-1) & np.isin(codes, palette)
-        return exact & (codes != palette[self.previous])
 
     def rgb(self) -> Array:
         """Return the picture's sRGB values as they were given, with three channels."""

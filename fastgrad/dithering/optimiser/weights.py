@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from fastgrad import _validate
-from fastgrad._typing import ArrayLike, ByteArray, FloatArray
+from fastgrad._typing import Array, ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.eye.viewing import MOST_WEIGHT
 
-__all__ = ["check_flicker", "check_previous", "check_weights"]
+__all__ = ["check_previous", "check_weights", "rewards"]
 
 MOST = 1e6  # of a weight
 LEAST = 1e-3  # share of the largest weight that pixels which count have: float32 bears its square
@@ -47,20 +47,50 @@ def check_weights(weights: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
     return given if low >= least else np.where(given > 0, np.maximum(given, least), dtype.type(0))
 
 
-def check_flicker(flicker: ArrayLike, shape: tuple[int, ...]) -> float | FloatArray:
-    """Check rewards for keeping the previous frame's colours: a number, or one for each pixel.
+def rewards(
+    flicker: ArrayLike, image: Array, fixed: ByteArray | None, previous: ByteArray | None
+) -> FloatArray:
+    """Check rewards for keeping the previous frame's colours, and take some back.
+
+    Parameters
+    ----------
+    flicker : float or array_like, shape (height, width)
+        The rewards, the same for all pixels, or one for each.
+    image : array of uint8, or of float in [0, 1], shape (height, width, 3) or (height, width)
+        The picture in sRGB.
+    fixed : array of uint8, shape (K, 3), or None
+        The palette if it is fixed.
+    previous : array of uint8, shape (height, width), or None
+        The indices of the previous frame.
+
+    Returns
+    -------
+    array, shape () or (height, width)
+        The rewards: 0 where a fixed palette has exactly the picture's colour, and the previous
+        frame has another one.
 
     Examples
     --------
-    >>> check_flicker(0.1, (2, 3))
-    0.1
+    >>> palette = np.uint8([[0, 0, 0], [9, 9, 9]])
+    >>> rewards(0.1, np.uint8([[9, 9, 8]]), palette, np.uint8([[0, 1, 1]]))
+    array([[0. , 0.1, 0.1]])
     """
-    if not np.ndim(flicker):
-        return _validate.number(flicker, "flicker", 0, MOST_WEIGHT)
-    rewards = _validate.like(flicker, shape, np.dtype(np.float64), "flicker")
-    if (outside := ~((rewards >= 0) & (rewards <= MOST_WEIGHT))).any():
-        raise ValueError(f"flicker must be from 0 to 1e+09, got {rewards[outside][0]}")
-    return rewards
+    shape = image.shape[:2]
+    if np.ndim(flicker):
+        found = _validate.like(flicker, shape, np.dtype(np.float64), "flicker")
+        if (outside := ~((found >= 0) & (found <= MOST_WEIGHT))).any():
+            raise ValueError(f"flicker must be from 0 to 1e+09, got {found[outside][0]}")
+    else:
+        found = np.asarray(_validate.number(flicker, "flicker", 0, MOST_WEIGHT))
+    if fixed is None or previous is None:
+        return found
+    packed, levels = np.array([1 << 16, 1 << 8, 1]), image if image.ndim == 3 else image[..., None]
+    levels = np.broadcast_to(levels, (*shape, 3))
+    levels = levels if image.dtype == np.uint8 else 255 * levels
+    whole = np.rint(levels)
+    palette, codes = fixed @ packed, whole.astype(np.int64) @ packed
+    exact = (whole == levels).all(axis=-1) & np.isin(codes, palette)
+    return np.where(exact & (codes != palette[previous]), 0, found)
 
 
 def check_previous(previous: object, shape: tuple[int, ...], colors: int) -> ByteArray:
