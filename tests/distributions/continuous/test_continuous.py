@@ -6,7 +6,7 @@ import numba
 import numpy as np
 import pytest
 from families import FAMILIES, C, make
-from scipy import integrate, stats
+from scipy import stats
 
 import fastgrad as fg
 from fastgrad.estimators import CONTINUOUS
@@ -52,18 +52,26 @@ OF_FAMILY = {  # of angles, a function must have their period; of heavy tails, n
 
 
 @functools.cache
+def nodes():
+    """Nodes and weights of the tanh-sinh rule on (0, 1): both ends may be singular."""
+    t = np.linspace(-4, 4, 401)
+    s = np.pi * np.sinh(t)
+    x = 1 / (1 + np.exp(-s))
+    return x, x / (1 + np.exp(s)) * np.pi * np.cosh(t) * (t[1] - t[0])
+
+
+@functools.cache
 def exact_mean(name, parameters, f):
-    """E[f] by adaptive quadrature."""
-    law = law_of(name, parameters)
+    """E[f] by quadrature, to 1e-12, on either side of the median, where a density may have a kink."""
+    law, (x, weights) = law_of(name, parameters), nodes()
     ends = law.ppf([1e-15, 0.5, 1 - 1e-15])
     if name == "von_mises":
         ends = parameters[0] + np.array([-np.pi, 0, np.pi])
     if law.support()[0] == 0:
         ends[0] = 0.0
-    options = {"limit": 400, "epsabs": 1e-12, "epsrel": 1e-12}
-    return sum(
-        integrate.quad(lambda x: f(x) * law.pdf(x), *ends[i : i + 2], **options)[0] for i in (0, 1)
-    )
+    widths = np.diff(ends)[:, None]
+    at = ends[:-1, None] + widths * x
+    return (widths * weights * f(at) * law.pdf(at)).sum()
 
 
 def exact_gradient(name, parameters, f):
