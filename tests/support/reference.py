@@ -33,14 +33,22 @@ def philox(counter, key, rounds=10):
     return np.stack([a, b, c, d], axis=-1)
 
 
+PART = 1 << 13  # counters at once: what is made of them stays in a cache
+
+
 def words_at(key, address, lane, sample, purpose):
     """Return the words at arrays of addresses and lanes."""
-    address, lane, sample = np.broadcast_arrays(
-        np.asarray(address, np.uint64), lane, np.asarray(sample, np.uint64)
-    )
-    last = np.full(address.shape, purpose, np.uint64)
-    counter = np.stack([address & MASK, address >> HALF, sample, last], axis=-1)
-    return np.take_along_axis(philox(counter, key), lane[..., None], axis=-1)[..., 0]
+    address, sample = np.asarray(address, np.uint64), np.asarray(sample, np.uint64)
+    places = np.broadcast_arrays(address, lane, sample)
+    found = np.empty(places[0].size, np.uint64)
+    flat = [np.ravel(x) for x in places]
+    for start in range(0, found.size, PART):
+        address, lane, sample = (x[start : start + PART] for x in flat)
+        last = np.full(address.shape, purpose, np.uint64)
+        counter = np.stack([address & MASK, address >> HALF, sample, last], axis=-1)
+        words = np.take_along_axis(philox(counter, key), lane[:, None], axis=-1)
+        found[start : start + PART] = words[:, 0]
+    return found.reshape(places[0].shape)
 
 
 def fold_in(key, data):
@@ -89,11 +97,11 @@ def unit(k, width):
 
 def minus_log1m(k, width):
     """Return -log(1 - u), from u or from 1 - u, whichever is small."""
-    complement = np.uint64(2**width - 1) - k
     small = k < np.uint64(2 ** (width - 1))
-    zero = np.uint64(0)
-    near, far = np.where(small, k, zero), np.where(small, zero, complement)
-    return np.where(small, -np.log1p(-unit(near, width)), -np.log(unit(far, width)))
+    found = np.empty(k.shape, np.longdouble)
+    found[small] = -np.log1p(-unit(k[small], width))
+    found[~small] = -np.log(unit(np.uint64(2**width - 1) - k[~small], width))
+    return found
 
 
 def variates(kind, k, width, angle=None):
