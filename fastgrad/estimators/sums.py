@@ -123,13 +123,12 @@ class CentredScores:
 
     def add(self, z: IntArray, signal: Array) -> None:
         """Take outcomes (S, *batch) and their signal, whose shape is a leading part of theirs."""
-        x = signal.copy()  # f may return the same array again
-        x.setflags(False)
-        self.lend(z, x)
+        self.lend(z, signal.copy())  # f may return the same array again
 
     def lend(self, z: IntArray, x: Array) -> None:
-        """Do as `add` with a signal x that is read-only and stays as it is."""
-        self.hold(z, x if x.ndim == 2 else x.reshape(len(x), -1), x.shape[1:])
+        """Do as `add` with a signal x that stays as it is."""
+        flat = _validate.real_array(x, "signal")
+        self.hold(z, flat if x.ndim == 2 else flat.reshape(len(x), -1), x.shape[1:])
 
     def hold(self, z: IntArray, x: FloatArray, shape: tuple[int, ...]) -> None:
         """Do as `add` with a signal x, (S, M), that is read-only and stays as it is."""

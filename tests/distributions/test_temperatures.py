@@ -5,6 +5,7 @@ import pytest
 
 import fastgrad as fg
 from fastgrad import bernoulli, permutation, sparse, subset
+from fastgrad.kernels.distributions import concrete_by_ratios, concrete_vjp_by_ratios
 
 KEY = fg.Key(7)
 
@@ -64,6 +65,23 @@ def test_each_site_is_that_of_a_call_with_its_own_temperature(dtype, log):
         np.testing.assert_array_equal(g[i], bernoulli.gumbel_softmax_vjp(x, r, **own, **back)[i])
         for a, b in zip(h, bernoulli.relax_vjp(x, r, r, **own, **back), strict=True):
             np.testing.assert_array_equal(a[i], b[i])
+
+
+def test_rows_of_two_kinds_need_no_machine_code_of_their_own():
+    """Rows whose relaxations are made by ratios take what calls with one temperature take."""
+    x, t = logits((4, 3), np.float32), [1, 0.5, 0.7, 1]
+    fg.gumbel_softmax(x, temperature=t, rng=KEY)
+    fg.gumbel_softmax_vjp(x, x, temperature=t, rng=KEY)
+    fg.relax_vjp(x, *fg.relax(x, temperature=t, rng=KEY)[1:3], temperature=t, rng=KEY)
+    for kernel in (
+        concrete_by_ratios.gumbel_softmax,
+        concrete_by_ratios.relax,
+        concrete_vjp_by_ratios.gumbel_softmax_vjp,
+        concrete_vjp_by_ratios.relax_vjp,
+    ):
+        types = [str(args) for args in kernel.dispatcher.signatures]
+        assert types
+        assert not [args for args in types if "Array(float32, 1, 'C', False" in args]
 
 
 def test_temperatures_broadcast_to_the_batch():

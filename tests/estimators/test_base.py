@@ -149,7 +149,7 @@ BY_HAND += ("sum_and_sample", "unordered_set", "arm", "arsm", "carms", "rebar", 
 
 
 def of_their_own(x):
-    """A copy of draws, in arrays that may be written to."""
+    """A copy of draws or answers, in arrays that may be written to."""
     if isinstance(x, np.ndarray):
         return x.copy()
     if isinstance(x, tuple):
@@ -170,14 +170,15 @@ def compiled():
 
 
 @pytest.mark.parametrize("name", BY_HAND)
-def test_draws_that_may_be_written_to_need_no_kernel_of_their_own(name):
-    """Who makes draws by hand, or by `nodes`, need not wait for kernels to be compiled again."""
+def test_arrays_that_may_be_written_to_need_no_kernel_of_their_own(name):
+    """Who makes draws or answers by hand need not wait for kernels to be compiled again."""
     d = distribution_of(name)
     f, run = objective_of(d, 0), fg.estimator(name)
     draws = run.draw(d, 4, fg.Key(1))
     grad = run.combine(d, [(draws, run.ask(f, d, draws))]).grad
     before, draws = compiled(), of_their_own(draws)
-    np.testing.assert_array_equal(run.combine(d, [(draws, run.ask(f, d, draws))]).grad, grad)
+    answers = of_their_own(run.ask(f, d, draws))
+    np.testing.assert_array_equal(run.combine(d, [(draws, answers)]).grad, grad)
     assert compiled() == before
 
 

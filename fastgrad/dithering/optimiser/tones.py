@@ -206,7 +206,8 @@ def _looked_up(table: FloatArray, values: FloatArray) -> FloatArray:
     """Interpolate a table at sRGB values, (..., 3) or (..., 1), linearly in each channel."""
     values = np.ascontiguousarray(np.broadcast_to(values, (*values.shape[:-1], 3)))
     out = np.empty(values.shape, np.float32)
-    kernels.look_up(out.reshape(-1, 3), values.reshape(-1, 3), np.ascontiguousarray(table))
+    table = _validate.frozen(np.ascontiguousarray(table))
+    kernels.look_up(out.reshape(-1, 3), values.reshape(-1, 3), table)
     return out
 
 

@@ -90,4 +90,6 @@ def _rows_by_ratios(scale, otherwise):
     for power in (1, 2):
         own = scale == power
         if own.any():
-            yield own, scale[own][:1]
+            one = scale[own][:1]
+            one.setflags(write=False)  # as scales of all rows are: the same machine code
+            yield own, one

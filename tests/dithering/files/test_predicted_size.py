@@ -19,6 +19,7 @@ def parsed(data):
     """Counts of symbols, by the kernel."""
     counts = np.zeros((data.size // kernels.BLOCK + 1, kernels.SYMBOLS), np.int64)
     heads, links = np.full(kernels.HASHES, -1, np.int32), np.zeros(kernels.WINDOW, np.int32)
+    data = np.frombuffer(data.tobytes(), np.uint8)  # read-only, as the package has it
     return counts, kernels.parse(data, counts, heads, links)
 
 
