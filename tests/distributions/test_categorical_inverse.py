@@ -5,7 +5,12 @@ import pytest
 
 import fastgrad as fg
 from fastgrad.distributions.discrete import LARGE
+from fastgrad.kernels.compiler.jit import standalone
+from fastgrad.kernels.distributions import categorical_inverse as inverse
 from fastgrad.kernels.distributions.categorical_long import SEGMENT
+
+bound, count = standalone(inverse.bound.py_func), standalone(inverse.count.py_func)
+invert = standalone(inverse.invert.py_func)
 
 
 @pytest.mark.parametrize("k", [3, SEGMENT + 1])
@@ -17,6 +22,44 @@ def test_estimators_draw_what_sample_does(k):
     np.testing.assert_array_equal(z, d.sample(num_samples=4, rng=key, sample_offset=2))
     wanted = fg.sample(logits, num_samples=4, rng=key, row_offset=7, sample_offset=2)
     np.testing.assert_array_equal(z, wanted)
+
+
+@pytest.mark.parametrize("k", [1, 2, 16, 512])
+@pytest.mark.parametrize("scale", [0, 1, 30])
+def test_many_samples_are_those_drawn_few_at_a_time(k, scale):
+    rng, samples = np.random.default_rng(k), 4 * inverse.MANY
+    logits = (scale * rng.normal(size=(20_000 // k + 1, k))).astype(np.float32)
+    logits[::3, rng.permutation(k)[: k // 2]] = -np.inf
+    z = fg.sample(logits, num_samples=samples, rng=1)
+    few = [fg.sample(logits, num_samples=2, rng=1, sample_offset=i) for i in range(0, samples, 2)]
+    np.testing.assert_array_equal(z, np.concatenate(few))
+
+
+def test_words_exceed_bounds_where_what_they_stand_for_reaches_sums():
+    sums = np.sort(np.random.default_rng(0).random((4, 64)), axis=0)
+    sums[0], sums[:2, 7], sums[2, 9] = 0.0, 0.5, sums[3, 9]  # masked; equal
+    total, bounds = sums[3].copy(), np.empty((3, 64), np.int32)
+    assert bound(bounds, sums, total)
+    found, wanted = np.empty(64, np.int32), np.empty(64, np.int32)
+    for category in range(3):  # words just below and above the bounds, and at both ends
+        least = (bounds[category].astype(np.int64) + 2**31).clip(1, 2**32 - 2)
+        for words in (least, least + 1, np.ones(64), np.full(64, 2**32 - 1)):
+            bits = words.astype(np.uint32).reshape(1, 1, 64)
+            assert count(found, bounds, bits[0, 0])
+            invert(wanted, sums, total, bits)
+            np.testing.assert_array_equal(found, wanted)
+
+
+def test_what_bounds_cannot_tell_is_known():
+    total = np.ones(64)
+    sums, bounds = np.stack([np.full(64, 0.25), total]), np.empty((1, 64), np.int32)
+    assert bound(bounds, sums, total)
+    words = np.ones(64, np.uint32)
+    assert count(np.empty(64, np.int32), bounds, words)
+    words[40] = 0  # above no bound, though above sums of 0
+    assert not count(np.empty(64, np.int32), bounds, words)
+    sums[0, 33] = (12345 + 0.5) / 2**32  # what a word stands for, but for rounding
+    assert not bound(bounds, sums, total)
 
 
 @pytest.mark.parametrize(("n", "k"), [(101, 17), (2, 600)])

@@ -501,6 +501,9 @@ def test_tile_blocks_vectorise(dtype):
     sums = np.ones((4, 64)), np.ones(64)  # of float64, whatever the logits are
     for block, *args in ((inverse.cumulate, *sums, t), (inverse.invert, arg, *sums, bits[:, :1])):
         check_assembly(block, *args, real=np.float64, fused=False)
+    bounds = np.zeros((3, 64), np.int32)
+    check_assembly(inverse.bound, bounds, *sums, real=np.float64, most=(1, 0))
+    check_assembly(inverse.count, arg, bounds, bits[0, 0], real=np.float32, fused=False)
     if not single:
         for block, *args in ((vimco.replace, t, t), (vimco.worth, *(t,) * 4, s)):
             check_assembly(block, *args, real=dtype, most=(12, 0))
