@@ -62,7 +62,7 @@ def nodes():
 
 @functools.cache
 def exact_mean(name, parameters, f):
-    """E[f] by quadrature, to 1e-12, on either side of the median, where a density may have a kink."""
+    """E[f] by quadrature, to 1e-12, on both sides of the median: there may be a kink."""
     law, (x, weights) = law_of(name, parameters), nodes()
     ends = law.ppf([1e-15, 0.5, 1 - 1e-15])
     if name == "von_mises":
