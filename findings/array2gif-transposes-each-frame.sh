@@ -5,7 +5,7 @@
 # holds the turned frames afterwards. A single picture and one array of four axes come out right.
 #
 # Why it matters here: it is the small writer of a GIF from arrays, and frames are collected in lists. Of square pictures
-# the size does not tell. Pass np.stack(frames), or frames with the colours first; fastgrad writes GIFs itself.
+# the size does not tell. Pass np.stack(frames), or frames with the colours first, as GIFs are written here.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

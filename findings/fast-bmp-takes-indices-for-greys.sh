@@ -5,7 +5,7 @@
 # file whose first colour is white is read as its negative. Nothing in the result tells, since there is no palette
 # in it. bmp-js 0.1.0 gives the colours.
 #
-# Why it matters here: `fastgrad dither --format bmp` writes an indexed BMP of 1, 4 or 8 bits for panels, and so do most
+# Why it matters here: `--format bmp` of the command here writes an indexed BMP of 1, 4 or 8 bits for panels, and so do most
 # tools that make a BMP of few colours. Hand such a program a PNG, or a BMP of 24 bits.
 set -euo pipefail
 folder=$(mktemp -d)
