@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import numbers
-from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -72,9 +71,9 @@ class Key:
         object.__setattr__(key, "words", tuple(int(w) for w in words))
         return key
 
-    def __reduce__(self) -> tuple[Callable[..., Key], tuple[tuple[int, int]]]:
+    def __getstate__(self) -> dict[str, Any]:
         # The words alone: what is pickled must not depend on which properties have been read.
-        return Key._from_words, (self.words,)
+        return {"words": self.words}
 
     def fold_in(self, data: int | np.integer[Any]) -> Key:
         """Return the key that is determined by this one and an integer.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,15 +17,12 @@ from fastgrad.objectives import Objective
 from fastgrad.random import as_key
 from fastgrad.torch.distributions import variables_of
 from fastgrad.torch.evaluations import Evaluations
-from fastgrad.torch.operators import FIRST_ORDER
-from fastgrad.torch.tensors import TorchRNG, key_of, typed, words
-from fastgrad.torch.transforms import Mapped, active, tensor_of
+from fastgrad.torch.joined import joined
+from fastgrad.torch.tensors import HALVES, TorchRNG, key_of, on_cpu, typed, words
+from fastgrad.torch.transforms import UNMAPPED, Mapped, active, array_of, tensor_of
 
 __all__ = ["expectation", "expectation_and_state"]
 
-# Where torch does not tell, the graph counts as kept.
-_autograd: Any = torch._C._autograd  # pyright: ignore
-graph_is_kept = getattr(_autograd, "_get_current_graph_task_keep_graph", lambda: True)
 BY_WEIGHTS = "order_statistic", "weighted"  # reductions whose estimates tell the weights of f
 
 
@@ -141,15 +138,16 @@ def expectation_and_state(
     ----------
     f, distribution, estimator, num_samples, rng, index, family, **options
         As in `expectation`.
-    state : dict of arrays, optional
-        The state that the last call returned.
+    state : dict of tensors, optional
+        The state that the last call returned; arrays are taken as well.
 
     Returns
     -------
     value : Tensor
         As `expectation` returns it.
-    state : dict of arrays, or None
+    state : dict of tensors, or None
         To be passed to the next call: moving baselines, the scale of REBAR, the network of RELAX.
+        It can go into a checkpoint: `torch.load` takes it back.
 
     Raises
     ------
@@ -197,21 +195,19 @@ def _estimated(
     rng = as_key(key_of(*words(rng)) if isinstance(rng, torch.Generator) else rng)
     given = Evaluations(f, d, logits.dtype, index=index, estimator=run, levels=levels)
     weighted = run.reduction in BY_WEIGHTS
+    known = _arrays_of(state)
     estimate = run(
-        given.objective, d, num_samples=num_samples, rng=rng, state=state, return_samples=weighted
+        given.objective, d, num_samples=num_samples, rng=rng, state=known, return_samples=weighted
     )
+    learned = estimate.state and {name: _kept(x) for name, x in estimate.state.items()}
     value = typed(_tensor(estimate.value, levels), logits.dtype)
     grad = typed(_tensor(estimate.grad, levels), logits.dtype)
     mean = None
     if torch.is_grad_enabled() and (active() or given.differentiable):
         mean = typed(_mean(run, num_samples, given, estimate, levels), logits.dtype)
-    if active():
-        return _Joined.apply(logits, mean, value, grad), estimate.state
     # A state, or an estimator of somebody else, may hold the memory of the gradient.
     own = estimate.state is None and type(run).__module__.startswith("fastgrad.")
-    # `apply` without its binding of defaults, which takes long.
-    apply: Any = super(torch.autograd.Function, _Direct).apply  # pyright: ignore
-    return apply(logits, mean, (value, grad, own)), estimate.state
+    return joined(logits, mean, value, grad, own), learned
 
 
 _outside_graphs: Any = torch.compiler.disable(_estimated)  # it takes microseconds to call
@@ -225,81 +221,24 @@ def _tensor(x: Any, levels: Mapped) -> Tensor:
     return levels.wrap(x, 0) if levels.levels else x
 
 
-class _Joined(torch.autograd.Function):
-    """The value of an estimate, with the estimate's gradient and that of the mean of f."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(logits: Tensor, mean: Tensor | None, value: Tensor, grad: Tensor) -> Tensor:
-        return value.clone()
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.save_for_backward(inputs[0], inputs[-1])
-        ctx.joined = inputs[1] is not None
-
-    @staticmethod
-    def backward(ctx: Any, *cotangents: Tensor) -> Any:
-        (cotangent,), (logits, grad) = cotangents, ctx.saved_tensors
-        product = None
-        if ctx.needs_input_grad[0]:
-            product = _Product.apply(cotangent, grad, logits)
-        return product, cotangent if ctx.joined else None, None, None
+def _kept(x: Any) -> Any:
+    """Return an array of a state as a tensor; what else somebody's own estimator keeps as it is."""
+    return _tensor(x, UNMAPPED) if isinstance(x, (np.ndarray, np.generic)) else x
 
 
-class _Direct(torch.autograd.Function):
-    """The same in fewer steps and arguments, which cost: not for transforms."""
-
-    @staticmethod
-    def forward(  # pyright: ignore
-        ctx: Any, logits: Tensor, mean: Tensor | None, found: tuple[Tensor, Tensor, bool]
-    ) -> Tensor:
-        value, grad, ctx.own = found
-        ctx.save_for_backward(logits, grad)
-        return value.clone()  # the state may hold the same memory
-
-    @staticmethod
-    def backward(ctx: Any, *cotangents: Tensor) -> Any:
-        (cotangent,), (product_of, joined, _) = cotangents, ctx.needs_input_grad
-        product, (logits, grad) = None, ctx.saved_tensors
-        if product_of and (active() or torch.is_grad_enabled()):  # it may be differentiated
-            product = _Product.apply(cotangent, grad, logits)
-        elif product_of and ctx.own and not (torch.compiler.is_compiling() or graph_is_kept()):
-            product = _scaled(grad, cotangent)  # which is not wanted again
-        elif product_of:
-            product = _Product.forward(cotangent, grad)
-        return product, cotangent if joined else None, None
+def _arrays_of(state: Any) -> Any:
+    """Return a state whose tensors are arrays; what else it must be, others see to."""
+    if not isinstance(state, Mapping):
+        return state
+    return {
+        name: _array(x, f"state[{name!r}]") if isinstance(x, Tensor) else x
+        for name, x in state.items()
+    }
 
 
-def _scaled(grad: Tensor, factor: Tensor) -> Tensor:
-    """Multiply a gradient, in its own memory, by a number for each example."""
-    if any(factor.stride()) or not grad.numel():
-        return grad.mul_(factor.reshape((*factor.shape, *(grad.ndim - factor.ndim) * (1,))))
-    one = factor.as_strided((), ()).item()  # for all: 1 where values are summed
-    return grad if one == 1 else grad.mul_(one)
-
-
-class _Product(torch.autograd.Function):
-    """The estimate's gradient times a number for each example: it refuses to be differentiated.
-
-    The logits are there for the graph, so that it does not take their second derivative for zero.
-    """
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(cotangent: Tensor, grad: Tensor, logits: Tensor | None = None) -> Tensor:
-        # Examples do not mix: each has its own factor.
-        return cotangent.reshape((*cotangent.shape, *(grad.ndim - cotangent.ndim) * (1,))) * grad
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *cotangents: Tensor) -> Any:
-        raise NotImplementedError(FIRST_ORDER.format("expectation"))
+def _array(x: Any, name: str) -> Any:
+    x = on_cpu(x, name)
+    return array_of(x.float() if x.dtype in HALVES else x)
 
 
 def _mean(

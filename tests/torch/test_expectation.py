@@ -211,6 +211,40 @@ def test_state_goes_in_and_comes_out():
         np.testing.assert_allclose(x, other[name], rtol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["rebar", "relax", "reinforce"])
+def test_a_state_goes_through_a_checkpoint(name, tmp_path):
+    logits = torch.tensor(LOGITS)
+    options = {"estimator": name, "num_samples": 4, "rng": KEY}
+    if name == "reinforce":
+        options["baseline"] = "moving_average"
+    f = functools.partial(torch_f, w=torch.from_numpy(W))
+    _, state = fgt.expectation_and_state(f, logits, **options)
+    torch.save({"key": KEY, "state": state}, tmp_path / "checkpoint.pt")
+    loaded = torch.load(tmp_path / "checkpoint.pt")  # which takes but what it knows
+    assert loaded["key"] == KEY
+    expected = fgt.expectation_and_state(f, logits, state=state, **options)
+    found = fgt.expectation_and_state(f, logits, state=loaded["state"], **options)
+    assert torch.equal(found[0], expected[0])
+    assert all(torch.equal(x, expected[1][name]) for name, x in found[1].items())
+    arrays = {name: x.numpy() for name, x in state.items()}
+    assert torch.equal(fgt.expectation_and_state(f, logits, state=arrays, **options)[0], found[0])
+
+
+def test_a_state_of_halves_or_of_another_device():
+    logits = torch.tensor(LOGITS)
+    f = functools.partial(torch_f, w=torch.from_numpy(W))
+    _, state = fgt.expectation_and_state(f, logits, rng=KEY)
+    halves = {name: x.bfloat16() if x.is_floating_point() else x for name, x in state.items()}
+    rounded = {name: x.to(state[name].dtype) for name, x in halves.items()}
+    found, expected = (
+        fgt.expectation_and_state(f, logits, rng=KEY, state=x) for x in (halves, rounded)
+    )
+    torch.testing.assert_close(found[0], expected[0])
+    away = {name: x.to("meta") for name, x in state.items()}
+    with pytest.raises(ValueError, match=r"state\['.*'\] must be on the CPU, .* got device meta"):
+        fgt.expectation_and_state(f, logits, rng=KEY, state=away)
+
+
 @each
 def test_f_is_evaluated_once_at_each_point(name):
     seen = []
@@ -255,6 +289,41 @@ def test_second_derivatives_are_refused():
     (g,) = torch.autograd.grad(value.sum(), logits, create_graph=True)
     with pytest.raises(NotImplementedError, match="first derivatives only"):
         (g.square().sum() + logits.pow(3).sum()).backward()  # in part known to torch
+
+
+@pytest.mark.parametrize("transform", ["none", "torch.func"])
+def test_mixed_second_derivatives_are_refused(transform):
+    w = torch.tensor(W, requires_grad=True)
+
+    def value(logits, w):
+        return fgt.expectation(lambda x: torch_f(x, w), logits, rng=KEY).sum()
+
+    def slope(logits, w, by):
+        if transform == "none":
+            return torch.autograd.grad(value(logits, w), (logits, w)[by], create_graph=True)[0]
+        return torch.func.grad(value, by)(logits, w)
+
+    for by in (0, 1):  # the one by the other
+        logits = torch.tensor(LOGITS, requires_grad=True)
+        loss = slope(logits, w, by).square().sum() + w.square().sum() + logits.pow(3).sum()
+        with pytest.raises(NotImplementedError, match="first derivatives only"):
+            torch.autograd.grad(loss, (w, logits)[by])
+
+
+def test_second_derivatives_by_parameters_are_those_of_torch():
+    logits, w = torch.tensor(LOGITS, requires_grad=True), torch.tensor(W, requires_grad=True)
+    seen = []
+
+    def f(x):
+        seen.append(x.detach().clone())
+        return torch_f(x, w)
+
+    value = fgt.expectation(f, logits, estimator="rloo", num_samples=4, rng=KEY).square().sum()
+    (g,) = torch.autograd.grad(value, w, create_graph=True)
+    (found,) = torch.autograd.grad(g.square().sum(), w)
+    (x,) = seen
+    (g,) = torch.autograd.grad(torch_f(x, w).mean(0).square().sum(), w, create_graph=True)
+    torch.testing.assert_close(found, torch.autograd.grad(g.square().sum(), w)[0])
 
 
 def test_takes_a_generator_of_torch():

@@ -684,6 +684,18 @@ def test_errors_of_the_numpy_api_come_through():
         fgt.kl_divergence(torch.zeros(3), torch.zeros(2))
 
 
+def test_results_go_through_a_checkpoint(tmp_path):
+    results = [
+        fgt.relax(torch.zeros(4, 3), temperature=0.5, rng=KEY),
+        fgt.permutation.sinkhorn(torch.zeros(3, 3)),
+        fgt.transport.sinkhorn(torch.zeros(3, 3)),
+    ]
+    torch.save(results, tmp_path / "results.pt")
+    for found, expected in zip(torch.load(tmp_path / "results.pt"), results, strict=True):
+        assert type(found) is type(expected)
+        assert all(torch.equal(*pair) for pair in zip(found, expected, strict=True))
+
+
 def test_tensors_that_require_grad_are_sent_here_by_the_numpy_api():
     x = torch.zeros(3, requires_grad=True)
     with pytest.raises(TypeError, match="with gradients, are in fastgrad"):
