@@ -13,6 +13,15 @@ def digest(*parts):
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
+def is_plain(function):
+    """Return whether a function closes over numbers and names only, if over anything.
+
+    What these are is known by how they are printed, and none of them is a function of the user's.
+    """
+    cells = (cell.cell_contents for cell in function.__closure__ or ())
+    return all(isinstance(cell, (int, float, str)) for cell in cells)
+
+
 class Files(IndexDataCacheFile):
     """One file for each overload, named by a digest of all that it depends on; there is no index.
 

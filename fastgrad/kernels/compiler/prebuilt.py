@@ -15,7 +15,7 @@ from llvmlite import binding
 from numba.core.compiler import CompileResult
 from numba.core.registry import cpu_target
 
-from fastgrad.kernels.compiler.cache_files import Files, digest
+from fastgrad.kernels.compiler.cache_files import Files, digest, is_plain
 
 PLACE = pathlib.Path(__file__).parents[2] / "_prebuilt"
 INTO = "FASTGRAD_PREBUILD_INTO"  # the folder of the level for which this process builds
@@ -76,8 +76,7 @@ class Prebuilt:
         self._base = f"{name}-{line}.{sys.implementation.cache_tag}"
         self._stamp = llvmlite.__version__, getattr(sys, "abiflags", ""), sources
         cells = [cell.cell_contents for cell in function.__closure__ or ()]
-        # Of numbers and names it is known what they are by how they are printed.
-        self._shippable = all(isinstance(cell, (int, float, str)) for cell in cells)
+        self._shippable = is_plain(function)
         self._code, self._place = digest(function.__code__.co_code, cells), place or PLACE
 
     def load(self, args, context):

@@ -17,7 +17,6 @@ from numba.core import cgutils
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import CPUDispatcher, cpu_target
 from numba.extending import intrinsic
-from numba.np.arrayobj import populate_array
 
 from fastgrad.kernels.compiler import interrupts
 
@@ -37,6 +36,8 @@ class Refused(Exception):
 
 def _array(context, builder, kind, address, shape):
     """Emit a contiguous array, whose users nobody counts, of what is at an address."""
+    from numba.np.arrayobj import populate_array  # an import that only who compiles waits for
+
     number = context.get_data_type(kind.dtype)
     size = context.get_constant(types.intp, context.get_abi_sizeof(number))
     strides, step = [], size

@@ -45,13 +45,23 @@ for code in check.scan, jit._runner:
 """
 
 
-# Tells whether Numba has registered what it compiles by, after loading a kernel and compiling one.
-REGISTERED = f"""
+# Tells whether Numba has registered what it compiles by, after loading a kernel.
+REGISTERED = """
 import sys
+print("numba.cpython.setobj" in sys.modules, "numba.np.arrayobj" in sys.modules)
+"""
+# After loading the smallest one, and compiling one.
+LOADED = f"""
 {SMALLEST}
-print("numba.cpython.setobj" in sys.modules, "numba.np.arrayobj" in sys.modules)
+{REGISTERED}
 check.scan(np.zeros(8, np.float64), np.zeros(1, np.uint8))
-print("numba.cpython.setobj" in sys.modules, "numba.np.arrayobj" in sys.modules)
+{REGISTERED}
+"""
+# After loading, or compiling, the smallest of those that close over a number.
+CLOSED_OVER = f"""
+import fastgrad as fg
+fg.random.uniform(8, rng=0)
+{REGISTERED}
 """
 
 
@@ -83,7 +93,9 @@ def test_a_second_process_compiles_nothing(filled):
 
 
 def test_what_is_loaded_needs_nothing_that_compiles(filled):
-    assert run(REGISTERED, **filled).split() == ["1", "0", *2 * ["False"], *2 * ["True"]]
+    assert run(LOADED, **filled).split() == ["1", "0", *2 * ["False"], *2 * ["True"]]
+    found = [run(CLOSED_OVER, **filled).split() for _ in range(2)]
+    assert found == [["True"] * 2, ["False"] * 2]
 
 
 def test_serial_and_parallel_calls_share_machine_code(filled):
