@@ -36,6 +36,7 @@ class _State:
         self.retries = 0  # how often that was done
         self.allowed = False
         self.over = threading.Event()  # nobody listens any more
+        self.watch: threading.Thread | None = None  # holds nothing while no signal comes
 
 
 _state = _State()
@@ -87,6 +88,11 @@ def taken() -> None:
     _state.pending = False
 
 
+def is_watch(thread: threading.Thread) -> bool:
+    """Return whether a thread does nothing but wait for signals."""
+    return thread is _state.watch
+
+
 def exit_code() -> int:
     """Return what the process ends with: 130 after Ctrl-C, 143 after SIGTERM."""
     return 128 + (_state.signum or signal.SIGINT)
@@ -130,7 +136,7 @@ def _counted(state: _State) -> Iterator[None]:
         os.set_blocking(writer, False)
     before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     given = reader, state, threading.get_ident()
-    watch = threading.Thread(target=_impatient, args=given, daemon=True)
+    watch = state.watch = threading.Thread(target=_impatient, args=given, daemon=True)
     watch.start()
     try:
         yield

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from fastgrad import _processes, _validate, dithering, threads
+from fastgrad import _forks, _processes, _validate, dithering, threads
 from fastgrad._typing import Array
 from fastgrad.dithering.eye import colour
 from fastgrad.dithering.optimiser.annealing import Annealing, anneal, schedule
@@ -27,7 +27,7 @@ from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.optimiser.palette import Fit, Sample, initial
 from fastgrad.dithering.optimiser.rate import frugal
 from fastgrad.dithering.optimiser.search import Search
-from fastgrad.kernels.compiler import cache, jit, prebuilt
+from fastgrad.kernels.compiler import cache, jit, passes, prebuilt
 from fastgrad.kernels.dithering.optimiser import search as search_kernels
 
 __all__ = ["GROUPS", "Compiled", "ahead", "prebuild", "precompile", "run"]
@@ -291,7 +291,7 @@ def ahead(group: str) -> Iterator[None]:
     needed = threads.get_num_threads() > 1 and not cache.is_filled(last)
     if needed and cache.cache_directory() is not None:
         tasks = [f"{group}:{i}" for i in range(len(GROUPS[group]))]
-        processes = [_start_process(tasks[i::HELPERS], quiet=True) for i in range(HELPERS)]
+        processes = _helpers([tasks[i::HELPERS] for i in range(HELPERS)])
     try:
         yield
     finally:
@@ -299,6 +299,17 @@ def ahead(group: str) -> Iterator[None]:
             process.kill()
         for process in processes:
             process.wait()
+
+
+def _helpers(work: list[list[str]]) -> Sequence[subprocess.Popen[bytes] | _forks.Fork]:
+    """Start a process for each list of tasks: a copy of this one, where that may be.
+
+    Another process would import all that this one has, and that is a tenth of the whole work.
+    """
+    if not _forks.is_possible():
+        return [_start_process(tasks, quiet=True) for tasks in work]
+    passes.prepare_for_copies()
+    return [_forks.Fork(run, tasks) for tasks in work]
 
 
 def _start_process(

@@ -22,7 +22,7 @@ LAYERS = {
     "": [
         ("_signals", "_failed_imports", "_lazy", "_processes", "_tables", "_typing", "_version"),
         ("kernels", "_interrupts", "_progress"),
-        ("_validate", "_outputs", "_marks", "_array_api", "random", "threads"),
+        ("_validate", "_outputs", "_marks", "_array_api", "_forks", "random", "threads"),
         ("distributions", "order", "sparse"),
         ("perturbed",),
         ("objectives",),

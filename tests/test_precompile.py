@@ -82,13 +82,30 @@ def test_a_second_process_compiles_nothing(tmp_path):
     assert left == "0"
 
 
-def test_the_helpers_share_a_group_and_are_ended(monkeypatch):
+@pytest.mark.parametrize("copied", [True, False])
+def test_the_helpers_share_a_group_and_are_ended(copied, monkeypatch):
     started, ended = [], []
 
     class Process:
         kill = wait = lambda self: ended.append(self)
 
-    monkeypatch.setattr(precompile, "_start_process", lambda t, **k: started.append(t) or Process())
+    def fork(function, tasks):
+        assert copied
+        assert function is precompile.run
+        return started.append(tasks) or Process()
+
+    def start(tasks, quiet):
+        assert quiet
+        assert not copied
+        return started.append(tasks) or Process()
+
+    monkeypatch.setattr(precompile._forks, "Fork", fork)
+    monkeypatch.setattr(precompile, "_start_process", start)
+    monkeypatch.setattr(precompile._forks, "is_possible", lambda: copied)
+    prepared = []
+    monkeypatch.setattr(
+        precompile.passes, "prepare_for_copies", lambda: prepared.append(len(started))
+    )
     monkeypatch.setattr(precompile.cache, "is_filled", lambda _: False)
     monkeypatch.setattr(precompile.cache, "cache_directory", lambda: "somewhere")
     monkeypatch.setattr(precompile.threads, "get_num_threads", lambda: 2)
@@ -98,6 +115,7 @@ def test_the_helpers_share_a_group_and_are_ended(monkeypatch):
     tasks = [f"greys:{i}" for i in range(len(precompile.GROUPS["greys"]))]
     assert sorted(task for some in started for task in some) == tasks
     assert len(ended) == 2 * len(started)
+    assert prepared == [0] * copied  # before any copy, and only then
 
 
 def test_those_that_dither_do_not_wait_for_estimators():
@@ -136,7 +154,7 @@ def test_what_cannot_be_prebuilt_is_refused(tmp_path, monkeypatch):
 
 def test_nothing_runs_ahead_of_what_is_compiled(monkeypatch):
     started = []
-    monkeypatch.setattr(precompile, "_start_process", lambda *a, **k: started.append(a))
+    monkeypatch.setattr(precompile, "_helpers", lambda work: started.append(work) or [])
     monkeypatch.setattr(precompile.cache, "is_filled", lambda _: True)
     with precompile.ahead("greys"):
         pass

@@ -12,6 +12,7 @@ into kernels of their own.
 import contextlib
 import ctypes
 import functools
+import os
 import pathlib
 import types
 import uuid
@@ -35,6 +36,15 @@ from fastgrad.kernels.compiler.lowering import LeanLower
 from fastgrad.kernels.compiler.passes import VIEWS, LeanCompiler
 
 _PROCESS = uuid.uuid4().hex[:12]
+
+
+def _mark_forked():
+    global _PROCESS
+    _PROCESS = uuid.uuid4().hex[:12]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_mark_forked)
 
 
 class Library(JITCodeLibrary):

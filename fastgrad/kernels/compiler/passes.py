@@ -11,6 +11,7 @@ from numba.core import compiler, entrypoints, ir, postproc, transforms, types
 from numba.core import untyped_passes as untyped
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import FunctionPass, PassManager, register_pass
+from numba.core.registry import cpu_target
 from numba.core.typed_passes import (
     AnnotateTypes,
     DumpParforDiagnostics,
@@ -171,6 +172,18 @@ class Flags(compiler.Flags):
         return super().__eq__(other)
 
 
+def prepare():
+    """Import what compiling needs, as Numba does before whatever it compiles, or loads."""
+    entrypoints.init_all()
+    blas.take_for_granted()
+
+
+def prepare_for_copies():
+    """Have all that every process which compiles would come by, before this one is copied."""
+    prepare()
+    cpu_target.target_context.refresh()
+
+
 class LeanCompiler(CompilerBase):
     """Compiles functions for the processor, by a pass of its own where they are lowered."""
 
@@ -178,8 +191,7 @@ class LeanCompiler(CompilerBase):
 
     def __init__(self, typingctx, targetctx, library, args, return_type, flags, locals):
         flags = Flags(flags)
-        entrypoints.init_all()  # as Numba does before whatever it compiles, or loads
-        blas.take_for_granted()
+        prepare()
         super().__init__(typingctx, targetctx, library, args, return_type, flags, locals)
 
     def define_pipelines(self):
