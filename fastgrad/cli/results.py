@@ -201,7 +201,9 @@ def write(
                     made = _compare(given, job, settings, outcome, stream)
                     if isinstance(given.compare, str):
                         name = Path(job.picture.name).name
-                        section = comparison_page.section(name, made.panels, made.figures)
+                        section = comparison_page.section(
+                            name, made.panels, made.figures, files=made.files
+                        )
                 entry["metrics"] = made.figures
                 written += [str(job.sheet)] if job.sheet else []
             if given.frontier:

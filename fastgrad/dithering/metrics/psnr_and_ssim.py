@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from fastgrad._typing import Array, ArrayLike, ByteArray
+from fastgrad._typing import Array, ArrayLike, ByteArray, FloatArray
 from fastgrad.dithering.eye.colour import to_linear, unit_srgb
 from fastgrad.dithering.metrics.similarity import C1, C2, FLOOR, RADIUS, SIGMA, halve
 from fastgrad.dithering.metrics.structure import exponents_for, luma
 
-__all__ = ["cssim", "decibels", "flicker", "ms_ssim", "psnr", "ssim", "values"]
+__all__ = ["Ssim", "Structure", "cssim", "decibels", "flicker", "ms_ssim", "psnr", "ssim", "values"]
 
 
 def psnr(
@@ -102,9 +102,29 @@ def ssim(picture: ArrayLike, original: ArrayLike) -> float:
     >>> round(ssim(image, image), 6), ssim(1 - image, image) < 0
     (1.0, True)
     """
-    planes = (values(image, linear=False) for image in (picture, original))
-    found = [_windows(x, y) for x, y in zip(*(np.moveaxis(p, -1, 0) for p in planes))]
-    return float(np.mean([luminance * structure for luminance, structure, _ in found]))
+    return Ssim(original).similarity(picture)
+
+
+class Ssim:
+    """Similarities of pictures to one original, which is looked at once: see `ssim`.
+
+    Parameters
+    ----------
+    original : array_like, shape (height, width, 3)
+        sRGB values, uint8 or float in [0, 1].
+    """
+
+    def __init__(self, original: ArrayLike) -> None:
+        self._original = self._seen(original)
+
+    def similarity(self, picture: ArrayLike) -> float:
+        """Return the similarity of a picture."""
+        found = [y.beside(x) for x, y in zip(self._seen(picture), self._original)]
+        return float(np.mean([luminance * structure for luminance, structure, _ in found]))
+
+    @staticmethod
+    def _seen(image: ArrayLike) -> list[_Windows]:
+        return [_Windows(plane) for plane in np.moveaxis(values(image, linear=False), -1, 0)]
 
 
 def cssim(picture: ArrayLike, original: ArrayLike) -> float:
@@ -126,9 +146,7 @@ def cssim(picture: ArrayLike, original: ArrayLike) -> float:
     >>> cssim(np.zeros((20, 30, 3)), np.ones((20, 30, 3)))
     1.0
     """
-    luminance, structure, deviation = _windows(luma(picture), luma(original))
-    share = np.minimum(2 * deviation, 1)
-    return float((share * luminance * structure + 1 - share).mean())
+    return _weighted(*_Windows(luma(original)).beside(_Windows(luma(picture))))
 
 
 def ms_ssim(picture: ArrayLike, original: ArrayLike) -> float:
@@ -151,29 +169,70 @@ def ms_ssim(picture: ArrayLike, original: ArrayLike) -> float:
     >>> round(ms_ssim(image, image), 6)
     1.0
     """
-    planes = np.stack([luma(picture), luma(original)])
-    exponents, score = exponents_for(planes[0].shape), 1.0
-    for i, exponent in enumerate(exponents):
-        if i:
-            planes = halve(planes)
-        luminance, structure, _ = _windows(*planes)
-        if i == len(exponents) - 1:
-            structure = luminance * structure
-        score *= max(float(structure.mean()), FLOOR) ** exponent
-    return float(score)
+    return Structure(original).similarities(picture)[0]
 
 
-def _windows(x: Array, y: Array) -> tuple[Array, Array, Array]:
-    """Return the similarities of luminance and of structure in each window, and y's deviation."""
+class Structure:
+    """Similarities of pictures to the luma of one original, which is looked at once.
+
+    Parameters
+    ----------
+    original : array_like, shape (height, width, 3)
+        sRGB values, uint8 or float in [0, 1].
+    """
+
+    def __init__(self, original: ArrayLike) -> None:
+        self._original = self._seen(original)
+
+    def similarities(self, picture: ArrayLike) -> tuple[float, float]:
+        """Return `ms_ssim` and `cssim` of a picture."""
+        found = [y.beside(x) for x, y in zip(self._seen(picture), self._original)]
+        exponents, score = exponents_for(self._original[0].plane.shape), 1.0
+        for i, ((luminance, structure, _), exponent) in enumerate(zip(found, exponents)):
+            if i == len(found) - 1:
+                structure = luminance * structure
+            score *= max(float(structure.mean()), FLOOR) ** exponent
+        return float(score), _weighted(*found[0])
+
+    @staticmethod
+    def _seen(image: ArrayLike) -> list[_Windows]:
+        """Return the windows of each scale."""
+        scales: list[FloatArray] = [luma(image)[None]]
+        for _ in exponents_for(scales[0][0].shape)[1:]:
+            scales.append(halve(scales[-1]))
+        return [_Windows(plane) for (plane,) in scales]
+
+
+def _weighted(luminance: Array, structure: Array, deviation: Array) -> float:
+    """Return the mean similarity of windows, weighted by the contrast of the original."""
+    share = np.minimum(2 * deviation, 1)
+    return float((share * luminance * structure + 1 - share).mean())
+
+
+class _Windows:
+    """A plane, and the means of it and of its square in each window."""
+
+    def __init__(self, plane: Array) -> None:
+        self.plane = plane
+        self.mean, self.square = _means(plane), _means(plane * plane)
+
+    def beside(self, other: _Windows) -> tuple[Array, Array, Array]:
+        """Return another's similarities of luminance and of structure, and its own deviations."""
+        var_x, var_y = (one.square - one.mean**2 for one in (other, self))
+        both = other.mean * self.mean
+        covariance = _means(other.plane * self.plane) - both
+        luminance = (2 * other.mean * self.mean + C1) / (other.mean**2 + self.mean**2 + C1)
+        structure = (2 * covariance + C2) / (var_x + var_y + C2)
+        return luminance, structure, np.sqrt(np.maximum(var_y, 0))
+
+
+def _means(plane: Array) -> Array:
+    """Return the means of a plane in each window."""
     from scipy import ndimage
 
-    mean = [ndimage.gaussian_filter(z, SIGMA, radius=RADIUS) for z in (x, y, x * x, y * y, x * y)]
-    if min(x.shape) > 2 * RADIUS:  # else the border cuts each window
-        mean = [m[RADIUS:-RADIUS, RADIUS:-RADIUS] for m in mean]
-    var_x, var_y = mean[2] - mean[0] ** 2, mean[3] - mean[1] ** 2
-    luminance = (2 * mean[0] * mean[1] + C1) / (mean[0] ** 2 + mean[1] ** 2 + C1)
-    structure = (2 * (mean[4] - mean[0] * mean[1]) + C2) / (var_x + var_y + C2)
-    return luminance, structure, np.sqrt(np.maximum(var_y, 0))
+    means = ndimage.gaussian_filter(plane, SIGMA, radius=RADIUS)
+    cut = min(plane.shape) > 2 * RADIUS  # else the border cuts each window
+    return means[RADIUS:-RADIUS, RADIUS:-RADIUS] if cut else means
 
 
 def flicker(

@@ -6,7 +6,7 @@ with what is optimised.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from fastgrad._typing import Array, ArrayLike
 from fastgrad.dithering.metrics.psnr_and_ssim import values
 
-__all__ = ["flip", "s_cielab"]
+__all__ = ["Flip", "SCielab", "flip", "s_cielab"]
 
 # Blurs of the opponent channels (Zhang and Wandell): (width at half height in degrees, weight).
 BLURS = (
@@ -22,7 +22,6 @@ BLURS = (
     ((0.0685, 0.616725), (0.826, 0.383275)),  # red and green
     ((0.092, 0.567885), (0.6451, 0.432115)),  # blue and yellow
 )
-DIRECT = 100  # radius in pixels above which blurs are multiplications of spectra
 TO_XYZ = np.array(  # of linear sRGB
     [
         [0.4124564, 0.3575761, 0.1804375],
@@ -73,47 +72,64 @@ def s_cielab(picture: ArrayLike, original: ArrayLike, *, ppd: float = 67) -> flo
     >>> round(s_cielab(np.zeros((9, 9, 3)), np.ones((9, 9, 3))), 3)
     100.0
     """
-    difference = _seen(picture, ppd) - _seen(original, ppd)
-    return float(np.sqrt(np.square(difference).sum(axis=-1)).mean())
+    return SCielab(original, ppd=ppd).difference(picture)
+
+
+class SCielab:
+    """Differences of pictures from one original, which is looked at once: see `s_cielab`.
+
+    Parameters
+    ----------
+    original, ppd
+        As for `s_cielab`.
+    """
+
+    def __init__(self, original: ArrayLike, *, ppd: float = 67) -> None:
+        self._ppd, self._original = ppd, _seen(original, ppd)
+
+    def difference(self, picture: ArrayLike) -> float:
+        """Return the mean difference of a picture."""
+        difference = _seen(picture, self._ppd) - self._original
+        return float(np.sqrt(np.square(difference).sum(axis=-1)).mean())
 
 
 def _seen(image: ArrayLike, ppd: float) -> Array:
     """Convert sRGB values to CIELAB after the eye's blur of each opponent channel."""
     opponent = values(image, linear=True) @ (TO_OPPONENT @ TO_XYZ).T
-    blurred = np.zeros_like(opponent)
     for channel, blurs in enumerate(BLURS):
-        total = sum(weight for _, weight in blurs)
-        for width, weight in blurs:
-            sigma = width * ppd / (2 * np.sqrt(2 * np.log(2)))
-            blurred[..., channel] += weight / total * _blurred(opponent[..., channel], sigma)
-    return _lab(blurred @ np.linalg.inv(TO_OPPONENT).T / WHITE)
+        gaussians = [
+            (width * ppd / (2 * np.sqrt(2 * np.log(2))), weight) for width, weight in blurs
+        ]
+        opponent[..., channel] = _blurred(opponent[..., channel], gaussians)
+    return _lab(opponent @ np.linalg.inv(TO_OPPONENT).T / WHITE)
 
 
-def _blurred(plane: Array, sigma: float) -> Array:
-    """Blur a plane by a Gaussian that ends at four standard deviations; borders are mirrors.
+def _blurred(plane: Array, gaussians: Sequence[tuple[float, float]]) -> Array:
+    """Blur a plane by Gaussians of these standard deviations and weights, of which the sum is one.
 
     A picture goes on as its mirror image, as in the original implementation: if its edges were
     repeated, a single pixel in a corner of a dithered picture would count as much as all of it.
+    Cosines go on like that, and a blur leaves each of them as it is, but for its size.
     """
-    from scipy import fft, ndimage
+    from scipy import fft
 
-    transform, back = cast("Any", fft.rfft), cast("Any", fft.irfft)
+    there, back = cast("Any", fft.dctn), cast("Any", fft.idctn)
+    response, total = np.zeros(plane.shape), sum(weight for _, weight in gaussians)
+    for sigma, weight in gaussians:
+        down, across = (_response(sigma, n) for n in plane.shape)
+        response += weight / total * np.multiply.outer(down, across)
+    return back(there(plane) * response)
+
+
+def _response(sigma: float, n: int) -> Array:
+    """Return what a Gaussian leaves of each of n cosines; it ends at four standard deviations."""
+    from scipy import fft
+
     radius = int(4 * sigma + 0.5)
-    if radius <= DIRECT:
-        return ndimage.gaussian_filter(plane, sigma, mode="reflect")
     x = np.arange(-radius, radius + 1)
     taps = np.exp(-0.5 * np.square(x / sigma))
-    for axis in (0, 1):  # in the domain of frequencies: the same up to rounding
-        wide = np.pad(
-            plane, [(radius, radius) if i == axis else (0, 0) for i in (0, 1)], "symmetric"
-        )
-        count = int(fft.next_fast_len(wide.shape[axis], real=True) or 0)
-        response = transform(np.roll(np.pad(taps / taps.sum(), (0, count - len(taps))), -radius))
-        shape = [-1 if i == axis else 1 for i in (0, 1)]
-        spectrum = transform(wide, count, axis=axis) * response.reshape(shape)
-        inner = slice(radius, radius + plane.shape[axis])
-        plane = back(spectrum, count, axis=axis)[(slice(None),) * axis + (inner,)]
-    return plane
+    period = np.bincount(x % (2 * n), taps / taps.sum(), 2 * n)  # the mirror image and the picture
+    return cast("Any", fft.rfft)(period).real[:n]
 
 
 def _lab(ratio: Array) -> Array:
@@ -150,18 +166,40 @@ def flip(picture: ArrayLike, original: ArrayLike, *, ppd: float = 67) -> float:
     >>> round(flip(np.zeros((9, 9, 3)), np.ones((9, 9, 3))), 2)
     0.97
     """
-    images = [values(image, linear=True) @ TO_XYZ.T / WHITE for image in (picture, original)]
-    first, second = ([_contrasts(xyz[..., 1], ppd, name) for name in FEATURES] for xyz in images)
-    feature = np.max([np.abs(x - y) for x, y in zip(first, second)], axis=0)
-    feature = np.sqrt(feature / np.sqrt(2))
-    colour = _distance(*(_hunt(_filtered(xyz, ppd)) for xyz in images)) ** 0.7
-    green, blue = (_hunt(TO_XYZ[:, i] / WHITE) for i in (1, 2))
-    most = _distance(green, blue) ** 0.7
-    low = 0.4 * most  # below it differences spread over 95 per cent of the scale
-    colour = np.where(
-        colour < low, 0.95 / low * colour, 0.95 + 0.05 * (colour - low) / (most - low)
-    )
-    return float((colour ** (1 - feature)).mean())
+    return Flip(original, ppd=ppd).error(picture)
+
+
+class Flip:
+    """Errors of pictures beside one original, which is looked at once: see `flip`.
+
+    Parameters
+    ----------
+    original, ppd
+        As for `flip`.
+    """
+
+    def __init__(self, original: ArrayLike, *, ppd: float = 67) -> None:
+        self._ppd, self._original = ppd, self._seen(original, ppd)
+
+    def error(self, picture: ArrayLike) -> float:
+        """Return the mean error of a picture."""
+        (first, colour), (second, other) = self._seen(picture, self._ppd), self._original
+        feature = np.max([np.abs(x - y) for x, y in zip(first, second)], axis=0)
+        feature = np.sqrt(feature / np.sqrt(2))
+        distance = _distance(colour, other) ** 0.7
+        green, blue = (_hunt(TO_XYZ[:, i] / WHITE) for i in (1, 2))
+        most = _distance(green, blue) ** 0.7
+        low = 0.4 * most  # below it differences spread over 95 per cent of the scale
+        distance = np.where(
+            distance < low, 0.95 / low * distance, 0.95 + 0.05 * (distance - low) / (most - low)
+        )
+        return float((distance ** (1 - feature)).mean())
+
+    @staticmethod
+    def _seen(image: ArrayLike, ppd: float) -> tuple[list[Array], Array]:
+        """Return the edges and points of a picture, and its colours after the eye's blur."""
+        xyz = values(image, linear=True) @ TO_XYZ.T / WHITE
+        return [_contrasts(xyz[..., 1], ppd, name) for name in FEATURES], _hunt(_filtered(xyz, ppd))
 
 
 def _filtered(ratio: Array, ppd: float) -> Array:

@@ -13,11 +13,8 @@ import io
 from collections.abc import Callable, Mapping
 from string import Template
 
-import numpy as np
-
 from fastgrad._typing import ByteArray
-from fastgrad.dithering.pictures import indexed
-from fastgrad.dithering.pictures.report import low_is_good
+from fastgrad.dithering.pictures.report import encoded, low_is_good
 
 __all__ = ["SCRIPT", "STYLE", "embedded", "page", "png", "section"]
 
@@ -141,21 +138,19 @@ def png(values: ByteArray) -> bytes:
     bytes
         The file.
     """
+    file = encoded(values)
+    if file is not None:
+        return file
     from PIL import Image
 
-    packed = values.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
-    colors, indices = np.unique(packed, return_inverse=True)
-    if len(colors) <= 256:
-        palette = (colors[:, None] >> np.array([16, 8, 0], np.uint32)).astype(np.uint8)
-        return indexed.encode([indices.reshape(packed.shape).astype(np.uint8)], palette)
     data = io.BytesIO()
     Image.fromarray(values).save(data, "PNG", optimize=True)
     return data.getvalue()
 
 
-def embedded(label: str, values: ByteArray) -> str:
-    """Return the address of a picture that is in the page itself."""
-    return "data:image/png;base64," + base64.b64encode(png(values)).decode("ascii")
+def embedded(file: bytes) -> str:
+    """Return the address of a PNG that is in the page itself."""
+    return "data:image/png;base64," + base64.b64encode(file).decode("ascii")
 
 
 def section(
@@ -163,7 +158,8 @@ def section(
     panels: Mapping[str, ByteArray],
     figures: Mapping[str, Mapping[str, float]],
     *,
-    place: Callable[[str, ByteArray], str] = embedded,
+    files: Mapping[str, bytes] | None = None,
+    place: Callable[[str, ByteArray], str] | None = None,
 ) -> str:
     """Write the part of a page that shows one picture.
 
@@ -176,6 +172,8 @@ def section(
         pixels, the middle. At first the divider is between the first two.
     figures : mapping of str to mapping of str to float
         The figures of each picture that has some, by its label.
+    files : mapping of str to bytes, optional
+        PNG of pictures by their labels, where such are at hand: the others are encoded.
     place : callable, optional
         Takes a label and a picture and returns the picture's address. By default the picture is
         put into the page.
@@ -185,6 +183,12 @@ def section(
     str
         A ``section`` in HTML, for a page that has `STYLE` and, at its end, `SCRIPT`.
     """
+    files = files or {}
+
+    def embed(label: str, values: ByteArray) -> str:
+        whole = values.shape == panels[label].shape
+        return embedded(files[label] if whole and label in files else png(values))
+
     height, width = next(iter(panels.values())).shape[:2]
     size = f"{width} × {height} pixels"
     top, side = max(0, (height - LARGEST) // 2), max(0, (width - LARGEST) // 2)
@@ -197,7 +201,7 @@ def section(
         size += f", of which the middle {width} × {height} are shown"
     drawn = [
         f"<figure><figcaption>{html.escape(label)}</figcaption>"
-        f'<img src="{place(label, values)}" width="{width}" height="{height}"'
+        f'<img src="{(place or embed)(label, values)}" width="{width}" height="{height}"'
         f' alt="{html.escape(f"{title}, {label}")}"></figure>'
         for label, values in shown.items()
     ]

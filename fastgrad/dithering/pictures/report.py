@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from fastgrad import _tables
 from fastgrad._typing import Array, ArrayLike, ByteArray
-from fastgrad.dithering.metrics.psnr_and_ssim import cssim, ms_ssim, psnr, ssim
-from fastgrad.dithering.metrics.s_cielab_and_flip import flip, s_cielab
+from fastgrad.dithering.metrics.psnr_and_ssim import Ssim, Structure, psnr
+from fastgrad.dithering.metrics.s_cielab_and_flip import Flip, SCielab
 from fastgrad.dithering.pictures import png
 from fastgrad.dithering.pictures.animation import arranged
 from fastgrad.dithering.pictures.other_tools import RIVALS
@@ -50,26 +51,69 @@ def metrics(picture: ArrayLike, original: ArrayLike, *, ppd: float = 67) -> dict
     dict of str to float
         The figures by name. The name says the space, and it says so where low is good.
     """
-    seen = f"at {ppd:g} pixels per degree, {LOW}"
-    return {
-        f"S-CIELAB, mean CIE 1976 difference {seen}": s_cielab(picture, original, ppd=ppd),
-        f"FLIP, mean, of sRGB values {seen}": flip(picture, original, ppd=ppd),
-        f"PSNR in dB, linear light, blurred by {BLUR} pixels": psnr(picture, original, sigma=BLUR),
-        f"PSNR in dB, sRGB values, blurred by {BLUR} pixels": psnr(
-            picture, original, sigma=BLUR, linear=False
-        ),
-        "PSNR in dB, sRGB values": psnr(picture, original, linear=False),
-        "SSIM, sRGB values": ssim(picture, original),
-        "MS-SSIM, luma of sRGB values": ms_ssim(picture, original),
-        "CSSIM, luma of sRGB values": cssim(picture, original),
+    found = [judge(original, ppd)(picture) for judge in JUDGES]
+    return {name: figure for figures in found for name, figure in figures.items()}
+
+
+# A judge looks at an original once, and then gives figures of pictures, by their names.
+Judge = Callable[[ArrayLike], dict[str, float]]
+
+
+def _at(ppd: float) -> str:
+    return f"at {ppd:g} pixels per degree, {LOW}"
+
+
+def _by_s_cielab(original: ArrayLike, ppd: float) -> Judge:
+    judge = SCielab(original, ppd=ppd)
+    name = f"S-CIELAB, mean CIE 1976 difference {_at(ppd)}"
+    return lambda picture: {name: judge.difference(picture)}
+
+
+def _by_flip(original: ArrayLike, ppd: float) -> Judge:
+    judge = Flip(original, ppd=ppd)
+    name = f"FLIP, mean, of sRGB values {_at(ppd)}"
+    return lambda picture: {name: judge.error(picture)}
+
+
+def _by_errors(original: ArrayLike, ppd: float) -> Judge:
+    ways = {
+        f"PSNR in dB, linear light, blurred by {BLUR} pixels": {"sigma": BLUR},
+        f"PSNR in dB, sRGB values, blurred by {BLUR} pixels": {"sigma": BLUR, "linear": False},
+        "PSNR in dB, sRGB values": {"linear": False},
     }
+    return lambda picture: {name: psnr(picture, original, **how) for name, how in ways.items()}
+
+
+def _by_similarity(original: ArrayLike, ppd: float) -> Judge:
+    judge = Ssim(original)
+    return lambda picture: {"SSIM, sRGB values": judge.similarity(picture)}
+
+
+def _by_structure(original: ArrayLike, ppd: float) -> Judge:
+    names = ("MS-SSIM, luma of sRGB values", "CSSIM, luma of sRGB values")
+    judge = Structure(original)
+    return lambda picture: dict(zip(names, judge.similarities(picture)))
+
+
+JUDGES = (_by_s_cielab, _by_flip, _by_errors, _by_similarity, _by_structure)
 
 
 class Compared(NamedTuple):
-    """The figures of a picture and of what other tools make, and the pictures themselves."""
+    """The figures of a picture and of what other tools make, and the pictures themselves.
+
+    Attributes
+    ----------
+    figures : Figures
+        The figures, by the tools' names.
+    panels : dict of str to array
+        The original, and the pictures by the same names.
+    files : dict of str to bytes
+        A PNG of each picture that has no more than 256 colours.
+    """
 
     figures: Figures
     panels: dict[str, ByteArray]
+    files: dict[str, bytes]
 
 
 def against_others(
@@ -117,13 +161,36 @@ def against_others(
         if picture is not None:
             panels[name], taken[name] = picture, time.perf_counter() - began
 
-    def measured(name: str) -> dict[str, float]:
-        cost = {BYTES: size_of(panels[name]), SECONDS: taken[name]}
-        return {**metrics(panels[name], original, ppd=ppd), **cost}
-
     with ThreadPoolExecutor(get_num_threads()) as pool:
-        figures = Figures(zip(taken, pool.map(measured, taken)))
-    return Compared(figures, panels)
+        packing = pool.map(encoded, [panels[name] for name in taken])
+        judging = pool.map(
+            partial(_judged, [panels[name] for name in taken], original, ppd), JUDGES
+        )
+        files = dict(zip(taken, packing))
+        of_each = [list(figures) for figures in zip(*judging)]
+    figures = Figures()
+    for name, found in zip(taken, of_each):
+        figures[name] = {key: figure for part in found for key, figure in part.items()}
+        figures[name] |= {BYTES: _size(files[name]), SECONDS: taken[name]}
+    return Compared(figures, panels, {name: file for name, file in files.items() if file})
+
+
+def _judged(
+    pictures: list[ByteArray], original: Array, ppd: float, judge: Callable[..., Judge]
+) -> list[dict[str, float]]:
+    """Return the figures that one judge gives of each picture."""
+    return list(map(judge(original, ppd), pictures))
+
+
+def encoded(picture: ByteArray) -> bytes | None:
+    """Encode an opaque picture as an indexed PNG; return None if it has more than 256 colours."""
+    codes = picture.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
+    found, places = np.unique(codes, return_inverse=True)
+    if found.size > 256:
+        return None
+    palette = np.stack([found >> 16, found >> 8 & 255, found & 255], axis=-1).astype(np.uint8)
+    indices = places.reshape(codes.shape).astype(np.uint8)
+    return png.encode(*arranged([indices], palette)[:2])
 
 
 def size_of(picture: ByteArray) -> float:
@@ -144,13 +211,11 @@ def size_of(picture: ByteArray) -> float:
     >>> size_of(np.zeros((8, 8, 3), np.uint8)) < 100
     True
     """
-    codes = picture.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
-    found, places = np.unique(codes, return_inverse=True)
-    if found.size > 256:
-        return float("nan")
-    palette = np.stack([found >> 16, found >> 8 & 255, found & 255], axis=-1).astype(np.uint8)
-    indices = places.reshape(codes.shape).astype(np.uint8)
-    return float(len(png.encode(*arranged([indices], palette)[:2])))
+    return _size(encoded(picture))
+
+
+def _size(file: bytes | None) -> float:
+    return float("nan") if file is None else float(len(file))
 
 
 def table(columns: Mapping[str, Mapping[str, float]]) -> str:

@@ -7,11 +7,18 @@ from scipy import ndimage
 from fastgrad.dithering.metrics import s_cielab_and_flip
 
 
-@pytest.mark.parametrize("sigma", [5.0, 30.0, 150.0])
-def test_wide_blurs_are_sums_too(sigma):
-    plane = np.random.default_rng(0).random((40, 27))
-    expected = ndimage.gaussian_filter(plane, sigma, mode="reflect")
-    np.testing.assert_allclose(s_cielab_and_flip._blurred(plane, sigma), expected, rtol=1e-12)
+@pytest.mark.parametrize("shape", [(40, 27), (1, 31), (64, 64)])
+@pytest.mark.parametrize("sigmas", [(0.7,), (5.0,), (30.0,), (150.0,), (1.4, 6.4, 199.2)])
+def test_blurs_are_the_sums_over_neighbours(sigmas, shape):
+    """Of a picture that goes on as its mirror image, however far they reach."""
+    plane, weights = (
+        np.random.default_rng(0).random(shape),
+        np.array([1.0, 0.2, -0.1])[: len(sigmas)],
+    )
+    parts = [ndimage.gaussian_filter(plane, sigma, mode="reflect") for sigma in sigmas]
+    expected = np.average(parts, axis=0, weights=weights)
+    found = s_cielab_and_flip._blurred(plane, [*zip(sigmas, weights)])
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 def test_a_picture_goes_on_as_its_mirror_image():

@@ -50,6 +50,18 @@ def decoded(address):
         return image.mode, np.asarray(image.convert("RGB"))
 
 
+def test_files_at_hand_are_put_into_the_page_unless_a_part_is_shown():
+    panels, files = {"a": picture(3), "b": picture(5)}, {"b": b"a file of b"}
+    tags = read(pages.page("a", [pages.section("b", panels, {}, files=files)]))
+    first, second = [attributes["src"] for tag, attributes in tags if tag == "img"]
+    np.testing.assert_array_equal(decoded(first)[1], panels["a"])
+    assert base64.b64decode(second.partition(",")[2]) == b"a file of b"
+    wide = {"b": np.resize(panels["b"], (6, pages.LARGEST + 4, 3))}
+    tags = read(pages.page("a", [pages.section("b", wide, {}, files=files)]))
+    (found,) = [attributes["src"] for tag, attributes in tags if tag == "img"]
+    np.testing.assert_array_equal(decoded(found)[1], wide["b"][:, 2:-2])
+
+
 def test_pictures_are_in_the_page_to_the_last_bit():
     panels = {"original": picture(5000, 80, 90), "fastgrad": picture(3)}
     panels["fastgrad"] = np.resize(panels["fastgrad"], panels["original"].shape)
