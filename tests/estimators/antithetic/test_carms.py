@@ -362,17 +362,17 @@ def test_carms_and_disarm_iw_are_their_formula(n, k, batch, dtype):
     """The sum over pairs of ratio (x - x') (score - score') / 2, the ratio from the pair's law."""
     d = fg.Categorical(RNG.normal(size=(*batch, k)).astype(dtype))
     rows = d.logits.reshape(-1, k).astype(float)
-    ratio = [pair_law(row, n)[1] for row in rows]
+    ratio = np.array([pair_law(row, n)[1] for row in rows])
     z = fg.estimator("carms", group_size=n).draw(d, 6, fg.Key(1))
     for answer, x in signals(batch, 6):
         expected = np.zeros((len(rows), k))
         flat, y = z.reshape(6, -1), x.reshape(6, -1)
-        for row in range(len(rows)):
-            for start in range(0, 6, n):
-                for i, j in itertools.combinations(range(start, start + n), 2):
-                    a, b = flat[i, row], flat[j, row]
-                    each = ratio[row][a, b] * (y[i, row] - y[j, row]) / (n * (n - 1))
-                    expected[row] += (a != b) * each * (np.eye(k)[a] - np.eye(k)[b]) / (6 // n)
+        for start in range(0, 6, n):
+            for i, j in itertools.combinations(range(start, start + n), 2):
+                a, b = flat[i], flat[j]
+                each = ratio[np.arange(len(rows)), a, b] * (y[i] - y[j]) / (n * (n - 1))
+                each = np.where(a != b, each, 0)[:, None]
+                expected += each * (np.eye(k)[a] - np.eye(k)[b]) / (6 // n)
         for name in ("carms", "disarm_iw") if n == 2 else ("carms",):
             options = {"group_size": n} if name == "carms" else {}
             estimate = fg.estimator(name, **options).combine(d, [(z, answer)])
