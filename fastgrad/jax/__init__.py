@@ -11,8 +11,8 @@ have the same noise every time unless the key changes with the loop. There are f
 only. Programs may be checkpointed, and compiled ahead, in the process that traced them: another
 does not know what they call, and says so.
 
-Tests run with JAX 0.10.2. With 0.6.2, 59 tests have been run by hand and passed: all but those that
-need `jax.enable_x64`, which it lacks.
+Tests run with JAX 0.10.2. With 0.6.2 all but the slow ones have been run by hand, and passed. What
+is older than 0.5 is refused when it is imported.
 """
 
 from fastgrad.jax import bernoulli, continuous, order, perturbed, sparse, structured, transport

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from fastgrad import _outputs
@@ -41,18 +40,18 @@ def call(name: str, *operands: Any, **options: Any) -> tuple[Any, ...]:
     results = tuple(jax.ShapeDtypeStruct(shape, _narrow(dtype)) for shape, dtype in kinds)
     _outputs.retain(sum(math.prod(y.shape) * y.dtype.itemsize for y in results))
     x, route = operands[0], "broadcast_all"  # how vmap calls it: every operand gets the axes
+    pairs = tuple(i for i, each in enumerate(operands) if isinstance(each, tuple))
+    heads = [each[0] if isinstance(each, tuple) else each for each in operands]
+    tails = [operands[i][1] for i in pairs]
     if handlers.native(name, x.dtype, x.shape, options):
         chunks.plan_threads()
         target = handlers.target(name, x.dtype)
         function = jax.ffi.ffi_call(target, results, vmap_method=route)
-        heads = [x[0] if isinstance(x, tuple) else x for x in operands]
-        operands = (*heads, *[x[1] for x in operands if isinstance(x, tuple)])
-        found = tuple(function(*operands, options=handlers.packed(options)))
-        return varying(found, operands)
-    operands = tuple(jnp.concatenate(x) if isinstance(x, tuple) else x for x in operands)
-    callback = _callback(name, tuple(sorted(options.items())))
-    found = from_python(callback, results, *operands, vmap_method=route)
-    return varying(found, operands)
+        found = tuple(function(*heads, *tails, options=handlers.packed(options)))
+    else:
+        callback = _callback(name, pairs, tuple(sorted(options.items())))
+        found = from_python(callback, results, *heads, *tails, vmap_method=route)
+    return varying(found, (*heads, *tails))
 
 
 def from_python(
@@ -123,12 +122,20 @@ def _narrow(dtype):
 
 
 @while_used
-def _callback(name, options):
-    """Return what runs inside a program: NumPy alone, for whatever axes vmap has put in front."""
+def _callback(name, pairs, options):
+    """Return what runs inside a program: NumPy alone, for whatever axes vmap has put in front.
+
+    The second halves of pairs come last, and are joined here: a callback that is given what XLA has
+    concatenated ends the process in JAX 0.6.
+    """
     operation, options = OPERATIONS[name], dict(options)
 
     def callback(*operands):
         arrays = [np.asarray(x) for x in operands]
+        own = len(arrays) - len(pairs)
+        for i, tail in zip(pairs, arrays[own:]):
+            arrays[i] = np.concatenate([arrays[i], tail], axis=-1)
+        del arrays[own:]
         lead = arrays[0].shape[: arrays[0].ndim - operation.ranks[0]]
         kinds = operation.results(
             *(_Kind(x.shape[len(lead) :], x.dtype) for x in arrays), **options

@@ -35,6 +35,9 @@ from fastgrad.kernels.compiler.addresses import read_only as read_only
 from fastgrad.kernels.compiler.jit import Kernel, block, shared
 from fastgrad.kernels.tiles.memory import array_at
 
+if not hasattr(jax, "ffi"):
+    raise ImportError(f"fastgrad.jax needs JAX 0.5 or newer, got {jax.__version__}: update it")
+
 # XLA holds addresses for ever, and names that cannot be given again: what they mean is kept in a
 # place that outlives this module, which a process may import anew.
 KEPT: dict[str, Any] = jax.ffi.__dict__.setdefault("_fastgrad", {})

@@ -93,6 +93,17 @@ def test_callbacks_are_called_where_frames_are_unknown(without_handlers):
     assert "callback" in text
 
 
+def test_callbacks_are_given_the_halves_of_an_address(without_handlers):
+    """JAX 0.6 ends the process where one takes what XLA has concatenated, as of a single number."""
+    x = X[:1, :1]
+    program = jax.jit(lambda x, key, i: fj.sample(x, key, num_samples=2, row_offset=i))
+    assert "-> tensor<5xui32>" not in program.lower(x, KEY, 5).as_text()
+    found, plain = program(x, KEY, 5), jax.jit(lambda x, k: fj.sample(x, k, num_samples=2))(x, KEY)
+    for y, row in ((found, 5), (plain, 0)):
+        expected = fg.sample(x, num_samples=2, rng=fj.to_key(KEY), row_offset=row)
+        np.testing.assert_array_equal(y, expected)
+
+
 def test_all_routes_agree(monkeypatch):
     native = jax.tree.leaves(results(X))
     monkeypatch.setattr(handlers.frames, "version", lambda: None)

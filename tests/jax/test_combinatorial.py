@@ -3,6 +3,7 @@
 import numba
 import numpy as np
 import pytest
+from jax_types import enable_x64
 
 import fastgrad as fg
 
@@ -112,7 +113,7 @@ DIFFERENTIABLE = {
 def test_gradients_by_finite_differences(name, native, monkeypatch):
     if not native:  # the handlers of float32 have the bits of the products, see below
         monkeypatch.setattr(handlers.frames, "version", lambda: None)
-    with jax.enable_x64(True):
+    with enable_x64():
         x, call = X.astype(np.float64), DIFFERENTIABLE[name]
         check_grads(lambda x: call(x), (x,), order=1, modes=["rev"], rtol=1e-5, atol=1e-6)
 

@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+from jax_types import enable_x64
 
 import fastgrad as fg
 
@@ -76,7 +77,7 @@ def check(name, dtype, tolerance):
 
 @pytest.mark.parametrize("name", fg.list_estimators())
 def test_float64(name):
-    with jax.enable_x64(True):
+    with enable_x64():
         check(name, np.float64, 1e-12)
 
 
@@ -93,7 +94,7 @@ def test_float32_of_all(name):
 
 @pytest.mark.parametrize("name", ["rebar", "relax", "reinforce"])
 def test_state_goes_in_and_comes_out(name):
-    with jax.enable_x64(True):
+    with enable_x64():
         logits, w = problem(name, np.float64)
 
         @jax.jit

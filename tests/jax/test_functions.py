@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 import pytest
+from jax_types import enable_x64
 
 import fastgrad as fg
 from fastgrad.distributions.concrete_products import gumbel_softmax_product, relax_product
@@ -11,6 +12,7 @@ from fastgrad.distributions.concrete_products import gumbel_softmax_product, rel
 jax = pytest.importorskip("jax")
 fj = pytest.importorskip("fastgrad.jax")
 jnp = pytest.importorskip("jax.numpy")
+export = pytest.importorskip("jax.export")
 check_grads = pytest.importorskip("jax.test_util").check_grads
 pytestmark = pytest.mark.optional
 
@@ -68,7 +70,7 @@ def test_bits_where_results_are_subnormal():
 @pytest.mark.parametrize("name", PAIRS)
 def test_float64_bits(name):
     ours, theirs, options = PAIRS[name]
-    with jax.enable_x64(True):
+    with enable_x64():
         logits = LOGITS.astype(np.float64)
         equal(
             jax.jit(functools.partial(ours, **options))(logits, KEY),
@@ -219,7 +221,7 @@ DIFFERENTIABLE = {
 
 @pytest.mark.parametrize("name", DIFFERENTIABLE)
 def test_gradients_by_finite_differences(name):
-    with jax.enable_x64(True):
+    with enable_x64():
         logits = LOGITS[0].astype(np.float64)
         check_grads(DIFFERENTIABLE[name], (logits,), order=1, modes=["rev"], rtol=1e-6)
 
@@ -357,9 +359,9 @@ def test_errors_when_it_is_traced():
         jax.jit(lambda hard: fj.gumbel_softmax(LOGITS, KEY, temperature=1.0, hard=hard))(True)
     with pytest.raises(TypeError, match="coupled must be known when the program is traced"):
         jax.jit(lambda c: fj.relax(LOGITS, KEY, temperature=1.0, coupled=c))(True)
-    symbolic = jax.ShapeDtypeStruct(jax.export.symbolic_shape("n, 3"), np.float32)
+    symbolic = jax.ShapeDtypeStruct(export.symbolic_shape("n, 3"), np.float32)
     with pytest.raises(TypeError, match=r"logits must have a shape that is known, got \(n, 3\)"):
-        jax.export.export(jax.jit(fj.entropy))(symbolic)
+        export.export(jax.jit(fj.entropy))(symbolic)
     with pytest.raises(ValueError, match="num_samples must be"):
         fj.sample(LOGITS, KEY, num_samples=0)
     with pytest.raises(ValueError, match="method must be one of"):

@@ -19,3 +19,11 @@ def test_what_it_exports_is_documented():
 def test_fastgrad_alone_imports_no_jax():
     code = "import fastgrad, sys; assert 'jax' not in sys.modules; import fastgrad.jax"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=100)
+
+
+def test_an_older_jax_is_refused_by_its_number():
+    code = "import jax; del jax.ffi; jax.__version__ = '0.4.38'; import fastgrad.jax"
+    command = [sys.executable, "-c", code]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert found.returncode == 1
+    assert "ImportError: fastgrad.jax needs JAX 0.5 or newer, got 0.4.38" in found.stderr

@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 import pytest
+from jax_types import enable_x64
 
 import fastgrad as fg
 
@@ -62,7 +63,7 @@ def test_offsets_must_be_integers():
         with pytest.raises(jax.errors.JaxRuntimeError, match=f"{name} must be"):
             draw(-1).block_until_ready()
         with (
-            jax.enable_x64(True),
+            enable_x64(),
             pytest.raises(jax.errors.JaxRuntimeError, match=f"{name} must be"),
         ):
             draw(2**41).block_until_ready()
@@ -70,7 +71,7 @@ def test_offsets_must_be_integers():
 
 def test_offsets_of_64_bits_are_taken_whole():
     draw = functools.partial(fj.sample, np.zeros((9, 3), np.float32), 0)
-    with jax.enable_x64(True):
+    with enable_x64():
         found = jax.jit(lambda i: draw(row_offset=i))(2**33 + 5)
     np.testing.assert_array_equal(found, draw(row_offset=2**33 + 5))
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from jax_types import enable_x64
 
 import fastgrad as fg
 
@@ -104,7 +105,7 @@ def test_vmap_counts_rows_as_one_large_call():
 @each
 def test_gradients_by_finite_differences(name, monkeypatch):
     monkeypatch.setattr(handlers.frames, "version", lambda: None)  # float32 has its handlers above
-    with jax.enable_x64(True):
+    with enable_x64():
         x, (of_jax, of_numpy) = X.astype(np.float64), PAIRS[name]
         np.testing.assert_array_equal(of_jax(x), of_numpy(x))
         check_grads(lambda x: of_jax(x), (x,), order=1, modes=["rev"], rtol=1e-5, atol=1e-6)
@@ -113,7 +114,7 @@ def test_gradients_by_finite_differences(name, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["gumbel_entmax", "entmax15_loss"])
 def test_handlers_of_float64(name):
-    with jax.enable_x64(True):
+    with enable_x64():
         x, (of_jax, of_numpy) = X.astype(np.float64), PAIRS[name]
         call = jax.jit(lambda x: of_jax(x))
         assert "callback" not in call.lower(x).as_text()

@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 import pytest
+from jax_types import enable_x64
 from structures import STRUCTURES, smooth
 
 import fastgrad as fg
@@ -27,7 +28,7 @@ FAMILIES = {name: STRUCTURES[name].with_logits for name in KINDS}  # one object,
 
 @pytest.fixture(autouse=True)
 def wide():
-    with jax.enable_x64(True):
+    with enable_x64():
         yield
 
 

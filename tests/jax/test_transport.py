@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 import pytest
+from jax_types import enable_x64
 
 import fastgrad as fg
 
@@ -22,7 +23,7 @@ same = np.testing.assert_array_equal
 
 @pytest.fixture(autouse=True)
 def wide():
-    with jax.enable_x64(True):
+    with enable_x64():
         yield
 
 
