@@ -35,7 +35,7 @@ def sample_gumbel(chunk, chunks, logits, noise, z, bad):
     (arg,), bits = tile.statistics(layout, 1, np.int32), empty_bits(layout, logits)
     for row in tile.rows(layout, chunk, chunks):
         tile.load(w, logits, row, like(-np.inf, w))
-        ratios.weigh(w, best, fold, best[:0])
+        ratios.weigh(w, best, fold, tile.ahead(logits, row, layout))
         bad[chunk] |= any_nan(best)
         place = addresses(layout, row)
         for i in range(z.shape[0]):

@@ -100,9 +100,10 @@ def sample_gumbel(chunk, chunks, logits, maximum, noise, best, arg):
         elementwise.shift(t, maximum[row])
         start = ((row + offset) * row_depth + segment * shape[0]) * (tile.FOLD // 4)
         place = start, 1, tile.FOLD // 4
+        none = top[:0], logits[row, :0]  # the row goes on: the processor sees what comes next
         for i in range(samples):
             sample = np.uint32(first_sample + i)
-            draw(w, t, bits, place, sample, key, top, winner, True, top[:0])
+            draw(w, t, bits, place, sample, key, top, winner, True, none)
             best[i, row, segment] = top[0]
             tile.store_categories(arg[i, row], winner, segment, True)
             arg[i, row, segment] += segment * SEGMENT

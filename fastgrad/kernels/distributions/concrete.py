@@ -132,7 +132,8 @@ def gumbel_softmax(chunk, chunks, logits, noise, scale, mode, out, bad):
         bad[chunk] |= any_nan(flattened(t))
         place = addresses(layout, row)
         for i in range(out.shape[0]):
-            sample, ahead = np.uint32(first_sample + i), tile.extent(out[i], row, layout)
+            sample = np.uint32(first_sample + i)
+            ahead = tile.extent(out[i], row, layout), tile.ahead(logits, row, layout)
             fill_bits(bits, *place, sample, NOISE, key)
             perturb(w, t, bits, best, arg, fold, ahead)
             relax_winner(w, best, arg, at, s, scratch, fold, mode == LOG)
@@ -210,9 +211,10 @@ def relax(chunk, chunks, logits, noise, scale, coupled, log, z, others, bad):
             sum_others(p, s, likeliest, rest, fold)
         bad[chunk] |= any_nan(total)
         for i in range(z.shape[0]):
-            sample, ahead = np.uint32(first_sample + i), tile.extent(relaxed[i], row, layout)
+            sample = np.uint32(first_sample + i)
+            first_ahead = tile.extent(relaxed[i], row, layout), tile.ahead(logits, row, layout)
             fill_bits(bits, *place, sample, NOISE, key)
-            perturb(w, t, bits, best, arg, fold, ahead)
+            perturb(w, t, bits, best, arg, fold, first_ahead)
             relax_winner(w, best, arg, at, s, scratch, fold, log)
             tile.store(relaxed[i], w, row)
             tile.store_categories(z[i], arg, row, fold)

@@ -20,10 +20,12 @@ from fastgrad.kernels.tiles.memory import flattened
 def perturb(w, t, bits, best, arg, fold, ahead):
     """w = t - log of exponential noise from bits; best and arg their maximum, as of `argmax`.
 
-    By the way it fetches `ahead`, where results are going to be stored.
+    By the way it fetches both of `ahead`: where results are going to be stored, and the logits of
+    the next tile.
     """
     wide_vectors()
     at, columns = 0, t.shape[1]
+    target, later = ahead
     logits, perturbed, first, second = (
         flattened(t),
         flattened(w),
@@ -34,7 +36,8 @@ def perturb(w, t, bits, best, arg, fold, ahead):
         high, winner = filled(like(-np.inf, t)), filled(np.int32(0))
         strip_ahead(perturbed, first, second, c, w.size, columns)
         for i in range(t.shape[0]):
-            prefetch(ahead, at)
+            prefetch(target, at)
+            prefetch(later, at)
             at += LANES
             j = i * columns + c
             x = load(logits, j) - log_normal(exponential_at(perturbed, first, second, j))

@@ -111,7 +111,8 @@ def gumbel_softmax_vjp(chunk, chunks, logits, cotangent, noise, scale, log, grad
         place = addresses(layout, row)
         g[:] = like(0, g)
         for i in range(cotangent.shape[0]):
-            sample, ahead = np.uint32(first_sample + i), tile.extent(cotangent[i], row, layout)
+            sample = np.uint32(first_sample + i)
+            ahead = tile.extent(cotangent[i], row, layout), tile.ahead(logits, row, layout)
             draw(w, t, bits, place, sample, key, best, arg, fold, ahead)
             col.sharpen(w, best, arg, at, s, fold)
             tile.load(r, cotangent[i], row, like(0, r))
@@ -146,8 +147,8 @@ def relax_vjp(chunk, chunks, logits, cotangents, noise, scale, coupled, log, gra
         for i in range(max(relaxed.shape[0], conditional.shape[0])):
             sample = np.uint32(first_sample + i)
             first = relaxed if relaxed.shape[0] else conditional
-            ahead = tile.extent(first[i], row, layout)
-            draw(w, t, bits, place, sample, key, best, arg, fold, ahead)
+            first_ahead = tile.extent(first[i], row, layout), tile.ahead(logits, row, layout)
+            draw(w, t, bits, place, sample, key, best, arg, fold, first_ahead)
             if conditional.shape[0] and coupled:
                 coupled_product(w, keep, best, arg)
             col.sharpen(w, best, arg, at, s, fold)

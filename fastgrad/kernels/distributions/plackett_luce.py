@@ -68,8 +68,8 @@ def gumbel_top_k(chunk, chunks, logits, noise, z):
         col.subtract_maximum(t, best, fold)
         place = addresses(layout, row)
         for s in range(z.shape[0]):
-            sample = np.uint32(first_sample + s)
-            draw(w, t, bits, place, sample, key, best, arg, fold, best[:0])
+            sample, ahead = np.uint32(first_sample + s), (best[:0], tile.ahead(logits, row, layout))
+            draw(w, t, bits, place, sample, key, best, arg, fold, ahead)
             for i in range(k):
                 if i > 0:
                     col.argmax(w, best, arg, fold)

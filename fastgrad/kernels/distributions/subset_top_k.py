@@ -112,7 +112,8 @@ def relaxed_top_k(chunk, chunks, logits, k, noise, scale, out):
         col.subtract_maximum(t, best, fold)
         place = addresses(layout, row)
         for i in range(out.shape[0]):
-            sample, ahead = np.uint32(first_sample + i), tile.extent(out[i], row, layout)
+            sample = np.uint32(first_sample + i)
+            ahead = tile.extent(out[i], row, layout), tile.ahead(logits, row, layout)
             draw(alpha, t, bits, place, sample, key, best, arg, fold, ahead)
             sums[:] = like(0, sums)
             for _ in range(k):
@@ -138,8 +139,8 @@ def relaxed_top_k_vjp(chunk, chunks, logits, cotangent, k, noise, scale, grad):
         place = addresses(layout, row)
         total[:] = like(0, total)
         for i in range(cotangent.shape[0]):
-            sample = np.uint32(first_sample + i)
-            draw(past[0], t, bits, place, sample, key, best, arg, fold, best[:0])
+            sample, ahead = np.uint32(first_sample + i), (best[:0], tile.ahead(logits, row, layout))
+            draw(past[0], t, bits, place, sample, key, best, arg, fold, ahead)
             for step in range(k - 1):
                 elementwise.copy(past[step + 1], past[step])
                 soften(e, past[step + 1], best, arg, at, s, rest, fold)

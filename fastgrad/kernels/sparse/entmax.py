@@ -85,7 +85,8 @@ def entmax(chunk, chunks, logits, noise, noisy, scale, mode, a, cotangent, out):
         for i in range(max(len(cotangent), len(out))):
             if noisy:
                 sample = np.uint32(first_sample + i)
-                draw(w, t, bits, place, sample, key, best, arg, fold, best[:0])
+                ahead = best[:0], tile.ahead(logits, row, layout)
+                draw(w, t, bits, place, sample, key, best, arg, fold, ahead)
                 below_maximum(w, w, best, at, a)
             else:
                 best[:] = like(0, best)

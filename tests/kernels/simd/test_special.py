@@ -484,7 +484,7 @@ def test_tile_blocks_vectorise(dtype):
 
     # Limits: of float32 with AVX2; of float64 with AVX2 and with AVX-512.
     check(noise.fill_exponential, t.copy(), bits, most=(1, 17, 0))
-    check(concrete.perturb, t.copy(), t, bits, s.copy(), arg, False, s[:0], most=(5, 31, 3))
+    check(concrete.perturb, t.copy(), t, bits, s.copy(), arg, False, (s, s), most=(5, 31, 3))
     check(concrete.race, t.copy(), bits, s, s.copy(), arg, s, False, s[:0], most=(2, 17, 0))
     check(concrete.condition, t.copy(), t, t, s, s, arg, s[:0], most=(2, 11, 0))
     found = s, s.copy(), arg, s.copy(), 2, False, s[:0]

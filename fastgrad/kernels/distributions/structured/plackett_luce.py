@@ -28,7 +28,8 @@ def perturbed(chunk, chunks, logits, noise, w):
         place = addresses(layout, row)
         for s in range(w.shape[0]):
             sample = np.uint32(first_sample + s)
-            draw(x, t, bits, place, sample, key, best, arg, fold, best[:0])
+            ahead = tile.extent(w[s], row, layout), tile.ahead(logits, row, layout)
+            draw(x, t, bits, place, sample, key, best, arg, fold, ahead)
             tile.store(w[s], x, row)
 
 

@@ -88,8 +88,8 @@ def rows(chunk, chunks, logits, noise, noisy, z, log_p, rest, last):
         exponentials(t, e, best, total, fold)
         elementwise.copy(w, t)
         if noisy:
-            place = addresses(layout, row)
-            draw(w, t, bits, place, np.uint32(first_sample), key, best, arg, fold, best[:0])
+            place, ahead = addresses(layout, row), (best[:0], tile.ahead(logits, row, layout))
+            draw(w, t, bits, place, np.uint32(first_sample), key, best, arg, fold, ahead)
         for i in range(z.shape[0]):
             col.argmax(w, best, arg, fold)
             tile.store_categories(z[i], arg, row, fold)
@@ -223,8 +223,9 @@ def beams(chunk, chunks, logits, noise, noisy, z, log_p, rest, last):
         tile.load(t, logits[begin:end], first, like(-np.inf, t))
         col.subtract_maximum(t, best, fold)
         place = addresses(layout, first)
+        ahead = best[:0], tile.ahead(logits[begin:end], first, layout)
         for j in range(most if noisy else 0):
-            draw(w[j], t, bits, place, np.uint32(first_sample + j), key, best, arg, fold, best[:0])
+            draw(w[j], t, bits, place, np.uint32(first_sample + j), key, best, arg, fold, ahead)
         head = first + begin
         for r in range(max(0, begin - head), min(1 if fold else layout.columns, end - head)):
             row = head + r

@@ -37,12 +37,13 @@ def draw(chunk, chunks, forward, backward, coupled, scale, noise, x, y):
         col.subtract_maximum(u, best, fold)
         for i in range(x.shape[0]):
             sample = np.uint32(first_sample + i)
-            ahead = tile.extent(x[i], row, layout)
+            ahead = tile.extent(x[i], row, layout), tile.ahead(forward, row, layout)
             draw_noise(w, t, bits, place, sample, key, best, arg, fold, ahead)
             col.one_hot(h, arg)
             tile.store(x[i], h, row)
             if not coupled:
-                perturb(w, u, bits, best, arg, fold, tile.extent(y[i], row, layout))
+                ahead = tile.extent(y[i], row, layout), tile.ahead(backward, row, layout)
+                perturb(w, u, bits, best, arg, fold, ahead)
             col.sharpen(w, best, arg, scale, s, fold)
             tile.store(y[i], w, row)
 

@@ -47,8 +47,9 @@ def categorical(chunk, chunks, logits, inverse, noise, z, relaxed, conditional):
         softmax(t, p, best, total, fold)
         fill(scale, inverse, row, fold)
         for i in range(z.shape[0]):
-            sample, ahead = np.uint32(first_sample + i), tile.extent(relaxed[i], row, layout)
-            draw(w, t, bits, place, sample, key, best, arg, fold, ahead)
+            sample = np.uint32(first_sample + i)
+            first_ahead = tile.extent(relaxed[i], row, layout), tile.ahead(logits, row, layout)
+            draw(w, t, bits, place, sample, key, best, arg, fold, first_ahead)
             tile.store_categories(z[i], arg, row, fold)
             col.sharpen(w, best, arg, scale, s, fold)
             tile.store(relaxed[i], w, row)
