@@ -5,7 +5,7 @@
 # of greys becomes one edge, and colours that are neither red nor dark, such as blue and green, are paper.
 #
 # Why it matters here: black, red and white is the commonest roll with two colours, and a photo prints as a silhouette.
-# Hand it a finished dither in pure black, white and red, as `fastgrad dither --preset bwr` writes, in the width of the
+# Hand it a finished dither in pure black, white and red, as `--preset bwr` of the command here writes, in the width of the
 # label: each of its dots is printed as it is.
 set -euo pipefail
 folder=$(mktemp -d)
