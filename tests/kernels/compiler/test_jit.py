@@ -82,19 +82,21 @@ def test_chunks_give_the_same_bits_in_turn_and_in_parallel(kind, dtype):
 
 
 def test_bounds_of_chunks_cover_all_once():
-    @numba.njit
-    def cover(n, chunks):
-        seen = np.zeros((2, n), np.int64)
+    @jit.standalone
+    def cover(chunks, seen):
+        n = seen.shape[1]
         for chunk in range(chunks):
             first, last = jit.chunk_bounds(n, chunk, chunks)
-            seen[0, first:last] += 1
+            for i in range(first, last):
+                seen[0, i] += 1
             for i in jit.chunk_range(n, chunk, chunks):
                 seen[1, i] += 1
-        return seen
 
     for n in (0, 1, 5, 64):
         for chunks in (1, 2, 7, 100):
-            assert (cover(n, chunks) == 1).all()
+            seen = np.zeros((2, n), np.int64)
+            cover(chunks, seen)
+            assert (seen == 1).all()
 
 
 def fails(chunk, chunks, x):

@@ -1,5 +1,6 @@
 """Elementary functions against NumPy at higher precision, and the instructions they compile to."""
 
+import functools
 import platform
 import re
 import sys
@@ -370,28 +371,34 @@ def assembly(block, *args):
 
     Wrappers for Python are left out.
     """
-    target = llvm.Target.from_default_triple()
-    machines = [target.create_target_machine(cpu=cpu, opt=3) for cpu in PROCESSORS.values()]
-    found = list(modules(block, tuple(numba.typeof(a) for a in args)))
-    texts = ("".join(kept(m.emit_assembly(module)) for module in found) for m in machines)
-    return dict(zip(PROCESSORS, texts))
-
-
-def modules(block, signature):
-    """Yield the code of a block, then that of each shared part that it calls, once."""
-    pending, known = [(block, signature)], set()
+    pending, known, found = [(block, tuple(numba.typeof(a) for a in args))], set(), []
     while pending:
-        block, signature = pending.pop()
-        if (block, signature) in known:
-            continue
-        known.add((block, signature))
-        alone = jit.standalone(block.py_func)  # parts have no instructions of their own
-        alone.compile(signature)
-        module = llvm.parse_assembly(alone.inspect_llvm(signature))
-        yield module
-        symbols = shared_parts()
-        called = [f.name for f in module.functions if f.is_declaration and f.name in symbols]
-        pending += [symbols[name] for name in called]
+        part = pending.pop()
+        if part not in known:
+            known.add(part)
+            texts, called = compiled(*part)
+            found.append(texts)
+            pending += called
+    return dict(zip(PROCESSORS, map("".join, zip(*found))))
+
+
+@functools.cache
+def compiled(block, signature):
+    """Return the assembly of a block by kind of processor, and the shared parts that it calls."""
+    # Parts have no instructions of their own.
+    alone = block if block in LOOPS.values() else jit.standalone(block.py_func)
+    alone.compile(signature)
+    module = llvm.parse_assembly(alone.inspect_llvm(signature))
+    symbols = shared_parts()
+    called = [f.name for f in module.functions if f.is_declaration and f.name in symbols]
+    texts = [kept(machine.emit_assembly(module)) for machine in machines()]
+    return texts, [symbols[name] for name in called]
+
+
+@functools.cache
+def machines():
+    target = llvm.Target.from_default_triple()
+    return [target.create_target_machine(cpu=cpu, opt=3) for cpu in PROCESSORS.values()]
 
 
 def shared_parts():
