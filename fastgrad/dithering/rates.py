@@ -18,10 +18,12 @@ __all__ = [
     "ScoreRates",
     "SizeError",
     "between",
+    "first_rate",
 ]
 
 MOST_RATE = 1e3
 FIRST, GROWTH = 3e-4, 8.0  # the first rate that is tried, and how much the next may differ
+IN_STRINGS = 1 / 8  # of that where whole strings are chosen, which is worth more bits
 NEAR, GOAL = 0.98, 0.99  # shares of the bytes: what must be used, and what is aimed at
 SLOPE, STEEPEST, FLATTEST = -0.12, -1.0, -0.02  # of the logarithm of a size over that of the rate
 EVALUATIONS = 12  # files at most that are made
@@ -206,6 +208,17 @@ class ScoreRates:
         aim = math.log(rate) + (above - CENTRE) / self._fall
         self.rate = inside(aim, self.within, self.beyond, LEAST_RATE)
         return False
+
+
+def first_rate(*, strings: bool = False) -> float:
+    """Return a moderate rate, of a search among strings or not.
+
+    Examples
+    --------
+    >>> first_rate() > first_rate(strings=True)
+    True
+    """
+    return FIRST * IN_STRINGS if strings else FIRST
 
 
 def inside(logarithm: float, low: float, high: float | None, least: float = 0.0) -> float:

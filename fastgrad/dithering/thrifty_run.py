@@ -11,9 +11,10 @@ import numpy as np
 from fastgrad._typing import ByteArray, FloatArray
 from fastgrad.dithering.eye.viewing import NU
 from fastgrad.dithering.optimiser.learning import fitted
+from fastgrad.dithering.optimiser.lzw import StringSearch, in_strings
 from fastgrad.dithering.optimiser.palette import Fit, Sample
 from fastgrad.dithering.optimiser.rate import RatedSearch
-from fastgrad.dithering.rates import FIRST, NEAR, Rates, ScoreRates, between
+from fastgrad.dithering.rates import NEAR, Rates, ScoreRates, between, first_rate
 from fastgrad.dithering.result import Dithering
 from fastgrad.dithering.run import SEEN, TILE
 from fastgrad.dithering.timed_run import TimedRun
@@ -24,6 +25,7 @@ ROUNDS = 7  # of search with a rate; the prices are renewed between them
 RISE, LAST_ROUNDS = 2.0, 3  # the rate rises, and stays in the last rounds
 SWAPPED = 2  # of the last rounds, in which neighbours swap indices, too
 FITS = 2  # the palette is fitted after every second round, the last but one among them
+PASSES = 2  # through the strings of a GIF; the palette is fitted after the first
 ENTRY = 32  # bits that an entry of the palette takes in a file
 PAGE = 2  # colours of a page
 TRIES = 8  # entries at most that are merged with others at a time
@@ -35,19 +37,24 @@ class ThriftyRun(TimedRun):
 
     Attributes
     ----------
-    filters : bool
-        Whether the file's rows may be filtered, as those of a PNG.
+    ending : str
+        The ending of the file's name: rows of a PNG may be filtered, a GIF is written in strings.
     """
 
     indices: ByteArray
     colors: FloatArray
-    filters: bool = True
+    ending: str = ".png"
+
+    @property
+    def strings(self) -> bool:
+        """Whether strings are chosen instead of single indices."""
+        return in_strings(self.ending, len(self.colors), float(self.full_loss.nu))
 
     @property
     def first(self) -> float:
         """A moderate rate: the more an error of one pixel weighs, the higher it is."""
         own = self.loss.own - self.loss.nu
-        return FIRST * float((own + self.loss.nu) / (own + NU))
+        return first_rate(strings=self.strings) * float((own + self.loss.nu) / (own + NU))
 
     def thin(self, rate: float) -> None:
         """Lower ``loss + rate * bits per pixel``.
@@ -179,6 +186,8 @@ class ThriftyRun(TimedRun):
         The rate rises slowly: what is merged in haste is seldom parted again.
         """
         indices, fit = indices.copy(), self._present_fit()
+        if self.strings:
+            return indices, self._in_strings(rate, indices, colors, fit)
         search = self._rated(indices, colors, rate)
         rising = ROUNDS - LAST_ROUNDS
         if since > 0:
@@ -196,11 +205,25 @@ class ThriftyRun(TimedRun):
         self._merge(search)
         return indices, colors
 
+    def _in_strings(self, rate, indices, colors, fit):
+        """Change a picture in place to one that LZW writes in fewer codes, and return its palette.
+
+        Each pass goes back and forth: what was merged is parted again where the rate is lower.
+        """
+        search = StringSearch(self.loss, indices, colors, rate, **self._kept)
+        for left in reversed(range(PASSES)):
+            self._sweep(search, self._snapshot)
+            if fit is not None and left:
+                colors = fitted(search, fit, colors, self.history[-1])
+                colors = self.problem.from_srgb(self._rounded(colors))
+                search.recolor(colors)
+        return colors
+
     def _rated(self, indices, colors, rate):
         """Return the search that changes a picture in place."""
         weights = self.problem.weights
         hidden = None if weights is None else weights == 0
-        own = {**self._kept, "hidden": hidden, "filters": self.filters}
+        own = {**self._kept, "hidden": hidden, "filters": self.ending == ".png"}
         return RatedSearch(self.loss, indices, colors, rate, **own)
 
     def _present_fit(self) -> Fit | None:

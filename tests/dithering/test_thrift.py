@@ -83,6 +83,14 @@ def test_a_size_is_met(photograph, ending):
     assert result.metrics["bytes"] == bytes_of(result, ending)
 
 
+def test_a_gif_of_many_colours_is_made_of_strings(photograph):
+    how = {"colors": 64, "nu": 0.3, "space": "oklab", "speed": 8}
+    rows = fg.dither(photograph, rate=1e-3, ending=".webp", **how)
+    strings = fg.dither(photograph, rate=6e-5, ending=".gif", **how)
+    assert bytes_of(strings, ".gif") < 0.9 * bytes_of(rows, ".gif")
+    assert strings.loss[-1] < rows.loss[-1]
+
+
 def test_a_size_that_is_kept_anyway_changes_nothing(photograph):
     plain = fg.dither(photograph, colors=8, speed=8)
     result = fg.dither(photograph, colors=8, speed=8, max_bytes=10**6)

@@ -18,6 +18,7 @@ from fastgrad.dithering.files.prepared import Prepared, prepared, size_of
 from fastgrad.dithering.files.quick import Quick, quickly
 from fastgrad.dithering.metrics.psnr_and_ssim import flicker
 from fastgrad.dithering.metrics.ssimulacra2 import Ssimulacra2
+from fastgrad.dithering.optimiser.lzw import in_strings
 from fastgrad.dithering.optimiser.tones import ToneMap, fit_tones
 from fastgrad.dithering.pictures import animation, images, own_palettes, transparency
 from fastgrad.dithering.pictures.inputs import Swatches
@@ -217,6 +218,8 @@ class _Work:
                 return found.palette, found.opacity
         own: dict[str, Any] = {} if mask.all() else {"weights": mask}
         own |= self.learning(transparent) | self.options
+        if in_strings(own.get("ending"), self.colors, own.get("nu")):
+            own.pop("rate", None)  # an entry costs nothing there, and may serve a frame
         return dithering.dither(np.ascontiguousarray(sheet[..., :3]), **own).palette, None
 
     def each_with_its_own(self) -> None:

@@ -13,15 +13,16 @@ from fastgrad.dithering.choices import SCORES, STRENGTHS, Choice, Trade, climb
 from fastgrad.dithering.files import one_picture
 from fastgrad.dithering.files.outcome import Outcome, Settings
 from fastgrad.dithering.files.prepared import prepared
+from fastgrad.dithering.optimiser.lzw import in_strings
 from fastgrad.dithering.pictures import images
 from fastgrad.dithering.pictures.excerpts import Excerpt
-from fastgrad.dithering.rates import QualityError, Rates, ScoreRates, SizeError
+from fastgrad.dithering.rates import QualityError, Rates, ScoreRates, SizeError, first_rate
 
 __all__ = ["run"]
 
 COUNTS = (4, 8, 16, 32, 64, 128, 255)  # colours of an animation; pixels that stay need an entry
 WAYS = ((False, 1), (True, 1), (True, 2))  # whether frames have their own palettes; the strength
-RATED = {1: 1e-3, 2: 5e-3}  # moderate rates of those strengths: errors of single pixels weigh more
+HEAVY = {1: 3, 2: 16}  # moderate rates of those strengths: errors of single pixels weigh more
 SOME, MEETINGS = 6, 5  # frames that are tried, and rates of the best of them
 
 
@@ -124,7 +125,8 @@ class _Work:
                 return self.made({**options, "quality": quality})
             except QualityError as error:
                 raise images.FileError(f"{picture.name}: {error}") from None
-        given, options, first = options, self._with_little_grain(options, 1), RATED[1]
+        given, options = options, self._with_little_grain(options, 1)
+        first = self._rated(options, 1, self._count)
         if self._free:
             options, first = self._chosen(quality, given)
         best = self.made(options, judged=True)
@@ -155,9 +157,16 @@ class _Work:
         """
         some = _Work(Excerpt(self.picture, SOME), self.ending, self.settings, self.quiet)
 
+        def strong(choice: Choice) -> dict[str, Any]:
+            return self._with_little_grain(given, WAYS[choice.strength][1])
+
+        def moderate(choice: Choice) -> float:
+            colors, strength = COUNTS[choice.colors], WAYS[choice.strength][1]
+            return self._rated(strong(choice), strength, colors)
+
         def made(choice: Choice, rate: float) -> Outcome:
             some.settings = self._with(choice)
-            options = self._with_little_grain(given, WAYS[choice.strength][1])
+            options = strong(choice)
             outcome = some.made({**options, "rate": rate or None}, judged=True)
             if not outcome.complete:
                 raise KeyboardInterrupt
@@ -170,13 +179,13 @@ class _Work:
             return round(first + (some.size_of(outcome) - first) * frames)
 
         def merit(choice: Choice) -> float:
-            rates = 0.0, RATED[WAYS[choice.strength][1]]
+            rates = 0.0, moderate(choice)
             plain, rated = ((whole(x), x.score) for x in (made(choice, rate) for rate in rates))
             merits[choice] = Trade(plain, rated).smallness(quality)
             return merits[choice]
 
         def settled(choice: Choice) -> tuple[float, float, Choice]:
-            rates, size = ScoreRates(quality, RATED[WAYS[choice.strength][1]]), math.inf
+            rates, size = ScoreRates(quality, moderate(choice)), math.inf
             for _ in range(MEETINGS):
                 outcome = made(choice, rates.rate)
                 over = rates.told(outcome.score)
@@ -197,7 +206,18 @@ class _Work:
         last = {best, max(single, key=merits.__getitem__)}
         _, rate, choice = min(map(settled, sorted(last)))
         self.settings = self._with(choice)
-        return self._with_little_grain(given, WAYS[choice.strength][1]), rate
+        return strong(choice), rate
+
+    @property
+    def _count(self) -> int:
+        """The number of colours."""
+        palette = self.settings.palette
+        return self.settings.colors if palette is None else len(palette)
+
+    def _rated(self, options: dict[str, Any], strength: int, colors: int) -> float:
+        """Return a moderate rate for a strength of dithering."""
+        strings = in_strings(self.ending, colors, options.get("nu"))
+        return HEAVY[strength] * first_rate(strings=strings)
 
     def _with(self, choice: Choice) -> Settings:
         """Return the settings with a number of colours, in one palette or one for each frame."""

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from fastgrad import dithering
 from fastgrad._typing import Array, ByteArray
 from fastgrad.dithering.eye.colour import LUMINANCE, to_linear
+from fastgrad.dithering.optimiser.lzw import in_strings
 from fastgrad.dithering.pictures import gif, png
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
 ]
 
 FLICKER = 0.1  # reward for a still pixel's colour, an option of `fastgrad.dither`
+FIRM = 100.0  # the same where strings are chosen, which would drag pixels along that stay
 SHEET = 16  # greatest number of frames from which a palette is learned
 SHEET_PIXELS = 1 << 21  # of all of them together
 FORMATS = {".png": "PNG", ".gif": "GIF", ".webp": "WEBP"}
@@ -132,7 +134,13 @@ def dither_frames(
     Dithering or None
         A dithered frame, or None if nothing of it is seen.
     """
-    reward = options.pop("flicker", FLICKER)
+    ending, nu, colors = (
+        options.get("ending"),
+        options.get("nu"),
+        getattr(palette, "colors", palette),
+    )
+    firm = options.get("rate") and in_strings(ending, len(colors), nu)
+    reward = options.pop("flicker", FIRM if firm else FLICKER)
     previous, before, visible = None, None, None
     for (values, mask), times in zip(frames, repeat(None) if lasting is None else lasting):
         if mask is not None and not mask.any():

@@ -15,7 +15,6 @@ from fastgrad._typing import Array, ByteArray, FloatArray
 from fastgrad.dithering.eye.colour import SPACES, to_linear
 from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.optimiser.loss import BlurredError
-from fastgrad.dithering.optimiser.rate import RowModel
 from fastgrad.dithering.pictures import gif
 from fastgrad.dithering.pictures.animation import Visible
 
@@ -104,8 +103,7 @@ def dither_frames(
             indices[new], palette = places.reshape(-1), found.palette[used]
             loss = float(found.loss[-1])
             if rate:
-                model = RowModel(len(palette), bool(kept.any()))
-                bits += model.bits(model.counts(np.where(kept, len(palette), indices)))
+                bits += 8 * len(gif.compress(np.where(kept, np.uint8(len(palette)), indices)))
                 pixels += np.count_nonzero(new)
         shown = np.zeros_like(values, np.uint8) if shown is None else shown.copy()
         shown[new] = palette[indices[new]]

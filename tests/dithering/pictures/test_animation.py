@@ -70,6 +70,23 @@ def test_what_is_written_is_decoded(ending, colors, count, transparent):
         assert data[25] == 3
 
 
+def test_what_stays_is_not_drawn_again_for_a_string():
+    y, x = np.mgrid[:40, :60]
+    waves = np.stack([np.sin(x / 9), np.cos(y / 9), np.sin((x + y) / 7)], axis=-1)
+    first = np.uint8(np.rint(128 + 60 * waves))
+    last, moved = first.copy(), np.s_[10:20, 10:30]
+    last[moved] = 255 - last[moved]
+    options = {"nu": 0.3, "space": "oklab", "speed": 9}
+    palette = dithering.dither(first, colors=40, **options).palette
+    options |= {"rate": 1e-4, "ending": ".gif"}
+    pairs = [(first, None), (last, None)]
+    before, after = animation.dither_frames(pairs, palette=palette, **options)
+    changed = before.indices != after.indices
+    assert changed[moved].any()
+    changed[moved] = False
+    assert not changed.any()
+
+
 @pytest.mark.parametrize("plays", [0, 1, 2, 7])
 @pytest.mark.parametrize("ending", [".png", ".gif"])
 def test_how_often_it_is_played(ending, plays):
