@@ -14,7 +14,8 @@ from fastgrad.dithering.eye.colour import to_linear, unit_srgb
 from fastgrad.dithering.metrics.similarity import C1, C2, FLOOR, RADIUS, SIGMA, halve
 from fastgrad.dithering.metrics.structure import exponents_for, luma
 
-__all__ = ["Ssim", "Structure", "cssim", "decibels", "flicker", "ms_ssim", "psnr", "ssim", "values"]
+__all__ = ["Ssim", "Structure", "cssim", "decibels", "flicker", "ms_ssim", "of_error", "psnr"]
+__all__ += ["ssim", "values"]
 
 
 def psnr(
@@ -42,10 +43,14 @@ def psnr(
     >>> round(psnr(np.zeros((8, 8, 3)), np.full((8, 8, 3), 0.1), linear=False), 6)
     20.0
     """
+    first, second = (values(image, linear=linear) for image in (picture, original))
+    return of_error(first - second, sigma)
+
+
+def of_error(error: Array, sigma: float = 0.0) -> float:
+    """Return the peak signal-to-noise ratio of an error, (height, width, 3), after a blur."""
     from scipy import ndimage
 
-    first, second = (values(image, linear=linear) for image in (picture, original))
-    error = first - second
     if sigma > 0:
         error = ndimage.gaussian_filter(error, (sigma, sigma, 0))
     return decibels(float(np.square(error).mean()))

@@ -12,11 +12,13 @@ import copy
 import struct
 import zlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
 
+from fastgrad import threads
 from fastgrad._typing import ByteArray
 from fastgrad.dithering.pictures.png_chunks import SIGNATURE, chunk
 from fastgrad.dithering.pictures.png_filters import each_alone, mixed
@@ -27,6 +29,7 @@ LONGEST = 65_535_000  # milliseconds that a frame may be shown
 INDEXED = 3  # the colour type
 REPLACE, OVER = 0, 1  # how a frame is blended with what is there
 RAMP = 4  # bits from which on neighbouring entries may be so alike that filters help
+LITTLE = 1 << 14  # bytes that are compressed before threads have started
 HOPE = 1.05  # filters are tried if a quick Deflate makes no more than so many times as much of it
 
 
@@ -254,12 +257,21 @@ def compress(data: bytes) -> bytes:
     try:
         import deflate
     except ImportError:
-        return min((_zlib(data, *way) for way in WAYS), key=len)
+        return _by_zlib(data)
     return bytes(deflate.zlib_compress(data, 12))
 
 
 # Memory, which sets how many symbols share a Huffman code, and strategy: which is best depends.
 WAYS = [(memory, zlib.Z_DEFAULT_STRATEGY) for memory in (9, 7, 6)] + [(6, zlib.Z_FILTERED)]
+
+
+def _by_zlib(data: bytes) -> bytes:
+    """Compress data with zlib in the best of all ways, several of them at once."""
+    count = threads.get_num_threads()
+    if count == 1 or len(data) < LITTLE:
+        return min((_zlib(data, *way) for way in WAYS), key=len)
+    with ThreadPoolExecutor(count) as pool:
+        return min(pool.map(lambda way: _zlib(data, *way), WAYS), key=len)
 
 
 def _zlib(data: bytes, memory: int, strategy: int) -> bytes:

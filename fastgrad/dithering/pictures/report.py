@@ -12,7 +12,7 @@ import numpy as np
 
 from fastgrad import _tables
 from fastgrad._typing import Array, ArrayLike, ByteArray
-from fastgrad.dithering.metrics.psnr_and_ssim import Ssim, Structure, psnr
+from fastgrad.dithering.metrics.psnr_and_ssim import Ssim, Structure, of_error, values
 from fastgrad.dithering.metrics.s_cielab_and_flip import Flip, SCielab
 from fastgrad.dithering.pictures import png
 from fastgrad.dithering.pictures.animation import arranged
@@ -76,12 +76,18 @@ def _by_flip(original: ArrayLike, ppd: float) -> Judge:
 
 
 def _by_errors(original: ArrayLike, ppd: float) -> Judge:
-    ways = {
-        f"PSNR in dB, linear light, blurred by {BLUR} pixels": {"sigma": BLUR},
-        f"PSNR in dB, sRGB values, blurred by {BLUR} pixels": {"sigma": BLUR, "linear": False},
-        "PSNR in dB, sRGB values": {"linear": False},
-    }
-    return lambda picture: {name: psnr(picture, original, **how) for name, how in ways.items()}
+    light, plain = (values(original, linear=linear) for linear in (True, False))
+
+    def judge(picture: ArrayLike) -> dict[str, float]:
+        in_light = values(picture, linear=True) - light
+        error = values(picture, linear=False) - plain
+        return {
+            f"PSNR in dB, linear light, blurred by {BLUR} pixels": of_error(in_light, BLUR),
+            f"PSNR in dB, sRGB values, blurred by {BLUR} pixels": of_error(error, BLUR),
+            "PSNR in dB, sRGB values": of_error(error),
+        }
+
+    return judge
 
 
 def _by_similarity(original: ArrayLike, ppd: float) -> Judge:

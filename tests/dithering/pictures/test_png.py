@@ -3,6 +3,7 @@
 import builtins
 import io
 import struct
+import threading
 import zlib
 
 import numpy as np
@@ -233,3 +234,17 @@ def test_the_smaller_of_both_depths_is_taken(monkeypatch):
         sizes = {bits: len(png.compress(png.pack(indices, bits))) for bits in (2, 8)}
         assert png.encode([indices], palette)[24] == min(sizes, key=sizes.get)
     assert png.encode([noise], palette)[24] == 2
+
+
+@pytest.mark.parametrize("size", [100, 1 << 17])
+def test_zlib_tries_all_ways_at_once_and_has_the_same_file(size, without_libdeflate, monkeypatch):
+    data = bytes(np.random.default_rng(0).integers(0, 9, size, np.uint8))
+    expected = min((png._zlib(data, *way) for way in png.WAYS), key=len)
+    once, seen = png._zlib, set()
+    monkeypatch.setattr(png, "_zlib", lambda *args: seen.add(threading.get_ident()) or once(*args))
+    for count in (1, 2):
+        monkeypatch.setattr(png.threads, "get_num_threads", lambda count=count: count)
+        assert png.compress(data) == expected
+        alone = count == 1 or size < png.LITTLE
+        assert (seen == {threading.get_ident()}) == alone
+        seen.clear()
