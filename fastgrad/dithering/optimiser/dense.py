@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from fastgrad._typing import Array, ByteArray
 from fastgrad.dithering.eye.colour import is_grey
-from fastgrad.dithering.optimiser.flat import COVERED, NEAR, Pins, codes_of, rgb_of
+from fastgrad.dithering.optimiser.drawn import flat_of
+from fastgrad.dithering.optimiser.flat import COVERED, FREE, NEAR, Pins, codes_of, rgb_of
 from fastgrad.dithering.optimiser.greys import best_greys, levels_of
 from fastgrad.dithering.optimiser.palette import initial
 from fastgrad.dithering.optimiser.selection import nearest
@@ -24,6 +25,8 @@ __all__ = ["Cover", "covering", "near_greys"]
 LUMA = np.array([0.299, 0.587, 0.114])  # of the channels: the eye sees steps of that sooner
 BARELY, HARDLY = 1.25, 2  # what nobody sees: hardly more than a step of luma, two of a channel
 CLOSE = 2 * BARELY  # of luma: what hardly any grain hides
+STEP = 0.35  # of luma: more than a step of red or of blue makes, less than one of green
+SHADED, RARE = 0.97, 0.1  # shares of a shaded picture: what is close, and has no frequent colour
 REACHED = 5  # levels of grey that are so near to an entry, at most
 EVEN = 0.9  # of a smooth picture's pixels are so near to those beside them; of photographs .5 to .8
 DENSE, MANY = 64, 8192  # colours of a smooth picture, at most: for each entry, and in all
@@ -71,13 +74,18 @@ class Cover(NamedTuple):
     ----------
     pins : Pins or None
         The nearest of them for every pixel, if nobody sees that they are off: by 2/255 of luma, or
-        3/255 of a channel, in no more than a hundredth of the pixels, and nowhere by 5/255.
+        3/255 of a channel, in no more than a hundredth of the pixels, and nowhere by 5/255. Or,
+        where something is drawn with shading, for pixels that are hardly off: if a quarter is flat,
+        a tenth has other colours than the K most frequent ones, and nearly all are as near as if
+        `close`. Each step of a ramp is flat, too: if it had an entry of its own, few would be left
+        for what is between.
     close : bool
         Whether a little grain is enough, since they are off by less than 2.5/255 of luma in all
         but a hundredth, and there is no texture in which more of it would not be seen.
     palette : array of uint8, shape (K, 3), or None
-        The colours, if they are as near as for either of these, and there is texture. Then nothing
-        is pinned: grain is hidden there, adds few bytes, and makes tones that are missing.
+        The colours, if there is such shading; or if they are as near as for the others, and there
+        is texture. Then nothing is pinned: grain is hidden there, adds few bytes, and makes tones
+        that are missing.
     """
 
     pins: Pins | None
@@ -87,7 +95,7 @@ class Cover(NamedTuple):
     @property
     def unseen(self) -> bool:
         """Whether no grain is needed."""
-        return self.pins is not None
+        return self.pins is not None and self.pins.whole
 
 
 def covering(
@@ -147,14 +155,34 @@ def covering(
         for such in ((luma < BARELY) & (most <= HARDLY), luma < CLOSE)
     )
     unseen = unseen and bool(most.max() <= 2 * HARDLY)
+    if even and unseen:
+        return Cover(Pins(palette, _labels(image, rgb, places), True), close)
+    if (
+        counts[luma < CLOSE].sum() >= SHADED * len(counted)
+        and np.sort(counts)[:-colors].sum() >= RARE * len(counted)
+        and _drawn(image, seen)
+    ):
+        hardly = (luma <= STEP) & (most <= NEAR)
+        labels = _labels(image, rgb, np.where(hardly, places, FREE))
+        labels = labels if seen is None else np.where(seen, labels, np.int16(FREE))
+        return Cover(Pins(palette, labels), True, palette)
     if not even:
         return Cover(None, False, palette if unseen or close else None)
-    pins = None
-    if unseen:
-        table = np.zeros(1 << 24, np.int16)
-        table[codes_of(rgb)] = places
-        pins = Pins(palette, table[codes_of(image)], True)
-    return Cover(pins, close)
+    return Cover(None, close)
+
+
+def _drawn(image: ByteArray, seen: npt.NDArray[np.bool_] | None) -> bool:
+    """Return whether a picture is one in colour with flat fields."""
+    codes = codes_of(image)
+    flat = flat_of(codes if seen is None else np.where(seen, codes, FREE))
+    return flat is not None and not is_grey(image)
+
+
+def _labels(image: ByteArray, rgb: ByteArray, places: Array) -> npt.NDArray[np.int16]:
+    """Return the labels of pixels whose colours have these."""
+    table = np.zeros(1 << 24, np.int16)
+    table[codes_of(rgb)] = places
+    return table[codes_of(image)]
 
 
 def _tally(counted: ByteArray, most: int) -> tuple[ByteArray, Array]:

@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from fastgrad._typing import Array, ByteArray
 
-__all__ = ["FREE", "amid_their_own", "codes_of", "inks_of", "lines_of", "rgb_of"]
+__all__ = ["FREE", "amid_their_own", "codes_of", "flat_of", "inks_of", "lines_of", "rgb_of"]
 
 FREE = -1  # the code of a pixel that nobody sees, and the label of one that is not pinned
+DRAWN = 0.25  # share of pixels amid their own colour from which on a picture is a drawn one
 LINE = 24  # pixels of one colour, one beside the other, that are a line; or, in all, an ink
 STROKE = 5  # rows and columns around a pixel of an ink in which there is ground
 
@@ -56,6 +57,20 @@ def amid_their_own(codes: Array) -> npt.NDArray[np.bool_]:
     across[:, 1:] &= beside & same[:, :-1]
     across[:, :-1] &= beside & same[:, 1:]
     return across
+
+
+def flat_of(codes: Array) -> npt.NDArray[np.bool_] | None:
+    """Return which pixels are amid their own colour; None where a quarter of those seen is not.
+
+    Examples
+    --------
+    >>> flat_of(np.zeros((1, 2), np.int32)), flat_of(np.arange(16).reshape(4, 4))
+    (array([[ True,  True]]), None)
+    """
+    there = codes != FREE
+    flat = amid_their_own(codes) & there
+    counted = np.count_nonzero(there)
+    return flat if counted and np.count_nonzero(flat) >= DRAWN * counted else None
 
 
 def inks_of(codes: Array, ground: npt.NDArray[np.bool_]) -> Array:

@@ -17,8 +17,8 @@ import numpy.typing as npt
 from fastgrad._typing import Array, ByteArray, FloatArray
 from fastgrad.dithering.optimiser.drawn import (
     FREE,
-    amid_their_own,
     codes_of,
+    flat_of,
     inks_of,
     lines_of,
     rgb_of,
@@ -37,7 +37,6 @@ __all__ = [
     "rgb_of",
 ]
 
-DRAWN = 0.25  # share of pixels amid their own colour from which on a picture is a drawn one
 CORE = 4  # least number of such pixels in a colour's fields
 FEW = 32  # entries up to which flat colours compete for them with all others
 ROOM = 8  # one entry in so many is left for what is not flat
@@ -147,11 +146,10 @@ def fields(
     codes = codes_of(image)
     if seen is not None:
         codes = np.where(seen, codes, FREE)
-    counted = codes.size if seen is None else np.count_nonzero(seen)
-    flat = amid_their_own(codes) & (codes != FREE)
-    amid = codes[flat]
-    if amid.size < DRAWN * counted or not counted:
+    flat = flat_of(codes)
+    if flat is None:
         return None
+    amid = codes[flat]
     chosen, left_out = kept, amid[:0]
     if not fixed and colors - len(kept) > 1:
         chosen, left_out = _chosen(codes, amid, kept, colors)

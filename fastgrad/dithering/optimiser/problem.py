@@ -139,7 +139,7 @@ class Problem:
             fixed = self.pins.palette
         elif self.pins is not None:
             kept = self.pins.palette
-        pins = self.pins if fixed is None else None
+        pins = self.pins if fixed is None and not self._settled else None
         self.drawn = pins is not None and pins.covering and self.colors >= MANY
         learned = fixed is None and pins is None
         self.dense = self.dense if learned else None
@@ -288,6 +288,7 @@ class Problem:
             cover = dense.covering(rgb, seen, self.colors)
             if cover is not None:
                 pins, self._close, self.dense = cover
+                self._settled = pins is not None  # all colours are known
         return pins or flat.fields(rgb, seen, self.colors, kept=kept)
 
     def from_srgb(self, palette: ByteArray) -> FloatArray:

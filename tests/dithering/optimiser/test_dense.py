@@ -129,3 +129,49 @@ def test_noise_is_not_smooth():
     noise = np.random.default_rng(0).integers(0, 256, (100, 100, 3)).astype(np.uint8)
     assert covering(noise, None, 256) is None
     assert covering(noise, np.zeros((100, 100), bool), 256) is None
+
+
+def heat_map():
+    """A smooth map of few colours on flat ground."""
+    y, x = np.mgrid[:120, :160] / 120
+    heat = (2 + np.sin(6 * x) + np.cos(5 * y)) / 4
+    ends = np.array([[68, 1, 84], [33, 145, 140], [253, 231, 37]])
+    image = np.stack([np.interp(heat, [0, 0.5, 1], channel) for channel in ends.T], axis=2)
+    image[:, :50] = 255
+    image[:10] = 20
+    return np.rint(image).astype(np.uint8)
+
+
+def test_what_is_drawn_with_shading_has_dense_colours():
+    image, seen = heat_map(), []
+    problem = Problem(image, Viewing(), colors=64)
+    assert problem.known
+    assert (problem.viewing.nu, problem.viewing.space) == (0.35, "oklab")
+    free = problem.pins.free
+    assert not free[:9].any()  # flat ground
+    assert 0.2 < free.mean() < 0.5
+    shown = problem.pins.palette[problem.pins.labels[~free]].astype(int)
+    off = shown - image[~free]
+    assert abs(off).max() == 1
+    assert abs(off @ dense.LUMA).max() <= 0.35  # no step of green alone
+    result = dither(image, colors=64, callback=lambda progress: seen.append(progress.stage))
+    assert set(seen) == {"palette", "search"}
+    np.testing.assert_array_equal(result.palette, problem.dense)
+    assert s_cielab(result.image, image) < 0.15  # with entries for flat steps first: 0.17
+
+
+def test_pixels_of_shading_that_nobody_sees_are_not_pinned():
+    image, seen = heat_map(), np.ones((120, 160), bool)
+    seen[5:60, 3:90] = False
+    pins = covering(image, seen, 64).pins
+    assert pins.free[~seen].all()
+    assert not pins.free[seen].all()
+
+
+def test_few_pixels_at_edges_are_no_shading():
+    image = np.full((120, 160, 3), 250, np.uint8)
+    image[20:100:4] = np.random.default_rng(4).integers(90, 200, (160, 1))  # a line each
+    image[20:100:4, 20:] = 40
+    cover = covering(image, None, 16)
+    assert cover.pins is None or cover.unseen
+    assert not Problem(image, Viewing(), colors=16).known
