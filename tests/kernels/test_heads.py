@@ -1,6 +1,7 @@
 """The head of a file of kernels names the slow and plain code that says what they compute."""
 
 import ast
+import functools
 import re
 
 import pytest
@@ -14,6 +15,7 @@ FILES = [
 ]
 
 
+@functools.cache
 def defined(path):
     """Names of the functions and classes in a file."""
     tree = ast.parse(path.read_text(encoding="utf-8"))

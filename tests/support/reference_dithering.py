@@ -69,7 +69,8 @@ def diffused(image, palette, weights, band, limit):
             goal = image[y, x] + here[x + 1]
             labels[y, x] = np.square(palette - goal).sum(axis=1).argmin()
             if weights[y, x] > 0:
-                missing = np.clip(goal - palette[labels[y, x]], -most, most)
+                missing = goal - palette[labels[y, x]]
+                missing = np.minimum(np.maximum(missing, -most), most)  # sooner than `clip`
                 here[x + 1 + side] += 7 / 16 * missing
                 below[x + 1] += 5 / 16 * missing
                 below[x + 1 - side] += 4 / 16 * missing
