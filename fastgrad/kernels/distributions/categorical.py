@@ -40,7 +40,7 @@ def sample_gumbel(chunk, chunks, logits, noise, z, bad):
         place = addresses(layout, row)
         for i in range(z.shape[0]):
             fill_bits(bits, *place, np.uint32(first_sample + i), NOISE, key)
-            ratios.find(w, bits, best, second, arg, fold, best[:0])
+            ratios.find(scratch, w, bits, best, second, arg, fold, best[:0])
             if ratios.near(best, second):
                 ratios.settle(scratch, logits, row, bits, best, arg, fold)
             tile.store_categories(z[i], arg, row, fold)

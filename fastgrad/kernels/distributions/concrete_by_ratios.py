@@ -62,7 +62,7 @@ def gumbel_softmax(chunk, chunks, logits, noise, scale, mode, out, bad):
             sample, ahead = np.uint32(first_sample + i), tile.extent(out[i], row, layout)
             fill_bits(bits, *place, sample, NOISE, key)
             if mode == HARD:
-                ratios.find(t, bits, best, second, arg, fold, ahead)
+                ratios.find(w, t, bits, best, second, arg, fold, ahead)
             else:
                 ratios.race(w, t, bits, best, second, arg, s, exponent, fold, ahead)
                 ratios.invert(s)

@@ -109,21 +109,22 @@ def fold_race(best, second, arg):
 
 
 @shared
-def find(w, bits, best, second, arg, fold, ahead):
+def find(y, w, bits, best, second, arg, fold, ahead):
     """Find the largest ratios of weights w to noise from bits, their places, and the second.
 
-    By the way it fetches `ahead`, where results are going to be stored.
+    y is scratch. By the way it fetches `ahead`, where results are going to be stored.
     """
     wide_vectors()
     at, columns = 0, w.shape[1]
-    weights, first, low = flattened(w), flattened(bits[0]), flattened(bits[-1])
+    weights, noise, first, low = flattened(w), flattened(y), flattened(bits[0]), flattened(bits[-1])
     for c in range(0, columns, LANES):
         high, after, winner = filled(like(-1, w)), filled(like(0, w)), filled(np.int32(0))
+        strip_ahead(noise, first, low, c, w.size, columns)
         for i in range(w.shape[0]):
             prefetch(ahead, at)
             at += LANES
             j = i * columns + c
-            r = load(weights, j) / exponential(load(first, j), load(low, j), w)
+            r = load(weights, j) / exponential_at(noise, first, low, j)
             larger = r > high
             lesser = where(larger, high, r)
             after = where(lesser > after, lesser, after)

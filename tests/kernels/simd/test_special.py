@@ -496,6 +496,8 @@ def test_tile_blocks_vectorise(dtype):
     check(concrete.condition, t.copy(), t, t, s, s, arg, s[:0], most=(2, 11, 0))
     found = s, s.copy(), arg, s.copy(), 2, False, s[:0]
     check(concrete_ratios.race, t.copy(), t, bits, *found, most=(1, 49, 0))
+    found = s, s.copy(), arg, False, s[:0]
+    check(concrete_ratios.find, t.copy(), t, bits, *found, most=(1, 24, 0))
     found = s, s.copy(), s.copy(), arg, s.copy(), 2, False, s[:0]
     check(concrete_ratios_given.race, t.copy(), t, bits, *found, most=(4, 42, 0))
     check(columns.exponentiate, t.copy(), s, scale, s.copy(), False, most=(0, 14, 0))
