@@ -238,6 +238,7 @@ def _compare(
         ppd=given.ppd or 67,
         seconds=outcome.seconds / len(outcome.frames),
         others=bool(given.compare),
+        packed=outcome.packed,
     )
     if job.sheet is not None:
         sheet = sheets.comparison(made.panels)

@@ -154,6 +154,25 @@ def test_compare_with_other_tools(picture, capsys):
     assert float(row.replace("*", "").split()[-len(head.split())]) == pytest.approx(value, abs=0.01)
 
 
+@pytest.mark.parametrize("alpha", [False, True])
+def test_what_is_written_is_encoded_once(picture, capsys, monkeypatch, alpha):
+    """For the file, the bytes in the table and the page; a transparent file is another one."""
+    encode, calls = report.png.encode, []
+    monkeypatch.setattr(report.png, "encode", lambda *a, **k: calls.append(a) or encode(*a, **k))
+    monkeypatch.setattr(report, "RIVALS", {})
+    if alpha:
+        values = load("picture.png")
+        opacity = np.full(values.shape[:2], 255, np.uint8)
+        opacity[:4] = 0
+        Image.fromarray(np.dstack([values, opacity])).save("picture.png")
+    options = ["-k", "6", "--speed", "9", "--compare", "page.html", "--report", "all.json"]
+    assert cli.main(["dither", "picture.png", *options]) == 0
+    assert len(calls) == 1 + alpha
+    (entry,) = json.loads(Path("all.json").read_text())["pictures"]
+    size = report.size_of(load("picture-dithered.png"))
+    assert alpha or entry["metrics"]["fastgrad"][report.BYTES] == size == entry["bytes"]
+
+
 def test_report(picture, capsys):
     noise = np.random.default_rng(0).integers(0, 256, (9, 7, 3)).astype(np.uint8)
     Image.fromarray(noise).save("noise.png")

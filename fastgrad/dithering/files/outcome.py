@@ -17,6 +17,7 @@ from fastgrad.dithering.pictures import (
     indexed,
     own_palettes,
     placement,
+    png,
     png_chunks,
     transparency,
 )
@@ -138,6 +139,8 @@ class Outcome:
         Time taken, without that of the compiler.
     compiling : float
         Time that the compiler took, in seconds: only kernels that are not in the cache need it.
+    packed : png.Packed or None
+        An opaque picture as it was encoded last, without what else its file holds.
     """
 
     palette: Array
@@ -155,6 +158,7 @@ class Outcome:
     complete: bool = True
     seconds: float = 0
     compiling: float = 0
+    packed: png.Packed | None = None
 
     @property
     def score(self) -> float:
@@ -223,6 +227,8 @@ class Outcome:
             frames, palette, opacity, ending=ending, durations=self.durations, plays=picture.plays
         )
         if ending == ".png":
+            if len(frames) == 1 and opacity is None:
+                self.packed = png.Packed(frames[0], palette, data)
             data = png_chunks.insert(data, picture.metadata)
         return data, frames
 

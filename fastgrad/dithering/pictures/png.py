@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from fastgrad._typing import ByteArray
 from fastgrad.dithering.pictures.png_chunks import SIGNATURE, chunk
 from fastgrad.dithering.pictures.png_filters import each_alone, mixed
 
-__all__ = ["LONGEST", "compress", "depths", "encode", "least_bits", "pack"]
+__all__ = ["LONGEST", "Packed", "compress", "depths", "encode", "least_bits", "pack"]
 
 LONGEST = 65_535_000  # milliseconds that a frame may be shown
 INDEXED = 3  # the colour type
@@ -31,6 +32,19 @@ REPLACE, OVER = 0, 1  # how a frame is blended with what is there
 RAMP = 4  # bits from which on neighbouring entries may be so alike that filters help
 LITTLE = 1 << 14  # bytes that are compressed before threads have started
 HOPE = 1.05  # filters are tried if a quick Deflate makes no more than so many times as much of it
+
+
+class Packed(NamedTuple):
+    """An opaque picture, and its file as `encode` makes it."""
+
+    indices: ByteArray
+    palette: ByteArray
+    file: bytes
+
+    def holds(self, indices: ByteArray, palette: ByteArray) -> bool:
+        """Return whether the file is that of a picture."""
+        same = np.array_equal(indices, self.indices)
+        return same and np.array_equal(palette, self.palette)
 
 
 def encode(

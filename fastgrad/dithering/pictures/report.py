@@ -131,6 +131,7 @@ def against_others(
     ppd: float = 67,
     seconds: float = float("nan"),
     others: bool = True,
+    packed: png.Packed | None = None,
 ) -> Compared:
     """Measure a picture beside those of other tools.
 
@@ -150,6 +151,8 @@ def against_others(
         How long the picture took.
     others : bool, optional
         Whether there are others; else the picture is alone.
+    packed : png.Packed, optional
+        What has been written, which need not be encoded again if it is the same.
 
     Returns
     -------
@@ -168,7 +171,7 @@ def against_others(
             panels[name], taken[name] = picture, time.perf_counter() - began
 
     with ThreadPoolExecutor(get_num_threads()) as pool:
-        packing = pool.map(encoded, [panels[name] for name in taken])
+        packing = pool.map(partial(encoded, packed=packed), [panels[name] for name in taken])
         judging = pool.map(
             partial(_judged, [panels[name] for name in taken], original, ppd), JUDGES
         )
@@ -188,15 +191,20 @@ def _judged(
     return list(map(judge(original, ppd), pictures))
 
 
-def encoded(picture: ByteArray) -> bytes | None:
-    """Encode an opaque picture as an indexed PNG; return None if it has more than 256 colours."""
+def encoded(picture: ByteArray, packed: png.Packed | None = None) -> bytes | None:
+    """Encode an opaque picture as an indexed PNG; return None if it has more than 256 colours.
+
+    What is at hand is not encoded again.
+    """
     codes = picture.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
     found, places = np.unique(codes, return_inverse=True)
     if found.size > 256:
         return None
     palette = np.stack([found >> 16, found >> 8 & 255, found & 255], axis=-1).astype(np.uint8)
-    indices = places.reshape(codes.shape).astype(np.uint8)
-    return png.encode(*arranged([indices], palette)[:2])
+    (indices,), palette, _ = arranged([places.reshape(codes.shape).astype(np.uint8)], palette)
+    if packed is not None and packed.holds(indices, palette):
+        return packed.file
+    return png.encode([indices], palette)
 
 
 def size_of(picture: ByteArray) -> float:

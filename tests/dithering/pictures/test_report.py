@@ -86,3 +86,17 @@ def test_what_has_more_colours_than_a_palette_has_no_size(monkeypatch):
     made = report.against_others(original, original, colors=8)
     assert list(made.files) == ["fastgrad"]
     assert np.isnan(made.figures["other"][report.BYTES])
+
+
+def test_what_has_been_written_is_encoded_again_only_if_it_differs(monkeypatch):
+    _, (picture, other) = pictures(2)
+    file, encode, calls = report.encoded(picture), report.png.encode, []
+    monkeypatch.setattr(report.png, "encode", lambda *a: calls.append(a) or encode(*a))
+    report.encoded(picture)
+    ((indices,), palette), *_ = calls
+    packed = report.png.Packed(indices, palette, b"the file")
+    assert report.encoded(picture, packed) == b"the file"
+    assert len(calls) == 1
+    assert report.encoded(other, packed) == report.encoded(other)
+    for changed in (packed._replace(palette=255 - palette), packed._replace(indices=indices[1:])):
+        assert report.encoded(picture, changed) == file
