@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -11,18 +12,27 @@ from fastgrad.kernels.dithering.optimiser import rate as kernels
 
 __all__ = ["PRIOR", "FilterModel", "code_length", "price"]
 
+KEPT = 1 << 19  # numbers of a table, at most, that stays in memory
 PRIOR = 0.06  # count of each index in each context before any is seen
 
 
 def code_length(counts: Array) -> float:
     """Return the bits of adaptive codes, one for each row of counts."""
     totals = counts.sum(axis=1)
-    steps = np.arange(int(totals.max(initial=0)), dtype=np.float64)
-    seen, contexts = (
-        np.concatenate([[0.0], np.cumsum(np.log2(steps + prior))])
-        for prior in (PRIOR, PRIOR * counts.shape[1])
-    )
+    size = 1 << int(totals.max(initial=0)).bit_length()
+    table = _rising if size <= KEPT else _rising.__wrapped__
+    seen, contexts = (table(size, prior) for prior in (PRIOR, PRIOR * counts.shape[1]))
     return float(contexts[totals].sum() - seen[counts].sum())
+
+
+@lru_cache(maxsize=4)  # a search asks for the same two again and again
+def _rising(size: int, prior: float) -> FloatArray:
+    """Return the logarithms of the first rising factorials of a number; the array is read only."""
+    found = np.concatenate(
+        [[0.0], np.cumsum(np.log2(np.arange(size - 1, dtype=np.float64) + prior))]
+    )
+    found.flags.writeable = False
+    return found
 
 
 def price(counts: Array) -> FloatArray:
