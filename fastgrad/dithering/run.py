@@ -171,8 +171,7 @@ class Run:
         Diffused errors look finer than the annealed picture; but one to change may be given.
         """
         plan, began, self._target = self.pace.plan, time.perf_counter(), None
-        finished = self.problem.finished() if begin is None else None
-        if finished is not None:
+        if begin is None and (finished := self.problem.finished()) is not None:
             self.indices, self._picture, self._value = finished, finished, 0.0
             return self._report("search", 0.0, self._snapshot)
         rounds = plan.whole + (plan.rounds if self._whole else 0)
@@ -303,15 +302,16 @@ class Run:
         for _ in range(SETTLINGS):
             if self.pace.late("search", 2 * self._taken):
                 break
-            before = self._rounded(self.colors)
-            palette = self.problem.settle(self.problem.pinned(self.indices), before)
-            if palette is None:
+            before, shown = self._rounded(self.colors), self.problem.pinned(self.indices)
+            if (palette := self.problem.settle(shown, before)) is None:
                 break
             self.indices[...] = successors(before, palette)[self.indices]
             self.colors = self.problem.from_srgb(palette)
             self.loss = self.problem.unpinned(self.full_loss)
             search = self._searched(self.indices, self.colors)
             search.sweep()
+        if self.problem.pins is not None and isinstance(search, Search):
+            search.relabel()
         if tidied(self.problem, self.loss, self.indices, self.colors):
             search = self._searched(self.indices, self.colors)
         return search

@@ -89,6 +89,19 @@ def test_a_picture_that_leaves_no_choice_is_not_searched(monkeypatch, channels, 
     assert result.loss[-1] == pytest.approx(0, abs=1e-5)
 
 
+def test_no_pixel_of_a_ramp_is_far_off():
+    """One that swaps places with the one before it, sweep after sweep, was never looked at."""
+    y, x = np.mgrid[:200, :280]
+    far = np.hypot(x - 84, y - 80)[..., None] / 280
+    image = np.clip(np.array([250, 180, 70]) * (1 - far) + np.array([120, 20, 90]) * far, 0, 255)
+    image[150:] = 30, 22, 54
+    image[20:70, 19:92] = 60, 180, 170
+    image[160:170, ::7] = 255, 240, 220
+    image = np.rint(image).astype(np.uint8)
+    result = dither(image, colors=16)
+    assert abs(result.image - image.astype(int)).max() < 20  # was 141
+
+
 def test_grey_and_float_images():
     ramp = np.tile(np.arange(256, dtype=np.uint8), (16, 1))
     result = dither(ramp, colors=4)

@@ -125,23 +125,34 @@ class Search:
         int
             Number of moves.
         """
+        tried, self._first = swaps(len(self.colors), first=self._first), False
+        made = self._visit(tried)
+        if made == 0:
+            self._awake[:] = 1
+        return made
+
+    def relabel(self) -> int:
+        """Do as `sweep` without swaps, for pixels that have had none but those.
+
+        In a sweep a pixel that is far off may change places with the one before it, again and
+        again: then it is never looked at itself.
+        """
+        return self._visit(0)
+
+    def _visit(self, tried: int) -> int:
+        """Visit the pixels that are awake, try so many swaps of each, and return the moves."""
         loss, kept = self.loss, (self._previous, self._gaps)
-        if self._near is None:  # not every palette is searched with
-            self._near = outwards(self.colors)
+        self._near = self._near or outwards(self.colors)  # not every palette is searched with
         blurred = self._field, self._table, loss.nu
         colours = self._palette, self._near, (0,) * len(loss.planes)
         moves = np.zeros([-(-n // self._size) for n in loss.shape], np.int64)
-        tried, self._first = swaps(len(self.colors), first=self._first), False
         # Few rows of tiles would leave threads without work.
         near = len(moves) >= ROWS * threads.get_num_threads()
         for odd in range(2):
             for turn in (kernels.BOTH,) if near else range(2):
                 work = self.indices, self._awake, loss.weights, kept, blurred, colours
                 kernels.descend(moves, *work, self._size, odd, turn, tried)
-        made = int(moves.sum())
-        if made == 0:
-            self._awake[:] = 1
-        return made
+        return int(moves.sum())
 
     def _wake(self):
         """Have the next sweep visit every pixel, as a first one."""
