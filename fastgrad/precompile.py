@@ -24,6 +24,7 @@ from fastgrad.dithering.eye import colour
 from fastgrad.dithering.optimiser.annealing import Annealing, anneal, schedule
 from fastgrad.dithering.optimiser.diffusion import diffuse
 from fastgrad.dithering.optimiser.loss import BlurredError
+from fastgrad.dithering.optimiser.lzw import StringSearch
 from fastgrad.dithering.optimiser.palette import Fit, Sample, initial
 from fastgrad.dithering.optimiser.rate import frugal
 from fastgrad.dithering.optimiser.search import Search
@@ -58,6 +59,12 @@ def _search(channels: int) -> None:
 def _frugality(channels: int) -> None:
     loss = BlurredError(np.float32(_pixels(16, 16, channels)) / 255)
     frugal(loss, np.zeros((16, 16), np.uint8), np.float32(_pixels(4, channels)) / 255)
+
+
+def _strings(channels: int) -> None:
+    loss = BlurredError(np.float32(_pixels(16, 16, channels)) / 255)
+    palette = np.float32(_pixels(4, channels)) / 255
+    StringSearch(loss, np.zeros((16, 16), np.uint8), palette, 1e-4).sweep()
 
 
 def _annealing(channels: int) -> None:
@@ -153,6 +160,7 @@ GROUPS: dict[str, tuple[tuple[Callable[..., None], tuple[Any, ...]], ...]] = {
     "panels": ((_search, (3,)), (_panels, ())),
     "greys": tuple((f, (1,)) for f in (_search, _annealing, _start, _dithering)),
     "drawings": ((_frugality, (3,)),),
+    "animations": ((_strings, (3,)),),
     "consoles": ((_consoles, ()),),
     "samples": tuple((f, (t,)) for f in (_samples, _relaxations, _permutations) for t in TYPES),
     "estimators": (

@@ -1170,4 +1170,4 @@ def test_compile_says_what_there_is(capsys, monkeypatch):
     assert cli.main(["compile", "nothing"]) == 2
     groups = ", ".join(precompile.GROUPS)
     assert f"must be one of {groups}, got nothing" in capsys.readouterr().err
-    assert "photographs, panels, greys, drawings, consoles, samples" in groups
+    assert "photographs, panels, greys, drawings, animations, consoles, samples" in groups
