@@ -202,7 +202,7 @@ class Dithering:
         shown = self.image
         if self.opacity is not None:
             shown = transparency.on_white(shown[..., :3], shown[..., 3])
-        figures, _ = against_others(
+        compared = against_others(
             shown,
             transparency.on_white(values, alpha),
             colors=len(self.palette),
@@ -210,7 +210,7 @@ class Dithering:
             ppd=ppd,
             seconds=self.seconds,
         )
-        return figures
+        return compared.figures
 
     @property
     def _written(self) -> ByteArray:

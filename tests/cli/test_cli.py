@@ -949,7 +949,7 @@ def test_an_interrupt_of_the_comparison_keeps_the_picture(picture, capsys, monke
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(report, "metrics", interrupted)
+    monkeypatch.setattr(report, "_judged", interrupted)
     assert cli.main(["dither", "picture.png", "--speed", "9", "--compare"]) == 130
     assert "the best picture so far is in picture-dithered.png" in capsys.readouterr().err
     assert names() == ["picture-dithered.png", "picture.png"]
