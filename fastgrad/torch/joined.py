@@ -95,21 +95,10 @@ def _scaled(grad: Tensor, factor: Tensor) -> Tensor:
     return grad if one == 1 else grad.mul_(one)
 
 
-class _Product(torch.autograd.Function):
-    """The estimate's gradient times a number for each example: it refuses to be differentiated.
-
-    The logits, and the mean of f, which has its parameters, are there for the graph, so that it
-    does not take second derivatives by these for zero.
-    """
+class _FirstOrder(torch.autograd.Function):
+    """What refuses to be differentiated."""
 
     generate_vmap_rule = True
-
-    @staticmethod
-    def forward(
-        cotangent: Tensor, grad: Tensor, logits: Tensor | None = None, mean: Tensor | None = None
-    ) -> Tensor:
-        # Examples do not mix: each has its own factor.
-        return cotangent.reshape((*cotangent.shape, *(grad.ndim - cotangent.ndim) * (1,))) * grad
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -118,6 +107,21 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *cotangents: Tensor) -> Any:
         raise NotImplementedError(FIRST_ORDER.format("expectation"))
+
+
+class _Product(_FirstOrder):
+    """The estimate's gradient times a number for each example.
+
+    The logits, and the mean of f, which has its parameters, are there for the graph, so that it
+    does not take second derivatives by these for zero.
+    """
+
+    @staticmethod
+    def forward(
+        cotangent: Tensor, grad: Tensor, logits: Tensor | None = None, mean: Tensor | None = None
+    ) -> Tensor:
+        # Examples do not mix: each has its own factor.
+        return cotangent.reshape((*cotangent.shape, *(grad.ndim - cotangent.ndim) * (1,))) * grad
 
 
 class _Passed(torch.autograd.Function):
@@ -139,26 +143,16 @@ class _Passed(torch.autograd.Function):
         return cotangents[0], torch.zeros_like(samples)
 
 
-class _Samples(torch.autograd.Function):
+class _Samples(_FirstOrder):
     """What the samples of f have of the logits: no derivative that is known.
 
     A node of its own, which autograd only enters on the way to the logits: derivatives by f's
     parameters alone, of any order, are those of torch.
     """
 
-    generate_vmap_rule = True
-
     @staticmethod
     def forward(logits: Tensor) -> Tensor:
         return logits.new_zeros(())
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *cotangents: Tensor) -> Any:
-        raise NotImplementedError(FIRST_ORDER.format("expectation"))
 
 
 def _passed(cotangent: Tensor, logits: Tensor) -> Tensor:
