@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from fastgrad import _forks, _processes, _validate, dithering, threads
-from fastgrad._typing import Array
+from fastgrad._typing import Array, ByteArray, FloatArray
 from fastgrad.dithering.eye import colour
 from fastgrad.dithering.optimiser.annealing import Annealing, anneal, schedule
 from fastgrad.dithering.optimiser.diffusion import diffuse
@@ -48,30 +48,30 @@ def _pixels(*shape: int) -> Array:
     return (np.arange(np.prod(shape)) * 97 % 251).reshape(shape).astype(np.uint8)
 
 
-def _search(channels: int) -> None:
+def _problem(channels: int) -> tuple[BlurredError, ByteArray, FloatArray]:
+    """Return a loss, a picture and a palette."""
     loss = BlurredError(np.float32(_pixels(16, 16, channels)) / 255)
-    palette = np.float32(_pixels(4, channels)) / 255
-    search = Search(loss, np.zeros((16, 16), np.uint8), palette)
+    return loss, np.zeros((16, 16), np.uint8), np.float32(_pixels(4, channels)) / 255
+
+
+def _search(channels: int) -> None:
+    search = Search(*_problem(channels))
     search.sweep()
     search.errors()
 
 
 def _frugality(channels: int) -> None:
-    loss = BlurredError(np.float32(_pixels(16, 16, channels)) / 255)
-    frugal(loss, np.zeros((16, 16), np.uint8), np.float32(_pixels(4, channels)) / 255)
+    frugal(*_problem(channels))
 
 
 def _strings(channels: int) -> None:
-    loss = BlurredError(np.float32(_pixels(16, 16, channels)) / 255)
-    palette = np.float32(_pixels(4, channels)) / 255
-    StringSearch(loss, np.zeros((16, 16), np.uint8), palette, 1e-4).sweep()
+    StringSearch(*_problem(channels), 1e-4).sweep()
 
 
 def _annealing(channels: int) -> None:
-    loss = BlurredError(np.float32(_pixels(16, 16, channels)) / 255)
+    loss, _, palette = _problem(channels)
     fit = Fit(Sample(loss), colour.SPACES["linear"], 0)
-    state = Annealing(loss, np.float32(_pixels(4, channels)) / 255, rng=0)
-    for _ in anneal(state, schedule(2), fit=fit):
+    for _ in anneal(Annealing(loss, palette, rng=0), schedule(2), fit=fit):
         pass
 
 

@@ -18,7 +18,7 @@ from fastgrad.random import as_key
 from fastgrad.torch.distributions import variables_of
 from fastgrad.torch.evaluations import Evaluations
 from fastgrad.torch.joined import joined
-from fastgrad.torch.tensors import HALVES, TorchRNG, key_of, on_cpu, typed, words
+from fastgrad.torch.tensors import TorchRNG, key_of, on_cpu, typed, widened, words
 from fastgrad.torch.transforms import UNMAPPED, Mapped, active, array_of, tensor_of
 
 __all__ = ["expectation", "expectation_and_state"]
@@ -237,8 +237,7 @@ def _arrays_of(state: Any) -> Any:
 
 
 def _array(x: Any, name: str) -> Any:
-    x = on_cpu(x, name)
-    return array_of(x.float() if x.dtype in HALVES else x)
+    return array_of(widened(on_cpu(x, name)))
 
 
 def _mean(

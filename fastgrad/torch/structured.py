@@ -21,13 +21,13 @@ from fastgrad.interop import families
 from fastgrad.random import as_key
 from fastgrad.torch.operators import FIRST_ORDER, one_by_one
 from fastgrad.torch.tensors import (
-    HALVES,
     TorchRNG,
     key_of,
     on_cpu,
     real,
     scalar,
     typed,
+    widened,
     words,
 )
 
@@ -141,8 +141,7 @@ def _drawn(rng: TorchRNG, num_samples: int | None, sample_offset: int) -> dict[s
 
 def _samples(z: Any) -> Tensor:
     """Return samples in a type that NumPy has."""
-    z = on_cpu(z, "z").detach()
-    return z.float() if z.dtype in HALVES else z
+    return widened(on_cpu(z, "z").detach())
 
 
 # -- the functions ----------------------------------------------------------------------------

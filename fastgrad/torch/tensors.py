@@ -50,6 +50,11 @@ def real(x: Any, name: str) -> Tensor:
     raise TypeError(f"{name} must be float32, float64, float16 or bfloat16, got {dtype}")
 
 
+def widened(x: Tensor) -> Tensor:
+    """Return a tensor of halves as float32, and any other as it is."""
+    return x.float() if x.dtype in HALVES else x
+
+
 def typed(x: Tensor, dtype: torch.dtype) -> Tensor:
     """Return a result in the type in which it is wanted: mostly as it is, which `to` finds late."""
     return x if x.dtype is dtype else x.to(dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
@@ -51,8 +51,12 @@ def metrics(picture: ArrayLike, original: ArrayLike, *, ppd: float = 67) -> dict
     dict of str to float
         The figures by name. The name says the space, and it says so where low is good.
     """
-    found = [judge(original, ppd)(picture) for judge in JUDGES]
-    return {name: figure for figures in found for name, figure in figures.items()}
+    return _together(judge(original, ppd)(picture) for judge in JUDGES)
+
+
+def _together(parts: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Return what all judges say of a picture."""
+    return {name: figure for part in parts for name, figure in part.items()}
 
 
 # A judge looks at an original once, and then gives figures of pictures, by their names.
@@ -176,11 +180,9 @@ def against_others(
             partial(_judged, [panels[name] for name in taken], original, ppd), JUDGES
         )
         files = dict(zip(taken, packing))
-        of_each = [list(figures) for figures in zip(*judging)]
-    figures = Figures()
-    for name, found in zip(taken, of_each):
-        figures[name] = {key: figure for part in found for key, figure in part.items()}
-        figures[name] |= {BYTES: _size(files[name]), SECONDS: taken[name]}
+        figures = Figures(zip(taken, map(_together, zip(*judging))))
+    for name, file in files.items():
+        figures[name] |= {BYTES: _size(file), SECONDS: taken[name]}
     return Compared(figures, panels, {name: file for name, file in files.items() if file})
 
 
