@@ -14,74 +14,89 @@ from fastgrad.kernels.dithering.optimiser.annealing_response import (
     PHASES,
     SEGMENT,
     expect,
-    greatest,
     score,
-    variance,
 )
 from fastgrad.kernels.simd.intrinsics import fma, like, where
-from fastgrad.kernels.tiles.memory import empty, zeros
+from fastgrad.kernels.simd.vectors import LANES, filled, load, store
+from fastgrad.kernels.tiles.memory import empty, reshaped, zeros
 
 
 @block
-def down(out, error, channel, y, phase, taps):
-    """out = the columns' blur of a row, given as the uppermost row that it needs."""
+def down(middle, lines, plane, y, taps, margin):
+    """middle[plane x terms + term] = the columns' blur of a row, of all lists, within margins.
+
+    lines are rows of all lists; y is the uppermost one that is needed, and taps has all terms.
+    """
     wide_vectors()
-    radius = taps.size // 2
-    row = error[channel, y + radius, phase]
-    tap = taps[radius]
-    for c in range(row.size):
-        out[c] = tap * row[c]
-    for t in range(1, radius + 1):
-        tap = taps[radius + t]
-        up, low = error[channel, y + radius - t, phase], error[channel, y + radius + t, phase]
-        for c in range(up.size):
-            out[c] = fma(tap, up[c] + low[c], out[c])
+    terms, radius = taps.shape[0], taps.shape[2] // 2
+    apart, width = middle.shape[1] // PHASES, lines.shape[1] // PHASES
+    here = y + radius
+    for i in range(terms):
+        out = plane * terms + i
+        for p in range(PHASES):
+            for c in range(p * width, (p + 1) * width, LANES):
+                x = taps[i, 0, radius] * load(lines, (here, c))
+                for t in range(1, radius + 1):
+                    pair = load(lines, (here - t, c)) + load(lines, (here + t, c))
+                    x = fma(taps[i, 0, np.uint64(radius + t)], pair, x)
+                store(middle, (out, p * (apart - width) + margin + c), x)
 
 
 @block
-def across(out, middle, phase, taps, margin):
-    """Add the rows' blur of one list of columns to out; middle holds all lists, with margins."""
+def approach(target, energy, planes, errors, weights, middle, places, rows, phase, blur, rate):
+    """Move targets towards mean - field / (own weights), and add error * field to energy.
+
+    rows are those of the target, of the errors, of the weights, and the plane of the middle; in it,
+    places say where the columns are by which the list of this phase is blurred.
+    """
     wide_vectors()
-    radius = taps.size // 2
-    n = out.size
-    for t in range(-radius, radius + 1):
-        column = phase + t
-        start = margin + column // PHASES
-        row, tap = middle[column % PHASES, start : start + n], taps[radius + t]
-        for c in range(n):
-            out[c] = fma(tap, row[c], out[c])
+    taps, nu, own = blur
+    here, seen, y, plane = rows
+    terms, width = taps.shape[0], energy.size
+    inverse, zero = like(1, own) / own, filled(like(0, own))
+    for c in range(0, width, LANES):
+        field, place = zero, phase * width + c
+        for i in range(terms):
+            for t in range(taps.shape[2]):
+                beside = load(middle, (plane * terms + i, places[np.uint64(t)] + c))
+                field = fma(taps[i, 1, np.uint64(t)], beside, field)
+        error, weight = load(errors, (seen, place)), load(weights, (y, place))
+        field = fma(nu, error, field)
+        step = fma(-inverse, field, error) / weight
+        goal = load(planes, (here, place)) + where(weight > zero, step, zero)
+        before = load(target, (here, place))
+        store(target, (here, place), fma(rate, goal - before, before))
+        store(energy, c, fma(error, field, load(energy, c)))
 
 
 @block
-def approach(target, energy, error, image, weights, field, own, nu, rate):
-    """Move targets towards mean - field / (own weights), and add error * field to energy."""
+def settle(energy, errors, middle, mean, planes, weights, rows, place, at, first, n, blur):
+    """Bring errors, and the columns' blur of their row, up to date with means of n pixels.
+
+    These begin at `first` of their list: at `place` of a row of all lists, and at `at` of the
+    middle. rows are those of the first channel's picture, which is that of the weights, too, and of
+    its errors, and how many they are from one channel to the next. The means' variance is added to
+    energy.
+    """
     wide_vectors()
-    inverse, zero = like(1, own) / own, like(0, own)
-    for c in range(target.size):
-        field[c] = fma(nu, error[c], field[c])
-        step = fma(-inverse, field[c], error[c]) / weights[c]
-        goal = image[c] + where(weights[c] > zero, step, zero)
-        target[c] = fma(rate, goal - target[c], target[c])
-    for c in range(target.size):
-        energy[c] = fma(error[c], field[c], energy[c])
-
-
-@block
-def settle(error, change, image, mean, weights):
-    """error = that of the means, change = the difference."""
-    wide_vectors()
-    for c in range(mean.size):
-        after = weights[c] * (mean[c] - image[c])
-        change[c] = after - error[c]
-        error[c] = after
-
-
-@block
-def add(middle, change, tap):
-    """Bring the columns' blur of this row up to date."""
-    wide_vectors()
-    for c in range(change.size):
-        middle[c] = fma(tap, change[c], middle[c])
+    taps, own = blur[0], blur[2]
+    row, seen, apart, beyond = rows
+    terms, radius = taps.shape[0], taps.shape[2] // 2
+    channels = mean.shape[0] - 1
+    for c in range(0, n, LANES):
+        weight, square = load(weights, (row, place + c)), load(mean, (channels, c))
+        for i in range(channels):
+            x = load(mean, (i, c))
+            square = fma(-x, x, square)
+            after = weight * (x - load(planes, (row + i * apart, place + c)))
+            there = seen + i * beyond, place + c
+            change = after - load(errors, there)
+            store(errors, there, after)
+            for j in range(terms):
+                here = i * terms + j, at + c
+                store(middle, here, fma(taps[j, 0, radius], change, load(middle, here)))
+        whole = first + c
+        store(energy, whole, fma(own * weight, weight * square, load(energy, whole)))
 
 
 @kernel(cost=lambda picture, colours: picture[1].size * len(colours))
@@ -92,65 +107,49 @@ def sweep(chunk, chunks, state, picture, colours, blur, beta, rate, energies, si
     blur is (taps, nu, own), own the weight with which the error of a pixel meets itself.
     energies[y] = the share of row y in the expected loss.
     """
-    target, error = state
-    image, weights = picture
-    taps, nu, own = blur
-    channels, height, _, width = image.shape
-    radius = taps.shape[2] // 2
-    margin = radius // PHASES + 1
+    channels, height, _, width = picture[0].shape
+    taps = blur[0]
+    terms, side = taps.shape[0], taps.shape[2]
+    radius = side // 2
+    beyond, margin = height + 2 * radius, radius // PHASES + 1
+    wide = width + 2 * margin
     bands = (-(-height // size) - turn + 1) // 2
-    middle = zeros((channels, taps.shape[0], PHASES, width + 2 * margin), image.dtype)
-    field = empty(width, image.dtype)
-    energy = empty(width, image.dtype)
-    logits = empty((colours.shape[0], SEGMENT), image.dtype)
-    theta = empty((channels, SEGMENT), image.dtype)
-    mean = empty((channels + 1, SEGMENT), image.dtype)
-    high = empty(SEGMENT, image.dtype)
-    total = empty(SEGMENT, image.dtype)
+    target = reshaped(state[0], (channels * height, PHASES * width))
+    errors = reshaped(state[1], (channels * beyond, PHASES * width))
+    planes = reshaped(picture[0], (channels * height, PHASES * width))
+    weights = reshaped(picture[1], (height, PHASES * width))
+    real = planes.dtype
+    middle = zeros((channels * terms, PHASES * wide), real)
+    places = empty((PHASES, side), np.int64)
+    for p in range(PHASES):
+        for t in range(side):
+            column = p + t - radius
+            places[p, t] = column % PHASES * wide + margin + column // PHASES
+    energy, chosen = empty(width, real), empty(colours.shape[0], np.int64)
+    logits = empty((colours.shape[0], SEGMENT), real)
+    theta, mean = empty((channels, SEGMENT), real), empty((channels + 1, SEGMENT), real)
+    high = empty(SEGMENT, real)
     bias = -beta * colours[:, channels]
     for b in chunk_range(bands, chunk, chunks):
         top = (2 * b + turn) * size
         for y in range(top, min(top + size, height)):
-            energy[:] = like(0, field)
+            energy[:] = like(0, energy)
             for channel in range(channels):
-                for i in range(taps.shape[0]):
-                    for p in range(PHASES):
-                        row = middle[channel, i, p, margin : margin + width]
-                        down(row, error, channel, y, p, taps[i, 0])
+                down(middle, errors, channel, channel * beyond + y, taps, margin)
             for p in range(PHASES):
                 for channel in range(channels):
-                    field[:] = like(0, field)
-                    for i in range(taps.shape[0]):
-                        across(field, middle[channel, i], p, taps[i, 1], margin)
-                    approach(
-                        target[channel, y, p],
-                        energy,
-                        error[channel, y + radius, p],
-                        image[channel, y, p],
-                        weights[y, p],
-                        field,
-                        own,
-                        nu,
-                        rate,
-                    )
+                    rows = channel * height + y, channel * beyond + y + radius, y, channel
+                    seen = planes, errors, weights, middle, places[p]
+                    approach(target, energy, *seen, rows, p, blur, rate)
                 for first in range(0, width, SEGMENT):
-                    n = min(SEGMENT, width - first)
-                    last = first + n
-                    score(logits, theta, target[:, y, p], first, n, colours, bias, 2 * beta)
-                    greatest(high[:n], logits)
-                    expect(mean, total, logits, high[:n], colours)
-                    variance(energy[first:last], mean, weights[y, p, first:last], own)
-                    for channel in range(channels):
-                        settle(
-                            error[channel, y + radius, p, first:last],
-                            total[:n],
-                            image[channel, y, p, first:last],
-                            mean[channel, :n],
-                            weights[y, p, first:last],
-                        )
-                        for i in range(taps.shape[0]):
-                            row = middle[channel, i, p, margin + first : margin + last]
-                            add(row, total[:n], taps[i, 0, radius])
+                    n, place = min(SEGMENT, width - first), p * width + first
+                    seen = target, y, height, place, n
+                    score(logits, theta, high, *seen, colours, bias, 2 * beta)
+                    expect(mean, logits, chosen, high, n, colours)
+                    rows = y, y + radius, height, beyond
+                    at = p * wide + margin + first
+                    seen = errors, middle, mean, planes, weights
+                    settle(energy, *seen, rows, place, at, first, n, blur)
             energies[y] = 0.0
             for c in range(width):
                 energies[y] += np.float64(energy[c])

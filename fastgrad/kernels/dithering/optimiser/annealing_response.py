@@ -8,12 +8,12 @@ Oracle: tests/dithering/optimiser/test_annealing.py, `sequential_step`.
 
 import numpy as np
 
-from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vectors
+from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.simd.intrinsics import fma, like, where
 from fastgrad.kernels.simd.lanes import first_of
 from fastgrad.kernels.simd.special import exp_normal
-from fastgrad.kernels.simd.vectors import LANES, filled, load
-from fastgrad.kernels.tiles.memory import empty
+from fastgrad.kernels.simd.vectors import LANES, filled, load, store
+from fastgrad.kernels.tiles.memory import empty, reshaped
 
 PHASES = 4
 SEGMENT = 64  # pixels whose numbers for all K colours stay in the nearest caches
@@ -21,84 +21,65 @@ CUT = 12  # colours of a chance below exp(-CUT) are left out
 
 
 @block
-def score(logits, theta, target, first, n, colours, bias, twice):
-    """logits[k, c] = 2 beta <target, colour> - beta |colour|^2; bias is the latter part."""
+def score(logits, theta, high, targets, row, apart, first, n, colours, bias, twice):
+    """logits[k, c] = 2 beta <target, colour> - beta |colour|^2, and high[c] their greatest.
+
+    bias is the latter part. The targets of channel i are n entries of row + i apart, from `first`
+    on. Beyond them, as far as the last vector goes, the last one is repeated.
+    """
     wide_vectors()
     for i in range(theta.shape[0]):
-        row, out = target[i], theta[i]
         for c in range(n):
-            out[c] = twice * row[first + c]
-    for k in range(colours.shape[0]):
-        row = logits[k]
-        x, y = bias[k], colours[k, 0]
-        tx = theta[0]
-        for c in range(n):
-            row[c] = fma(tx[c], y, x)
-        for i in range(1, theta.shape[0]):
-            y, tx = colours[k, i], theta[i]
-            for c in range(n):
-                row[c] = fma(tx[c], y, row[c])
+            theta[i, c] = twice * targets[np.uint64(row + i * apart), np.uint64(first + c)]
+        for c in range(n, -(-n // LANES) * LANES):
+            theta[i, c] = theta[i, n - 1]
+    for c in range(0, n, LANES):
+        most = filled(like(-np.inf, high))
+        for k in range(colours.shape[0]):
+            x = filled(bias[k])
+            for i in range(theta.shape[0]):
+                x = fma(load(theta, (i, c)), colours[np.uint64(k), np.uint64(i)], x)
+            store(logits, (k, c), x)
+            most = where(x > most, x, most)
+        store(high, c, most)
+
+
+@inline
+def wanted(logits, high, k, n):
+    """Return whether a colour has a chance of more than exp(-CUT), about, at any of n pixels."""
+    one, zero = filled(like(1, high)), filled(like(0, high))
+    found = zero  # of the width of the numbers: masks fit as they are
+    for c in range(0, n, LANES):
+        found = where(load(logits, (k, c)) + like(CUT, high) > load(high, c), one, found)
+    return first_of(found > zero) < LANES
 
 
 @block
-def greatest(high, logits):
-    """high[c] = the greatest logits[k, c]."""
-    wide_vectors()
-    first = logits[0]
-    for c in range(high.size):
-        high[c] = first[c]
-    for k in range(1, logits.shape[0]):
-        row = logits[k]
-        for c in range(high.size):
-            high[c] = where(row[c] > high[c], row[c], high[c])
+def expect(mean, logits, chosen, high, n, colours):
+    """mean[i, c] = the expectation of colours[:, i] under softmax(logits[:, c]), for n pixels.
 
-
-@block
-def expect(mean, total, logits, high, colours):
-    """mean[i, c] = the expectation of colours[:, i] under softmax(logits[:, c])."""
+    The logits are overwritten; chosen has room for the colours that count.
+    """
     wide_vectors()
-    n = high.size
-    cut, one, none = like(CUT, high), like(1, high), filled(like(0, high))
-    for c in range(n):
-        total[c] = like(0, high)
-    for i in range(mean.shape[0]):
-        row = mean[i]
-        for c in range(n):
-            row[c] = like(0, high)
+    count = 0
     for k in range(logits.shape[0]):
-        row = logits[k]
-        wanted = none  # of the width of the numbers: masks fit as they are
-        for c in range(0, n, LANES):
-            wanted = where(load(row, c) + cut > load(high, c), one, wanted)
-        if first_of(wanted > none) == LANES:
-            continue
-        for c in range(n):
-            row[c] = exp_normal(row[c] - high[c])
-            total[c] += row[c]
+        if wanted(logits, high, k, n):
+            chosen[count] = k
+            count += 1
+    for c in range(0, n, LANES):
+        most, total = load(high, c), filled(like(0, high))
+        for j in range(count):
+            place = chosen[j], c
+            x = exp_normal(load(logits, place) - most)
+            store(logits, place, x)
+            total = total + x
+        inverse = like(1, high) / total
         for i in range(mean.shape[0]):
-            out, x = mean[i], colours[k, i]
-            for c in range(n):
-                out[c] = fma(row[c], x, out[c])
-    for c in range(n):
-        total[c] = like(1, high) / total[c]
-    for i in range(mean.shape[0]):
-        out = mean[i]
-        for c in range(n):
-            out[c] *= total[c]
-
-
-@block
-def variance(out, mean, weights, own):
-    """Add own weights^2 times the variances to out, given the means of colours and of squares."""
-    wide_vectors()
-    channels = mean.shape[0] - 1
-    square = mean[channels]
-    for i in range(channels):
-        row = mean[i]
-        for c in range(weights.size):
-            square[c] = fma(-row[c], row[c], square[c])
-    for c in range(weights.size):
-        out[c] = fma(own * weights[c], weights[c] * square[c], out[c])
+            x = filled(like(0, high))
+            for j in range(count):
+                k = chosen[j]
+                x = fma(load(logits, (k, c)), colours[np.uint64(k), np.uint64(i)], x)
+            store(mean, (i, c), x * inverse)
 
 
 @block
@@ -109,15 +90,12 @@ def choose(label, logits, high, total, chance):
     """
     wide_vectors()
     one, zero = np.int32(1), np.int32(0)
-    cut, some, none = like(CUT, high), like(1, high), filled(like(0, high))
     for c in range(high.size):
         total[c] = like(0, high)
         label[c] = zero
     for k in range(logits.shape[0]):
-        row, wanted = logits[k], none
-        for c in range(0, high.size, LANES):
-            wanted = where(load(row, c) + cut > load(high, c), some, wanted)
-        if first_of(wanted > none) == LANES:
+        row = logits[k]
+        if not wanted(logits, high, k, high.size):
             for c in range(high.size):
                 row[c] = total[c]
             continue
@@ -143,12 +121,13 @@ def draw(chunk, chunks, labels, target, colours, beta, chance):
     total = empty(SEGMENT, target.dtype)
     label = empty(SEGMENT, np.int32)
     bias = -beta * colours[:, channels]
+    targets = reshaped(target, (channels * height, phases * width))
     for y in chunk_range(height, chunk, chunks):
         for p in range(phases):
             for first in range(0, width, SEGMENT):
                 n = min(SEGMENT, width - first)
-                score(logits, theta, target[:, y, p], first, n, colours, bias, 2 * beta)
-                greatest(high[:n], logits)
+                seen = targets, y, height, p * width + first, n
+                score(logits, theta, high, *seen, colours, bias, 2 * beta)
                 choose(label, logits, high[:n], total, chance[y, p, first : first + n])
                 for c in range(n):
                     labels[y, p, first + c] = label[c]
