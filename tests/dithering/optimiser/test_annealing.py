@@ -299,6 +299,18 @@ def test_first_palettes_cluster_the_pixels():
     assert len({p.tobytes() for p in palette.initial(image, 4, rng=0, trials=5)}) > 1
 
 
+@pytest.mark.parametrize("colors", [2, 4, 6])
+def test_k_means_ends_at_the_means_of_the_nearest_pixels(colors):
+    image = np.random.default_rng(colors).random((37, 29, 3))
+    counts = np.arange(37 * 29).reshape(37, 29) % 4.0
+    (found,) = palette.initial(image, colors, rng=0, iterations=300, counts=counts)
+    pixels, often = image.reshape(-1, 3), counts.ravel()
+    labels = np.square(pixels[:, None] - found).sum(axis=-1).argmin(axis=1)
+    for k in range(colors):
+        mean = np.average(pixels[labels == k], axis=0, weights=often[labels == k])
+        np.testing.assert_allclose(found[k], mean, rtol=1e-12)
+
+
 def test_a_schedule_with_a_deadline_ends_in_time():
     assert list(annealing.schedule(3)) == [(0.0, 3), (0.5, 3), (1.0, 3)]
     began = time.perf_counter()

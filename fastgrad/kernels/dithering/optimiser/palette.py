@@ -7,10 +7,12 @@ Oracle: tests/dithering/optimiser/test_annealing.py,
 import numpy as np
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
-from fastgrad.kernels.simd.intrinsics import fma, like, where
+from fastgrad.kernels.simd.intrinsics import fma, like, to_float64, where
+from fastgrad.kernels.simd.lanes import first_of, sum_of
 from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 from fastgrad.kernels.tiles.memory import empty
 
+FEW = 4  # colours up to which the pixels of each are added up in vectors
 BLOCKS = 4  # sums over the picture are taken per block of rows, whatever the number of threads
 
 
@@ -62,12 +64,11 @@ def seed(palette, locked, pixels, count, chances, distance, sums):
         for j in range(sums.size):
             i = j * LANES
             before, d = load(distance, i), apart(pixels, i, palette, k)
-            store(distance, i, where(d < before, d, before))
-            some = 0.0
-            for c in range(i, i + LANES):
-                some += np.float64(distance[c]) * np.float64(pixels[often, c])
-            sums[j] = some
-            total += some
+            if k == 0 or first_of(d < before) < LANES:  # few are nearer to a colour of many
+                least = where(d < before, d, before)
+                store(distance, i, least)
+                sums[j] = sum_of(to_float64(least) * to_float64(load(pixels, (often, i))))
+            total += sums[j]
 
 
 @block
@@ -83,6 +84,28 @@ def assign(labels, pixels, palette):
         store(labels, i, label)
 
 
+@block
+def choose(chosen, labels, label, weights):
+    """chosen = the weights, float64, of those so labelled; others are 0. Return their sum."""
+    wide_vectors()
+    total, none = filled(0.0), filled(like(0, weights))
+    for i in range(0, chosen.size, LANES):
+        x = to_float64(where(load(labels, i) == like(label, labels), load(weights, i), none))
+        store(chosen, i, x)
+        total = total + x
+    return sum_of(total)
+
+
+@block
+def dot(chosen, values, first):
+    """Return the sum of weights, float64, times values from `first` on."""
+    wide_vectors()
+    total = filled(0.0)
+    for i in range(0, chosen.size, LANES):
+        total = fma(load(chosen, i), to_float64(load(values, first + i)), total)
+    return sum_of(total)
+
+
 @kernel(cost=lambda palettes, pixels: len(palettes) * palettes.shape[2] * pixels.shape[1])
 def cluster(chunk, chunks, palettes, locked, pixels, chances, iterations):
     """Make palettes of pixels by k-means++ and k-means; the first `locked` colours stay.
@@ -95,6 +118,7 @@ def cluster(chunk, chunks, palettes, locked, pixels, chances, iterations):
     filled_up = empty((channels + 1, vectors * LANES), pixels.dtype)  # by the last pixel, never
     distance, label = empty(vectors * LANES, pixels.dtype), empty(vectors * LANES, np.int32)
     sums, totals = empty((colors, channels + 1)), empty(vectors)
+    chosen = empty(label.size if colors <= FEW else 0)
     for channel in range(channels + 1):
         for i in range(filled_up.shape[1]):
             filled_up[channel, i] = pixels[channel, min(i, count - 1)]
@@ -105,14 +129,20 @@ def cluster(chunk, chunks, palettes, locked, pixels, chances, iterations):
         seed(palette, locked, filled_up, count, chances[trial], distance, totals)
         for _ in range(iterations):
             assign(label, filled_up, palette)
-            for k in range(colors):
-                for channel in range(channels + 1):
-                    sums[k, channel] = 0.0
-            for i in range(count):
-                often = np.float64(pixels[channels, i])
-                sums[label[i], channels] += often
-                for channel in range(channels):
-                    sums[label[i], channel] += often * np.float64(pixels[channel, i])
+            if colors <= FEW:
+                for k in range(colors):
+                    sums[k, channels] = choose(chosen, label, k, filled_up[channels])
+                    for channel in range(channels):
+                        sums[k, channel] = dot(chosen, filled_up[channel], 0)
+            else:
+                for k in range(colors):
+                    for channel in range(channels + 1):
+                        sums[k, channel] = 0.0
+                for i in range(count):
+                    often, k = np.float64(filled_up[channels, i]), np.uint64(label[i])
+                    sums[k, channels] += often
+                    for channel in range(channels):
+                        sums[k, channel] += often * np.float64(filled_up[channel, i])
             for k in range(locked, colors):
                 if sums[k, channels] > 0.0:
                     for channel in range(channels):
@@ -164,12 +194,20 @@ def slopes(chunk, chunks, sums, labels, weights, field, margin):
     error by colour k.
     """
     height, width = labels.shape
-    channels = field.shape[0]
+    channels, colors = field.shape[0], sums.shape[1]
+    whole = width // LANES * LANES if colors <= FEW else 0
+    chosen = empty(whole)
     for b in chunk_range(BLOCKS, chunk, chunks):
         for y in range(b * height // BLOCKS, (b + 1) * height // BLOCKS):
-            row = field[:, margin + y, margin : margin + width]
-            for c in range(width):
-                out, weight = sums[b, labels[y, c]], np.float64(weights[y, c])
+            for k in range(colors if whole else 0):
+                choose(chosen, labels[y], k, weights[y])
+                for channel in range(channels):
+                    sums[b, k, channel] += dot(chosen, field[channel, margin + y], margin)
+                sums[b, k, channels] += dot(chosen, weights[y], 0)
+            label, heavy = labels[y, whole:], weights[y, whole:]
+            row = field[:, margin + y, margin + whole : margin + width]
+            for c in range(label.size):
+                out, weight = sums[b, label[c]], np.float64(heavy[c])
                 for channel in range(channels):
                     out[channel] += weight * np.float64(row[channel, c])
                 out[channels] += weight * weight
