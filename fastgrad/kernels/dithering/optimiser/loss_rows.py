@@ -5,18 +5,39 @@ Oracle: tests/support/reference_dithering.py, `loss`.
 
 from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
 from fastgrad.kernels.dithering.eye.blur import blur_row, newest, room
-from fastgrad.kernels.simd.intrinsics import fma, like, to_float64
+from fastgrad.kernels.simd.intrinsics import fma, like, to_float64, where
 from fastgrad.kernels.simd.lanes import entry
-from fastgrad.kernels.simd.vectors import LANES, filled, load
+from fastgrad.kernels.simd.vectors import LANES, filled, load, store
 from fastgrad.kernels.tiles.elementwise import assign
 from fastgrad.kernels.tiles.memory import zeros
 
 WEIGHTED, COUNTED, AIMED = range(3)  # what `lay` does
+FEW = 4  # colours that are chosen from
+
+
+@block
+def choose_row(out, labels, weights, image, palette, counted):
+    """Do what `error_row` does, in whole vectors, and return how many pixels that were.
+
+    Of a few colours each is chosen in all pixels that have it, sooner than fetched for each.
+    """
+    wide_vectors()
+    whole = labels.size // LANES * LANES
+    for c in range(0, whole, LANES):
+        weight, label, colour = load(weights, c), load(labels, c), filled(palette[0])
+        if counted:
+            weight = where(weight > like(0, weight), filled(like(1, out)), weight)
+        for k in range(1, palette.size):
+            colour = where(label == like(k, labels), filled(palette[k]), colour)
+        store(out, c, weight * (colour - load(image, c)))
+    return whole
 
 
 @block
 def error_row(out, labels, weights, image, palette, counted):
     """out = the weights, or 1 where they count, times colours of the palette minus the image."""
+    first = choose_row(out, labels, weights, image, palette, counted) if palette.size <= FEW else 0
+    out, labels, weights, image = out[first:], labels[first:], weights[first:], image[first:]
     for c in range(labels.size):
         weight = weights[c]
         if counted and weight > like(0, weight):
