@@ -28,6 +28,7 @@ from fastgrad.dithering.optimiser.lzw import StringSearch
 from fastgrad.dithering.optimiser.palette import Fit, Sample, initial
 from fastgrad.dithering.optimiser.rate import frugal
 from fastgrad.dithering.optimiser.search import Search
+from fastgrad.dithering.pictures.gif import compress
 from fastgrad.kernels.compiler import cache, jit, passes, prebuilt
 from fastgrad.kernels.dithering.optimiser import search as search_kernels
 
@@ -65,7 +66,9 @@ def _frugality(channels: int) -> None:
 
 
 def _strings(channels: int) -> None:
-    StringSearch(*_problem(channels), 1e-4).sweep()
+    loss, indices, palette = _problem(channels)
+    StringSearch(loss, indices, palette, 1e-4).sweep()
+    compress(indices)
 
 
 def _annealing(channels: int) -> None:

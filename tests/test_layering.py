@@ -70,7 +70,7 @@ LAYERS = {
         ("sorting_isotonic",),
         ("sorting_lapsum",),
     ],
-    "kernels.dithering": [("eye",), ("metrics",), ("optimiser",), ("files",)],
+    "kernels.dithering": [("eye",), ("metrics",), ("optimiser",), ("pictures",), ("files",)],
     "estimators": [
         ("by_options", "draws", "examples_in_parts", "lazy_check"),
         ("base", "sums", "score_sums"),

@@ -130,7 +130,7 @@ class StringSearch(Search):
             float(self.rate),
             float(self._worth),
             float(ROOM * self.rate),
-            _room(channels, self.loss.dtype),
+            _room(channels, clear, self.loss.dtype),
         )
         pixels = (area[2] - area[0]) * (area[3] - area[1])
         self._worth = WORTH * (self.rate * self.bits + max(error, 0.0)) / pixels
@@ -147,14 +147,16 @@ class StringSearch(Search):
         return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
 
 
-def _room(channels: int, dtype: type) -> tuple[Array, ...]:
+def _room(channels: int, clear: int, dtype: type) -> tuple[Array, ...]:
     """Return what the kernel writes to: the table, and the string that it looks at."""
     most = kernels.MOST
     links = np.empty((3, kernels.CODES), np.int16)
     return (
         links,
         np.empty((most, channels), dtype),
+        np.empty((most, channels), dtype),
         np.empty(most),
         np.empty(most, np.int16),
         np.empty(most, np.int16),
+        np.empty(clear, dtype),
     )

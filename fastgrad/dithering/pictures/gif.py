@@ -9,12 +9,13 @@ import numpy as np
 
 from fastgrad._typing import Array, ByteArray
 from fastgrad.dithering.pictures.png import box
+from fastgrad.kernels.dithering.optimiser.lzw import CODES, WIDEST
+from fastgrad.kernels.dithering.pictures import gif as kernels
 
 __all__ = ["LONGEST", "compress", "encode", "encode_apart"]
 
 LONGEST = 655_350  # milliseconds that a frame may be shown
 KEEP, CLEAR = 1, 2  # what becomes of a frame's rectangle when its time is over
-FULL = 4096  # codes in a table
 SOLID = 128  # opacity from which on a colour is opaque
 
 
@@ -204,56 +205,23 @@ def compress(indices: ByteArray, free: ByteArray | None = None, spare: int = 0) 
     '02 02 4c 01 00'
     """
     most = int(indices.max())
-    pixels, others = indices.tobytes(), None
+    pixels = others = _read_only(indices)
     if free is not None:
         most = max(most, spare)
-        others = np.where(free, np.uint8(spare), indices).tobytes()
+        others = _read_only(np.where(free, np.uint8(spare), indices))
     bits = max(2, most.bit_length())
-    codes, widths = _codes(pixels, pixels if others is None else others, bits)
-    data = _packed(np.array(codes), np.array(widths))
+    table = np.empty((CODES, 1 << bits), np.int16)
+    codes = pixels.size + pixels.size // (CODES // 2) + 3  # at most, those that begin tables too
+    room = np.zeros(codes * WIDEST // 8 + 1 + kernels.SPARE, np.uint8)
+    written = kernels.pack(pixels, others, bits, table, room)
+    data = room[: -(-written // 8)].tobytes()
     blocks = [data[i : i + 255] for i in range(0, len(data), 255)]
     return bytes([bits]) + b"".join(bytes([len(b)]) + b for b in blocks) + b"\0"
 
 
-def _codes(pixels: bytes, others: bytes, bits: int) -> tuple[list[int], list[int]]:
-    """Return the codes of pixels, each of which may have another value, and their widths."""
-    clear = 1 << bits
-    codes, widths, table = [clear], [bits + 1], {}
-    following, width = clear + 2, bits + 1
-    current = others[0]
-    for pixel, other in zip(pixels[1:], others[1:]):
-        code = table.get(current << 8 | other)
-        if code is None and pixel != other:
-            code = table.get(current << 8 | pixel)
-        if code is not None:
-            current = code
-            continue
-        codes.append(current)
-        widths.append(width)
-        if following == 1 << width:
-            width += 1
-        table[current << 8 | other] = following
-        following += 1
-        if following == FULL:
-            codes.append(clear)
-            widths.append(width)
-            table, following, width = {}, clear + 2, bits + 1
-        current = other
-    codes.append(current)
-    widths.append(width)
-    if following == 1 << width and width < 12:  # the decoder adds a string once more
-        width += 1
-    return [*codes, clear + 1], [*widths, width]
-
-
-def _packed(codes: ByteArray, widths: ByteArray) -> bytes:
-    """Return codes of the given numbers of bits, the lowest bit first."""
-    ends = np.cumsum(widths)
-    stream = np.zeros(int(ends[-1]), np.uint8)
-    for bit in range(int(widths.max())):
-        there = widths > bit
-        stream[(ends - widths)[there] + bit] = codes[there] >> bit & 1
-    return np.packbits(stream, bitorder="little").tobytes()
+def _read_only(indices: ByteArray) -> ByteArray:
+    """Return a row of all indices that the kernel has one signature for."""
+    return np.frombuffer(indices.tobytes(), np.uint8)
 
 
 def _delays(durations: Sequence[float]) -> list[int]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fastgrad.dithering.pictures import gif
+from tests.support import lzw
 
 RNG = np.random.default_rng(0)
 
@@ -94,6 +95,25 @@ def test_data_are_packed(colors, count):
     found, largest = unpacked(data[0], stream)
     assert found == indices.tobytes()
     assert largest <= 4096
+
+
+@pytest.mark.parametrize("colors", [1, 2, 5, 40, 256])
+@pytest.mark.parametrize("free", [False, True])
+def test_codes_are_those_of_a_dictionary(colors, free):
+    indices = RNG.integers(0, colors, (90, 250)).astype(np.uint8)
+    indices[:, ::3] = indices[:, 1::3][:, :1]
+    pixels, mask, spare = indices.tobytes(), None, min(colors, 255)
+    others, most = pixels, int(indices.max())
+    if free:
+        mask = RNG.random(indices.shape) < 0.5
+        others, most = np.where(mask, np.uint8(spare), indices).tobytes(), max(most, spare)
+    bits = max(2, most.bit_length())
+    found, widths = lzw.codes(pixels, others, bits)
+    assert found.count(1 << bits) > 1 or colors <= 2  # tables were full
+    data = lzw.packed(found, widths)
+    blocks = [data[i : i + 255] for i in range(0, len(data), 255)]
+    expected = bytes([bits]) + b"".join(bytes([len(b)]) + b for b in blocks) + b"\0"
+    assert gif.compress(indices, mask, spare) == expected
 
 
 def clip(count, colors, shape=(24, 32)):

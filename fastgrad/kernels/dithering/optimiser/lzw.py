@@ -40,27 +40,59 @@ def label_of(picture, clear, symbol, y, c):
 
 
 @inline
-def added(picture, blurred, colours, changes, depth, y, c, new):
-    """Return what a label adds to the error after others before it in the same row.
+def steepen(blurred, changes, slopes, depth, y, c):
+    """slopes[depth] = slopes of the error at a pixel after changes before it in the same row."""
+    field, table, _ = blurred
+    radius = table.shape[0] // 2
+    for channel in range(len(field)):
+        slope = field[channel, y + radius, c + radius]
+        for d in range(max(0, depth - min(radius, c)), depth):
+            slope += table[radius, radius + depth - d] * changes[d, channel]
+        slopes[depth, channel] = slope
+
+
+@inline
+def added(picture, blurred, colours, changes, slopes, depth, y, c, new):
+    """Return what a label adds to the error where it has these slopes.
 
     changes[d] are those of colours that the string so far makes; that of this pixel is written.
     """
     labels, weights, previous, gaps = picture
-    field, table, nu = blurred
+    _, table, nu = blurred
     radius, old, weight = table.shape[0] // 2, np.int64(labels[y, c]), weights[y, c]
     own, total = table[radius, radius] + nu, like(0, nu)
-    for channel in range(len(field)):
+    for channel in range(slopes.shape[1]):
         change = weight * (colours[channel, new] - colours[channel, old])
         changes[depth, channel] = change
-        slope = field[channel, y + radius, c + radius]
-        for d in range(max(0, depth - min(radius, c)), depth):
-            slope += table[radius, radius + depth - d] * changes[d, channel]
+        slope = slopes[depth, channel]
         total += change * (slope + slope + own * change)
     if previous.size > 0:
         gap = own * gaps[y, c] * (weight * weight)
         total += gap if old == previous[y, c] else like(0, nu)
         total -= gap if new == previous[y, c] else like(0, nu)
     return np.float64(total)
+
+
+@inline
+def all_added(picture, blurred, colours, slopes, y, c, out):
+    """out[k] = what label k adds to the error as the first of a string: `added`, to the bit."""
+    labels, weights, previous, gaps = picture
+    _, table, nu = blurred
+    radius, old, weight = table.shape[0] // 2, np.int64(labels[y, c]), weights[y, c]
+    own, count = table[radius, radius] + nu, out.size
+    for k in range(count):
+        out[k] = 0
+    for channel in range(slopes.shape[1]):
+        row, here = colours[channel], colours[channel, old]
+        twice = slopes[0, channel] + slopes[0, channel]
+        for k in range(count):
+            change = weight * (row[k] - here)
+            out[k] += change * (twice + own * change)
+    if previous.size > 0:
+        gap, kept = own * gaps[y, c] * (weight * weight), np.int64(previous[y, c])
+        for k in range(count):
+            out[k] += gap if old == kept else like(0, nu)
+        out[kept] -= gap
 
 
 @inline
@@ -74,20 +106,30 @@ def place(area, i):
 def best_string(picture, blurred, colours, clear, links, area, start, most, price, worth, room):
     """Find the best string for the pixels from `start` on; return length, node and error added.
 
-    room is (changes, errors, nodes, symbols): the labels are written to the last of them.
+    room is (changes, slopes, errors, nodes, symbols, firsts): the labels are written to symbols.
     """
-    changes, errors, nodes, symbols = room
+    changes, slopes, errors, nodes, symbols, firsts = room
     code, limit = price
     least, length, found, error = np.inf, 0, np.int64(0), 0.0
+    y, c = place(area, start)
+    seen = picture[1][y, c] > 0
+    steepen(blurred, changes, slopes, 0, y, c)
+    if seen:
+        all_added(picture, blurred, colours, slopes, y, c, firsts)
     for first in range(clear + 1):
+        if first < clear:  # most neither are the best so far nor go on
+            if not seen:
+                continue
+            value = np.float64(firsts[first]) - worth
+            if value + code >= least and value >= limit:
+                continue
         depth = 0
         nodes[0] = first
         while depth >= 0:
             node, deeper = np.int64(nodes[depth]), False
-            y, c = place(area, start + depth)
             label = label_of(picture, clear, np.int64(links[LAST, node]), y, c)
             if label >= 0:
-                cost = added(picture, blurred, colours, changes, depth, y, c, label)
+                cost = added(picture, blurred, colours, changes, slopes, depth, y, c, label)
                 errors[depth] = cost + (errors[depth - 1] if depth > 0 else 0.0)
                 value = errors[depth] - worth * (depth + 1)
                 if value + code < least:
@@ -98,9 +140,14 @@ def best_string(picture, blurred, colours, clear, links, area, start, most, pric
             if deeper:
                 depth += 1
                 nodes[depth] = links[CHILD, node]
+                y, c = place(area, start + depth)
+                steepen(blurred, changes, slopes, depth, y, c)
                 continue
+            at = depth
             while depth > 0 and links[NEXT, nodes[depth]] == FREE:
                 depth -= 1
+            if depth < at:
+                y, c = place(area, start + depth)
             if depth == 0:
                 break
             nodes[depth] = links[NEXT, nodes[depth]]
@@ -150,7 +197,7 @@ def choose(picture, blurred, colours, clear, bits, area, rate, worth, limit, scr
         price, most = (rate * width, limit), min(row, pixels - i)
         chosen = picture, blurred, colours, clear, links, area, i, most, price, worth, room
         length, node, more = best_string(*chosen)
-        symbols = room[3]
+        symbols = room[4]
         after = longer(links, before, symbols[0]) if before != FREE else np.int64(FREE)
         if after != FREE:  # the string before goes on: what follows is looked for from there
             length, node = 1, after
