@@ -5,6 +5,8 @@ correctly rounded result, subnormals included, and follows IEEE 754 at zero, the
 `log_normal`, `exp_normal` and `exp_bounded` save what positive normal numbers do not need.
 """
 
+import functools
+
 import numpy as np
 from numba.extending import overload
 
@@ -33,6 +35,7 @@ def elementary(build):
 # -- logarithms --------------------------------------------------------------------------------
 
 
+@functools.cache
 def split(form):
     """Build x -> (e, f): x = 2^e (1 + f), 1 + f in [sqrt(1/2), sqrt(2)), for positive normal x."""
     mantissa, sqrt_half, one = form.mantissa, form.sqrt_half, form.float(1)
@@ -48,6 +51,7 @@ def split(form):
     return implementation
 
 
+@functools.cache
 def log_reduced(form):
     """Build (e, f) -> log(2^e (1 + f))."""
     tail, ln2_hi, ln2_lo, minus_half = form.log_tail, form.ln2_hi, form.ln2_lo, form.float(-0.5)
@@ -115,6 +119,7 @@ def log1p(form):
 # -- exponentials ------------------------------------------------------------------------------
 
 
+@functools.cache
 def _exp_reduce(form):
     """Build x -> (n, r) with x = n log 2 + r and |r| <= log(2) / 2, n an integer."""
     integer, magic = form.to_int, form.magic

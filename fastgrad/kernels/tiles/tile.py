@@ -64,7 +64,8 @@ def layout(n, k, offset=0, widest=TILE):
     """Return the `Layout`, of narrow tiles with at most `widest` columns, a multiple of FOLD."""
     if k > NARROW:
         return Layout(k, offset, True, FOLD, (k + FOLD - 1) // FOLD, n)
-    columns = min(max(TILE // k // FOLD, 1) * FOLD, (n + 3 + FOLD - 1) // FOLD * FOLD, widest)
+    columns = min(max(TILE // k // FOLD, 1) * FOLD, (n + 3 + FOLD - 1) // FOLD * FOLD)
+    columns = min(columns, widest)
     return Layout(k, offset, False, columns, k, (n + offset % 4 + columns - 1) // columns)
 
 
