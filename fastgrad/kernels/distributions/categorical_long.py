@@ -48,7 +48,7 @@ def partials(chunk, chunks, logits, maximum, rest):
             if arg[c] >= 0:
                 e[arg[c], c] = like(0, e)
         accumulate(sums, e)
-        rest[row, segment] = sums.sum()
+        rest[row, segment] = elementwise.sum_of(sums)
 
 
 @kernel(cost=lambda z: z.size * SEGMENT)
@@ -63,7 +63,7 @@ def sample_inverse(chunk, chunks, logits, maximum, weight, noise, z):
     sums = empty(tile.FOLD)
     for item in chunk_range(items, chunk, chunks):
         i, row = item // n, item % n
-        whole = weight[row].sum()
+        whole = elementwise.sum_of(weight[row])
         u = uniform_at(row + offset, np.uint32(first_sample + i), key)
         target = min(u * whole, whole * BELOW_ONE)
         segment, running = 0, 0.0

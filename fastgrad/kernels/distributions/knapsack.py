@@ -28,6 +28,7 @@ from fastgrad.kernels.random.philox import NOISE
 from fastgrad.kernels.simd.intrinsics import fma, like, where
 from fastgrad.kernels.simd.special import exp, log_normal
 from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.elementwise import sum_of
 from fastgrad.kernels.tiles.memory import empty, reshaped, zeros
 
 CHAINS = 32  # sums side by side, to hide the latency of additions
@@ -87,7 +88,7 @@ def land(out, taken, cost):
         part = left[first : first + CHAINS]
         for c in range(CHAINS):
             partial[c] += part[c]
-    return partial.sum() + left[whole:].sum()
+    return sum_of(partial) + sum_of(left[whole:])
 
 
 @kernel(cost=lambda logits, budget: 8 * logits.size * (budget + 1))

@@ -20,8 +20,8 @@ from fastgrad.kernels.compiler.jit import block, inline, shared, wide_vectors
 from fastgrad.kernels.simd.intrinsics import fma, like, where
 from fastgrad.kernels.simd.special import exp, exp_normal, log
 from fastgrad.kernels.simd.vectors import LANES
-from fastgrad.kernels.tiles.elementwise import assign
-from fastgrad.kernels.tiles.memory import zeros
+from fastgrad.kernels.tiles.elementwise import assign, fill
+from fastgrad.kernels.tiles.memory import empty, zeros
 
 REACH = 5e8  # of scalings: what exp_normal flushes to 0 stays negligible times two of them
 
@@ -160,8 +160,8 @@ def absorb(p, clip):
     move(p.g, p.v, p.top)
     log_sums(p.f, p.xt, p.g, p.u)
     log_sums(p.g, p.x, p.f, p.v)
-    p.top[:] = like(np.inf, p.top)
-    p.u[:] = like(1, p.u)
+    fill(p.top, np.inf)
+    fill(p.u, 1)
     if clip:
         for j in range(p.g.size):
             p.g[j] = where(p.g[j] > like(0, p.g), p.g[j], like(0, p.g))
@@ -178,9 +178,10 @@ def iterate(p, tolerance, most, clip, past_f, past_g):
     The potentials after iteration t are left in past_f[t] and past_g[t], if these have rows.
     """
     n, m = p.x.shape[0], p.xt.shape[0]
-    p.g[:] = like(0, p.g)
-    p.v[:] = like(1, p.v)
-    unbounded = np.full(p.u.size, np.inf, p.u.dtype)
+    fill(p.g, 0)
+    fill(p.v, 1)
+    unbounded = empty(p.u.size, p.u.dtype)
+    fill(unbounded, np.inf)
     near, count = False, 0
     while True:
         if near:

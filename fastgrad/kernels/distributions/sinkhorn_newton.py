@@ -17,8 +17,8 @@ import numpy as np
 from fastgrad.kernels.compiler.jit import block, shared, wide_vectors
 from fastgrad.kernels.distributions.sinkhorn import add_products, log_sums, padded, scaled
 from fastgrad.kernels.simd.intrinsics import fma
-from fastgrad.kernels.tiles.elementwise import assign, subtract
-from fastgrad.kernels.tiles.memory import zeros
+from fastgrad.kernels.tiles.elementwise import assign, fill, subtract, sum_of
+from fastgrad.kernels.tiles.memory import empty, flattened, zeros
 
 SEPARATE = 1e-15  # weight below which a part is its own: rounding would decide its potential
 COOLING = 3.0  # ratio of one temperature to the next
@@ -39,8 +39,9 @@ class System(NamedTuple):
 @block
 def system(m):
     """Return the arrays for problems of m columns."""
-    a = zeros((3, padded(m)))
-    return System(zeros((m, padded(m))), a[0], a[1], a[2], np.ones(padded(m), np.bool_))
+    a, free = zeros((3, padded(m))), empty(padded(m), np.bool_)
+    fill(free, 1)
+    return System(zeros((m, padded(m))), a[0], a[1], a[2], free)
 
 
 @shared
@@ -66,9 +67,11 @@ def add_outer(weights, p, inverse):
 def connect(s, p, r):
     """Set the graph of p, (n, wide), whose row sums are r: the slack columns of p become 0."""
     n, m = p.shape[0], s.weights.shape[0]
-    inverse, slack = 1.0 / r[:n], zeros(n)
-    s.weights[:] = 0.0
-    s.ground[:] = 0.0
+    inverse, slack = empty(n), zeros(n)
+    for i in range(n):
+        inverse[i] = 1.0 / r[i]
+    fill(flattened(s.weights), 0)
+    fill(s.ground, 0)
     for j in range(m):
         if not s.free[j]:
             for i in range(n):
@@ -119,9 +122,9 @@ def evaluate(p):
     """Set f(g), K = exp(x - f - g) and its column sums; return phi(g)."""
     log_sums(p.f, p.xt, p.g, p.u)
     scaled(p.k, p.x, p.f, p.g)
-    p.r[:] = 1.0
+    fill(p.r, 1)
     add_products(p.c, p.k, p.r[: p.x.shape[0]])
-    return p.f[: p.x.shape[0]].sum() + p.g[: p.xt.shape[0]].sum()
+    return sum_of(p.f[: p.x.shape[0]]) + sum_of(p.g[: p.xt.shape[0]])
 
 
 @block
@@ -162,7 +165,7 @@ def descend(p, s, tolerance, most, clip):
         connect(s, p.k, p.r)
         solve(s)
         if not clip:
-            subtract(s.step[:m], s.step[:m], s.step[:m].mean())
+            subtract(s.step[:m], s.step[:m], sum_of(s.step[:m]) / m)
         size = 1.0
         while True:
             fall = 0.0
@@ -210,7 +213,7 @@ def anneal(p, s, tolerance, most, clip):
     warmth, count = max(high / SPREAD - low / SPREAD, 1.0), 0  # their difference may overflow
     divide(p.x, warmth)
     divide(p.xt, warmth)
-    p.g[:] = 0.0
+    fill(p.g, 0)
     while True:
         last = warmth <= 1.0 or not warmth < np.inf  # of which no part is less
         count += descend(p, s, tolerance if last else ROUGH, most - count, clip)
@@ -239,14 +242,14 @@ def differentiate(out, p, s, w, clip):
             p.r[i] += p.k[i, j]
             mean[i] += p.k[i, j] * w[i, j]
         mean[i] /= p.r[i]
-    s.side[:] = 0.0
+    fill(s.side, 0)
     for j in range(m):
         s.free[j] = not clip or p.g[j] > 0.0
     for i in range(n):
         for j in range(m):
             p.x[i, j] = p.k[i, j] * (w[i, j] - mean[i])
             s.side[j] += p.x[i, j] if s.free[j] else 0.0
-    p.xt[:] = 0.0
+    fill(flattened(p.xt), 0)
     whole = p.k.copy()
     connect(s, p.k, p.r)
     solve(s)

@@ -17,6 +17,7 @@ from fastgrad.kernels.random.philox import NOISE
 from fastgrad.kernels.simd.intrinsics import fma, like
 from fastgrad.kernels.simd.special import log, sigmoid, softplus
 from fastgrad.kernels.tiles import tile
+from fastgrad.kernels.tiles.elementwise import sum_of
 from fastgrad.kernels.tiles.memory import empty, reshaped
 
 CHAINS = 32  # sums side by side, to hide the latency of additions
@@ -51,7 +52,7 @@ def tilt(q, x, row, k):
     for _ in range(HALVINGS):
         c = 0.5 * (down + up)
         probabilities(q[0], x, c)
-        mean = q[0].sum()
+        mean = sum_of(q[0])
         if abs(mean - k) < CLOSE:
             break
         if mean > k:
@@ -106,7 +107,7 @@ def dot(x, y, partial):
         u, v = x[first : first + CHAINS], y[first + 1 : first + 1 + CHAINS]
         for c in range(CHAINS):
             partial[c] = fma(u[c], v[c], partial[c])
-    return partial.sum()
+    return sum_of(partial)
 
 
 @block

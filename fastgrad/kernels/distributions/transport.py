@@ -30,7 +30,7 @@ from fastgrad.kernels.compiler.jit import block, chunk_range, kernel, wide_vecto
 from fastgrad.kernels.distributions import sinkhorn, sinkhorn_newton
 from fastgrad.kernels.simd.intrinsics import like
 from fastgrad.kernels.simd.special import exp, log
-from fastgrad.kernels.tiles.elementwise import assign
+from fastgrad.kernels.tiles.elementwise import assign, sum_of
 from fastgrad.kernels.tiles.memory import empty, zeros
 
 LEAST = 1e-30  # of sums whose logarithm is taken: below it only logarithms are added
@@ -204,7 +204,7 @@ def iterate(p, rows, columns, damping, rates, tolerance, most):
         slip = abs(exp(rates[1] * shift) - one)
         if total > 0.0:
             slip *= like(m * columns.aim[:m].max() / total, rates)
-        bound = like(tolerance * rows.aim[:n].sum() / n, rates)
+        bound = like(tolerance * sum_of(rows.aim[:n]) / n, rates)
         if (slip <= tolerance and misses(p, rows.aim, n, bound) == 0) or count == most:
             return count
         far = sinkhorn.beyond(p.u, n) + sinkhorn.beyond(p.v, m)

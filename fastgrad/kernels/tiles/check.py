@@ -12,7 +12,7 @@ from fastgrad.kernels.compiler.jit import (
     wide_vectors,
 )
 from fastgrad.kernels.simd.intrinsics import like, where
-from fastgrad.kernels.simd.lanes import entry, first_of
+from fastgrad.kernels.simd.lanes import first_of
 from fastgrad.kernels.simd.vectors import LANES, filled, load
 
 FINE, MASKED, BAD = 0, 1, 2
@@ -39,12 +39,9 @@ def flags(x):
     for i in range(0, whole, LANES):
         y = load(x, i)
         bad, masked = where(y < inf, bad, one), where(y == -inf, one, masked)
-    found = FINE
-    for lane in range(LANES):
-        if entry(bad, lane) != zero:
-            return BAD
-        if entry(masked, lane) != zero:
-            found = MASKED
+    if first_of(bad > zero) < LANES:
+        return BAD
+    found = MASKED if first_of(masked > zero) < LANES else FINE
     for i in range(whole, x.size):
         if not x[i] < inf:
             return BAD

@@ -23,6 +23,23 @@ def assign(out, x):
 
 
 @block
+def fill(out, value):
+    """out = value, on a flat array."""
+    one = like(value, out)
+    for i in range(out.size):
+        out[i] = one
+
+
+@block
+def sum_of(x):
+    """Return the sum of a flat array, from its first entry to its last."""
+    found = like(0, x)
+    for i in range(x.size):
+        found += x[i]
+    return found
+
+
+@block
 def subtract(out, x, constant):
     """out = x - constant, on flat arrays."""
     wide_vectors()
