@@ -129,7 +129,9 @@ def sweep(chunk, chunks, state, picture, colours, blur, beta, rate, energies, si
     logits = empty((colours.shape[0], SEGMENT), real)
     theta, mean = empty((channels, SEGMENT), real), empty((channels + 1, SEGMENT), real)
     high = empty(SEGMENT, real)
-    bias = -beta * colours[:, channels]
+    bias = empty(colours.shape[0], real)
+    for k in range(bias.size):
+        bias[k] = -beta * colours[k, channels]
     for b in chunk_range(bands, chunk, chunks):
         top = (2 * b + turn) * size
         for y in range(top, min(top + size, height)):

@@ -120,7 +120,9 @@ def draw(chunk, chunks, labels, target, colours, beta, chance):
     high = empty(SEGMENT, target.dtype)
     total = empty(SEGMENT, target.dtype)
     label = empty(SEGMENT, np.int32)
-    bias = -beta * colours[:, channels]
+    bias = empty(colours.shape[0], target.dtype)
+    for k in range(bias.size):
+        bias[k] = -beta * colours[k, channels]
     targets = reshaped(target, (channels * height, phases * width))
     for y in chunk_range(height, chunk, chunks):
         for p in range(phases):

@@ -3,7 +3,14 @@
 Oracle: tests/support/reference_dithering.py, `loss`.
 """
 
-from fastgrad.kernels.compiler.jit import block, chunk_range, inline, kernel, wide_vectors
+from fastgrad.kernels.compiler.jit import (
+    block,
+    chunk_bounds,
+    chunk_range,
+    inline,
+    kernel,
+    wide_vectors,
+)
 from fastgrad.kernels.dithering.eye.blur import blur_row, newest, room
 from fastgrad.kernels.simd.intrinsics import fma, like, to_float64, where
 from fastgrad.kernels.simd.lanes import entry
@@ -77,11 +84,11 @@ def lay(chunk, chunks, out, sums, labels, weights, planes, colours, taps, nu, ma
     channels, height, width = planes.shape
     radius = taps.shape[2] // 2
     held, places, middle, line = room(width, taps)
-    rows = chunk_range(height, chunk, chunks)
-    sums[rows.start : rows.stop] = 0.0
+    begin, end = chunk_bounds(height, chunk, chunks)
+    sums[begin:end] = 0.0
     for channel in range(channels):
-        for y in rows:
-            for new in range(newest(y, rows.start, radius), y + radius + 1):
+        for y in range(begin, end):
+            for new in range(newest(y, begin, radius), y + radius + 1):
                 row = held[new % len(held), :width]
                 if 0 <= new < height:
                     image, palette = planes[channel, new], colours[channel]

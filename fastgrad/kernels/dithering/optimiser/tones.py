@@ -7,6 +7,7 @@ import numpy as np
 
 from fastgrad.kernels.compiler.jit import chunk_range, inline, kernel
 from fastgrad.kernels.simd.intrinsics import like
+from fastgrad.kernels.tiles.memory import flattened
 
 
 @inline
@@ -24,7 +25,7 @@ def look_up(chunk, chunks, out, values, table):
     table is (nodes, nodes, nodes, 3).
     """
     nodes = table.shape[0]
-    flat, last = table.reshape(-1), nodes - 1
+    flat, last = flattened(table), nodes - 1
     for i in chunk_range(len(values), chunk, chunks):
         red, green, blue = values[i, 0], values[i, 1], values[i, 2]
         r, red_high = between(red, last)
