@@ -259,5 +259,6 @@ def beams(chunk, chunks, logits, noise, noisy, z, log_p, rest, last):
             elementwise.assign(phi, mass)
             if step == per - 1:
                 trace(z[:, row - step : row + 1], up, held)
-                log_p[:, cell], rest[cell] = phi, left
+                elementwise.assign(log_p[:, cell], phi)
+                rest[cell] = left
                 last[cell] = g[most - 1] if alive == most else -np.inf

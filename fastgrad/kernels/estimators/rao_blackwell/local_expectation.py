@@ -9,6 +9,7 @@ Oracle: tests/estimators/rao_blackwell/test_enumeration.py, `neighbours`.
 
 from fastgrad.kernels.compiler.jit import chunk_range, kernel
 from fastgrad.kernels.simd.intrinsics import like
+from fastgrad.kernels.tiles.elementwise import assign
 
 
 @kernel(cost=lambda points: points.size)
@@ -19,7 +20,7 @@ def change(chunk, chunks, z, moves, order, place, counts, per, begin, points):
     for p in chunk_range(total, chunk, chunks):
         move, s = (begin + p) // samples, (begin + p) % samples
         j, turn = moves[move, 0], moves[move, 1]
-        points[p] = z[s]
+        assign(points[p], z[s])
         for i in range(j, n, per):
             at = place[i, z[s, i]] + turn
             while at >= counts[i]:

@@ -153,7 +153,10 @@ def integrate(log_p, log_q, rho, a, log_set, weight, pair):
     step = 1.0 / sqrt(13.5 + 2.2 * k)
     end = log(1.0 + k + DROP + sqrt(DROP * (DROP + 2.0 * (1.0 + k))))  # Chernoff's bound
     total[:], weight[:], pair[:] = 0.0, 0.0, 0.0
-    for i in range(int((end - low.min()) / step) + 1):
+    first = low[0]
+    for c in range(1, n):
+        first = min(first, low[c])
+    for i in range(int((end - first) / step) + 1):
         for c in range(n):
             x[c] = low[c] + i * step
             u[c] = exp_normal(x[c])
