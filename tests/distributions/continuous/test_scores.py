@@ -46,17 +46,26 @@ EXTREME = {
 }
 
 
+def moments(d, n, seeds):
+    """Sums of the scores of the distribution's own samples and of their squares, by name."""
+    total = {}
+    for seed, start in itertools.product(seeds, range(0, n, PART)):
+        noise = d.noise(PART, rng=seed, sample_offset=start)
+        for name, s in d.transform_score(noise).items():
+            assert s.dtype == d.dtype
+            assert np.isfinite(s).all()
+            s = s.astype(np.float64)
+            first, second = total.get(name, (0, 0))
+            total[name] = first + s.sum(axis=0), second + np.square(s).sum(axis=0)
+    return total
+
+
 def means(d, n, seed):
-    """Mean scores of the distribution's own samples, in standard errors, by name."""
-    noise = d.noise(n, rng=seed)
+    """Mean scores, in standard errors, by name."""
     found = {}
-    for name, s in d.transform_score(noise).items():
-        assert s.dtype == d.dtype
-        assert np.isfinite(s).all()
-        s = s.astype(np.float64)
-        error = s.std(axis=0) / np.sqrt(n)
-        gap = np.abs(s.mean(axis=0))
-        found[name] = np.divide(gap, error, out=np.zeros_like(gap), where=gap > 0)
+    for name, (first, second) in moments(d, n, [seed]).items():
+        error = np.sqrt(second - first * first / n)
+        found[name] = np.divide(np.abs(first), error, out=np.zeros_like(error), where=first != 0)
     return found
 
 
@@ -192,13 +201,7 @@ def test_beta_scores_in_single_precision(b):
 def test_scores_have_mean_zero_in_many_samples(name):
     """In float32: a formula that is slightly wrong is so in both types, rounding only here."""
     d = EXTREME[name](np.float32)
-    total = {}
-    for seed, start in itertools.product(range(20), range(0, N, PART)):
-        noise = d.noise(PART, rng=100 + seed, sample_offset=start)
-        for key, s in d.transform_score(noise).items():
-            s = s.astype(np.float64)
-            first, second = total.get(key, (0, 0))
-            total[key] = first + s.sum(axis=0), second + np.square(s).sum(axis=0)
+    total = moments(d, N, range(100, 120))
     for first, second in total.values():
         gap = np.divide(np.abs(first), np.sqrt(second), out=np.zeros_like(second), where=second > 0)
         assert gap.max() < BOUND
