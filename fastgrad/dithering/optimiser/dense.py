@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from fastgrad._typing import Array, ByteArray
 from fastgrad.dithering.eye.colour import is_grey
+from fastgrad.dithering.optimiser.counted_colours import clusters
 from fastgrad.dithering.optimiser.drawn import flat_of
-from fastgrad.dithering.optimiser.flat import COVERED, FREE, NEAR, Pins, codes_of, rgb_of
+from fastgrad.dithering.optimiser.flat import COVERED, FEW, FREE, NEAR, Pins, codes_of, rgb_of
 from fastgrad.dithering.optimiser.greys import best_greys, levels_of
 from fastgrad.dithering.optimiser.palette import initial
 from fastgrad.dithering.optimiser.selection import nearest
@@ -26,6 +27,7 @@ LUMA = np.array([0.299, 0.587, 0.114])  # of the channels: the eye sees steps of
 BARELY, HARDLY = 1.25, 2  # what nobody sees: hardly more than a step of luma, two of a channel
 CLOSE = 2 * BARELY  # of luma: what hardly any grain hides
 STEP = 0.35  # of luma: more than a step of red or of blue makes, less than one of green
+CRISP = 0.95  # share of a drawn picture that is close: of what is not, nearly all is at edges
 SHADED, RARE = 0.97, 0.1  # shares of a shaded picture: what is close, and has no frequent colour
 REACHED = 5  # levels of grey that are so near to an entry, at most
 EVEN = 0.9  # of a smooth picture's pixels are so near to those beside them; of photographs .5 to .8
@@ -74,11 +76,13 @@ class Cover(NamedTuple):
     ----------
     pins : Pins or None
         The nearest of them for every pixel, if nobody sees that they are off: by 2/255 of luma, or
-        3/255 of a channel, in no more than a hundredth of the pixels, and nowhere by 5/255. Or,
-        where something is drawn with shading, for pixels that are hardly off: if a quarter is flat,
-        a tenth has other colours than the K most frequent ones, and nearly all are as near as if
-        `close`. Each step of a ramp is flat, too: if it had an entry of its own, few would be left
-        for what is between.
+        3/255 of a channel, in no more than a hundredth of the pixels, and nowhere by 5/255. So it
+        is where something is drawn crisply in more than 32 colours, if all but a twentieth are as
+        near as if `close`, and those that are off are at edges: grain has no tones to make there,
+        and what is drawn twice looks the same twice. Or, where something is drawn with shading,
+        for pixels that are hardly off: if a quarter is flat, a tenth has other colours than the K
+        most frequent ones, and nearly all are as near as if `close`. Each step of a ramp is flat,
+        too: if it had an entry of its own, few would be left for what is between.
     close : bool
         Whether a little grain is enough, since they are off by less than 2.5/255 of luma in all
         but a hundredth, and there is no texture in which more of it would not be seen.
@@ -138,16 +142,11 @@ def covering(
     even = _even(image)
     if is_grey(rgb) and not (even and _reached(rgb, counts, colors, REACHED) >= enough):
         return Cover(None, False)
-    best, least = None, np.inf
-    for palette in _palettes(rgb, counts, colors, rng):
-        places, _ = nearest(rgb, palette)
-        uses = np.bincount(places, counts, minlength=colors)
-        palette = refilled(palette, spare(palette, uses), rgb, counts)
-        places, squares = nearest(rgb, palette)
-        if (mean := float(counts @ squares)) < least:
-            best, least = (palette, places), mean
-    assert best is not None
-    palette, places = best
+    drawn = _drawn(image, seen)
+    if drawn:
+        palette, places = clusters(rgb, counts, colors, "screen")
+    else:
+        palette, places = _best(rgb, counts, _palettes(rgb, counts, colors, rng))
     off = palette[places].astype(int) - rgb
     luma, most = abs(off @ LUMA), abs(off).max(axis=1)
     unseen, close = (
@@ -157,18 +156,46 @@ def covering(
     unseen = unseen and bool(most.max() <= 2 * HARDLY)
     if even and unseen:
         return Cover(Pins(palette, _labels(image, rgb, places), True), close)
-    if (
-        counts[luma < CLOSE].sum() >= SHADED * len(counted)
-        and np.sort(counts)[:-colors].sum() >= RARE * len(counted)
-        and _drawn(image, seen)
-    ):
+    if drawn and (near := counts[luma < CLOSE].sum()) >= CRISP * len(counted):
         hardly = (luma <= STEP) & (most <= NEAR)
         labels = _labels(image, rgb, np.where(hardly, places, FREE))
         labels = labels if seen is None else np.where(seen, labels, np.int16(FREE))
-        return Cover(Pins(palette, labels), True, palette)
+        free = labels == FREE if seen is None else (labels == FREE) & seen
+        if colors > FEW and _shading(image, free) <= len(counted) - enough:
+            return Cover(Pins(palette, _labels(image, rgb, places), True), close)
+        rare = np.sort(counts)[:-colors].sum()
+        if near >= SHADED * len(counted) and rare >= RARE * len(counted):
+            return Cover(Pins(palette, labels), True, palette)
     if not even:
         return Cover(None, False, palette if unseen or close else None)
     return Cover(None, close)
+
+
+def _best(rgb: ByteArray, counts: Array, palettes: ByteArray) -> tuple[ByteArray, Array]:
+    """Return that of some palettes whose errors are least, and the nearest entries of colours."""
+    best, least = None, np.inf
+    for palette in palettes:
+        places, _ = nearest(rgb, palette)
+        uses = np.bincount(places, counts, minlength=len(palette))
+        palette = refilled(palette, spare(palette, uses), rgb, counts)
+        places, squares = nearest(rgb, palette)
+        if (mean := float(counts @ squares)) < least:
+            best, least = (palette, places), mean
+    assert best is not None
+    return best
+
+
+def _shading(image: ByteArray, some: npt.NDArray[np.bool_]) -> int:
+    """Return how many of some pixels have hardly another luma than those beside them."""
+    places, width = np.flatnonzero(some), image.shape[1]
+    row, column = np.divmod(places, width)
+    rgb = image.reshape(-1, 3)
+    own, smooth = rgb[places] @ LUMA, np.ones(len(places), bool)
+    for down, right in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+        beside = np.clip(row + down, 0, len(image) - 1) * width
+        beside += np.clip(column + right, 0, width - 1)
+        smooth &= abs(rgb[beside] @ LUMA - own) < CLOSE
+    return int(np.count_nonzero(smooth))
 
 
 def _drawn(image: ByteArray, seen: npt.NDArray[np.bool_] | None) -> bool:

@@ -16,14 +16,14 @@ SOME = 1 << 16  # distances that fit into a cache, and for which BLAS wakes no t
 ALIKE = 0.2  # weight of the distance to the nearest entry, where that to their mixtures has 1
 
 
-def nearest(rgb: ByteArray, palette: ByteArray) -> tuple[Array, FloatArray]:
+def nearest(rgb: Array, palette: Array) -> tuple[Array, FloatArray]:
     """Return the entry nearest to each colour, and the squared distance.
 
     Parameters
     ----------
-    rgb : array of uint8, shape (N, 3)
+    rgb : array of uint8, or other whole numbers, shape (N, 3)
         The colours.
-    palette : array of uint8, shape (K, 3)
+    palette : array of the same, shape (K, 3)
         The entries.
 
     Returns
@@ -31,7 +31,7 @@ def nearest(rgb: ByteArray, palette: ByteArray) -> tuple[Array, FloatArray]:
     index : array of int16, shape (N,)
         The entries' numbers.
     squares : array of float64, shape (N,)
-        The squared distances of sRGB values.
+        The squared distances.
 
     Examples
     --------

@@ -175,3 +175,36 @@ def test_few_pixels_at_edges_are_no_shading():
     cover = covering(image, None, 16)
     assert cover.pins is None or cover.unseen
     assert not Problem(image, Viewing(), colors=16).known
+
+
+def screen(seed=3, height=160, width=240):
+    """Text with soft edges in several inks on two grounds."""
+    rng = np.random.default_rng(seed)
+    image = np.full((height, width, 3), [24, 26, 33], float)
+    image[:, : width // 3] = [240, 240, 235]
+    inks = rng.integers(60, 256, (9, 3))
+    for y in range(4, height - 6, 10):
+        for x in range(4, width - 8, 8):
+            cover = rng.integers(0, 12, (6, 5, 1)) / 11
+            ink, part = inks[rng.integers(9)], image[y : y + 6, x : x + 5]
+            image[y : y + 6, x : x + 5] = part * (1 - cover) + ink * cover
+    return np.rint(image).astype(np.uint8)
+
+
+def test_what_is_drawn_crisply_needs_no_search():
+    image = screen()
+    assert len(np.unique(image.reshape(-1, 3), axis=0)) > 128
+    problem = Problem(image, Viewing(), colors=150)
+    assert problem.finished() is not None  # each pixel has the entry of its colour
+    result = dither(image, colors=150)
+    table = {}
+    for colour, index in zip(image.reshape(-1, 3).tolist(), result.indices.ravel().tolist()):
+        assert table.setdefault(tuple(colour), index) == index
+    assert (result.image[:3] == image[:3]).all()  # grounds are as they were
+
+
+def test_shading_beside_what_is_crisp_has_grain():
+    image = screen()
+    y, x = np.mgrid[:60, :160]
+    image[50:110, 80:] = np.stack([60 + x, 90 + y + x // 2, 200 - x], axis=-1)
+    assert Problem(image, Viewing(), colors=150).finished() is None

@@ -67,7 +67,7 @@ def test_letters_are_drawn_alike():
     assert len(drawn) == 5  # without: 7
 
 
-@pytest.mark.parametrize("colors", [32, 64])
+@pytest.mark.parametrize("colors", [24, 32])
 def test_what_is_drawn_takes_few_bytes(monkeypatch, colors):
     """Pixels of edges take frequent colours where these are nearly as good."""
     Image, ImageDraw = pytest.importorskip("PIL.Image"), pytest.importorskip("PIL.ImageDraw")
