@@ -20,9 +20,10 @@ from fastgrad.dithering.files import one_picture, prepared, processes
 from fastgrad.dithering.files.outcome import Settings
 from fastgrad.dithering.files.plan import Job, Plan
 from fastgrad.dithering.files.processes import Answer
+from fastgrad.dithering.optimiser.lzw import in_strings
 from fastgrad.dithering.pictures.file_errors import FileError
 from fastgrad.dithering.pictures.large import LargePicture
-from fastgrad.dithering.rates import FIRST, NEAR
+from fastgrad.dithering.rates import NEAR, first_rate
 
 __all__ = ["Curve", "dithered", "divided", "surveyed"]
 
@@ -71,7 +72,8 @@ def surveyed(settings: Settings, job: Job) -> Curve:
         if options.get("nu") is None:  # else it depends on the colours, and so do errors
             options["nu"] = NU
     for colors, rate in tried:
-        own = {**options, "rate": rate * FIRST, "ending": job.ending}
+        first = first_rate(strings=in_strings(job.ending, colors, options.get("nu")))
+        own = {**options, "rate": rate * first, "ending": job.ending}
         made = replace(settings, colors=colors, counted=True, options=own)
         outcome = one_picture.run(picture, made, quiet=True)
         if not outcome.complete:

@@ -102,7 +102,9 @@ class _Work:
                 return outcome
         outcome = self.made(options)
         least = self.size_of(outcome)
-        rates, best, over = Rates(most), outcome, least <= most or not outcome.complete
+        strings = in_strings(self.ending, self._count, options.get("nu"))
+        rates = Rates(most, first_rate(strings=strings))
+        best, over = outcome, least <= most or not outcome.complete
         held = 0  # bytes of the best that is small enough
         while not over:
             outcome = self.made({**options, "rate": rates.rate})

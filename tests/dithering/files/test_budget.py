@@ -8,8 +8,9 @@ import pytest
 
 import fastgrad as fg
 from fastgrad import cli
-from fastgrad.dithering.files import budget
+from fastgrad.dithering.files import budget, one_picture
 from fastgrad.dithering.pictures.images import FileError
+from fastgrad.dithering.rates import first_rate
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -67,6 +68,25 @@ def test_no_more_error_than_none():
     assert 280 <= drawn_share <= 300
     assert busy_share >= 2990
     assert budget.divided([drawn, busy], 8600) == [600, 8000]  # of what is left, in proportion
+
+
+@pytest.mark.parametrize("count", [1, 2])  # of files: one alone is not surveyed
+@pytest.mark.parametrize("strings", [True, False])
+def test_rates_begin_where_they_suit_the_search(folder, monkeypatch, count, strings):
+    clips = [f"{name}.gif" for name in "abc"[:count]]
+    for i, clip in enumerate(clips):
+        frames = [Image.fromarray(np.roll(BUSY, shift, (0, 1))) for shift in (i, i + 2)]
+        frames[0].save(clip, save_all=True, append_images=frames[1:], duration=50)
+    work, rates = one_picture.run, []
+
+    def run(picture, settings, **others):
+        rates.append(settings.options.get("rate"))
+        return work(picture, settings, **others)
+
+    monkeypatch.setattr(one_picture, "run", run)
+    own = {"nu": 0.3 if strings else 0.0, "colors": 64, "speed": 10, "output": "out/"}
+    fg.dither_files(clips, max_bytes=count * 2400, **own)
+    assert next(rate for rate in rates if rate) == first_rate(strings=strings)
 
 
 def test_too_few_for_all():
