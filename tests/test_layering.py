@@ -102,6 +102,7 @@ LAYERS = {
         ("choices", "given", "progress", "rates", "run", "tiled", "together"),
         ("timed_run",),
         ("thrifty_run",),
+        ("trials",),
         ("chosen", "strips", "thrift"),
         ("dithering",),
         ("files",),

@@ -17,6 +17,7 @@ from fastgrad._typing import Array, ByteArray
 from fastgrad.dithering.eye.colour import SpaceName, is_grey
 
 __all__ = [
+    "MISSED",
     "SCORES",
     "STRENGTHS",
     "Choice",

@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
 
 import numpy as np
 
 from fastgrad import _validate
 from fastgrad._typing import Array
-from fastgrad.dithering.choices import Choice, Trade, climb, scores, ways
+from fastgrad.dithering.choices import ways
 from fastgrad.dithering.eye.colour import SpaceName
 from fastgrad.dithering.given import Given
 from fastgrad.dithering.metrics.ssimulacra2 import Ssimulacra2
 from fastgrad.dithering.pictures import transparency
 from fastgrad.dithering.pictures.animation import FORMATS, arranged, encode
-from fastgrad.dithering.rates import MOST_RATE, NEAR, QualityError, Rates, ScoreRates, SizeError
+from fastgrad.dithering.rates import MOST_RATE, QualityError, Rates, ScoreRates, SizeError
 from fastgrad.dithering.result import Dithering
-from fastgrad.dithering.thrifty_run import ThriftyRun
+from fastgrad.dithering.trials import Begin, Trials
 
-__all__ = ["Begin", "Thrift", "rated", "thrifty"]
-
-OCTAVE = 2  # places by which a number of colours is doubled
-COUNTS = tuple(round(2 ** (1 + i / OCTAVE)) for i in range(7 * OCTAVE + 1))  # that are tried
-AT_32, DOUBLED = 1.8, 1.2  # bits a pixel at the first rate: of 32 colours, and what doubling adds
-LITTLE = 1  # the place of little grain, with which trials begin
-
-
-class Begin(Protocol):
-    """Makes a run for a number of colours, and takes it through `Run.search`.
-
-    Further options are those of `Viewing`, and the palette, that are not as asked for.
-    """
-
-    def __call__(self, count: int | None, *, quick: bool = False, **eye: Any) -> ThriftyRun:
-        """Return the run, a quick one if it only is to tell what others will be like."""
-        ...
+__all__ = ["Thrift", "rated", "thrifty"]
 
 
 @dataclass(frozen=True)
@@ -140,7 +122,7 @@ def thrifty(
         score_of = _score_of(given)
         free = given.palette is None and nu is None
         strengths = ways(given.values, space) if free else [{}]
-        work = _Trials(given, begin, size_of, score_of, strengths)
+        work = Trials(given, begin, size_of, score_of, strengths)
         if thrift.max_bytes is not None:
             run = work.within(thrift.max_bytes)
         else:
@@ -211,113 +193,6 @@ def rated(
         size = len(_encoded(result, thrift.ending))
     result.metrics["bytes"] = size
     return result
-
-
-class _Trials:
-    """Runs that are tried: of which number of colours and strength a picture is made.
-
-    Parameters
-    ----------
-    given, begin
-        As for `thrifty`.
-    size_of, score_of : callable
-        Return the bytes and the score of a result.
-    strengths : sequence of dict
-        What may be chosen, as `ways` returns it.
-    """
-
-    def __init__(
-        self,
-        given: Given,
-        begin: Begin,
-        size_of: Callable[[Dithering], int],
-        score_of: Callable[[Dithering], float],
-        strengths: Sequence[dict[str, Any]],
-    ) -> None:
-        self._given, self._begin, self._strengths = given, begin, strengths
-        self._size_of, self._score_of = size_of, score_of
-
-    def within(self, most: int) -> ThriftyRun:
-        """Return the run of the best picture that was found within so many bytes."""
-        given = self._given
-        if given.counted:
-            run = self._begin(given.colors)
-            if (size := run.fit_into(most, self._size_of)) > most:
-                raise SizeError(size, most)
-            return run
-        pixels = given.values.shape[0] * given.values.shape[1]
-        doublings = round(math.log(max(8 * most / pixels, 1e-3) / AT_32, DOUBLED))
-        choice = self._climb(4 + doublings, lambda trade: trade.score_at(most))
-        best, highest, step = None, -math.inf, OCTAVE
-        while True:
-            run = self._run(choice)
-            if (size := run.fit_into(most, self._size_of)) > most:
-                if best is not None:
-                    return best
-                if choice.colors == 0:
-                    raise SizeError(size, most)
-                step = -OCTAVE
-            else:
-                score = self._score_of(run.result())
-                if best is not None and score <= highest:
-                    return best
-                full = step < 0 or run.exact or size >= NEAR * most
-                if full or choice.colors == len(COUNTS) - 1:
-                    return run
-                best, highest = run, score  # bytes are left: more colours may serve
-            choice = self._moved(choice, step)
-
-    def of_quality(self, quality: float) -> ThriftyRun:
-        """Return the run of the smallest file that was found with such a score."""
-        place = int(np.searchsorted(scores(self._given.values), quality)) + 1
-        choice, highest = self._climb(place, lambda trade: trade.smallness(quality)), -math.inf
-        while True:
-            for quick in (False, True):  # a quick one told that it may be reached
-                run = self._run(choice, quick=quick)
-                highest = max(highest, run.lower_to(quality, self._score_of))
-                if highest >= quality:
-                    return run
-            if choice.colors == self._places[-1]:
-                raise QualityError(highest, quality)
-            choice = self._moved(choice, OCTAVE)
-
-    def _moved(self, choice: Choice, step: int) -> Choice:
-        """Return a choice of more colours, or of fewer, as far as there are any."""
-        places = self._places
-        return choice._replace(colors=min(max(choice.colors + step, places[0]), places[-1]))
-
-    @property
-    def _places(self) -> range:
-        """The places of the numbers of colours that there are."""
-        return range(1 if self._given.counted else len(COUNTS))
-
-    def _climb(self, place: int, merit: Callable[[Trade], float]) -> Choice:
-        """Return the choice of most merit, by quick runs."""
-
-        def tried(choice: Choice) -> float:
-            run = self._run(choice, quick=True)
-            plain = run.result()
-            points = [(self._size_of(plain), self._score_of(plain))]
-            if not run.exact:
-                rated = run.at(run.first)
-                points.append((self._size_of(rated), self._score_of(rated)))
-            return merit(Trade(points[0], points[-1]))
-
-        first = min(max(OCTAVE * place, 0), self._places[-1])
-        weaker = range(len(self._strengths))
-        start = Choice(first, min(LITTLE, weaker[-1]))
-        return climb(tried, start, self._places, weaker, (OCTAVE, 1))
-
-    def _run(self, choice: Choice, *, quick: bool = False) -> ThriftyRun:
-        """Begin a run."""
-        given, eye = self._given, self._strengths[choice.strength]
-        count = given.colors
-        if not given.counted:
-            taken = 0 if count is None else given.entries - count  # a transparent one
-            count = max(COUNTS[choice.colors] - taken, COUNTS[0])
-        if "palette" in eye:
-            count, eye = None, {**eye, "palette": eye["palette"](count)}
-        return self._begin(count, quick=quick, **eye)
 
 
 def _score_of(given: Given) -> Callable[[Dithering], float]:

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import fastgrad as fg
-from fastgrad.dithering import thrift
 from fastgrad.dithering.choices import Choice, levels
 from fastgrad.dithering.given import Given
 from fastgrad.dithering.metrics.ssimulacra2 import Ssimulacra2
 from fastgrad.dithering.pictures import animation, images
+from fastgrad.dithering.trials import Trials
 
 PHOTOGRAPH = Path(fg.__file__).parent / "data" / "astronaut.jpg"
 RNG = np.random.default_rng(0)
@@ -259,9 +259,75 @@ def test_a_quality_that_only_a_quick_run_reaches_takes_that(photograph):
         def lower_to(self, quality, score_of):
             return self.score
 
+        def result(self):
+            return self.score
+
     full, quick = Run(69.0), Run(71.0)
-    trials = thrift._Trials(Given(photograph[:8, :8]), None, None, None, [{}])
-    trials._climb = lambda place, merit: Choice(8, 0)
+    trials = Trials(Given(photograph[:8, :8]), None, lambda result: 1, None, [{}])
+    trials._best = lambda place, merit, off: [Choice(8, 0)]
     trials._run = lambda choice, quick=False, runs=(full, quick): runs[quick]
     assert trials.of_quality(65.0) is full
     assert trials.of_quality(70.0) is quick
+
+
+class Made:
+    """A run whose picture has these bytes, and this score, if either is within what is asked."""
+
+    exact = False
+
+    def __init__(self, size, score):
+        self.size, self.score = size, score
+
+    def lower_to(self, quality, score_of):
+        return self.score
+
+    def fit_into(self, most, size_of):
+        return self.size
+
+    def at(self, rate):
+        return Made(0.8 * self.size, self.score - 4)
+
+    first = 1.0
+
+    def result(self):
+        return self
+
+
+def trials_of(image, quick, full):
+    """Trials of strengths 0, 1, 2, whose quick runs and full runs are these, by the strength."""
+    trials = Trials(Given(image), None, lambda r: r.size, lambda r: r.score, [{}] * 3)
+    asked = []
+
+    made = {True: quick, False: full}
+
+    def run(choice, *, quick=False):
+        asked.append((choice, quick))
+        size, score = made[quick][choice.strength]
+        off = abs(choice.colors - 8)  # all other numbers of colours are worse
+        return Made(round(size * (1 + off)), score)
+
+    trials._run = run
+    return trials, asked
+
+
+def test_the_best_choices_by_quick_runs_are_made_in_full_and_compared(photograph):
+    image = photograph[:8, :8]
+    quick = {0: (1030, 70), 1: (1010, 70), 2: (1000, 70)}
+    full = {0: (900, 70), 1: (950, 70), 2: (1000, 70)}
+    trials, asked = trials_of(image, quick, full)
+    assert trials.of_quality(69.0).size == 900
+    assert {choice.strength for choice, quick in asked if not quick} == {0, 1, 2}
+    trials, asked = trials_of(image, {**quick, 1: (1500, 70)}, full)
+    assert trials.of_quality(69.0).size == 900
+    assert {choice.strength for choice, quick in asked if not quick} == {0, 2}
+
+
+def test_the_best_picture_within_a_size_is_one_of_those_made_in_full(photograph):
+    image = photograph[:8, :8]
+    quick = {0: (1000, 69), 1: (1000, 70), 2: (1000, 69.5)}
+    full = {0: (1000, 72), 1: (1000, 70), 2: (1200, 75)}
+    trials, asked = trials_of(image, quick, full)
+    assert trials.within(1010).score == 72
+    assert {choice.strength for choice, quick in asked if not quick} == {0, 1, 2}
+    full[0] = 1100, 72
+    assert trials_of(image, quick, full)[0].within(1010).score == 70
