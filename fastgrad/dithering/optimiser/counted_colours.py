@@ -39,7 +39,7 @@ def clusters(
     Returns
     -------
     palette : array of uint8, shape (K, 3)
-        The entries; if there are less colours, the first of them again in the places of the rest.
+        The entries; if there are fewer colours, the first of them again in the places of the rest.
     places : array of int16, shape (N,)
         Which of them is nearest to each colour.
 
