@@ -12,9 +12,8 @@ from fastgrad._typing import Array, ArrayLike, FloatArray
 from fastgrad.distributions.categorical import as_distribution
 from fastgrad.distributions.discrete import Discrete
 from fastgrad.estimators.by_options import by_options as by_options
-from fastgrad.estimators.draws import checked, in_groups, last_state, with_samples
+from fastgrad.estimators.draws import checked, in_blocks, in_groups, last_state
 from fastgrad.estimators.examples_in_parts import in_parts
-from fastgrad.estimators.lazy_check import lazily_checked
 from fastgrad.objectives import Objective, as_objective
 from fastgrad.random import RNG, Key, as_key
 
@@ -218,7 +217,7 @@ class Estimator:
         >>> found.samples.shape, bool(by_w @ w == found.value)
         ((4, 3), True)
         """
-        if type(distribution) is not ndarray and foreign(distribution):
+        if not isinstance(distribution, (ndarray, Discrete)) and foreign(distribution):
             options = {"rng": rng, "state": state, "block_size": block_size}
             options |= {"row_offset": row_offset, "return_samples": return_samples}
             x = _validate.array(distribution, "logits")
@@ -236,7 +235,7 @@ class Estimator:
         distribution = variables if row_offset == 0 else variables.from_row(row_offset)
         objective.require(self.name, self.needs)
         num_samples, group = in_groups(self, num_samples)
-        state, key, size, kept = last_state(state), as_key(rng), num_samples, []
+        state, key, size = last_state(state), as_key(rng), num_samples
         if block_size is not None:
             size = max(1, _validate.integer(block_size, "block_size", 1) // group) * group
         if objective.compiled is not None and not return_samples:
@@ -246,21 +245,8 @@ class Estimator:
         if size >= num_samples and not return_samples and "grad" not in self.needs:
             z = self.draw(distribution, num_samples, key, state=state)
             return self.combine(distribution, [(z, self.ask(objective, distribution, z))], state)
-
-        def estimate(objective: Objective) -> Estimate:
-            def block(offset: int) -> tuple[Any, Any]:
-                n = min(size, num_samples - offset)
-                draws = self.draw(distribution, n, key, offset=offset, state=state)
-                answers = self.ask(objective, distribution, draws, offset=offset)
-                if return_samples:
-                    kept.append(self.weighed(distribution, draws, answers))
-                return draws, answers
-
-            kept.clear()
-            return self.combine(distribution, map(block, range(0, num_samples, size)), state)
-
-        found = lazily_checked(estimate, objective) if "grad" in self.needs else estimate(objective)
-        return with_samples(found, kept) if return_samples else found
+        given = objective, distribution, num_samples, key, state
+        return in_blocks(self, *given, size, return_samples)
 
     def check(self, distribution: Any) -> None:
         """Refuse a distribution that the estimator is not for: see `refusal`."""

@@ -11,6 +11,7 @@ import numpy as np
 from fastgrad import _validate
 from fastgrad._array_api import ndarray
 from fastgrad._typing import FloatArray
+from fastgrad.estimators.lazy_check import lazily_checked
 
 
 def last_state(state: Any) -> Any:
@@ -59,6 +60,38 @@ def in_groups(run: Any, num_samples: Any) -> tuple[int, int]:
         rule = f"{run.name} draws its samples in groups: num_samples must be a multiple of"
         raise ValueError(f"{rule} {group}, got {num_samples}")
     return num_samples, group
+
+
+def in_blocks(
+    run: Any,
+    objective: Any,
+    distribution: Any,
+    num_samples: int,
+    key: Any,
+    state: Any,
+    size: int,
+    return_samples: bool,
+) -> Any:
+    """Return the estimate of an estimator whose samples come in blocks of a size.
+
+    It stands apart from the call of the estimator, as a function pays for what closes over it.
+    """
+    kept: list[tuple[FloatArray, FloatArray | None]] = []
+
+    def estimate(objective: Any) -> Any:
+        def block(offset: int) -> tuple[Any, Any]:
+            n = min(size, num_samples - offset)
+            draws = run.draw(distribution, n, key, offset=offset, state=state)
+            answers = run.ask(objective, distribution, draws, offset=offset)
+            if return_samples:
+                kept.append(run.weighed(distribution, draws, answers))
+            return draws, answers
+
+        kept.clear()
+        return run.combine(distribution, map(block, range(0, num_samples, size)), state)
+
+    found = lazily_checked(estimate, objective) if "grad" in run.needs else estimate(objective)
+    return with_samples(found, kept) if return_samples else found
 
 
 def with_samples(found: Any, kept: list[tuple[FloatArray, FloatArray | None]]) -> Any:
