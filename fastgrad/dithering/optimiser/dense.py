@@ -14,8 +14,9 @@ import numpy.typing as npt
 from fastgrad._typing import Array, ByteArray
 from fastgrad.dithering.eye.colour import is_grey
 from fastgrad.dithering.optimiser.counted_colours import clusters
-from fastgrad.dithering.optimiser.drawn import flat_of
-from fastgrad.dithering.optimiser.flat import COVERED, FEW, FREE, NEAR, Pins, codes_of, rgb_of
+from fastgrad.dithering.optimiser.drawn import CLOSE, LUMA, flat_of, shaded
+from fastgrad.dithering.optimiser.field_colours import FEW
+from fastgrad.dithering.optimiser.flat import COVERED, FREE, NEAR, Pins, codes_of, rgb_of
 from fastgrad.dithering.optimiser.greys import best_greys, levels_of
 from fastgrad.dithering.optimiser.palette import initial
 from fastgrad.dithering.optimiser.selection import nearest
@@ -23,9 +24,7 @@ from fastgrad.dithering.optimiser.spare import refilled, spare
 
 __all__ = ["Cover", "covering", "near_greys"]
 
-LUMA = np.array([0.299, 0.587, 0.114])  # of the channels: the eye sees steps of that sooner
 BARELY, HARDLY = 1.25, 2  # what nobody sees: hardly more than a step of luma, two of a channel
-CLOSE = 2 * BARELY  # of luma: what hardly any grain hides
 STEP = 0.35  # of luma: more than a step of red or of blue makes, less than one of green
 CRISP = 0.95  # share of a drawn picture that is close: of what is not, nearly all is at edges
 SHADED, RARE = 0.97, 0.1  # shares of a shaded picture: what is close, and has no frequent colour
@@ -161,7 +160,7 @@ def covering(
         labels = _labels(image, rgb, np.where(hardly, places, FREE))
         labels = labels if seen is None else np.where(seen, labels, np.int16(FREE))
         free = labels == FREE if seen is None else (labels == FREE) & seen
-        if colors > FEW and _shading(image, free) <= len(counted) - enough:
+        if colors > FEW and len(shaded(image, free)) <= len(counted) - enough:
             return Cover(Pins(palette, _labels(image, rgb, places), True), close)
         rare = np.sort(counts)[:-colors].sum()
         if near >= SHADED * len(counted) and rare >= RARE * len(counted):
@@ -183,19 +182,6 @@ def _best(rgb: ByteArray, counts: Array, palettes: ByteArray) -> tuple[ByteArray
             best, least = (palette, places), mean
     assert best is not None
     return best
-
-
-def _shading(image: ByteArray, some: npt.NDArray[np.bool_]) -> int:
-    """Return how many of some pixels have hardly another luma than those beside them."""
-    places, width = np.flatnonzero(some), image.shape[1]
-    row, column = np.divmod(places, width)
-    rgb = image.reshape(-1, 3)
-    own, smooth = rgb[places] @ LUMA, np.ones(len(places), bool)
-    for down, right in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-        beside = np.clip(row + down, 0, len(image) - 1) * width
-        beside += np.clip(column + right, 0, width - 1)
-        smooth &= abs(rgb[beside] @ LUMA - own) < CLOSE
-    return int(np.count_nonzero(smooth))
 
 
 def _drawn(image: ByteArray, seen: npt.NDArray[np.bool_] | None) -> bool:

@@ -1,7 +1,8 @@
-"""What is drawn rather than photographed: fields, lines, and the inks of text.
+"""What is drawn rather than photographed: fields, lines, the inks of text, and shading.
 
 A field is what has pixels amid eight of the same colour, a line is long, and an ink is at the ends
-of edges on flat ground.
+of edges on flat ground. Shading is what has nearly the colour of all that is beside it, but not the
+same: the steps of a ramp, which may be as wide as fields and as long as lines.
 """
 
 from __future__ import annotations
@@ -11,12 +12,26 @@ import numpy.typing as npt
 
 from fastgrad._typing import Array, ByteArray
 
-__all__ = ["FREE", "amid_their_own", "codes_of", "flat_of", "inks_of", "lines_of", "rgb_of"]
+__all__ = [
+    "CLOSE",
+    "FREE",
+    "LUMA",
+    "amid_their_own",
+    "codes_of",
+    "flat_of",
+    "inks_of",
+    "lines_of",
+    "rgb_of",
+    "shaded",
+]
 
 FREE = -1  # the code of a pixel that nobody sees, and the label of one that is not pinned
 DRAWN = 0.25  # share of pixels amid their own colour from which on a picture is a drawn one
 LINE = 24  # pixels of one colour, one beside the other, that are a line; or, in all, an ink
 STROKE = 5  # rows and columns around a pixel of an ink in which there is ground
+LUMA = np.array([0.299, 0.587, 0.114])  # of the channels: the eye sees steps of that sooner
+CLOSE = 2.5  # of luma: what hardly any grain hides
+HUE = 4 * CLOSE  # of a channel: more is an edge, though it has the same luma on both sides
 
 
 def codes_of(colors: Array) -> npt.NDArray[np.int32]:
@@ -132,3 +147,36 @@ def lines_of(codes: Array) -> Array:
     for shift in range(1, LINE):
         same &= long == codes[:, LINE - 1 - shift : codes.shape[1] - shift]
     return long[same]
+
+
+def shaded(image: ByteArray, some: npt.NDArray[np.bool_]) -> Array:
+    """Return the places of those of some pixels that have nearly the colour of all beside them.
+
+    Parameters
+    ----------
+    image : array of uint8, shape (height, width, 3)
+        The picture in sRGB.
+    some : array of bool, shape (height, width)
+        The pixels that are asked for.
+
+    Returns
+    -------
+    array of int
+        Where they are in the flattened picture.
+
+    Examples
+    --------
+    >>> image = np.uint8([20, 22, 24, 90, 90]).repeat(3).reshape(1, 5, 3)
+    >>> shaded(image, np.ones((1, 5), bool)).tolist()
+    [0, 1, 4]
+    """
+    places, width = np.flatnonzero(some), image.shape[1]
+    row, column = np.divmod(places, width)
+    rgb = image.reshape(-1, 3)
+    own, smooth = rgb[places].astype(np.int16), np.ones(len(places), bool)
+    for down, right in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+        beside = np.clip(row + down, 0, len(image) - 1) * width
+        beside += np.clip(column + right, 0, width - 1)
+        off = rgb[beside] - own
+        smooth &= (abs(off @ LUMA) < CLOSE) & (abs(off) < HUE).all(axis=1)
+    return places[smooth]

@@ -14,16 +14,15 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastgrad._typing import Array, ByteArray, FloatArray
+from fastgrad._typing import ByteArray, FloatArray
 from fastgrad.dithering.optimiser.drawn import (
     FREE,
     codes_of,
     flat_of,
-    inks_of,
-    lines_of,
     rgb_of,
+    shaded,
 )
-from fastgrad.dithering.optimiser.selection import needed, selected
+from fastgrad.dithering.optimiser.field_colours import chosen_of
 
 __all__ = [
     "FREE",
@@ -37,9 +36,6 @@ __all__ = [
     "rgb_of",
 ]
 
-CORE = 4  # least number of such pixels in a colour's fields
-FEW = 32  # entries up to which flat colours compete for them with all others
-ROOM = 8  # one entry in so many is left for what is not flat
 ROUNDING = 1e-6  # of colours, at most
 NEAR = 1  # in each channel: a difference of 1/255 that nobody sees
 COVERED = 0.99  # share of the pixels, smooth or flat, that must be near their entries
@@ -64,7 +60,7 @@ class Pins(NamedTuple):
         Whether these are all colours of the palette.
     covering : bool
         Whether nearly all that is flat is pinned, so that grain has no tones to make there, and
-        the rest is edges: no photograph on a page.
+        the rest is edges: no photograph on a page, and no ramp.
     """
 
     palette: ByteArray
@@ -128,9 +124,9 @@ def fields(
         None for a photograph: where fewer than a quarter of the pixels have eight neighbours of
         the same colour. Long lines of one colour are flat too where there is room, and three
         quarters of what is left are for inks of text on flat ground. Inks, and all of these if
-        entries are few, have one only where the rest does not need it more. Of more flat colours
-        than room, those are taken that cover much, not just a step of a ramp, and cannot be mixed
-        of the others.
+        entries are few, have one only where the rest does not need it more. The steps of ramps are
+        pinned if there is room for all of them, else none. Of more flat colours than room, those
+        are taken that cover much, and cannot be mixed of the others.
 
     Examples
     --------
@@ -149,10 +145,11 @@ def fields(
     flat = flat_of(codes)
     if flat is None:
         return None
-    amid = codes[flat]
+    there = codes != FREE
+    amid, ramps = codes[flat], shaded(image, ~flat & there)
     chosen, left_out = kept, amid[:0]
     if not fixed and colors - len(kept) > 1:
-        chosen, left_out = _chosen(codes, amid, kept, colors)
+        chosen, left_out = chosen_of(codes, amid, codes.ravel()[ramps], kept, colors)
         chosen = np.concatenate([kept, chosen])
     if not len(chosen):
         return None
@@ -160,9 +157,11 @@ def fields(
     if seen is not None:
         labels[~seen] = FREE
     served = (labels[flat] != FREE) | np.isin(amid, left_out)  # which learned entries will serve
-    rest = codes[(labels == FREE) & (codes != FREE)]
+    rest = codes[(labels == FREE) & there]
     edges = np.unique(rest).size <= MIXED * rest.size
-    return Pins(chosen, labels, fixed, edges and float(served.mean()) >= COVERED)
+    left = np.count_nonzero(labels.ravel()[ramps] == FREE)
+    crisp = left <= (1 - COVERED) * np.count_nonzero(there)
+    return Pins(chosen, labels, fixed, bool(edges and crisp and served.mean() >= COVERED))
 
 
 def near(image: ByteArray, palette: ByteArray, most: int = NEAR) -> npt.NDArray[np.int16]:
@@ -306,38 +305,3 @@ def joined(pins: Pins | None, labels: npt.NDArray[np.int16], palette: ByteArray)
     """
     rest = np.int16(FREE) if pins is None else pins.labels
     return Pins(palette, np.where(labels == FREE, rest, labels).astype(np.int16), True)
-
-
-def _chosen(codes: Array, amid: Array, kept: ByteArray, colors: int) -> tuple[ByteArray, Array]:
-    """Return the flat colours of a picture that are to be pinned, beside those that are kept.
-
-    Then the codes of others, for which there is room, but which are not needed.
-    """
-    room = colors - len(kept)
-    room -= max(1, room // ROOM)
-    flat, sizes = np.unique(amid[~np.isin(amid, codes_of(kept))], return_counts=True)
-    flat, sizes = flat[sizes >= CORE], sizes[sizes >= CORE]
-    if len(flat) > room:
-        large = sizes >= amid.size / (4 * room)
-        return selected(rgb_of(flat[large]), sizes[large], kept, room), flat[:0]
-    lines = np.unique(np.concatenate([lines_of(codes), lines_of(codes.T)]))
-    lines = lines[~np.isin(lines, flat) & ~np.isin(lines, codes_of(kept)) & (lines != FREE)]
-    flat = flat[np.argsort(-sizes, kind="stable")]
-    drawn = np.concatenate([flat, lines])
-    fits = len(drawn) <= room
-    ground = np.isin(codes, np.concatenate([drawn, codes_of(kept)]))
-    drawn = drawn if fits else flat
-    inks = inks_of(codes, ground) if fits else flat[:0]
-    won = _needed(codes, np.concatenate([drawn, inks]), kept, colors)
-    inks = inks[won[len(drawn) :]]
-    drawn = drawn[won[: len(drawn)]] if colors <= FEW else drawn
-    chosen = np.concatenate([drawn, inks[: 3 * (room - len(drawn)) // 4]])
-    return rgb_of(chosen), flat[~np.isin(flat, chosen)]
-
-
-def _needed(codes: Array, wanted: Array, kept: ByteArray, colors: int) -> Array:
-    """Return which of some colours need an entry more than the rest of a picture does."""
-    own, counts = np.isin(codes, wanted), np.empty(len(wanted), np.int64)
-    counts[np.argsort(wanted)] = np.unique(codes[own], return_counts=True)[1]
-    rest = rgb_of(codes[~own & (codes != FREE)])
-    return needed(rgb_of(wanted), counts, rest, kept, colors)
