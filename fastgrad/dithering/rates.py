@@ -30,6 +30,8 @@ EVALUATIONS = 12  # files at most that are made
 LEAST_RATE = 1e-6  # which changes next to nothing
 CLOSE, CENTRE = 0.3, 0.1  # how much a score may be above what is asked, and is aimed above it
 FALL, FASTEST, SLOWEST = 4.0, 40.0, 0.5  # of a score, while the rate grows e-fold
+NARROW = 0.02  # of the logarithm of a rate: scores of such neighbours tell little but chance
+MARGIN = 0.1  # share of a bracket, at its ends, in which no rate is tried
 SCORES = 10  # pictures at most that are judged
 
 
@@ -143,6 +145,10 @@ class Rates:
 class ScoreRates:
     """Rates to try one after the other, for the largest at which a score is high enough.
 
+    Steps grow until there is a rate on either side. Between these the score is taken for a line
+    over the logarithm of the rate; where one side stays twice, the middle is next. The search ends
+    when the sides are nearly the same rate.
+
     Parameters
     ----------
     least : float
@@ -175,7 +181,9 @@ class ScoreRates:
     def __init__(self, least: float, first: float = FIRST) -> None:
         self.least, self.rate, self.within, self.beyond = least, first, 0.0, None
         self._last: tuple[float, float] | None = None
-        self._fall, self._left = FALL, SCORES
+        self._scores = [0.0, 0.0]  # scores at `within` and at `beyond`
+        self._fall, self._step, self._left = FALL, 0.0, SCORES
+        self._turns = 0  # scores in a row that were high enough; if negative, too low
 
     def told(self, score: float) -> bool:
         """Take note of the score of a picture at `rate`, and go on to the next one.
@@ -193,20 +201,40 @@ class ScoreRates:
         """
         rate, above = self.rate, score - self.least
         if above >= 0:
-            self.within = rate
+            self.within, self._scores[0] = rate, score
         else:
-            self.beyond = rate
+            self.beyond, self._scores[1] = rate, score
+        side = 1 if above >= 0 else -1
+        self._turns = self._turns + side if self._turns * side > 0 else side
         self._left -= 1
         if 0 <= above <= CLOSE or not self._left:
             return True
-        if (self.beyond is None and rate >= MOST_RATE) or (not self.within and rate <= LEAST_RATE):
+        known = self.within and self.beyond is not None
+        if not known and (rate >= MOST_RATE if side > 0 else rate <= LEAST_RATE):
             return True
-        if self._last is not None and self._last[0] != rate:
+        if self._last is not None:
             fall = (self._last[1] - score) / math.log(rate / self._last[0])
             self._fall = min(max(fall, SLOWEST), FASTEST)
         self._last = rate, score
-        aim = math.log(rate) + (above - CENTRE) / self._fall
-        self.rate = inside(aim, self.within, self.beyond, LEAST_RATE)
+        steps = (above - CENTRE) / self._fall
+        if known:
+            return self._between(math.log(rate) + steps)
+        self._step = min(max(abs(steps), 2 * self._step, NARROW), math.log(GROWTH))
+        self.rate = min(max(rate * math.exp(side * self._step), LEAST_RATE), MOST_RATE)
+        return False
+
+    def _between(self, aim: float) -> bool:
+        """Go on between two rates, near a logarithm; return whether they are too much alike."""
+        low, high = math.log(self.within), math.log(self.beyond or self.within)
+        if (width := high - low) <= NARROW:
+            return True
+        share, (best, worst) = (aim - low) / width, self._scores
+        if abs(self._turns) > 1:
+            share = 0.5
+        elif not 0 < share < 1:
+            share = (best - self.least - CENTRE) / (best - worst)
+        margin = min(max(MARGIN, NARROW / 2 / width), 0.5)
+        self.rate = math.exp(low + width * min(max(share, margin), 1 - margin))
         return False
 
 
@@ -221,10 +249,10 @@ def first_rate(*, strings: bool = False) -> float:
     return FIRST * IN_STRINGS if strings else FIRST
 
 
-def inside(logarithm: float, low: float, high: float | None, least: float = 0.0) -> float:
+def inside(logarithm: float, low: float, high: float | None) -> float:
     """Return a rate of this logarithm if it is between two, or one that is; of high, None is yet.
 
-    It is at least `least`, and no more than `GROWTH` away from what is known.
+    It is no more than `GROWTH` away from what is known.
 
     Examples
     --------
@@ -233,7 +261,7 @@ def inside(logarithm: float, low: float, high: float | None, least: float = 0.0)
     """
     if high is None:
         return min(math.exp(min(logarithm, math.log(low * GROWTH))), MOST_RATE)
-    low = max(low, high / GROWTH, least)
+    low = max(low, high / GROWTH)
     if math.log(low) < logarithm < math.log(high):
         return math.exp(logarithm)
     return math.sqrt(low * high)

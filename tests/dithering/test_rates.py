@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from fastgrad.dithering.rates import MOST_RATE, Rates, ScoreRates
@@ -9,12 +10,17 @@ from fastgrad.dithering.rates import MOST_RATE, Rates, ScoreRates
 
 def followed(rates, value_of):
     """Return what the last rate gave, and how many were tried."""
-    tried = 0
+    tried = trials(rates, value_of)
+    return tried[-1][1], len(tried)
+
+
+def trials(rates, value_of):
+    """Return all rates that were tried, and what they gave."""
+    tried = []
     while True:
-        tried += 1
-        value = value_of(rates.rate)
-        if rates.told(value):
-            return value, tried
+        tried.append((rates.rate, value_of(rates.rate)))
+        if rates.told(tried[-1][1]):
+            return tried
 
 
 @pytest.mark.parametrize("first", [1e-5, 3e-4, 1e-2])
@@ -32,6 +38,24 @@ def test_a_score_that_never_changes_ends_the_search(score):
     rates = ScoreRates(50.0)
     assert followed(rates, lambda rate: score)[1] <= 10
     assert (rates.within == 0) == (score < 50)
+
+
+@pytest.mark.parametrize("first", [1e-5, 4e-5, 3e-4, 1e-2])
+@pytest.mark.parametrize("quality", [60.0, 64.7, 71.0])
+def test_a_jump_of_the_score_is_enclosed_without_trials_of_nearly_the_same_rate(first, quality):
+    rates = ScoreRates(quality, first)
+    logs = np.sort(np.log([rate for rate, _ in trials(rates, lambda r: 80 if r < 2e-4 else 50)]))
+    assert len(logs) <= 10
+    assert rates.within < 2e-4 <= rates.beyond < 1.06 * rates.within
+    assert np.diff(logs).min() >= 0.0099
+
+
+@pytest.mark.parametrize("first", [1e-5, 1.1e-3])
+def test_a_score_that_is_out_of_reach_at_any_rate_is_soon_known_to_be(first):
+    rates = ScoreRates(64.7, first)
+    assert len(trials(rates, lambda rate: 63.9 - 5e3 * rate)) <= 5
+    assert not rates.within
+    assert rates.beyond == 1e-6
 
 
 @pytest.mark.parametrize("first", [1e-5, 3e-4, 1e-2])
