@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -70,6 +70,15 @@ def run(
     return work.made(options)
 
 
+class _Plan(NamedTuple):
+    """A way to make an animation: the bytes that are expected, and the rate to begin with."""
+
+    size: float
+    rate: float
+    settings: Settings
+    options: dict[str, Any]
+
+
 class _Work:
     """One picture, dithered with several rates."""
 
@@ -127,36 +136,41 @@ class _Work:
                 return self.made({**options, "quality": quality})
             except QualityError as error:
                 raise images.FileError(f"{picture.name}: {error}") from None
-        given, options = options, self._with_little_grain(options, 1)
-        first = self._rated(options, 1, self._count)
-        if self._free:
-            options, first = self._chosen(quality, given)
-        best = self.made(options, judged=True)
-        while best.complete and best.score < quality and self._take_more():
-            best = self.made(options, judged=True)
-        if best.complete and best.score < quality:
-            options = self._with_little_grain(given, 2)
-            best = self.made(options, judged=True)
-        if best.complete and best.score < quality:
-            raise images.FileError(f"{picture.name}: {QualityError(best.score, quality)}")
-        rates, over = ScoreRates(quality, first), not best.complete
-        while not over:
-            outcome = self.made({**options, "rate": rates.rate}, judged=True)
-            over = rates.told(outcome.score) or not outcome.complete
-            if outcome.score >= quality or not outcome.complete:
-                best = outcome
-        return best
+        smallest = _Smallest(self, quality)
+        try:
+            plans = self._plans(quality, options)
+            for plan in plans:
+                if smallest.outcome is not None and plan.size >= smallest.size:
+                    break
+                self.settings = plan.settings
+                smallest.follow(plan)
+            self.settings = (plan := plans[0]).settings
+            while smallest.outcome is None and self._take_more():
+                smallest.follow(plan)
+            if smallest.outcome is None:
+                smallest.follow(plan._replace(options=self._with_little_grain(options, 2)))
+        except KeyboardInterrupt:
+            if smallest.outcome is None:
+                raise
+            smallest.outcome.complete = False
+        if smallest.outcome is None:
+            raise images.FileError(f"{picture.name}: {QualityError(smallest.highest, quality)}")
+        return smallest.outcome
 
     @property
     def _free(self) -> bool:
         """Whether colours and their number are to be found."""
         return self.settings.palette is None and not self.settings.counted
 
-    def _chosen(self, quality: float, given: dict[str, Any]) -> tuple[dict[str, Any], float]:
-        """Choose the number of colours, and whether frames have their own; return options, a rate.
+    def _plans(self, quality: float, given: dict[str, Any]) -> list[_Plan]:
+        """Return ways to make the animation, that of the smallest file first, as far as is known.
 
-        A few frames tell which of them makes the smallest file of such a score.
+        They differ in the number of colours, and in whether frames have their own. A few frames
+        tell what the file of such a score will be like.
         """
+        if not self._free:
+            own = self._with_little_grain(given, 1)
+            return [_Plan(0, self._rated(own, 1, self._count), self.settings, own)]
         some = _Work(Excerpt(self.picture, SOME), self.ending, self.settings, self.quiet)
 
         def strong(choice: Choice) -> dict[str, Any]:
@@ -186,7 +200,7 @@ class _Work:
             merits[choice] = Trade(plain, rated).smallness(quality)
             return merits[choice]
 
-        def settled(choice: Choice) -> tuple[float, float, Choice]:
+        def settled(choice: Choice) -> _Plan:
             rates, size = ScoreRates(quality, moderate(choice)), math.inf
             for _ in range(MEETINGS):
                 outcome = made(choice, rates.rate)
@@ -194,7 +208,8 @@ class _Work:
                 size = min(size, whole(outcome)) if outcome.score >= quality else size
                 if over:
                     break
-            return size, rates.within or rates.rate, choice
+            rate = rates.within or rates.rate
+            return _Plan(size, rate, self._with(choice), strong(choice))
 
         ways = range(len(WAYS) if self._may_be_apart() else 1)
         place = min(int(np.searchsorted(SCORES, quality)), len(COUNTS) - 1)
@@ -206,9 +221,7 @@ class _Work:
                 merit(Choice(place, 0))
         single = [choice for choice in merits if not WAYS[choice.strength][0]]
         last = {best, max(single, key=merits.__getitem__)}
-        _, rate, choice = min(map(settled, sorted(last)))
-        self.settings = self._with(choice)
-        return strong(choice), rate
+        return sorted(map(settled, sorted(last)), key=lambda plan: plan.size)
 
     @property
     def _count(self) -> int:
@@ -248,6 +261,43 @@ class _Work:
             return options
         said = {name: value for name, value in options.items() if value is not None}
         return {**options, **STRENGTHS[place].options(), **said}
+
+
+class _Smallest:
+    """The smallest file of all that are made whole and have a score that is high enough.
+
+    Parameters
+    ----------
+    work : _Work
+        Makes them.
+    quality : float
+        The score.
+    """
+
+    def __init__(self, work: _Work, quality: float) -> None:
+        self._work, self._quality = work, quality
+        self.outcome: Outcome | None = None
+        self.size, self.highest = math.inf, -math.inf
+
+    def follow(self, plan: _Plan) -> None:
+        """Make files of one plan, without a rate and with those that lead to the score."""
+        if self._made({**plan.options, "rate": None}) < self._quality:
+            return
+        rates = ScoreRates(self._quality, plan.rate)
+        while not rates.told(self._made({**plan.options, "rate": rates.rate})):
+            pass
+
+    def _made(self, options: dict[str, Any]) -> float:
+        """Make a file, keep it if it is the smallest, and return its score."""
+        outcome = self._work.made(options, judged=True)
+        if not outcome.complete:
+            if self.outcome is None:  # what there is is better than nothing
+                self.outcome = outcome
+            raise KeyboardInterrupt
+        self.highest = max(self.highest, outcome.score)
+        if outcome.score >= self._quality and (size := self._work.size_of(outcome)) < self.size:
+            self.outcome, self.size = outcome, size
+        return outcome.score
 
 
 def _impossible(name: str, least: int, most: int) -> str:

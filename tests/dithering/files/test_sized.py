@@ -7,6 +7,7 @@ import fastgrad as fg
 from fastgrad.dithering.choices import Choice
 from fastgrad.dithering.files import sized
 from fastgrad.dithering.metrics.ssimulacra2 import Ssimulacra2
+from fastgrad.dithering.pictures.excerpts import Excerpt
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -62,3 +63,49 @@ def test_more_colours_are_taken_where_some_do_not_do(tmp_path, monkeypatch):
     (result,) = fg.dither_files(path, output=tmp_path / "out.gif", quality=80, speed=10)
     assert result.error is None
     assert len(result.palette) > 4
+
+
+def test_the_smallest_of_all_files_of_the_quality_is_kept(tmp_path, monkeypatch):
+    path, output, sizes, quality = tmp_path / "clip.png", tmp_path / "out.gif", [], 70
+    first, last = map(Image.fromarray, clip())
+    first.save(path, save_all=True, append_images=[last])
+    made, size_of, own = sized._Work.made, sized._Work.size_of, Choice(5, 2)
+
+    def judged(work, options, *, judged=False):
+        """With a rate, frames of own palettes lose all, which those that are tried do not tell."""
+        outcome = made(work, options, judged=judged)
+        if not isinstance(work.picture, Excerpt):
+            if outcome.own and options.get("rate"):
+                outcome.scores = [0.0 for _ in outcome.scores]
+            if outcome.score >= quality:
+                sizes.append(size_of(work, outcome))
+        return outcome
+
+    def measured(work, outcome):
+        return 1 if isinstance(work.picture, Excerpt) and outcome.own else size_of(work, outcome)
+
+    monkeypatch.setattr(sized, "climb", lambda merit, *_: own if merit(own) else None)
+    monkeypatch.setattr(sized._Work, "made", judged)
+    monkeypatch.setattr(sized._Work, "size_of", measured)
+    (result,) = fg.dither_files(path, output=output, quality=quality, speed=10)
+    assert result.error is None
+    assert len(sizes) > 2
+    assert output.stat().st_size == min(sizes) < 0.9 * max(sizes)
+
+
+def test_a_lower_quality_takes_no_more_bytes(tmp_path):
+    path, sizes = tmp_path / "clip.png", []
+    y, x = np.mgrid[:36, :48]
+    still = np.stack([np.sin(x / 4 + np.sin(y / 6)), np.cos(y / 5), np.sin((x + y) / 7)], -1)
+    frames = []
+    for place in (10, 20, 30):
+        inside = np.hypot(y - 18, x - place) < 8
+        values = np.where(inside[..., None], still[::-1, ::-1, [2, 0, 1]], still)
+        frames.append(Image.fromarray(np.uint8(128 + 100 * values)))
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    for quality in (45, 70):
+        output = tmp_path / f"{quality}.gif"
+        (result,) = fg.dither_files(path, output=output, quality=quality, speed=10)
+        assert result.error is None
+        sizes.append(output.stat().st_size)
+    assert sizes == sorted(sizes)
