@@ -46,6 +46,7 @@ def test_a_jump_of_the_score_is_enclosed_without_trials_of_nearly_the_same_rate(
     rates = ScoreRates(quality, first)
     logs = np.sort(np.log([rate for rate, _ in trials(rates, lambda r: 80 if r < 2e-4 else 50)]))
     assert len(logs) <= 10
+    assert rates.beyond is not None
     assert rates.within < 2e-4 <= rates.beyond < 1.06 * rates.within
     assert np.diff(logs).min() >= 0.0099
 
