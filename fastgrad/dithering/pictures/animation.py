@@ -125,7 +125,8 @@ def dither_frames(
         The colours in sRGB.
     lasting : iterable of array, shape (height, width), optional
         How often each pixel of each frame is shown, as `lifetimes` counts it: its errors are seen
-        as often, while its bits are in the file only once. By default once.
+        as often, while its bits are in the file only once. They count as the root of that: else
+        what moves would be ruined in the frames in which most is new. By default once.
     **options
         Options of `fastgrad.dither`.
 
@@ -148,7 +149,8 @@ def dither_frames(
             continue
         own: dict[str, Any] = {} if mask is None else {"weights": mask}
         if times is not None and times.max() > 1:
-            own["weights"] = np.sqrt(times) if mask is None else np.sqrt(times) * mask
+            weights = np.sqrt(np.sqrt(times))  # of errors, which are squared
+            own["weights"] = weights if mask is None else weights * mask
         if previous is not None and before is not None:
             still = _still(values, before, visible)
             own |= {"previous": previous, "flicker": reward * still}

@@ -297,7 +297,7 @@ def test_lifetimes_are_counted():
             assert found[i, y, x] == last - i + 1
 
 
-def test_errors_count_as_often_as_they_are_shown(monkeypatch):
+def test_errors_count_as_the_root_of_how_often_they_are_shown(monkeypatch):
     values, mask, asked = np.zeros((2, 3, 3), np.uint8), np.array([[1, 1, 0]] * 2, bool), []
 
     def watched(frame, **options):
@@ -307,7 +307,7 @@ def test_errors_count_as_often_as_they_are_shown(monkeypatch):
     monkeypatch.setattr(dithering, "dither", watched)
     palette = np.uint8([[0, 0, 0], [255, 255, 255]])
     for seen in (mask, None):
-        times = [np.full((2, 3), 4), np.ones((2, 3), int)]
+        times = [np.full((2, 3), 16), np.ones((2, 3), int)]
         pairs = [(values, seen), (values + 1, seen)]
         list(animation.dither_frames(pairs, palette=palette, lasting=times))
     np.testing.assert_array_equal(asked[0], 2 * mask)
