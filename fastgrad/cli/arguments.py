@@ -200,7 +200,9 @@ DITHER: dict[str, tuple[Option, ...]] = {
         ),
         option("--each", action="store_true", help="--size is that of each picture"),
         numeric(
-            *("--quality", float, 0, 100, "the smallest file of such a score by SSIMULACRA2"),
+            *("--quality", float, 0, 100),
+            "the smallest file of such a score by SSIMULACRA2: of an animation, that of the worst "
+            "tenth of its frames",
             rivals="bytes",
         ),
         numeric("--seed", int, 0, 2**63 - 1, "seed of the randomness (default: 0)"),

@@ -120,7 +120,7 @@ def test_a_quality_is_met():
         assert 5 <= Ssimulacra2(PICTURE).score(np.asarray(image.convert("RGB"))) < 25
 
 
-def test_a_quality_of_an_animation_is_the_mean_of_its_frames():
+def test_a_quality_of_an_animation_is_that_of_its_worst_frames():
     originals = [np.roll(PICTURE[:40, :40], 3 * i, axis=1) for i in range(3)]
     frames = [Image.fromarray(frame) for frame in originals]
     frames[0].save("picture.png", save_all=True, append_images=frames[1:], duration=100)
@@ -130,7 +130,8 @@ def test_a_quality_of_an_animation_is_the_mean_of_its_frames():
         for i, original in enumerate(originals):
             image.seek(i)
             scores.append(Ssimulacra2(original).score(np.asarray(image.convert("RGB"))))
-    assert 40 <= np.mean(scores) < 55
+    assert min(scores) >= 40
+    assert np.mean(scores) < 55
 
 
 def test_a_quality_that_cannot_be_is_refused(capsys):
