@@ -22,7 +22,7 @@ __all__ = ["run"]
 
 COUNTS = (4, 8, 16, 32, 64, 128, 255)  # colours of an animation; pixels that stay need an entry
 WAYS = ((False, 1), (True, 1), (True, 2))  # whether frames have their own palettes; the strength
-HEAVY = {1: 3, 2: 16}  # moderate rates of those strengths: errors of single pixels weigh more
+HEAVY = {0: 1, 1: 3, 2: 16}  # moderate rates of those strengths: errors of single pixels weigh more
 SOME, MEETINGS = 6, 5  # frames that are tried, and rates of the best of them
 
 
@@ -111,8 +111,7 @@ class _Work:
                 return outcome
         outcome = self.made(options)
         least = self.size_of(outcome)
-        strings = in_strings(self.ending, self._count, options.get("nu"))
-        rates = Rates(most, first_rate(strings=strings))
+        rates = Rates(most, self._rated(options, 0, self._count))
         best, over = outcome, least <= most or not outcome.complete
         held = 0  # bytes of the best that is small enough
         while not over:

@@ -15,13 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgrad._typing import ByteArray, FloatArray
-from fastgrad.dithering.optimiser.drawn import (
-    FREE,
-    codes_of,
-    flat_of,
-    rgb_of,
-    shaded,
-)
+from fastgrad.dithering.optimiser.drawn import FREE, LUMA, codes_of, flat_of, rgb_of, shaded
 from fastgrad.dithering.optimiser.field_colours import chosen_of
 
 __all__ = [
@@ -265,7 +259,7 @@ def page(image: ByteArray) -> Pins | None:
 
 def _lightness(rgb: ByteArray) -> npt.NDArray[np.int64]:
     """Return sRGB values as greys from 0 to 255."""
-    return np.rint(rgb @ np.array([0.299, 0.587, 0.114])).astype(np.int64)
+    return np.rint(rgb @ LUMA).astype(np.int64)
 
 
 def _may_be_a_page(image: ByteArray) -> bool:

@@ -21,6 +21,7 @@ __all__ = [
     "Visible",
     "arranged",
     "contact_sheet",
+    "counted",
     "dither_frames",
     "encode",
     "lifetimes",
@@ -106,6 +107,21 @@ def lifetimes(frames: Iterable[Visible]) -> Iterator[npt.NDArray[np.uint16]]:
         yield life
 
 
+def counted(life: Array) -> Array:
+    """Return how much an error counts that so many frames show, while its bits are written once.
+
+    It is the root of their number: else what moves would be ruined in the frames in which most is
+    new.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> counted(np.array([1, 4]))
+    array([1., 2.])
+    """
+    return np.sqrt(life)
+
+
 def dither_frames(
     frames: Iterable[Visible],
     *,
@@ -124,9 +140,8 @@ def dither_frames(
     palette : array of uint8, shape (K, 3), or Swatches
         The colours in sRGB.
     lasting : iterable of array, shape (height, width), optional
-        How often each pixel of each frame is shown, as `lifetimes` counts it: its errors are seen
-        as often, while its bits are in the file only once. They count as the root of that: else
-        what moves would be ruined in the frames in which most is new. By default once.
+        How often each pixel of each frame is shown, as `lifetimes` counts it: its errors count
+        for more, see `counted`. By default once.
     **options
         Options of `fastgrad.dither`.
 
@@ -149,7 +164,7 @@ def dither_frames(
             continue
         own: dict[str, Any] = {} if mask is None else {"weights": mask}
         if times is not None and times.max() > 1:
-            weights = np.sqrt(np.sqrt(times))  # of errors, which are squared
+            weights = np.sqrt(counted(times))  # of errors, which are squared
             own["weights"] = weights if mask is None else weights * mask
         if previous is not None and before is not None:
             still = _still(values, before, visible)

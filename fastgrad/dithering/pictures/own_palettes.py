@@ -16,7 +16,7 @@ from fastgrad.dithering.eye.colour import SPACES, to_linear
 from fastgrad.dithering.eye.viewing import Viewing
 from fastgrad.dithering.optimiser.loss import BlurredError
 from fastgrad.dithering.pictures import gif
-from fastgrad.dithering.pictures.animation import Visible
+from fastgrad.dithering.pictures.animation import Visible, counted
 
 __all__ = ["MOST", "OwnFrame", "dither_frames", "encode"]
 
@@ -88,7 +88,7 @@ def dither_frames(
         if before is not None and drawn is not None:
             kept = (values == before).all(axis=-1)
             if rate and not kept.all():
-                late = _lateness(values, drawn, viewing) * (1 if times is None else np.sqrt(times))
+                late = _lateness(values, drawn, viewing) * (1 if times is None else counted(times))
                 kept |= late < min(rate * bits / max(pixels, 1), LATEST)
         before, new = values, ~kept
         drawn = values.copy() if drawn is None else np.where(new[..., None], values, drawn)
@@ -97,7 +97,7 @@ def dither_frames(
         if new.any():
             weights: dict[str, Any] = {"weights": new} if kept.any() else {}
             if times is not None and times.max() > 1:
-                weights = {"weights": np.sqrt(np.sqrt(times)) * new}
+                weights = {"weights": np.sqrt(counted(times)) * new}
             found = dithering.dither(values, colors=colors, **weights, **options)
             used, places = np.unique(found.indices[new], return_inverse=True)
             indices[new], palette = places.reshape(-1), found.palette[used]
